@@ -1,0 +1,122 @@
+"""Build typed, frozen settings from plain mappings (YAML files, manifests) and back.
+
+Settings classes stand beside the code that they configure. Each is a frozen, keyword-only dataclass; each setting is
+followed by a string that says its meaning, its unit, and why its default is what it is. The command line reads the
+same classes (``launcher/config_file.py``).
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import pydantic
+import yaml
+
+from esmm_dist.errors import ConfigError, EsmmError
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], mapping: Mapping[str, Any], *, where: str, error: type[EsmmError] = ConfigError) -> T:
+    """Build a settings dataclass (and those nested in it) from a mapping.
+
+    Args:
+        cls: A dataclass. Missing keys take its defaults.
+        mapping: As read from YAML or JSON.
+        where: Named in errors: the file, or "flags".
+        error: Class of the error to raise.
+
+    Raises:
+        EsmmError: (of class ``error``) A key is unknown (the nearest known one is named), a value has the wrong type
+            or is refused by the class's own checks.
+    """
+    unknown = _first_unknown_key(cls, mapping, prefix="")
+    if unknown is not None:
+        key, known = unknown
+        raise error(f"{where}: unknown setting '{key}'.{nearest_hint(key.rsplit('.', 1)[-1], known)}")
+    try:
+        return pydantic.TypeAdapter(cls).validate_python(dict(mapping))
+    except pydantic.ValidationError as e:
+        first = e.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise error(f"{where}: {key or cls.__name__}: {first['msg']} (got {first['input']!r}).") from e
+
+
+def to_mapping(settings: Any) -> dict[str, Any]:
+    """Return settings as plain dicts, lists and scalars that YAML and JSON can hold; ``build`` reads them back."""
+    mapping = _plain(settings)
+    assert isinstance(mapping, dict)
+    return mapping
+
+
+def read_yaml(path: Path, *, error: type[EsmmError] = ConfigError) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping.
+
+    Raises:
+        EsmmError: (of class ``error``) The file is missing, is not YAML, or holds something else than a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as e:
+        raise error(f"Cannot read {path}: {e.strerror}. Check the path.") from e
+    except UnicodeDecodeError as e:
+        raise error(f"{path} is not UTF-8 text (byte {e.start}). Save it as UTF-8.") from e
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise error(f"{path} is not valid YAML: {' '.join(str(e).split())}") from e
+    if not isinstance(data, dict):
+        raise error(f"{path} holds {type(data).__name__}, not a mapping of settings. Write 'name: value' lines.")
+    return data
+
+
+def nearest_hint(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'? ..." for an unknown name, or the list of known names if none is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"{hint} Known: {', '.join(names)}."
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def _first_unknown_key(cls: Any, mapping: Mapping[str, Any], prefix: str) -> tuple[str, list[str]] | None:
+    """Find the first key (dotted) that no dataclass field matches, with the names known at that place."""
+    hints = get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]
+    for key, value in mapping.items():
+        if key not in names:
+            return f"{prefix}{key}", names
+        for nested, item, label in _nested_mappings(hints[key], value, key):
+            found = _first_unknown_key(nested, item, f"{prefix}{label}.")
+            if found is not None:
+                return found
+    return None
+
+
+def _nested_mappings(hint: Any, value: Any, key: str) -> list[tuple[Any, Mapping[str, Any], str]]:
+    """List (dataclass, mapping, label) for a mapping, or a list of mappings, that fills one dataclass type."""
+    classes = [c for c in (hint, *_flat_args(hint)) if dataclasses.is_dataclass(c)]
+    if len(classes) != 1:  # a union of several is left to pydantic, which tells them apart
+        return []
+    if isinstance(value, Mapping):
+        return [(classes[0], value, key)]
+    if isinstance(value, list):
+        return [(classes[0], v, f"{key}[{i}]") for i, v in enumerate(value) if isinstance(v, Mapping)]
+    return []
+
+
+def _flat_args(hint: Any) -> list[Any]:
+    return [a for arg in get_args(hint) for a in (arg, *_flat_args(arg))]

@@ -1,0 +1,57 @@
+"""All errors that the project raises on purpose.
+
+::
+
+    EsmmError
+    ├── GiveUpError             trying again without a change cannot help
+    │   ├── ConfigError         a setting, a flag or a combination of them
+    │   ├── SchemaError         a schema file, or data that does not fit it
+    │   ├── InputDataError      raw logs or records: unreadable, damaged, too many rejects
+    │   ├── CheckpointError     a checkpoint that is damaged, missing or of another model
+    │   ├── StackError          the machine: compiler, library, disk, memory
+    │   └── NumericalError      a loss or gradient that is not finite
+    └── RetryError              the same call may succeed later (a busy disk, a lost connection)
+
+A message says what is wrong (with the value), where (field, file, line, step), and what to do. The command line prints
+it without a traceback and exits with the class's ``exit_status``.
+"""
+
+
+class EsmmError(Exception):
+    """Base of every error that the project raises on purpose."""
+
+    exit_status = 1
+
+
+class GiveUpError(EsmmError):
+    """Trying again without a change cannot help."""
+
+
+class ConfigError(GiveUpError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+    exit_status = 2
+
+
+class SchemaError(GiveUpError):
+    """A schema file is wrong, or data does not fit the schema."""
+
+
+class InputDataError(GiveUpError):
+    """Raw logs or records cannot be read, are damaged, or hold too many rejects."""
+
+
+class CheckpointError(GiveUpError):
+    """A checkpoint is damaged, missing, or belongs to another model."""
+
+
+class StackError(GiveUpError):
+    """The machine or the installed stack lacks something: a compiler, a library, disk, memory."""
+
+
+class NumericalError(GiveUpError):
+    """A loss or a gradient is not finite."""
+
+
+class RetryError(EsmmError):
+    """The same call may succeed later."""

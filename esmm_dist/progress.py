@@ -1,0 +1,39 @@
+"""How long work tells about itself, without knowing who listens.
+
+The command line passes a reporter that draws a bar on a terminal or logs plain lines (``launcher/progress.py``); a
+library user passes nothing.
+"""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A listener to the progress of long work. Methods are called from one thread and return at once."""
+
+    def start(self, task: str, total: float | None, unit: str) -> None:
+        """Begin a task. ``total`` is in ``unit``; None if it is not known. Ends the task before, if one runs."""
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Report ``amount`` more units done, and optionally a short state such as the loss."""
+
+    def message(self, text: str) -> None:
+        """Report one line that should stay visible."""
+
+    def finish(self) -> None:
+        """End the running task. Harmless if none runs."""
+
+
+class NoProgress:
+    """Listens to nothing."""
+
+    def start(self, task: str, total: float | None, unit: str) -> None:
+        """Do nothing."""
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Do nothing."""
+
+    def message(self, text: str) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing."""

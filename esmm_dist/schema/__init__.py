@@ -1,0 +1,10 @@
+"""What the data looks like: fields, the layout of a record, the manifest of a data set.
+
+Here belongs what raw logs, records, training and checkpoints must agree on. Nothing here reads logs or records
+(``preprocess``, ``esmm_dist.input``), and nothing imports TensorFlow.
+"""
+
+from esmm_dist.schema.fields import AliCcpSource, Field, FlatSource, Schema
+from esmm_dist.schema.files import available_presets, load_schema
+
+__all__ = ["AliCcpSource", "Field", "FlatSource", "Schema", "available_presets", "load_schema"]

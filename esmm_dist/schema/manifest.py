@@ -1,0 +1,98 @@
+"""The manifest of a data set: what ``preprocess`` wrote and training reads (``manifest.json``).
+
+A folder is a data set when it holds a manifest; preprocess writes it last.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from esmm_dist.config import build, to_mapping
+from esmm_dist.errors import InputDataError
+from esmm_dist.schema.fields import Schema
+
+MANIFEST_NAME = "manifest.json"
+FORMAT = "esmm_dist.dataset"
+FORMAT_VERSION = 1
+
+Compression = Literal["ZLIB", "NONE"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One TFRecord file: a part of one lane."""
+
+    path: str
+    """Relative to the data set's folder, with forward slashes."""
+    lane: int
+    part: int
+    """Place within the lane: parts 0, 1, ... in order make the lane."""
+    records: int
+    impressions: int
+    file_bytes: int
+    crc32c: int
+    """Of the file's bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """One split of a data set (``train`` or ``test``)."""
+
+    records: int
+    impressions: int
+    label_counts: dict[str, int]
+    """For each label of the chain, impressions where it is 1 (after the chain rule)."""
+    broken_chains: dict[str, int]
+    """For each label after the first, impressions where the log has 1 after a 0: kept, and not positives."""
+    shards: tuple[Shard, ...]
+    """Ordered by (lane, part)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetManifest:
+    """What one data set holds."""
+
+    schema: Schema
+    compression: Compression
+    lanes: int
+    group_size: int
+    splits: dict[str, Split]
+    vocabulary_file: str
+    vocabulary_size: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    """The preprocess settings that decide the bytes."""
+    report: dict[str, Any] = field(default_factory=dict)
+    """What preprocess counted: lines in, rejects by reason, ids dropped by field, sizes."""
+    format: Literal["esmm_dist.dataset"] = "esmm_dist.dataset"
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Return the text of ``manifest.json``."""
+        return json.dumps(to_mapping(self), indent=1) + "\n"
+
+
+def read_manifest(folder: Path) -> DatasetManifest:
+    """Read the manifest of a data set.
+
+    Raises:
+        InputDataError: The folder is not a finished data set, or its manifest is damaged or of another version.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        mapping = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise InputDataError(
+            f"{folder} holds no {MANIFEST_NAME}, so it is not a finished data set. "
+            f"Make one with: esmm preprocess RAW {folder} --schema aliccp"
+        ) from e
+    except (OSError, ValueError) as e:
+        raise InputDataError(f"{path} cannot be read ({e}). Run esmm preprocess again.") from e
+    if not isinstance(mapping, dict) or mapping.get("format") != FORMAT:
+        raise InputDataError(f"{path} is not the manifest of a data set. Give the folder that esmm preprocess wrote.")
+    if mapping.get("format_version") != FORMAT_VERSION:
+        raise InputDataError(
+            f"{path} has format version {mapping.get('format_version')}; this program reads {FORMAT_VERSION}. "
+            "Run esmm preprocess again, or install the version that wrote it."
+        )
+    return build(DatasetManifest, mapping, where=str(path), error=InputDataError)
