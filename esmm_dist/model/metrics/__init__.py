@@ -1,0 +1,22 @@
+"""How good predictions are: exact AUCs with their standard errors, log loss, calibration.
+
+Here belongs arithmetic on finished scores, in NumPy float64. Computing the scores (TensorFlow) and writing the
+results to files or TensorBoard do not belong here. Nothing here imports TensorFlow.
+"""
+
+from esmm_dist.model.metrics.auc import auc_standard_error, exact_auc, paired_auc_difference
+from esmm_dist.model.metrics.calibration import calibration
+from esmm_dist.model.metrics.log_loss import log_loss
+from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores, task_names, to_mapping
+
+__all__ = [
+    "TaskMetrics",
+    "auc_standard_error",
+    "calibration",
+    "evaluate_scores",
+    "exact_auc",
+    "log_loss",
+    "paired_auc_difference",
+    "task_names",
+    "to_mapping",
+]

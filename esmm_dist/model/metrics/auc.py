@@ -1,0 +1,133 @@
+"""The area under the ROC curve, exactly, and how far it can be trusted.
+
+AUC = P(score of a positive > score of a negative) + P(equal) / 2 over all pairs. It follows from ranks, so no
+thresholds are needed: with m positives x_i and n negatives y_j, and midranks (tied scores share their mean rank),
+
+    AUC = (Σ_i rank(x_i) - m (m + 1) / 2) / (m n)
+
+Standard errors are those of DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated
+receiver operating characteristic curves", Biometrics 44 (1988), equations 4-6. Each positive has the share of negatives
+below it, V_i = P(y < x_i) + P(y = x_i) / 2, each negative the share of positives above it, W_j; then
+
+    Var(AUC) = Var(V) / m + Var(W) / n        (sample variances, divisors m - 1 and n - 1)
+
+computed from midranks in O(N log N) as in Sun and Xu, "Fast implementation of DeLong's algorithm", IEEE Signal
+Processing Letters 21 (2014). Not Hanley and McNeil (1982): its formula needs only the AUC because it assumes
+exponentially distributed scores, and it cannot compare two models on the same impressions, whose errors are strongly
+correlated: the difference would look several times less certain than it is.
+
+Memory: about 50 bytes a score (100 for the paired difference).
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.model.metrics.checks import checked_labels, checked_scores
+
+Placements = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+def exact_auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Compute the AUC over all pairs of a positive and a negative; a tie counts one half.
+
+    Args:
+        scores: float [N], higher means more likely positive. Any monotone scale: probabilities, logits, logarithms.
+        labels: 0/1 [N].
+
+    Returns:
+        AUC in [0, 1]; nan if a class is missing (so also on empty input).
+
+    Raises:
+        InputDataError: A label is not 0 or 1, or the shapes differ.
+        NumericalError: A score is NaN.
+    """
+    positive = checked_labels(labels)
+    values = checked_scores(scores, positive.shape)
+    m = int(positive.sum())
+    n = positive.size - m
+    if m == 0 or n == 0:
+        return math.nan
+    # Twice the midranks are whole numbers: their sum is exact in int64 for any N that fits in memory.
+    doubled = int(_doubled_midranks(values)[positive].sum())
+    return (doubled - m * (m + 1)) / (2 * m * n)
+
+
+def auc_standard_error(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Estimate the standard error of ``exact_auc`` by DeLong's method.
+
+    Args:
+        scores: float [N].
+        labels: 0/1 [N].
+
+    Returns:
+        Standard error in units of AUC; nan with fewer than two positives or two negatives.
+
+    Raises:
+        InputDataError: A label is not 0 or 1, or the shapes differ.
+        NumericalError: A score is NaN.
+    """
+    placements = _placements(scores, labels)
+    if placements is None:
+        return math.nan
+    return math.sqrt(_covariance(placements, placements))
+
+
+def paired_auc_difference(
+    scores_a: npt.ArrayLike, scores_b: npt.ArrayLike, labels: npt.ArrayLike
+) -> tuple[float, float]:
+    """Compare the AUCs of two rankings of the same impressions.
+
+    Args:
+        scores_a: float [N].
+        scores_b: float [N], on any scale of its own.
+        labels: 0/1 [N].
+
+    Returns:
+        AUC(a) - AUC(b) and its standard error (DeLong, with the covariance of the two). Both are nan where the
+        standard error of one AUC would be.
+
+    Raises:
+        InputDataError: A label is not 0 or 1, or the shapes differ.
+        NumericalError: A score is NaN.
+    """
+    a, b = _placements(scores_a, labels), _placements(scores_b, labels)
+    if a is None or b is None:
+        return math.nan, math.nan
+    difference = (a[0] - b[0], a[1] - b[1])  # Var(A) + Var(B) - 2 Cov(A, B) without cancellation
+    return float(difference[0].mean()), math.sqrt(_covariance(difference, difference))
+
+
+def _placements(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Placements | None:
+    """Return V float64 [m] and W float64 [n] of the module's formula, or None if a class has fewer than two."""
+    positive = checked_labels(labels)
+    values = checked_scores(scores, positive.shape)
+    m = int(positive.sum())
+    n = positive.size - m
+    if m < 2 or n < 2:
+        return None
+    doubled = _doubled_midranks(values)
+    below = doubled[positive] - _doubled_midranks(values[positive])
+    above = 2 * m - (doubled[~positive] - _doubled_midranks(values[~positive]))
+    return below / (2.0 * n), above / (2.0 * m)
+
+
+def _covariance(a: Placements, b: Placements) -> float:
+    total = 0.0
+    for of_a, of_b in zip(a, b, strict=True):
+        size = of_a.size
+        total += float(np.dot(of_a - of_a.mean(), of_b - of_b.mean())) / (size - 1) / size
+    return total
+
+
+def _doubled_midranks(values: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return twice the mean rank (from 1) of each value among all, int64 [N]; tied values share theirs."""
+    size = values.size
+    order = np.argsort(values)
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    ends = np.append(starts[1:], size)
+    ranks = np.empty(size, np.int64)
+    ranks[order] = np.repeat(starts + ends + 1, ends - starts)  # mean of ranks starts+1 .. ends, doubled
+    return ranks
