@@ -1,0 +1,136 @@
+"""Optimizers of embedding rows: each updates a block of rows and their slot variables in place.
+
+A block is float32 ``[n, D + slots]``: the row, then its slot variables, so that one row is one stretch of memory.
+Only rows that were looked up are ever touched; decay and regularisation too ("lazy" in TensorFlow's terms).
+Formulas are those of the Keras optimizers of the same names, so that a row moves as a Keras variable would.
+"""
+
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+OptimizerName = Literal["adagrad", "rowwise_adagrad", "adam", "sgd"]
+
+
+class RowOptimizer(Protocol):
+    """Updates rows from gradients."""
+
+    def slot_columns(self, embedding_dim: int) -> int:
+        """Return the number of slot variables (float32 columns) of a row of ``embedding_dim`` columns."""
+
+    def start_slot_value(self) -> float:
+        """Return the value of every slot variable of a new row."""
+
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+        """Update ``block`` [n, D + slots] in place from ``gradients`` [n, D] of optimizer step ``step`` (1, 2, ...)."""
+
+
+class Adagrad:
+    """a += g²; w -= lr · g / sqrt(a + eps).
+
+    Source: Duchi, Hazan, Singer, JMLR 12 (2011), figure 1; eps placed as in ``keras.optimizers.Adagrad``.
+    """
+
+    def __init__(self, *, start_accumulator: float, epsilon: float = 1e-7) -> None:
+        """Set the accumulator's start value and eps."""
+        self._start, self._epsilon = start_accumulator, np.float32(epsilon)
+
+    def slot_columns(self, embedding_dim: int) -> int:
+        """Return D: one accumulator a column."""
+        return embedding_dim
+
+    def start_slot_value(self) -> float:
+        """Return the accumulator's start value."""
+        return self._start
+
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+        """Update rows and accumulators in place."""
+        dim = gradients.shape[1]
+        accumulators = block[:, dim:]
+        accumulators += gradients * gradients
+        block[:, :dim] -= np.float32(learning_rate) * gradients / np.sqrt(accumulators + self._epsilon)
+
+
+class RowwiseAdagrad:
+    """a += mean_j(g_j²), one accumulator a row; w -= lr · g / sqrt(a + eps).
+
+    Saves D - 1 floats a row. Source: Gupta et al., "Training Recommender Systems at Scale", arXiv 2010.05037,
+    section 4 (and ``EXACT_ROWWISE_ADAGRAD`` of FBGEMM).
+    """
+
+    def __init__(self, *, start_accumulator: float, epsilon: float = 1e-7) -> None:
+        """Set the accumulator's start value and eps."""
+        self._start, self._epsilon = start_accumulator, np.float32(epsilon)
+
+    def slot_columns(self, embedding_dim: int) -> int:
+        """Return 1."""
+        return 1
+
+    def start_slot_value(self) -> float:
+        """Return the accumulator's start value."""
+        return self._start
+
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+        """Update rows and accumulators in place."""
+        dim = gradients.shape[1]
+        accumulators = block[:, dim:]
+        accumulators += np.mean(gradients * gradients, axis=1, keepdims=True)
+        block[:, :dim] -= np.float32(learning_rate) * gradients / np.sqrt(accumulators + self._epsilon)
+
+
+class Adam:
+    """m += (1-b1)(g-m); v += (1-b2)(g²-v); w -= lr · sqrt(1-b2^t)/(1-b1^t) · m / (sqrt(v) + eps).
+
+    t is the global step, not the row's: a row seen for the first time late gets no extra bias correction, as in
+    ``LazyAdam`` of TensorFlow Addons. Source: Kingma, Ba, arXiv 1412.6980, section 2 (last paragraph).
+    """
+
+    def __init__(self, *, beta_1: float, beta_2: float, epsilon: float = 1e-7) -> None:
+        """Set the decay rates of the two moments and eps."""
+        self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, np.float32(epsilon)
+
+    def slot_columns(self, embedding_dim: int) -> int:
+        """Return 2 D: m, then v."""
+        return 2 * embedding_dim
+
+    def start_slot_value(self) -> float:
+        """Return 0."""
+        return 0.0
+
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+        """Update rows and moments in place."""
+        dim = gradients.shape[1]
+        m, v = block[:, dim : 2 * dim], block[:, 2 * dim :]
+        m += np.float32(1 - self._beta_1) * (gradients - m)
+        v += np.float32(1 - self._beta_2) * (gradients * gradients - v)
+        rate = learning_rate * np.sqrt(1 - self._beta_2**step) / (1 - self._beta_1**step)
+        block[:, :dim] -= np.float32(rate) * m / (np.sqrt(v) + self._epsilon)
+
+
+class Sgd:
+    """w -= lr · g; with momentum: u = momentum · u - lr · g, w += u (as ``keras.optimizers.SGD``)."""
+
+    def __init__(self, *, momentum: float = 0.0) -> None:
+        """Set the momentum; 0 keeps no slot variable."""
+        self._momentum = momentum
+
+    def slot_columns(self, embedding_dim: int) -> int:
+        """Return 0, or D with momentum."""
+        return embedding_dim if self._momentum else 0
+
+    def start_slot_value(self) -> float:
+        """Return 0."""
+        return 0.0
+
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+        """Update rows (and velocities) in place."""
+        dim = gradients.shape[1]
+        change = np.float32(-learning_rate) * gradients
+        if self._momentum:
+            velocity = block[:, dim:]
+            velocity *= np.float32(self._momentum)
+            velocity += change
+            change = velocity
+        block[:, :dim] += change

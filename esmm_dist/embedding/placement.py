@@ -1,0 +1,27 @@
+"""Which bucket an id belongs to. Buckets move between servers and checkpoint files as units."""
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.embedding.hashing import mix64
+
+NUM_BUCKETS = 4096
+"""Fixed for the life of a table: a checkpoint of any number of servers splits at bucket borders (DESIGN section 6)."""
+
+_PLACEMENT_SEED = 0
+
+
+def bucket_of(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the bucket of each id: ``mix64(id) mod 4096``, int64 [U] in [0, 4096)."""
+    return (mix64(ids, _PLACEMENT_SEED) % np.uint64(NUM_BUCKETS)).astype(np.int64)
+
+
+def bucket_ranges(parts: int) -> list[tuple[int, int]]:
+    """Split all buckets into ``parts`` ranges ``[first, last)``, in order, equal to within one bucket.
+
+    Bucket b lies in range ``b * parts // 4096``.
+    """
+    if not 1 <= parts <= NUM_BUCKETS:
+        raise ValueError(f"parts is {parts}; it must be in 1..{NUM_BUCKETS}")
+    borders = [-(-part * NUM_BUCKETS // parts) for part in range(parts + 1)]
+    return list(zip(borders[:-1], borders[1:], strict=True))

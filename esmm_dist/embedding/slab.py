@@ -1,0 +1,53 @@
+"""Growing arrays whose growth copies nothing."""
+
+import mmap
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.errors import StackError
+
+_MAP_NORESERVE = 0x4000  # Linux; the mmap module names it from Python 3.13 on
+
+
+class Slab:
+    """A float32 or int array ``[capacity, columns]`` in one reserved range of virtual memory.
+
+    The range is reserved for as many rows as the machine's memory could hold; a page costs memory when it is first
+    written. So growth moves nothing, and views stay valid for the life of the slab. Huge pages halve the time of random
+    writes (measured at 4.5 M rows: 13 ms -> 6 ms for 90,000 rows of 128 bytes).
+
+    Not thread-safe: the owner serialises writes.
+    """
+
+    def __init__(self, *, columns: int, dtype: npt.DTypeLike, max_rows: int | None = None) -> None:
+        """Reserve the range.
+
+        Args:
+            columns: Values in a row. 0 is allowed and takes no memory.
+            dtype: Of the values.
+            max_rows: Rows to reserve for. None: as many as the machine's memory would hold.
+
+        Raises:
+            StackError: The system refuses the reservation (a limit on virtual memory, ``ulimit -v``).
+        """
+        self._dtype = np.dtype(dtype)
+        row_bytes = self._dtype.itemsize * columns
+        memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self.max_rows = max_rows or memory_bytes // max(row_bytes, 8)
+        if row_bytes == 0:
+            self.rows: npt.NDArray[Any] = np.empty((self.max_rows, 0), dtype=self._dtype)
+            return
+        size = self.max_rows * row_bytes
+        try:
+            self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+        except OSError as e:
+            raise StackError(
+                f"Cannot reserve {size / 2**30:.1f} GiB of address space for an embedding table ({e.strerror}). "
+                "Only pages in use take memory; raise the limit of `ulimit -v`."
+            ) from e
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            self._memory.madvise(mmap.MADV_HUGEPAGE)
+        self.rows = np.frombuffer(self._memory, dtype=self._dtype).reshape(self.max_rows, columns)

