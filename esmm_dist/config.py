@@ -2,14 +2,14 @@
 
 Settings classes stand beside the code that they configure. Each is a frozen, keyword-only dataclass; each setting is
 followed by a string that says its meaning, its unit, and why its default is what it is. The command line reads the
-same classes (``launcher/config_file.py``).
+same classes (``launcher/settings.py``).
 """
 
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
@@ -32,16 +32,25 @@ def build(cls: type[T], mapping: Mapping[str, Any], *, where: str, error: type[E
         EsmmError: (of class ``error``) A key is unknown (the nearest known one is named), a value has the wrong type
             or is refused by the class's own checks.
     """
-    unknown = _first_unknown_key(cls, mapping, prefix="")
-    if unknown is not None:
-        key, known = unknown
-        raise error(f"{where}: unknown setting '{key}'.{nearest_hint(key.rsplit('.', 1)[-1], known)}")
+    refuse_unknown(cls, mapping, where=where, error=error)
     try:
         return pydantic.TypeAdapter(cls).validate_python(dict(mapping))
     except pydantic.ValidationError as e:
         first = e.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise error(f"{where}: {key or cls.__name__}: {first['msg']} (got {first['input']!r}).") from e
+
+
+def refuse_unknown(cls: type, mapping: Mapping[str, Any], *, where: str, error: type[EsmmError] = ConfigError) -> None:
+    """Check that every key of a mapping is a setting of the class, or of the classes nested in it.
+
+    Raises:
+        EsmmError: (of class ``error``) One is not; the nearest known one is named.
+    """
+    unknown = _first_unknown_key(cls, mapping, prefix="")
+    if unknown is not None:
+        key, known = unknown
+        raise error(f"{where}: unknown setting '{key}'.{nearest_hint(key.rsplit('.', 1)[-1], known)}")
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:
@@ -111,6 +120,8 @@ def _nested_mappings(hint: Any, value: Any, key: str) -> list[tuple[Any, Mapping
     classes = [c for c in (hint, *_flat_args(hint)) if dataclasses.is_dataclass(c)]
     if len(classes) != 1:  # a union of several is left to pydantic, which tells them apart
         return []
+    if isinstance(value, Mapping) and get_origin(hint) is dict:
+        return [(classes[0], v, f"{key}.{name}") for name, v in value.items() if isinstance(v, Mapping)]
     if isinstance(value, Mapping):
         return [(classes[0], value, key)]
     if isinstance(value, list):
