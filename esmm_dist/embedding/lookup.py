@@ -1,0 +1,129 @@
+"""The ids of a batch, made ready for pull, pooling and push."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.schema.fields import Field, Schema
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableLookup:
+    """What a batch asks of one table.
+
+    Pooling is the product of a sparse matrix [S, U] and the pulled rows [U, D]. A segment is one (group, user field) or
+    (impression, impression field): first the G·F_u of the users, then the B·F_i of the impressions. The combiner is
+    already in the weights.
+    """
+
+    ids: Ids
+    """int64 [U], strictly ascending"""
+    indices: npt.NDArray[np.int64]
+    """int64 [N, 2]: (segment, place in ``ids``) of each id of the batch, segments ascending"""
+    weights: npt.NDArray[np.float32]
+    """float32 [N]"""
+
+
+class LookupPlan:
+    """How the fields of a schema spread over its tables; turns batches into lookups.
+
+    Stateless after construction, so several threads may call ``prepare``.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        """Lay out the segments of each table."""
+        self._tables = schema.tables
+        self._user = _FieldArrays(schema.user_fields, schema.tables)
+        self._impression = _FieldArrays(schema.impression_fields, schema.tables)
+
+    def prepare(self, batch: GroupedBatch) -> dict[str, TableLookup]:
+        """Find the unique ids of a batch and build the pooling matrix of each table."""
+        lengths = np.concatenate([batch.user_lengths, batch.impression_lengths])
+        segments = np.repeat(np.arange(len(lengths)), lengths)
+        ids = np.concatenate([batch.user_ids, batch.impression_ids])
+        weights = np.concatenate(
+            [
+                _weights_or_ones(batch.user_weights, batch.user_ids),
+                _weights_or_ones(batch.impression_weights, batch.impression_ids),
+            ]
+        )
+        groups, impressions = batch.num_groups, batch.num_impressions
+        if self._user.has_limits or self._impression.has_limits:
+            keep = _within_limits(lengths, segments, self._per_segment("max_ids", groups, impressions))
+            segments, ids, weights = segments[keep], ids[keep], weights[keep]
+        if self._user.has_means or self._impression.has_means:
+            power = self._per_segment("norm_power", groups, impressions)
+            weights = _normalised(weights, segments, power)
+        if len(self._tables) == 1:
+            return {self._tables[0]: _lookup(ids, segments, weights)}
+        table_of = self._per_segment("table", groups, impressions)
+        lookups = {}
+        for number, table in enumerate(self._tables):
+            of_table = table_of == number
+            renumbered = np.cumsum(of_table) - 1
+            chosen = of_table[segments]
+            lookups[table] = _lookup(ids[chosen], renumbered[segments[chosen]], weights[chosen])
+        return lookups
+
+    def _per_segment(self, name: str, groups: int, impressions: int) -> npt.NDArray[np.int64]:
+        per_user, per_impression = getattr(self._user, name), getattr(self._impression, name)
+        return np.concatenate([np.tile(per_user, groups), np.tile(per_impression, impressions)])
+
+
+class _FieldArrays:
+    """Settings of a list of fields as arrays."""
+
+    def __init__(self, fields: tuple[Field, ...], tables: tuple[str, ...]) -> None:
+        self.table = np.array([tables.index(f.table) for f in fields], dtype=np.int64)
+        self.max_ids = np.array([f.max_ids or np.iinfo(np.int64).max for f in fields], dtype=np.int64)
+        self.norm_power = np.array([{"sum": 0, "mean": 1, "sqrtn": 2}[f.combiner] for f in fields], dtype=np.int64)
+        self.has_limits = any(f.max_ids is not None for f in fields)
+        self.has_means = bool(self.norm_power.any())
+
+
+def _weights_or_ones(weights: npt.NDArray[np.float32] | None, ids: Ids) -> npt.NDArray[np.float32]:
+    return np.ones(len(ids), dtype=np.float32) if weights is None else weights
+
+
+def _within_limits(
+    lengths: npt.NDArray[np.int64], segments: npt.NDArray[np.int64], limits: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(len(segments)) - starts[segments]
+    return np.asarray(place < limits[segments])
+
+
+def _normalised(
+    weights: npt.NDArray[np.float32], segments: npt.NDArray[np.int64], power: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Divide by Σ w (mean) or sqrt(Σ w²) (sqrtn) of the segment; a segment whose weights are all 0 stays 0."""
+    of_id = power[segments]
+    sums = np.bincount(segments, weights=np.where(of_id == 2, weights * weights, weights), minlength=len(power))
+    norms = np.where(power == 2, np.sqrt(sums), np.where(power == 1, sums, 1.0))
+    norms[norms == 0] = 1.0
+    return (weights / norms[segments]).astype(np.float32)
+
+
+def _lookup(ids: Ids, segments: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> TableLookup:
+    unique, place = _sorted_unique(ids)
+    return TableLookup(ids=unique, indices=np.stack([segments, place], axis=1), weights=weights)
+
+
+def _sorted_unique(ids: Ids) -> tuple[Ids, Ids]:
+    """Return the unique ids, ascending, and the place of each id among them.
+
+    TensorFlow's hash-based unique and a sort of what is left take half the time of ``np.unique``, which sorts all
+    (370,000 ids with 90,000 unique: 18 ms against 35 ms), and release the interpreter lock.
+    """
+    with tf.device("/CPU:0"):
+        unique_tensor, place_tensor = tf.unique(tf.constant(ids), out_idx=tf.int64)
+    unique = unique_tensor.numpy()
+    order = np.argsort(unique)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return unique[order], rank[place_tensor.numpy()]

@@ -1,0 +1,49 @@
+"""A grouped batch, as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupedBatch:
+    """G user contexts with their B impressions.
+
+    Ragged parts are values and lengths. For two groups, the second with two impressions, F_u = 2, F_i = 2::
+
+        user_ids            [ 7 | 8 9 |  7 |     ]      group 0: fields (7) (8 9); group 1: (7) ()
+        user_lengths        [ 1   2      1   0   ]      [G * F_u]
+        impression_ids      [ 3 | 4   | 3 |   | 5 | 6 ] impression 0: (3) (4); 1: (3) (); 2: (5) (6)
+        impression_lengths  [ 1   1     1   0   1   1 ] [B * F_i]
+        impressions_per_group [ 1, 2 ]                  [G]
+    """
+
+    user_ids: npt.NDArray[np.int64]
+    """int64 [n_u]"""
+    user_lengths: npt.NDArray[np.int64]
+    """int64 [G * F_u]"""
+    user_weights: npt.NDArray[np.float32] | None
+    """float32 [n_u]; None: all 1"""
+    impression_ids: npt.NDArray[np.int64]
+    """int64 [n_i]"""
+    impression_lengths: npt.NDArray[np.int64]
+    """int64 [B * F_i]"""
+    impression_weights: npt.NDArray[np.float32] | None
+    """float32 [n_i]; None: all 1"""
+    impressions_per_group: npt.NDArray[np.int64]
+    """int64 [G]"""
+    sample_ids: npt.NDArray[np.int64]
+    """int64 [B]"""
+    labels: npt.NDArray[np.int64]
+    """int64 [B, K], 0/1"""
+
+    @property
+    def num_groups(self) -> int:
+        """G."""
+        return len(self.impressions_per_group)
+
+    @property
+    def num_impressions(self) -> int:
+        """B."""
+        return len(self.sample_ids)

@@ -1,0 +1,92 @@
+"""The one global order of records: a function of data set, seed and batch size only.
+
+Shards are dealt into lanes. Global batch t takes the same number k of records from every lane, so that rank r, which
+reads lanes r, r + N, ..., finds its share of every batch in its own lanes, whatever N is. Within an epoch a lane is its
+parts in an order drawn from (seed, epoch, lane), each part's records in an order drawn from (seed, epoch, lane, part)::
+
+    lane 0   part 2 | part 0 | part 1          k records of each lane
+    lane 1   part 1 | part 2 | part 0    ──>   make global batch 0, the next k
+    ...                                        global batch 1, ...
+
+The position of a run in its data is therefore its step number, and nothing else needs to be saved.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.schema.manifest import DatasetManifest, Shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRead:
+    """How one shard is read within an epoch."""
+
+    shard: Shard
+    shuffle_seed: int | None
+    """None: in file order."""
+    skip: int
+    """Records (after shuffling) that earlier batches have taken."""
+
+
+def records_per_lane(manifest: DatasetManifest, global_batch_records: int) -> int:
+    """Return k, the records that a global batch takes from each lane.
+
+    Raises:
+        ConfigError: The batch does not divide evenly among the lanes.
+    """
+    if global_batch_records % manifest.lanes:
+        near = max(1, round(global_batch_records / manifest.lanes)) * manifest.lanes
+        raise ConfigError(
+            f"global_batch_records is {global_batch_records}, but the data set has {manifest.lanes} lanes and every "
+            f"lane gives the same number of records to a batch. Set a multiple of {manifest.lanes}, such as {near}."
+        )
+    return global_batch_records // manifest.lanes
+
+
+def steps_in_epoch(manifest: DatasetManifest, split: str, global_batch_records: int) -> int:
+    """Return the number of batches in one pass over a split, the last partial one included."""
+    k = records_per_lane(manifest, global_batch_records)
+    longest = max(lane_records(manifest, split).values(), default=0)
+    return -(-longest // k)
+
+
+def lane_records(manifest: DatasetManifest, split: str) -> dict[int, int]:
+    """Return the number of records in each lane of a split."""
+    counts = {lane: 0 for lane in range(manifest.lanes)}
+    for shard in manifest.splits[split].shards:
+        counts[shard.lane] += shard.records
+    return counts
+
+
+def lane_reads(
+    manifest: DatasetManifest, split: str, lane: int, *, epoch: int, first_record: int, seed: int | None
+) -> list[PartRead]:
+    """Return how to read a lane within an epoch, from its record ``first_record`` on.
+
+    Args:
+        manifest: Of the data set.
+        split: ``train`` or ``test``.
+        lane: 0 .. lanes - 1.
+        epoch: 0, 1, ...
+        first_record: Records of the lane that earlier batches of the epoch have taken.
+        seed: Of the run. None: file order.
+    """
+    parts = sorted((s for s in manifest.splits[split].shards if s.lane == lane), key=lambda s: s.part)
+    if seed is not None:
+        order = np.random.default_rng([seed, epoch, lane]).permutation(len(parts))
+        parts = [parts[i] for i in order]
+    reads = []
+    for shard in parts:
+        skip = min(first_record, shard.records)
+        first_record -= skip
+        if skip < shard.records:
+            reads.append(PartRead(shard=shard, shuffle_seed=_part_seed(seed, epoch, shard), skip=skip))
+    return reads
+
+
+def _part_seed(seed: int | None, epoch: int, shard: Shard) -> int | None:
+    if seed is None:
+        return None
+    return int(np.random.default_rng([seed, epoch, shard.lane, shard.part]).integers(1, 2**31 - 1))

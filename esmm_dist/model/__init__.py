@@ -1,0 +1,9 @@
+"""What is computed from the rows of a batch: pooling, towers, the label chain, losses, metrics.
+
+Ordinary single-process TensorFlow and Keras code; training and distribution are added around it
+(``esmm_dist.train``). ``metrics`` is pure NumPy.
+"""
+
+from esmm_dist.quiet import import_tensorflow
+
+import_tensorflow()

@@ -1,0 +1,65 @@
+"""The BASE network: what turns the pooled vectors of an impression into one logit. Plug-ins subclass it."""
+
+import importlib
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.model.config import ModelConfig
+
+
+class PooledFields(NamedTuple):
+    """Pooled vectors of a grouped batch, each field's D columns after the other's."""
+
+    user: tf.Tensor
+    """float32 [G, P_u]: once a user context"""
+    impression: tf.Tensor
+    """float32 [B, P_i]"""
+    group_of_impression: tf.Tensor
+    """int64 [B]: row of ``user`` that belongs to each impression"""
+
+
+class BaseNetwork(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """A tower. Subclasses make their variables in ``__init__`` and define ``call``::
+
+        def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+
+    It returns logits float32 [B]. ``dropout_seed`` int32 [2] is another one each step and tower; None when not training.
+    """
+
+    def __init__(self, user_columns: int, impression_columns: int, config: ModelConfig, *, seed: int) -> None:
+        """Remember the shapes.
+
+        Args:
+            user_columns: P_u.
+            impression_columns: P_i.
+            config: Widths and dropout.
+            seed: For start values; towers of one model get different seeds.
+        """
+        super().__init__()
+        self.user_columns, self.impression_columns = user_columns, impression_columns
+        self.config, self.seed = config, seed
+
+
+def base_network_class(name: str) -> type[BaseNetwork]:
+    """Return the BASE network class of a setting: ``mlp`` or ``package.module:Class``.
+
+    Raises:
+        ConfigError: There is no such module or class, or it is not a BaseNetwork.
+    """
+    from esmm_dist.model.mlp import Mlp  # here: mlp.py imports BaseNetwork from this file
+
+    if name == "mlp":
+        return Mlp
+    module_name, colon, class_name = name.partition(":")
+    if not colon:
+        raise ConfigError(f"base_network is '{name}'. Set mlp, or package.module:Class of your own network.")
+    try:
+        found: Any = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as e:
+        raise ConfigError(f"base_network '{name}' cannot be loaded: {e}. Check PYTHONPATH and spelling.") from e
+    if not (isinstance(found, type) and issubclass(found, BaseNetwork)):
+        raise ConfigError(f"base_network '{name}' is not a subclass of esmm_dist.model.base_network.BaseNetwork.")
+    return found

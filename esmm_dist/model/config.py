@@ -1,0 +1,45 @@
+"""Settings of the model."""
+
+from dataclasses import dataclass
+
+from esmm_dist.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Towers and losses."""
+
+    base_network: str = "mlp"
+    """Network of each label's tower: ``mlp``, or ``package.module:Class`` (a subclass of BaseNetwork)."""
+
+    hidden_units: tuple[int, ...] = (256, 128)
+    """Widths of the hidden layers of each tower. An empty list makes the tower linear."""
+
+    dropout: float = 0.0
+    """Share of hidden activations set to zero in training, in [0, 1)."""
+
+    task_weights: tuple[float, ...] = ()
+    """Weight of each label's loss, first label first. Empty: 1 each, as in the ESMM paper (equation 4)."""
+
+    def __post_init__(self) -> None:
+        if any(units < 1 for units in self.hidden_units):
+            raise ConfigError(f"hidden_units is {list(self.hidden_units)}. Every layer needs at least 1 unit.")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}. Set a number in [0, 1).")
+        if any(weight < 0 for weight in self.task_weights):
+            raise ConfigError(f"task_weights is {list(self.task_weights)}. Weights must not be negative.")
+
+    def weights_for(self, num_labels: int) -> tuple[float, ...]:
+        """Return one weight a label.
+
+        Raises:
+            ConfigError: Their number differs from that of the labels.
+        """
+        if not self.task_weights:
+            return (1.0,) * num_labels
+        if len(self.task_weights) != num_labels:
+            raise ConfigError(
+                f"task_weights has {len(self.task_weights)} weights, but the schema has {num_labels} labels. "
+                "Give one weight a label, or none at all."
+            )
+        return self.task_weights

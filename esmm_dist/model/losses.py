@@ -1,0 +1,49 @@
+"""Losses of a label chain over the entire space, in log space.
+
+A chain of K labels has logits a_1 .. a_K of the conditional probabilities P(y_k = 1 | y_1 .. y_{k-1} = 1). Each label's
+loss is the cross entropy of the running product p_k = σ(a_1) ... σ(a_k) over all impressions; there is no loss on a
+conditional probability itself. For (click, conversion): p_1 = pCTR, σ(a_2) = pCVR, p_2 = pCTCVR.
+
+Source: Ma et al., "Entire Space Multi-Task Model", SIGIR 2018, arXiv 1804.07931, equations 1-4.
+"""
+
+import tensorflow as tf
+
+
+def running_log_probabilities(logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return log p_k and log(1 - p_k) of every running product.
+
+    ``1 - p_k = (1 - p_{k-1}) + p_{k-1} · σ(-a_k)``, added in log space: exact down to probabilities that float32 can
+    not tell from 0 or 1, with finite gradients everywhere.
+
+    Args:
+        logits: float32 [B, K].
+
+    Returns:
+        Two float32 [B, K].
+    """
+    log_sigmoid, log_sigmoid_of_minus = tf.math.log_sigmoid(logits), tf.math.log_sigmoid(-logits)
+    log_p = tf.cumsum(log_sigmoid, axis=1)
+    columns = [log_sigmoid_of_minus[:, 0]]
+    for k in range(1, logits.shape[1]):
+        columns.append(_log_add_exp(columns[-1], log_p[:, k - 1] + log_sigmoid_of_minus[:, k]))
+    return log_p, tf.stack(columns, axis=1)
+
+
+def chain_loss_sums(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Return each label's cross entropy, summed over the impressions.
+
+    Args:
+        logits: float32 [B, K].
+        labels: float32 [B, K], 0/1, never 1 after a 0.
+
+    Returns:
+        float32 [K]; for (click, conversion) the sums of ctr_loss and ctcvr_loss. Zeros for B = 0.
+    """
+    log_p, log_not_p = running_log_probabilities(logits)
+    return -tf.reduce_sum(labels * log_p + (1.0 - labels) * log_not_p, axis=0)
+
+
+def _log_add_exp(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    high, low = tf.maximum(a, b), tf.minimum(a, b)
+    return high + tf.math.log1p(tf.exp(low - high))
