@@ -1,0 +1,168 @@
+"""The ``esmm`` command: finds the command, runs it, prints its result, and turns what went wrong into one line."""
+
+import difflib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from esmm_dist.errors import ConfigError, EsmmError
+from launcher import flags, versions
+from launcher.command import Outcome
+from launcher.commands import COMMANDS
+from launcher.json_line import json_line
+from launcher.print_settings import settings_yaml
+from launcher.progress import make_progress
+from launcher.settings import Resolved, resolve
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT, as a shell reports it."""
+
+PIPE_CLOSED = 141
+"""Exit status when the reader of stdout went away (``esmm ... | head``): 128 + SIGPIPE."""
+
+UNEXPECTED = 70
+"""Exit status of an error that nobody wrote a message for: EX_SOFTWARE of sysexits.h."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        args: Without the program's name. None: the process's own.
+
+    Returns:
+        The exit status; 0 only if the work was done.
+    """
+    line = list(sys.argv[1:] if args is None else args)
+    try:
+        status = _main(line)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Python would complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        print("esmm: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _main(line: list[str]) -> int:
+    if not line or line[0] in ("-h", "--help"):
+        print(_overview(), file=sys.stdout if line else sys.stderr)
+        return 0 if line else ConfigError.exit_status
+    debug = "--debug" in line
+    try:
+        if line[0] == "--version":
+            return _print_versions("--json" in line[1:])
+        return _command(line)
+    except SystemExit as e:  # tyro, after --help or a message about a flag
+        return e.code if isinstance(e.code, int) else ConfigError.exit_status
+    except EsmmError as e:
+        if debug:
+            traceback.print_exc()
+        print(f"esmm: {e}", file=sys.stderr)
+        return e.exit_status
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as e:
+        _report_unexpected(e, line, debug)
+        return UNEXPECTED
+
+
+def _command(line: list[str]) -> int:
+    resolved = resolve_line(line)
+    if resolved.common.print_config:
+        if not flags.missing(resolved.cls, resolved.values):
+            flags.finish(resolved.cls, resolved.values)
+        print(settings_yaml(resolved.cls, resolved.values), end="")
+        return 0
+    outcome = run_line(line, resolved)
+    report = sys.stderr if resolved.common.json else sys.stdout
+    for text in outcome.lines:
+        print(text, file=report)
+    if resolved.common.json:
+        print(json_line(outcome.result))
+    return 0 if outcome.done else 1
+
+
+def resolve_line(line: Sequence[str]) -> Resolved:
+    """Find the command of a line and resolve its settings.
+
+    Raises:
+        ConfigError: There is no such command, or a setting is wrong.
+    """
+    if line[0] not in COMMANDS:
+        near = difflib.get_close_matches(line[0], COMMANDS, n=1, cutoff=0.5)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ConfigError(f"There is no command '{line[0]}'.{hint} Commands: {', '.join(COMMANDS)}. See esmm --help.")
+    return resolve(COMMANDS[line[0]], line[1:])
+
+
+def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
+    """Run one command line within this process and return what it did.
+
+    Raises:
+        EsmmError: Whatever the command raises.
+    """
+    resolved = resolved or resolve_line(line)
+    settings = flags.finish(resolved.cls, resolved.values)
+    progress = make_progress()
+    try:
+        return COMMANDS[line[0]].run(settings, progress)
+    finally:
+        progress.finish()
+
+
+def _overview() -> str:
+    width = max(len(name) for name in COMMANDS)
+    commands = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "usage: esmm COMMAND [FLAGS]\n\n"
+        "Train the Entire Space Multi-Task Model (pCTR, pCVR, pCTCVR) on click logs.\n\n"
+        f"{commands}\n\n"
+        "  --version  Print the versions of the stack (with --json as one line).\n\n"
+        "esmm COMMAND --help shows a command's settings. Start with: esmm demo"
+    )
+
+
+def _print_versions(as_json: bool) -> int:
+    found = versions.installed()
+    if as_json:
+        print(json.dumps(found))
+    else:
+        width = max(len(name) for name in found)
+        for name, version in found.items():
+            print(f"{name:<{width}}  {version}")
+    return 0
+
+
+def _report_unexpected(error: Exception, line: Sequence[str], debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    text = "".join(traceback.format_exception(error))
+    kind = f"{type(error).__name__}: {_first_line(error)}"
+    try:
+        where = str(_write_log(f"esmm {' '.join(line)}\n{text}"))
+    except OSError as e:
+        where = f"nowhere ({e})"
+    print(
+        f"esmm: unexpected {kind}. The traceback is in {where}; --debug shows it here. If it is not the machine "
+        "(disk, memory), it is a fault of this program: please report it with that file.",
+        file=sys.stderr,
+    )
+
+
+def _write_log(text: str) -> Path:
+    with tempfile.NamedTemporaryFile("w", prefix="esmm-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.write(text)
+    return Path(log.name)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "(no message)"

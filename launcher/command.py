@@ -1,0 +1,49 @@
+"""What a command is: a settings class, a function that does the work, and what it hands back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from esmm_dist.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a command did."""
+
+    lines: Sequence[str]
+    """The report for a reader."""
+
+    result: Mapping[str, Any]
+    """The same for a program: printed as one JSON line with ``--json``."""
+
+    done: bool = True
+    """False: the work was not done (a check failed); the process exits with 1."""
+
+
+def _no_stored_settings(flags: Mapping[str, str]) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One word after ``esmm``. Its work is imported when it is called, so that ``esmm --help`` takes no time."""
+
+    name: str
+    summary: str
+    """One line, shown by ``esmm --help``."""
+
+    example: str
+    """A line that a user can type, shown by ``esmm NAME --help``."""
+
+    load_settings: Callable[[], type]
+    """Imports and returns the settings class (a frozen dataclass)."""
+
+    run: Callable[[Any, Progress], Outcome]
+    """Does the work: (settings, progress) -> outcome."""
+
+    positional: Sequence[str] = field(default=())
+    """Settings that are given without a flag, in this order."""
+
+    find_stored: Callable[[Mapping[str, str]], Mapping[str, Any] | None] = _no_stored_settings
+    """From the flags as typed, finds settings stored by an earlier run; flags and ``--config`` override them."""

@@ -1,0 +1,53 @@
+"""``esmm evaluate``: measure a trained model on one split."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from esmm_dist.progress import Progress
+from launcher.command import Command, Outcome
+from launcher.json_line import json_value
+from launcher.text_table import text_table
+
+
+def _load_settings() -> type:
+    from esmm_dist.train.evaluate import EvaluateConfig
+
+    return EvaluateConfig
+
+
+def _run(settings: Any, progress: Progress) -> Outcome:
+    from esmm_dist.train.evaluate import evaluate
+
+    metrics = evaluate(settings, progress)
+    return Outcome(lines=metrics_lines(metrics), result=json_value(metrics))
+
+
+def metrics_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Draw the metrics of each task as a table.
+
+    Args:
+        metrics: For each task, an ``esmm_dist.model.metrics.summary.TaskMetrics``.
+    """
+    rows = [
+        [
+            task,
+            f"{m.auc:.4f}",
+            f"± {m.auc_standard_error:.4f}",
+            f"{m.log_loss:.5f}",
+            f"{m.calibration:.3f}",
+            f"{m.positives:,}",
+            f"{m.impressions:,}",
+        ]
+        for task, m in metrics.items()
+    ]
+    head = ["task", "AUC", "std. error", "log loss", "calibration", "positives", "impressions"]
+    return text_table(head, rows)
+
+
+COMMAND = Command(
+    name="evaluate",
+    summary="Measure a trained model on one split: exact AUC with its standard error, log loss, calibration.",
+    example="esmm evaluate --run run --data data --split test",
+    load_settings=_load_settings,
+    run=_run,
+)

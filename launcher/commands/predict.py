@@ -1,0 +1,31 @@
+"""``esmm predict``: write a model's predictions for one split."""
+
+from typing import Any
+
+from esmm_dist.progress import Progress
+from launcher.command import Command, Outcome
+from launcher.json_line import json_value
+
+
+def _load_settings() -> type:
+    from esmm_dist.serve.predict import PredictConfig
+
+    return PredictConfig
+
+
+def _run(settings: Any, progress: Progress) -> Outcome:
+    from esmm_dist.serve.predict import predict
+
+    result = predict(settings, progress)
+    mapping = json_value(result)
+    lines = list(result.lines()) if hasattr(result, "lines") else [f"{k}: {v}" for k, v in mapping.items()]
+    return Outcome(lines=lines, result=mapping)
+
+
+COMMAND = Command(
+    name="predict",
+    summary="Write a Parquet file of predictions: sample_id, pctr, pcvr, pctcvr.",
+    example="esmm predict --run run --data data --split test --out predictions.parquet",
+    load_settings=_load_settings,
+    run=_run,
+)

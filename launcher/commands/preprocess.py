@@ -1,0 +1,68 @@
+"""``esmm preprocess``: turn a raw log into TFRecord shards with a manifest."""
+
+from pathlib import Path
+from typing import Any
+
+from esmm_dist.progress import Progress
+from esmm_dist.schema.manifest import DatasetManifest
+from launcher.command import Command, Outcome
+from launcher.json_line import json_value
+from launcher.progress import short_bytes
+
+
+def _load_settings() -> type:
+    from preprocess.config import PreprocessConfig
+
+    return PreprocessConfig
+
+
+def _run(settings: Any, progress: Progress) -> Outcome:
+    from preprocess.run import preprocess
+
+    manifest = preprocess(settings, progress)
+    return Outcome(lines=report_lines(settings.out, manifest), result=report_mapping(settings.out, manifest))
+
+
+def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
+    """Say what a data set holds."""
+    lines = [f"Data set {out}: schema {manifest.schema.name}, {manifest.vocabulary_size:,} feature ids in use"]
+    for name, split in manifest.splits.items():
+        size = sum(shard.file_bytes for shard in split.shards)
+        each = f", {size / split.impressions:.0f} bytes an impression" if split.impressions else ""
+        labels = ", ".join(f"{count:,} {label}s" for label, count in split.label_counts.items())
+        broken = sum(split.broken_chains.values())
+        kept = f" ({broken:,} with a label after a missing one: kept, not positive)" if broken else ""
+        lines.append(
+            f"  {name}: {split.impressions:,} impressions in {split.records:,} records, {labels}{kept}; "
+            f"{short_bytes(size)} in {len(split.shards)} shards{each}"
+        )
+    return lines
+
+
+def report_mapping(out: Path, manifest: DatasetManifest) -> dict[str, Any]:
+    """Say the same for a program."""
+    splits = {
+        name: {
+            "impressions": split.impressions,
+            "records": split.records,
+            "label_counts": split.label_counts,
+            "broken_chains": split.broken_chains,
+            "bytes": sum(shard.file_bytes for shard in split.shards),
+            "shards": len(split.shards),
+        }
+        for name, split in manifest.splits.items()
+    }
+    result = {"data": out, "schema": manifest.schema.name, "vocabulary_size": manifest.vocabulary_size}
+    mapping = json_value(result | {"splits": splits, "report": manifest.report})
+    assert isinstance(mapping, dict)
+    return mapping
+
+
+COMMAND = Command(
+    name="preprocess",
+    summary="Turn a raw log into grouped TFRecord shards, a vocabulary and a manifest.",
+    example="esmm preprocess raw data --schema aliccp",
+    load_settings=_load_settings,
+    run=_run,
+    positional=("raw", "out"),
+)

@@ -1,0 +1,30 @@
+"""``esmm synth``: write a synthetic raw log with a known best model."""
+
+from typing import Any
+
+from esmm_dist.progress import Progress
+from launcher.command import Command, Outcome
+from launcher.json_line import json_value
+
+
+def _load_settings() -> type:
+    from preprocess.synthetic.config import SynthConfig
+
+    return SynthConfig
+
+
+def _run(settings: Any, progress: Progress) -> Outcome:
+    from preprocess.synthetic.write import synthesize
+
+    report = synthesize(settings, progress)
+    return Outcome(lines=report.lines(), result=json_value(report))
+
+
+COMMAND = Command(
+    name="synth",
+    summary="Write a synthetic raw log (Ali-CCP form) and the best AUC that any model can reach on it.",
+    example="esmm synth raw --impressions 300000",
+    load_settings=_load_settings,
+    run=_run,
+    positional=("out",),
+)

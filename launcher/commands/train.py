@@ -1,0 +1,46 @@
+"""``esmm train``: train a model, or resume a run from its last checkpoint."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from esmm_dist.config import read_yaml
+from esmm_dist.progress import Progress
+from launcher.command import Command, Outcome
+from launcher.commands.evaluate import metrics_lines
+from launcher.json_line import json_value
+
+STORED_SETTINGS = "config.yaml"
+"""Within a run's folder: the settings that it was started with, as training wrote them."""
+
+
+def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the settings of an existing run, so that ``esmm train --run RUN`` alone resumes it."""
+    if "run" not in flags:
+        return None
+    path = Path(flags["run"]) / STORED_SETTINGS
+    return read_yaml(path) if path.is_file() else None
+
+
+def _load_settings() -> type:
+    from esmm_dist.train.config import TrainConfig
+
+    return TrainConfig
+
+
+def _run(settings: Any, progress: Progress) -> Outcome:
+    from esmm_dist.train.run import train
+
+    result = train(settings, progress)
+    lines = list(result.lines()) if hasattr(result, "lines") else metrics_lines(result.metrics)
+    return Outcome(lines=lines, result=json_value(result))
+
+
+COMMAND = Command(
+    name="train",
+    summary="Train ESMM on a data set, or resume a run: esmm train --run RUN",
+    example="esmm train --data data --run run",
+    load_settings=_load_settings,
+    run=_run,
+    find_stored=find_stored_settings,
+)

@@ -1,0 +1,83 @@
+"""Which steps of a demo are done, so that a second start continues instead of starting over."""
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esmm_dist.errors import ConfigError
+from launcher.demo.plan import Step
+
+JOURNAL_NAME = "demo.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoneStep:
+    """A finished step."""
+
+    seconds: float
+    result: dict[str, Any]
+    """What its command prints with ``--json``."""
+
+
+@dataclass(kw_only=True)
+class Journal:
+    """The steps of one demo folder. Written after each step, all or nothing."""
+
+    path: Path
+    lines: list[str]
+    done: dict[str, DoneStep]
+
+    def add(self, step: Step, done: DoneStep) -> None:
+        """Note a finished step."""
+        self.done[step.name] = done
+        self.write()
+
+    def write(self) -> None:
+        """Write the journal; without it the folder is not known as a demo's."""
+        steps = {name: {"seconds": d.seconds, "result": d.result} for name, d in self.done.items()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".tmp")
+        new.write_text(json.dumps({"lines": self.lines, "done": steps}, indent=1) + "\n", encoding="utf-8")
+        os.replace(new, self.path)
+
+
+def open_journal(folder: Path, plan: Callable[[Path], Sequence[Step]]) -> Journal:
+    """Read the journal of a demo, or begin one. Writes nothing.
+
+    A folder that holds a demo of other settings (another version's, say) is left alone: its subfolder ``2``, or ``3``,
+    ... is taken.
+
+    Args:
+        folder: New, empty, or the folder of an earlier demo.
+        plan: Returns the demo's steps below a folder.
+
+    Raises:
+        ConfigError: The folder holds something else. Nothing in it is touched.
+    """
+    for tried in itertools.chain([folder], (folder / str(i) for i in itertools.count(2))):
+        path, lines = tried / JOURNAL_NAME, [step.line for step in plan(tried)]
+        if not path.is_file():
+            _refuse_if_used(tried)
+            return Journal(path=path, lines=lines, done={})
+        journal = _read(path)
+        if journal.lines == lines:
+            return journal
+    raise AssertionError("the loop over subfolders does not end")
+
+
+def _refuse_if_used(folder: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ConfigError(f"{folder} exists and is not the folder of a demo. Give a new one: esmm demo OTHER_FOLDER")
+
+
+def _read(path: Path) -> Journal:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        done = {name: DoneStep(seconds=d["seconds"], result=d["result"]) for name, d in stored["done"].items()}
+        return Journal(path=path, lines=list(stored["lines"]), done=done)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise ConfigError(f"{path} cannot be read ({e!r}). Remove {path.parent} or give another folder.") from e

@@ -1,0 +1,57 @@
+"""Which command lines the demo runs."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One command line of the demo."""
+
+    name: str
+    args: Sequence[str]
+    """After ``esmm``."""
+    why: str
+    """One line for the reader."""
+
+    @property
+    def line(self) -> str:
+        """Return the line as a user types it."""
+        return shlex.join(["esmm", *self.args])
+
+
+def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
+    """Return the demo's steps, in order.
+
+    Args:
+        folder: Everything is written below it.
+        impressions: Of the synthetic log, both splits together.
+        seed: Of the synthetic log.
+    """
+    raw, data, run, out = folder / "raw", folder / "data", folder / "run", folder / "predictions.parquet"
+    size = ["--impressions", str(impressions), "--seed", str(seed)]
+    return [
+        Step(name="synth", args=["synth", str(raw), *size], why="Write a raw log with a known best model."),
+        Step(
+            name="preprocess",
+            args=["preprocess", str(raw), str(data), "--schema", "aliccp", "--min-count", "5"],
+            why="Join, filter, group and shuffle it into TFRecord shards.",
+        ),
+        Step(
+            name="train",
+            args=["train", "--data", str(data), "--run", str(run)],
+            why="Train ESMM; Ctrl-C saves, and the same line goes on.",
+        ),
+        Step(
+            name="evaluate",
+            args=["evaluate", "--run", str(run), "--data", str(data), "--split", "test"],
+            why="Measure it on impressions that it has not seen.",
+        ),
+        Step(
+            name="predict",
+            args=["predict", "--run", str(run), "--data", str(data), "--split", "test", "--out", str(out)],
+            why="Write its predictions.",
+        ),
+    ]

@@ -1,0 +1,90 @@
+"""Run the demo's steps that are not done yet, and say what they reached."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from esmm_dist.progress import Progress
+from launcher.command import Outcome
+from launcher.demo.journal import DoneStep, Journal, open_journal
+from launcher.demo.plan import Step, plan
+from launcher.demo.summary import auc_rows, folder_bytes, speed_rows, what_next
+from launcher.json_line import json_value
+from launcher.text_table import text_table
+
+RunLine = Callable[[Sequence[str]], Outcome]
+"""Runs one command line within this process: importing TensorFlow five times would take half the demo's time."""
+
+
+def run_demo(folder: Path, *, impressions: int, seed: int, run_line: RunLine, progress: Progress) -> Outcome:
+    """Run the demo in a folder, or continue it there.
+
+    Raises:
+        EsmmError: The folder is not a demo's, or a step's command fails.
+    """
+
+    def planned(below: Path) -> list[Step]:
+        return plan(below, impressions=impressions, seed=seed)
+
+    journal = open_journal(folder, planned)
+    folder = journal.path.parent
+    journal.write()
+    for step in planned(folder):
+        progress.message(f"\n$ {step.line}    # {step.why}")
+        if step.name in journal.done:
+            progress.message(f"  done before; remove {folder} to start over")
+            continue
+        _run_step(step, journal, run_line, progress)
+    return _outcome(folder, journal.done)
+
+
+def _run_step(step: Step, journal: Journal, run_line: RunLine, progress: Progress) -> None:
+    started = time.perf_counter()
+    outcome = run_line(step.args)
+    seconds = time.perf_counter() - started
+    for line in outcome.lines:
+        progress.message(f"  {line}")
+    journal.add(step, DoneStep(seconds=seconds, result=json_value(outcome.result)))
+
+
+def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:
+    metrics = done["evaluate"].result
+    best: dict[str, float] = done["synth"].result["best_auc"]
+    sizes = {
+        "synth": folder_bytes(folder / "raw"),
+        "preprocess": folder_bytes(folder / "data"),
+        "train": folder_bytes(folder / "run"),
+        "predict": folder_bytes(folder / "predictions.parquet"),
+    }
+    impressions = _impressions(done)
+    lines = [
+        "",
+        *text_table(["test split", "AUC", "std. error", "best possible", "of the way"], auc_rows(metrics, best)),
+        "",
+        *text_table(["step", "time", "impressions/s", "on disk"], speed_rows(done, impressions, sizes)),
+        "",
+        *what_next(folder),
+    ]
+    result: dict[str, Any] = {
+        "folder": folder,
+        "metrics": metrics,
+        "best_auc": best,
+        "seconds": {name: step.seconds for name, step in done.items()},
+        "impressions": impressions,
+        "bytes": sizes,
+    }
+    return Outcome(lines=lines, result=json_value(result))
+
+
+def _impressions(done: Mapping[str, DoneStep]) -> dict[str, int]:
+    """Return how many impressions each step worked on."""
+    splits = {name: split["impressions"] for name, split in done["preprocess"].result["splits"].items()}
+    both = sum(splits.values())
+    return {
+        "synth": both,
+        "preprocess": both,
+        "train": splits["train"],
+        "evaluate": splits["test"],
+        "predict": splits["test"],
+    }

@@ -1,0 +1,66 @@
+"""The table that ends the demo."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from launcher.demo.journal import DoneStep
+from launcher.progress import duration, short_bytes, short_number
+
+
+def distance_closed(auc: float, best: float) -> float:
+    """Return the share of the way from a coin's AUC (0.5) to the best possible that a model has gone."""
+    return (auc - 0.5) / (best - 0.5)
+
+
+def auc_rows(metrics: Mapping[str, Mapping[str, Any]], best: Mapping[str, float]) -> list[list[str]]:
+    """Return one table row for each task that has a best possible AUC.
+
+    Args:
+        metrics: Per task, at least ``auc`` and ``auc_standard_error``.
+        best: Per task, the best AUC that any model can reach.
+    """
+    return [
+        [
+            task,
+            f"{metrics[task]['auc']:.4f}",
+            f"± {metrics[task]['auc_standard_error']:.4f}",
+            f"{best[task]:.4f}",
+            f"{distance_closed(metrics[task]['auc'], best[task]):.0%}",
+        ]
+        for task in metrics
+        if task in best
+    ]
+
+
+def speed_rows(
+    done: Mapping[str, DoneStep], impressions: Mapping[str, int], sizes: Mapping[str, int]
+) -> list[list[str]]:
+    """Return one table row for each step: time, impressions a second, bytes on disk."""
+    return [
+        [
+            name,
+            duration(step.seconds),
+            f"{short_number(impressions[name] / step.seconds)}" if name in impressions else "",
+            short_bytes(sizes[name]) if name in sizes else "",
+        ]
+        for name, step in done.items()
+    ]
+
+
+def folder_bytes(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder; 0 if there is none."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+def what_next(folder: Path) -> Sequence[str]:
+    """Say what a reader can try after the demo."""
+    return [
+        "What to try next:",
+        f"  esmm checkpoints {folder / 'run'}                      the checkpoints of the run",
+        "  esmm train --print-config > train.yaml           every setting, with its meaning",
+        f"  esmm train --data {folder / 'data'} --run {folder / 'run-2'} --config train.yaml",
+        '  esmm preprocess YOUR_LOG DATA --schema my.yaml   your own log: README.md, "Your own log"',
+    ]

@@ -1,0 +1,97 @@
+"""Check that TFRA, Horovod and the GPUs work, each in a process of its own."""
+
+import json
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from launcher.doctor.finding import Finding
+from launcher.doctor.probe import PROBES
+
+PROBE_TIMEOUT_S = 180
+"""A probe takes about 8 s; on a cold disk that reads 2 GB of libraries it has taken a minute."""
+
+_REINSTALL = "Run: rm -r .venv && make setup"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult:
+    """What a probe process said."""
+
+    state: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    """The last line that it wrote on stderr, or how it ended; empty if it worked."""
+
+
+def check_libraries() -> list[Finding]:
+    """Run the probes at the same time and judge them. Takes 10 to 20 s, most of it importing TensorFlow."""
+    with ThreadPoolExecutor(len(PROBES)) as pool:
+        results = dict(zip(PROBES, pool.map(run_probe, PROBES), strict=True))
+    machine_has_gpu = shutil.which("nvidia-smi") is not None
+    return [
+        judge_tfra(results["tfra"]),
+        judge_horovod(results["horovod"]),
+        judge_gpu(results["gpu"], results["horovod"], machine_has_gpu),
+    ]
+
+
+def run_probe(name: str, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
+    """Run one probe in a new process and wait for it."""
+    command = [sys.executable, "-m", "launcher.doctor.probe", name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return ProbeResult(error=f"no answer within {timeout_s:.0f} s")
+    if done.returncode < 0:
+        return ProbeResult(error=f"its process was ended by signal {-done.returncode}")
+    if done.returncode > 0:
+        lines = done.stderr.strip().splitlines()
+        return ProbeResult(error=lines[-1] if lines else f"its process ended with status {done.returncode}")
+    return ProbeResult(state=json.loads(done.stdout.splitlines()[-1]))
+
+
+def judge_tfra(result: ProbeResult) -> Finding:
+    """Judge the hash table: an inserted id gives its value, another gives the default."""
+    if result.error:
+        return Finding(name="TFRA table", status="failed", text=result.error, remedy=_REINSTALL)
+    if result.state["found"] != [71, -1, 70]:
+        text = f"looked up {result.state['found']}, expected [71, -1, 70]"
+        return Finding(name="TFRA table", status="failed", text=text, remedy=_REINSTALL)
+    return Finding(name="TFRA table", status="ok", text="inserted and looked up ids")
+
+
+def judge_horovod(result: ProbeResult) -> Finding:
+    """Judge Horovod: it was built against this TensorFlow, and with gloo."""
+    name = "Horovod"
+    remedy = f"It must be compiled where TensorFlow can be seen. {_REINSTALL}"
+    if result.error:
+        return Finding(name=name, status="failed", text=f"does not work with TensorFlow: {result.error}", remedy=remedy)
+    if not result.state["gloo"]:
+        return Finding(name=name, status="failed", text="was built without gloo", remedy=remedy)
+    if result.state["sum"] != [1.0, 2.0]:
+        text = f"one rank's sum of [1.0, 2.0] is {result.state['sum']}"
+        return Finding(name=name, status="failed", text=text, remedy=remedy)
+    built = "gloo and NCCL" if result.state["nccl"] else "gloo, without NCCL"
+    return Finding(name=name, status="ok", text=f"sees TensorFlow; built with {built}")
+
+
+def judge_gpu(result: ProbeResult, horovod: ProbeResult, machine_has_gpu: bool) -> Finding:
+    """Judge the GPUs: none is fine unless the machine has one."""
+    if result.error:
+        return Finding(
+            name="GPU", status="failed", text=f"TensorFlow does not start: {result.error}", remedy=_REINSTALL
+        )
+    gpus = result.state["gpus"]
+    if not gpus and machine_has_gpu:
+        text = "nvidia-smi is here, but TensorFlow sees no GPU"
+        remedy = "Install the CUDA 12.3 and cuDNN 8.9 libraries that TensorFlow 2.16 needs; the CPU works meanwhile."
+        return Finding(name="GPU", status="note", text=text, remedy=remedy)
+    if not gpus:
+        return Finding(name="GPU", status="ok", text="none; everything runs on the CPU")
+    if not horovod.state.get("nccl"):
+        remedy = "Build Horovod with HOROVOD_GPU_OPERATIONS=NCCL to let several GPUs exchange gradients directly."
+        return Finding(name="GPU", status="note", text=f"{len(gpus)}; Horovod lacks NCCL", remedy=remedy)
+    return Finding(name="GPU", status="ok", text=f"{len(gpus)}")

@@ -1,0 +1,48 @@
+"""Check the installed versions against the lock file."""
+
+import re
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from launcher.doctor.finding import Finding
+
+LOCK_FILE = Path(__file__).parents[2] / "requirements.lock"
+
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+def check_lock(lock_file: Path = LOCK_FILE) -> Finding:
+    """Compare what is installed with the lock file of the checkout. Takes about 0.1 s."""
+    if not lock_file.is_file():
+        return Finding(name="versions", status="note", text="no requirements.lock beside the package: not compared")
+    return judge_versions(read_pins(lock_file.read_text(encoding="utf-8")), installed_version)
+
+
+def read_pins(text: str) -> dict[str, str]:
+    """Return name -> version of every pin in a requirements file."""
+    return dict(_PIN.findall(text))
+
+
+def judge_versions(pins: Mapping[str, str], installed: Callable[[str], str | None]) -> Finding:
+    """Judge installed versions against pins."""
+    wrong = [
+        f"{name} {installed(name) or 'missing'} (lock: {pin})" for name, pin in pins.items() if installed(name) != pin
+    ]
+    if not wrong:
+        return Finding(name="versions", status="ok", text=f"all {len(pins)} packages as in requirements.lock")
+    shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+    return Finding(
+        name="versions",
+        status="failed",
+        text=f"{len(wrong)} of {len(pins)} packages are not as in requirements.lock: {shown}",
+        remedy="Run: make setup",
+    )
+
+
+def installed_version(name: str) -> str | None:
+    """Return the installed version of a distribution; None if it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,103 @@
+"""Check the machine: platform, memory, disk, compiler."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from launcher.doctor.finding import Finding
+from launcher.progress import short_bytes
+
+MIN_MEMORY_BYTES = 3 * 10**9
+"""TensorFlow takes 0.6 GB, the demo's training 1.5 GB at its peak; twice that leaves room for the system."""
+
+MIN_DISK_BYTES = 2 * 10**9
+"""The demo writes less than 1 GB."""
+
+_CGROUP_LIMITS = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+)
+
+
+def check_machine(folder: Path) -> list[Finding]:
+    """Check the machine that runs this process, and the disk of one folder. Takes milliseconds."""
+    return [
+        judge_platform(platform.system(), platform.machine(), platform.python_implementation(), sys.version_info[:2]),
+        judge_memory(available_memory_bytes()),
+        judge_disk(folder, shutil.disk_usage(folder).free),
+        judge_compiler(compiler_version()),
+    ]
+
+
+def judge_platform(system: str, machine: str, implementation: str, version: tuple[int, ...]) -> Finding:
+    """Judge the platform: the wheels of TFRA exist for one kind only."""
+    text = f"{implementation} {'.'.join(map(str, version))} on {system} {machine}, {os.cpu_count()} CPUs"
+    if (system, machine, implementation, tuple(version)) == ("Linux", "x86_64", "CPython", (3, 11)):
+        return Finding(name="platform", status="ok", text=text)
+    return Finding(
+        name="platform", status="failed", text=text, remedy="Use CPython 3.11 on Linux x86-64; TFRA is built for it."
+    )
+
+
+def judge_memory(available_bytes: int) -> Finding:
+    """Judge the memory that a new process may take."""
+    text = f"{short_bytes(available_bytes)} free"
+    if available_bytes >= MIN_MEMORY_BYTES:
+        return Finding(name="memory", status="ok", text=text)
+    return Finding(
+        name="memory",
+        status="failed",
+        text=f"{text}; the demo needs {short_bytes(MIN_MEMORY_BYTES)}",
+        remedy="End other programs, raise the container's memory limit, or use a larger machine.",
+    )
+
+
+def judge_disk(folder: Path, free_bytes: int) -> Finding:
+    """Judge the disk that output goes to."""
+    text = f"{short_bytes(free_bytes)} free in {folder}"
+    if free_bytes >= MIN_DISK_BYTES:
+        return Finding(name="disk", status="ok", text=text)
+    return Finding(
+        name="disk",
+        status="failed",
+        text=f"{text}; the demo needs {short_bytes(MIN_DISK_BYTES)}",
+        remedy="Free some space, or run in a folder on another disk.",
+    )
+
+
+def judge_compiler(version: str | None) -> Finding:
+    """Judge the C++ compiler, which only set-up needs."""
+    if version:
+        return Finding(name="compiler", status="ok", text=version)
+    return Finding(
+        name="compiler",
+        status="note",
+        text="g++ is not on PATH; it is needed only to install Horovod again",
+        remedy="If set-up asks for it: sudo apt-get install g++",
+    )
+
+
+def available_memory_bytes(
+    meminfo: Path = Path("/proc/meminfo"), cgroup_limits: tuple[tuple[Path, Path], ...] = _CGROUP_LIMITS
+) -> int:
+    """Return the bytes that a new process can take: what the system has left, or what the container's limit leaves."""
+    values = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines() if ":" in line)
+    available = int(values["MemAvailable"].split()[0]) * 1024
+    for limit_file, used_file in cgroup_limits:
+        if limit_file.is_file() and used_file.is_file():
+            limit = limit_file.read_text(encoding="ascii").strip()
+            if limit != "max":
+                available = min(available, max(int(limit) - int(used_file.read_text(encoding="ascii")), 0))
+    return available
+
+
+def compiler_version() -> str | None:
+    """Return the first line of ``g++ --version``; None if there is none or it does not run."""
+    path = shutil.which("g++")
+    if path is None:
+        return None
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout else None

@@ -1,0 +1,48 @@
+"""Put one library to work and print what it does as one JSON line: ``python -m launcher.doctor.probe tfra``.
+
+Runs in a process of its own, because a library of the wrong build may end its process instead of raising.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from esmm_dist.quiet import import_horovod, import_tensorflow, import_tfra
+
+
+def probe_tfra() -> dict[str, Any]:
+    """Insert two ids into a TFRA table and look up three."""
+    tfra = import_tfra()
+    tf = import_tensorflow()
+    table = tfra.dynamic_embedding.CuckooHashTable(tf.int64, tf.int64, tf.constant([-1], tf.int64))
+    table.insert(tf.constant([7, 2**62], tf.int64), tf.constant([[70], [71]], tf.int64))
+    found = table.lookup(tf.constant([2**62, 5, 7], tf.int64)).numpy().ravel().tolist()
+    return {"found": found}
+
+
+def probe_horovod() -> dict[str, Any]:
+    """Start Horovod with one rank, sum one tensor, and say what it was built with."""
+    hvd = import_horovod()
+    tf = import_tensorflow()
+    hvd.init()
+    total = hvd.allreduce(tf.constant([1.0, 2.0]), op=hvd.Sum, name="probe").numpy().tolist()
+    state = {"sum": total, "gloo": bool(hvd.gloo_built()), "nccl": bool(hvd.nccl_built())}
+    hvd.shutdown()
+    return state
+
+
+def probe_gpu() -> dict[str, Any]:
+    """List the GPUs that TensorFlow can use."""
+    tf = import_tensorflow()
+    return {"gpus": [device.name for device in tf.config.list_physical_devices("GPU")]}
+
+
+PROBES: dict[str, Callable[[], dict[str, Any]]] = {
+    "tfra": probe_tfra,
+    "horovod": probe_horovod,
+    "gpu": probe_gpu,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(PROBES[sys.argv[1]]()))

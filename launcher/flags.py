@@ -1,0 +1,243 @@
+"""Turn a command line and settings read from files into one settings object.
+
+tyro parses and writes the help; it works on a twin of the settings class that has the same settings without their
+checks, because a required setting may stand in a file, on the command line, or (with ``--print-config``) nowhere. The
+finished values go through ``esmm_dist.config.build``, so that a value from a flag meets the checks of one from a file.
+"""
+
+import argparse
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast, get_origin, get_type_hints
+
+import pydantic
+import tyro
+import yaml
+
+from esmm_dist.config import build, refuse_unknown
+from esmm_dist.errors import ConfigError
+from launcher.setting_docs import class_doc, setting_docs
+
+_COMMON = {
+    "config": (Path | None, None, "YAML file of settings; flags override it. An unknown setting in it is an error."),
+    "print_config": (bool, False, "Print the settings as YAML, with their meaning, and do nothing else."),
+    "json": (bool, False, "Print the result as one JSON line, last on stdout (the report goes to stderr)."),
+    "debug": (bool, False, "Show a traceback when something goes wrong."),
+}
+
+_POSITIONAL = cast(Any, tyro.conf.Positional)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonFlags:
+    """The flags that every command has."""
+
+    config: Path | None
+    print_config: bool
+    json: bool
+    debug: bool
+
+
+def peek(args: Sequence[str]) -> dict[str, str]:
+    """Return the values of ``--config`` and ``--run`` before anything else is parsed: they say which files to read."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in ("--config", "--run"):
+        parser.add_argument(name, nargs="?")
+    try:
+        known, _ = parser.parse_known_args(list(args))
+    except argparse.ArgumentError:  # tyro will say what is wrong with the line
+        return {}
+    return {key: value for key, value in vars(known).items() if value is not None}
+
+
+def parse(
+    cls: type,
+    args: Sequence[str],
+    *,
+    prog: str,
+    description: str,
+    base: Mapping[str, Any],
+    where: str,
+    positional: Sequence[str] = (),
+) -> tuple[dict[str, Any], CommonFlags]:
+    """Parse a command's flags on top of settings from files.
+
+    Args:
+        cls: The settings class.
+        args: The command line after the command's name.
+        prog: As the user typed it: ``esmm train``.
+        description: Shown above the flags by ``--help``.
+        base: Settings from files, as read from YAML.
+        where: Where ``base`` is from, named in errors.
+        positional: Settings given without a flag.
+
+    Returns:
+        The settings as a nested mapping of typed values (``finish`` checks them), and the common flags. A required
+        setting is missing from the mapping only with ``--print-config``.
+
+    Raises:
+        ConfigError: A flag is unknown, or ``base`` has an unknown setting or a value of the wrong type.
+        SystemExit: 0 after ``--help``; 2 after a message on stderr about a flag.
+    """
+    refuse_unknown(cls, base, where=where)
+    _refuse_unknown_flags(cls, args, prog)
+    optional = "--print-config" in args
+    twin = _twin(cls, positional, optional=optional, common=True)
+    parsed = tyro.cli(
+        twin,
+        prog=prog,
+        description=description,
+        args=list(args),
+        default=_defaults(twin, cls, base, where, optional=optional, common=True),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
+    )
+    common = CommonFlags(**{name: getattr(parsed, name) for name in _COMMON})
+    return _values(parsed, cls, optional), common
+
+
+def finish(cls: type, values: Mapping[str, Any]) -> Any:
+    """Build the settings object and run its checks.
+
+    Raises:
+        ConfigError: A value is refused.
+    """
+    return build(cls, values, where="settings")
+
+
+def missing(cls: type, values: Mapping[str, Any]) -> list[str]:
+    """Return the settings without a value (dotted): required ones, not given with ``--print-config``."""
+    found: list[str] = []
+    hints = get_type_hints(cls)
+    for f in dataclasses.fields(cls):
+        if f.name not in values:
+            found.append(f.name)
+        elif dataclasses.is_dataclass(hints[f.name]):
+            found += [f"{f.name}.{name}" for name in missing(hints[f.name], values[f.name])]
+    return found
+
+
+def flag_names(cls: type) -> list[str]:
+    """Return the flags of a settings class and of its groups, without dashes in front: ``embedding-dim``."""
+    names: list[str] = []
+    hints = get_type_hints(cls)
+    for f in dataclasses.fields(cls):
+        hint = hints[f.name]
+        names += flag_names(hint) if dataclasses.is_dataclass(hint) else [f.name.replace("_", "-")]
+    return names
+
+
+def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str) -> None:
+    """Check flags' names first: tyro would name a missing setting before a misspelt one."""
+    known = {*flag_names(cls), *(name.replace("_", "-") for name in _COMMON), "help"}
+    for arg in args:
+        if arg == "--":
+            return
+        name = arg.removeprefix("--").split("=")[0].replace("_", "-")
+        if arg.startswith("--") and name.removeprefix("no-") not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+            hint = f" Did you mean '--{near[0]}'?" if near else ""
+            raise ConfigError(f"{prog}: unknown flag '--{name}'.{hint} {prog} --help lists all.")
+
+
+def _twin(cls: type, positional: Sequence[str], *, optional: bool, common: bool = False) -> Any:
+    """Make a class with the settings of ``cls``, their help, and nothing else."""
+    docs = setting_docs(cls)
+    hints = get_type_hints(cls)
+    fields: list[tuple[str, Any]] = []
+    for f in dataclasses.fields(cls):
+        hint = hints[f.name]
+        if dataclasses.is_dataclass(hint):
+            assert isinstance(hint, type)
+            fields.append((f.name, _twin(hint, (), optional=optional)))
+            continue
+        if optional and _is_required(f):
+            hint = hint | None
+        metavar = f.name.upper() if f.name in positional else None
+        annotated = Annotated[hint, _argument(hint, docs.get(f.name, ""), metavar)]  # type: ignore[valid-type]
+        fields.append((f.name, _POSITIONAL[annotated] if f.name in positional else annotated))
+    if common:
+        fields += [(name, _common_argument(kind, text)) for name, (kind, _, text) in _COMMON.items()]
+    twin = dataclasses.make_dataclass(cls.__name__, fields, kw_only=True)
+    twin.__doc__ = class_doc(cls) or cls.__name__
+    return twin
+
+
+def _argument(hint: Any, text: str, metavar: str | None) -> Any:
+    if get_origin(hint) is dict:
+        return tyro.conf.arg(help=text, constructor=_mapping_from_text, metavar="'{NAME: VALUE, ...}'")
+    return tyro.conf.arg(help=text, metavar=metavar)
+
+
+def _common_argument(kind: Any, text: str) -> Any:
+    if kind is bool:
+        return Annotated[bool, tyro.conf.arg(help=text, help_behavior_hint=""), tyro.conf.FlagCreatePairsOff]
+    return Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint="", metavar="FILE")]
+
+
+def _mapping_from_text(text: str) -> dict[str, Any]:
+    value = yaml.safe_load(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"{text!r} is not a mapping such as '{{a: 1, b: 2}}'")
+    return value
+
+
+def _defaults(
+    twin: Any, cls: type, base: Mapping[str, Any], where: str, *, optional: bool, common: bool = False
+) -> Any:
+    """Make an instance of the twin that holds the file's values, else the defaults, else "missing"."""
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {name: default for name, (_, default, _) in _COMMON.items()} if common else {}
+    twin_types = {f.name: f.type for f in dataclasses.fields(twin)}
+    for f in dataclasses.fields(cls):
+        hint = hints[f.name]
+        if dataclasses.is_dataclass(hint):
+            assert isinstance(hint, type)
+            nested = _instance_mapping(_default(f, optional)) | dict(base.get(f.name) or {})
+            values[f.name] = _defaults(twin_types[f.name], hint, nested, f"{where}: {f.name}", optional=optional)
+        elif f.name in base:
+            values[f.name] = _typed(hint, base[f.name], f"{where}: {f.name}")
+        else:
+            values[f.name] = _default(f, optional)
+    return twin(**values)
+
+
+def _instance_mapping(value: Any) -> dict[str, Any]:
+    """Return the settings of a default group; empty if the group has no default (its settings may have)."""
+    if not dataclasses.is_dataclass(value):
+        return {}
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    try:
+        return pydantic.TypeAdapter(hint).validate_python(value)
+    except pydantic.ValidationError as e:
+        raise ConfigError(f"{where}: {e.errors()[0]['msg']} (got {value!r}).") from e
+
+
+def _is_required(f: dataclasses.Field[Any]) -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+
+
+def _default(f: dataclasses.Field[Any], optional: bool) -> Any:
+    if f.default is not dataclasses.MISSING:
+        return f.default
+    if f.default_factory is not dataclasses.MISSING:
+        return f.default_factory()
+    return None if optional else tyro.MISSING
+
+
+def _values(parsed: Any, cls: type, optional: bool) -> dict[str, Any]:
+    """Read the parsed twin back into a nested mapping."""
+    values: dict[str, Any] = {}
+    hints = get_type_hints(cls)
+    for f in dataclasses.fields(cls):
+        value = getattr(parsed, f.name)
+        if dataclasses.is_dataclass(hints[f.name]):
+            values[f.name] = _values(value, hints[f.name], optional)
+        elif not (optional and value is None and _is_required(f)):
+            values[f.name] = value
+    return values

@@ -1,0 +1,172 @@
+"""Show the progress of long work on stderr: a bar on a terminal, a plain line every few seconds elsewhere.
+
+Both tell how far the work is, how fast it goes and when it ends.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TextIO
+
+import rich.progress
+from rich.console import Console
+
+from esmm_dist.progress import Progress
+
+LINE_EVERY_S = 5.0
+"""Seconds between plain lines: a log of an hour then has some 700, and a reader never wonders if it still runs."""
+
+
+def make_progress(stream: TextIO | None = None) -> Progress:
+    """Return the listener that suits a stream (default stderr): a bar if it is a terminal, else plain lines."""
+    stream = stream or sys.stderr
+    return BarProgress(stream) if stream.isatty() else LineProgress(stream)
+
+
+class LineProgress:
+    """Writes plain lines: at the start of a task, every few seconds, and at its end."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        every_s: float = LINE_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._stream = stream
+        self._every_s = every_s
+        self._clock = clock
+        self._now = now
+        self._task = ""
+        self._total: float | None = None
+        self._unit = ""
+        self._done = 0.0
+        self._note = ""
+        self._started = self._last = 0.0
+
+    def start(self, task: str, total: float | None, unit: str) -> None:
+        """Write that the task begins."""
+        self.finish()
+        self._task, self._total, self._unit, self._done, self._note = task, total, unit, 0.0, ""
+        self._started = self._last = self._clock()
+        self.message(f"{task}: {short_number(total)} {unit}" if total else task)
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Count, and write a line if the last one is old enough."""
+        self._done += amount
+        self._note = note or self._note
+        if self._task and self._clock() - self._last >= self._every_s:
+            self._last = self._clock()
+            self.message(self._state(self._last - self._started))
+
+    def message(self, text: str) -> None:
+        """Write one line."""
+        print(text, file=self._stream, flush=True)
+
+    def finish(self) -> None:
+        """Write how much was done in what time."""
+        if not self._task:
+            return
+        elapsed = self._clock() - self._started
+        done = f"{short_number(self._done)} {self._unit} in " if self._done else ""
+        rate = f" ({short_number(self._done / elapsed)}/s)" if self._done and elapsed > 0 else ""
+        note = f", {self._note}" if self._note else ""
+        self.message(f"{self._task}: done, {done}{duration(elapsed)}{rate}{note}")
+        self._task = ""
+
+    def _state(self, elapsed: float) -> str:
+        rate = self._done / elapsed if elapsed > 0 else 0.0
+        note = f", {self._note}" if self._note else ""
+        if not self._total:
+            return f"{self._task}: {short_number(self._done)} {self._unit}, {short_number(rate)}/s{note}"
+        text = (
+            f"{self._task}: {min(self._done / self._total, 1):4.0%}, {short_number(self._done)} of "
+            f"{short_number(self._total)} {self._unit}, {short_number(rate)}/s"
+        )
+        if rate > 0:
+            left = max(self._total - self._done, 0) / rate
+            text += f", ends {self._now() + timedelta(seconds=left):%H:%M:%S} (in {duration(left)})"
+        return text + note
+
+
+class BarProgress:
+    """Draws one bar for the running task, below the lines that stay."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False)
+        self._bar: rich.progress.Progress | None = None
+        self._task_id = rich.progress.TaskID(0)
+        self._unit = ""
+
+    def start(self, task: str, total: float | None, unit: str) -> None:
+        """Draw a new bar."""
+        self.finish()
+        self._unit = unit
+        self._bar = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}", markup=False),
+            rich.progress.BarColumn(bar_width=30),
+            rich.progress.TaskProgressColumn(),
+            rich.progress.TextColumn("{task.fields[rate]}", markup=False),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TextColumn("left"),
+            rich.progress.TimeRemainingColumn(),
+            rich.progress.TextColumn("{task.fields[note]}", markup=False),
+            console=self._console,
+        )
+        self._task_id = self._bar.add_task(task, total=total, rate="", note="")
+        self._bar.start()
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Move the bar."""
+        if self._bar is None:
+            return
+        self._bar.advance(self._task_id, amount)
+        task = self._bar.tasks[self._task_id]
+        speed = task.finished_speed or task.speed
+        rate = f"{short_number(speed)} {self._unit}/s" if speed else ""
+        self._bar.update(self._task_id, rate=rate, note=note or task.fields["note"])
+
+    def message(self, text: str) -> None:
+        """Write one line above the bar."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def finish(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def short_number(value: float | None) -> str:
+    """Return a count with three digits and k, M, G: 1234567 -> "1.23 M"."""
+    if value is None:
+        return "?"
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size * 0.9995:
+            return f"{_three_digits(value / size)} {letter}"
+    return _three_digits(value)
+
+
+def short_bytes(count: int) -> str:
+    """Return a size in powers of 1000: 1234567 -> "1.23 MB"."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{short_number(count)}B"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as "8.4 s", "2 min 05 s" or "3 h 07 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _three_digits(value: float) -> str:
+    if value == int(value) and abs(value) < 1000:
+        return str(int(value))
+    digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
+    return f"{value:.{digits}f}"

@@ -1,0 +1,46 @@
+"""What the strings that follow a settings class's settings say: the help of flags, the comments of printed settings."""
+
+import ast
+import inspect
+import textwrap
+from functools import cache
+
+
+@cache
+def setting_docs(cls: type) -> dict[str, str]:
+    """Return the string that follows each setting in the class's source, as one line each.
+
+    Args:
+        cls: A dataclass. Settings without a string are left out, as are all settings of a class without source.
+    """
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        docs |= _own_docs(base)
+    return docs
+
+
+def class_doc(cls: type) -> str:
+    """Return the first paragraph of a class's docstring as one line; empty if it has none of its own."""
+    first = inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0]
+    made_by_dataclass = first.startswith(f"{cls.__name__}(")
+    return "" if made_by_dataclass else " ".join(first.split())
+
+
+def _own_docs(cls: type) -> dict[str, str]:
+    try:
+        source = textwrap.dedent(inspect.getsource(cls))
+    except (OSError, TypeError):  # made at run time: no file holds it
+        return {}
+    body = ast.parse(source).body[0]
+    assert isinstance(body, ast.ClassDef)
+    docs = {}
+    for statement, after in zip(body.body, body.body[1:], strict=False):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+            and isinstance(after.value.value, str)
+        ):
+            docs[statement.target.id] = " ".join(after.value.value.replace("``", "").split())
+    return docs

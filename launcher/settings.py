@@ -1,0 +1,58 @@
+"""Resolve a command's settings: defaults, then an earlier run's, then the ``--config`` file's, then the flags'."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esmm_dist.config import read_yaml, refuse_unknown
+from launcher import flags
+from launcher.command import Command
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A command's settings and where they go."""
+
+    cls: type
+    values: Mapping[str, Any]
+    """Nested and typed, not yet checked by the class itself."""
+    common: flags.CommonFlags
+
+
+def resolve(command: Command, args: Sequence[str]) -> Resolved:
+    """Read every source of settings for one command line.
+
+    Raises:
+        ConfigError: A file cannot be read, or has an unknown setting or a value of the wrong type.
+        SystemExit: After ``--help``, or after tyro's message about a wrong flag.
+    """
+    cls = command.load_settings()
+    typed = flags.peek(args)
+    base: Mapping[str, Any] = command.find_stored(typed) or {}
+    where = "stored settings"
+    if "config" in typed:
+        path = Path(typed["config"])
+        # Checked alone first, so that the error names the file that is wrong.
+        from_file = read_yaml(path)
+        refuse_unknown(cls, from_file, where=str(path))
+        base, where = merge(base, from_file), str(path)
+    values, common = flags.parse(
+        cls,
+        args,
+        prog=f"esmm {command.name}",
+        description=f"{command.summary}\n\nExample: {command.example}",
+        base=base,
+        where=where,
+        positional=command.positional,
+    )
+    return Resolved(cls=cls, values=values, common=common)
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one nested mapping over another: groups are merged, everything else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
