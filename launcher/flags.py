@@ -124,7 +124,7 @@ def flag_names(cls: type) -> list[str]:
     names: list[str] = []
     hints = get_type_hints(cls)
     for f in dataclasses.fields(cls):
-        hint = hints[f.name]
+        hint: Any = hints[f.name]
         names += flag_names(hint) if dataclasses.is_dataclass(hint) else [f.name.replace("_", "-")]
     return names
 
@@ -139,7 +139,7 @@ def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str) -> None:
         if arg.startswith("--") and name.removeprefix("no-") not in known:
             near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
             hint = f" Did you mean '--{near[0]}'?" if near else ""
-            raise ConfigError(f"{prog}: unknown flag '--{name}'.{hint} {prog} --help lists all.")
+            raise ConfigError(f"Unknown flag '--{name}'.{hint} {prog} --help lists all.")
 
 
 def _twin(cls: type, positional: Sequence[str], *, optional: bool, common: bool = False) -> Any:

@@ -1,0 +1,34 @@
+# make demo   from a synthetic raw log to a trained and evaluated model
+# make test   every check that .ci/run runs
+# Both make .venv first (minutes, once). make PYTHON=/path/to/python3.11 names a Python that is not on PATH.
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+export PYTHON
+
+bin := .venv/bin
+DIR ?= demo
+
+.PHONY: help setup demo test unit slow format doctor
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup:
+	@sh launcher/setup/environment.sh
+
+demo: setup
+	@$(bin)/esmm demo $(DIR)
+
+test: setup
+	@sh launcher/setup/checks.sh
+
+slow: setup
+	@$(bin)/python -m pytest -m slow
+
+format: setup
+	@$(bin)/ruff check --fix --quiet
+	@$(bin)/ruff format --quiet
+
+doctor: setup
+	@$(bin)/esmm doctor
