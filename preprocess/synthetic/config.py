@@ -1,0 +1,97 @@
+"""Settings of the synthetic log, and the click and conversion rates that follow from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from esmm_dist.errors import ConfigError
+
+# Of the real training set: 42.3 million impressions.
+REAL_CLICK_RATE = 0.03887
+REAL_CONVERSION_RATE = 0.00535
+
+# Enough for a model to learn from: with the real rates, 300,000 impressions hold 62 conversions, fewer than the parts
+# of the planted model. 6,000 leave about 25 a category; the caps keep a tiny log from being all clicks.
+MIN_CLICKS = 30_000
+MIN_CONVERSIONS = 6_000
+MAX_RAISED_CLICK_RATE = 0.2
+MAX_RAISED_CONVERSION_RATE = 0.25
+
+MIN_IMPRESSIONS = 100
+MAX_IMPRESSIONS = 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthConfig:
+    """What ``esmm synth`` writes."""
+
+    out: Path
+    """Folder for the raw files. It is created. An earlier synthetic log in it is replaced; another log is refused."""
+
+    impressions: int = 300_000
+    """Lines of both skeleton files together. The default takes seconds to write and a minute or two to train on."""
+
+    seed: int = 1
+    """Decides everything: the same settings and seed give the same bytes."""
+
+    test_share: float = 0.25
+    """Part of the impressions that goes to the test split. The real set has 0.5; a small log has none to spare."""
+
+    list_scale: float = 0.2
+    """Mean lengths of the users' lists (109_14, 110_14, 127_14, 150_14) as a part of the real ones (69, 250, 154, 136
+    ids). 1.0 is the real length, for benchmarks. The default keeps the demo's files small, and keeps the lists from
+    covering a small log's whole vocabularies, which are scaled down too."""
+
+    ctr: float | None = None
+    """Clicks an impression. None: the real 0.03887, raised in a small log until it holds 30,000 clicks (at most
+    0.2)."""
+
+    cvr: float | None = None
+    """Conversions a click. None: the real 0.00535, raised in a small log until it holds 6,000 conversions (0.25 at
+    most)."""
+
+    dimension_scale: float | None = None
+    """Ids of each field as a part of the real set's; 1.0 gives all 7.8 million. None: follows ``impressions``, so that
+    ids repeat about as often as in the real set. Fields of at most 100 ids are never scaled."""
+
+    def __post_init__(self) -> None:
+        if not MIN_IMPRESSIONS <= self.impressions <= MAX_IMPRESSIONS:
+            raise ConfigError(
+                f"impressions is {self.impressions}. Set {MIN_IMPRESSIONS} to {MAX_IMPRESSIONS}; try 300000."
+            )
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}. Set 0 or more.")
+        if not 0 < self.test_share < 1:
+            raise ConfigError(f"test_share is {self.test_share}. Set more than 0 and less than 1, such as 0.25.")
+        if not 0 < self.list_scale <= 4:
+            raise ConfigError(
+                f"list_scale is {self.list_scale}. Set more than 0 and at most 4; 1.0 is the real length."
+            )
+        if self.dimension_scale is not None and not 0 < self.dimension_scale <= 1:
+            raise ConfigError(
+                f"dimension_scale is {self.dimension_scale}. Set more than 0 and at most 1.0, the real set's; "
+                "or leave it out."
+            )
+        for name, rate in (("ctr", self.ctr), ("cvr", self.cvr)):
+            if rate is not None and not 0.0005 <= rate <= 0.9:
+                raise ConfigError(f"{name} is {rate}. Set 0.0005 to 0.9, or leave it out for the real rate.")
+
+    @property
+    def click_rate(self) -> float:
+        """Clicks an impression, as written."""
+        if self.ctr is not None:
+            return self.ctr
+        return max(REAL_CLICK_RATE, min(MAX_RAISED_CLICK_RATE, MIN_CLICKS / self.impressions))
+
+    @property
+    def conversion_rate(self) -> float:
+        """Conversions a click, as written."""
+        if self.cvr is not None:
+            return self.cvr
+        needed = MIN_CONVERSIONS / (self.impressions * self.click_rate)
+        return max(REAL_CONVERSION_RATE, min(MAX_RAISED_CONVERSION_RATE, needed))
+
+    @property
+    def split_impressions(self) -> dict[str, int]:
+        """Lines of each split's skeleton file."""
+        test = max(1, round(self.impressions * self.test_share))
+        return {"train": self.impressions - test, "test": test}

@@ -1,0 +1,85 @@
+"""The lines of both raw files for one block."""
+
+import numpy as np
+
+from preprocess.synthetic.cells import (
+    FeatureKeys,
+    Lines,
+    Part,
+    Texts,
+    build_lines,
+    decimal_texts,
+    hex_texts,
+    joined_texts,
+)
+from preprocess.synthetic.draws import Ints
+from preprocess.synthetic.impressions import Impressions
+from preprocess.synthetic.users import CommonRows
+from preprocess.synthetic.values import FRACTION_TEXTS, counted_texts
+from preprocess.synthetic.world import PROFILE_FIELDS
+
+_ONE = np.array(b"1.0\x01", dtype="S8")
+_LABELS = np.array([b"0,0,", b"0,1,", b"1,0,", b"1,1,"], dtype="S8")
+
+
+def common_lines(texts: FeatureKeys, common: CommonRows) -> Lines:
+    """Build the common features lines: user, profile, then the lists."""
+    always = np.ones(common.users.size, np.int64)
+    parts = [Part(always, texts.of_ranks("101", common.users), _ONE)]
+    parts += [_at_most_one(texts, field, common.profile[field]) for field in PROFILE_FIELDS]
+    for field, user_list in common.lists.items():
+        keys = texts.of_local(field, user_list.entities())
+        parts.append(Part(user_list.lengths, keys, counted_texts(field, user_list.counts)))
+    hexed = hex_texts(common.keys)
+    return build_lines([(hexed, np.zeros(hexed.size, "S8"))], parts)
+
+
+def skeleton_lines(
+    texts: FeatureKeys, common: CommonRows, shown: Impressions, first_sample: int, click: Ints, conversion: Ints
+) -> Lines:
+    """Build the skeleton lines: two header cells (sample and labels; common row), then the features, 205 first.
+
+    Args:
+        texts: Of the feature keys.
+        common: The block's common rows.
+        shown: B impressions.
+        first_sample: Sample id of the first line.
+        click: 0/1 as the log shows them, int64 [B].
+        conversion: Likewise.
+    """
+    size = shown.rows.size
+    always = np.ones(size, np.int64)
+    parts = [
+        Part(always, texts.of_ranks("205", shown.items), _ONE),
+        Part(always, texts.of_ranks("206", shown.categories), _ONE),
+        Part(always, texts.of_ranks("207", shown.shops), _ONE),
+        _at_most_one(texts, "216", shown.brands),
+        Part(always, texts.of_ranks("301", shown.positions), _ONE),
+        _cross(texts, "508", always, shown.categories, shown.cross_counts["508"]),
+        _cross(texts, "509", always, shown.shops, shown.cross_counts["509"]),
+        _cross(texts, "702", always, np.maximum(shown.brands, 0), shown.cross_counts["702"]),
+        _cross(texts, "853", shown.intention_counts, shown.intentions, shown.intention_cross),
+        _intentions(texts, shown),
+    ]
+    samples = joined_texts(b"", decimal_texts(np.arange(first_sample, first_sample + size)), b",")
+    headers = [(samples, _LABELS[2 * click + conversion]), (hex_texts(common.keys)[shown.rows], np.zeros(size, "S8"))]
+    return build_lines(headers, parts)
+
+
+def _at_most_one(texts: FeatureKeys, field: str, values: Ints) -> Part:
+    present = values >= 0
+    return Part(present.astype(np.int64), texts.of_ranks(field, values[present]), _ONE)
+
+
+def _cross(texts: FeatureKeys, field: str, counts: Ints, entities: Ints, in_list: Ints) -> Part:
+    """Keep the features whose entity is in the user's list; the field has room for the most popular ones only."""
+    owner = np.repeat(np.arange(counts.size), counts)
+    kept = (in_list > 0) & (entities < texts.size(field))
+    keys: Texts = texts.of_ranks(field, entities[kept])
+    return Part(np.bincount(owner[kept], minlength=counts.size), keys, counted_texts(field, in_list[kept]))
+
+
+def _intentions(texts: FeatureKeys, shown: Impressions) -> Part:
+    """An intention's value is its share of the item, in twelfths: fixed for the pair's place in the vocabulary."""
+    twelfths = 1 + shown.intentions % 12
+    return Part(shown.intention_counts, texts.of_ranks("210", shown.intentions), FRACTION_TEXTS[twelfths])

@@ -1,0 +1,107 @@
+"""What a synthetic log holds, for people and for ``synth.json``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from esmm_dist.config import to_mapping
+from preprocess.synthetic.config import REAL_CLICK_RATE, REAL_CONVERSION_RATE, SynthConfig
+
+TASKS = ("ctr", "cvr", "ctcvr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitReport:
+    """Counts of one split."""
+
+    lines: int
+    """Lines of the skeleton file."""
+    impressions: int
+    """Lines that are neither malformed nor repeated."""
+    common_rows: int
+    """Lines of the common features file, duplicated ones counted twice."""
+    clicks: int
+    conversions: int
+    """After a click, among the impressions."""
+    warts: dict[str, int]
+    """By kind, see ``warts.py``."""
+    list_ids: dict[str, float]
+    """Mean ids an impression in the fields with several."""
+    skeleton_bytes: int
+    common_bytes: int
+
+    @property
+    def broken_chains(self) -> int:
+        """Impressions with a conversion and no click."""
+        return self.warts["conversion_without_click"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestAuc:
+    """Of the true probabilities on the test split; no model can be expected to do better."""
+
+    auc: float
+    standard_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthReport:
+    """What ``synthesize`` wrote."""
+
+    out: str
+    splits: dict[str, SplitReport]
+    best_auc: dict[str, BestAuc]
+    """Of ctr, cvr (among clicks) and ctcvr."""
+    ctcvr_auc_of_pctr: BestAuc
+    """AUC for conversions of the true click probability: what a perfect model of clicks alone would reach."""
+    click_rate: float
+    conversion_rate: float
+    field_sizes: dict[str, int]
+    seconds: float
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain dicts and numbers for JSON."""
+        return to_mapping(self)
+
+    def lines(self) -> list[str]:
+        """Return the report as lines of text that say what each number means."""
+        return [*self._files(), *self._rates(), *self._warts(), *self._best()]
+
+    def _files(self) -> list[str]:
+        lines = [f"Wrote a log in the raw Ali-CCP form to {self.out}"]
+        for name, split in self.splits.items():
+            size = (split.skeleton_bytes + split.common_bytes) / 1e6
+            lines.append(
+                f"  {name:5}  {split.lines:,} lines, {split.impressions:,} good impressions on {split.common_rows:,} "
+                f"common rows; {split.clicks:,} clicks, {split.conversions:,} conversions; {size:,.1f} MB"
+            )
+        ids = sum(self.splits["train"].list_ids.values())
+        lines.append(f"  {sum(self.field_sizes.values()):,} possible ids; lists of {ids:.0f} ids an impression")
+        return lines
+
+    def _rates(self) -> list[str]:
+        raised = self.click_rate > REAL_CLICK_RATE or self.conversion_rate > REAL_CONVERSION_RATE
+        why = " (at the real rates a log of this size would hold too few to learn from)" if raised else ""
+        return [
+            f"  planted rates: {self.click_rate:.3%} of impressions are clicked (real set {REAL_CLICK_RATE:.3%}), "
+            f"{self.conversion_rate:.3%} of clicks convert (real set {REAL_CONVERSION_RATE:.3%}){why}"
+        ]
+
+    def _warts(self) -> list[str]:
+        kinds = next(iter(self.splits.values())).warts
+        counts = ", ".join(f"{kind} {'+'.join(str(s.warts[kind]) for s in self.splits.values())}" for kind in kinds)
+        return [f"  planted faults ({'+'.join(self.splits)}): {counts}"]
+
+    def _best(self) -> list[str]:
+        shown = ", ".join(f"{t} {self.best_auc[t].auc:.4f} ± {self.best_auc[t].standard_error:.4f}" for t in TASKS)
+        alone = self.ctcvr_auc_of_pctr
+        return [
+            f"Best AUC that any model can reach on test: {shown} (± one standard error)",
+            f"  ranking by the true click probability alone reaches ctcvr {alone.auc:.4f} ± {alone.standard_error:.4f}",
+        ]
+
+
+def settings_mapping(config: SynthConfig) -> dict[str, Any]:
+    """Return the settings that decide the bytes: all but the folder."""
+    mapping = to_mapping(config)
+    del mapping["out"]
+    return mapping

@@ -1,0 +1,108 @@
+"""What is wrong in every real log, at small rates: planted, counted by kind, and known to the report.
+
+kind                      what the line looks like                                    a line of its own?
+conversion_without_click  0,1 as labels: kept by preprocess, not a positive           no
+repeated_sample_id        the sample id of an earlier line                            yes
+cut_short                 ends behind the labels                                      yes
+non_numeric_id            205's id is a word                                          yes
+negative_value            210's last value is below 0                                 yes
+missing_common_row        a common row that impressions name is not in its file       no
+duplicated_common_row     a common row stands in its file twice                       no
+
+Those with a line of their own never meet on one line, so a user can add them up.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from preprocess.synthetic.cells import Lines
+from preprocess.synthetic.draws import Ints
+
+# Lines a kind, per million impressions; the real set has 230 conversions without a click in 42.3 million.
+RATES_PER_MILLION = {
+    "conversion_without_click": 230 / 42.3,
+    "repeated_sample_id": 50.0,
+    "cut_short": 20.0,
+    "non_numeric_id": 20.0,
+    "negative_value": 20.0,
+    "missing_common_row": 4.0,
+    "duplicated_common_row": 8.0,
+}
+# At least so many in a split of 2,000 impressions or more, so that a small log shows each kind; none in a smaller one,
+# where they would be more than the 1% of rejected lines that preprocess allows.
+MINIMUM = {
+    "conversion_without_click": 3,
+    "repeated_sample_id": 3,
+    "cut_short": 1,
+    "non_numeric_id": 1,
+    "negative_value": 1,
+    "missing_common_row": 1,
+    "duplicated_common_row": 2,
+}
+SMALLEST_SPLIT = 2000
+UNUSABLE_KINDS = ("repeated_sample_id", "cut_short", "non_numeric_id", "negative_value")
+
+
+@dataclass(frozen=True)
+class BlockWarts:
+    """Where one block has its warts: line (or row) numbers within the block, by kind."""
+
+    places: dict[str, Ints]
+
+    def unusable(self, size: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Return which of ``size`` lines are malformed or repeated, bool [size]."""
+        marked = np.zeros(size, np.bool_)
+        for kind in UNUSABLE_KINDS:
+            marked[self.places[kind]] = True
+        return marked
+
+
+def planned_warts(impressions: int) -> dict[str, int]:
+    """Return how many of each kind a split of so many impressions gets."""
+    if impressions < SMALLEST_SPLIT:
+        return dict.fromkeys(RATES_PER_MILLION, 0)
+    return {kind: max(MINIMUM[kind], round(impressions * rate / 1e6)) for kind, rate in RATES_PER_MILLION.items()}
+
+
+def place_warts(
+    rng: np.random.Generator, planned: dict[str, int], done: int, total: int, num_rows: int, click: Ints
+) -> BlockWarts:
+    """Choose a block's warts: its part of the split's plan, by its part of the split's impressions.
+
+    Args:
+        rng: The block's own.
+        planned: Of the split.
+        done: Impressions of the split before this block.
+        total: Impressions of the split.
+        num_rows: Common rows of the block.
+        click: 0/1 of the block's impressions, int64 [B].
+    """
+    here = {kind: number * (done + click.size) // total - number * done // total for kind, number in planned.items()}
+    unclicked = np.flatnonzero(click == 0)
+    places = {"conversion_without_click": _choose(rng, unclicked, here["conversion_without_click"])}
+    # Line 0 has no earlier line to repeat.
+    candidates = np.setdiff1d(np.arange(1, click.size), places["conversion_without_click"])
+    lines = _choose(rng, candidates, sum(here[kind] for kind in UNUSABLE_KINDS))
+    rows = _choose(rng, np.arange(num_rows), here["missing_common_row"] + here["duplicated_common_row"])
+    for kind in UNUSABLE_KINDS:
+        places[kind], lines = np.split(lines, [min(here[kind], lines.size)])
+    places["missing_common_row"], places["duplicated_common_row"] = np.split(rows, [here["missing_common_row"]])
+    return BlockWarts({kind: np.sort(at) for kind, at in places.items()})
+
+
+def spoil_lines(rng: np.random.Generator, skeleton: Lines, warts: BlockWarts) -> None:
+    """Write the malformed and repeated lines of a block into its skeleton lines."""
+    cells, starts, ends = skeleton.cells, skeleton.starts, skeleton.ends
+    for line in warts.places["repeated_sample_id"]:
+        earlier = np.setdiff1d(np.arange(max(0, line - 1000), line), warts.places["repeated_sample_id"])
+        cells["key"][starts[line]] = cells["key"][starts[rng.choice(earlier)]]
+    for line in warts.places["cut_short"]:
+        skeleton.erase(line, from_cell=1)
+        cells["value"][starts[line]] = b"0,0\n"
+    cells["key"][starts[warts.places["non_numeric_id"]] + skeleton.num_headers] = b"205\x02none\x03"
+    cells["value"][ends[warts.places["negative_value"]] - 1] = b"-0.5\n"
+
+
+def _choose(rng: np.random.Generator, candidates: Ints, number: int) -> Ints:
+    return rng.permutation(candidates)[:number]

@@ -1,0 +1,218 @@
+"""Write a synthetic log: both splits, their true probabilities, and the report. Start here."""
+
+import json
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from esmm_dist.errors import ConfigError, StackError
+from esmm_dist.progress import NoProgress, Progress
+from preprocess.synthetic.best_auc import BinnedAuc
+from preprocess.synthetic.block import Block, Generator
+from preprocess.synthetic.config import SynthConfig
+from preprocess.synthetic.report import TASKS, BestAuc, SplitReport, SynthReport, settings_mapping
+
+REPORT_NAME = "synth.json"
+BLOCK_IMPRESSIONS = 32_768
+"""Impressions drawn and written at a time, about 60 MB of memory. Changing it changes the bytes that a seed gives."""
+
+TRUTH = pa.schema(
+    [
+        ("sample_id", pa.int64()),
+        ("pctr", pa.float64()),
+        ("pcvr", pa.float64()),
+        ("click", pa.int8()),
+        ("conversion", pa.int8()),
+    ]
+)
+
+
+@dataclass
+class _Aucs:
+    tasks: dict[str, BinnedAuc] = field(default_factory=lambda: {task: BinnedAuc() for task in TASKS})
+    ctcvr_by_pctr: BinnedAuc = field(default_factory=BinnedAuc)
+
+    def add(self, block: Block) -> None:
+        good = block.good
+        log_ctr, log_cvr = np.log(block.pctr[good]), np.log(block.pcvr[good])
+        click, conversion = block.click[good] == 1, block.conversion[good] == 1
+        self.tasks["ctr"].add(log_ctr, click)
+        self.tasks["cvr"].add(log_cvr[click], conversion[click])
+        self.tasks["ctcvr"].add(log_ctr + log_cvr, conversion)
+        self.ctcvr_by_pctr.add(log_ctr, conversion)
+
+
+def synthesize(config: SynthConfig, progress: Progress | None = None) -> SynthReport:
+    """Write a synthetic log.
+
+    Files appear under their names only when all are complete; an earlier synthetic log in the folder stays until then.
+    Memory does not grow with ``config.impressions`` (about 0.2 GB, and 1 GB with the real set's dimensions).
+
+    Args:
+        config: What to write.
+        progress: Told of impressions written.
+
+    Returns:
+        Counts, and the best AUC that a model can reach.
+
+    Raises:
+        ConfigError: The folder holds a raw log that this program did not make.
+        StackError: The folder cannot be written: no space, no permission.
+    """
+    began = time.monotonic()
+    listener = progress or NoProgress()
+    _check_folder(config.out)
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+        report = _write_all(config, listener, began)
+    except OSError as e:
+        raise StackError(
+            f"Cannot write the synthetic log to {config.out}: {e.strerror or e}. "
+            "Free some space or choose another folder, and run the command again."
+        ) from e
+    finally:
+        for name in file_names():
+            _partial(config.out / name).unlink(missing_ok=True)
+        listener.finish()
+    return report
+
+
+def file_names() -> list[str]:
+    """Return the names of all files of a synthetic log, the report last."""
+    splits = [
+        name
+        for split in ("train", "test")
+        for name in (f"sample_skeleton_{split}.csv", f"common_features_{split}.csv", f"truth_{split}.parquet")
+    ]
+    return [*splits, REPORT_NAME]
+
+
+def _check_folder(out: Path) -> None:
+    if (out / REPORT_NAME).exists():
+        return
+    for name in file_names():
+        if (out / name).exists():
+            raise ConfigError(
+                f"{out} already holds {name}, and no {REPORT_NAME} beside it says that it is synthetic. "
+                "Choose another folder, or move the log away."
+            )
+
+
+def _write_all(config: SynthConfig, progress: Progress, began: float) -> SynthReport:
+    progress.start("synth", config.impressions, "impressions")
+    generator = Generator(config)
+    aucs = _Aucs()
+    splits = {}
+    first_row = 0
+    for number, (split, total) in enumerate(config.split_impressions.items()):
+        splits[split], first_row = _write_split(
+            generator, config.out, split, number, total, first_row, aucs if split == "test" else None, progress
+        )
+    report = SynthReport(
+        out=str(config.out),
+        splits=splits,
+        best_auc={task: _best(auc) for task, auc in aucs.tasks.items()},
+        ctcvr_auc_of_pctr=_best(aucs.ctcvr_by_pctr),
+        click_rate=config.click_rate,
+        conversion_rate=config.conversion_rate,
+        field_sizes=generator.field_sizes,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    mapping = report.to_mapping()
+    del mapping["seconds"], mapping["out"]  # the same settings give the same bytes
+    text = json.dumps({"settings": settings_mapping(config), "report": mapping}, indent=1) + "\n"
+    _partial(config.out / REPORT_NAME).write_text(text)
+    (config.out / REPORT_NAME).unlink(missing_ok=True)
+    for name in file_names():
+        os.replace(_partial(config.out / name), config.out / name)
+    return report
+
+
+def _write_split(
+    generator: Generator,
+    out: Path,
+    split: str,
+    number: int,
+    total: int,
+    first_row: int,
+    aucs: _Aucs | None,
+    progress: Progress,
+) -> tuple[SplitReport, int]:
+    tally = _Tally()
+    with ExitStack() as stack:
+        skeleton = stack.enter_context(_partial(out / f"sample_skeleton_{split}.csv").open("wb"))
+        common = stack.enter_context(_partial(out / f"common_features_{split}.csv").open("wb"))
+        truth = stack.enter_context(pq.ParquetWriter(_partial(out / f"truth_{split}.parquet"), TRUTH))
+        for done in range(0, total, BLOCK_IMPRESSIONS):
+            size = min(BLOCK_IMPRESSIONS, total - done)
+            block = generator.block(number, done, size, total, first_row)
+            first_row += block.common.users.size
+            tally.add(block)
+            _write_block(block, skeleton, common, truth, done)
+            if aucs is not None:
+                aucs.add(block)
+            progress.advance(size, split)
+        sizes = skeleton.tell(), common.tell()
+    return tally.report(*sizes), first_row
+
+
+def _write_block(block: Block, skeleton: BinaryIO, common: BinaryIO, truth: pq.ParquetWriter, done: int) -> None:
+    skeleton.write(block.skeleton_text)
+    common.write(block.common_text)
+    good = block.good
+    columns = [
+        (np.arange(done + 1, done + 1 + good.size))[good],
+        block.pctr[good],
+        block.pcvr[good],
+        block.click[good].astype(np.int8),
+        block.conversion[good].astype(np.int8),
+    ]
+    truth.write_table(pa.table(columns, schema=TRUTH))
+
+
+@dataclass
+class _Tally:
+    """Counts of a split, summed over its blocks."""
+
+    sums: dict[str, int] = field(default_factory=dict)
+    warts: dict[str, int] = field(default_factory=dict)
+    list_ids: dict[str, int] = field(default_factory=dict)
+
+    def add(self, block: Block) -> None:
+        good = block.good
+        counts = {
+            "lines": good.size,
+            "impressions": int(good.sum()),
+            "common_rows": block.num_common_lines,
+            "clicks": int(block.click[good].sum()),
+            "conversions": int(block.conversion[good].sum()),
+        }
+        warts = {kind: at.size for kind, at in block.warts.places.items()}
+        for sums, more in ((self.sums, counts), (self.warts, warts), (self.list_ids, block.list_ids)):
+            for name, value in more.items():
+                sums[name] = sums.get(name, 0) + int(value)
+
+    def report(self, skeleton_bytes: int, common_bytes: int) -> SplitReport:
+        return SplitReport(
+            **self.sums,
+            warts=self.warts,
+            list_ids={name: round(total / self.sums["lines"], 3) for name, total in self.list_ids.items()},
+            skeleton_bytes=skeleton_bytes,
+            common_bytes=common_bytes,
+        )
+
+
+def _best(auc: BinnedAuc) -> BestAuc:
+    value, error = auc.result()
+    return BestAuc(auc=value, standard_error=error)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
