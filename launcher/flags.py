@@ -125,7 +125,11 @@ def flag_names(cls: type) -> list[str]:
     hints = get_type_hints(cls)
     for f in dataclasses.fields(cls):
         hint: Any = hints[f.name]
-        names += flag_names(hint) if dataclasses.is_dataclass(hint) else [f.name.replace("_", "-")]
+        names += (
+            flag_names(hint)
+            if isinstance(hint, type) and dataclasses.is_dataclass(hint)
+            else [f.name.replace("_", "-")]
+        )
     return names
 
 
@@ -156,7 +160,7 @@ def _twin(cls: type, positional: Sequence[str], *, optional: bool, common: bool 
         if optional and _is_required(f):
             hint = hint | None
         metavar = f.name.upper() if f.name in positional else None
-        annotated = Annotated[hint, _argument(hint, docs.get(f.name, ""), metavar)]  # type: ignore[valid-type]
+        annotated = Annotated[hint, *_argument(hint, docs.get(f.name, ""), metavar)]  # type: ignore[valid-type]
         fields.append((f.name, _POSITIONAL[annotated] if f.name in positional else annotated))
     if common:
         fields += [(name, _common_argument(kind, text)) for name, (kind, _, text) in _COMMON.items()]
@@ -165,10 +169,11 @@ def _twin(cls: type, positional: Sequence[str], *, optional: bool, common: bool 
     return twin
 
 
-def _argument(hint: Any, text: str, metavar: str | None) -> Any:
+def _argument(hint: Any, text: str, metavar: str | None) -> tuple[Any, ...]:
+    """Return what tells tyro how to read and describe a setting."""
     if get_origin(hint) is dict:
-        return tyro.conf.arg(help=text, constructor=_mapping_from_text, metavar="'{NAME: VALUE, ...}'")
-    return tyro.conf.arg(help=text, metavar=metavar)
+        return _MAPPING_ARGUMENT, tyro.conf.arg(help=text)
+    return (tyro.conf.arg(help=text, metavar=metavar),)
 
 
 def _common_argument(kind: Any, text: str) -> Any:
@@ -184,6 +189,16 @@ def _mapping_from_text(text: str) -> dict[str, Any]:
     return value
 
 
+# Without it, tyro would make a flag of each key of the default.
+_MAPPING_ARGUMENT = tyro.constructors.PrimitiveConstructorSpec[dict[str, Any]](
+    nargs=1,
+    metavar="'{NAME: VALUE, ...}'",
+    instance_from_str=lambda args: _mapping_from_text(args[0]),
+    is_instance=lambda value: isinstance(value, dict),
+    str_from_instance=lambda value: [yaml.safe_dump(value, default_flow_style=True).strip()],
+)
+
+
 def _defaults(
     twin: Any, cls: type, base: Mapping[str, Any], where: str, *, optional: bool, common: bool = False
 ) -> Any:
@@ -195,7 +210,8 @@ def _defaults(
         hint = hints[f.name]
         if dataclasses.is_dataclass(hint):
             assert isinstance(hint, type)
-            nested = _instance_mapping(_default(f, optional)) | dict(base.get(f.name) or {})
+            given = _typed(dict[str, Any], base.get(f.name, {}), f"{where}: {f.name}")
+            nested = _instance_mapping(_default(f, optional)) | given
             values[f.name] = _defaults(twin_types[f.name], hint, nested, f"{where}: {f.name}", optional=optional)
         elif f.name in base:
             values[f.name] = _typed(hint, base[f.name], f"{where}: {f.name}")

@@ -30,7 +30,8 @@ esmm_check_python() {
             return 0
         fi
     done
-    esmm_missing "CPython 3.11 is missing${PYTHON:+ (PYTHON=$PYTHON is not one)}: install it (Debian, Ubuntu:" \
+    found=$("${PYTHON:-python3}" --version 2>/dev/null) || found="nothing"
+    esmm_missing "CPython 3.11 is missing (${PYTHON:-python3} is: $found): install it (Debian, Ubuntu:" \
         "sudo apt-get install python3.11 python3.11-venv), or name it with: make demo PYTHON=/path/to/python3.11"
 }
 
