@@ -18,7 +18,7 @@ from preprocess.synthetic.world import World
 
 # 60,000 impressions on about 1,000 common rows: the click rate comes out within some 3% of what was asked.
 _PILOT_IMPRESSIONS = 60_000
-_LIST_ROWS = 300
+_LIST_ROWS = 600
 _LIST_ROUNDS = 6
 _MOST_DRAWS = 20
 

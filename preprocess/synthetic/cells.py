@@ -3,8 +3,8 @@ r"""Text of lines of features, without a Python loop over features.
 Every piece of a line is written into a cell of 24 bytes, padded with NULs: a key of 16 and a value of 8. One C call
 then drops the NULs of all cells::
 
-    skeleton  |1702,           |0,0,    |84dceed2e3a667f8|,14,    |205^B7311^C     |1.0^A   | ... |210^B94^C   |0.5\n   |
-    common    |84dceed2e3a667f8|,343,   |101^B31319^C    |1.0^A   | ... |150_14^B88^C    |1.0\n   |
+    skeleton  |1702,           |0,0,    |84dceed2e3a667f8|,14,    |205^B7311^C     |1.0^A   | ... |0.5\n   |
+    common    |84dceed2e3a667f8|,343,   |101^B31319^C    |1.0^A   | ... |1.0\n   |
 
 (^A, ^B and ^C are the bytes 1, 2 and 3.)
 """

@@ -97,7 +97,7 @@ def _draw_list(
     stream = 60 + 3 * list(REAL_LIST_LENGTHS).index(field)
     own = rng.random(rows.size) < _OWN_SHARE
     tastes = np.where(own, hashed_uniform(world.seed, stream, users[rows], nth), rng.random(rows.size))
-    entities = zipf_ranks(tastes, world.size(field), 0.9)
+    entities = zipf_ranks(tastes, world.size(field), 1.0)
     if categories is not None:
         related = _related(world, rng, rows, tastes, field, categories)
         entities = np.where(related < 0, entities, related)

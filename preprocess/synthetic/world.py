@@ -27,7 +27,10 @@ PROFILE_FIELDS = ("121", "122", "124", "125", "126", "127", "128", "129")
 PROFILE_MISSING = {"121": 0.02, "122": 0.02, "124": 0.02, "125": 0.02, "126": 0.05, "127": 0.4, "128": 0.02, "129": 0.3}
 BRAND_MISSING = 0.3
 MAX_INTENTIONS = 24
-MEAN_INTENTIONS = 6.1
+# Draws, of which 6.1 are left on average when repeats are dropped: the real set's mean.
+_MEAN_INTENTION_DRAWS = 7.1
+# Part of an item's intentions that is common to all categories, as "gift" is.
+_COMMON_INTENTIONS = 0.4
 _CATEGORY_SKEW = 0.9
 _TAIL_STARTS_AT = {"206": 10**9, "207": 200, "216": 200}
 
@@ -79,14 +82,15 @@ class World:
         1 to 24 an item, 6.1 on average; an item's are always the same. Repeats within an item are dropped.
         """
         uniforms = hashed_uniform(self.seed, 30, items)
-        counts = np.minimum(1 + np.floor(-np.log1p(-uniforms) * (MEAN_INTENTIONS - 0.35)), MAX_INTENTIONS)
+        counts = np.minimum(1 + np.floor(-np.log1p(-uniforms) * _MEAN_INTENTION_DRAWS), MAX_INTENTIONS)
         owner = np.repeat(np.arange(items.size), counts.astype(np.int64))
         nth = np.arange(owner.size) - np.repeat(np.cumsum(counts) - counts, counts.astype(np.int64)).astype(np.int64)
         picked = self.intentions_of_category.pick(
             self.item_category[items[owner]].astype(np.int64), hashed_uniform(self.seed, 31, items[owner], nth), 0.7
         )
-        elsewhere = zipf_ranks(hashed_uniform(self.seed, 32, items[owner], nth), self.size("210"), 0.9)
-        keys = np.unique(owner * self.size("210") + np.where(picked < 0, elsewhere, picked))
+        elsewhere = zipf_ranks(hashed_uniform(self.seed, 32, items[owner], nth), self.size("210"), 1.0)
+        common = hashed_uniform(self.seed, 33, items[owner], nth) < _COMMON_INTENTIONS
+        keys = np.unique(owner * self.size("210") + np.where(common | (picked < 0), elsewhere, picked))
         return np.bincount(keys // self.size("210"), minlength=items.size), keys % self.size("210")
 
     def profiles(self, users: Ints) -> dict[str, Ints]:

@@ -17,7 +17,7 @@ from esmm_dist.progress import NoProgress, Progress
 from preprocess.synthetic.best_auc import BinnedAuc
 from preprocess.synthetic.block import Block, Generator
 from preprocess.synthetic.config import SynthConfig
-from preprocess.synthetic.report import TASKS, BestAuc, SplitReport, SynthReport, settings_mapping
+from preprocess.synthetic.report import TASKS, SplitReport, SynthReport, settings_mapping
 
 REPORT_NAME = "synth.json"
 BLOCK_IMPRESSIONS = 32_768
@@ -118,8 +118,9 @@ def _write_all(config: SynthConfig, progress: Progress, began: float) -> SynthRe
     report = SynthReport(
         out=str(config.out),
         splits=splits,
-        best_auc={task: _best(auc) for task, auc in aucs.tasks.items()},
-        ctcvr_auc_of_pctr=_best(aucs.ctcvr_by_pctr),
+        best_auc={task: auc.result()[0] for task, auc in aucs.tasks.items()},
+        best_auc_standard_error={task: auc.result()[1] for task, auc in aucs.tasks.items()},
+        ctcvr_auc_of_pctr=aucs.ctcvr_by_pctr.result()[0],
         click_rate=config.click_rate,
         conversion_rate=config.conversion_rate,
         field_sizes=generator.field_sizes,
@@ -207,11 +208,6 @@ class _Tally:
             skeleton_bytes=skeleton_bytes,
             common_bytes=common_bytes,
         )
-
-
-def _best(auc: BinnedAuc) -> BestAuc:
-    value, error = auc.result()
-    return BestAuc(auc=value, standard_error=error)
 
 
 def _partial(path: Path) -> Path:
