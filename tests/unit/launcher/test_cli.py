@@ -1,0 +1,210 @@
+"""The command line as a whole: what is printed where, and with which exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from esmm_dist.errors import CheckpointError, ConfigError
+from launcher import cli
+from launcher.command import Command, Outcome
+from launcher.commands import COMMANDS
+from tests.unit.launcher.sample_settings import SampleConfig, TableConfig
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """Add a command ``esmm sample`` whose work the test sets as ``sample.work``."""
+
+    class Sample:
+        seen: SampleConfig | None = None
+
+        @staticmethod
+        def work(settings, progress):
+            return Outcome(lines=["all done"], result={"rows": 3, "auc": float("nan")})
+
+        def run(self, settings, progress):
+            Sample.seen = settings
+            return self.work(settings, progress)
+
+    made = Sample()
+    command = Command(
+        name="sample", summary="Sample.", example="esmm sample", load_settings=lambda: SampleConfig, run=made.run,
+        positional=("data",), find_stored=lambda flags: {"limit": 5.0} if flags.get("run") == "old" else None,
+    )  # fmt: skip
+    monkeypatch.setitem(COMMANDS, "sample", command)
+    return made
+
+
+def raises(error):
+    def work(settings, progress):
+        raise error
+
+    return work
+
+
+def test_the_report_goes_to_stdout_and_the_status_is_0(sample, capsys):
+    assert cli.main(["sample", "d"]) == 0
+    assert capsys.readouterr().out == "all done\n"
+
+
+def test_json_is_the_only_line_on_stdout_and_the_report_goes_to_stderr(sample, capsys):
+    assert cli.main(["sample", "d", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line) for line in out.splitlines()] == [{"rows": 3, "auc": None}]
+    assert err == "all done\n"
+
+
+def test_work_that_was_not_done_gives_status_1(sample):
+    sample.work = lambda settings, progress: Outcome(lines=[], result={}, done=False)
+    assert cli.main(["sample", "d"]) == 1
+
+
+@pytest.mark.parametrize(("error", "status"), [(ConfigError("bad value"), 2), (CheckpointError("bad value"), 1)])
+def test_an_error_of_ours_is_one_line_with_its_status(sample, capsys, error, status):
+    sample.work = raises(error)
+    assert cli.main(["sample", "d"]) == status
+    assert capsys.readouterr() == ("", "esmm: bad value\n")
+
+
+def test_debug_adds_the_traceback_of_an_error_of_ours(sample, capsys):
+    sample.work = raises(CheckpointError("bad value"))
+    assert cli.main(["sample", "d", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_unexpected_error_is_one_line_that_names_a_log_with_the_traceback(sample, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    sample.work = raises(ZeroDivisionError("x / 0\nmore"))
+    assert cli.main(["sample", "d"]) == cli.UNEXPECTED
+    err = capsys.readouterr().err
+    [log] = tmp_path.iterdir()
+    assert err.startswith(f"esmm: unexpected ZeroDivisionError: x / 0. The traceback is in {log};")
+    assert len(err.splitlines()) == 1
+    assert "Traceback" in log.read_text()
+    assert log.read_text().startswith("esmm sample d\n")
+
+
+def test_an_unexpected_error_on_a_full_disk_still_says_what_it_was(sample, capsys, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    sample.work = raises(OSError(28, "No space left on device"))
+    assert cli.main(["sample", "d"]) == cli.UNEXPECTED
+    assert (
+        "unexpected OSError: [Errno 28] No space left on device. The traceback is in nowhere" in capsys.readouterr().err
+    )
+
+
+def test_debug_shows_the_traceback_of_an_unexpected_error(sample, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    sample.work = raises(ZeroDivisionError())
+    assert cli.main(["sample", "d", "--debug"]) == cli.UNEXPECTED
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_one_line_and_status_130(sample, capsys):
+    sample.work = raises(KeyboardInterrupt())
+    assert cli.main(["sample", "d"]) == 130
+    assert capsys.readouterr().err == "esmm: interrupted.\n"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    # 100 kB do not fit into a pipe, so the writer meets its closed end.
+    code = (
+        "import sys, launcher.cli as c, launcher.commands as k\n"
+        "from launcher.command import Outcome\n"
+        "c._overview = lambda: 'x' * 100_000\n"
+        "sys.exit(c.main(['--help']))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == cli.PIPE_CLOSED
+
+
+def test_an_unknown_command_names_the_nearest_and_lists_all(capsys):
+    assert cli.main(["trian"]) == 2
+    err = capsys.readouterr().err
+    assert "There is no command 'trian'. Did you mean 'train'?" in err
+    assert "predict" in err
+
+
+def test_no_command_shows_the_overview_on_stderr_and_is_an_error(capsys):
+    assert cli.main([]) == 2
+    assert "esmm COMMAND --help" in capsys.readouterr().err
+
+
+def test_help_lists_every_command_on_stdout(capsys):
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert len(COMMANDS) >= 8
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+def test_a_wrong_flag_gives_status_2(sample, capsys):
+    assert cli.main(["sample", "d", "--embeding-dim", "3"]) == 2
+    assert "Did you mean '--embedding-dim'?" in capsys.readouterr().err
+
+
+def test_help_of_a_command_gives_status_0(sample, capsys):
+    assert cli.main(["sample", "--help"]) == 0
+    assert "esmm sample" in capsys.readouterr().out
+
+
+def test_print_config_prints_what_reads_back_identically_and_does_nothing(sample, capsys, tmp_path):
+    assert cli.main(["sample", "d", "--limit", "3", "--optimizer", "sgd", "--print-config"]) == 0
+    assert sample.seen is None
+    text = capsys.readouterr().out
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    assert cli.main(["sample", "--config", str(file), "--print-config"]) == 0
+    assert capsys.readouterr().out == text
+    assert cli.main(["sample", "--config", str(file)]) == 0
+    assert sample.seen == SampleConfig(data=Path("d"), limit=3.0, table=TableConfig(optimizer="sgd"))
+
+
+def test_print_config_refuses_what_the_class_refuses(sample, capsys):
+    assert cli.main(["sample", "d", "--embedding-dim", "0", "--print-config"]) == 2
+    assert capsys.readouterr() == ("", "esmm: embedding_dim is 0. Set 1 or more.\n")
+
+
+def test_print_config_needs_no_required_setting(sample, capsys):
+    assert cli.main(["sample", "--print-config"]) == 0
+    assert "# data:    (required; no default)" in capsys.readouterr().out
+
+
+def test_a_file_with_an_unknown_setting_is_named(sample, capsys, tmp_path):
+    (tmp_path / "c.yaml").write_text("limmit: 3")
+    assert cli.main(["sample", "d", "--config", str(tmp_path / "c.yaml")]) == 2
+    assert f"{tmp_path / 'c.yaml'}: unknown setting 'limmit'. Did you mean 'limit'?" in capsys.readouterr().err
+
+
+def test_a_missing_settings_file_is_named(sample, capsys):
+    assert cli.main(["sample", "d", "--config", "/nope.yaml"]) == 2
+    assert "Cannot read /nope.yaml" in capsys.readouterr().err
+
+
+def test_versions_are_read_without_tensorflow(capsys):
+    assert cli.main(["--version"]) == 0
+    text = capsys.readouterr().out
+    assert cli.main(["--version", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["tensorflow"] == "2.16.2"
+    assert found["horovod"] == "0.28.1"
+    assert len(text.splitlines()) == len(found) >= 8
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["synth", "--help"], ["preprocess", "--help"], ["demo", "--help"]]
+)
+def test_a_command_that_needs_no_tensorflow_does_not_import_it(args):
+    code = (
+        "import sys; from launcher.cli import main; status = main(sys.argv[1:]);"
+        "sys.exit(status or any(name in sys.modules for name in ('tensorflow', 'horovod', 'pyarrow')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
