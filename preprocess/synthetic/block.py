@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from preprocess.synthetic.calibrate import fit_draws, fit_heads
-from preprocess.synthetic.cells import FeatureKeys
+from preprocess.synthetic.cells import FeatureKeys, Part
 from preprocess.synthetic.config import SynthConfig
 from preprocess.synthetic.dimensions import field_ranges, field_sizes
 from preprocess.synthetic.draws import Floats, Ints
-from preprocess.synthetic.impressions import Impressions, draw_impressions, row_sizes
-from preprocess.synthetic.lines import common_lines, skeleton_lines
+from preprocess.synthetic.impressions import draw_impressions, row_sizes
+from preprocess.synthetic.lines import common_lines, impression_parts, skeleton_lines, user_parts
 from preprocess.synthetic.planted_model import click_signals, conversion_signals, sigmoid
 from preprocess.synthetic.users import CommonRows, draw_rows
 from preprocess.synthetic.warts import BlockWarts, place_warts, planned_warts, spoil_lines
@@ -36,8 +36,10 @@ class Block:
     skeleton_text: bytes
     common_text: bytes
     num_common_lines: int
-    list_ids: dict[str, int]
-    """Ids that the block's impressions have in each field with several."""
+    without_common_row: int
+    """Good lines whose common row is missing."""
+    ids: dict[str, int]
+    """Ids that the block's impressions have in each field."""
 
 
 class Generator:
@@ -73,31 +75,31 @@ class Generator:
         warts = place_warts(rng, planned_warts(total), done, total, sizes.size, click)
         logged = conversion.copy()
         logged[warts.places["conversion_without_click"]] = 1
-        skeleton = skeleton_lines(self._texts, common, shown, done + 1, click, logged)
+        of_rows, of_lines = user_parts(self._texts, common), impression_parts(self._texts, shown)
+        skeleton = skeleton_lines(common, shown, of_lines, done + 1, click, logged)
         spoil_lines(rng, skeleton, warts)
+        good = ~warts.unusable(size)
         return Block(
             common=common,
             warts=warts,
-            good=~warts.unusable(size),
+            good=good,
             pctr=pctr,
             pcvr=pcvr,
             click=click,
             conversion=conversion,
             skeleton_text=skeleton.text(),
-            common_text=self._common_text(common, warts),
+            common_text=_common_text(common, of_rows, warts),
             num_common_lines=sizes.size
             - warts.places["missing_common_row"].size
             + warts.places["duplicated_common_row"].size,
-            list_ids=_list_ids(common, shown),
+            without_common_row=int(np.isin(shown.rows[good], warts.places["missing_common_row"]).sum()),
+            ids={field: int(part.counts[shown.rows].sum()) for field, part in of_rows.items()}
+            | {field: int(part.counts.sum()) for field, part in of_lines.items()},
         )
 
-    def _common_text(self, common: CommonRows, warts: BlockWarts) -> bytes:
-        lines = common_lines(self._texts, common)
-        for row in warts.places["missing_common_row"]:
-            lines.erase(row)
-        return lines.text() + lines.repeated(warts.places["duplicated_common_row"])
 
-
-def _list_ids(common: CommonRows, shown: Impressions) -> dict[str, int]:
-    ids = {field: int(user_list.lengths[shown.rows].sum()) for field, user_list in common.lists.items()}
-    return ids | {"210": int(shown.intention_counts.sum()), "853": int((shown.intention_cross > 0).sum())}
+def _common_text(common: CommonRows, parts: dict[str, Part], warts: BlockWarts) -> bytes:
+    lines = common_lines(common, parts)
+    for row in warts.places["missing_common_row"]:
+        lines.erase(row)
+    return lines.text() + lines.repeated(warts.places["duplicated_common_row"])

@@ -22,48 +22,57 @@ _ONE = np.array(b"1.0\x01", dtype="S8")
 _LABELS = np.array([b"0,0,", b"0,1,", b"1,0,", b"1,1,"], dtype="S8")
 
 
-def common_lines(texts: FeatureKeys, common: CommonRows) -> Lines:
-    """Build the common features lines: user, profile, then the lists."""
+def user_parts(texts: FeatureKeys, common: CommonRows) -> dict[str, Part]:
+    """Return the fields of common rows, in line order: user, profile, then the lists."""
     always = np.ones(common.users.size, np.int64)
-    parts = [Part(always, texts.of_ranks("101", common.users), _ONE)]
-    parts += [_at_most_one(texts, field, common.profile[field]) for field in PROFILE_FIELDS]
+    parts = {"101": Part(always, texts.of_ranks("101", common.users), _ONE)}
+    parts |= {field: _at_most_one(texts, field, common.profile[field]) for field in PROFILE_FIELDS}
     for field, user_list in common.lists.items():
         keys = texts.of_local(field, user_list.entities())
-        parts.append(Part(user_list.lengths, keys, counted_texts(field, user_list.counts)))
+        parts[field] = Part(user_list.lengths, keys, counted_texts(field, user_list.counts))
+    return parts
+
+
+def impression_parts(texts: FeatureKeys, shown: Impressions) -> dict[str, Part]:
+    """Return the fields of impressions, in line order: 205 is first and 210 last in every line."""
+    always = np.ones(shown.rows.size, np.int64)
+    return {
+        "205": Part(always, texts.of_ranks("205", shown.items), _ONE),
+        "206": Part(always, texts.of_ranks("206", shown.categories), _ONE),
+        "207": Part(always, texts.of_ranks("207", shown.shops), _ONE),
+        "216": _at_most_one(texts, "216", shown.brands),
+        "301": Part(always, texts.of_ranks("301", shown.positions), _ONE),
+        "508": _cross(texts, "508", always, shown.categories, shown.cross_counts["508"]),
+        "509": _cross(texts, "509", always, shown.shops, shown.cross_counts["509"]),
+        "702": _cross(texts, "702", always, np.maximum(shown.brands, 0), shown.cross_counts["702"]),
+        "853": _cross(texts, "853", shown.intention_counts, shown.intentions, shown.intention_cross),
+        "210": _intentions(texts, shown),
+    }
+
+
+def common_lines(common: CommonRows, parts: dict[str, Part]) -> Lines:
+    """Build the common features lines of rows and their ``user_parts``."""
     hexed = hex_texts(common.keys)
-    return build_lines([(hexed, np.zeros(hexed.size, "S8"))], parts)
+    return build_lines([(hexed, np.zeros(hexed.size, "S8"))], list(parts.values()))
 
 
 def skeleton_lines(
-    texts: FeatureKeys, common: CommonRows, shown: Impressions, first_sample: int, click: Ints, conversion: Ints
+    common: CommonRows, shown: Impressions, parts: dict[str, Part], first_sample: int, click: Ints, conversion: Ints
 ) -> Lines:
-    """Build the skeleton lines: two header cells (sample and labels; common row), then the features, 205 first.
+    """Build the skeleton lines: two header cells (sample and labels; common row), then the features.
 
     Args:
-        texts: Of the feature keys.
         common: The block's common rows.
         shown: B impressions.
+        parts: Their ``impression_parts``.
         first_sample: Sample id of the first line.
         click: 0/1 as the log shows them, int64 [B].
         conversion: Likewise.
     """
     size = shown.rows.size
-    always = np.ones(size, np.int64)
-    parts = [
-        Part(always, texts.of_ranks("205", shown.items), _ONE),
-        Part(always, texts.of_ranks("206", shown.categories), _ONE),
-        Part(always, texts.of_ranks("207", shown.shops), _ONE),
-        _at_most_one(texts, "216", shown.brands),
-        Part(always, texts.of_ranks("301", shown.positions), _ONE),
-        _cross(texts, "508", always, shown.categories, shown.cross_counts["508"]),
-        _cross(texts, "509", always, shown.shops, shown.cross_counts["509"]),
-        _cross(texts, "702", always, np.maximum(shown.brands, 0), shown.cross_counts["702"]),
-        _cross(texts, "853", shown.intention_counts, shown.intentions, shown.intention_cross),
-        _intentions(texts, shown),
-    ]
     samples = joined_texts(b"", decimal_texts(np.arange(first_sample, first_sample + size)), b",")
     headers = [(samples, _LABELS[2 * click + conversion]), (hex_texts(common.keys)[shown.rows], np.zeros(size, "S8"))]
-    return build_lines(headers, parts)
+    return build_lines(headers, list(parts.values()))
 
 
 def _at_most_one(texts: FeatureKeys, field: str, values: Ints) -> Part:

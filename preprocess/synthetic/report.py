@@ -1,5 +1,6 @@
 """What a synthetic log holds, for people and for ``synth.json``."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,10 @@ class SplitReport:
     """After a click, among the impressions."""
     warts: dict[str, int]
     """By kind, see ``warts.py``."""
-    list_ids: dict[str, float]
-    """Mean ids an impression in the fields with several."""
+    without_common_row: int
+    """Impressions whose common row is missing from the file."""
+    mean_ids: dict[str, float]
+    """Mean ids an impression in each field; below 1, fields are missing."""
     skeleton_bytes: int
     common_bytes: int
 
@@ -54,8 +57,12 @@ class SynthReport:
     seconds: float
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return plain dicts and numbers for JSON."""
-        return to_mapping(self)
+        """Return plain dicts and numbers for JSON; a nan (too few conversions for an AUC) becomes None."""
+        mapping = to_mapping(self)
+        for name in ("best_auc", "best_auc_standard_error"):
+            mapping[name] = {task: _json_number(value) for task, value in mapping[name].items()}
+        mapping["ctcvr_auc_of_pctr"] = _json_number(self.ctcvr_auc_of_pctr)
+        return mapping
 
     def lines(self) -> list[str]:
         """Return the report as lines of text that say what each number means."""
@@ -69,8 +76,8 @@ class SynthReport:
                 f"  {name:5}  {split.lines:,} lines, {split.impressions:,} good impressions on {split.common_rows:,} "
                 f"common rows; {split.clicks:,} clicks, {split.conversions:,} conversions; {size:,.1f} MB"
             )
-        ids = sum(self.splits["train"].list_ids.values())
-        lines.append(f"  {sum(self.field_sizes.values()):,} possible ids; lists of {ids:.0f} ids an impression")
+        ids = sum(self.splits["train"].mean_ids.values())
+        lines.append(f"  {sum(self.field_sizes.values()):,} possible ids; {ids:.0f} ids an impression")
         return lines
 
     def _rates(self) -> list[str]:
@@ -92,6 +99,10 @@ class SynthReport:
             f"Best AUC that any model can reach on test: {shown} (± one standard error)",
             f"  ranking by the true click probability alone reaches ctcvr {self.ctcvr_auc_of_pctr:.4f}",
         ]
+
+
+def _json_number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def settings_mapping(config: SynthConfig) -> dict[str, Any]:

@@ -94,9 +94,11 @@ def place_warts(
 def spoil_lines(rng: np.random.Generator, skeleton: Lines, warts: BlockWarts) -> None:
     """Write the malformed and repeated lines of a block into its skeleton lines."""
     cells, starts, ends = skeleton.cells, skeleton.starts, skeleton.ends
+    unusable = warts.unusable(starts.size)
     for line in warts.places["repeated_sample_id"]:
-        earlier = np.setdiff1d(np.arange(max(0, line - 1000), line), warts.places["repeated_sample_id"])
-        cells["key"][starts[line]] = cells["key"][starts[rng.choice(earlier)]]
+        # Users reload pages: the line before is near, and it must be one that preprocess accepts.
+        near = np.arange(max(0, line - 1000), line)
+        cells["key"][starts[line]] = cells["key"][starts[rng.choice(near[~unusable[near]])]]
     for line in warts.places["cut_short"]:
         skeleton.erase(line, from_cell=1)
         cells["value"][starts[line]] = b"0,0\n"

@@ -95,7 +95,7 @@ def file_names() -> list[str]:
 
 
 def _check_folder(out: Path) -> None:
-    if (out / REPORT_NAME).exists():
+    if (out / REPORT_NAME).exists() or _partial(out / REPORT_NAME).exists():  # or killed while renaming
         return
     for name in file_names():
         if (out / name).exists():
@@ -184,7 +184,7 @@ class _Tally:
 
     sums: dict[str, int] = field(default_factory=dict)
     warts: dict[str, int] = field(default_factory=dict)
-    list_ids: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
 
     def add(self, block: Block) -> None:
         good = block.good
@@ -194,9 +194,10 @@ class _Tally:
             "common_rows": block.num_common_lines,
             "clicks": int(block.click[good].sum()),
             "conversions": int(block.conversion[good].sum()),
+            "without_common_row": block.without_common_row,
         }
         warts = {kind: at.size for kind, at in block.warts.places.items()}
-        for sums, more in ((self.sums, counts), (self.warts, warts), (self.list_ids, block.list_ids)):
+        for sums, more in ((self.sums, counts), (self.warts, warts), (self.ids, block.ids)):
             for name, value in more.items():
                 sums[name] = sums.get(name, 0) + int(value)
 
@@ -204,7 +205,7 @@ class _Tally:
         return SplitReport(
             **self.sums,
             warts=self.warts,
-            list_ids={name: round(total / self.sums["lines"], 3) for name, total in self.list_ids.items()},
+            mean_ids={name: round(total / self.sums["lines"], 4) for name, total in sorted(self.ids.items())},
             skeleton_bytes=skeleton_bytes,
             common_bytes=common_bytes,
         )
