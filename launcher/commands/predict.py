@@ -17,9 +17,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     from esmm_dist.serve.predict import predict
 
     result = predict(settings, progress)
-    mapping = json_value(result)
-    lines = list(result.lines()) if hasattr(result, "lines") else [f"{k}: {v}" for k, v in mapping.items()]
-    return Outcome(lines=lines, result=mapping)
+    return Outcome(lines=result.lines(), result=json_value(result))
 
 
 COMMAND = Command(

@@ -32,7 +32,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     from esmm_dist.train.run import train
 
     result = train(settings, progress)
-    lines = list(result.lines()) if hasattr(result, "lines") else metrics_lines(result.metrics)
+    lines = [*result.lines(), *(metrics_lines(result.metrics) if result.metrics else [])]
     return Outcome(lines=lines, result=json_value(result))
 
 

@@ -35,17 +35,23 @@ def run_demo(folder: Path, *, impressions: int, seed: int, run_line: RunLine, pr
         if step.name in journal.done:
             progress.message(f"  done before; remove {folder} to start over")
             continue
-        _run_step(step, journal, run_line, progress)
+        outcome = _run_step(step, journal, run_line, progress)
+        if outcome.result.get("stopped_by"):
+            lines = [f"The demo stopped at {step.name}. Run the same command to go on."]
+            return Outcome(lines=lines, result={"folder": str(folder), "stopped_at": step.name}, done=False)
     return _outcome(folder, journal.done)
 
 
-def _run_step(step: Step, journal: Journal, run_line: RunLine, progress: Progress) -> None:
+def _run_step(step: Step, journal: Journal, run_line: RunLine, progress: Progress) -> Outcome:
+    """Run a step, show its report, and note it as done unless a signal stopped it."""
     started = time.perf_counter()
     outcome = run_line(step.args)
     seconds = time.perf_counter() - started
     for line in outcome.lines:
         progress.message(f"  {line}")
-    journal.add(step, DoneStep(seconds=seconds, result=json_value(outcome.result)))
+    if not outcome.result.get("stopped_by"):
+        journal.add(step, DoneStep(seconds=seconds, result=json_value(outcome.result)))
+    return outcome
 
 
 def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:

@@ -96,6 +96,22 @@ def test_a_demo_that_stopped_continues_at_the_step_that_failed(tmp_path):
     assert [line.split()[0] for line in commands.lines] == ["train", "evaluate", "predict"]
 
 
+def test_a_training_that_a_signal_stopped_ends_the_demo_and_is_continued_by_the_next(tmp_path):
+    class Stopped(FakeCommands):
+        def __call__(self, line):
+            outcome = super().__call__(line)
+            return Outcome(lines=[], result={"stopped_by": "SIGINT"}) if line[0] == "train" else outcome
+
+    commands = Stopped()
+    outcome = demo(tmp_path / "demo", commands)
+    assert not outcome.done
+    assert outcome.lines == ["The demo stopped at train. Run the same command to go on."]
+    assert len(commands.lines) == 3
+    commands = FakeCommands()
+    assert demo(tmp_path / "demo", commands).done
+    assert [line.split()[0] for line in commands.lines] == ["train", "evaluate", "predict"]
+
+
 def test_a_finished_demo_shows_its_table_again_and_runs_nothing(tmp_path):
     first = demo(tmp_path / "demo", FakeCommands())
     commands, shown = FakeCommands(), Messages()
