@@ -1,0 +1,55 @@
+"""Settings of the synthetic log: what is refused, and which rates follow."""
+
+from pathlib import Path
+
+import pytest
+
+from esmm_dist.errors import ConfigError
+from preprocess.synthetic.config import SynthConfig
+
+
+def config(**changes):
+    return SynthConfig(out=Path("raw"), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"impressions": 99}, "impressions is 99. Set 100 to 1000000000"),
+        ({"seed": -1}, "seed is -1. Set 0 or more"),
+        ({"test_share": 0.0}, "test_share is 0.0. Set more than 0 and less than 1"),
+        ({"test_share": 1.0}, "test_share is 1.0"),
+        ({"list_scale": 0.0}, "list_scale is 0.0. Set more than 0 and at most 4"),
+        ({"dimension_scale": 1.5}, "dimension_scale is 1.5. Set more than 0 and at most 1.0"),
+        ({"ctr": 0.0}, "ctr is 0.0. Set 0.0005 to 0.9"),
+        ({"cvr": 1.0}, "cvr is 1.0. Set 0.0005 to 0.9"),
+    ],
+)
+def test_setting_out_of_range_is_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        config(**changes)
+
+
+@pytest.mark.parametrize(
+    ("impressions", "ctr", "cvr"),
+    [
+        (300_000, 30_000 / 300_000, 6_000 / 30_000),
+        (1_000, 0.2, 0.25),  # both at their caps
+        (42_300_000, 0.03887, 0.00535),  # the real size has the real rates
+    ],
+)
+def test_rates_are_the_real_ones_raised_until_there_is_enough_to_learn_from(impressions, ctr, cvr):
+    assert config(impressions=impressions).click_rate == pytest.approx(ctr)
+    assert config(impressions=impressions).conversion_rate == pytest.approx(cvr)
+
+
+def test_a_given_click_rate_decides_how_far_the_conversion_rate_is_raised():
+    # 300,000 x 0.5 = 150,000 clicks; 6,000 of them are 0.04
+    assert config(ctr=0.5).click_rate == 0.5
+    assert config(ctr=0.5).conversion_rate == pytest.approx(0.04)
+    assert config(cvr=0.01).conversion_rate == 0.01
+
+
+def test_splits_add_up_and_the_smallest_test_has_one_impression():
+    assert config(impressions=1001).split_impressions == {"train": 751, "test": 250}
+    assert config(impressions=100, test_share=0.001).split_impressions == {"train": 99, "test": 1}

@@ -1,0 +1,137 @@
+"""Running the generator: same bytes by seed, nothing half written, other logs left alone."""
+
+import dataclasses
+import errno
+import json
+import math
+
+import pytest
+
+from esmm_dist.errors import ConfigError, StackError
+from preprocess.synthetic import write
+from preprocess.synthetic.block import Generator
+from preprocess.synthetic.config import SynthConfig
+from preprocess.synthetic.write import file_names, synthesize
+
+
+def small(folder, **changes):
+    return dataclasses.replace(SynthConfig(out=folder, impressions=3000), **changes)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_same_settings_and_seed_give_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        synthesize(small(tmp_path / name))
+    assert sorted(contents(tmp_path / "a")) == sorted(file_names())
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_another_seed_gives_another_log(tmp_path):
+    synthesize(small(tmp_path / "a"))
+    synthesize(small(tmp_path / "b", seed=2))
+    a, b = contents(tmp_path / "a"), contents(tmp_path / "b")
+    assert all(a[name] != b[name] for name in file_names())
+
+
+def test_blocks_join_without_a_seam(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "BLOCK_IMPRESSIONS", 500)
+    report = synthesize(small(tmp_path / "raw"))
+    lines = (tmp_path / "raw" / "sample_skeleton_train.csv").read_text().splitlines()
+    repeated = report.splits["train"].warts["repeated_sample_id"]
+    assert len(lines) == 2250
+    assert sum(int(line.split(",")[0]) != n for n, line in enumerate(lines, 1)) == repeated == 3
+    keys = [line.split(",")[0] for line in (tmp_path / "raw" / "common_features_train.csv").read_text().splitlines()]
+    assert len(keys) - len(set(keys)) == report.splits["train"].warts["duplicated_common_row"]
+
+
+def test_a_split_of_fewer_than_2000_impressions_has_no_faults(tmp_path):
+    report = synthesize(small(tmp_path / "raw", impressions=2600))  # 1,950 for training
+    assert all(count == 0 for split in report.splits.values() for count in split.warts.values())
+    assert report.splits["train"].impressions == 1950
+
+
+def test_the_smallest_log_has_its_aucs_as_null_where_there_are_too_few_conversions(tmp_path):
+    report = synthesize(small(tmp_path / "raw", impressions=100, cvr=0.0005))
+    assert math.isnan(report.best_auc["cvr"])
+    stored = json.loads((tmp_path / "raw" / "synth.json").read_text(), parse_constant=pytest.fail)
+    assert stored["report"]["best_auc"]["cvr"] is None
+    assert any("nan" in line for line in report.lines())
+
+
+def test_lists_may_be_empty(tmp_path):
+    report = synthesize(small(tmp_path / "raw", list_scale=0.001, seed=3))
+    assert report.splits["train"].mean_ids["109_14"] < 1
+    assert report.splits["train"].impressions > 2000
+
+
+def test_rates_given_are_used(tmp_path):
+    report = synthesize(small(tmp_path / "raw", ctr=0.5, cvr=0.4))
+    assert (report.click_rate, report.conversion_rate) == (0.5, 0.4)
+    assert sum(s.clicks for s in report.splits.values()) == pytest.approx(1500, rel=0.2)
+
+
+def test_real_rates_are_not_called_raised(tmp_path):
+    report = synthesize(small(tmp_path / "raw", ctr=0.03887, cvr=0.00535))
+    assert "too few to learn from" not in "\n".join(report.lines())
+
+
+def test_an_earlier_synthetic_log_is_replaced(tmp_path):
+    synthesize(small(tmp_path, impressions=5000))
+    synthesize(small(tmp_path))
+    assert sorted(contents(tmp_path)) == sorted(file_names())
+    assert json.loads((tmp_path / "synth.json").read_text())["settings"]["impressions"] == 3000
+
+
+def test_a_log_that_is_not_synthetic_is_left_alone(tmp_path):
+    precious = tmp_path / "common_features_test.csv"
+    precious.write_text("real\n")
+    with pytest.raises(ConfigError, match=r"already holds common_features_test.csv, and no synth.json beside it"):
+        synthesize(small(tmp_path))
+    assert contents(tmp_path) == {precious.name: b"real\n"}
+
+
+def test_a_full_disk_leaves_the_earlier_log_whole_and_no_partial_files(tmp_path, monkeypatch):
+    synthesize(small(tmp_path))
+    before = contents(tmp_path)
+
+    def full_disk(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Generator, "block", full_disk)
+    with pytest.raises(StackError, match=r"Cannot write the synthetic log to .*: No space left on device\. Free some"):
+        synthesize(small(tmp_path, seed=9))
+    assert contents(tmp_path) == before
+
+
+def test_a_run_killed_while_renaming_can_be_repeated(tmp_path):
+    synthesize(small(tmp_path))
+    (tmp_path / "synth.json").rename(tmp_path / ".synth.json.partial")
+    synthesize(small(tmp_path))
+    assert sorted(contents(tmp_path)) == sorted(file_names())
+
+
+def test_progress_is_told_of_every_impression(tmp_path):
+    class Recorder:
+        def __init__(self):
+            self.started, self.done, self.finished = [], 0.0, 0
+
+        def start(self, task, total, unit):
+            self.started.append((task, total, unit))
+
+        def advance(self, amount, note=""):
+            self.done += amount
+
+        def message(self, text):
+            pass
+
+        def finish(self):
+            self.finished += 1
+
+    progress = Recorder()
+    synthesize(small(tmp_path / "raw"), progress)
+    assert progress.started == [("synth", 3000, "impressions")]
+    assert progress.done == 3000
+    assert progress.finished == 1
