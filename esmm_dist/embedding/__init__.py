@@ -3,7 +3,3 @@
 Here belongs what decides the value of a row. How rows travel between processes belongs to ``esmm_dist.server``, how
 they reach disk to ``esmm_dist.checkpoint``, what is computed from them to ``esmm_dist.model``.
 """
-
-from esmm_dist.quiet import import_tfra
-
-import_tfra()

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow_recommenders_addons import dynamic_embedding
+
+from esmm_dist.quiet import import_tfra
 
 NO_ROW = -1
 
@@ -20,7 +21,7 @@ class RowIndex:
     def __init__(self, name: str) -> None:
         """Make an empty index. ``name`` must be unique among the living indexes of the process."""
         with tf.device("/CPU:0"):
-            self._table = dynamic_embedding.CuckooHashTable(
+            self._table = import_tfra().dynamic_embedding.CuckooHashTable(
                 key_dtype=tf.int64,
                 value_dtype=tf.int64,
                 default_value=tf.constant([NO_ROW], dtype=tf.int64),

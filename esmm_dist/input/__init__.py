@@ -3,7 +3,3 @@
 Here belongs reading: the order of records, parsing, batching, prefetching. Writing shards belongs to ``preprocess``;
 looking up rows of the ids belongs to ``esmm_dist.embedding``.
 """
-
-from esmm_dist.quiet import import_tensorflow
-
-import_tensorflow()

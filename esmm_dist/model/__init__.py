@@ -3,7 +3,3 @@
 Ordinary single-process TensorFlow and Keras code; training and distribution are added around it
 (``esmm_dist.train``). ``metrics`` is pure NumPy.
 """
-
-from esmm_dist.quiet import import_tensorflow
-
-import_tensorflow()

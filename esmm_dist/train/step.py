@@ -1,4 +1,4 @@
-"""The compiled step: forward, losses, gradients, dense update. No Python runs inside."""
+"""The compiled training step: forward, losses, gradients, dense update. No Python runs inside."""
 
 from typing import Any, NamedTuple
 
@@ -7,29 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from esmm_dist.embedding.lookup import TableLookup
-from esmm_dist.embedding.store import EmbeddingStore
-from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
 from esmm_dist.model.losses import chain_loss_sums
-from esmm_dist.model.pooling import pool, pool_gradient
+from esmm_dist.model.pooling import pool_gradient
 
 Floats = npt.NDArray[np.float32]
-
-
-class StepInputs(NamedTuple):
-    """Tensors of one batch, by table where a dict."""
-
-    rows: dict[str, tf.Tensor]
-    """float32 [U, D]"""
-    indices: dict[str, tf.Tensor]
-    """int64 [N, 2]"""
-    weights: dict[str, tf.Tensor]
-    """float32 [N]"""
-    impressions_per_group: tf.Tensor
-    """int64 [G]"""
-    labels: tf.Tensor
-    """float32 [B, K]"""
 
 
 class StepResult(NamedTuple):
@@ -43,24 +26,8 @@ class StepResult(NamedTuple):
     """False: losses or gradients are not finite, and no dense weight was changed"""
 
 
-def step_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]) -> StepInputs:
-    """Gather the tensors of a batch."""
-    return StepInputs(
-        rows={table: tf.constant(values) for table, values in rows.items()},
-        indices={table: tf.constant(lookup.indices) for table, lookup in lookups.items()},
-        weights={table: tf.constant(lookup.weights) for table, lookup in lookups.items()},
-        impressions_per_group=tf.constant(batch.impressions_per_group),
-        labels=tf.constant(batch.labels.astype(np.float32)),
-    )
-
-
-def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup]) -> dict[str, Floats]:
-    """Read the rows that a batch needs from every table."""
-    return {table: store.pull(table, lookup.ids) for table, lookup in lookups.items()}
-
-
 class CompiledStep:
-    """The model's step and its forward pass as compiled functions."""
+    """The training step as one compiled function for batches of any size."""
 
     def __init__(
         self,
@@ -69,69 +36,46 @@ class CompiledStep:
         *,
         task_weights: tuple[float, ...],
         seed: int,
-        tables: dict[str, int],
+        dim_by_table: dict[str, int],
     ) -> None:
-        """Compile for batches of any size.
+        """Prepare to compile; the first call does.
 
         Args:
             model: Its dense weights are updated in place.
             optimizer: Of the dense weights; built here.
             task_weights: One a label.
             seed: Of the dropout masks.
-            tables: Embedding dimension by table.
+            dim_by_table: D of each table.
         """
         self._model, self._optimizer, self._seed = model, optimizer, seed
         self._task_weights = tf.constant(task_weights, dtype=tf.float32)
         optimizer.build(model.trainable_variables)
-        signature = StepInputs(
-            rows={table: tf.TensorSpec([None, dim], tf.float32) for table, dim in tables.items()},
-            indices={table: tf.TensorSpec([None, 2], tf.int64) for table in tables},
-            weights={table: tf.TensorSpec([None], tf.float32) for table in tables},
-            impressions_per_group=tf.TensorSpec([None], tf.int64),
-            labels=tf.TensorSpec([None, len(task_weights)], tf.float32),
+        self._step = tf.function(
+            self._train_step,
+            input_signature=[input_signature(dim_by_table, len(task_weights)), tf.TensorSpec([], tf.int64)],
+            autograph=False,
         )
-        self._train = tf.function(self._train_step, input_signature=[signature, tf.TensorSpec([], tf.int64)])
-        self._forward = tf.function(self._forward_pass, input_signature=[signature])
 
-    def train(self, inputs: StepInputs, step: int) -> StepResult:
+    def __call__(self, inputs: ModelInputs, step: int) -> StepResult:
         """Run optimizer step ``step`` (1, 2, ...): update the dense weights, return losses and row gradients."""
-        loss_sums, gradients, finite = self._train(inputs, tf.constant(step, dtype=tf.int64))
+        loss_sums, gradients, finite = self._step(inputs, tf.constant(step, dtype=tf.int64))
         return StepResult(
             loss_sums=loss_sums.numpy(),
             gradient_sums={table: gradient.numpy() for table, gradient in gradients.items()},
             finite=bool(finite.numpy()),
         )
 
-    def forward(self, inputs: StepInputs) -> tuple[Floats, Floats]:
-        """Return the logits float32 [B, K] and the loss sums float32 [K], without dropout."""
-        logits, loss_sums = self._forward(inputs)
-        return logits.numpy(), loss_sums.numpy()
-
-    def _pooled(self, inputs: StepInputs) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        groups = tf.size(inputs.impressions_per_group, out_type=tf.int64)
-        impressions = tf.shape(inputs.labels, out_type=tf.int64)[0]
-        pooled = {
-            table: pool(
-                inputs.rows[table],
-                inputs.indices[table],
-                inputs.weights[table],
-                self._model.num_segments(table, groups, impressions),
-            )
-            for table in inputs.rows
-        }
-        return pooled, tf.repeat(tf.range(groups), inputs.impressions_per_group), groups
-
-    def _train_step(self, inputs: StepInputs, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
-        pooled, group_of_impression, groups = self._pooled(inputs)
+    def _train_step(self, inputs: ModelInputs, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
+        batch = pooled_batch(self._model, inputs)
         dropout_seed = tf.stack([tf.constant(self._seed % 2**31, tf.int32), tf.cast(step % 2**31, tf.int32)])
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
-            tape.watch(pooled)
-            logits = self._model(pooled, group_of_impression, groups, dropout_seed=dropout_seed)
+            tape.watch(batch.by_table)
+            logits = self._model(batch.by_table, batch.group_of_impression, batch.groups, dropout_seed=dropout_seed)
             loss_sums = chain_loss_sums(logits, inputs.labels)
             loss = tf.reduce_sum(self._task_weights * loss_sums)
-        pooled_gradients, dense_gradients = tape.gradient(loss, (pooled, [v.value for v in variables]))
-        row_gradients = {
+        pooled_gradients, dense_sums = tape.gradient(loss, (batch.by_table, [v.value for v in variables]))
+        row_sums = {
             table: pool_gradient(
                 gradient,
                 inputs.indices[table],
@@ -140,11 +84,11 @@ class CompiledStep:
             )
             for table, gradient in pooled_gradients.items()
         }
-        impressions = tf.cast(tf.shape(inputs.labels)[0], tf.float32)
-        means = [gradient / tf.maximum(impressions, 1.0) for gradient in dense_gradients]
-        finite = tf.reduce_all([_is_finite(t) for t in [loss_sums, *means, *row_gradients.values()]])
-        self._update_dense(means, variables, finite)
-        return loss_sums, row_gradients, finite
+        impressions = tf.maximum(tf.cast(tf.shape(inputs.labels)[0], tf.float32), 1.0)
+        dense_means = [gradient / impressions for gradient in dense_sums]
+        finite = tf.reduce_all([_is_finite(values) for values in (loss_sums, *dense_means, *row_sums.values())])
+        self._update_dense(dense_means, variables, finite)
+        return loss_sums, row_sums, finite
 
     def _update_dense(self, means: list[tf.Tensor], variables: list[Any], finite: tf.Tensor) -> None:
         def update() -> tf.Tensor:
@@ -152,11 +96,6 @@ class CompiledStep:
             return tf.constant(True)
 
         tf.cond(finite, update, lambda: tf.constant(False))
-
-    def _forward_pass(self, inputs: StepInputs) -> tuple[tf.Tensor, tf.Tensor]:
-        pooled, group_of_impression, groups = self._pooled(inputs)
-        logits = self._model(pooled, group_of_impression, groups)
-        return logits, chain_loss_sums(logits, inputs.labels)
 
 
 def _is_finite(values: tf.Tensor) -> tf.Tensor:

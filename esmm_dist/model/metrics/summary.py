@@ -14,9 +14,9 @@ three usual names, whatever their labels are called.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,14 @@ def evaluate_scores(
 def to_mapping(metrics: dict[str, TaskMetrics]) -> dict[str, dict[str, float | int | None]]:
     """Return metrics as plain dicts for JSON, which has no nan and no infinity: those become None (null)."""
     return {name: {f.name: _json_number(getattr(task, f.name)) for f in fields(task)} for name, task in metrics.items()}
+
+
+def from_mapping(mapping: Mapping[str, Mapping[str, Any]]) -> dict[str, TaskMetrics]:
+    """Return the metrics that ``to_mapping`` described; None becomes nan."""
+    return {
+        name: TaskMetrics(**{key: math.nan if value is None else value for key, value in task.items()})
+        for name, task in mapping.items()
+    }
 
 
 def _task_metrics(log_probabilities: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> TaskMetrics:

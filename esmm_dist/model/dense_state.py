@@ -1,0 +1,47 @@
+"""Dense weights and optimizer state as named arrays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.errors import CheckpointError
+from esmm_dist.model.esmm import Esmm
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def dense_state(model: Esmm, optimizer: keras.optimizers.Optimizer) -> Arrays:
+    """Return copies of all dense weights and optimizer variables, by name."""
+    named = {**_named("model", model.variables), **_named("optimizer", optimizer.variables)}
+    return {name: np.array(variable.numpy()) for name, variable in named.items()}
+
+
+def load_dense(model: Esmm, optimizer: keras.optimizers.Optimizer | None, arrays: Mapping[str, Any]) -> None:
+    """Set dense weights, and optimizer variables unless ``optimizer`` is None.
+
+    Raises:
+        CheckpointError: A variable is missing among the arrays, or has another shape.
+    """
+    named = _named("model", model.variables)
+    if optimizer is not None:
+        named |= _named("optimizer", optimizer.variables)
+    for name, variable in named.items():
+        if name not in arrays:
+            raise CheckpointError(
+                f"The checkpoint has no dense variable '{name}'. It was made with other model settings."
+            )
+        if tuple(arrays[name].shape) != tuple(variable.shape):
+            raise CheckpointError(
+                f"Dense variable '{name}' has shape {list(arrays[name].shape)} in the checkpoint and "
+                f"{list(variable.shape)} in the model. Use the settings that the run was started with."
+            )
+    for name, variable in named.items():
+        variable.assign(arrays[name])
+
+
+def _named(group: str, variables: list[Any]) -> dict[str, Any]:
+    # Keras names repeat between towers; the position makes them unique and is fixed by the settings
+    return {f"{group}/{position:03d}/{variable.name}": variable for position, variable in enumerate(variables)}

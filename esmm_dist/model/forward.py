@@ -1,0 +1,32 @@
+"""The compiled forward pass: logits and losses of a batch, without dropout."""
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
+from esmm_dist.model.losses import chain_loss_sums
+
+Floats = npt.NDArray[np.float32]
+
+
+class CompiledForward:
+    """Scores batches of any size."""
+
+    def __init__(self, model: Esmm, *, dim_by_table: dict[str, int], num_labels: int) -> None:
+        """Prepare to compile; the first call does."""
+        self._model = model
+        self._forward = tf.function(
+            self._forward_pass, input_signature=[input_signature(dim_by_table, num_labels)], autograph=False
+        )
+
+    def __call__(self, inputs: ModelInputs) -> tuple[Floats, Floats]:
+        """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum float32 [K]."""
+        logits, loss_sums = self._forward(inputs)
+        return logits.numpy(), loss_sums.numpy()
+
+    def _forward_pass(self, inputs: ModelInputs) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = pooled_batch(self._model, inputs)
+        logits = self._model(batch.by_table, batch.group_of_impression, batch.groups)
+        return logits, chain_loss_sums(logits, inputs.labels)

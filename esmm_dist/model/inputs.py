@@ -1,0 +1,79 @@
+"""The tensors of one batch, and their pooled fields."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from esmm_dist.embedding.lookup import TableLookup
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.pooling import pool
+
+Floats = npt.NDArray[np.float32]
+
+
+class ModelInputs(NamedTuple):
+    """Tensors of one batch, by table where a dict."""
+
+    rows: dict[str, tf.Tensor]
+    """float32 [U, D]"""
+    indices: dict[str, tf.Tensor]
+    """int64 [N, 2], see ``TableLookup``"""
+    weights: dict[str, tf.Tensor]
+    """float32 [N]"""
+    impressions_per_group: tf.Tensor
+    """int64 [G]"""
+    labels: tf.Tensor
+    """float32 [B, K]"""
+
+
+class PooledBatch(NamedTuple):
+    """Pooled segments of one batch."""
+
+    by_table: dict[str, tf.Tensor]
+    """float32 [S, D]"""
+    group_of_impression: tf.Tensor
+    """int64 [B]"""
+    groups: tf.Tensor
+    """int64 scalar G"""
+
+
+def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup]) -> dict[str, Floats]:
+    """Read the rows that a batch needs from every table: float32 [U, D] each."""
+    return {table: store.pull(table, lookup.ids) for table, lookup in lookups.items()}
+
+
+def model_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]) -> ModelInputs:
+    """Gather the tensors of a batch."""
+    return ModelInputs(
+        rows={table: tf.constant(values) for table, values in rows.items()},
+        indices={table: tf.constant(lookup.indices) for table, lookup in lookups.items()},
+        weights={table: tf.constant(lookup.weights) for table, lookup in lookups.items()},
+        impressions_per_group=tf.constant(batch.impressions_per_group),
+        labels=tf.constant(batch.labels, dtype=tf.float32),
+    )
+
+
+def input_signature(dim_by_table: dict[str, int], num_labels: int) -> ModelInputs:
+    """Return the shapes and dtypes of ``ModelInputs`` for batches of any size: one trace serves all."""
+    return ModelInputs(
+        rows={table: tf.TensorSpec([None, dim], tf.float32) for table, dim in dim_by_table.items()},
+        indices={table: tf.TensorSpec([None, 2], tf.int64) for table in dim_by_table},
+        weights={table: tf.TensorSpec([None], tf.float32) for table in dim_by_table},
+        impressions_per_group=tf.TensorSpec([None], tf.int64),
+        labels=tf.TensorSpec([None, num_labels], tf.float32),
+    )
+
+
+def pooled_batch(model: Esmm, inputs: ModelInputs) -> PooledBatch:
+    """Pool every field of every group and impression."""
+    groups = tf.size(inputs.impressions_per_group, out_type=tf.int64)
+    impressions = tf.shape(inputs.labels, out_type=tf.int64)[0]
+    by_table = {
+        table: pool(rows, inputs.indices[table], inputs.weights[table], model.num_segments(table, groups, impressions))
+        for table, rows in inputs.rows.items()
+    }
+    return PooledBatch(by_table, tf.repeat(tf.range(groups), inputs.impressions_per_group), groups)

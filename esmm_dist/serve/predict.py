@@ -1,0 +1,112 @@
+"""Write predictions for every impression of a split."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.progress import Progress
+from esmm_dist.quiet import import_tensorflow
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """Which model scores what."""
+
+    run: Path
+    """The run; its newest checkpoint is used."""
+
+    data: Path
+    """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""
+
+    split: str = "test"
+    """Split of the data set to score."""
+
+    out: Path
+    """Parquet file to write; replaced if it exists."""
+
+    def __post_init__(self) -> None:
+        if self.out.is_dir():
+            raise ConfigError(f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictResult:
+    """What was written."""
+
+    path: str
+    impressions: int
+    step: int
+    """Step of the checkpoint that was used."""
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """Return the report, a line each."""
+        return [
+            f"Wrote {self.impressions:,} predictions of the model at step {self.step} to {self.path} "
+            f"({self.impressions / max(self.seconds, 1e-9):,.0f} impressions/s)"
+        ]
+
+
+def predict(config: PredictConfig, progress: Progress) -> PredictResult:
+    """Score a split, in file order.
+
+    The file has one row an impression: ``sample_id`` int64 and the probabilities as float32; for (click, conversion)
+    ``pctr``, ``pcvr``, ``pctcvr``. A longer chain (a, b, c) has ``p_a``, ``p_b_given_a``, ``p_b``, ``p_c_given_b``, ...
+    It is written under a temporary name and renamed, so a file under ``out`` is always whole.
+
+    Raises:
+        EsmmError: The run, the data set or the split is missing, damaged, or does not fit the other.
+    """
+    import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.serve.load import load_trained_model, open_split, scored_batches
+
+    start = time.monotonic()
+    trained = load_trained_model(config.run, progress)
+    reader, impressions = open_split(trained, config.data, config.split)
+    names = prediction_columns(trained.scorer.schema.labels)
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = config.out.with_name(config.out.name + ".writing")
+    progress.start(f"Predicting {config.split}", impressions, "impressions")
+    schema = pa.schema([("sample_id", pa.int64()), *((name, pa.float32()) for name in names)])
+    written = 0
+    try:
+        with pq.ParquetWriter(temporary, schema) as writer:
+            for batch, logits in scored_batches(trained, reader):
+                columns = [batch.sample_ids, *probabilities(logits)]
+                writer.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
+                written += batch.num_impressions
+                progress.advance(batch.num_impressions)
+        temporary.replace(config.out)
+    finally:
+        temporary.unlink(missing_ok=True)
+        progress.finish()
+    return PredictResult(
+        path=str(config.out), impressions=written, step=trained.step, seconds=time.monotonic() - start
+    )
+
+
+def prediction_columns(labels: tuple[str, ...]) -> list[str]:
+    """Return the names of the prediction columns of a label chain."""
+    if len(labels) == 2:
+        return ["pctr", "pcvr", "pctcvr"]
+    names = [f"p_{labels[0]}"]
+    for before, label in zip(labels[:-1], labels[1:], strict=True):
+        names += [f"p_{label}_given_{before}", f"p_{label}"]
+    return names
+
+
+def probabilities(logits: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
+    """Return the columns that ``prediction_columns`` names, float32 [B] each, from logits float32 [B, K]."""
+    conditional = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+    product = np.cumprod(conditional, axis=1)
+    columns = [conditional[:, 0]]
+    for k in range(1, logits.shape[1]):
+        columns += [conditional[:, k], product[:, k]]
+    return [column.astype(np.float32) for column in columns]

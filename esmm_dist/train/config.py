@@ -1,0 +1,103 @@
+"""All settings of a training run, gathered from beside the code that they configure."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.errors import ConfigError
+from esmm_dist.input.config import InputConfig
+from esmm_dist.model.config import ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseOptimizerConfig:
+    """How the towers learn."""
+
+    dense_optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
+    """Keras optimizer of the tower weights, with its own defaults for all but the learning rate."""
+
+    dense_learning_rate: float = 1e-3
+    """Step size of the tower weights, a positive number. 1e-3 is Adam's usual value."""
+
+    def __post_init__(self) -> None:
+        if self.dense_learning_rate <= 0:
+            raise ConfigError(f"dense_learning_rate is {self.dense_learning_rate}. Set a positive number.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Evaluation during and after training."""
+
+    eval_split: str = "test"
+    """Split to evaluate on. A data set without it is trained without evaluation, and says so."""
+
+    eval_every_steps: int = 2000
+    """Steps between evaluations during training. 0: only at the end. 2000 steps are some 8 M impressions."""
+
+    eval_max_impressions: int = 1_000_000
+    """Impressions (about) of each evaluation during training, from the start of the split. The one at the end uses
+    the whole split. 0: the whole split always."""
+
+    def __post_init__(self) -> None:
+        for name in ("eval_every_steps", "eval_max_impressions"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}. Set 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """When to save, and what to keep."""
+
+    checkpoint_every_steps: int = 1000
+    """Steps between checkpoints; there is always one at the end and at SIGTERM or SIGINT. 0: only those. 1000 steps
+    are what a crash may cost: a few minutes on a laptop."""
+
+    keep_checkpoints: int = 3
+    """Newest checkpoints to keep, 1 or more. Three, so that one damaged file does not cost the run."""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_every_steps < 0:
+            raise ConfigError(f"checkpoint_every_steps is {self.checkpoint_every_steps}. Set 0 or more.")
+        if self.keep_checkpoints < 1:
+            raise ConfigError(f"keep_checkpoints is {self.keep_checkpoints}. Keep at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run."""
+
+    data: Path
+    """The data set: a folder that ``esmm preprocess`` wrote."""
+
+    run: Path
+    """Folder of the run: settings, checkpoints, metrics, TensorBoard logs. Made if it is missing; if it holds a
+    checkpoint, training resumes from it."""
+
+    seed: int = 1
+    """Decides the order of records, start values and dropout. The same seed gives the same model, bit for bit."""
+
+    max_steps: int | None = None
+    """Stop after this many steps, counted from the run's beginning. None: when all epochs are done."""
+
+    deterministic: bool = True
+    """Make TensorFlow refuse or replace operations whose result depends on the timing of threads. On: on the CPU it
+    costs nothing that could be measured."""
+
+    log_every_steps: int = 20
+    """Steps between points of the training loss, in TensorBoard and ``train_log.jsonl``."""
+
+    input: InputConfig = field(default_factory=InputConfig)
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    dense: DenseOptimizerConfig = field(default_factory=DenseOptimizerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+    def __post_init__(self) -> None:
+        if self.max_steps is not None and self.max_steps < 1:
+            raise ConfigError(f"max_steps is {self.max_steps}. Set 1 or more, or leave it out.")
+        if self.log_every_steps < 1:
+            raise ConfigError(f"log_every_steps is {self.log_every_steps}. Set 1 or more.")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}. Set 0 or more.")

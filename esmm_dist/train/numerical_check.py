@@ -1,0 +1,56 @@
+"""Say which field blew up when a loss or gradient is not finite."""
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.embedding.lookup import TableLookup
+from esmm_dist.errors import NumericalError
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.schema.fields import Field, Schema
+
+Floats = npt.NDArray[np.float32]
+
+
+def numerical_error(
+    *, step: int, epoch: int, schema: Schema, batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]
+) -> NumericalError:
+    """Describe a batch whose loss or gradient is not finite.
+
+    Args:
+        step: The step that was about to be made, 1, 2, ...
+        epoch: 0, 1, ...
+        schema: Of the data.
+        batch: The batch.
+        lookups: Its lookups.
+        rows: The rows that were pulled for it.
+
+    Returns:
+        The error to raise: it names step, batch and the field whose pooled vectors hold the largest value.
+    """
+    field, largest = _largest_field(schema, batch, lookups, rows)
+    first, last = batch.sample_ids[0], batch.sample_ids[-1]
+    return NumericalError(
+        f"The loss or its gradient is not finite at step {step} (epoch {epoch}, batch of {batch.num_impressions} "
+        f"impressions, sample ids {first} .. {last}). Nothing was updated. The largest pooled value is {largest:.3g}, "
+        f"in field '{field.name}' ({field.alias}). Look at that field's weights in the log, or lower "
+        "--embedding-learning-rate and --dense-learning-rate; the last checkpoint is intact."
+    )
+
+
+def _largest_field(
+    schema: Schema, batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]
+) -> tuple[Field, float]:
+    largest = {field.name: -1.0 for field in schema.fields}
+    for table, lookup in lookups.items():
+        user = [f for f in schema.user_fields if f.table == table]
+        impression = [f for f in schema.impression_fields if f.table == table]
+        fields = user * batch.num_groups + impression * batch.num_impressions
+        pooled = np.zeros((len(fields), rows[table].shape[1]))
+        segments, places = lookup.indices[:, 0], lookup.indices[:, 1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.add.at(pooled, segments, lookup.weights[:, np.newaxis].astype(np.float64) * rows[table][places])
+        values = np.nan_to_num(np.abs(pooled), nan=np.inf, posinf=np.inf).max(axis=1, initial=0.0)
+        for number, name in enumerate(f.name for f in fields):
+            largest[name] = max(largest[name], float(values[number]))
+    name = max(largest, key=lambda key: largest[key])
+    return schema.field(name), largest[name]

@@ -1,0 +1,39 @@
+"""Turn SIGTERM and SIGINT into a wish to stop after the running step."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StopSignal:
+    """Within the ``with`` block the first SIGTERM or SIGINT is only noted; a second SIGINT interrupts as usual.
+
+    Outside the main thread, where Python cannot handle signals, it notes nothing.
+    """
+
+    def __init__(self) -> None:
+        """Note nothing yet."""
+        self.name: str | None = None
+        """Name of the first signal, such as ``SIGTERM``; None until one comes."""
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignal":
+        """Install the handlers."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the handlers back that were there before."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.name is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.name = self.name or signal.Signals(number).name
