@@ -50,7 +50,7 @@ class LineProgress:
         self.finish()
         self._task, self._total, self._unit, self._done, self._note = task, total, unit, 0.0, ""
         self._started = self._last = self._clock()
-        self.message(f"{task}: {short_number(total)} {unit}" if total else task)
+        self.message(f"{task}: {amount_text(total, unit)}" if total else task)
 
     def advance(self, amount: float, note: str = "") -> None:
         """Count, and write a line if the last one is old enough."""
@@ -69,8 +69,8 @@ class LineProgress:
         if not self._task:
             return
         elapsed = self._clock() - self._started
-        done = f"{short_number(self._done)} {self._unit} in " if self._done else ""
-        rate = f" ({short_number(self._done / elapsed)}/s)" if self._done and elapsed > 0 else ""
+        done = f"{amount_text(self._done, self._unit)} in " if self._done else ""
+        rate = f" ({self._rate(self._done / elapsed)})" if self._done and elapsed > 0 else ""
         note = f", {self._note}" if self._note else ""
         self.message(f"{self._task}: done, {done}{duration(elapsed)}{rate}{note}")
         self._task = ""
@@ -79,15 +79,18 @@ class LineProgress:
         rate = self._done / elapsed if elapsed > 0 else 0.0
         note = f", {self._note}" if self._note else ""
         if not self._total:
-            return f"{self._task}: {short_number(self._done)} {self._unit}, {short_number(rate)}/s{note}"
+            return f"{self._task}: {amount_text(self._done, self._unit)}, {self._rate(rate)}{note}"
         text = (
             f"{self._task}: {min(self._done / self._total, 1):4.0%}, {short_number(self._done)} of "
-            f"{short_number(self._total)} {self._unit}, {short_number(rate)}/s"
+            f"{amount_text(self._total, self._unit)}, {self._rate(rate)}"
         )
         if rate > 0:
             left = max(self._total - self._done, 0) / rate
             text += f", ends {self._now() + timedelta(seconds=left):%H:%M:%S} (in {duration(left)})"
         return text + note
+
+    def _rate(self, rate: float) -> str:
+        return f"{amount_text(rate, 'B')}/s" if self._unit == "B" else f"{short_number(rate)}/s"
 
 
 class BarProgress:
@@ -124,7 +127,7 @@ class BarProgress:
         self._bar.advance(self._task_id, amount)
         task = self._bar.tasks[self._task_id]
         speed = task.finished_speed or task.speed
-        rate = f"{short_number(speed)} {self._unit}/s" if speed else ""
+        rate = f"{amount_text(speed, self._unit)}/s" if speed else ""
         self._bar.update(self._task_id, rate=rate, note=note or task.fields["note"])
 
     def message(self, text: str) -> None:
@@ -148,11 +151,15 @@ def short_number(value: float | None) -> str:
     return _three_digits(value)
 
 
-def short_bytes(count: int) -> str:
+def short_bytes(count: float) -> str:
     """Return a size in powers of 1000: 1234567 -> "1.23 MB"."""
-    if count < 1000:
-        return f"{count} B"
-    return f"{short_number(count)}B"
+    return amount_text(count, "B")
+
+
+def amount_text(value: float, unit: str) -> str:
+    """Return an amount with its unit: 1234567 bytes ("B") -> "1.23 MB", steps -> "1.23 M steps"."""
+    text = short_number(value)
+    return f"{text}{unit}" if unit == "B" and text[-1].isalpha() else f"{text} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -60,6 +60,18 @@ def test_work_of_unknown_size_has_no_end_time(clock):
     assert out.getvalue().splitlines() == ["read", "read: 1.23 M lines, 247 k/s"]
 
 
+def test_bytes_are_shown_with_their_prefix(clock):
+    progress, out = line_progress(clock)
+    progress.start("read", 2_000_000, "B")
+    clock.seconds += 5
+    progress.advance(500_000)
+    # 0.5 MB in 5 s are 100 kB a second; the other 1.5 MB take 15 s.
+    assert out.getvalue().splitlines() == [
+        "read: 2 MB",
+        "read:  25%, 500 k of 2 MB, 100 kB/s, ends 00:00:05 (in 15.0 s)",
+    ]
+
+
 def test_finish_tells_amount_and_time_once(clock):
     progress, out = line_progress(clock)
     progress.start("read", 10, "files")
