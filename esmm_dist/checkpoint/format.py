@@ -1,4 +1,6 @@
-"""The layout of a checkpoint::
+"""The layout of a checkpoint.
+
+::
 
     RUN/checkpoints/step-00000123/
         dense.npz                        dense weights and optimizer state, by name
@@ -6,7 +8,7 @@
         main-2048-4096.arrow             columns id, row[D], slots[S] (absent if S = 0), last_step, count
         manifest.json                    this file's CheckpointManifest: schema, settings, state, checksums
 
-A checkpoint is written under a hidden temporary name and renamed when all is on disk; ``manifest.json`` is written last.
+A checkpoint is written under a hidden temporary name, its ``manifest.json`` last, and renamed when all is on disk.
 """
 
 import json

@@ -55,7 +55,9 @@ class Checkpoint:
             try:
                 store.load(file.table, read_table_file(path))
             except (OSError, ValueError, KeyError, pa.ArrowException) as e:
-                raise CheckpointError(f"{path} does not fit this run: {e}. Use its own settings, or another run.") from e
+                raise CheckpointError(
+                    f"{path} does not fit this run: {e}. Use its own settings, or another run."
+                ) from e
 
 
 def newest_checkpoint(run: Path, progress: Progress) -> Checkpoint | None:

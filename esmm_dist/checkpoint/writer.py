@@ -116,7 +116,7 @@ def rewrite_manifest(folder: Path, *, metrics: Mapping[str, Any], state: Mapping
 def _write_dense(folder: Path, dense: Mapping[str, npt.NDArray[Any]]) -> CheckpointFile:
     path = folder / DENSE_NAME
     with path.open("wb") as file:
-        np.savez(file, **dense)  # type: ignore[arg-type]  # names are free
+        np.savez(file, **dense)
     return _described(path, rows=0, table=None)
 
 

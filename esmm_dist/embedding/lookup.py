@@ -106,7 +106,7 @@ def _normalised(
     sums = np.bincount(segments, weights=np.where(of_id == 2, weights * weights, weights), minlength=len(power))
     norms = np.where(power == 2, np.sqrt(sums), np.where(power == 1, sums, 1.0))
     norms[norms == 0] = 1.0
-    return (weights / norms[segments]).astype(np.float32)
+    return np.asarray(weights / norms[segments], dtype=np.float32)
 
 
 def _lookup(ids: Ids, segments: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> TableLookup:

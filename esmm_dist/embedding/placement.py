@@ -1,5 +1,7 @@
 """Which bucket an id belongs to. Buckets move between servers and checkpoint files as units."""
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,4 +26,4 @@ def bucket_ranges(parts: int) -> list[tuple[int, int]]:
     if not 1 <= parts <= NUM_BUCKETS:
         raise ValueError(f"parts is {parts}; it must be in 1..{NUM_BUCKETS}")
     borders = [-(-part * NUM_BUCKETS // parts) for part in range(parts + 1)]
-    return list(zip(borders[:-1], borders[1:], strict=True))
+    return list(itertools.pairwise(borders))

@@ -21,12 +21,14 @@ class PooledFields(NamedTuple):
     """int64 [B]: row of ``user`` that belongs to each impression"""
 
 
-class BaseNetwork(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """A tower. Subclasses make their variables in ``__init__`` and define ``call``::
+class BaseNetwork(keras.layers.Layer):
+    """A tower.
+
+    Subclasses make their variables in ``__init__`` and define ``call``::
 
         def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
 
-    It returns logits float32 [B]. ``dropout_seed`` int32 [2] is another one each step and tower; None when not training.
+    It returns logits float32 [B]. ``dropout_seed`` int32 [2] is another one each step and tower, None outside training.
     """
 
     def __init__(self, user_columns: int, impression_columns: int, config: ModelConfig, *, seed: int) -> None:

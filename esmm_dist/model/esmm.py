@@ -9,7 +9,7 @@ from esmm_dist.model.config import ModelConfig
 from esmm_dist.schema.fields import Field, Schema
 
 
-class Esmm(keras.Model):  # type: ignore[misc]  # Keras has no types
+class Esmm(keras.Model):
     """Logits of a label chain from the pooled rows of a grouped batch.
 
     Source: Ma et al., SIGIR 2018, arXiv 1804.07931, figure 2: embeddings and pooling are shared, towers are not.

@@ -1,5 +1,6 @@
 """The multilayer perceptron of the ESMM paper as BASE network."""
 
+import itertools
 import math
 
 import keras
@@ -22,7 +23,7 @@ class Mlp(BaseNetwork):
         widths = [user_columns + impression_columns, *config.hidden_units, 1]
         self._kernels = []
         self._biases = []
-        for layer, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
             # Stateless: the same values on every rank, and TFRA breaks Keras 3's initialisers at import
             limit = math.sqrt(6.0 / (fan_in + fan_out))
             kernel = tf.random.stateless_uniform([fan_in, fan_out], [seed, layer], -limit, limit)

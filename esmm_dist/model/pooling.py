@@ -23,9 +23,7 @@ def pool(rows: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_segments: 
     return tf.raw_ops.SparseTensorDenseMatMul(a_indices=indices, a_values=weights, a_shape=shape, b=rows)
 
 
-def pool_gradient(
-    pooled_gradient: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor
-) -> tf.Tensor:
+def pool_gradient(pooled_gradient: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
     """Return the gradient of ``pool`` with respect to its rows: float32 [U, D].
 
     Args:

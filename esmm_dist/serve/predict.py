@@ -1,5 +1,6 @@
 """Write predictions for every impression of a split."""
 
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,9 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         if self.out.is_dir():
-            raise ConfigError(f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet.")
+            raise ConfigError(
+                f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +90,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     finally:
         temporary.unlink(missing_ok=True)
         progress.finish()
-    return PredictResult(
-        path=str(config.out), impressions=written, step=trained.step, seconds=time.monotonic() - start
-    )
+    return PredictResult(path=str(config.out), impressions=written, step=trained.step, seconds=time.monotonic() - start)
 
 
 def prediction_columns(labels: tuple[str, ...]) -> list[str]:
@@ -97,7 +98,7 @@ def prediction_columns(labels: tuple[str, ...]) -> list[str]:
     if len(labels) == 2:
         return ["pctr", "pcvr", "pctcvr"]
     names = [f"p_{labels[0]}"]
-    for before, label in zip(labels[:-1], labels[1:], strict=True):
+    for before, label in itertools.pairwise(labels):
         names += [f"p_{label}_given_{before}", f"p_{label}"]
     return names
 

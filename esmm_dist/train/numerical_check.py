@@ -12,7 +12,13 @@ Floats = npt.NDArray[np.float32]
 
 
 def numerical_error(
-    *, step: int, epoch: int, schema: Schema, batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]
+    *,
+    step: int,
+    epoch: int,
+    schema: Schema,
+    batch: GroupedBatch,
+    lookups: dict[str, TableLookup],
+    rows: dict[str, Floats],
 ) -> NumericalError:
     """Describe a batch whose loss or gradient is not finite.
 

@@ -66,7 +66,7 @@ class Prefetcher(Generic[Item]):
                 if not self._put(item):
                     return
             self._put(None)
-        except BaseException as e:  # noqa: BLE001  # handed to the caller, whatever it is
+        except BaseException as e:  # handed to the caller, whatever it is
             self._put(e)
 
     def _put(self, item: Item | BaseException | None) -> bool:

@@ -114,10 +114,11 @@ def to_mapping(metrics: dict[str, TaskMetrics]) -> dict[str, dict[str, float | i
 
 def from_mapping(mapping: Mapping[str, Mapping[str, Any]]) -> dict[str, TaskMetrics]:
     """Return the metrics that ``to_mapping`` described; None becomes nan."""
-    return {
-        name: TaskMetrics(**{key: math.nan if value is None else value for key, value in task.items()})
-        for name, task in mapping.items()
-    }
+    metrics = {}
+    for name, task in mapping.items():
+        values: dict[str, Any] = {key: math.nan if value is None else value for key, value in task.items()}
+        metrics[name] = TaskMetrics(**values)
+    return metrics
 
 
 def _task_metrics(log_probabilities: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> TaskMetrics:
