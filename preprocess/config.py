@@ -1,0 +1,76 @@
+"""Settings of ``esmm preprocess``."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.schema.manifest import Compression
+
+MAX_LANES = 4096
+MAX_WORKERS = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessConfig:
+    """What ``preprocess`` reads, how it groups and filters, and what it may use of the machine."""
+
+    raw: Path
+    """Folder with the raw logs."""
+
+    out: Path
+    """Folder of the data set. It must be new, empty, or one that an earlier run of preprocess began."""
+
+    schema: str
+    """Name of a shipped schema (``aliccp``, ``aliccp-full``, ``guidebook``) or the path of a schema's .yaml file."""
+
+    min_count: int = 20
+    """Ids that fewer train impressions hold are dropped. 1 keeps every id of the train split. Default: that of the
+    common treatment of Ali-CCP, which leaves 4.5 of 8.1 M ids."""
+
+    group_size: int = 8
+    """Most impressions of one user context in one record. 1 gives one record an impression; more makes records
+    smaller and reading faster but the shuffle coarser. Default: where the size stops falling much (README)."""
+
+    lanes: int = 64
+    """Number of lanes that the records of a split are dealt into; at most that many ranks can read in parallel."""
+
+    seed: int = 17
+    """Decides the shuffle. The same seed, settings and logs give the same bytes."""
+
+    workers: int | None = None
+    """Processes that work at once. None: one per core that this process may use. Fewer are started if
+    ``memory_gb`` does not hold so many. The result does not depend on it."""
+
+    memory_gb: float = 4.0
+    """Most memory (10^9 bytes, all processes together) that the run may hold. Less memory means more, smaller
+    pieces on disk, not another result. Default: fits an 8 GB laptop."""
+
+    max_reject_share: float = 0.01
+    """The run stops if a larger share of a split's lines (of skeleton or of common lines) is rejected. Default: a
+    real log has a few bad lines; more than 1 % means a wrong schema or a damaged file."""
+
+    compression: Compression = "ZLIB"
+    """Of the record files: ``ZLIB``, or ``NONE`` where disk is cheaper than the time to inflate (README)."""
+
+    shard_bytes: int = 256_000_000
+    """Size in bytes that a part of a lane aims at. Default: few enough files for any file system, small enough to
+    copy again after a fault."""
+
+    def __post_init__(self) -> None:
+        at_least = {"min_count": 1, "group_size": 1, "lanes": 1, "seed": 0, "shard_bytes": 1}
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}. Set {least} or more.")
+        if self.lanes > MAX_LANES:
+            raise ConfigError(
+                f"lanes is {self.lanes}. Set at most {MAX_LANES}: every lane is an open file to a reader."
+            )
+        if self.seed >= 2**63:
+            raise ConfigError(f"seed is {self.seed}. Set less than 2**63.")
+        if self.workers is not None and not 1 <= self.workers <= MAX_WORKERS:
+            raise ConfigError(f"workers is {self.workers}. Set 1..{MAX_WORKERS}, or leave it out to use all cores.")
+        if not (math.isfinite(self.memory_gb) and self.memory_gb > 0):
+            raise ConfigError(f"memory_gb is {self.memory_gb}. Set a positive number of gigabytes, such as 4.")
+        if not 0 <= self.max_reject_share <= 1:
+            raise ConfigError(f"max_reject_share is {self.max_reject_share}. Set a share from 0 to 1, such as 0.01.")

@@ -1,0 +1,111 @@
+"""Ragged feature lists of many rows, as flat NumPy arrays.
+
+Two forms. While parsing, a feature is one entry of four parallel arrays in any order (``FeatureEntries``). From then
+on, rows hold their features field after field in schema order (``FeatureRows``)::
+
+    row 0, field A: [7 8]   lengths  [[2 1]     ids [7 8 3 9]
+    row 0, field B: [3]               [0 1]]
+    row 1, field A: []
+    row 1, field B: [9]
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+I64 = npt.NDArray[np.int64]
+
+_RADIX_ROWS = 65536  # NumPy sorts 16-bit integers stably in linear time (radix), 7 times faster than 64-bit ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureEntries:
+    """N features in log order: ``row`` int64 [N], ``field`` uint8 [N], ``ids`` int64 [N], ``values`` float32 [N]."""
+
+    row: I64
+    field: npt.NDArray[np.uint8]
+    ids: I64
+    values: npt.NDArray[np.float32]
+
+    def select(self, mask: npt.NDArray[np.bool_]) -> "FeatureEntries":
+        """Return the entries where ``mask`` (bool [N]) is true."""
+        return FeatureEntries(row=self.row[mask], field=self.field[mask], ids=self.ids[mask], values=self.values[mask])
+
+    def lengths(self, num_rows: int, num_fields: int) -> npt.NDArray[np.int32]:
+        """Count the features of each (row, field): int32 [num_rows, num_fields]."""
+        counts = np.bincount(self.row * num_fields + self.field, minlength=num_rows * num_fields)
+        return counts.astype(np.int32).reshape(num_rows, num_fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureRows:
+    """R rows: ``lengths`` int32 [R, F], ``ids`` int64 [N], ``values`` float32 [N]; N = lengths.sum()."""
+
+    lengths: npt.NDArray[np.int32]
+    ids: I64
+    values: npt.NDArray[np.float32]
+
+    def row_splits(self) -> I64:
+        """Return where each row's features begin: int64 [R + 1]."""
+        return splits_of(self.lengths.sum(axis=1, dtype=np.int64))
+
+    def field_of_feature(self) -> npt.NDArray[np.uint8]:
+        """Return the field index of each feature: uint8 [N]."""
+        rows, fields = self.lengths.shape
+        return np.repeat(np.tile(np.arange(fields, dtype=np.uint8), rows), self.lengths.ravel())
+
+    def row_of_feature(self) -> I64:
+        """Return the row of each feature: int64 [N]."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths.sum(axis=1, dtype=np.int64))
+
+    def take(self, index: I64) -> "FeatureRows":
+        """Return the rows at ``index`` (int64 [K]), in its order; a row may be taken several times."""
+        features = ragged_index(self.row_splits(), index)
+        return FeatureRows(lengths=self.lengths[index], ids=self.ids[features], values=self.values[features])
+
+    def keep(self, mask: npt.NDArray[np.bool_]) -> "FeatureRows":
+        """Return the same rows with only the features where ``mask`` (bool [N]) is true."""
+        kept = np.concatenate(([0], np.cumsum(mask)))
+        ends = np.concatenate(([0], np.cumsum(self.lengths.ravel())))
+        lengths = np.diff(kept[ends]).astype(np.int32).reshape(self.lengths.shape)
+        return FeatureRows(lengths=lengths, ids=self.ids[mask], values=self.values[mask])
+
+
+def arrange(entries: FeatureEntries, row_order: I64, num_fields: int) -> FeatureRows:
+    """Put features into rows: row i of the result is row ``row_order[i]``, its features by field, else in log order.
+
+    Args:
+        entries: N features of R rows.
+        row_order: A permutation of the rows, int64 [R].
+        num_fields: F; every ``entries.field`` is below it.
+    """
+    rank = np.empty(len(row_order), np.int64)
+    rank[row_order] = np.arange(len(row_order))
+    rows = rank[entries.row]
+    by_field = np.argsort(entries.field, kind="stable")
+    sort_key = rows.astype(np.uint16) if len(row_order) <= _RADIX_ROWS else rows
+    order = by_field[np.argsort(sort_key[by_field], kind="stable")]
+    counts = np.bincount(rows * num_fields + entries.field, minlength=len(row_order) * num_fields)
+    return FeatureRows(
+        lengths=counts.astype(np.int32).reshape(len(row_order), num_fields),
+        ids=entries.ids[order],
+        values=entries.values[order],
+    )
+
+
+def splits_of(lengths: I64) -> I64:
+    """Return the row splits [0, l0, l0 + l1, ...] of row lengths: int64 [R + 1]."""
+    splits = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=splits[1:])
+    return splits
+
+
+def ragged_index(splits: I64, index: I64) -> I64:
+    """Return the flat positions of the rows at ``index``, one row after the other: int64 [sum of their lengths]."""
+    lengths = splits[index + 1] - splits[index]
+    ends = np.cumsum(lengths)
+    if not len(ends):
+        return np.zeros(0, np.int64)
+    positions: I64 = np.repeat(splits[index] - (ends - lengths), lengths) + np.arange(int(ends[-1]))
+    return positions

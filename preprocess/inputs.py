@@ -1,0 +1,181 @@
+"""Find the raw files of a schema in a folder."""
+
+import glob
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from isal import igzip
+from isal.igzip_lib import IsalError
+
+from esmm_dist.errors import InputDataError
+from esmm_dist.schema.fields import FlatSource, Schema
+from preprocess.chunks import Reader, stream_chunks
+
+FileKind = Literal["skeleton", "common", "log"]
+Packing = Literal["plain", "gz", "tar.gz", "parquet"]
+
+SPLITS = ("train", "test")
+_UNREADABLE: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, IsalError, tarfile.TarError)
+_ALICCP_KINDS: dict[FileKind, str] = {"skeleton": "sample_skeleton", "common": "common_features"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFile:
+    """One table of raw lines."""
+
+    split: str
+    kind: FileKind
+    index: int
+    """Place among the files of the same split and kind."""
+    path: Path
+    packing: Packing
+    member: str = ""
+    """Name of the file inside a ``.tar.gz``; empty for the others."""
+
+    @property
+    def shown_name(self) -> str:
+        """Name in reports and rejects, without the folder."""
+        return f"{self.path.name}:{self.member}" if self.member else self.path.name
+
+
+def find_inputs(raw: Path, schema: Schema) -> list[InputFile]:
+    """List the raw files of all splits that the folder holds; ``train`` must be there.
+
+    Raises:
+        InputDataError: The folder or a file is missing, or stands there in two forms.
+    """
+    if not raw.is_dir():
+        raise InputDataError(f"{raw} is not a folder. Give the folder that holds the raw logs.")
+    files = []
+    for split in SPLITS:
+        of_split = (
+            _flat_files(raw, schema.source, split)
+            if isinstance(schema.source, FlatSource)
+            else (_aliccp_files(raw, split))
+        )
+        if not of_split and split == "train":
+            raise InputDataError(_nothing_found(raw, schema))
+        files += of_split
+    return files
+
+
+def _nothing_found(raw: Path, schema: Schema) -> str:
+    if isinstance(schema.source, FlatSource):
+        pattern = schema.source.files.get("train")
+        return (
+            f"{raw} holds no file for the train split: schema '{schema.name}' says source.files.train = {pattern!r}. "
+            "Correct the schema or the folder."
+        )
+    return (
+        f"{raw} holds no train log in the Ali-CCP form: neither sample_skeleton_train.csv (or .csv.gz) with "
+        "common_features_train.csv, nor sample_train.tar.gz. Check the folder, or name a schema with source.form "
+        "'flat' for a log of your own."
+    )
+
+
+def _aliccp_files(raw: Path, split: str) -> list[InputFile]:
+    found: list[list[InputFile]] = []
+    archive = raw / f"sample_{split}.tar.gz"
+    if archive.is_file():
+        found.append(
+            [
+                InputFile(split=split, kind=kind, index=0, path=archive, packing="tar.gz", member=f"{stem}_{split}.csv")
+                for kind, stem in _ALICCP_KINDS.items()
+            ]
+        )
+    packings: list[tuple[Packing, str]] = [("plain", ".csv"), ("gz", ".csv.gz")]
+    separate = []
+    for kind, stem in _ALICCP_KINDS.items():
+        forms = [
+            InputFile(split=split, kind=kind, index=0, path=raw / f"{stem}_{split}{ending}", packing=packing)
+            for packing, ending in packings
+            if (raw / f"{stem}_{split}{ending}").is_file()
+        ]
+        if len(forms) > 1:
+            raise _two_forms(raw, forms)
+        separate += forms
+    if separate:
+        found.append(separate)
+    if len(found) > 1:
+        raise _two_forms(raw, [found[0][0], found[1][0]])
+    if found and len(found[0]) == 1:
+        there = found[0][0]
+        missing = "common_features" if there.kind == "skeleton" else "sample_skeleton"
+        raise InputDataError(
+            f"{raw} holds {there.path.name} but no {missing}_{split}.csv. Both files of a split are needed; "
+            "get the missing one, or move this one away to go without the split."
+        )
+    return found[0] if found else []
+
+
+def _two_forms(raw: Path, forms: list[InputFile]) -> InputDataError:
+    names = " and ".join(form.path.name for form in forms)
+    return InputDataError(f"{raw} holds {names}: the same log in two forms. Move one of them away.")
+
+
+def _flat_files(raw: Path, source: FlatSource, split: str) -> list[InputFile]:
+    pattern = source.files.get(split)
+    if pattern is None:
+        return []
+    paths = sorted(Path(p) for p in glob.glob(str(raw / pattern)))
+    return [
+        InputFile(split=split, kind="log", index=i, path=path, packing=_flat_packing(path))
+        for i, path in enumerate(paths)
+    ]
+
+
+def _flat_packing(path: Path) -> Packing:
+    if path.name.endswith(".parquet"):
+        return "parquet"
+    if path.name.endswith(".csv"):
+        return "plain"
+    if path.name.endswith(".csv.gz"):
+        return "gz"
+    raise InputDataError(f"{path} ends in none of .csv, .csv.gz, .parquet. Rename it to say what it is.")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the libraries raise on unreadable or damaged files into an ``InputDataError`` that names the file."""
+    try:
+        yield
+    except _UNREADABLE as e:
+        raise InputDataError(
+            f"{path} cannot be read ({e or type(e).__name__}). It may be cut off or damaged; fetch it again."
+        ) from e
+
+
+def stream_texts(files: list[InputFile], chunk_bytes: int) -> Iterator[tuple[InputFile, int, bytes]]:
+    """Read compressed files one after the other, each once, and yield (file, chunk number, text of the chunk).
+
+    Args:
+        files: Files of packing ``gz`` or ``tar.gz``; members of one archive come in the archive's order.
+        chunk_bytes: Bytes of text in a chunk.
+
+    Raises:
+        InputDataError: A file is damaged, or an archive lacks a member.
+    """
+    for path in dict.fromkeys(file.path for file in files):
+        of_path = [file for file in files if file.path == path]
+        with reading(path), igzip.IGzipFile(path, "rb") as stream:  # type: ignore[no-untyped-call]
+            opened = [(of_path[0], stream)] if of_path[0].packing == "gz" else _members(path, stream, of_path)
+            for file, content in opened:
+                for chunk, text in enumerate(stream_chunks(content, file.shown_name, chunk_bytes)):
+                    yield file, chunk, text
+
+
+def _members(path: Path, stream: Any, files: list[InputFile]) -> Iterator[tuple[InputFile, Reader]]:
+    wanted = {file.member: file for file in files}
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            file = wanted.pop(Path(member.name).name, None)
+            content = archive.extractfile(member) if file is not None else None
+            if file is not None and content is not None:
+                yield file, content
+    if wanted:
+        raise InputDataError(f"{path} lacks {' and '.join(sorted(wanted))}. Fetch the archive again.")

@@ -1,0 +1,55 @@
+"""Decide how many workers and partitions a run has from the memory it may use and the size of its input."""
+
+import os
+from dataclasses import dataclass
+
+from esmm_dist.errors import ConfigError
+
+# Measured resident sizes (README, "Memory"): a process with NumPy and Arrow loaded, and what parsing one chunk adds.
+_PROCESS_BYTES = 95_000_000
+_CHUNK_WORK_BYTES = 95_000_000
+_SLICE_WORK_BYTES = 0
+
+PARTITION_WORK_FACTOR = 6
+"""Peak memory of joining, grouping and encoding a partition, over its bytes on disk (measured; README, "Memory")."""
+
+_PARTITION_TARGET_BYTES = 64 << 20  # larger partitions gain nothing; smaller ones make more, smaller reads
+_ROWS_PER_TEXT = 0.8  # bytes of parsed rows on disk for each byte of text, about
+MAX_PARTITIONS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a run uses the machine."""
+
+    workers: int
+    partitions: int
+    """Pieces that the rows of a split are cut into by user context."""
+    partition_limit_bytes: int
+    """A partition with more bytes of rows is cut further before it is loaded."""
+
+
+def make_plan(*, memory_gb: float, workers: int | None, text_bytes: int) -> Plan:
+    """Return the plan of a run.
+
+    Args:
+        memory_gb: What all processes together may hold.
+        workers: Wanted; None for all cores.
+        text_bytes: Size of the raw text of the largest split, about.
+
+    Raises:
+        ConfigError: The memory does not hold even one worker.
+    """
+    memory = int(memory_gb * 1e9)
+    wanted = workers or len(os.sched_getaffinity(0))
+    least = _PROCESS_BYTES + _CHUNK_WORK_BYTES
+    if memory < least:
+        raise ConfigError(f"memory_gb is {memory_gb}; the least that preprocess works with is {least / 1e9:.2f}.")
+    fitting = (memory - _PROCESS_BYTES) // (_PROCESS_BYTES + _CHUNK_WORK_BYTES)
+    count = max(1, min(wanted, fitting))
+    processes = 1 if count == 1 else count + 1  # one worker works within the main process
+    per_worker = (memory - processes * _PROCESS_BYTES) // count
+    limit = per_worker // PARTITION_WORK_FACTOR
+    target = min(_PARTITION_TARGET_BYTES, limit // 2)
+    partitions = max(1, min(MAX_PARTITIONS, -(-int(text_bytes * _ROWS_PER_TEXT) // target)))
+    return Plan(workers=count, partitions=partitions, partition_limit_bytes=limit)

@@ -1,0 +1,25 @@
+"""Stage 8: move the finished files into the data set's folder, the manifest last."""
+
+import shutil
+from pathlib import Path
+
+from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest
+from preprocess.workspace import write_text
+
+FINAL_FOLDER = "final"
+
+
+def publish(work: Path, out: Path, manifest: DatasetManifest) -> None:
+    """Move all of ``work/final`` into ``out``, then write the manifest. Done twice, it does what is left to do."""
+    for source in sorted((work / FINAL_FOLDER).iterdir()):
+        remove(out / source.name)
+        source.rename(out / source.name)
+    write_text(out / MANIFEST_NAME, manifest.to_json())
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,140 @@
+"""Stage 5: join, filter, group and encode one partition; write its records ordered by key.
+
+Beside the framed records stands an index, one entry a record (``INDEX_DTYPE``), that the dealing into lanes reads.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.schema.fields import Field, Schema
+from preprocess.encode import TargetEncoder, impression_encoder, no_user, user_encoder
+from preprocess.example_proto import example
+from preprocess.feature_rows import FeatureRows, splits_of
+from preprocess.groups import Groups, group_impressions
+from preprocess.partition import Partition, PartitionSource, load_partition
+from preprocess.tfrecord import frame
+from preprocess.vocabulary import VocabularyFilter
+from preprocess.workers import Result
+
+I64 = npt.NDArray[np.int64]
+
+INDEX_DTYPE = np.dtype([("key", "<u8"), ("offset", "<u8"), ("length", "<u4"), ("crc", "<u4"), ("impressions", "<u4")])
+"""``offset``, ``length``: bytes of the record with its frame; ``crc``: its masked CRC-32C, orders records whose keys
+are equal."""
+
+_IMPRESSIONS_AT_ONCE = 4096  # encoded together: enough for NumPy, little enough for the cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordsJob:
+    """What all partitions of a run share."""
+
+    work: Path
+    schema: Schema
+    group_size: int
+    seed: int
+
+
+def write_records(job: RecordsJob, source: PartitionSource) -> Result:
+    """Write the records of one partition and their index; return what was counted."""
+    partition = load_partition(job.work, source)
+    vocabulary = VocabularyFilter(job.work, len(job.schema.fields))
+    uses = partition.uses()
+    common, dropped_user = _filter(partition.common, job.schema.user_fields, job.schema, vocabulary, uses)
+    impressions = partition.impressions
+    ones = np.ones(len(impressions.keys), np.int64)
+    features, dropped_own = _filter(impressions.features, job.schema.impression_fields, job.schema, vocabulary, ones)
+    groups = group_impressions(
+        impressions.keys,
+        impressions.sample_ids,
+        split=source.split,
+        group_size=job.group_size,
+        seed=job.seed,
+        known_ranges=dict(source.known_ranges),
+    )
+    labels = np.minimum.accumulate(impressions.labels, axis=1)
+    broken = (impressions.labels > labels).sum(axis=0)
+    index = _write(job, source, partition, common, features, labels, groups)
+    index["offset"] = splits_of(index["length"].astype(np.int64))[:-1]
+    index.tofile(index_path(job.work, source.name))
+    return {
+        "records": len(index),
+        "impressions": len(impressions.keys),
+        "bytes": int(index["length"].sum(dtype=np.int64)),
+        "label_counts": labels.sum(axis=0, dtype=np.int64).tolist(),
+        "broken_chains": broken.tolist(),
+        "missing_common_rows": int((partition.common_row < 0).sum()),
+        "common_rows": partition.common_lines,
+        "unused_common_rows": partition.unused_common_rows(),
+        "dropped_occurrences": (dropped_user + dropped_own).tolist(),
+    }
+
+
+def records_path(work: Path, name: str) -> Path:
+    """Return where the framed records of a partition stand."""
+    return work / "records" / f"{name}.records"
+
+
+def index_path(work: Path, name: str) -> Path:
+    """Return where the index of a partition's records stands."""
+    return work / "records" / f"{name}.index"
+
+
+def _filter(
+    rows: FeatureRows, owned: tuple[Field, ...], schema: Schema, vocabulary: VocabularyFilter, uses: I64
+) -> tuple[FeatureRows, I64]:
+    """Drop ids that are not in the vocabulary; return the rest, and by field the drops (in impressions)."""
+    keep = np.ones(len(rows.ids), np.bool_)
+    dropped = np.zeros(len(schema.fields), np.int64)
+    field_of_feature, row_of_feature = rows.field_of_feature(), rows.row_of_feature()
+    for index, field in enumerate(owned):
+        in_schema = schema.fields.index(field)
+        at = np.flatnonzero(field_of_feature == index)
+        kept = vocabulary.contains(in_schema, rows.ids[at])
+        gone = at[~kept]
+        keep[gone] = False
+        dropped[in_schema] = int(uses[row_of_feature[gone]].sum())
+    return (rows if keep.all() else rows.keep(keep)), dropped
+
+
+def _write(
+    job: RecordsJob,
+    source: PartitionSource,
+    partition: Partition,
+    common: FeatureRows,
+    features: FeatureRows,
+    labels: npt.NDArray[np.uint8],
+    groups: Groups,
+) -> npt.NDArray[np.void]:
+    encode_user = user_encoder(job.schema.user_fields)
+    users = encode_user.encode(common, np.arange(len(common.lengths) + 1))
+    # The last entry, which is index -1, is the user part of impressions without a common row.
+    users += encode_user.encode(no_user(job.schema.user_fields), np.array([0, 1]))
+    encode_features, encode_targets = impression_encoder(job.schema.impression_fields), TargetEncoder()
+    index = np.zeros(len(groups.record_keys), INDEX_DTYPE)
+    index["key"], index["impressions"] = groups.record_keys, np.diff(groups.splits)
+    path = records_path(job.work, source.name)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    groups_at_once = max(1, _IMPRESSIONS_AT_ONCE // job.group_size)
+    with temporary.open("wb") as file:
+        for first in range(0, len(index), groups_at_once):
+            splits = groups.splits[first : first + groups_at_once + 1]
+            members = groups.order[splits[0] : splits[-1]]
+            splits = splits - splits[0]
+            own = encode_features.encode(features.take(members), splits)
+            targets = encode_targets.encode(partition.impressions.sample_ids[members], labels[members], splits)
+            user_rows = partition.common_row[members[splits[:-1]]].tolist()
+            framed = [
+                frame(example(b"".join((users[user], own_lists, target_lists))))
+                for user, own_lists, target_lists in zip(user_rows, own, targets, strict=True)
+            ]
+            here = slice(first, first + len(framed))
+            index["length"][here] = [len(record) for record in framed]
+            index["crc"][here] = [int.from_bytes(record[-4:], "little") for record in framed]
+            file.write(b"".join(framed))
+    temporary.replace(path)
+    return index

@@ -1,0 +1,92 @@
+"""The end report: what went in, what came out, and that the two add up."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from esmm_dist.errors import InputDataError
+from esmm_dist.schema.fields import Schema
+from preprocess.tally import TableTally
+from preprocess.workers import Result
+
+
+def split_report(
+    split: str, schema: Schema, tables: Mapping[str, TableTally], partitions: Sequence[Result]
+) -> dict[str, Any]:
+    """Report one split.
+
+    Args:
+        split: Its name.
+        schema: Of the log.
+        tables: Counts of its lines by kind.
+        partitions: What ``write_records`` returned for each partition.
+
+    Raises:
+        InputDataError: The numbers do not add up: a file in ``.work`` was changed by someone else.
+    """
+    out = {
+        "skeleton": total(partitions, "impressions"),
+        "log": total(partitions, "impressions"),
+        "common": total(partitions, "common_rows"),
+    }
+    report: dict[str, Any] = {}
+    for kind, tally in tables.items():
+        rejected = dict(sorted(tally.rejected.items()))
+        if tally.lines != out[kind] + sum(rejected.values()):
+            raise InputDataError(
+                f"The {split} split does not add up: {tally.lines} {kind} lines in, but {out[kind]} out and "
+                f"{sum(rejected.values())} rejected. Files in .work were changed; delete it and run again."
+            )
+        report[kind] = {
+            "lines_in": tally.lines,
+            "rows_out": out[kind],
+            "rejected": rejected,
+            "text_bytes": tally.text_bytes,
+            "ignored_features": dict(sorted(tally.ignored.items())),
+        }
+    dropped = np.sum([p["dropped_occurrences"] for p in partitions], axis=0).tolist()
+    return {
+        **report,
+        "impressions_without_user": total(partitions, "missing_common_rows"),
+        "unused_common_rows": total(partitions, "unused_common_rows"),
+        "dropped_occurrences": {f.name: n for f, n in zip(schema.fields, dropped, strict=True) if n},
+        "record_bytes": total(partitions, "bytes"),
+    }
+
+
+def vocabulary_report(schema: Schema, buckets: Sequence[Result]) -> dict[str, dict[str, int]]:
+    """Report kept and dropped ids by field."""
+    names = ("kept_ids", "dropped_ids", "dropped_occurrences")
+    sums = {name: np.sum([bucket[name] for bucket in buckets], axis=0).tolist() for name in names}
+    return {field.name: {name: sums[name][i] for name in names} for i, field in enumerate(schema.fields)}
+
+
+def total(results: Sequence[Result], name: str) -> int:
+    """Add up one number of several results."""
+    return sum(int(result[name]) for result in results)
+
+
+def report_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the report in sentences, for people."""
+    lines = []
+    for split, of_split in report["splits"].items():
+        for kind in ("skeleton", "common", "log"):
+            if kind in of_split:
+                lines.append(_table_line(split, kind, of_split[kind]))
+        if of_split["impressions_without_user"]:
+            lines.append(f"{split}: {of_split['impressions_without_user']:,} impressions have no common row; kept.")
+    kept = sum(f["kept_ids"] for f in report["vocabulary"].values())
+    dropped = sum(f["dropped_ids"] for f in report["vocabulary"].values())
+    lines.append(f"vocabulary: {kept:,} ids kept, {dropped:,} seen too seldom.")
+    return lines
+
+
+def _table_line(split: str, kind: str, table: Mapping[str, Any]) -> str:
+    rejected = table["rejected"]
+    reasons = f" ({', '.join(f'{reason} {n:,}' for reason, n in rejected.items())})" if rejected else ""
+    what = "common rows" if kind == "common" else "impressions"
+    return (
+        f"{split}: {table['lines_in']:,} {kind} lines in = {table['rows_out']:,} {what} out + "
+        f"{sum(rejected.values()):,} rejected{reasons}."
+    )

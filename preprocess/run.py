@@ -1,0 +1,73 @@
+"""``preprocess``: the stages in their order, from raw logs to a finished data set."""
+
+import shutil
+
+from esmm_dist.errors import SchemaError
+from esmm_dist.progress import Progress
+from esmm_dist.schema import load_schema
+from esmm_dist.schema.fields import AliCcpSource, Schema
+from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
+from preprocess.chunks import CHUNK_BYTES
+from preprocess.config import PreprocessConfig
+from preprocess.inputs import find_inputs
+from preprocess.plan import make_plan
+from preprocess.publish import publish
+from preprocess.raw_line import NUM_LABELS
+from preprocess.report import report_lines
+from preprocess.settings import check_same, deciding_settings, run_identity
+from preprocess.stages import Stages
+from preprocess.workers import open_pool
+from preprocess.workspace import WORK_NAME, open_workspace
+
+_TEXT_PER_PACKED = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
+"""Bytes of text for each byte of a file, about; a wrong guess costs time, not memory."""
+
+
+def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
+    """Turn raw logs into a data set; blocks until it is finished.
+
+    A run that was killed continues where it was; a finished one returns at once.
+
+    Raises:
+        ConfigError: The folder holds something else, or settings do not go together.
+        SchemaError: The schema is unknown, wrong, or does not fit the log's columns.
+        InputDataError: Logs are missing, damaged, or more lines are rejected than allowed.
+        StackError: A worker process died.
+    """
+    schema = load_schema(config.schema)
+    check_schema(schema)
+    files = find_inputs(config.raw, schema)
+    settings = deciding_settings(config, files)
+    if (config.out / MANIFEST_NAME).is_file():
+        manifest = read_manifest(config.out)
+        check_same(config.out, manifest, settings, schema)
+        shutil.rmtree(config.out / WORK_NAME, ignore_errors=True)  # left by a kill just after the manifest
+        progress.message(f"{config.out} holds this data set already; nothing to do.")
+        return manifest
+    text_bytes = max(
+        sum(f.path.stat().st_size * _TEXT_PER_PACKED[f.packing] for f in files if f.split == split)
+        for split in {f.split for f in files}
+    )
+    plan = make_plan(memory_gb=config.memory_gb, workers=config.workers, text_bytes=text_bytes)
+    identity = run_identity(settings, schema, files, plan, CHUNK_BYTES)
+    with open_workspace(config.out, identity, progress) as work:
+        with open_pool(work, plan.workers) as pool:
+            manifest = Stages(config, schema, files, plan, settings, work, pool, progress).run()
+        publish(work, config.out, manifest)
+        shutil.rmtree(work)
+    for line in report_lines(manifest.report):
+        progress.message(line)
+    return manifest
+
+
+def check_schema(schema: Schema) -> None:
+    """Check what the code of this package asks of a schema.
+
+    Raises:
+        SchemaError: It asks for more.
+    """
+    if isinstance(schema.source, AliCcpSource) and len(schema.labels) != NUM_LABELS:
+        raise SchemaError(
+            f"Schema '{schema.name}' has {len(schema.labels)} labels {list(schema.labels)}, but the Ali-CCP form has "
+            f"{NUM_LABELS} (click, conversion). Name two, or use source.form 'flat'."
+        )

@@ -1,0 +1,66 @@
+"""What decides the bytes of a data set: settings, schema and inputs; and how to tell two runs apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from esmm_dist.config import to_mapping
+from esmm_dist.errors import ConfigError
+from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.manifest import DatasetManifest
+from preprocess.config import PreprocessConfig
+from preprocess.inputs import InputFile
+from preprocess.plan import Plan
+
+_DECIDING = ("min_count", "group_size", "lanes", "seed", "compression", "shard_bytes")
+_LAYOUT_VERSION = 1  # of the files in .work; another one means that an older program began the run
+
+
+def deciding_settings(config: PreprocessConfig, files: Sequence[InputFile]) -> dict[str, Any]:
+    """Return the settings and inputs that decide the bytes, as the manifest keeps them."""
+    settings = {name: getattr(config, name) for name in _DECIDING}
+    return {**settings, "inputs": {path.name: path.stat().st_size for path in _paths(files)}}
+
+
+def run_identity(
+    settings: Mapping[str, Any], schema: Schema, files: Sequence[InputFile], plan: Plan, chunk_bytes: int
+) -> dict[str, Any]:
+    """Return what must be equal for a run to continue another one's work."""
+    return {
+        "layout_version": _LAYOUT_VERSION,
+        "settings": dict(settings),
+        "schema": to_mapping(schema),
+        "changed_ns": {path.name: path.stat().st_mtime_ns for path in _paths(files)},
+        "partitions": plan.partitions,
+        "chunk_bytes": chunk_bytes,
+    }
+
+
+def check_same(out: Path, manifest: DatasetManifest, settings: Mapping[str, Any], schema: Schema) -> None:
+    """Raise if a finished data set was made with other settings.
+
+    Raises:
+        ConfigError: With the settings that differ.
+    """
+    before, now = _flat(manifest.settings), _flat(settings)
+    differences = [
+        f"{name} was {before.get(name, 'absent')} and is now {now.get(name, 'absent')}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    if manifest.schema != schema:
+        differences.append(f"the schema was another one than '{schema.name}' is now")
+    if differences:
+        raise ConfigError(
+            f"{out} holds a finished data set of other settings: {'; '.join(differences)}. "
+            "Give another folder, or delete this one."
+        )
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in settings.items() if name != "inputs"}
+    return {**plain, **{f"size of {name}": size for name, size in settings.get("inputs", {}).items()}}
+
+
+def _paths(files: Sequence[InputFile]) -> list[Path]:
+    return sorted({file.path for file in files})

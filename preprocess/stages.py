@@ -1,0 +1,303 @@
+"""The stages of one run: each hands tasks to the pool and keeps what they counted.
+
+::
+
+    raw logs --parse--> rows by user context --repeats--> lines to drop
+                              |                               |
+                              +--count--> vocabulary ---------+
+                              |                               |
+                              +--records (join, filter, group, encode) --deal--> pieces of lanes --write--> shards
+
+A stage that is done in full is kept as ``all-NAME.json``; the files that only it and earlier stages read are deleted
+then, so that the disk holds little more than the rows and the records at once.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from esmm_dist.config import build
+from esmm_dist.errors import InputDataError
+from esmm_dist.progress import Progress
+from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
+from preprocess.chunks import CHUNK_BYTES
+from preprocess.config import PreprocessConfig
+from preprocess.count import count_partition
+from preprocess.inputs import InputFile
+from preprocess.lanes import LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
+from preprocess.parse_stage import ParseJob, parse_tasks
+from preprocess.partition import PartitionSource, RowFile
+from preprocess.plan import Plan
+from preprocess.publish import FINAL_FOLDER
+from preprocess.records import RecordsJob, write_records
+from preprocess.reject_files import REPEAT_REASONS, write_reject_file
+from preprocess.repeats import find_repeats, merge_repeats
+from preprocess.report import split_report, total, vocabulary_report
+from preprocess.row_files import RowKind, rows_path
+from preprocess.tally import TableTally
+from preprocess.vocabulary import VOCABULARY_NAME, merge_counts, write_vocabulary
+from preprocess.workers import Pool, Result, Task
+
+Tables = dict[str, dict[str, TableTally]]
+"""Counts of lines by split and kind of file."""
+
+
+class Stages:
+    """Runs the stages in one workspace. Used once, in one thread."""
+
+    def __init__(
+        self,
+        config: PreprocessConfig,
+        schema: Schema,
+        files: list[InputFile],
+        plan: Plan,
+        settings: dict[str, Any],
+        work: Path,
+        pool: Pool,
+        progress: Progress,
+    ) -> None:
+        """Keep what all stages share; ``settings`` go into the manifest."""
+        self._config, self._schema, self._files, self._plan = config, schema, files, plan
+        self._settings, self._work, self._pool, self._progress = settings, work, pool, progress
+        self._splits = list(dict.fromkeys(file.split for file in files))
+        for name in ("chunks", "counts", "records", "pieces", FINAL_FOLDER, *(f"final/{s}" for s in self._splits)):
+            (work / name).mkdir(exist_ok=True)
+        (work / FINAL_FOLDER / "rejects").mkdir(exist_ok=True)
+
+    def run(self) -> DatasetManifest:
+        """Do what is left to do; return the manifest of what then stands in ``work/final``."""
+        tables, partition_bytes = self._parse()
+        self._find_repeats(tables)
+        for split, of_split in tables.items():
+            for kind, tally in of_split.items():
+                see = f"See {self._reject_path(split)}."
+                tally.check_share(split, kind, self._config.max_reject_share, see)
+        buckets = self._count(tables, partition_bytes)
+        records = self._write_records(tables, partition_bytes)
+        splits, report = {}, {}
+        for split in self._splits:
+            report[split] = split_report(split, self._schema, tables[split], list(records[split].values()))
+            splits[split] = self._write_shards(split, records[split])
+        vocabulary = vocabulary_report(self._schema, buckets)
+        return DatasetManifest(
+            schema=self._schema,
+            compression=self._config.compression,
+            lanes=self._config.lanes,
+            group_size=self._config.group_size,
+            splits=splits,
+            vocabulary_file=VOCABULARY_NAME,
+            vocabulary_size=sum(field["kept_ids"] for field in vocabulary.values()),
+            settings=self._settings,
+            report={"splits": report, "vocabulary": vocabulary},
+        )
+
+    def _parse(self) -> tuple[Tables, dict[str, list[int]]]:
+        tables: Tables = {s: {f.kind: TableTally() for f in self._files if f.split == s} for s in self._splits}
+        known = self._pool.result("all-parse")
+        if known is None:
+            known = self._parse_all(tables)
+            self._pool.keep("all-parse", known)
+        for split, of_split in known["tables"].items():
+            tables[split] = {kind: TableTally.from_mapping(mapping) for kind, mapping in of_split.items()}
+        return tables, known["partition_bytes"]
+
+    def _parse_all(self, tables: Tables) -> Result:
+        plain = all(file.packing == "plain" for file in self._files)
+        text_bytes = sum(file.path.stat().st_size for file in self._files)
+        self._progress.start("read", float(text_bytes) if plain else None, "B")
+        job = ParseJob(work=self._work, schema=self._schema, partitions=self._plan.partitions, chunk_bytes=CHUNK_BYTES)
+        sizes = {split: np.zeros(self._plan.partitions, np.int64) for split in self._splits}
+        for _, result in self._pool.run(parse_tasks(job, self._files), self._progress):
+            split, kind = result["split"], result["kind"]
+            tally = tables[split][kind]
+            tally.add(result)
+            sizes[split] += np.array(result["partition_bytes"], np.int64)
+            if tally.is_hopeless(self._config.max_reject_share):
+                tally.check_share(split, kind, self._config.max_reject_share, "The run stopped at the first of them.")
+        return {
+            "tables": {s: {k: t.to_mapping() for k, t in of_split.items()} for s, of_split in tables.items()},
+            "partition_bytes": {split: size.tolist() for split, size in sizes.items()},
+        }
+
+    def _find_repeats(self, tables: Tables) -> None:
+        """Find repeated names, add them to the rejects' counts, and write the files of rejects."""
+        for split in self._splits:
+            kinds = [kind for kind in REPEAT_REASONS if kind in tables[split]]
+            for kind in kinds:
+                name = f"all-repeats-{split}-{kind}"
+                known = self._pool.result(name)
+                if known is None:
+                    known = self._find_repeats_of(kind, split, tables[split][kind])
+                    self._pool.keep(name, known)
+                if known["repeats"]:
+                    tables[split][kind].rejected[REPEAT_REASONS[kind]] += known["repeats"]
+            if self._pool.result(f"all-rejects-{split}") is None:
+                of_split = [f for f in self._files if f.split == split]
+                listed: list[tuple[InputFile, RowKind, TableTally]] = [
+                    (f, "common" if f.kind == "common" else "skeleton", tables[split][f.kind]) for f in of_split
+                ]
+                write_reject_file(self._reject_path(split), self._work, listed, CHUNK_BYTES)
+                self._pool.keep(f"all-rejects-{split}", {})
+
+    def _find_repeats_of(self, kind: RowKind, split: str, tally: TableTally) -> Result:
+        partitions = range(self._plan.partitions)
+        self._progress.start(f"look for repeats ({split}, {kind})", float(len(partitions)), "partitions")
+        chunks = tally.chunks(split)
+        tasks = (
+            Task(
+                name=f"repeats-{split}-{kind}-{p:04d}",
+                function=find_repeats,
+                arguments={"work": self._work, "kind": kind, "split": split, "chunks": chunks, "partition": p},
+                size=1.0,
+            )
+            for p in partitions
+        )
+        self._pool.run_all(tasks, self._progress)
+        return merge_repeats(self._work, kind, split, len(partitions))
+
+    def _reject_path(self, split: str) -> Path:
+        return self._work / FINAL_FOLDER / "rejects" / f"{split}.jsonl"
+
+    def _sources(self, split: str, tables: Tables, sizes: dict[str, list[int]]) -> list[tuple[PartitionSource, float]]:
+        """List the partitions of a split that hold rows, with their bytes."""
+        common, skeleton = (self._row_files(kind, split, tables) for kind in ("common", "skeleton"))
+        return [
+            (
+                PartitionSource(name=f"{split}-{p:04d}", split=split, index=p, common=common, skeleton=skeleton),
+                float(size),
+            )
+            for p, size in enumerate(sizes[split])
+        ]
+
+    def _row_files(self, kind: RowKind, split: str, tables: Tables) -> tuple[RowFile, ...]:
+        tally = tables[split].get(kind) or tables[split]["log"]
+        return tuple(RowFile(path=rows_path(self._work, kind, chunk), base=chunk.base) for chunk in tally.chunks(split))
+
+    def _count(self, tables: Tables, sizes: dict[str, list[int]]) -> list[Result]:
+        known = self._pool.result("all-counts")
+        if known is None:
+            sources = self._sources("train", tables, sizes)
+            buckets = self._plan.partitions
+            self._progress.start("count ids", sum(size for _, size in sources), "B")
+            shared = {"work": self._work, "schema": self._schema, "buckets": buckets}
+            self._pool.run_all(
+                (
+                    Task(name=f"count-{s.name}", function=count_partition, arguments={**shared, "source": s}, size=size)
+                    for s, size in sources
+                ),
+                self._progress,
+            )
+            known = {"buckets": self._merge_counts([s.name for s, _ in sources], buckets)}
+            self._pool.keep("all-counts", known)
+        merged: list[Result] = known["buckets"]
+        return merged
+
+    def _merge_counts(self, names: list[str], buckets: int) -> list[Result]:
+        self._progress.start("make the vocabulary", float(buckets), "buckets")
+        num_fields = len(self._schema.fields)
+        shared = {"work": self._work, "names": names, "num_fields": num_fields, "min_count": self._config.min_count}
+        tasks = (
+            Task(name=f"merge-{b:04d}", function=merge_counts, arguments={**shared, "bucket": b}, size=1.0)
+            for b in range(buckets)
+        )
+        merged = list(self._pool.run_all(tasks, self._progress).values())
+        kept = np.sum([bucket["kept_ids"] for bucket in merged], axis=0).tolist()
+        path = self._work / FINAL_FOLDER / VOCABULARY_NAME
+        write_vocabulary(path, self._work, self._schema, buckets, kept, int(self._config.memory_gb * 1e9))
+        return merged
+
+    def _write_records(self, tables: Tables, sizes: dict[str, list[int]]) -> dict[str, dict[str, Result]]:
+        """Return what was counted, by split and partition."""
+        known = self._pool.result("all-records")
+        if known is None:
+            sources = [source for split in self._splits for source in self._sources(split, tables, sizes)]
+            self._progress.start("write records", sum(size for _, size in sources), "B")
+            job = RecordsJob(
+                work=self._work,
+                schema=self._schema,
+                group_size=self._config.group_size,
+                seed=self._config.seed,
+            )
+            results = self._pool.run_all(
+                (
+                    Task(name=f"records-{s.name}", function=write_records, arguments={"job": job, "source": s}, size=z)
+                    for s, z in sources
+                ),
+                self._progress,
+            )
+            known = {split: {} for split in self._splits}
+            for source, _ in sources:
+                known[source.split][source.name] = results[f"records-{source.name}"]
+            self._pool.keep("all-records", known)
+        return known
+
+    def _write_shards(self, split: str, records: dict[str, Result]) -> Split:
+        total_bytes = total(list(records.values()), "bytes")
+        job = LanesJob(
+            work=self._work,
+            split=split,
+            names=tuple(records),
+            slices=num_slices(total_bytes),
+            lanes=self._config.lanes,
+            compression=self._config.compression,
+        )
+        pieces = self._deal(job, float(total_bytes))
+        lane_bytes = pieces[:, :, 2]
+        offsets = np.cumsum(lane_bytes, axis=1) - lane_bytes
+        parts = num_parts(int(lane_bytes.sum()), job.lanes, job.slices, self._config.shard_bytes)
+        self._progress.start(f"write shards ({split})", float(lane_bytes.sum()), "B")
+        folder = self._work / FINAL_FOLDER / split
+        tasks = (
+            Task(
+                name=f"lane-{split}-{lane:04d}",
+                function=write_lane,
+                arguments={
+                    "job": job,
+                    "folder": folder,
+                    "lane": lane,
+                    "parts": parts,
+                    "offsets": offsets[:, lane],
+                    "pieces": pieces[:, lane],
+                },
+                size=float(lane_bytes[:, lane].sum()),
+            )
+            for lane in range(job.lanes)
+        )
+        lanes = self._pool.run_all(tasks, self._progress)
+        shards = [shard for name in sorted(lanes) for shard in lanes[name]["shards"]]
+        results = list(records.values())
+        labels = self._schema.labels
+        counts = np.sum([r["label_counts"] for r in results], axis=0).tolist()
+        broken = np.sum([r["broken_chains"] for r in results], axis=0).tolist()
+        return Split(
+            records=total(results, "records"),
+            impressions=total(results, "impressions"),
+            label_counts=dict(zip(labels, counts, strict=True)),
+            broken_chains=dict(zip(labels[1:], broken[1:], strict=True)),
+            shards=tuple(build(Shard, shard, where="shards", error=InputDataError) for shard in shards),
+        )
+
+    def _deal(self, job: LanesJob, total_bytes: float) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Deal all slices; return the pieces, int64 [slices, lanes, len(PIECE_COLUMNS)]."""
+        cuts = cut_slices(self._work, job.names, job.slices)
+        before = np.concatenate(([0], np.cumsum(np.diff(cuts, axis=1).sum(axis=0))))
+        self._progress.start(f"deal into lanes ({job.split})", total_bytes, "B")
+        tasks = (
+            Task(
+                name=f"deal-{job.split}-{k:06d}",
+                function=deal_slice,
+                arguments={
+                    "job": job,
+                    "number": k,
+                    "first_record": int(before[k]),
+                    "begins": cuts[:, k],
+                    "ends": cuts[:, k + 1],
+                },
+                size=total_bytes / job.slices,
+            )
+            for k in range(job.slices)
+        )
+        dealt = self._pool.run_all(tasks, self._progress)
+        return np.array([dealt[name]["lanes"] for name in sorted(dealt)], np.int64)

@@ -1,0 +1,77 @@
+"""Add up what parsing counted, and stop a run whose logs do not fit."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from esmm_dist.errors import InputDataError
+from preprocess.row_files import ChunkId
+from preprocess.workers import Result
+
+HOPELESS_SHARE = 0.5
+"""So many rejects in what was read so far mean a wrong file: the run stops before it reads all of it."""
+
+
+@dataclass(kw_only=True)
+class TableTally:
+    """Counts of one kind of lines of one split."""
+
+    lines: int = 0
+    rows: int = 0
+    text_bytes: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    chunk_lines: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Lines of each (file, chunk)."""
+
+    def add(self, result: Result) -> None:
+        """Add what one chunk's task returned."""
+        self.lines += result["lines"]
+        self.rows += result["rows"]
+        self.text_bytes += result["bytes"]
+        self.rejected.update(result["rejected"])
+        self.ignored.update(result["ignored"])
+        self.chunk_lines[result["file"], result["chunk"]] = result["lines"]
+
+    def chunks(self, split: str) -> list[ChunkId]:
+        """List the chunks, in log order."""
+        return [ChunkId(split=split, file=file, chunk=chunk) for file, chunk in sorted(self.chunk_lines)]
+
+    def lines_before(self) -> dict[tuple[int, int], int]:
+        """Return for each (file, chunk) the lines of the file that come before it."""
+        before: dict[tuple[int, int], int] = {}
+        seen: Counter[int] = Counter()
+        for file, chunk in sorted(self.chunk_lines):
+            before[file, chunk] = seen[file]
+            seen[file] += self.chunk_lines[file, chunk]
+        return before
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the counts as plain JSON values."""
+        chunks = [[*key, lines] for key, lines in sorted(self.chunk_lines.items())]
+        return {**vars(self), "chunk_lines": chunks}
+
+    @classmethod
+    def from_mapping(cls, mapping: dict[str, Any]) -> "TableTally":
+        """Read what ``to_mapping`` returned."""
+        chunks = {(file, chunk): lines for file, chunk, lines in mapping["chunk_lines"]}
+        counters = {name: Counter(mapping[name]) for name in ("rejected", "ignored")}
+        return cls(**{**mapping, **counters, "chunk_lines": chunks})
+
+    def is_hopeless(self, most: float) -> bool:
+        """Tell whether so much was rejected so far that reading on is a waste of time."""
+        return sum(self.rejected.values()) > max(most, HOPELESS_SHARE) * self.lines
+
+    def check_share(self, split: str, kind: str, most: float, see: str) -> None:
+        """Raise if more than ``most`` of the lines were rejected.
+
+        Raises:
+            InputDataError: With the reasons.
+        """
+        count = sum(self.rejected.values())
+        if count > most * self.lines:
+            reasons = ", ".join(f"{reason} {n:,}" for reason, n in self.rejected.most_common())
+            raise InputDataError(
+                f"{count:,} of {self.lines:,} {kind} lines of the {split} split are rejected ({reasons}), more than "
+                f"max_reject_share = {most:g} allows. {see} Correct the log or the schema, or raise max_reject_share."
+            )
