@@ -3,7 +3,7 @@
 # Sets PYTHON_311 to a CPython 3.11, and UV to a usable uv or to nothing. What is missing gets one sentence that says what
 # to install, and status 1. Only commands that every Linux has are used before they are checked for.
 
-UV_OLDEST="0.9.0" # the first whose [tool.uv.extra-build-variables] needs no preview flag
+UV_OLDEST="0.9.0" # the oldest that was tried with [tool.uv.extra-build-variables]
 
 esmm_missing() {
     printf 'esmm_dist: %s\n' "$*" >&2
