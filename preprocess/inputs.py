@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from isal import igzip
 from isal.igzip_lib import IsalError
@@ -20,7 +20,8 @@ FileKind = Literal["skeleton", "common", "log"]
 Packing = Literal["plain", "gz", "tar.gz", "parquet"]
 
 SPLITS = ("train", "test")
-_UNREADABLE: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, IsalError, tarfile.TarError)
+# isal's stubs call its error class an instance.
+_UNREADABLE = (EOFError, OSError, zlib.error, cast(type[Exception], IsalError), tarfile.TarError)
 _ALICCP_KINDS: dict[FileKind, str] = {"skeleton": "sample_skeleton", "common": "common_features"}
 
 

@@ -68,7 +68,7 @@ def _pieces(lines: Sequence[bytes], first: int, kind: Kind, fields: Sequence[Fie
     except _NotUniform:
         half = len(lines) // 2
         return _pieces(lines[:half], first, kind, fields) + _pieces(lines[half:], first + half, kind, fields)
-    rejected = [_slow(lines[i], first + i, kind, fields) for i in suspects]
+    rejected = [_slow(lines[i], first + i, kind, fields) for i in suspects.tolist()]
     return [rows, *rejected]
 
 
