@@ -14,6 +14,9 @@ from rich.console import Console
 
 from esmm_dist.progress import Progress
 
+SHORT_TASK_S = 1.0
+"""A task shorter than this gets one plain line, not two."""
+
 LINE_EVERY_S = 5.0
 """Seconds between plain lines: a log of an hour then has some 700, and a reader never wonders if it still runs."""
 
@@ -65,10 +68,13 @@ class LineProgress:
         print(text, file=self._stream, flush=True)
 
     def finish(self) -> None:
-        """Write how much was done in what time."""
+        """Write how much was done in what time, if it took so long that a reader may ask."""
         if not self._task:
             return
         elapsed = self._clock() - self._started
+        if elapsed < SHORT_TASK_S:
+            self._task = ""
+            return
         done = f"{amount_text(self._done, self._unit)} in " if self._done else ""
         rate = f" ({self._rate(self._done / elapsed)})" if self._done and elapsed > 0 else ""
         note = f", {self._note}" if self._note else ""

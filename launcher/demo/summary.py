@@ -34,14 +34,14 @@ def auc_rows(metrics: Mapping[str, Mapping[str, Any]], best: Mapping[str, float]
 
 
 def speed_rows(
-    done: Mapping[str, DoneStep], impressions: Mapping[str, int], sizes: Mapping[str, int]
+    done: Mapping[str, DoneStep], impressions_per_s: Mapping[str, float], sizes: Mapping[str, int]
 ) -> list[list[str]]:
     """Return one table row for each step: time, impressions a second, bytes on disk."""
     return [
         [
             name,
             duration(step.seconds),
-            f"{short_number(impressions[name] / step.seconds)}" if name in impressions else "",
+            short_number(impressions_per_s[name]) if name in impressions_per_s else "",
             short_bytes(sizes[name]) if name in sizes else "",
         ]
         for name, step in done.items()
@@ -57,10 +57,12 @@ def folder_bytes(path: Path) -> int:
 
 def what_next(folder: Path) -> Sequence[str]:
     """Say what a reader can try after the demo."""
-    return [
-        "What to try next:",
-        f"  esmm checkpoints {folder / 'run'}                      the checkpoints of the run",
-        "  esmm train --print-config > train.yaml           every setting, with its meaning",
-        f"  esmm train --data {folder / 'data'} --run {folder / 'run-2'} --config train.yaml",
-        '  esmm preprocess YOUR_LOG DATA --schema my.yaml   your own log: README.md, "Your own log"',
-    ]
+    lines = {
+        f"esmm checkpoints {folder / 'run'}": "the checkpoints of the run",
+        f"tensorboard --logdir {folder / 'run'}": "losses and AUCs over the steps",
+        "esmm train --print-config > train.yaml": "every setting, with its meaning",
+        f"esmm train --data {folder / 'data'} --run {folder / 'run-2'} --config train.yaml": "a run of your own",
+        "esmm preprocess YOUR_LOG DATA --schema YOURS.yaml": 'your own log: README.md, "Your own log"',
+    }
+    width = max(map(len, lines))
+    return ["What to try next:", *(f"  {line:<{width}}  # {why}" for line, why in lines.items())]

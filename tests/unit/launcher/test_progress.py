@@ -85,8 +85,20 @@ def test_finish_tells_amount_and_time_once(clock):
 def test_a_new_task_ends_the_one_before(clock):
     progress, out = line_progress(clock)
     progress.start("one", None, "x")
+    clock.seconds += 1
     progress.start("two", None, "x")
-    assert out.getvalue().splitlines() == ["one", "one: done, 0.0 s", "two"]
+    assert out.getvalue().splitlines() == ["one", "one: done, 1.0 s", "two"]
+
+
+def test_a_short_task_gets_one_line(clock):
+    progress, out = line_progress(clock)
+    progress.start("one", 3, "x")
+    clock.seconds += 0.9
+    progress.advance(3)
+    progress.finish()
+    clock.seconds += 9
+    progress.finish()
+    assert out.getvalue().splitlines() == ["one: 3 x"]
 
 
 def test_progress_before_a_start_is_harmless(clock):

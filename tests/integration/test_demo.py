@@ -1,0 +1,43 @@
+"""The demo at a fifth of its size, as a user runs it."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+ESMM = Path(sys.executable).parent / "esmm"
+
+
+def run_demo(folder):
+    started = time.monotonic()
+    done = subprocess.run(
+        [ESMM, "demo", folder, "--impressions", "60000", "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done, time.monotonic() - started
+
+
+def test_the_demo_learns_from_a_raw_log_and_ends_with_its_table(tmp_path):
+    folder = tmp_path / "demo"
+    result, done, _ = run_demo(folder)
+    # A model that learns nothing stays within three standard errors of 0.5.
+    for task in ("ctr", "ctcvr"):
+        metrics = result["metrics"][task]
+        assert metrics["auc"] > 0.5 + 6 * metrics["auc_standard_error"]
+        assert metrics["auc"] < result["best_auc"][task] + 3 * metrics["auc_standard_error"]
+    assert len(done.stdout.splitlines()) == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("$ esmm ")]
+    assert [line.split()[2] for line in lines] == ["synth", "preprocess", "train", "evaluate", "predict"]
+    assert "What to try next:" in done.stderr
+    assert not [line for line in done.stderr.splitlines() if "Warning" in line or "Traceback" in line]
+
+    predictions = pq.read_table(folder / "predictions.parquet")
+    assert predictions.column_names == ["sample_id", "pctr", "pcvr", "pctcvr"]
+    assert predictions.num_rows == result["metrics"]["ctr"]["impressions"]
+
+    again, _, seconds = run_demo(folder)
+    assert again == result
+    assert seconds < 10  # nothing is done again; starting Python takes one second
