@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from esmm_dist.checkpoint.checksum import file_crc32c
 from esmm_dist.checkpoint.format import (
     DENSE_NAME,
     CheckpointManifest,
@@ -20,6 +19,7 @@ from esmm_dist.checkpoint.table_files import read_table_file
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import CheckpointError
 from esmm_dist.progress import Progress
+from esmm_dist.schema.checksum import file_crc32c
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.checkpoint.checksum import file_crc32c
 from esmm_dist.checkpoint.format import (
     DENSE_NAME,
     MANIFEST_NAME,
@@ -25,6 +24,7 @@ from esmm_dist.checkpoint.table_files import write_table_file
 from esmm_dist.embedding.placement import bucket_ranges
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import RetryError
+from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
 
 _ROWS_A_FILE = 500_000  # 100 MB with Adam's slots at D = 16: small enough to write and verify in pieces

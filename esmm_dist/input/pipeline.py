@@ -13,6 +13,7 @@ from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import lane_reads, records_per_lane, steps_in_epoch
 from esmm_dist.schema import record_format as keys
+from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest, Split
 
@@ -52,7 +53,7 @@ class BatchReader:
             seed: Of the shuffle. None: file order.
 
         Raises:
-            InputDataError: A shard is damaged; the message names it if TensorFlow does.
+            InputDataError: A shard is damaged; the message names it.
         """
         dataset = self._dataset(epoch, first_step, seed)
         width = len(self._manifest.schema.labels)
@@ -60,9 +61,12 @@ class BatchReader:
             for parsed in dataset:
                 yield _to_batch(parsed, width)
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as e:
+            # TensorFlow's message seldom names the file; reading all of them once is cheap beside a lost run
+            damaged = damaged_shards(self._folder, self._manifest.splits[self._split])
             raise InputDataError(
-                f"{self._folder}, split '{self._split}', epoch {epoch}: a shard cannot be read: {e.message} "
-                "Compare the files' CRC-32C with manifest.json, and run esmm preprocess again."
+                f"{self._folder}, split '{self._split}', epoch {epoch}: a shard cannot be read ({e.message}). "
+                f"Files whose bytes differ from the manifest's CRC-32C: {', '.join(damaged) or 'none'}. "
+                "Run esmm preprocess again."
             ) from e
 
     def _dataset(self, epoch: int, first_step: int, seed: int | None) -> tf.data.Dataset:
@@ -157,6 +161,12 @@ def check_shard_files(folder: Path, split: Split) -> None:
                 f"{path} has {path.stat().st_size} bytes, the manifest says {shard.file_bytes}. "
                 "The file changed after it was written; run esmm preprocess again."
             )
+
+
+def damaged_shards(folder: Path, split: Split) -> list[str]:
+    """Return the paths of the shards that are missing or whose CRC-32C is not the manifest's; reads every file."""
+    files = ((shard, folder / shard.path) for shard in split.shards)
+    return [str(path) for shard, path in files if not path.is_file() or file_crc32c(path) != shard.crc32c]
 
 
 def _to_batch(parsed: dict[str, Any], num_labels: int) -> GroupedBatch:

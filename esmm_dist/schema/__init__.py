@@ -1,7 +1,7 @@
 """What the data looks like: fields, the layout of a record, the manifest of a data set.
 
-Here belongs what raw logs, records, training and checkpoints must agree on. Nothing here reads logs or records
-(``preprocess``, ``esmm_dist.input``), and nothing imports TensorFlow.
+Here belongs what raw logs, records, training and checkpoints must agree on, down to the checksum of a
+file. Nothing here reads logs or records (``preprocess``, ``esmm_dist.input``), and nothing imports TensorFlow.
 """
 
 from esmm_dist.schema.fields import AliCcpSource, Field, FlatSource, Schema

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from esmm_dist.checkpoint.checksum import file_crc32c
 from esmm_dist.checkpoint.format import checkpoints_folder, folder_name
 from esmm_dist.checkpoint.reader import newest_checkpoint
 from esmm_dist.checkpoint.writer import rewrite_manifest, write_checkpoint
@@ -26,6 +25,7 @@ from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.model.metrics.summary import from_mapping as metrics_from_mapping
 from esmm_dist.model.metrics.summary import to_mapping as metrics_to_mapping
 from esmm_dist.progress import Progress
+from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
 from esmm_dist.serve.load import Scorer
 from esmm_dist.train import run_folder
