@@ -7,9 +7,10 @@ excluded before. Lines that do not fit are found by halving, and ``raw_line`` de
 and a property test holds the two against each other.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,13 @@ _TO_CSV = bytes.maketrans(b"\x01\x02\x03", b"\n,,")
 _DELETED = b"0123456789_.\x01\x02\x03\n"  # nothing else left: no sign, exponent, nan, 0x or space anywhere
 _DECIMAL = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _SLOW_LINES = 2  # so few lines take the simple way: the fast one costs about 1 ms a call
+_SCREENED_LINES = 64  # fewer are halved: a match costs about as much as reading the line in the fast way
+_MAX_ODD_SHARE = 0.1  # more odd lines than that are no exceptions, but a log of another style
+_LIST = rb"(?:[^\x00-\x0a\r]+\x02[0-9]+\x03[0-9.]+(?:\x01|(?=\r?$)))*\r?"
+_USUAL: dict[Kind, re.Pattern[bytes]] = {
+    "skeleton": re.compile(rb"[0-9]+,[01],[01],[^,]*,[0-9]+," + _LIST, re.ASCII),
+    "common": re.compile(rb"[^,]*,[0-9]+," + _LIST, re.ASCII),
+}
 _IGNORED = 255  # field index of features that the schema does not name
 MAX_FIELDS = 255
 
@@ -66,10 +74,37 @@ def _pieces(lines: Sequence[bytes], first: int, kind: Kind, fields: Sequence[Fie
     try:
         rows, suspects = _fast(lines, first, kind, fields)
     except _NotUniform:
+        odd = _screen(lines, kind)
+        if odd is not None:
+            return _without(odd, lines, first, kind, fields)
         half = len(lines) // 2
         return _pieces(lines[:half], first, kind, fields) + _pieces(lines[half:], first + half, kind, fields)
     rejected = [_slow(lines[i], first + i, kind, fields) for i in suspects.tolist()]
     return [rows, *rejected]
+
+
+def _screen(lines: Sequence[bytes], kind: Kind) -> list[int] | None:
+    """Guess which few lines are to blame; None if there is no such guess."""
+    if len(lines) < _SCREENED_LINES:
+        return None
+    odd = [i for i, line in enumerate(lines) if not _USUAL[kind].fullmatch(line)]
+    return odd if 0 < len(odd) <= len(lines) * _MAX_ODD_SHARE else None
+
+
+def _without(
+    odd: list[int], lines: Sequence[bytes], first: int, kind: Kind, fields: Sequence[Field]
+) -> list[ParsedRows]:
+    """Read the odd lines one by one, and the others together."""
+    odd_set = set(odd)
+    kept = [i for i in range(len(lines)) if i not in odd_set]
+    numbers = np.array(kept, np.int64) + first
+    pieces = _pieces([lines[i] for i in kept], 0, kind, fields)
+    return [_renumber(piece, numbers) for piece in pieces] + [_slow(lines[i], first + i, kind, fields) for i in odd]
+
+
+def _renumber(rows: ParsedRows, numbers: npt.NDArray[np.int64]) -> ParsedRows:
+    rejects = [replace(r, line=int(numbers[r.line])) for r in rows.rejects]
+    return replace(rows, lines=numbers[rows.lines], rejects=rejects)
 
 
 def _slow(line: bytes, number: int, kind: Kind, fields: Sequence[Field]) -> ParsedRows:
@@ -178,7 +213,7 @@ def _parse_heads(heads: list[bytes], kind: Kind) -> _Heads:
 
 def _whole_numbers(column: pa.Array) -> npt.NDArray[np.int64]:
     text = column.cast(pa.string())
-    if not pc.all(pc.match_substring_regex(text, "^[0-9]+$")).as_py():
+    if not pc.all(pc.utf8_is_digit(text)).as_py():  # Arrow also reads hexadecimal numbers and spaces
         raise _NotUniform
     try:
         return np.asarray(text.cast(pa.int64()))
@@ -197,8 +232,11 @@ def _parse_feature_lists(
     feature_lists: list[bytes], fields: Sequence[Field]
 ) -> tuple[FeatureEntries, npt.NDArray[np.int32], list[str]]:
     """Return the features of all lines, and for each of them the index of its field's name among the names seen."""
-    owner_line = np.array([i for i, text in enumerate(feature_lists) if text], np.int64)
-    joined = b"\n".join(text for text in feature_lists if text)
+    owner_line = np.arange(len(feature_lists))
+    if not all(feature_lists):
+        owner_line = np.array([i for i, text in enumerate(feature_lists) if text], np.int64)
+        feature_lists = [text for text in feature_lists if text]
+    joined = b"\n".join(feature_lists)
     if not joined:
         empty = FeatureEntries(
             row=np.zeros(0, np.int64),
