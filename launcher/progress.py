@@ -5,6 +5,7 @@ Both tell how far the work is, how fast it goes and when it ends.
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TextIO
@@ -16,6 +17,10 @@ from esmm_dist.progress import Progress
 
 SHORT_TASK_S = 1.0
 """A task shorter than this gets one plain line, not two."""
+
+RECENT_LINES = 3
+"""The rate and the end time are those since so many lines ago: the first seconds of a training are slow, and an average
+over all of it would promise a late end for long."""
 
 LINE_EVERY_S = 5.0
 """Seconds between plain lines: a log of an hour then has some 700, and a reader never wonders if it still runs."""
@@ -47,12 +52,15 @@ class LineProgress:
         self._done = 0.0
         self._note = ""
         self._started = self._last = 0.0
+        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT_LINES)
 
     def start(self, task: str, total: float | None, unit: str) -> None:
         """Write that the task begins."""
         self.finish()
         self._task, self._total, self._unit, self._done, self._note = task, total, unit, 0.0, ""
         self._started = self._last = self._clock()
+        self._recent.clear()
+        self._recent.append((self._started, 0.0))
         self.message(f"{task}: {amount_text(total, unit)}" if total else task)
 
     def advance(self, amount: float, note: str = "") -> None:
@@ -61,7 +69,8 @@ class LineProgress:
         self._note = note or self._note
         if self._task and self._clock() - self._last >= self._every_s:
             self._last = self._clock()
-            self.message(self._state(self._last - self._started))
+            self.message(self._state(self._last))
+            self._recent.append((self._last, self._done))
 
     def message(self, text: str) -> None:
         """Write one line."""
@@ -81,8 +90,9 @@ class LineProgress:
         self.message(f"{self._task}: done, {done}{duration(elapsed)}{rate}{note}")
         self._task = ""
 
-    def _state(self, elapsed: float) -> str:
-        rate = self._done / elapsed if elapsed > 0 else 0.0
+    def _state(self, now: float) -> str:
+        since, done_then = self._recent[0]
+        rate = (self._done - done_then) / (now - since) if now > since else 0.0
         note = f", {self._note}" if self._note else ""
         if not self._total:
             return f"{self._task}: {amount_text(self._done, self._unit)}, {self._rate(rate)}{note}"

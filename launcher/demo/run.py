@@ -1,5 +1,7 @@
 """Run the demo's steps that are not done yet, and say what they reached."""
 
+import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -71,7 +73,7 @@ def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:
         *text_table(["step", "time", "impressions/s", "on disk"], speed_rows(done, speeds, sizes)),
         "train: impressions/s of its steps alone; the time includes start-up, evaluation and saving",
         "",
-        *what_next(folder),
+        *what_next(folder, _activate_script()),
     ]
     result: dict[str, Any] = {
         "folder": folder,
@@ -82,6 +84,14 @@ def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:
         "bytes": sizes,
     }
     return Outcome(lines=lines, result=json_value(result))
+
+
+def _activate_script() -> Path | None:
+    """Return the script that puts ``esmm`` on the path, as short as it can be typed; None if it is there."""
+    script = Path(sys.executable).parent / "activate"
+    if shutil.which("esmm") is not None or not script.is_file():
+        return None
+    return script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
 
 
 def _impressions_per_s(done: Mapping[str, DoneStep]) -> dict[str, float]:

@@ -55,9 +55,15 @@ def folder_bytes(path: Path) -> int:
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
 
 
-def what_next(folder: Path) -> Sequence[str]:
-    """Say what a reader can try after the demo."""
-    lines = {
+def what_next(folder: Path, activate: Path | None) -> Sequence[str]:
+    """Say what a reader can try after the demo.
+
+    Args:
+        folder: The demo's.
+        activate: The script that puts ``esmm`` on the path; None if it is there.
+    """
+    first = {f". {activate}": "puts esmm on this shell's path"} if activate else {}
+    lines = first | {
         f"esmm checkpoints {folder / 'run'}": "the checkpoints of the run",
         f"tensorboard --logdir {folder / 'run'}": "losses and AUCs over the steps",
         "esmm train --print-config > train.yaml": "every setting, with its meaning",

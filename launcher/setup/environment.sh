@@ -45,7 +45,11 @@ make_environment() {
     if [ -x .venv/bin/python ] && ! esmm_is_python_311 .venv/bin/python; then
         esmm_missing ".venv holds another Python than CPython 3.11: remove it (rm -r .venv) and run make again."
     fi
-    printf 'esmm_dist: making .venv, once. About 2 GB are downloaded, and Horovod is compiled (3 minutes on 2 cores).\n' >&2
+    if [ -f "$stamp" ]; then
+        printf 'esmm_dist: the pinned versions or the set-up changed; bringing .venv up to date.\n' >&2
+    else
+        printf 'esmm_dist: making .venv, once: 2 GB of packages, and Horovod is compiled (3 minutes on 2 idle cores).\n' >&2
+    fi
     printf 'esmm_dist: details are in %s\n' "$log" >&2
     [ -n "$UV" ] || step "installing uv" install_uv
     step "creating .venv" "$UV" venv --allow-existing --python "$PYTHON_311" .venv
@@ -70,15 +74,16 @@ step() {
     fi
 }
 
+# pip finds at once that it is there already.
 install_uv() {
     "$PYTHON_311" -m venv .venv-uv &&
         .venv-uv/bin/python -m pip install --quiet --require-hashes -r launcher/setup/uv.txt || return 1
     UV="$PWD/.venv-uv/bin/uv"
 }
 
-# The variables say how Horovod is compiled; one left over in the user's shell would change it.
+# How Horovod is compiled stands in pyproject.toml, which uv reads from here.
 sync_packages() {
-    env -u VIRTUAL_ENV "$UV" pip sync --python .venv/bin/python --require-hashes requirements.lock
+    "$UV" pip sync --python .venv/bin/python --require-hashes requirements.lock
 }
 
 main "$@"

@@ -159,6 +159,19 @@ def test_an_empty_folder_is_used(tmp_path):
     assert json.loads((tmp_path / "empty" / "demo.json").read_text())["done"].keys() == RESULTS.keys()
 
 
+def test_a_reader_without_esmm_on_the_path_is_told_how_to_get_it(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "activate").write_text("")
+    monkeypatch.setattr("sys.executable", str(tmp_path / "bin" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert any(". " + str(tmp_path / "bin/activate") in line for line in demo(tmp_path / "a", FakeCommands()).lines)
+    monkeypatch.chdir(tmp_path)
+    assert any(". bin/activate" in line for line in demo(tmp_path / "a", FakeCommands()).lines)
+    (tmp_path / "bin" / "esmm").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "esmm").chmod(0o755)
+    assert not any("activate" in line for line in demo(tmp_path / "a", FakeCommands()).lines)
+
+
 def test_distance_closed_is_0_for_a_coin_and_1_for_the_best_model():
     assert [distance_closed(auc, 0.9) for auc in (0.5, 0.7, 0.9)] == pytest.approx([0, 0.5, 1])
 

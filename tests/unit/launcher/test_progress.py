@@ -43,6 +43,16 @@ def test_lines_tell_share_rate_and_end_time(clock):
     ]
 
 
+def test_rate_and_end_time_forget_a_slow_start(clock):
+    progress, out = line_progress(clock)
+    progress.start("train", 10_000, "steps")
+    for steps in (0, 500, 500, 500):
+        clock.seconds += 5
+        progress.advance(steps)
+    # Over the last three lines 100 a second, over all 75: the other 8,500 steps take 85 s.
+    assert "100/s, ends 00:01:15 (in 1 min 25 s)" in out.getvalue().splitlines()[-1]
+
+
 def test_lines_come_at_most_every_few_seconds(clock):
     progress, out = line_progress(clock)
     progress.start("train", 1000, "steps")
