@@ -19,7 +19,7 @@ class RowIndex:
     """
 
     def __init__(self, name: str) -> None:
-        """Make an empty index. ``name`` must be unique among the living indexes of the process."""
+        """Make an empty index; others of the same ``name`` are apart from it."""
         with tf.device("/CPU:0"):
             self._table = import_tfra().dynamic_embedding.CuckooHashTable(
                 key_dtype=tf.int64,

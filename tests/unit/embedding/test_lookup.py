@@ -1,0 +1,178 @@
+"""Unique ids, segments and weights of a batch, against a loop over its fields."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from esmm_dist.embedding.lookup import LookupPlan, TableLookup
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.schema.fields import Field, Schema
+
+Lists = list[list[tuple[int, float]]]
+
+
+def schema_of(*fields: Field) -> Schema:
+    return Schema(name="s", labels=("click", "conversion"), fields=fields)
+
+
+def batch_of(users: Lists, impressions: Lists, groups: int, per_group: int, *, weighted: bool = True) -> GroupedBatch:
+    """Make a batch from the (id, weight) lists of all user segments and all impression segments."""
+
+    def ids(lists: Lists) -> np.ndarray:
+        return np.array([id_ for values in lists for id_, _ in values], dtype=np.int64)
+
+    def weights(lists: Lists) -> np.ndarray | None:
+        return np.array([w for values in lists for _, w in values], dtype=np.float32) if weighted else None
+
+    count = groups * per_group
+    return GroupedBatch(
+        user_ids=ids(users),
+        user_lengths=np.array([len(values) for values in users], dtype=np.int64),
+        user_weights=weights(users),
+        impression_ids=ids(impressions),
+        impression_lengths=np.array([len(values) for values in impressions], dtype=np.int64),
+        impression_weights=weights(impressions),
+        impressions_per_group=np.full(groups, per_group, dtype=np.int64),
+        sample_ids=np.arange(count),
+        labels=np.zeros((count, 2), dtype=np.int64),
+    )
+
+
+def value_of(id_: int) -> float:
+    """Return the one-column row of an id in these tests."""
+    return float(id_) * 0.5 + 1.0
+
+
+def pooled(lookup: TableLookup, segments: int) -> list[float]:
+    result = np.zeros(segments)
+    for (segment, place), weight in zip(lookup.indices, lookup.weights, strict=True):
+        result[segment] += weight * value_of(lookup.ids[place])
+    return [float(value) for value in result]
+
+
+USER, ITEM = Field(name="u", owner="user", multi_hot=True), Field(name="i", owner="item", multi_hot=True)
+
+
+def test_ids_are_unique_and_ascending_and_every_place_points_at_its_id():
+    users: Lists = [[(9, 1), (3, 1), (9, 1)], []]
+    impressions: Lists = [[(3, 1)], [(-2, 1)], [], [(7, 1), (3, 1)]]
+    batch = batch_of(users, impressions, 2, 2)
+    lookup = LookupPlan(schema_of(USER, ITEM)).prepare(batch)["main"]
+    assert lookup.ids.tolist() == [-2, 3, 7, 9]
+    # segments: users 0 and 1, then impressions 2 .. 5
+    assert lookup.indices.tolist() == [[0, 3], [0, 1], [0, 3], [2, 1], [3, 0], [5, 2], [5, 1]]
+    assert lookup.weights.tolist() == [1.0] * 7
+    assert lookup.ids.dtype == np.int64
+    assert lookup.indices.dtype == np.int64
+    assert lookup.weights.dtype == np.float32
+
+
+def test_fields_without_weights_weigh_one():
+    batch = batch_of([[(1, 5.0)]], [[(2, 5.0), (3, 5.0)]], 1, 1, weighted=False)
+    assert LookupPlan(schema_of(USER, ITEM)).prepare(batch)["main"].weights.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("combiner", "expected"),
+    [
+        # rows of ids 2 and 4 are 2 and 3; weights 3 and 1
+        ("sum", 3 * 2.0 + 1 * 3.0),
+        ("mean", (3 * 2.0 + 1 * 3.0) / 4),
+        ("sqrtn", (3 * 2.0 + 1 * 3.0) / 10**0.5),
+    ],
+)
+def test_a_combiner_divides_by_the_weights_of_its_own_segment(combiner, expected):
+    field = Field(name="u", owner="user", multi_hot=True, weighted=True, combiner=combiner)
+    batch = batch_of([[(2, 3.0), (4, 1.0)], [(2, 9.0)]], [[(4, 2.0)], [(6, 0.5)]], 2, 1)
+    lookup = LookupPlan(schema_of(field, ITEM)).prepare(batch)["main"]
+    of_user_1 = 18.0 if combiner == "sum" else 2.0  # one id: its weight cancels
+    np.testing.assert_allclose(pooled(lookup, 4), [expected, of_user_1, 2 * 3.0, 0.5 * 4.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_a_segment_whose_weights_are_zero_pools_to_zero(combiner):
+    field = Field(name="u", owner="user", multi_hot=True, weighted=True, combiner=combiner)
+    batch = batch_of([[(2, 0.0), (4, 0.0)]], [[]], 1, 1)
+    assert pooled(LookupPlan(schema_of(field, ITEM)).prepare(batch)["main"], 2) == [0.0, 0.0]
+
+
+def test_max_ids_keeps_the_first_ids_of_each_list_before_the_mean_is_taken():
+    user = Field(name="u", owner="user", multi_hot=True, weighted=True, combiner="mean", max_ids=2)
+    batch = batch_of([[(2, 1.0), (4, 3.0), (100, 50.0)], [(6, 1.0)]], [[(8, 1.0), (8, 1.0), (8, 1.0)], []], 2, 1)
+    lookup = LookupPlan(schema_of(user, ITEM)).prepare(batch)["main"]
+    assert lookup.ids.tolist() == [2, 4, 6, 8]  # 100 is not even asked for
+    np.testing.assert_allclose(pooled(lookup, 4), [(2.0 + 3 * 3.0) / 4, 4.0, 3 * 5.0, 0.0])
+
+
+def test_each_table_numbers_the_segments_of_its_own_fields():
+    fields = (
+        Field(name="a", owner="user", multi_hot=True, table="x"),
+        Field(name="b", owner="user", multi_hot=True, table="y"),
+        Field(name="c", owner="item", multi_hot=True, table="y"),
+        Field(name="d", owner="item", multi_hot=True, table="x"),
+    )
+    # two groups of one impression; the same id 5 in both tables
+    batch = batch_of([[(5, 1)], [(6, 1)], [(5, 1)], []], [[(5, 1)], [(2, 1)], [(4, 1)], [(8, 1)]], 2, 1)
+    lookups = LookupPlan(schema_of(*fields)).prepare(batch)
+    assert sorted(lookups) == ["x", "y"]
+    # x: user 0 a, user 1 a, impression 0 d, impression 1 d
+    assert lookups["x"].ids.tolist() == [2, 5, 8]
+    assert lookups["x"].indices.tolist() == [[0, 1], [1, 1], [2, 0], [3, 2]]
+    # y: user 0 b, user 1 b, impression 0 c, impression 1 c
+    assert lookups["y"].ids.tolist() == [4, 5, 6]
+    assert lookups["y"].indices.tolist() == [[0, 2], [2, 1], [3, 0]]
+
+
+def test_a_batch_without_any_id_has_an_empty_lookup():
+    lookup = LookupPlan(schema_of(USER, ITEM)).prepare(batch_of([[]], [[], []], 1, 2))["main"]
+    assert len(lookup.ids) == 0
+    assert lookup.indices.shape == (0, 2)
+
+
+ragged = st.lists(st.tuples(st.integers(-6, 6), st.sampled_from([0.0, 0.25, 1.0, 2.0])), max_size=4)
+
+
+@st.composite
+def cases(draw):
+    def field(name: str, owner: str) -> Field:
+        return Field(
+            name=name,
+            owner=owner,  # type: ignore[arg-type]
+            multi_hot=True,
+            weighted=True,
+            combiner=draw(st.sampled_from(["sum", "mean", "sqrtn"])),
+            max_ids=draw(st.none() | st.integers(1, 3)),
+            table=draw(st.sampled_from(["x", "y"])),
+        )
+
+    users = [field(f"u{i}", "user") for i in range(draw(st.integers(0, 2)))]
+    items = [field(f"i{i}", "item") for i in range(draw(st.integers(1, 2)))]
+    groups, per_group = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    user_lists = [draw(ragged) for _ in range(groups * len(users))]
+    item_lists = [draw(ragged) for _ in range(groups * per_group * len(items))]
+    return users, items, groups, per_group, user_lists, item_lists
+
+
+def naive(field: Field, values: list[tuple[int, float]]) -> float:
+    kept = values[: field.max_ids]
+    total = sum(w * value_of(id_) for id_, w in kept)
+    norms = {"sum": 1.0, "mean": sum(w for _, w in kept), "sqrtn": sum(w * w for _, w in kept) ** 0.5}
+    return total / (norms[field.combiner] or 1.0)
+
+
+@settings(max_examples=150)
+@given(cases())
+def test_pooling_through_a_lookup_equals_a_loop_over_the_segments(case):
+    users, items, groups, per_group, user_lists, item_lists = case
+    batch = batch_of(user_lists, item_lists, groups, per_group)
+    lookups = LookupPlan(schema_of(*users, *items)).prepare(batch)
+    segments = [
+        *zip(users * groups, user_lists, strict=True),
+        *zip(items * groups * per_group, item_lists, strict=True),
+    ]
+    for table, lookup in lookups.items():
+        expected = [naive(field, values) for field, values in segments if field.table == table]
+        np.testing.assert_allclose(pooled(lookup, len(expected)), expected, rtol=1e-5, atol=1e-6)
+        assert np.all(np.diff(lookup.ids) > 0)
+        assert np.all(np.diff(lookup.indices[:, 0]) >= 0)

@@ -1,0 +1,120 @@
+"""Rows move as a Keras variable would; only those that were looked up."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.table import EmbeddingTable
+
+DIM, RATE = 3, 0.1
+IDS = np.array([2, 3, 5, 8])
+
+
+def gradients(step: int, rows: int = len(IDS), dim: int = DIM) -> np.ndarray:
+    return np.random.default_rng(step).normal(size=(rows, dim)).astype(np.float32)
+
+
+def table_with(**settings) -> EmbeddingTable:
+    config = EmbeddingConfig(**{"embedding_dim": DIM, "embedding_learning_rate": RATE, "start_scale": 0.5, **settings})
+    return EmbeddingTable("t", config, seed=4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "keras_optimizer"),
+    [
+        (
+            {"embedding_optimizer": "adagrad", "start_accumulator": 0.3},
+            lambda: keras.optimizers.Adagrad(RATE, initial_accumulator_value=0.3),
+        ),
+        (
+            {"embedding_optimizer": "adam", "adam_beta_1": 0.8, "adam_beta_2": 0.95},
+            lambda: keras.optimizers.Adam(RATE, beta_1=0.8, beta_2=0.95),
+        ),
+        ({"embedding_optimizer": "sgd"}, lambda: keras.optimizers.SGD(RATE)),
+        (
+            {"embedding_optimizer": "sgd", "embedding_momentum": 0.7},
+            lambda: keras.optimizers.SGD(RATE, momentum=0.7),
+        ),
+    ],
+    ids=["adagrad", "adam", "sgd", "sgd with momentum"],
+)
+def test_rows_equal_a_keras_variable_after_five_steps(settings, keras_optimizer):
+    table = table_with(**settings)
+    variable = keras.Variable(table.pull(IDS))
+    optimizer = keras_optimizer()
+    optimizer.build([variable])
+    for step in range(1, 6):
+        table.push(IDS, gradients(step), impressions=1, step=step)
+        optimizer.apply([tf.constant(gradients(step))], [variable])
+        # float32 throughout; the two may round sums in another order
+        np.testing.assert_allclose(table.pull(IDS), variable.numpy(), rtol=2e-6, atol=2e-7)
+
+
+def test_rowwise_adagrad_keeps_the_mean_square_of_a_row():
+    table = table_with(embedding_optimizer="rowwise_adagrad", start_accumulator=0.2)
+    expected = table.pull(IDS).astype(np.float64)
+    accumulators = np.full(len(IDS), 0.2)
+    for step in range(1, 4):
+        g = gradients(step).astype(np.float64)
+        accumulators += (g * g).sum(axis=1) / DIM
+        expected -= RATE * g / np.sqrt(accumulators + 1e-7)[:, None]
+        table.push(IDS, gradients(step), impressions=1, step=step)
+    np.testing.assert_allclose(table.pull(IDS), expected, rtol=1e-5)
+    np.testing.assert_allclose(table.export(0, 4096).slots[:, 0], accumulators, rtol=1e-6)
+
+
+def test_with_one_column_rowwise_adagrad_is_adagrad():
+    tables = [table_with(embedding_optimizer=name, embedding_dim=1) for name in ("adagrad", "rowwise_adagrad")]
+    for step in range(1, 5):
+        for table in tables:
+            table.push(IDS, gradients(step, dim=1), impressions=3, step=step)
+    np.testing.assert_array_equal(tables[0].pull(IDS), tables[1].pull(IDS))
+
+
+@pytest.mark.parametrize(
+    ("settings", "start"),
+    [
+        ({"embedding_optimizer": "adagrad", "start_accumulator": 0.3}, 0.3),
+        ({"embedding_optimizer": "rowwise_adagrad", "start_accumulator": 0.3}, 0.3),
+        ({"embedding_optimizer": "adam"}, 0.0),
+        ({"embedding_optimizer": "sgd", "embedding_momentum": 0.5}, 0.0),
+    ],
+)
+def test_slot_variables_of_a_new_row_have_their_start_value(settings, start):
+    table = table_with(**settings)
+    table.push(IDS, np.zeros((len(IDS), DIM), np.float32), impressions=1, step=1)
+    np.testing.assert_array_equal(table.export(0, 4096).slots, np.float32(start))
+
+
+@pytest.mark.parametrize("name", ["adagrad", "rowwise_adagrad", "adam", "sgd"])
+def test_only_rows_of_the_step_change_also_with_l2_and_momentum(name):
+    table = table_with(embedding_optimizer=name, embedding_l2=0.1, embedding_momentum=0.9)
+    table.push(IDS, gradients(1), impressions=1, step=1)
+    before = table.export(0, 4096)
+    table.push(IDS[:2], gradients(2, rows=2), impressions=1, step=2)
+    after = table.export(0, 4096)
+    for column in ("rows", "slots", "last_step", "count"):
+        np.testing.assert_array_equal(getattr(after, column)[2:], getattr(before, column)[2:])
+    assert np.all(after.rows[:2] != before.rows[:2])
+    assert after.last_step.tolist() == [2, 2, 1, 1]
+    assert after.count.tolist() == [2, 2, 1, 1]
+
+
+def test_l2_adds_l_times_w_to_the_mean_gradient_of_rows_in_use():
+    table = table_with(embedding_optimizer="sgd", embedding_l2=0.25)
+    start = table.pull(IDS).astype(np.float64)
+    table.push(IDS, gradients(1), impressions=4, step=1)
+    expected = start - RATE * (gradients(1) / 4 + 0.25 * start)
+    np.testing.assert_allclose(table.pull(IDS), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_adams_bias_correction_follows_the_global_step_for_a_row_that_comes_late():
+    table = table_with(embedding_optimizer="adam", adam_beta_1=0.9, adam_beta_2=0.99)
+    start = table.pull(IDS).astype(np.float64)
+    g = gradients(1).astype(np.float64)
+    table.push(IDS, gradients(1), impressions=1, step=7)
+    rate = RATE * np.sqrt(1 - 0.99**7) / (1 - 0.9**7)
+    expected = start - rate * (0.1 * g) / (np.sqrt(0.01 * g * g) + 1e-7)
+    np.testing.assert_allclose(table.pull(IDS), expected, rtol=1e-5)

@@ -1,0 +1,64 @@
+"""Where rows stand in memory, and how an id finds its row."""
+
+import errno
+import mmap
+
+import numpy as np
+import pytest
+
+from esmm_dist.embedding.row_index import RowIndex
+from esmm_dist.embedding.slab import Slab
+from esmm_dist.errors import StackError
+
+
+def test_a_slab_begins_as_zeros_and_keeps_what_is_written_at_its_far_end():
+    slab = Slab(columns=3, dtype=np.float32, max_rows=1_000_000)
+    view = slab.rows[:2]
+    view[:] = 7.0
+    slab.rows[999_999] = 9.0  # pages of their own: the first rows stay where they are
+    assert slab.rows[:3].tolist() == [[7.0] * 3, [7.0] * 3, [0.0] * 3]
+    assert slab.rows[999_999].tolist() == [9.0] * 3
+    assert view.base is not None
+    assert np.shares_memory(view, slab.rows)
+
+
+def test_a_slab_of_no_columns_takes_no_memory():
+    slab = Slab(columns=0, dtype=np.float32, max_rows=5)
+    assert slab.rows.shape == (5, 0)
+
+
+def test_a_slab_reserves_for_all_the_memory_of_the_machine():
+    import os
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert Slab(columns=4, dtype=np.float32).max_rows == memory // 16
+
+
+def test_a_refused_reservation_says_what_to_raise(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    with pytest.raises(StackError, match=r"Cannot reserve 4\.0 GiB .*Cannot allocate memory.*ulimit -v"):
+        Slab(columns=1024, dtype=np.float32, max_rows=1 << 20)
+
+
+def test_an_index_finds_what_was_added_and_minus_one_elsewhere():
+    index = RowIndex("t")
+    index.add(np.array([-3, 5, 1 << 60]), np.array([0, 1, 2]))
+    assert index.find(np.array([5, 6, -3, 1 << 60, 0])).tolist() == [1, -1, 0, 2, -1]
+    assert len(index) == 3
+
+
+def test_nothing_added_and_nothing_asked_are_harmless():
+    index = RowIndex("t")
+    nothing = np.empty(0, dtype=np.int64)
+    index.add(nothing, nothing)
+    assert index.find(nothing).tolist() == []
+    assert len(index) == 0
+
+
+def test_two_living_indexes_of_one_name_share_nothing():
+    first, second = RowIndex("main"), RowIndex("main")
+    first.add(np.array([1]), np.array([4]))
+    assert second.find(np.array([1])).tolist() == [-1]
