@@ -78,7 +78,7 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
     )
     sizes = write_rows(rows_path(job.work, kind, chunk), rows, kind, len(fields), job.partitions)
     write_rejects(job.work, kind, chunk, parsed.rejects)
-    return {
+    counts = {
         "split": chunk.split,
         "kind": kind,
         "file": chunk.file,
@@ -90,6 +90,7 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
         "ignored": dict(sorted(parsed.ignored.items())),
         "partition_bytes": sizes.tolist(),
     }
+    return {"chunks": [counts]}
 
 
 def fields_of(schema: Schema, kind: Kind) -> tuple[Field, ...]:

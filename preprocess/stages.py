@@ -20,22 +20,24 @@ import numpy as np
 from esmm_dist.config import build
 from esmm_dist.errors import InputDataError
 from esmm_dist.progress import Progress
-from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.fields import FlatSource, Schema
 from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
 from preprocess.count import count_partition
+from preprocess.flat_stage import flat_tasks
 from preprocess.inputs import InputFile
-from preprocess.lanes import LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
+from preprocess.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
 from preprocess.parse_stage import ParseJob, parse_tasks
 from preprocess.partition import PartitionSource, RowFile
 from preprocess.plan import Plan
 from preprocess.publish import FINAL_FOLDER
-from preprocess.records import RecordsJob, write_records
+from preprocess.records import RecordsJob, records_path, write_records
 from preprocess.reject_files import REPEAT_REASONS, write_reject_file
 from preprocess.repeats import find_repeats, merge_repeats
 from preprocess.report import split_report, total, vocabulary_report
 from preprocess.row_files import RowKind, rows_path
+from preprocess.skew import split_partition, split_sources
 from preprocess.tally import TableTally
 from preprocess.vocabulary import VOCABULARY_NAME, merge_counts, write_vocabulary
 from preprocess.workers import Pool, Result, Task
@@ -108,12 +110,15 @@ class Stages:
         text_bytes = sum(file.path.stat().st_size for file in self._files)
         self._progress.start("read", float(text_bytes) if plain else None, "B")
         job = ParseJob(work=self._work, schema=self._schema, partitions=self._plan.partitions, chunk_bytes=CHUNK_BYTES)
+        flat = isinstance(self._schema.source, FlatSource)
+        tasks = flat_tasks(job, self._files) if flat else parse_tasks(job, self._files)
         sizes = {split: np.zeros(self._plan.partitions, np.int64) for split in self._splits}
-        for _, result in self._pool.run(parse_tasks(job, self._files), self._progress):
-            split, kind = result["split"], result["kind"]
-            tally = tables[split][kind]
-            tally.add(result)
-            sizes[split] += np.array(result["partition_bytes"], np.int64)
+        for _, result in self._pool.run(tasks, self._progress):
+            for chunk in result["chunks"]:
+                split, kind = chunk["split"], chunk["kind"]
+                tally = tables[split][kind]
+                tally.add(chunk)
+                sizes[split] += np.array(chunk["partition_bytes"], np.int64)
             if tally.is_hopeless(self._config.max_reject_share):
                 tally.check_share(split, kind, self._config.max_reject_share, "The run stopped at the first of them.")
         return {
@@ -124,15 +129,14 @@ class Stages:
     def _find_repeats(self, tables: Tables) -> None:
         """Find repeated names, add them to the rejects' counts, and write the files of rejects."""
         for split in self._splits:
-            kinds = [kind for kind in REPEAT_REASONS if kind in tables[split]]
-            for kind in kinds:
+            for kind, lines in self._named_rows(tables[split]).items():
                 name = f"all-repeats-{split}-{kind}"
                 known = self._pool.result(name)
                 if known is None:
-                    known = self._find_repeats_of(kind, split, tables[split][kind])
+                    known = self._find_repeats_of(kind, split, lines)
                     self._pool.keep(name, known)
                 if known["repeats"]:
-                    tables[split][kind].rejected[REPEAT_REASONS[kind]] += known["repeats"]
+                    lines.rejected[REPEAT_REASONS[kind]] += known["repeats"]
             if self._pool.result(f"all-rejects-{split}") is None:
                 of_split = [f for f in self._files if f.split == split]
                 listed: list[tuple[InputFile, RowKind, TableTally]] = [
@@ -140,6 +144,13 @@ class Stages:
                 ]
                 write_reject_file(self._reject_path(split), self._work, listed, CHUNK_BYTES)
                 self._pool.keep(f"all-rejects-{split}", {})
+
+    def _named_rows(self, of_split: dict[str, TableTally]) -> dict[RowKind, TableTally]:
+        """Return the kinds of rows whose names must not repeat, with the counts of their lines."""
+        source = self._schema.source
+        if isinstance(source, FlatSource):  # its common rows repeat, as each chunk has its own
+            return {"skeleton": of_split["log"]} if source.sample_id is not None else {}
+        return {"skeleton": of_split["skeleton"], "common": of_split["common"]}
 
     def _find_repeats_of(self, kind: RowKind, split: str, tally: TableTally) -> Result:
         partitions = range(self._plan.partitions)
@@ -161,19 +172,45 @@ class Stages:
         return self._work / FINAL_FOLDER / "rejects" / f"{split}.jsonl"
 
     def _sources(self, split: str, tables: Tables, sizes: dict[str, list[int]]) -> list[tuple[PartitionSource, float]]:
-        """List the partitions of a split that hold rows, with their bytes."""
+        """List the partitions of a split, with their bytes; those that memory does not hold are cut."""
         common, skeleton = (self._row_files(kind, split, tables) for kind in ("common", "skeleton"))
-        return [
-            (
-                PartitionSource(name=f"{split}-{p:04d}", split=split, index=p, common=common, skeleton=skeleton),
-                float(size),
+        limit = self._plan.partition_limit_bytes
+        fitting, parts = [], {}
+        for p, size in enumerate(sizes[split]):
+            source = PartitionSource(name=f"{split}-{p:04d}", split=split, index=p, common=common, skeleton=skeleton)
+            if size <= limit:
+                fitting.append((source, float(size)))
+            else:
+                parts[f"split-{source.name}-in-{2 * size // limit:04d}"] = (source, int(2 * size // limit), size)
+        if parts:
+            self._progress.start(f"cut large partitions ({split})", float(sum(s for _, _, s in parts.values())), "B")
+        shared = {"work": self._work, "seed": self._config.seed}
+        tasks = (
+            Task(
+                name=name,
+                function=split_partition,
+                arguments={**shared, "source": source, "parts": count},
+                size=float(size),
             )
-            for p, size in enumerate(sizes[split])
-        ]
+            for name, (source, count, size) in parts.items()
+        )
+        for name, result in sorted(self._pool.run_all(tasks, self._progress).items()):
+            fitting += split_sources(self._work, parts[name][0], result)
+        return fitting
 
     def _row_files(self, kind: RowKind, split: str, tables: Tables) -> tuple[RowFile, ...]:
         tally = tables[split].get(kind) or tables[split]["log"]
-        return tuple(RowFile(path=rows_path(self._work, kind, chunk), base=chunk.base) for chunk in tally.chunks(split))
+        source = self._schema.source
+        before = tally.rows_before()
+        numbered = isinstance(source, FlatSource) and source.sample_id is None
+        return tuple(
+            RowFile(
+                path=rows_path(self._work, kind, chunk),
+                base=chunk.base,
+                first_sample_id=1 + before[chunk.file, chunk.chunk] if numbered and kind == "skeleton" else 0,
+            )
+            for chunk in tally.chunks(split)
+        )
 
     def _count(self, tables: Tables, sizes: dict[str, list[int]]) -> list[Result]:
         known = self._pool.result("all-counts")
@@ -231,6 +268,7 @@ class Stages:
             for source, _ in sources:
                 known[source.split][source.name] = results[f"records-{source.name}"]
             self._pool.keep("all-records", known)
+        self._empty("chunks", "counts")
         return known
 
     def _write_shards(self, split: str, records: dict[str, Result]) -> Split:
@@ -279,8 +317,23 @@ class Stages:
             shards=tuple(build(Shard, shard, where="shards", error=InputDataError) for shard in shards),
         )
 
+    def _empty(self, *names: str) -> None:
+        """Delete files that only finished stages read."""
+        for name in names:
+            for path in (self._work / name).iterdir():
+                path.unlink()
+
     def _deal(self, job: LanesJob, total_bytes: float) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Deal all slices; return the pieces, int64 [slices, lanes, len(PIECE_COLUMNS)]."""
+        known = self._pool.result(f"all-pieces-{job.split}")
+        if known is None:
+            known = {"pieces": self._deal_all(job, total_bytes)}
+            self._pool.keep(f"all-pieces-{job.split}", known)
+        for name in job.names:
+            records_path(self._work, name).unlink(missing_ok=True)
+        return np.array(known["pieces"], np.int64).reshape(job.slices, job.lanes, len(PIECE_COLUMNS))
+
+    def _deal_all(self, job: LanesJob, total_bytes: float) -> list[list[list[int]]]:
         cuts = cut_slices(self._work, job.names, job.slices)
         before = np.concatenate(([0], np.cumsum(np.diff(cuts, axis=1).sum(axis=0))))
         self._progress.start(f"deal into lanes ({job.split})", total_bytes, "B")
@@ -300,4 +353,4 @@ class Stages:
             for k in range(job.slices)
         )
         dealt = self._pool.run_all(tasks, self._progress)
-        return np.array([dealt[name]["lanes"] for name in sorted(dealt)], np.int64)
+        return [dealt[name]["lanes"] for name in sorted(dealt)]

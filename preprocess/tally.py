@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from esmm_dist.errors import InputDataError
@@ -22,7 +23,9 @@ class TableTally:
     rejected: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
     chunk_lines: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Lines of each (file, chunk)."""
+    """Lines of each (file, chunk), without the header's."""
+    header_lines: int = 0
+    """Header lines of all files together; the first chunk of each file has as many."""
 
     def add(self, result: Result) -> None:
         """Add what one chunk's task returned."""
@@ -32,19 +35,27 @@ class TableTally:
         self.rejected.update(result["rejected"])
         self.ignored.update(result["ignored"])
         self.chunk_lines[result["file"], result["chunk"]] = result["lines"]
+        self.header_lines += result.get("header_lines", 0)
 
     def chunks(self, split: str) -> list[ChunkId]:
         """List the chunks, in log order."""
         return [ChunkId(split=split, file=file, chunk=chunk) for file, chunk in sorted(self.chunk_lines)]
 
     def lines_before(self) -> dict[tuple[int, int], int]:
-        """Return for each (file, chunk) the lines of the file that come before it."""
+        """Return for each (file, chunk) the lines of the file that come before it, the header's among them."""
+        has_header = 1 if self.header_lines else 0
         before: dict[tuple[int, int], int] = {}
         seen: Counter[int] = Counter()
         for file, chunk in sorted(self.chunk_lines):
-            before[file, chunk] = seen[file]
+            before[file, chunk] = seen[file] + (has_header if chunk else 0)
             seen[file] += self.chunk_lines[file, chunk]
         return before
+
+    def rows_before(self) -> dict[tuple[int, int], int]:
+        """Return for each (file, chunk) the lines of all files that come before it, headers not counted."""
+        chunks = sorted(self.chunk_lines)
+        before = accumulate((self.chunk_lines[chunk] for chunk in chunks), initial=0)
+        return dict(zip(chunks, before, strict=False))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the counts as plain JSON values."""

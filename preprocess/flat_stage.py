@@ -1,0 +1,217 @@
+"""Stage 1 for a flat log: chunks of rows -> the same files as from the Ali-CCP form.
+
+A user context is the content of all user fields of a row: rows of equal content share one common row. From there on a
+flat log is joined, counted and grouped like the Ali-CCP form.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from esmm_dist.schema.fields import Field, FlatSource
+from preprocess.chunks import num_chunks, read_chunk, split_lines
+from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange
+from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids
+from preprocess.flat_text import read_header, read_rows
+from preprocess.hashing import U64, mix64
+from preprocess.inputs import InputFile, reading, stream_texts
+from preprocess.parse_stage import ParseJob, count_reasons, write_rejects
+from preprocess.rejects import Reject, reject
+from preprocess.row_files import ChunkId, RawRows, RowKind, rows_path, write_rows
+from preprocess.workers import Result, Task
+
+I64 = npt.NDArray[np.int64]
+
+BATCH_ROWS = 1 << 16
+"""Rows of a Parquet file that are one chunk; about what a chunk of text holds."""
+
+_NO_USER_CONTEXTS = 1 << 20  # a log without user fields is cut into so many contexts, as there is nothing to share
+
+
+def flat_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
+    """List the tasks of all files; those of compressed text carry their text."""
+    for file in files:
+        if file.packing == "plain":
+            with reading(file.path), file.path.open("rb") as opened:
+                header = opened.readline()
+            for chunk in range(num_chunks(file.path.stat().st_size, job.chunk_bytes)):
+                yield _task(job, file, chunk, header, None)
+        elif file.packing == "parquet":
+            yield from _parquet_tasks(job, file)
+    header = b""
+    for file, chunk, text in stream_texts([f for f in files if f.packing == "gz"], job.chunk_bytes):
+        if chunk == 0:
+            header = text.partition(b"\n")[0]
+        yield _task(job, file, chunk, header, text)
+
+
+def _task(job: ParseJob, file: InputFile, chunk: int, header: bytes, text: bytes | None) -> Task:
+    chunk_id = ChunkId(split=file.split, file=file.index, chunk=chunk)
+    return Task(
+        name=f"parse-{chunk_id.name('log')}",
+        function=parse_text,
+        arguments={"job": job, "file": file, "chunk": chunk_id, "header": header, "text": text},
+        size=float(job.chunk_bytes if text is None else len(text)),
+    )
+
+
+def _parquet_tasks(job: ParseJob, file: InputFile) -> Iterator[Task]:
+    """One task for each row group, which makes one chunk of every ``BATCH_ROWS`` rows: Parquet cannot seek to a row."""
+    with reading(file.path):
+        metadata = pq.read_metadata(file.path)
+    chunk = 0
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        first = ChunkId(split=file.split, file=file.index, chunk=chunk)
+        yield Task(
+            name=f"parse-{first.name('log')}",
+            function=parse_row_group,
+            arguments={"job": job, "file": file, "first": first, "group": group},
+            size=file.path.stat().st_size * rows / max(1, metadata.num_rows),
+        )
+        chunk += -(-rows // BATCH_ROWS)
+
+
+def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, text: bytes | None) -> Result:
+    """Parse one chunk of CSV text; ``text`` is None to read it from the (plain) file."""
+    if text is None:
+        text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
+    lines = split_lines(text)
+    header_lines = 1 if chunk.chunk == 0 and lines else 0
+    table, numbers, rejects = read_rows(lines[header_lines:], header_lines, read_header(header))
+    parsed = write_table(job, chunk, table, numbers, header_lines, rejects, lambda row: lines[int(numbers[row])])
+    return {
+        "chunks": [{**parsed, "lines": len(lines) - header_lines, "bytes": len(text), "header_lines": header_lines}]
+    }
+
+
+def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
+    """Parse one row group of a Parquet file, batch by batch."""
+    source = job.schema.source
+    assert isinstance(source, FlatSource)
+    with reading(file.path):
+        opened = pq.ParquetFile(file.path)
+    wanted = {*(f.name for f in job.schema.fields), *source.labels.values(), source.sample_id}
+    columns = [name for name in opened.schema_arrow.names if name in wanted]
+    chunks = []
+    with reading(file.path):
+        batches = opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False)
+    for i, batch in enumerate(batches):
+        table = pa.table(batch)
+        chunk = ChunkId(split=first.split, file=first.file, chunk=first.chunk + i)
+        numbers = np.arange(table.num_rows)
+        parsed = write_table(job, chunk, table, numbers, 0, [], partial(_row_text, table))
+        chunks.append({**parsed, "lines": table.num_rows, "bytes": batch.nbytes, "header_lines": 0})
+    return {"chunks": chunks}
+
+
+def write_table(
+    job: ParseJob,
+    chunk: ChunkId,
+    table: pa.Table,
+    numbers: I64,
+    header_lines: int,
+    rejects: list[Reject],
+    text_of_row: Callable[[int], bytes],
+) -> Result:
+    """Write the rows of one chunk, each user context once, and the rejects.
+
+    Args:
+        job: Shared by all chunks.
+        chunk: Which chunk.
+        table: Its rows, columns by name.
+        numbers: Line of each row within the chunk, int64 [rows].
+        header_lines: Lines of the chunk that are no rows, before all rows.
+        rejects: Lines that did not become rows.
+        text_of_row: Quotes a row that is rejected here.
+    """
+    source, schema = job.schema.source, job.schema
+    assert isinstance(source, FlatSource)
+    reasons = RowReasons()
+    sample_ids = numbers - header_lines
+    if source.sample_id is not None:
+        sample_ids = read_sample_ids(table, source.sample_id, reasons)
+    labels = read_labels(table, source, schema.labels, reasons)
+    user = _read_fields(table, schema.user_fields, source, reasons)
+    own = _read_fields(table, schema.impression_fields, source, reasons)
+    good = np.ones(table.num_rows, np.bool_)
+    good[list(reasons.of_row)] = False
+    user_rows = arrange(user, np.arange(table.num_rows), len(schema.user_fields))
+    keys = content_keys(user_rows) if schema.user_fields else _scattered(numbers)
+    index = np.flatnonzero(good)
+    contexts, first = np.unique(keys[index], return_index=True)
+    sizes = _write(job, chunk, "common", contexts, numbers[index[first]], user_rows.take(index[first]))
+    own_rows = arrange(own, np.arange(table.num_rows), len(schema.impression_fields)).take(index)
+    sizes = sizes + _write(
+        job, chunk, "skeleton", keys[index], numbers[index], own_rows, sample_ids[index], labels[index]
+    )
+    rejects = rejects + [reject(int(numbers[row]), why, text_of_row(row)) for row, why in reasons.of_row.items()]
+    rejects.sort(key=lambda r: r.line)
+    write_rejects(job.work, "log", chunk, rejects)
+    return {
+        "split": chunk.split,
+        "kind": "log",
+        "file": chunk.file,
+        "chunk": chunk.chunk,
+        "rows": len(index),
+        "rejected": count_reasons(rejects),
+        "ignored": {},
+        "partition_bytes": sizes.tolist(),
+    }
+
+
+def content_keys(rows: FeatureRows) -> U64:
+    """Hash the features of each row to its user context: rows of equal content have equal ones, uint64 [R]."""
+    splits = rows.row_splits()
+    place = np.arange(len(rows.ids)) - np.repeat(splits[:-1], np.diff(splits))
+    position = (rows.field_of_feature().astype(np.uint64) << np.uint64(32)) | place.astype(np.uint64)
+    weights = rows.values.view(np.uint32).astype(np.uint64)
+    hashes = mix64(mix64(mix64(rows.ids.astype(np.uint64)) ^ position) ^ weights)
+    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(hashes, dtype=np.uint64)))  # modulo 2^64
+    return mix64(sums[splits[1:]] - sums[splits[:-1]])
+
+
+def _scattered(numbers: I64) -> U64:
+    return mix64(numbers.astype(np.uint64)) & np.uint64(_NO_USER_CONTEXTS - 1)
+
+
+def _read_fields(table: pa.Table, fields: tuple[Field, ...], source: FlatSource, reasons: RowReasons) -> FeatureEntries:
+    parts = [read_field(table, field, index, source, reasons) for index, field in enumerate(fields)]
+    return FeatureEntries(
+        row=np.concatenate([np.zeros(0, np.int64), *(part.row for part in parts)]),
+        field=np.concatenate([np.zeros(0, np.uint8), *(part.field for part in parts)]),
+        ids=np.concatenate([np.zeros(0, np.int64), *(part.ids for part in parts)]),
+        values=np.concatenate([np.zeros(0, np.float32), *(part.values for part in parts)]),
+    )
+
+
+def _write(
+    job: ParseJob,
+    chunk: ChunkId,
+    kind: RowKind,
+    keys: U64,
+    lines: I64,
+    rows: FeatureRows,
+    sample_ids: I64 | None = None,
+    labels: npt.NDArray[np.uint8] | None = None,
+) -> I64:
+    features = FeatureEntries(
+        row=rows.row_of_feature(), field=rows.field_of_feature(), ids=rows.ids, values=rows.values
+    )
+    raw = RawRows(
+        lines=lines,
+        keys=keys,
+        sample_ids=np.zeros(len(lines), np.int64) if sample_ids is None else sample_ids,
+        labels=np.zeros((len(lines), 0), np.uint8) if labels is None else labels,
+        features=features,
+    )
+    return write_rows(rows_path(job.work, kind, chunk), raw, kind, rows.lengths.shape[1], job.partitions)
+
+
+def _row_text(table: pa.Table, row: int) -> bytes:
+    return json.dumps(table.slice(row, 1).to_pylist()[0], default=str, ensure_ascii=False).encode()
