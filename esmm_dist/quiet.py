@@ -37,7 +37,10 @@ _HARMLESS = re.compile(
 )
 _HARMLESS_LATER = re.compile(r"dynamic_embedding\.GraphKeys has already been deprecated")
 
-_chosen_by_user = _LOG_LEVEL in os.environ
+# Tells a child process, which inherits the level, that it was set here and not by the user.
+_SET_HERE = "ESMM_LOG_LEVEL_SET_BY_QUIET_IMPORT"
+
+_chosen_by_user = _LOG_LEVEL in os.environ and _SET_HERE not in os.environ
 
 
 def import_tensorflow() -> Any:
@@ -76,7 +79,7 @@ def _import_quietly(name: str) -> Any:
         return sys.modules[name]
     if _chosen_by_user:
         return importlib.import_module(name)
-    os.environ.setdefault(_LOG_LEVEL, _QUIET_LEVEL)
+    os.environ.update({_LOG_LEVEL: _QUIET_LEVEL, _SET_HERE: "1"})
     with _harmless_lines_dropped(), warnings.catch_warnings():
         # Deprecations inside these libraries (pkg_resources, np.* aliases) are theirs to fix; the versions are pinned.
         warnings.simplefilter("ignore")

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import sys
 import warnings
 
@@ -17,7 +18,7 @@ def noisy(tmp_path, monkeypatch):
     """Return a function that writes a module and the name to import it by."""
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(quiet, "_chosen_by_user", False)
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+    monkeypatch.setattr(os, "environ", os.environ.copy())
 
     def make(body):
         name = f"noisy_{abs(hash((str(tmp_path), body)))}"
@@ -57,6 +58,20 @@ def test_a_user_who_sets_the_log_level_sees_everything(noisy, capfd, monkeypatch
     monkeypatch.setattr(quiet, "_chosen_by_user", True)
     quiet._import_quietly(noisy(f"os.write(2, b'{NOISE}\\n')"))
     assert capfd.readouterr().err == NOISE + "\n"
+
+
+@pytest.mark.parametrize(("level", "first_import", "quiet_child"), [(None, True, True), ("1", False, False)])
+def test_a_child_process_is_as_quiet_as_its_parent(noisy, level, first_import, quiet_child):
+    for name in ("TF_CPP_MIN_LOG_LEVEL", quiet._SET_HERE):
+        os.environ.pop(name, None)
+    if level:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = level
+    if first_import:
+        quiet._import_quietly(noisy("pass"))
+    code = "from esmm_dist import quiet; print(quiet._chosen_by_user)"
+    environment = dict(os.environ)
+    child = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert child.stdout == f"{not quiet_child}\n"
 
 
 def test_stderr_works_as_before_after_an_import(noisy, capfd):
