@@ -16,6 +16,8 @@ LARGEST_COUNT = {"109_14": 1000, "110_14": 1000, "127_14": 1000, "150_14": 4000}
 _OWN_SHARE = 0.75
 _LENGTH_SIGMA = 0.6
 _OF_OWN_CATEGORIES = 0.7
+_LIST_SKEW = 1.0
+_FIRST_STREAM = 300
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,10 @@ def draw_rows(
     users = rng.integers(0, world.size("101"), num_rows)
     appetite = np.exp(rng.normal(-(_LENGTH_SIGMA**2) / 2, _LENGTH_SIGMA, num_rows))
     lists: dict[str, UserList] = {}
+    liked_categories = max(1, round(mean_draws["109_14"]))
     for field in REAL_LIST_LENGTHS:
         draws = rng.poisson(appetite * mean_draws[field])
-        lists[field] = _draw_list(world, rng, users, draws, field, lists.get("109_14"))
+        lists[field] = _draw_list(world, rng, users, draws, field, liked_categories)
     return CommonRows(
         keys=scattered_keys(world.seed, np.arange(first_row, first_row + num_rows)),
         users=users,
@@ -90,19 +93,21 @@ def draw_rows(
 
 
 def _draw_list(
-    world: World, rng: np.random.Generator, users: Ints, draws: Ints, field: str, categories: UserList | None
+    world: World, rng: np.random.Generator, users: Ints, draws: Ints, field: str, liked_categories: int
 ) -> UserList:
     rows = np.repeat(np.arange(users.size), draws)
     nth = np.arange(rows.size) - np.repeat(np.cumsum(draws) - draws, draws)
-    stream = 60 + 3 * list(REAL_LIST_LENGTHS).index(field)
+    # The n-th own entry of a user is always the same; any other comes from a user who does not exist.
     own = rng.random(rows.size) < _OWN_SHARE
-    tastes = np.where(own, hashed_uniform(world.seed, stream, users[rows], nth), rng.random(rows.size))
-    entities = zipf_ranks(tastes, world.size(field), 1.0)
-    if categories is not None:
-        related = _related(world, rng, rows, tastes, field, categories)
+    tasters = np.where(own, users[rows], world.size("101") + rng.integers(0, 2**40, rows.size))
+    stream = _FIRST_STREAM + 10 * list(REAL_LIST_LENGTHS).index(field)
+    tastes = hashed_uniform(world.seed, stream, tasters, nth)
+    entities = zipf_ranks(tastes, world.size(field), _LIST_SKEW)
+    if field != "109_14":
+        related = _related(world, users[rows], tasters, nth, tastes, field, stream, liked_categories)
         entities = np.where(related < 0, entities, related)
     keys, first = np.unique(rows * world.size(field) + world.ranges[field].local(entities), return_index=True)
-    counts = heavy_counts(hashed_uniform(world.seed, stream + 1, users[rows], entities)[first], LARGEST_COUNT[field])
+    counts = heavy_counts(hashed_uniform(world.seed, stream + 3, users[rows], entities)[first], LARGEST_COUNT[field])
     if field == "150_14":  # decayed by age, in twelfths
         counts = np.minimum(LARGEST_COUNT[field], counts * 12 - rng.integers(0, 9, counts.size))
     lengths = np.bincount(keys // world.size(field), minlength=users.size)
@@ -110,7 +115,14 @@ def _draw_list(
 
 
 def _related(
-    world: World, rng: np.random.Generator, rows: Ints, tastes: Floats, field: str, categories: UserList
+    world: World,
+    users: Ints,
+    tasters: Ints,
+    nth: Ints,
+    tastes: Floats,
+    field: str,
+    stream: int,
+    liked_categories: int,
 ) -> Ints:
     """Pick each entry among the shops (brands, intentions) of a category that the user likes; -1 for the others."""
     members: Groups = {
@@ -118,9 +130,13 @@ def _related(
         "127_14": world.brands_of_category,
         "150_14": world.intentions_of_category,
     }[field]
-    category = pick_category(world, categories, rows, rng.random(rows.size))
-    picked = members.pick(np.maximum(category, 0), tastes, 0.8)
-    return np.where((category < 0) | (rng.random(rows.size) >= _OF_OWN_CATEGORIES), -1, picked)
+    place = (hashed_uniform(world.seed, stream + 1, tasters, nth) * liked_categories).astype(np.int64)
+    liked = hashed_uniform(world.seed, _FIRST_STREAM, users, place)  # as 109_14 draws the user's own entries
+    category = zipf_ranks(liked, world.size("109_14"), _LIST_SKEW)
+    has_items = category < world.size("206")
+    picked = members.pick(np.where(has_items, category, 0), tastes, 0.8)
+    related = has_items & (hashed_uniform(world.seed, stream + 2, tasters, nth) < _OF_OWN_CATEGORIES)
+    return np.where(related, picked, -1)
 
 
 def pick_category(world: World, categories: UserList, rows: Ints, uniforms: Floats) -> Ints:

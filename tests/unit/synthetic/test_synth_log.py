@@ -48,7 +48,7 @@ def test_ids_stay_in_their_fields_range_and_all_fields_occur(log, split):
     sizes = field_sizes(33_000, None)
     assert log.report.field_sizes == sizes
     ranges = field_ranges(sizes, log.config.seed)
-    seen = {}
+    seen: dict[str, set[int]] = {}
     for features in itertools.chain(log.splits[split].common.values(), (i[-1] for i in log.splits[split].impressions)):
         for name, id_text, _ in features:
             seen.setdefault(name, set()).add(int(id_text))
@@ -70,7 +70,8 @@ def test_no_field_lists_an_id_twice_and_one_hot_fields_hold_at_most_one(log, spl
 
 def test_mean_ids_of_a_field_are_counted_over_impressions(log):
     read, report = log.splits["test"], log.report.splits["test"]
-    totals, counted = Counter(), 0
+    totals: Counter[str] = Counter()
+    counted = 0
     for *_, key, features in read.impressions:
         if key in read.common:
             counted += 1
@@ -92,7 +93,8 @@ def test_a_user_has_58_impressions_a_row_in_sessions_that_return(log):
     per_row = Counter(keys)
     assert len(keys) / len(per_row) == pytest.approx(58, rel=0.15)
     # in a shuffled file the next line of the same user would be some 570 lines away; in sessions it is mostly near
-    last, gaps = {}, []
+    last: dict[str, int] = {}
+    gaps = []
     for at, key in enumerate(keys):
         if key in last:
             gaps.append(at - last[key])
@@ -105,6 +107,32 @@ def test_users_return_in_other_rows_and_in_the_test_split(log):
     users = {s: [f[0][1] for f in log.splits[s].common.values()] for s in SPLITS}
     assert len(set(users["train"])) < len(users["train"])
     assert set(users["train"]) & set(users["test"])
+
+
+@pytest.mark.parametrize("field", ["205", "206", "207", "110_14", "127_14", "150_14"])
+def test_a_tenth_of_a_fields_ids_has_more_than_a_third_of_its_uses(log, field):
+    read = log.splits["train"]
+    lists = read.common.values() if field.endswith("_14") else (i[-1] for i in read.impressions)
+    uses = Counter(id_text for features in lists for name, id_text, _ in features if name == field)
+    size = log.report.field_sizes[field]
+    assert len(uses) > 0.3 * size  # and yet the tail is long
+    assert sum(count for _, count in uses.most_common(max(1, size // 10))) > sum(uses.values()) / 3
+
+
+def test_a_users_lists_resemble_each_other_in_all_rows_of_the_user(log):
+    of_user: dict[str, list[set[str]]] = {}
+    for features in log.splits["train"].common.values():
+        shops = {id_text for name, id_text, _ in features if name == "110_14"}
+        if len(shops) >= 20:
+            of_user.setdefault(features[0][1], []).append(shops)
+
+    def resemblance(pairs):  # share of the shorter list that is in both
+        return np.mean([len(a & b) / min(len(a), len(b)) for a, b in pairs])
+
+    same = [rows[:2] for rows in of_user.values() if len(rows) > 1]
+    firsts = [rows[0] for rows in of_user.values()]
+    assert len(same) > 20
+    assert resemblance(same) > 2 * resemblance(itertools.pairwise(firsts))
 
 
 @pytest.mark.parametrize("cross", CROSSES)
