@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from esmm_dist.errors import ConfigError
+from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.manifest import DatasetManifest, Shard
 
 
@@ -58,6 +58,21 @@ def lane_records(manifest: DatasetManifest, split: str) -> dict[int, int]:
     for shard in manifest.splits[split].shards:
         counts[shard.lane] += shard.records
     return counts
+
+
+def check_lanes(manifest: DatasetManifest, split: str) -> None:
+    """Check that the lanes of a split are equal to within one record, so that they end in the same batch.
+
+    Raises:
+        InputDataError: They are not.
+    """
+    counts = lane_records(manifest, split)
+    shortest, longest = min(counts, key=lambda lane: counts[lane]), max(counts, key=lambda lane: counts[lane])
+    if counts[longest] - counts[shortest] > 1:
+        raise InputDataError(
+            f"Split '{split}': lane {longest} has {counts[longest]} records and lane {shortest} has "
+            f"{counts[shortest]}; lanes must be equal to within one. Run esmm preprocess again."
+        )
 
 
 def lane_reads(

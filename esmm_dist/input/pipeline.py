@@ -11,7 +11,7 @@ import tensorflow as tf
 from esmm_dist.errors import InputDataError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
-from esmm_dist.input.order import lane_reads, records_per_lane, steps_in_epoch
+from esmm_dist.input.order import check_lanes, lane_reads, records_per_lane, steps_in_epoch
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
@@ -33,7 +33,8 @@ class BatchReader:
             config: Batch size and order.
 
         Raises:
-            InputDataError: The data set has no such split, or a shard file is missing or has another size.
+            InputDataError: The data set has no such split, its lanes differ by more than a record, or a shard file is
+                missing or has another size.
             ConfigError: The batch size does not fit the lanes.
         """
         if split not in manifest.splits:
@@ -41,6 +42,7 @@ class BatchReader:
         self._folder, self._manifest, self._split, self._config = folder, manifest, split, config
         self._records_per_lane = records_per_lane(manifest, config.global_batch_records)
         self.steps_per_epoch = steps_in_epoch(manifest, split, config.global_batch_records)
+        check_lanes(manifest, split)
         check_shard_files(folder, manifest.splits[split])
         self._parse_spec = parse_spec(manifest.schema)
 
