@@ -1,0 +1,110 @@
+"""The arithmetic of the global order, without files."""
+
+import dataclasses
+
+import pytest
+
+from esmm_dist.config import build
+from esmm_dist.errors import ConfigError, InputDataError
+from esmm_dist.input.config import InputConfig
+from esmm_dist.input.order import check_lanes, lane_reads, lane_records, records_per_lane, steps_in_epoch
+from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
+from tests.tiny_dataset import tiny_schema
+
+
+def manifest_of(records: list[list[int]]) -> DatasetManifest:
+    """Make a manifest from the records of each part of each lane."""
+    shards = tuple(
+        Shard(path=f"{lane}-{part}", lane=lane, part=part, records=n, impressions=n, file_bytes=0, crc32c=0)
+        for lane, parts in enumerate(records)
+        for part, n in enumerate(parts)
+    )
+    total = sum(map(sum, records))
+    split = Split(records=total, impressions=total, label_counts={}, broken_chains={}, shards=shards)
+    return DatasetManifest(
+        schema=tiny_schema(),
+        compression="NONE",
+        lanes=len(records),
+        group_size=1,
+        splits={"train": split},
+        vocabulary_file="",
+        vocabulary_size=0,
+    )
+
+
+@pytest.mark.parametrize("name", ["global_batch_records", "epochs", "prefetch"])
+def test_an_input_setting_below_one_is_refused(name):
+    with pytest.raises(ConfigError, match=f"{name} is 0. Set 1 or more"):
+        build(InputConfig, {name: 0}, where="flags")
+
+
+def test_a_batch_takes_the_same_number_of_records_from_every_lane():
+    assert records_per_lane(manifest_of([[1], [1], [1]]), 12) == 4
+
+
+@pytest.mark.parametrize(("batch", "near"), [(500, 512), (100, 128), (1, 64), (97, 128)])
+def test_a_batch_that_does_not_divide_among_the_lanes_is_refused_with_a_near_one(batch, near):
+    message = f"global_batch_records is {batch}, but the data set has 64 lanes.* a multiple of 64, such as {near}"
+    with pytest.raises(ConfigError, match=message):
+        records_per_lane(manifest_of([[1]] * 64), batch)
+
+
+@pytest.mark.parametrize(
+    ("records", "steps"),
+    [
+        ([[4], [4]], 2),
+        ([[5], [4]], 3),  # one record is left for the last batch
+        ([[1], [0]], 1),
+        ([[0], [0]], 0),
+        ([[2, 2], [1, 3]], 2),  # how a lane is cut does not matter
+    ],
+)
+def test_steps_count_the_last_partial_batch(records, steps):
+    assert steps_in_epoch(manifest_of(records), "train", 4) == steps
+
+
+def test_lanes_without_a_shard_have_no_records():
+    assert lane_records(manifest_of([[3, 2], []]), "train") == {0: 5, 1: 0}
+
+
+def test_lanes_that_differ_by_more_than_a_record_are_refused():
+    check_lanes(manifest_of([[5], [4], [5]]), "train")
+    message = "Split 'train': lane 2 has 6 records and lane 1 has 4; lanes must be equal to within one"
+    with pytest.raises(InputDataError, match=message):
+        check_lanes(manifest_of([[5], [4], [6]]), "train")
+
+
+def test_without_a_seed_a_lane_is_read_in_file_order():
+    reads = lane_reads(manifest_of([[3, 2, 4]]), "train", 0, epoch=5, first_record=0, seed=None)
+    assert [(r.shard.part, r.shuffle_seed, r.skip) for r in reads] == [(0, None, 0), (1, None, 0), (2, None, 0)]
+
+
+def test_parts_listed_in_any_order_are_read_by_their_number():
+    manifest = manifest_of([[3, 2, 4]])
+    split = dataclasses.replace(manifest.splits["train"], shards=manifest.splits["train"].shards[::-1])
+    shuffled = dataclasses.replace(manifest, splits={"train": split})
+    assert [r.shard.part for r in lane_reads(shuffled, "train", 0, epoch=0, first_record=0, seed=None)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [(0, [(0, 0), (1, 0), (2, 0)]), (2, [(0, 2), (1, 0), (2, 0)]), (3, [(1, 0), (2, 0)]), (6, [(2, 1)]), (9, [])],
+)
+def test_records_that_earlier_batches_took_are_skipped_part_by_part(first, expected):
+    reads = lane_reads(manifest_of([[3, 2, 4]]), "train", 0, epoch=0, first_record=first, seed=None)
+    assert [(r.shard.part, r.skip) for r in reads] == expected
+
+
+def test_part_order_and_record_order_follow_seed_epoch_and_lane():
+    manifest = manifest_of([[5] * 12, [5] * 12])
+
+    def order(seed: int, epoch: int, lane: int) -> list[tuple[int, int | None]]:
+        reads = lane_reads(manifest, "train", lane, epoch=epoch, first_record=0, seed=seed)
+        assert sorted(r.shard.part for r in reads) == list(range(12))
+        return [(r.shard.part, r.shuffle_seed) for r in reads]
+
+    assert order(1, 0, 0) == order(1, 0, 0)
+    # 12! part orders: equal ones, or one equal shuffle seed, would be a fault and not chance
+    for other in (order(2, 0, 0), order(1, 1, 0), order(1, 0, 1)):
+        assert [part for part, _ in other] != [part for part, _ in order(1, 0, 0)]
+        assert not {seed for _, seed in other} & {seed for _, seed in order(1, 0, 0)}

@@ -1,0 +1,204 @@
+"""Batches read from files: their order, completeness, and what a damaged file says."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from esmm_dist.errors import ConfigError, InputDataError
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.input.config import InputConfig
+from esmm_dist.input.pipeline import BatchReader, check_shard_files, damaged_shards, parse_spec
+from esmm_dist.schema.fields import Field
+from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
+
+GROUPS = tiny_groups(50)  # 4 lanes of 13, 13, 12, 12 records
+LANES = 4
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return folder, write_dataset(folder, {"train": GROUPS, "test": GROUPS[:5]})
+
+
+def reader(data, batch: int = 8, split: str = "train") -> BatchReader:
+    folder, manifest = data
+    return BatchReader(folder, manifest, split, InputConfig(global_batch_records=batch))
+
+
+def samples(batches: list[GroupedBatch]) -> list[list[int]]:
+    return [batch.sample_ids.tolist() for batch in batches]
+
+
+def assert_equal_batches(found: GroupedBatch, expected: GroupedBatch) -> None:
+    for field in dataclasses.fields(GroupedBatch):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), err_msg=field.name)
+
+
+def expected_batch(groups: list[Group]) -> GroupedBatch:
+    """Make by plain Python the batch that holds these groups."""
+    users = [values for g in groups for values in g.fields]
+    impressions = [i for g in groups for i in g.impressions]
+    items = [values for i in impressions for values in i.fields]
+    return GroupedBatch(
+        user_ids=np.array([id_ for values in users for id_, _ in values]),
+        user_lengths=np.array([len(values) for values in users]),
+        user_weights=np.array([w for values in users for _, w in values], dtype=np.float32),
+        impression_ids=np.array([id_ for values in items for id_, _ in values]),
+        impression_lengths=np.array([len(values) for values in items]),
+        impression_weights=None,
+        impressions_per_group=np.array([len(g.impressions) for g in groups]),
+        sample_ids=np.array([i.sample_id for i in impressions]),
+        labels=np.array([i.labels for i in impressions]),
+    )
+
+
+@pytest.mark.parametrize("compression", ["ZLIB", "NONE"])
+def test_in_file_order_a_batch_is_the_next_records_of_each_lane(tmp_path, compression):
+    manifest = write_dataset(tmp_path, {"train": GROUPS}, compression=compression)
+    batches = list(reader((tmp_path, manifest)).epoch(0, seed=None))
+    lanes = [GROUPS[lane::LANES] for lane in range(LANES)]
+    assert len(batches) == 7  # 13 records of the longest lane, 2 a batch
+    for number, batch in enumerate(batches):
+        assert_equal_batches(batch, expected_batch([g for lane in lanes for g in lane[2 * number : 2 * number + 2]]))
+    assert batches[-1].num_groups == 2  # the two lanes that are one record longer
+
+
+def test_group_and_impression_counts_are_those_of_the_arrays(data):
+    batch = next(reader(data).epoch(0, seed=None))
+    assert batch.num_groups == 8
+    assert batch.num_impressions == int(batch.impressions_per_group.sum()) == len(batch.labels)
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_every_record_comes_exactly_once_an_epoch(data, seed):
+    found = [i for batch in samples(list(reader(data).epoch(2, seed=seed))) for i in batch]
+    assert sorted(found) == [i.sample_id for g in GROUPS for i in g.impressions]
+
+
+def test_epochs_and_seeds_reshuffle_and_the_same_ones_do_not(data):
+    def order(epoch: int, seed: int) -> list[list[int]]:
+        return samples(list(reader(data).epoch(epoch, seed=seed)))
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(1, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != samples(list(reader(data).epoch(0, seed=None)))
+
+
+def test_records_are_shuffled_within_their_part(data):
+    # each part has 6 or 7 records, so some record must leave its place in one of 5 epochs
+    part = [g.impressions[0].sample_id for g in GROUPS[0::LANES][:7]]
+    orders = set()
+    for epoch in range(5):
+        found = [i for batch in samples(list(reader(data, 4).epoch(epoch, seed=1))) for i in batch]
+        orders.add(tuple(i for i in found if i in part))
+    assert len(orders) > 2
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_starting_at_a_later_step_gives_exactly_the_batches_from_there_on(data, seed):
+    whole = list(reader(data).epoch(1, seed=seed))
+    for first in (1, 4):
+        late = list(reader(data).epoch(1, first_step=first, seed=seed))
+        assert len(late) == len(whole) - first
+        for found, expected in zip(late, whole[first:], strict=True):
+            assert_equal_batches(found, expected)
+
+
+def test_starting_after_the_last_step_gives_nothing(data):
+    assert list(reader(data).epoch(0, first_step=7, seed=1)) == []
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_the_lanes_of_n_ranks_together_make_the_batches_of_one_rank(data, ranks):
+    manifest = data[1]
+    whole = samples(list(reader(data).epoch(1, seed=5)))
+    shares: list[list[set[int]]] = []
+    for rank in range(ranks):
+        split = manifest.splits["train"]
+        own = tuple(s for s in split.shards if s.lane % ranks == rank)
+        part = dataclasses.replace(manifest, splits={"train": dataclasses.replace(split, shards=own)})
+        # Lanes of other ranks are empty here, which a whole data set may not be: read below the check
+        alone = reader(data)
+        alone._manifest = part
+        batches = alone._dataset(1, 0, 5).unbatch().batch(2 * LANES // ranks)
+        shares.append([set(batch["sample_ids"].flat_values.numpy().tolist()) for batch in batches])
+    for number, expected in enumerate(whole):
+        parts = [share[number] for share in shares if number < len(share)]
+        assert sorted(itertools.chain(*parts)) == sorted(expected)
+
+
+def test_a_group_of_any_size_is_one_record(tmp_path):
+    groups = tiny_groups(3)
+    many = [Impression(sample_id=900 + i, labels=(1, 0), fields=[[(3000 + i, 1.0)], []]) for i in range(100)]
+    groups[1] = Group(fields=[[], []], impressions=many)
+    manifest = write_dataset(tmp_path, {"train": groups}, lanes=1, parts=1)
+    (batch,) = reader((tmp_path, manifest), 3).epoch(0, seed=None)
+    assert_equal_batches(batch, expected_batch(groups))
+
+
+def test_weights_are_read_only_where_the_schema_has_them():
+    weighted = Field(name="w", owner="item", multi_hot=True, weighted=True)
+    spec = parse_spec(tiny_schema())
+    assert "user_weights" in spec
+    assert "impression_weights" not in spec
+    assert "impression_weights" in parse_spec(tiny_schema(fields=(weighted,)))
+
+
+def test_an_unknown_split_is_refused_with_those_there_are(data):
+    with pytest.raises(InputDataError, match="has no split 'valid'. It has: test, train"):
+        reader(data, split="valid")
+
+
+def test_a_batch_that_does_not_fit_the_lanes_is_refused(data):
+    with pytest.raises(ConfigError, match="global_batch_records is 6, but the data set has 4 lanes"):
+        reader(data, 6)
+
+
+def test_lanes_of_unequal_length_are_refused(tmp_path):
+    manifest = write_dataset(tmp_path, {"train": GROUPS})
+    split = manifest.splits["train"]
+    fewer = dataclasses.replace(manifest, splits={"train": dataclasses.replace(split, shards=split.shards[1:])})
+    with pytest.raises(InputDataError, match="lanes must be equal to within one"):
+        reader((tmp_path, fewer))
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    manifest = write_dataset(tmp_path, {"train": GROUPS})
+    (tmp_path / "train/lane-002-part-001.tfrecord").unlink()
+    with pytest.raises(InputDataError, match=r"lane-002-part-001.tfrecord is missing, but the manifest lists it"):
+        check_shard_files(tmp_path, manifest.splits["train"])
+
+
+def test_a_shard_of_another_size_is_named_with_both_sizes(tmp_path):
+    manifest = write_dataset(tmp_path, {"train": GROUPS})
+    path = tmp_path / "train/lane-001-part-000.tfrecord"
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputDataError, match=f"{path} has {size - 1} bytes, the manifest says {size}"):
+        reader((tmp_path, manifest))
+
+
+@pytest.mark.parametrize("compression", ["ZLIB", "NONE"])
+def test_a_damaged_shard_is_named_when_it_is_read(tmp_path, compression):
+    manifest = write_dataset(tmp_path, {"train": GROUPS}, compression=compression)
+    path = tmp_path / "train/lane-003-part-001.tfrecord"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+    message = rf"split 'train', epoch 0: a shard cannot be read .*Files whose bytes differ .*: {path}\. Run esmm pre"
+    with pytest.raises(InputDataError, match=message):
+        list(reader((tmp_path, manifest)).epoch(0, seed=1))
+    assert damaged_shards(tmp_path, manifest.splits["train"]) == [str(path)]
+
+
+def test_a_shard_that_vanishes_while_it_is_read_is_named(tmp_path):
+    manifest = write_dataset(tmp_path, {"train": GROUPS})
+    opened = reader((tmp_path, manifest))
+    path = tmp_path / "train/lane-000-part-000.tfrecord"
+    path.unlink()
+    with pytest.raises(InputDataError, match=rf"a shard cannot be read .*manifest's CRC-32C: {path}"):
+        list(opened.epoch(0, seed=None))
