@@ -34,7 +34,7 @@ def check_libraries() -> list[Finding]:
     return [
         judge_tfra(results["tfra"]),
         judge_horovod(results["horovod"]),
-        judge_gpu(results["gpu"], results["horovod"], machine_has_gpu),
+        judge_gpu(results["tfra"], results["horovod"], machine_has_gpu),
     ]
 
 
@@ -78,13 +78,12 @@ def judge_horovod(result: ProbeResult) -> Finding:
     return Finding(name=name, status="ok", text=f"sees TensorFlow; built with {built}")
 
 
-def judge_gpu(result: ProbeResult, horovod: ProbeResult, machine_has_gpu: bool) -> Finding:
+def judge_gpu(tfra: ProbeResult, horovod: ProbeResult, machine_has_gpu: bool) -> Finding:
     """Judge the GPUs: none is fine unless the machine has one."""
-    if result.error:
-        return Finding(
-            name="GPU", status="failed", text=f"TensorFlow does not start: {result.error}", remedy=_REINSTALL
-        )
-    gpus = result.state["gpus"]
+    if tfra.error and horovod.error:
+        text = "not known, because no probe of TensorFlow ended well"
+        return Finding(name="GPU", status="failed", text=text, remedy="Do what the failures above say first.")
+    gpus = (horovod.state if tfra.error else tfra.state)["gpus"]
     if not gpus and machine_has_gpu:
         text = "nvidia-smi is here, but TensorFlow sees no GPU"
         remedy = "Install the CUDA 12.3 and cuDNN 8.9 libraries that TensorFlow 2.16 needs; the CPU works meanwhile."

@@ -18,7 +18,7 @@ def probe_tfra() -> dict[str, Any]:
     table = tfra.dynamic_embedding.CuckooHashTable(tf.int64, tf.int64, tf.constant([-1], tf.int64))
     table.insert(tf.constant([7, 2**62], tf.int64), tf.constant([[70], [71]], tf.int64))
     found = table.lookup(tf.constant([2**62, 5, 7], tf.int64)).numpy().ravel().tolist()
-    return {"found": found}
+    return {"found": found, "gpus": gpus()}
 
 
 def probe_horovod() -> dict[str, Any]:
@@ -27,22 +27,17 @@ def probe_horovod() -> dict[str, Any]:
     tf = import_tensorflow()
     hvd.init()
     total = hvd.allreduce(tf.constant([1.0, 2.0]), op=hvd.Sum, name="probe").numpy().tolist()
-    state = {"sum": total, "gloo": bool(hvd.gloo_built()), "nccl": bool(hvd.nccl_built())}
+    state = {"sum": total, "gloo": bool(hvd.gloo_built()), "nccl": bool(hvd.nccl_built()), "gpus": gpus()}
     hvd.shutdown()
     return state
 
 
-def probe_gpu() -> dict[str, Any]:
+def gpus() -> list[str]:
     """List the GPUs that TensorFlow can use."""
-    tf = import_tensorflow()
-    return {"gpus": [device.name for device in tf.config.list_physical_devices("GPU")]}
+    return [device.name for device in import_tensorflow().config.list_physical_devices("GPU")]
 
 
-PROBES: dict[str, Callable[[], dict[str, Any]]] = {
-    "tfra": probe_tfra,
-    "horovod": probe_horovod,
-    "gpu": probe_gpu,
-}
+PROBES: dict[str, Callable[[], dict[str, Any]]] = {"tfra": probe_tfra, "horovod": probe_horovod}
 
 if __name__ == "__main__":
     print(json.dumps(PROBES[sys.argv[1]]()))

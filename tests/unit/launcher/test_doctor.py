@@ -40,7 +40,8 @@ GOOD_HOROVOD = {"sum": [1.0, 2.0], "gloo": True, "nccl": False}
         (judge_gpu(ProbeResult(state={"gpus": []}), ProbeResult(state=GOOD_HOROVOD), True), "note", "sees no GPU"),
         (judge_gpu(ProbeResult(state={"gpus": ["0"]}), ProbeResult(state=GOOD_HOROVOD), True), "note", "lacks NCCL"),
         (judge_gpu(ProbeResult(state={"gpus": ["0"]}), ProbeResult(state={"nccl": True}), True), "ok", "1"),
-        (judge_gpu(ProbeResult(error="no tf"), ProbeResult(), False), "failed", "does not start: no tf"),
+        (judge_gpu(ProbeResult(error="bad"), ProbeResult(state={"gpus": []}), False), "ok", "none"),
+        (judge_gpu(ProbeResult(error="bad"), ProbeResult(error="bad"), False), "failed", "not known"),
     ],
 )
 def test_a_judgement_says_what_was_found_and_a_bad_one_what_to_do(finding, status, text):
