@@ -6,6 +6,7 @@ from typing import Any
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
+from esmm_dist.quiet import import_tensorflow
 from launcher.command import Command, Outcome
 from launcher.json_line import json_value
 from launcher.progress import short_bytes
@@ -25,6 +26,7 @@ class CheckpointsConfig:
 
 
 def _run(settings: CheckpointsConfig, progress: Progress) -> Outcome:
+    import_tensorflow()  # before the reader does, which needs it for its rows
     from esmm_dist.checkpoint.listing import list_checkpoints
 
     found = list_checkpoints(settings.run)
