@@ -27,6 +27,7 @@ from preprocess.rejects import Reason, Reject, reject
 
 _TO_CSV = bytes.maketrans(b"\x01\x02\x03", b"\n,,")
 _DELETED = b"0123456789_.\x01\x02\x03\n"  # nothing else left: no sign, exponent, nan, 0x or space anywhere
+_SHORT_ID = "^[0-9]{1,18}$"  # surely fits int64; parse_line judges the lines with longer ones
 _DECIMAL = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _SLOW_LINES = 2  # so few lines take the simple way: the fast one costs about 1 ms a call
 _SCREENED_LINES = 64  # fewer are halved: a match costs about as much as reading the line in the fast way
@@ -60,6 +61,11 @@ class ParsedRows:
 class _NotUniform(Exception):
     """These lines need a closer look; never leaves this module."""
 
+    def __init__(self, odd: list[int] | None = None) -> None:
+        """Name the lines that are to blame, if they are known."""
+        super().__init__()
+        self.odd = odd
+
 
 def parse_lines(lines: Sequence[bytes], kind: Kind, fields: Sequence[Field]) -> ParsedRows:
     """Read lines (without line ends) of one kind; same result as ``parse_line`` on each."""
@@ -73,8 +79,8 @@ def _pieces(lines: Sequence[bytes], first: int, kind: Kind, fields: Sequence[Fie
         return [_slow(line, first + i, kind, fields) for i, line in enumerate(lines)]
     try:
         rows, suspects = _fast(lines, first, kind, fields)
-    except _NotUniform:
-        odd = _screen(lines, kind)
+    except _NotUniform as e:
+        odd = e.odd or _screen(lines, kind)
         if odd is not None:
             return _without(odd, lines, first, kind, fields)
         half = len(lines) // 2
@@ -136,7 +142,7 @@ def _fast(
     lines: Sequence[bytes], first: int, kind: Kind, fields: Sequence[Field]
 ) -> tuple[ParsedRows, npt.NDArray[np.int64]]:
     """Read uniform lines; return the good ones, and the indexes of lines that ``parse_line`` must judge."""
-    heads, feature_lists = _cut(lines)
+    heads, feature_lists = _cut(lines, HEAD_COLUMNS[kind])
     head = _parse_heads(heads, kind)
     entries, name_codes, names = _parse_feature_lists(feature_lists, fields)
     suspect = head.suspect | (np.bincount(entries.row, minlength=len(lines)) != head.feature_num)
@@ -165,9 +171,12 @@ def _fast(
     return rows, np.flatnonzero(suspect)
 
 
-def _cut(lines: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+def _cut(lines: Sequence[bytes], head_columns: int) -> tuple[list[bytes], list[bytes]]:
     """Cut each line at its last comma."""
     heads, feature_lists = [], []
+    odd = [i for i, line in enumerate(lines) if line.count(b",") != head_columns]
+    if odd:
+        raise _NotUniform(odd)
     for line in lines:
         head, _, features = line.rpartition(b",")
         heads.append(head)
@@ -231,7 +240,11 @@ def _keys(column: pa.Array) -> U64:
 def _parse_feature_lists(
     feature_lists: list[bytes], fields: Sequence[Field]
 ) -> tuple[FeatureEntries, npt.NDArray[np.int32], list[str]]:
-    """Return the features of all lines, and for each of them the index of its field's name among the names seen."""
+    """Read the features of all lines; those whose id or value is not a number have the value NaN.
+
+    Returns:
+        The features, and for each of them the index of its field's name among the names seen.
+    """
     owner_line = np.arange(len(feature_lists))
     if not all(feature_lists):
         owner_line = np.array([i for i, text in enumerate(feature_lists) if text], np.int64)
@@ -252,7 +265,9 @@ def _parse_feature_lists(
     if joined.translate(_TO_CSV, _DELETED):
         # Other bytes than digits are in there (exponents, signs, names with letters): look at each number's text.
         names, ids, values = _read_csv(csv, [field_type, pa.string(), pa.string()], num_features).columns
-        ids, values = _strict_cast(ids, "^[0-9]+$", pa.int64()), _strict_cast(values, _DECIMAL, pa.float64())
+        ids, good_ids = _cast_good(ids, _SHORT_ID, pa.int64())
+        values, good_values = _cast_good(values, _DECIMAL, pa.float64())
+        values = np.where(good_ids & good_values, values, np.nan)
     else:
         names, ids, values = _read_csv(csv, [field_type, pa.int64(), pa.float64()], num_features).columns
     encoded = names.combine_chunks()
@@ -281,13 +296,12 @@ def _check_structure(joined: bytes) -> npt.NDArray[np.int64]:
     return line
 
 
-def _strict_cast(column: pa.ChunkedArray, pattern: str, target: pa.DataType) -> pa.ChunkedArray:
-    if not pc.all(pc.match_substring_regex(column, pattern)).as_py():
-        raise _NotUniform
-    try:
-        return column.cast(target)
-    except pa.ArrowInvalid as e:
-        raise _NotUniform from e
+def _cast_good(
+    column: pa.ChunkedArray, pattern: str, target: pa.DataType
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Read the numbers that match; return the numbers, with 0 for the others, and which they are."""
+    good = pc.match_substring_regex(column, pattern)
+    return np.asarray(pc.if_else(good, column, "0").cast(target)), np.asarray(good)
 
 
 def _read_csv(text: bytes, types: list[pa.DataType], num_rows: int) -> pa.Table:
