@@ -53,7 +53,7 @@ def synthesize(config: SynthConfig, progress: Progress | None = None) -> SynthRe
     """Write a synthetic log.
 
     Files appear under their names only when all are complete; an earlier synthetic log in the folder stays until then.
-    Memory does not grow with ``config.impressions`` (about 0.2 GB, and 1 GB with the real set's dimensions).
+    Memory does not grow with ``config.impressions`` (about 0.2 GB, and 0.5 GB with the real set's dimensions).
 
     Args:
         config: What to write.

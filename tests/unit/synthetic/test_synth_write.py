@@ -4,11 +4,12 @@ import dataclasses
 import errno
 import json
 import math
+import tracemalloc
 
 import pytest
 
 from esmm_dist.errors import ConfigError, StackError
-from preprocess.synthetic import write
+from preprocess.synthetic import calibrate, write
 from preprocess.synthetic.block import Generator
 from preprocess.synthetic.config import SynthConfig
 from preprocess.synthetic.write import file_names, synthesize
@@ -45,6 +46,34 @@ def test_blocks_join_without_a_seam(tmp_path, monkeypatch):
     assert sum(int(line.split(",")[0]) != n for n, line in enumerate(lines, 1)) == repeated == 3
     keys = [line.split(",")[0] for line in (tmp_path / "raw" / "common_features_train.csv").read_text().splitlines()]
     assert len(keys) - len(set(keys)) == report.splits["train"].warts["duplicated_common_row"]
+
+
+def test_no_block_and_no_split_repeats_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "BLOCK_IMPRESSIONS", 500)
+    synthesize(small(tmp_path / "raw"))
+    beginnings = []
+    for split, size in (("train", 2250), ("test", 750)):
+        lines = (tmp_path / "raw" / f"sample_skeleton_{split}.csv").read_text().splitlines()
+        beginnings += [[line.split(",")[-1] for line in lines[at : at + 20]] for at in range(0, size, 500)]
+    assert len(beginnings) == 7
+    assert len({feature for block in beginnings for feature in block}) > 0.9 * 7 * 20
+
+
+def test_memory_does_not_grow_with_the_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "BLOCK_IMPRESSIONS", 1000)
+    monkeypatch.setattr(calibrate, "_PILOT_IMPRESSIONS", 1000)
+
+    def peak_bytes(impressions):
+        config = small(tmp_path, impressions=impressions, dimension_scale=0.0001, list_scale=0.05)
+        tracemalloc.start()
+        synthesize(config)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    peak_bytes(4000)  # imports and caches
+    # the text of 12,000 more impressions alone is 2.5 MB, the peak of one block some 4 MB
+    assert peak_bytes(16_000) < peak_bytes(4000) + 1e6
 
 
 def test_a_split_of_fewer_than_2000_impressions_has_no_faults(tmp_path):
