@@ -45,5 +45,6 @@ def chain_loss_sums(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def _log_add_exp(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    high, low = tf.maximum(a, b), tf.minimum(a, b)
+    # At a tie both ops pass the gradient to their first argument; the swapped order gives each half, as it should be
+    high, low = tf.maximum(a, b), tf.minimum(b, a)
     return high + tf.math.log1p(tf.exp(low - high))
