@@ -49,5 +49,6 @@ class Mlp(BaseNetwork):
     def _dropped(self, hidden: tf.Tensor, dropout_seed: tf.Tensor | None, layer: int) -> tf.Tensor:
         if dropout_seed is None or self.config.dropout == 0:
             return hidden
-        seed = dropout_seed + tf.constant([0, layer], dtype=tf.int32)
+        # Beside the tower's number, not beside the step: else layer 1 of a step would share layer 0's mask of the next
+        seed = dropout_seed + tf.constant([layer, 0], dtype=tf.int32)
         return tf.nn.experimental.stateless_dropout(hidden, self.config.dropout, seed=seed)
