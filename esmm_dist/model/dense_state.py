@@ -44,4 +44,14 @@ def load_dense(model: Esmm, optimizer: keras.optimizers.Optimizer | None, arrays
 
 def _named(group: str, variables: list[Any]) -> dict[str, Any]:
     # Keras names repeat between towers; the position makes them unique and is fixed by the settings
-    return {f"{group}/{position:03d}/{variable.name}": variable for position, variable in enumerate(variables)}
+    return {f"{group}/{position:03d}/{_own_name(group, v)}": v for position, v in enumerate(variables)}
+
+
+def _own_name(group: str, variable: Any) -> str:
+    """Return a name that does not depend on how many layers the process has made before.
+
+    Keras calls the optimizer's variables after the layer's number within the process (``mlp_3_kernel_0_momentum``); of
+    those the last word stays.
+    """
+    name = str(variable.name)
+    return name.rpartition("_")[2] if group == "optimizer" else name
