@@ -1,0 +1,57 @@
+"""Plug-ins and the settings of the model."""
+
+import pytest
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.model.base_network import base_network_class
+from esmm_dist.model.config import ModelConfig
+from esmm_dist.model.mlp import Mlp
+
+HERE = "tests.unit.model.own_networks"
+
+
+def test_mlp_is_the_projects_own():
+    assert base_network_class("mlp") is Mlp
+
+
+def test_a_users_class_is_found_by_package_module_and_name():
+    assert base_network_class(f"{HERE}:FirstColumn").__name__ == "FirstColumn"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("dcm", r"base_network is 'dcm'\. Set mlp, or package\.module:Class"),
+        ("no.such.module:Net", r"'no\.such\.module:Net' cannot be loaded: No module named 'no'.*PYTHONPATH"),
+        (f"{HERE}:Missing", "cannot be loaded: module .* has no attribute 'Missing'"),
+        (f"{HERE}:NoNetwork", "is not a subclass of esmm_dist.model.base_network.BaseNetwork"),
+        (f"{HERE}:not_even_a_class", "is not a subclass"),
+    ],
+)
+def test_a_network_that_cannot_be_used_is_refused_with_the_reason(name, message):
+    with pytest.raises(ConfigError, match=message):
+        base_network_class(name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden_units": (8, 0)}, r"hidden_units is \[8, 0\]. Every layer needs at least 1 unit"),
+        ({"dropout": 1.0}, r"dropout is 1.0. Set a number in \[0, 1\)"),
+        ({"dropout": -0.1}, r"dropout is -0.1. Set a number in \[0, 1\)"),
+        ({"task_weights": (1.0, -2.0)}, r"task_weights is \[1.0, -2.0\]. Weights must not be negative"),
+    ],
+)
+def test_a_model_setting_out_of_range_is_named_with_its_value(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig(**settings)
+
+
+def test_every_loss_weighs_one_unless_told_otherwise():
+    assert ModelConfig().weights_for(3) == (1.0, 1.0, 1.0)
+    assert ModelConfig(task_weights=(0.5, 2.0)).weights_for(2) == (0.5, 2.0)
+
+
+def test_weights_that_do_not_match_the_labels_are_refused():
+    with pytest.raises(ConfigError, match="task_weights has 2 weights, but the schema has 3 labels"):
+        ModelConfig(task_weights=(1.0, 1.0)).weights_for(3)
