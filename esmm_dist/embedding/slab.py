@@ -34,7 +34,7 @@ class Slab:
             StackError: The system refuses the reservation (a limit on virtual memory, ``ulimit -v``).
         """
         self._dtype = np.dtype(dtype)
-        row_bytes = self._dtype.itemsize * columns
+        self.row_bytes = row_bytes = self._dtype.itemsize * columns
         memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.max_rows = max_rows or memory_bytes // max(row_bytes, 8)
         if row_bytes == 0:

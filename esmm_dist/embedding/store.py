@@ -7,7 +7,10 @@ from esmm_dist.embedding.table import EmbeddingTable, Floats, Ids, TableRows
 
 
 class EmbeddingStore(Protocol):
-    """Rows of all tables of a run. One thread calls in."""
+    """Rows of all tables of a run. One thread calls in, but for ``expect``."""
+
+    def expect(self, table: str, ids: Ids) -> None:
+        """Say that ``ids`` (the very array) will be pulled soon. May be called from another thread; never blocks."""
 
     def pull(self, table: str, ids: Ids) -> Floats:
         """Read rows of ``ids`` int64 [U] (strictly ascending): float32 [U, D]. Blocks until they are there."""
@@ -31,6 +34,10 @@ class EmbeddedStore:
     def __init__(self, tables: tuple[str, ...], config: EmbeddingConfig, *, seed: int) -> None:
         """Make empty tables of these names."""
         self._tables = {name: EmbeddingTable(name, config, seed=seed) for name in tables}
+
+    def expect(self, table: str, ids: Ids) -> None:
+        """Find rows ahead; see ``EmbeddingTable.locate``."""
+        self._tables[table].locate(ids)
 
     def pull(self, table: str, ids: Ids) -> Floats:
         """Read rows; see ``EmbeddingTable.pull``."""

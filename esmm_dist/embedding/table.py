@@ -15,6 +15,7 @@ from esmm_dist.errors import StackError
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
+_META_COLUMNS = 2
 _BLOCK_ROWS = 8192  # of 32-48 floats: a block and its temporaries stay in a core's cache (14 ms -> 11 ms a push)
 
 
@@ -34,11 +35,20 @@ class TableRows:
     """int64 [n]: how many steps have changed the row"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Pulled:
+    """What the last pull read: a push of the same ids that follows it starts from here and reads nothing."""
+
+    ids: Ids
+    numbers: Ids
+    block: Floats
+
+
 class EmbeddingTable:
     """Rows of one id space.
 
     A row exists from its first push on; before, ``pull`` gives its start value. Not thread-safe: one thread at a time
-    may call in; ``EmbeddedStore`` and the server each see to that.
+    may call in, but for ``locate``. Arrays given to ``pull`` must not be changed before the push that follows.
     """
 
     def __init__(self, name: str, config: EmbeddingConfig, *, seed: int, max_rows: int | None = None) -> None:
@@ -57,11 +67,15 @@ class EmbeddingTable:
         self.slot_columns = self._optimizer.slot_columns(self.embedding_dim)
         self._start = StartValues(embedding_dim=self.embedding_dim, scale=config.start_scale, seed=seed)
         self._index = RowIndex(name)
-        self._values = Slab(columns=self.embedding_dim + self.slot_columns, dtype=np.float32, max_rows=max_rows)
-        # id, last step, count of each row: what saving, admission and eviction ask for
-        self._meta = Slab(columns=3, dtype=np.int64, max_rows=max_rows)
-        self._max_rows = min(self._values.max_rows, self._meta.max_rows)
+        # A row of the slab is the row, its slot variables, and as int32 its last step and count: one stretch of memory,
+        # so that an update is one read and one write of it
+        columns = self.embedding_dim + self.slot_columns
+        self._values = Slab(columns=columns + _META_COLUMNS, dtype=np.float32, max_rows=max_rows)
+        self._ids = Slab(columns=1, dtype=np.int64, max_rows=max_rows)
+        self._max_rows = min(self._values.max_rows, self._ids.max_rows)
         self._used = 0
+        self._located: dict[int, tuple[Ids, Ids]] = {}
+        self._pulled: _Pulled | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -70,7 +84,7 @@ class EmbeddingTable:
     @property
     def memory_bytes(self) -> int:
         """Bytes that the rows, slot variables and their metadata take, without the hash table."""
-        return self._used * (self._values.rows.itemsize * self._values.rows.shape[1] + 3 * 8)
+        return self._used * (self._values.row_bytes + self._ids.row_bytes)
 
     def pull(self, ids: Ids) -> Floats:
         """Read rows; creates none.
@@ -87,13 +101,25 @@ class EmbeddingTable:
         self._check_ids(ids)
         if len(ids) == 0:
             return np.empty((0, self.embedding_dim), dtype=np.float32)
-        found = self._index.find(ids)
+        numbers = self._find(ids)
         # 'clip' reads row 0 for an unseen id, and lets NumPy skip a check per row; its value is replaced below
-        rows = self._values.rows.take(found, axis=0, mode="clip")[:, : self.embedding_dim]
-        unseen = found == NO_ROW
+        block = self._values.rows.take(numbers, axis=0, mode="clip")
+        unseen = numbers == NO_ROW
         if unseen.any():
-            rows[unseen] = self._start.rows(ids[unseen])
-        return np.ascontiguousarray(rows)
+            block[unseen] = self._new_rows(ids[unseen])
+        self._pulled = _Pulled(ids=ids, numbers=numbers, block=block)
+        return np.ascontiguousarray(block[:, : self.embedding_dim])
+
+    def locate(self, ids: Ids) -> None:
+        """Find the rows of ids that will be pulled soon, so that ``pull`` need not.
+
+        May run in another thread, beside ``pull`` and ``push``: rows do not move, and ids that are unseen now are
+        looked up again by ``pull``. The hash table is half of a pull's time (measured at 4.5 M rows).
+
+        Args:
+            ids: int64 [U]; the very array that ``pull`` will be given.
+        """
+        self._located[id(ids)] = (ids, self._index.find(ids))
 
     def push(self, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int) -> None:
         """Update rows with the optimizer; creates those that do not exist yet.
@@ -116,34 +142,44 @@ class EmbeddingTable:
             )
         if len(ids) == 0:
             return
-        rows = self._rows_of(ids)
-        values, meta = self._values.rows, self._meta.rows
+        pulled, self._pulled = self._pulled, None
+        if pulled is None or pulled.ids is not ids:
+            self.pull(ids)
+            pulled, self._pulled = self._pulled, None
+        assert pulled is not None
+        numbers, block = pulled.numbers, pulled.block
+        unseen = numbers == NO_ROW
+        if unseen.any():
+            numbers[unseen] = self._append(ids[unseen])
         scale, l2 = np.float32(1.0 / impressions), np.float32(self._config.embedding_l2)
+        width = self.embedding_dim + self.slot_columns
         for start in range(0, len(ids), _BLOCK_ROWS):
-            part = slice(start, start + _BLOCK_ROWS)
-            block = values.take(rows[part], axis=0, mode="clip")
-            gradients = gradient_sums[part] * scale
+            part = block[start : start + _BLOCK_ROWS]
+            gradients = gradient_sums[start : start + _BLOCK_ROWS] * scale
             if l2:
-                gradients += l2 * block[:, : self.embedding_dim]
-            self._optimizer.update(block, gradients, learning_rate=self._config.embedding_learning_rate, step=step)
-            values[rows[part]] = block
-        meta[rows, 1] = step
-        meta[rows, 2] += 1
+                gradients += l2 * part[:, : self.embedding_dim]
+            learning_rate = self._config.embedding_learning_rate
+            self._optimizer.update(part[:, :width], gradients, learning_rate=learning_rate, step=step)
+            meta = part.view(np.int32)[:, width:]
+            meta[:, 0] = step
+            meta[:, 1] += 1
+            self._values.rows[numbers[start : start + _BLOCK_ROWS]] = part
 
     def export(self, first_bucket: int, last_bucket: int) -> TableRows:
         """Return copies of the rows of buckets ``[first_bucket, last_bucket)``, ordered by id."""
-        meta = self._meta.rows[: self._used]
-        buckets = bucket_of(meta[:, 0])
-        rows = np.flatnonzero((buckets >= first_bucket) & (buckets < last_bucket))
-        rows = rows[np.argsort(meta[rows, 0])]
-        values = self._values.rows.take(rows, axis=0)
-        chosen = meta[rows]
+        all_ids = self._ids.rows[: self._used, 0]
+        buckets = bucket_of(all_ids)
+        numbers = np.flatnonzero((buckets >= first_bucket) & (buckets < last_bucket))
+        numbers = numbers[np.argsort(all_ids[numbers])]
+        block = self._values.rows.take(numbers, axis=0)
+        dim, width = self.embedding_dim, self.embedding_dim + self.slot_columns
+        meta = block.view(np.int32)[:, width:].astype(np.int64)
         return TableRows(
-            ids=np.ascontiguousarray(chosen[:, 0]),
-            rows=np.ascontiguousarray(values[:, : self.embedding_dim]),
-            slots=np.ascontiguousarray(values[:, self.embedding_dim :]),
-            last_step=np.ascontiguousarray(chosen[:, 1]),
-            count=np.ascontiguousarray(chosen[:, 2]),
+            ids=all_ids[numbers],
+            rows=np.ascontiguousarray(block[:, :dim]),
+            slots=np.ascontiguousarray(block[:, dim:width]),
+            last_step=np.ascontiguousarray(meta[:, 0]),
+            count=np.ascontiguousarray(meta[:, 1]),
         )
 
     def load(self, saved: TableRows) -> None:
@@ -158,25 +194,35 @@ class EmbeddingTable:
                 f"Table '{self.name}': saved rows have {saved.rows.shape[1]} columns and {saved.slots.shape[1]} slot "
                 f"variables, the table has {self.embedding_dim} and {self.slot_columns}"
             )
+        if len(saved.ids) == 0:
+            return
         numbers = self._append(saved.ids)
-        part = slice(int(numbers[0]), int(numbers[0]) + len(numbers)) if len(numbers) else slice(0, 0)
-        self._values.rows[part, : self.embedding_dim] = saved.rows
-        self._values.rows[part, self.embedding_dim :] = saved.slots
-        self._meta.rows[part, 1] = saved.last_step
-        self._meta.rows[part, 2] = saved.count
+        self._pulled = None
+        part = self._values.rows[numbers[0] : numbers[-1] + 1]
+        dim, width = self.embedding_dim, self.embedding_dim + self.slot_columns
+        part[:, :dim] = saved.rows
+        part[:, dim:width] = saved.slots
+        meta = part.view(np.int32)[:, width:]
+        meta[:, 0] = saved.last_step
+        meta[:, 1] = saved.count
 
-    def _rows_of(self, ids: Ids) -> Ids:
-        """Return the row number of each id, giving new rows to unseen ids."""
-        rows = self._index.find(ids)
-        unseen = rows == NO_ROW
-        if unseen.any():
-            new_ids = ids[unseen]
-            numbers = self._append(new_ids)
-            rows[unseen] = numbers
-            part = slice(int(numbers[0]), int(numbers[0]) + len(numbers))
-            self._values.rows[part, : self.embedding_dim] = self._start.rows(new_ids)
-            self._values.rows[part, self.embedding_dim :] = self._optimizer.start_slot_value()
-        return rows
+    def _find(self, ids: Ids) -> Ids:
+        """Return the row number of each id, -1 where it has none."""
+        _, numbers = self._located.pop(id(ids), (None, None))
+        if numbers is None:
+            return self._index.find(ids)
+        unseen = np.flatnonzero(numbers == NO_ROW)
+        if len(unseen):  # a push since then may have created some
+            numbers[unseen] = self._index.find(ids[unseen])
+        return numbers
+
+    def _new_rows(self, ids: Ids) -> Floats:
+        """Return the slab rows of ids before their first push."""
+        block = np.zeros((len(ids), self._values.rows.shape[1]), dtype=np.float32)
+        block[:, : self.embedding_dim] = self._start.rows(ids)
+        width = self.embedding_dim + self.slot_columns
+        block[:, self.embedding_dim : width] = self._optimizer.start_slot_value()
+        return block
 
     def _append(self, ids: Ids) -> Ids:
         """Give the next free row numbers to new ids; their values are set by the caller."""
@@ -187,7 +233,7 @@ class EmbeddingTable:
             )
         numbers = np.arange(self._used, self._used + len(ids), dtype=np.int64)
         self._index.add(ids, numbers)
-        self._meta.rows[self._used : self._used + len(ids), 0] = ids
+        self._ids.rows[self._used : self._used + len(ids), 0] = ids
         self._used += len(ids)
         return numbers
 

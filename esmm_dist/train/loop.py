@@ -111,6 +111,21 @@ class Trainer:
             metrics=metrics,
         )
 
+    @property
+    def store(self) -> EmbeddedStore:
+        """The rows."""
+        return self._store
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings."""
+        return self._config
+
+    def train_steps(self, most: int) -> int:
+        """Make up to ``most`` steps, without evaluation or checkpoint; return the impressions (for benchmarks)."""
+        with StopSignal() as stop:
+            return self._train_until(min(self._step + most, self._total_steps), stop)[0]
+
     def _next_pause(self) -> int:
         """Return the next step after which something else than training is due."""
         periods = (self._config.evaluation.eval_every_steps, self._config.checkpoint.checkpoint_every_steps)
@@ -144,7 +159,10 @@ class Trainer:
             epoch, offset = divmod(step, self._steps_per_epoch)
             seed = self._config.seed if self._config.input.shuffle else None
             for batch in self._reader.epoch(epoch, first_step=offset, seed=seed):
-                yield batch, self._plan.prepare(batch)
+                lookups = self._plan.prepare(batch)
+                for table, lookup in lookups.items():
+                    self._store.expect(table, lookup.ids)
+                yield batch, lookups
                 step += 1
                 if step == last_step:
                     return

@@ -186,7 +186,7 @@ def test_loading_more_than_fits_is_refused():
 def test_memory_counts_rows_slot_variables_and_metadata():
     table = EmbeddingTable("t", CONFIG, seed=6)
     table.push(IDS, ones(3), impressions=1, step=1)
-    assert table.memory_bytes == 3 * ((2 + 2) * 4 + 3 * 8)
+    assert table.memory_bytes == 3 * ((2 + 2) * 4 + 2 * 4 + 8)  # row and slot variables; last step and count; id
 
 
 def test_tables_of_a_store_are_apart_and_have_their_own_dimension():
