@@ -9,12 +9,15 @@
         manifest.json                    this file's CheckpointManifest: schema, settings, state, checksums
 
 A checkpoint is written under a hidden temporary name, its ``manifest.json`` last, and renamed when all is on disk.
+``crc32c``, the last member of ``manifest.json``, is the CRC-32C of the text (JSON, indented by 1) of all the others.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import google_crc32c
 
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import CheckpointError
@@ -57,7 +60,8 @@ class CheckpointManifest:
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
-        return json.dumps(to_mapping(self), indent=1) + "\n"
+        mapping = to_mapping(self)
+        return json.dumps({**mapping, "crc32c": _crc32c(mapping)}, indent=1) + "\n"
 
 
 def checkpoints_folder(run: Path) -> Path:
@@ -70,13 +74,18 @@ def folder_name(step: int) -> str:
     return f"{_PREFIX}{step:08d}"
 
 
+def step_of(folder: Path) -> int:
+    """Return the step that a checkpoint's folder is named after."""
+    return int(folder.name.removeprefix(_PREFIX))
+
+
 def checkpoint_folders(run: Path) -> list[Path]:
     """Return the run's checkpoints, newest first; unfinished ones are not among them."""
     folder = checkpoints_folder(run)
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if path.name.startswith(_PREFIX) and path.name[5:].isdigit()]
-    return sorted(found, key=lambda path: int(path.name[5:]), reverse=True)
+    return sorted(found, key=step_of, reverse=True)
 
 
 def read_checkpoint_manifest(folder: Path) -> CheckpointManifest:
@@ -94,4 +103,10 @@ def read_checkpoint_manifest(folder: Path) -> CheckpointManifest:
         raise CheckpointError(f"{path} is not the manifest of a checkpoint.")
     if mapping.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(f"{path} has format version {mapping.get('format_version')}, not {FORMAT_VERSION}.")
+    if mapping.pop("crc32c", None) != _crc32c(mapping):
+        raise CheckpointError(f"{path} has another checksum than the one it ends with: its bytes changed.")
     return build(CheckpointManifest, mapping, where=str(path), error=CheckpointError)
+
+
+def _crc32c(mapping: dict[str, Any]) -> int:
+    return int(google_crc32c.value(json.dumps(mapping, indent=1).encode()))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from esmm_dist.checkpoint.format import checkpoint_folders
+from esmm_dist.checkpoint.format import checkpoint_folders, step_of
 from esmm_dist.checkpoint.reader import verified_checkpoint
 from esmm_dist.errors import CheckpointError
 
@@ -37,15 +37,14 @@ def list_checkpoints(run: Path) -> list[CheckpointInfo]:
 
 def _info(folder: Path) -> CheckpointInfo:
     size_bytes = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    step = int(folder.name.partition("-")[2])
     try:
         manifest = verified_checkpoint(folder).manifest
     except CheckpointError as e:
         return CheckpointInfo(
-            step=step, path=str(folder), size_bytes=size_bytes, rows=0, metrics={}, state=f"damaged: {e}"
+            step=step_of(folder), path=str(folder), size_bytes=size_bytes, rows=0, metrics={}, state=f"damaged: {e}"
         )
     return CheckpointInfo(
-        step=step,
+        step=step_of(folder),
         path=str(folder),
         size_bytes=size_bytes,
         rows=sum(file.rows for file in manifest.files),

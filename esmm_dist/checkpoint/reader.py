@@ -37,7 +37,8 @@ class Checkpoint:
         """
         path = self.folder / DENSE_NAME
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            # Opened here: NumPy leaves a file open that turns out not to be a zip file
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
         except (OSError, ValueError, zipfile.BadZipFile) as e:
             raise CheckpointError(f"{path} cannot be read: {e}. Use an older checkpoint.") from e

@@ -19,6 +19,7 @@ from esmm_dist.checkpoint.format import (
     checkpoints_folder,
     folder_name,
     read_checkpoint_manifest,
+    step_of,
 )
 from esmm_dist.checkpoint.table_files import write_table_file
 from esmm_dist.embedding.placement import bucket_ranges
@@ -95,7 +96,9 @@ def write_checkpoint(
             f"Checkpoint of step {step} could not be written to {parent}: {e.strerror or e}. "
             "The checkpoints before are intact. Free space or check the permissions."
         ) from e
-    for old in checkpoint_folders(run)[keep:]:
+    # Those of later steps are damaged, or training would not be here: they must not push out good ones
+    written = [folder for folder in checkpoint_folders(run) if step_of(folder) <= step]
+    for old in written[keep:]:
         shutil.rmtree(old)
     return final
 
