@@ -47,7 +47,7 @@ def main(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return PIPE_CLOSED
     except KeyboardInterrupt:
-        print("esmm: interrupted.", file=sys.stderr)
+        print("esmm: interrupted. The same command goes on, or starts again.", file=sys.stderr)
         return INTERRUPTED
 
 

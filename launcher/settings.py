@@ -30,13 +30,11 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
     cls = command.load_settings()
     typed = flags.peek(args)
     base: Mapping[str, Any] = command.find_stored(typed) or {}
-    where = "stored settings"
+    where = "the run's stored settings"
+    # Checked before the file is laid over them, so that the file is not blamed for them.
+    refuse_unknown(cls, base, where=where)
     if "config" in typed:
-        path = Path(typed["config"])
-        # Checked alone first, so that the error names the file that is wrong.
-        from_file = read_yaml(path)
-        refuse_unknown(cls, from_file, where=str(path))
-        base, where = merge(base, from_file), str(path)
+        base, where = merge(base, read_yaml(Path(typed["config"]))), typed["config"]
     values, common = flags.parse(
         cls,
         args,

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,21 +108,25 @@ def test_debug_shows_the_traceback_of_an_unexpected_error(sample, capsys, tmp_pa
 def test_ctrl_c_is_one_line_and_status_130(sample, capsys):
     sample.work = raises(KeyboardInterrupt())
     assert cli.main(["sample", "d"]) == 130
-    assert capsys.readouterr().err == "esmm: interrupted.\n"
+    assert capsys.readouterr().err == "esmm: interrupted. The same command goes on, or starts again.\n"
 
 
-def test_a_reader_that_goes_away_is_no_error():
-    # 100 kB do not fit into a pipe, so the writer meets its closed end.
+@pytest.mark.parametrize("size", [10, 100_000])  # fails at the last flush; fails while it is printed
+def test_a_reader_that_goes_away_is_no_error(size):
     code = (
-        "import sys, launcher.cli as c, launcher.commands as k\n"
-        "from launcher.command import Outcome\n"
-        "c._overview = lambda: 'x' * 100_000\n"
+        "import sys, time, launcher.cli as c\n"
+        f"c._overview = lambda: 'x' * {size}\n"
+        "sys.stdin.read()\n"  # until the reader is gone
         "sys.exit(c.main(['--help']))"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, env=environment) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
+        process.stdin.close()
         assert process.stderr.read() == b""
         assert process.wait() == cli.PIPE_CLOSED
 
@@ -181,6 +186,30 @@ def test_a_file_with_an_unknown_setting_is_named(sample, capsys, tmp_path):
     (tmp_path / "c.yaml").write_text("limmit: 3")
     assert cli.main(["sample", "d", "--config", str(tmp_path / "c.yaml")]) == 2
     assert f"{tmp_path / 'c.yaml'}: unknown setting 'limmit'. Did you mean 'limit'?" in capsys.readouterr().err
+
+
+@pytest.fixture
+def old_run(monkeypatch):
+    """Let the run ``old`` of ``esmm train`` have stored settings; return them, to be changed."""
+    stored = {"seed": 5, "embedding": {"embedding_dim": 4}}
+    find = lambda flags: stored if flags.get("run") == "old" else None  # noqa: E731
+    monkeypatch.setitem(COMMANDS, "train", replace(COMMANDS["train"], find_stored=find))
+    return stored
+
+
+def test_stored_settings_are_below_the_file_and_the_file_below_the_flags(old_run, tmp_path):
+    (tmp_path / "c.yaml").write_text("data: d\nembedding: {start_scale: 0.5}\nmax_steps: 7\n")
+    line = ["train", "--run", "old", "--config", str(tmp_path / "c.yaml"), "--max-steps", "9"]
+    values = cli.resolve_line(line).values
+    assert (values["seed"], values["max_steps"], values["data"], values["run"]) == (5, 9, Path("d"), Path("old"))
+    assert (values["embedding"]["embedding_dim"], values["embedding"]["start_scale"]) == (4, 0.5)
+
+
+def test_an_unknown_stored_setting_is_not_blamed_on_the_file(old_run, tmp_path):
+    old_run["sed"] = 3
+    (tmp_path / "c.yaml").write_text("data: d\n")
+    with pytest.raises(ConfigError, match="the run's stored settings: unknown setting 'sed'"):
+        cli.resolve_line(["train", "--run", "old", "--config", str(tmp_path / "c.yaml")])
 
 
 def test_a_missing_settings_file_is_named(sample, capsys):

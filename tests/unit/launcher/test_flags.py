@@ -123,5 +123,5 @@ def test_peek_reads_the_files_to_open_and_leaves_the_rest():
     assert flags.peek(["--run"]) == {}
 
 
-def test_peek_does_not_take_a_longer_flag_for_one_of_its_own():
-    assert flags.peek(["--run-name", "x"]) == {}
+def test_peek_does_not_take_a_longer_or_shorter_flag_for_one_of_its_own():
+    assert flags.peek(["--run-name", "x", "--ru", "y", "--conf=z"]) == {}
