@@ -17,7 +17,7 @@ from preprocess.report import report_lines
 from preprocess.settings import check_same, deciding_settings, run_identity
 from preprocess.stages import Stages
 from preprocess.workers import open_pool
-from preprocess.workspace import WORK_NAME, open_workspace
+from preprocess.workspace import WORK_NAME, open_workspace, write_text
 
 _TEXT_PER_PACKED = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
 """Bytes of text for each byte of a file, about; a wrong guess costs time, not memory."""
@@ -51,8 +51,11 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     plan = make_plan(memory_gb=config.memory_gb, workers=config.workers, text_bytes=text_bytes)
     identity = run_identity(settings, schema, files, plan, CHUNK_BYTES)
     with open_workspace(config.out, identity, progress) as work:
-        with open_pool(work, plan.workers) as pool:
-            manifest = Stages(config, schema, files, plan, settings, work, pool, progress).run()
+        if not (work / MANIFEST_NAME).is_file():
+            with open_pool(work, plan.workers) as pool:
+                manifest = Stages(config, schema, files, plan, settings, work, pool, progress).run()
+            write_text(work / MANIFEST_NAME, manifest.to_json())  # from here on only moves are left
+        manifest = read_manifest(work)
         publish(work, config.out, manifest)
         shutil.rmtree(work)
     for line in report_lines(manifest.report):

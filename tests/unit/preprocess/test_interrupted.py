@@ -1,0 +1,193 @@
+"""Runs that are killed, stopped, or lose a worker; and the bound on memory."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from esmm_dist.errors import ConfigError, StackError
+from esmm_dist.progress import NoProgress
+from preprocess.plan import make_plan
+from preprocess.workers import Result, Task, open_pool
+from preprocess.workspace import WORK_NAME
+from tests.unit.preprocess.raw_logs import common_line, item, key_of, make_log, run, skeleton_line, small_schema
+
+# A process of its own, with small chunks and slices, so that small data passes through every stage many times.
+PROGRAM = """
+import sys
+from pathlib import Path
+import preprocess.lanes, preprocess.run, preprocess.stages
+from esmm_dist.progress import NoProgress
+from preprocess.config import PreprocessConfig
+from preprocess.plan import Plan
+
+if __name__ == "__main__":
+    preprocess.run.CHUNK_BYTES = preprocess.stages.CHUNK_BYTES = 20_000
+    preprocess.lanes.SLICE_BYTES = 30_000
+    raw, out, schema, workers = sys.argv[1:]
+    preprocess.run.make_plan = lambda **_: Plan(workers=int(workers), partitions=6, partition_limit_bytes=10_000)
+    config = PreprocessConfig(
+        raw=Path(raw), out=Path(out), schema=schema, min_count=1, group_size=4, lanes=5, max_reject_share=0.5
+    )
+    preprocess.run.preprocess(config, NoProgress())
+"""
+
+
+def start(folder: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
+    """Start preprocess as the leader of a new process group."""
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    arguments = [sys.executable, str(program), str(folder / "raw"), str(out), str(small_schema(folder)), str(workers)]
+    return subprocess.Popen(arguments, start_new_session=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+
+
+def big_log(folder: Path) -> None:
+    log = make_log(3000, 90)
+    log.skeleton["train"][100:100] = [b"damaged", log.skeleton["train"][7]]
+    log.write(folder / "raw")
+
+
+def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path: Path):
+    """SIGKILL to the whole group when so many tasks are done; every stage is hit, among them the last moves."""
+    big_log(tmp_path)
+    assert start(tmp_path, tmp_path / "whole", 1).wait() == 0
+    expected = files(tmp_path / "whole")
+    assert {"manifest.json", "vocabulary.parquet", "rejects/train.jsonl"} < set(expected)
+    out = tmp_path / "out"
+    kills = 0
+    for done_before_kill, workers in ((1, 1), (9, 1), (21, 2), (40, 1), (58, 1), (75, 1), (95, 1)):
+        process = start(tmp_path, out, workers)
+        while process.poll() is None and _tasks_done(out) < done_before_kill:
+            time.sleep(0.002)
+        if process.poll() is None:
+            assert not (out / "manifest.json").exists()
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 5
+    assert start(tmp_path, out, 1).wait() == 0
+    assert files(out) == expected
+
+
+def _tasks_done(out: Path) -> int:
+    done = out / WORK_NAME / "done"
+    return len(list(done.glob("*.json"))) if done.is_dir() else 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_by_a_signal_it_leaves_no_process_and_can_continue(tmp_path: Path, number: signal.Signals):
+    big_log(tmp_path)
+    process = start(tmp_path, tmp_path / "out", 2)
+    while _tasks_done(tmp_path / "out") < 2:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(number)
+    assert process.wait(timeout=30) != 0
+    deadline = time.monotonic() + 10  # multiprocessing's own helper ends a moment after its parent
+    while _group_lives(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _group_lives(process.pid)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _die() -> Result:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def test_worker_that_dies_is_reported_with_what_to_do(tmp_path: Path):
+    tasks = [Task(name=f"task-{i}", function=_die) for i in range(3)]
+    with (
+        pytest.raises(StackError, match=r"A worker process of preprocess died.*smaller --memory-gb or fewer --workers"),
+        open_pool(tmp_path, 2) as pool,
+    ):
+        pool.run_all(tasks, NoProgress())
+
+
+def test_result_of_a_done_task_is_not_computed_again(tmp_path: Path):
+    calls: list[int] = []
+
+    def work() -> Result:
+        calls.append(1)
+        return {"answer": 42}
+
+    for _ in range(2):
+        with open_pool(tmp_path, 1) as pool:
+            assert pool.run_all([Task(name="t", function=work)], NoProgress()) == {"t": {"answer": 42}}
+    assert calls == [1]
+
+
+def test_crash_while_the_files_move_is_finished_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    raw = make_log().write(tmp_path / "raw")
+    expected = run(raw, tmp_path / "whole")
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("preprocess.publish.write_text", crash)
+        with pytest.raises(KeyboardInterrupt):
+            run(raw, tmp_path / "out")
+    assert (tmp_path / "out" / "train").is_dir()
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert run(raw, tmp_path / "out") == expected
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_memory_stays_under_the_bound_with_more_input_than_it_may_hold(tmp_path: Path):
+    """More than 200 MB of text with 0.2 GB; half of the impressions are of one user."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    long_list = common_line("", [("109_14", 9000 + k, 0.5) for k in range(900)]).encode()
+    with (folder / "common_features_train.csv").open("wb") as file:
+        for u in range(10_000):
+            file.write(key_of(u).encode() + long_list + b"\n")
+    lines = [skeleton_line(0, n % 2, 0, key_of(n if n % 2 else 1), item(n)).encode() for n in range(9000)]
+    with (folder / "sample_skeleton_train.csv").open("wb") as file:
+        for block in range(50):
+            file.write(b"".join(b"%d%s\n" % (block * 9000 + n, line[1:]) for n, line in enumerate(lines)))
+    assert sum(path.stat().st_size for path in folder.iterdir()) > 200_000_000
+    program = (
+        "import resource, sys; from tests.unit.preprocess.raw_logs import run; from pathlib import Path;"
+        "run(Path(sys.argv[1]), Path(sys.argv[2]), memory_gb=0.2, group_size=64, schema=sys.argv[3]);"
+        "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    arguments = [sys.executable, "-c", program, str(folder), str(tmp_path / "out"), str(small_schema(tmp_path))]
+    found = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    match = re.search(r"peak (\d+)", found.stdout)
+    assert match is not None
+    assert int(match[1]) * 1024 < 200_000_000
+
+
+def test_plan_uses_fewer_workers_rather_than_more_memory():
+    assert make_plan(memory_gb=8, workers=4, text_bytes=10**9).workers == 4
+    assert make_plan(memory_gb=0.5, workers=4, text_bytes=10**9).workers == 2
+    assert make_plan(memory_gb=0.25, workers=4, text_bytes=10**9).workers == 1
+
+
+def test_plan_cuts_into_more_partitions_where_memory_is_small():
+    small, large = (make_plan(memory_gb=m, workers=1, text_bytes=10**10) for m in (0.3, 4))
+    assert small.partitions > large.partitions > 1
+    assert small.partition_limit_bytes < large.partition_limit_bytes
+
+
+def test_memory_that_holds_no_worker_is_refused_with_the_least_that_works():
+    with pytest.raises(ConfigError, match=r"memory_gb is 0\.05; the least that preprocess works with is 0\.\d\d"):
+        make_plan(memory_gb=0.05, workers=1, text_bytes=1)
