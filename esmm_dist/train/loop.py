@@ -88,11 +88,13 @@ class Trainer:
         """Train until all steps are done or a signal comes; save, evaluate, report."""
         impressions, seconds = 0, 0.0
         with StopSignal() as stop:
+            if 0 < self._step < self._total_steps and self._evaluation_is_due():  # a signal came before it
+                self._evaluate(self._config.evaluation.eval_max_impressions)
             while self._step < self._total_steps and stop.name is None:
                 trained, took = self._train_until(self._next_pause(), stop)
                 impressions, seconds = impressions + trained, seconds + took
                 complete = self._step == self._total_steps
-                if not complete and stop.name is None and self._is_multiple(self._config.evaluation.eval_every_steps):
+                if not complete and stop.name is None and self._evaluation_is_due():
                     self._evaluate(self._config.evaluation.eval_max_impressions)
                 every_steps = self._config.checkpoint.checkpoint_every_steps
                 if complete or stop.name is not None or self._is_multiple(every_steps):
@@ -134,6 +136,10 @@ class Trainer:
 
     def _is_multiple(self, period: int) -> bool:
         return bool(period) and self._step % period == 0
+
+    def _evaluation_is_due(self) -> bool:
+        done = any(evaluation["step"] == self._step for evaluation in self._evaluations)
+        return self._is_multiple(self._config.evaluation.eval_every_steps) and not done
 
     def _train_until(self, last_step: int, stop: StopSignal) -> tuple[int, float]:
         """Make steps up to ``last_step`` or a signal; return impressions and seconds."""
