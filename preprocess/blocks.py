@@ -70,7 +70,9 @@ def read_block(path: Path, partition: int, names: Sequence[str]) -> dict[str, Ar
     for i in wanted:
         name, dtype, items = columns[i]
         array = np.frombuffer(data[int(offsets[i]) - base : int(offsets[i + 1]) - base], np.dtype(dtype))
-        result[name] = array if items is None else array.reshape(-1, items)
+        # A width of 0 says nothing about the number of entries; the first column, which is 1-D, does.
+        entries = len(next(iter(result.values()))) if items == 0 else -1
+        result[name] = array if items is None else array.reshape(entries, items)
     return result
 
 

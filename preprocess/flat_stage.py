@@ -94,20 +94,21 @@ def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) 
     """Parse one row group of a Parquet file, batch by batch."""
     source = job.schema.source
     assert isinstance(source, FlatSource)
-    with reading(file.path):
-        opened = pq.ParquetFile(file.path)
     wanted = {*(f.name for f in job.schema.fields), *source.labels.values(), source.sample_id}
-    columns = [name for name in opened.schema_arrow.names if name in wanted]
     chunks = []
-    with reading(file.path):
-        batches = opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False)
-    for i, batch in enumerate(batches):
+    for i, batch in enumerate(_batches(file, group, wanted)):
         table = pa.table(batch)
         chunk = ChunkId(split=first.split, file=first.file, chunk=first.chunk + i)
         numbers = np.arange(table.num_rows)
         parsed = write_table(job, chunk, table, numbers, 0, [], partial(_row_text, table))
         chunks.append({**parsed, "lines": table.num_rows, "bytes": batch.nbytes, "header_lines": 0})
     return {"chunks": chunks}
+
+
+def _batches(file: InputFile, group: int, wanted: set[str | None]) -> Iterator[pa.RecordBatch]:
+    with reading(file.path), pq.ParquetFile(file.path) as opened:
+        columns = [name for name in opened.schema_arrow.names if name in wanted]
+        yield from opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False)
 
 
 def write_table(

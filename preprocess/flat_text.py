@@ -63,7 +63,9 @@ def read_rows(lines: list[bytes], first: int, names: list[str]) -> tuple[pa.Tabl
 
 
 def _odd(line: bytes) -> Reason | None:
-    """Find lines that Arrow would not take as one row."""
+    """Find lines that Arrow would not take as one row, or as an empty one."""
+    if not line:
+        return Reason.WRONG_COLUMNS
     if b'"' in line and line.count(b'"') % 2:
         return Reason.WRONG_COLUMNS  # an open quote would swallow the lines after it
     if b"\r" in line:

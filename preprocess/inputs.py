@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import pyarrow as pa
 from isal import igzip
 from isal.igzip_lib import IsalError
 
@@ -21,7 +22,7 @@ Packing = Literal["plain", "gz", "tar.gz", "parquet"]
 
 SPLITS = ("train", "test")
 # isal's stubs call its error class an instance.
-_UNREADABLE = (EOFError, OSError, zlib.error, cast(type[Exception], IsalError), tarfile.TarError)
+_UNREADABLE = (EOFError, OSError, zlib.error, cast(type[Exception], IsalError), tarfile.TarError, pa.ArrowInvalid)
 _ALICCP_KINDS: dict[FileKind, str] = {"skeleton": "sample_skeleton", "common": "common_features"}
 
 

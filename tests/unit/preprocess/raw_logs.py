@@ -157,6 +157,7 @@ def _features(lists: Mapping[str, object], part: str, names: list[str]) -> list[
     lengths = list(lists[f"{part}_lengths"].int64_list.value)  # type: ignore[attr-defined]
     ids = list(lists[f"{part}_ids"].int64_list.value)  # type: ignore[attr-defined]
     weights = list(lists[f"{part}_weights"].float_list.value)  # type: ignore[attr-defined]
+    weights = weights or [1.0] * len(ids)  # without a weighted field there is no list of weights
     field_of = [name for name, length in zip(names, lengths, strict=True) for _ in range(length)]
     return list(zip(field_of, ids, weights, strict=True))
 

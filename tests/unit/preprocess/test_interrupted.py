@@ -155,7 +155,7 @@ def test_memory_stays_under_the_bound_with_more_input_than_it_may_hold(tmp_path:
     """More than 200 MB of text with 0.2 GB; half of the impressions are of one user."""
     folder = tmp_path / "raw"
     folder.mkdir()
-    long_list = common_line("", [("109_14", 9000 + k, 0.5) for k in range(900)]).encode()
+    long_list = common_line("", [("109_14", 9000 + k, 0.5) for k in range(1100)]).encode()
     with (folder / "common_features_train.csv").open("wb") as file:
         for u in range(10_000):
             file.write(key_of(u).encode() + long_list + b"\n")
