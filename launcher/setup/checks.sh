@@ -27,4 +27,5 @@ if [ -n "$failed" ]; then
     printf 'Not tested: fix these first:%s\n' "$failed"
     exit 1
 fi
-exec $bin/python -m pytest -m "not slow and not gpu and not k8s" -n 2 --dist worksteal -q
+# One worker runs all tests of a file, so that a file's costly fixtures (a trained model) are made once.
+exec $bin/python -m pytest -m "not slow and not gpu and not k8s" -n 2 --dist loadfile -q
