@@ -7,7 +7,6 @@ import pytest
 
 from launcher.doctor.libraries import check_libraries
 
-
 # Importing TensorFlow takes 5 s on an idle machine and has taken 50 on a busy one.
 pytestmark = pytest.mark.timeout(400)
 
