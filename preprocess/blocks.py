@@ -66,7 +66,7 @@ def read_block(path: Path, partition: int, names: Sequence[str]) -> dict[str, Ar
         base = int(offsets[wanted[0]])
         file.seek(table + 8 * (header["partitions"] * len(columns) + 1) + base)
         data = memoryview(file.read(int(offsets[wanted[-1] + 1]) - base))
-    result = {}
+    result: dict[str, Array] = {}
     for i in wanted:
         name, dtype, items = columns[i]
         array = np.frombuffer(data[int(offsets[i]) - base : int(offsets[i + 1]) - base], np.dtype(dtype))

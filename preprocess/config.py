@@ -39,8 +39,9 @@ class PreprocessConfig:
     """Decides the shuffle. The same seed, settings and logs give the same bytes."""
 
     workers: int | None = None
-    """Processes that work at once. None: one per core that this process may use. Fewer are started if
-    ``memory_gb`` does not hold so many. The result does not depend on it."""
+    """Processes that work at once. None: one per core that this process may use. Fewer are started if ``memory_gb``
+    does not hold so many, or for a small log, which one process reads sooner than two start. The result does not
+    depend on it."""
 
     memory_gb: float = 4.0
     """Most memory (10^9 bytes, all processes together) that the run may hold. Less memory means more, smaller

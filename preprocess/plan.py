@@ -8,7 +8,10 @@ from esmm_dist.errors import ConfigError
 # Measured resident sizes (README, "Memory"): a process with NumPy and Arrow loaded, and what parsing one chunk adds.
 _PROCESS_BYTES = 95_000_000
 _CHUNK_WORK_BYTES = 95_000_000
-_SLICE_WORK_BYTES = 0
+
+TEXT_PER_WORKER_BYTES = 32_000_000
+"""A log gets one worker for so much text: a process costs about a CPU-second to start, in which another one reads
+more than that."""
 
 PARTITION_WORK_FACTOR = 6
 """Peak memory of joining, grouping and encoding a partition, over its bytes on disk (measured; README, "Memory")."""
@@ -29,13 +32,14 @@ class Plan:
     """A partition with more bytes of rows is cut further before it is loaded."""
 
 
-def make_plan(*, memory_gb: float, workers: int | None, text_bytes: int) -> Plan:
+def make_plan(*, memory_gb: float, workers: int | None, text_bytes: int, split_bytes: int) -> Plan:
     """Return the plan of a run.
 
     Args:
         memory_gb: What all processes together may hold.
         workers: Wanted; None for all cores.
-        text_bytes: Size of the raw text of the largest split, about.
+        text_bytes: Size of all raw text, about.
+        split_bytes: Size of the raw text of the largest split, about.
 
     Raises:
         ConfigError: The memory does not hold even one worker.
@@ -46,10 +50,10 @@ def make_plan(*, memory_gb: float, workers: int | None, text_bytes: int) -> Plan
     if memory < least:
         raise ConfigError(f"memory_gb is {memory_gb}; the least that preprocess works with is {least / 1e9:.2f}.")
     fitting = (memory - _PROCESS_BYTES) // (_PROCESS_BYTES + _CHUNK_WORK_BYTES)
-    count = max(1, min(wanted, fitting))
+    count = max(1, min(wanted, fitting, text_bytes // TEXT_PER_WORKER_BYTES))
     processes = 1 if count == 1 else count + 1  # one worker works within the main process
     per_worker = (memory - processes * _PROCESS_BYTES) // count
     limit = per_worker // PARTITION_WORK_FACTOR
     target = min(_PARTITION_TARGET_BYTES, limit // 2)
-    partitions = max(1, min(MAX_PARTITIONS, -(-int(text_bytes * _ROWS_PER_TEXT) // target)))
+    partitions = max(1, min(MAX_PARTITIONS, -(-int(split_bytes * _ROWS_PER_TEXT) // target)))
     return Plan(workers=count, partitions=partitions, partition_limit_bytes=limit)

@@ -9,7 +9,7 @@ from esmm_dist.schema.fields import AliCcpSource, Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
-from preprocess.inputs import find_inputs
+from preprocess.inputs import InputFile, find_inputs
 from preprocess.plan import make_plan
 from preprocess.publish import publish
 from preprocess.raw_line import NUM_LABELS
@@ -44,11 +44,13 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         shutil.rmtree(config.out / WORK_NAME, ignore_errors=True)  # left by a kill just after the manifest
         progress.message(f"{config.out} holds this data set already; nothing to do.")
         return manifest
-    text_bytes = max(
-        sum(f.path.stat().st_size * _TEXT_PER_PACKED[f.packing] for f in files if f.split == split)
-        for split in {f.split for f in files}
+    text_bytes = _text_bytes(files)
+    plan = make_plan(
+        memory_gb=config.memory_gb,
+        workers=config.workers,
+        text_bytes=sum(text_bytes.values()),
+        split_bytes=max(text_bytes.values()),
     )
-    plan = make_plan(memory_gb=config.memory_gb, workers=config.workers, text_bytes=text_bytes)
     identity = run_identity(settings, schema, files, plan, CHUNK_BYTES)
     with open_workspace(config.out, identity, progress) as work:
         if not (work / MANIFEST_NAME).is_file():
@@ -61,6 +63,14 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     for line in report_lines(manifest.report):
         progress.message(line)
     return manifest
+
+
+def _text_bytes(files: list[InputFile]) -> dict[str, int]:
+    """Estimate the bytes of raw text of each split."""
+    sizes: dict[str, int] = {}
+    for path, file in {file.path: file for file in files}.items():
+        sizes[file.split] = sizes.get(file.split, 0) + path.stat().st_size * _TEXT_PER_PACKED[file.packing]
+    return sizes
 
 
 def check_schema(schema: Schema) -> None:

@@ -177,17 +177,22 @@ def test_memory_stays_under_the_bound_with_more_input_than_it_may_hold(tmp_path:
 
 
 def test_plan_uses_fewer_workers_rather_than_more_memory():
-    assert make_plan(memory_gb=8, workers=4, text_bytes=10**9).workers == 4
-    assert make_plan(memory_gb=0.5, workers=4, text_bytes=10**9).workers == 2
-    assert make_plan(memory_gb=0.25, workers=4, text_bytes=10**9).workers == 1
+    assert make_plan(memory_gb=8, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 4
+    assert make_plan(memory_gb=0.5, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 2
+    assert make_plan(memory_gb=0.25, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 1
+
+
+def test_plan_starts_no_second_process_for_a_small_log():
+    assert make_plan(memory_gb=8, workers=4, text_bytes=40_000_000, split_bytes=10**7).workers == 1
+    assert make_plan(memory_gb=8, workers=4, text_bytes=70_000_000, split_bytes=10**7).workers == 2
 
 
 def test_plan_cuts_into_more_partitions_where_memory_is_small():
-    small, large = (make_plan(memory_gb=m, workers=1, text_bytes=10**10) for m in (0.3, 4))
+    small, large = (make_plan(memory_gb=m, workers=1, text_bytes=10**10, split_bytes=10**10) for m in (0.3, 4))
     assert small.partitions > large.partitions > 1
     assert small.partition_limit_bytes < large.partition_limit_bytes
 
 
 def test_memory_that_holds_no_worker_is_refused_with_the_least_that_works():
     with pytest.raises(ConfigError, match=r"memory_gb is 0\.05; the least that preprocess works with is 0\.\d\d"):
-        make_plan(memory_gb=0.05, workers=1, text_bytes=1)
+        make_plan(memory_gb=0.05, workers=1, text_bytes=1, split_bytes=1)
