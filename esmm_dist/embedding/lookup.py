@@ -103,10 +103,12 @@ def _normalised(
 ) -> npt.NDArray[np.float32]:
     """Divide by Σ w (mean) or sqrt(Σ w²) (sqrtn) of the segment; a segment whose weights are all 0 stays 0."""
     of_id = power[segments]
-    sums = np.bincount(segments, weights=np.where(of_id == 2, weights * weights, weights), minlength=len(power))
-    norms = np.where(power == 2, np.sqrt(sums), np.where(power == 1, sums, 1.0))
-    norms[norms == 0] = 1.0
-    return np.asarray(weights / norms[segments], dtype=np.float32)
+    wide = weights.astype(np.float64)  # whose squares do not overflow
+    with np.errstate(invalid="ignore"):  # a weight that is not finite shows in the loss, which the step checks
+        sums = np.bincount(segments, weights=np.where(of_id == 2, wide * wide, wide), minlength=len(power))
+        norms = np.where(power == 2, np.sqrt(sums), np.where(power == 1, sums, 1.0))
+        norms[norms == 0] = 1.0
+        return np.asarray(wide / norms[segments], dtype=np.float32)
 
 
 def _lookup(ids: Ids, segments: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> TableLookup:

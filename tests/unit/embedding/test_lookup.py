@@ -97,6 +97,21 @@ def test_a_segment_whose_weights_are_zero_pools_to_zero(combiner):
     assert pooled(LookupPlan(schema_of(field, ITEM)).prepare(batch)["main"], 2) == [0.0, 0.0]
 
 
+def test_weights_whose_squares_overflow_float32_are_divided_rightly():
+    field = Field(name="u", owner="user", multi_hot=True, weighted=True, combiner="sqrtn")
+    batch = batch_of([[(2, 3e30), (4, 4e30)]], [[]], 1, 1)
+    lookup = LookupPlan(schema_of(field, ITEM)).prepare(batch)["main"]
+    np.testing.assert_allclose(lookup.weights, [0.6, 0.8], rtol=1e-6)
+
+
+def test_a_weight_that_is_not_finite_passes_without_a_warning_to_the_check_of_the_step():
+    field = Field(name="u", owner="user", multi_hot=True, weighted=True, combiner="mean")
+    batch = batch_of([[(2, np.inf), (4, 1.0)], [(2, 3.0)]], [[], []], 2, 1)
+    lookup = LookupPlan(schema_of(field, ITEM)).prepare(batch)["main"]
+    assert np.isnan(lookup.weights[0])
+    assert lookup.weights[2] == 1.0
+
+
 def test_max_ids_keeps_the_first_ids_of_each_list_before_the_mean_is_taken():
     user = Field(name="u", owner="user", multi_hot=True, weighted=True, combiner="mean", max_ids=2)
     batch = batch_of([[(2, 1.0), (4, 3.0), (100, 50.0)], [(6, 1.0)]], [[(8, 1.0), (8, 1.0), (8, 1.0)], []], 2, 1)
