@@ -75,7 +75,8 @@ class TrainConfig:
     checkpoint, training resumes from it."""
 
     seed: int = 1
-    """Decides the order of records, start values and dropout. The same seed gives the same model, bit for bit."""
+    """Decides the order of records, start values and dropout, 0 .. 2^31 - 1. The same seed gives the same model, bit
+    for bit."""
 
     max_steps: int | None = None
     """Stop after this many steps, counted from the run's beginning. None: when all epochs are done."""
@@ -99,5 +100,5 @@ class TrainConfig:
             raise ConfigError(f"max_steps is {self.max_steps}. Set 1 or more, or leave it out.")
         if self.log_every_steps < 1:
             raise ConfigError(f"log_every_steps is {self.log_every_steps}. Set 1 or more.")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}. Set 0 or more.")
+        if not 0 <= self.seed < 2**31:
+            raise ConfigError(f"seed is {self.seed}. Set 0 .. {2**31 - 1}.")

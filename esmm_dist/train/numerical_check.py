@@ -36,10 +36,10 @@ def numerical_error(
     field, largest = _largest_field(schema, batch, lookups, rows)
     first, last = batch.sample_ids[0], batch.sample_ids[-1]
     return NumericalError(
-        f"The loss or its gradient is not finite at step {step} (epoch {epoch}, batch of {batch.num_impressions} "
-        f"impressions, sample ids {first} .. {last}). Nothing was updated. The largest pooled value is {largest:.3g}, "
-        f"in field '{field.name}' ({field.alias}). Look at that field's weights in the log, or lower "
-        "--embedding-learning-rate and --dense-learning-rate; the last checkpoint is intact."
+        f"The loss, its gradient or a square of it is not finite at step {step} (epoch {epoch}, batch of "
+        f"{batch.num_impressions} impressions, sample ids {first} .. {last}). Nothing was updated. The largest pooled "
+        f"value is {largest:.3g}, in field '{field.name}' ({field.alias}). Look at that field's weights in the log, or "
+        "lower --embedding-learning-rate and --dense-learning-rate; the last checkpoint is intact."
     )
 
 

@@ -23,7 +23,7 @@ class StepResult(NamedTuple):
     gradient_sums: dict[str, Floats]
     """float32 [U, D] by table, of the weighted loss summed over the impressions"""
     finite: bool
-    """False: losses or gradients are not finite, and no dense weight was changed"""
+    """False: losses, gradients or their squares are not finite, and no dense weight was changed"""
 
 
 class CompiledStep:
@@ -99,5 +99,6 @@ class CompiledStep:
 
 
 def _is_finite(values: tf.Tensor) -> tf.Tensor:
-    # One pass and no temporary of booleans: a sum is finite unless a value is not (or they overflow, which is as bad)
-    return tf.math.is_finite(tf.reduce_sum(values))
+    # One pass and no temporary: the sum of squares is finite unless a value is not, or a square overflows, which is as
+    # bad: Adagrad and Adam keep squares, and a row whose accumulator is infinite never moves again
+    return tf.math.is_finite(tf.nn.l2_loss(values))
