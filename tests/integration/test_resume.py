@@ -129,21 +129,18 @@ def test_sigterm_saves_says_how_to_resume_and_exits_with_status_0(stopped):
     assert "Traceback" not in out + err
 
 
-def test_a_run_resumed_after_sigterm_equals_an_uninterrupted_one(folder, stopped, uninterrupted, last_step):
-    run = folder / "stopped and resumed"
-    shutil.copytree(stopped[0], run)
-    status, out, err = resumed(run, last_step)
-    assert status == 0
-    assert f"Resuming {run} after step {newest_step(stopped[0])} of {last_step}." in err
-    assert "Trained " in out
-    assert_same_end(run, uninterrupted, last_step)
-
-
-def test_a_run_killed_and_resumed_equals_an_uninterrupted_one(folder, killed, uninterrupted, last_step):
-    assert killed[1][0] == -signal.SIGKILL
+def test_a_run_stopped_resumed_killed_and_resumed_equals_an_uninterrupted_one(
+    folder, stopped, killed, uninterrupted, last_step
+):
+    status, _, err = killed[1]
+    assert status == -signal.SIGKILL
+    assert f"Resuming {killed[0]} after step {newest_step(stopped[0])} of " in err
     run = folder / "killed and resumed"
     shutil.copytree(killed[0], run)
-    assert resumed(run, last_step)[0] == 0
+    status, out, err = resumed(run, last_step)
+    assert status == 0
+    assert f"Resuming {run} after step {newest_step(killed[0])} of {last_step}." in err
+    assert "Trained " in out
     assert_same_end(run, uninterrupted, last_step)
 
 

@@ -1,0 +1,284 @@
+"""Whole trainings of a tiny data set, in this process."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+
+from esmm_dist.checkpoint.format import checkpoint_folders, read_checkpoint_manifest, step_of
+from esmm_dist.config import build
+from esmm_dist.errors import ConfigError, InputDataError, NumericalError
+from esmm_dist.model.dense_state import dense_state
+from esmm_dist.progress import NoProgress
+from esmm_dist.schema.fields import Field
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.loop import Trainer
+from esmm_dist.train.run import TrainResult, train
+from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
+
+STEPS = 20
+"""In an epoch: 320 records, 16 a batch."""
+
+SETTINGS = {
+    "input": {"global_batch_records": 16},
+    "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.2},
+    "model": {"hidden_units": [8]},
+    "dense": {"dense_learning_rate": 0.01},
+    "log_every_steps": 5,
+}
+
+
+class Messages(NoProgress):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.notes: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+
+    def advance(self, amount: float, note: str = "") -> None:
+        if note:
+            self.notes.append(note)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_dataset(folder, {"train": tiny_groups(320), "test": tiny_groups(100, seed=2, first_sample=5000)})
+    return folder
+
+
+def config_of(data: Path, run: Path, **changes) -> TrainConfig:
+    groups = {**SETTINGS, "data": data, "run": run}
+    for name, value in changes.items():
+        old = groups.get(name)
+        groups[name] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    return build(TrainConfig, groups, where="test")
+
+
+def run_training(data: Path, run: Path, **changes) -> TrainResult:
+    return train(config_of(data, run, **changes), Messages())
+
+
+def log_of(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "train_log.jsonl").read_text().splitlines()]
+
+
+def state_of(run: Path, step: int) -> dict[str, bytes]:
+    """Return all that a checkpoint holds of rows and weights, as bytes."""
+    folder = run / f"checkpoints/step-{step:08d}"
+    state = {path.name: path.read_bytes() for path in folder.glob("*.arrow")}
+    with np.load(folder / "dense.npz") as arrays:
+        state.update({name: arrays[name].tobytes() for name in arrays.files})
+    return state
+
+
+def scalars_of(run: Path) -> dict[str, list[int]]:
+    """Return the steps of each scalar in the TensorBoard files."""
+    found: dict[str, list[int]] = {}
+    for path in sorted((run / "tensorboard").iterdir()):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """Three epochs, evaluated every 25 steps."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    progress = Messages()
+    settings = config_of(
+        data, run, input={"epochs": 3}, evaluation={"eval_every_steps": 25}, checkpoint={"checkpoint_every_steps": 30}
+    )
+    return run, train(settings, progress), progress
+
+
+def test_the_labels_of_the_tiny_data_are_learned(trained):
+    _, result, _ = trained
+    # An item's parity decides clicks (0.8 against 0.2); the best ranking of half clicks and half others reaches
+    # P(clicked one is even) P(other is odd) + half the ties = 0.8² + 0.8 · 0.2 = 0.8
+    assert result.metrics["ctr"].auc > 0.7
+    assert result.metrics["ctcvr"].auc > 0.7
+
+
+def test_the_result_counts_steps_impressions_and_rows(trained, data):
+    _, result, _ = trained
+    manifest = json.loads((data / "manifest.json").read_text())
+    assert (result.step, result.total_steps, result.stopped_by) == (3 * STEPS, 3 * STEPS, None)
+    assert result.impressions == 3 * manifest["splits"]["train"]["impressions"]
+    used = {
+        id_
+        for group in tiny_groups(320)
+        for values in (*group.fields, *(v for i in group.impressions for v in i.fields))
+        for id_, _ in values
+    }
+    assert result.rows == len(used)
+    assert result.impressions_per_second == pytest.approx(result.impressions / result.seconds)
+    assert f"up to step 60 of 60; {len(used)} embedding rows" in result.lines()[0]
+
+
+def test_losses_are_logged_as_means_over_windows_and_fall(trained):
+    run, _, progress = trained
+    log = log_of(run)
+    assert [entry["step"] for entry in log] == list(range(5, 61, 5))
+    assert log[-1]["ctr_loss"] < log[0]["ctr_loss"]
+    assert log[-1]["ctcvr_loss"] < log[0]["ctcvr_loss"]
+    assert 0.4 < log[0]["ctr_loss"] < 0.9  # near ln 2 = 0.69, as half the impressions are clicked
+    assert progress.notes[0] == f"ctr_loss {log[0]['ctr_loss']:.4f} ctcvr_loss {log[0]['ctcvr_loss']:.4f}"
+
+
+def test_the_run_is_evaluated_every_k_steps_and_at_its_end(trained):
+    run, result, progress = trained
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert [e["step"] for e in metrics["evaluations"]] == [25, 50, 60]
+    assert [e["whole_split"] for e in metrics["evaluations"]] == [False, False, True]
+    assert metrics["newest"] == metrics["evaluations"][-1]
+    assert metrics["newest"]["metrics"]["ctr"]["auc"] == result.metrics["ctr"].auc
+    assert sum(text.startswith("Step 25: AUC on test: ctr 0.") for text in progress.texts) == 1
+
+
+def test_checkpoints_come_every_k_steps_and_at_the_end_with_the_newest_metrics(trained):
+    run, result, _ = trained
+    folders = checkpoint_folders(run)
+    assert [step_of(folder) for folder in folders] == [60, 30]
+    manifests = [read_checkpoint_manifest(folder) for folder in folders]
+    assert manifests[0].metrics["ctr"]["auc"] == result.metrics["ctr"].auc
+    evaluations = json.loads((run / "metrics.json").read_text())["evaluations"]
+    assert manifests[1].metrics == evaluations[0]["metrics"]
+
+
+def test_tensorboard_has_losses_and_metrics(trained):
+    scalars = scalars_of(trained[0])
+    assert scalars["train/ctr_loss"] == scalars["train/ctcvr_loss"] == list(range(5, 61, 5))
+    for name in ("ctr", "cvr", "ctcvr"):
+        for figure in ("auc", "log_loss", "calibration"):
+            assert scalars[f"test/{name}_{figure}"] == [25, 50, 60]
+
+
+def test_a_finished_run_started_again_does_nothing_and_says_so(trained):
+    run, result, _ = trained
+    before = state_of(run, 60)
+    again = train(build(TrainConfig, _stored(run), where="test"), Messages())
+    assert again.lines() == [f"Nothing left to do: {run} is complete (step 60 of 60; {result.rows} embedding rows)."]
+    assert again.metrics == result.metrics
+    assert state_of(run, 60) == before
+
+
+def _stored(run: Path) -> dict:
+    mapping = yaml.safe_load((run / "config.yaml").read_text())
+    assert isinstance(mapping, dict)
+    return mapping
+
+
+def test_a_run_grown_by_steps_and_epochs_equals_one_made_at_once(data, trained, tmp_path):
+    # up to step 13 (within the first epoch), 40 (the end of the second, which was thought to be the last), 60
+    for changes in ({"max_steps": 13}, {"input": {"epochs": 2}}, {"input": {"epochs": 3}}):
+        result = run_training(data, tmp_path, **changes)
+    assert result.step == 60
+    assert state_of(tmp_path, 60) == state_of(trained[0], 60)
+    assert log_of(tmp_path) == log_of(trained[0])
+
+
+def test_a_signal_stops_after_the_step_saves_and_tells_how_to_resume(data, trained, tmp_path):
+    class StopsAtStep15(Messages):
+        def advance(self, amount: float, note: str = "") -> None:
+            super().advance(amount, note)
+            if len(self.notes) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    changes = {"input": {"epochs": 3}, "evaluation": {"eval_every_steps": 5}}
+    result = train(config_of(data, tmp_path, **changes), StopsAtStep15())
+    assert (result.step, result.stopped_by, result.metrics) == (15, "SIGTERM", {})
+    assert result.lines() == [
+        f"Stopped by SIGTERM at step 15 of 60; {result.rows} embedding rows. All is saved.",
+        f"Resume with: esmm train --run {tmp_path}",
+    ]
+    assert run_training(data, tmp_path, **changes).step == 60
+    assert state_of(tmp_path, 60) == state_of(trained[0], 60)
+    # the evaluation of step 15, which the signal prevented, is not lost
+    evaluations = json.loads((tmp_path / "metrics.json").read_text())["evaluations"]
+    assert [e["step"] for e in evaluations] == list(range(5, 61, 5))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adagrad"])
+def test_other_dense_optimizers_learn_too(data, tmp_path, name):
+    result = run_training(
+        data, tmp_path, dense={"dense_optimizer": name, "dense_learning_rate": 0.1}, input={"epochs": 2}
+    )
+    assert result.metrics["ctr"].auc > 0.65
+
+
+def test_evaluation_stops_after_the_batch_that_reaches_the_limit(data, tmp_path):
+    run_training(data, tmp_path, evaluation={"eval_every_steps": 10, "eval_max_impressions": 1})
+    first, last = json.loads((tmp_path / "metrics.json").read_text())["evaluations"]
+    test_groups = tiny_groups(100, seed=2, first_sample=5000)
+    lanes = [test_groups[lane::4] for lane in range(4)]
+    one_batch = sum(len(group.impressions) for lane in lanes for group in lane[:4])
+    assert first["metrics"]["ctr"]["impressions"] == one_batch
+    assert last["metrics"]["ctr"]["impressions"] == sum(len(group.impressions) for group in test_groups)
+
+
+def test_data_without_the_split_is_trained_without_evaluation_and_says_so(data, tmp_path):
+    progress = Messages()
+    result = train(config_of(data, tmp_path, evaluation={"eval_split": "valid"}), progress)
+    assert result.metrics == {}
+    assert f"Not evaluated: {data} has no split 'valid'." in progress.texts
+
+
+def test_a_changed_setting_is_refused_on_resuming_and_nothing_is_touched(data, trained):
+    run = trained[0]
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(ConfigError, match=r"embedding_dim is 8 but 4 in .*step-00000060, from which this run would"):
+        run_training(data, run, embedding={"embedding_dim": 8})
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_other_data_is_refused_on_resuming(trained, tmp_path):
+    write_dataset(tmp_path / "other", {"train": tiny_groups(320, seed=9)})
+    with pytest.raises(ConfigError, match=r"other is not the data set that .*step-00000060 was trained on"):
+        run_training(tmp_path / "other", trained[0], input={"epochs": 3})
+
+
+def test_a_folder_that_is_no_data_set_and_one_without_records_are_refused(tmp_path):
+    with pytest.raises(InputDataError, match=r"holds no manifest.json, so it is not a finished data set"):
+        run_training(tmp_path, tmp_path / "run")
+    write_dataset(tmp_path / "empty", {"train": []})
+    with pytest.raises(ConfigError, match="empty has no records in split 'train': there is nothing to learn from"):
+        run_training(tmp_path / "empty", tmp_path / "run")
+
+
+@pytest.mark.parametrize("weight", [1e38, float("inf"), float("nan")])
+def test_a_weight_that_blows_up_stops_before_the_update_and_names_field_and_step(tmp_path, weight):
+    weighted = Field(name="tags", alias="all tags", owner="item", multi_hot=True, weighted=True)
+    schema = tiny_schema(fields=(*tiny_schema().fields[:3], weighted))
+    groups = tiny_groups(48)
+    last = groups[47].impressions[0]
+    bad = Impression(sample_id=777, labels=last.labels, fields=[last.fields[0], [(4001, weight), (4002, 1.0)]])
+    groups[47] = Group(fields=groups[47].fields, impressions=[bad])
+    write_dataset(tmp_path / "data", {"train": groups}, schema=schema)
+    changes = {"input": {"global_batch_records": 16, "shuffle": False}, "embedding": {"embedding_optimizer": "adam"}}
+    run = tmp_path / "run"
+    run.mkdir()
+    trainer = Trainer(
+        config_of(tmp_path / "data", run, checkpoint={"checkpoint_every_steps": 2}, **changes), Messages()
+    )
+    message = r"not finite at step 3 \(epoch 0, .*777.*Nothing was updated.*in field 'tags' \(all tags\)"
+    with pytest.raises(NumericalError, match=message):
+        trainer.train()
+    # the checkpoint of step 2 is what the third step began with
+    with np.load(run / "checkpoints/step-00000002/dense.npz") as saved:
+        now = dense_state(trainer._model, trainer._optimizer)
+        assert sorted(saved.files) == sorted(now)
+        for name in saved.files:
+            np.testing.assert_array_equal(saved[name], now[name])
+    untouched = Trainer(config_of(tmp_path / "data", run, max_steps=2, **changes), Messages())
+    for column in ("ids", "rows", "slots", "last_step", "count"):
+        found, expected = (getattr(t.store.export("main", 0, 4096), column) for t in (trainer, untouched))
+        np.testing.assert_array_equal(found, expected)
