@@ -1,0 +1,124 @@
+"""Settings from mappings and back; what is unknown or of the wrong type is named."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from esmm_dist.config import build, nearest_hint, read_yaml, refuse_unknown, to_mapping
+from esmm_dist.errors import ConfigError, SchemaError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    width: int = 3
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ConfigError(f"width is {self.width}. Set 1 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    path: Path
+    names: tuple[str, ...] = ("a",)
+    inner: Inner = field(default_factory=Inner)
+    by_name: dict[str, Inner] = field(default_factory=dict)
+    layers: tuple[Inner, ...] = ()
+    either: Inner | Other | None = None
+
+
+FULL = {
+    "path": "x/y",
+    "names": ["b", "c"],
+    "inner": {"width": 5},
+    "by_name": {"k": {"width": 7}},
+    "layers": [{"width": 1}, {}],
+    "either": {"depth": 2},
+}
+
+
+def test_nested_settings_are_built_and_missing_ones_have_their_defaults():
+    built = build(Outer, FULL, where="f")
+    assert built == Outer(
+        path=Path("x/y"),
+        names=("b", "c"),
+        inner=Inner(width=5),
+        by_name={"k": Inner(width=7)},
+        layers=(Inner(width=1), Inner()),
+        either=Other(depth=2),
+    )
+    assert build(Outer, {"path": "p"}, where="f").inner.width == 3
+
+
+def test_plain_values_read_back_to_equal_settings():
+    built = build(Outer, FULL, where="f")
+    mapping = to_mapping(built)
+    assert mapping["path"] == "x/y"
+    assert mapping["names"] == ["b", "c"]
+    assert build(Outer, mapping, where="f") == built
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"pth": "x"}, r"f: unknown setting 'pth'. Did you mean 'path'\? Known: by_name, "),
+        ({"path": "x", "inner": {"widht": 1}}, r"unknown setting 'inner.widht'. Did you mean 'width'\? Known: width"),
+        ({"path": "x", "by_name": {"k": {"w": 1}}}, "unknown setting 'by_name.k.w'"),
+        ({"path": "x", "layers": [{}, {"w": 1}]}, r"unknown setting 'layers\[1\].w'"),
+        (
+            {"path": "x", "inner": {"width": "wide"}},
+            r"f: inner.width: Input should be a valid integer.* \(got 'wide'\)",
+        ),
+        ({"path": "x", "inner": {"width": 1.5}}, "f: inner.width: Input should be a valid integer"),
+        ({}, "f: path: Field required"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(mapping, message):
+    with pytest.raises(ConfigError, match=message):
+        build(Outer, mapping, where="f")
+
+
+def test_a_settings_own_check_is_raised_as_it_is():
+    with pytest.raises(ConfigError, match=r"^width is 0. Set 1 or more.$"):
+        build(Outer, {"path": "x", "inner": {"width": 0}}, where="f")
+
+
+def test_the_callers_class_of_error_is_raised():
+    with pytest.raises(SchemaError, match="unknown setting 'x'"):
+        refuse_unknown(Inner, {"x": 1}, where="f", error=SchemaError)
+    with pytest.raises(SchemaError, match="valid integer"):
+        build(Inner, {"width": []}, where="f", error=SchemaError)
+
+
+def test_a_name_that_is_near_none_gets_the_list():
+    assert nearest_hint("zzz", ["b", "a"]) == " Known: a, b."
+    assert nearest_hint("alpah", ["beta", "alpha"]) == " Did you mean 'alpha'? Known: alpha, beta."
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, r"Cannot read .*settings.yaml: No such file or directory. Check the path"),
+        (b"a: \xff", r"settings.yaml is not UTF-8 text \(byte 3\). Save it as UTF-8"),
+        (b"a: [1", "settings.yaml is not valid YAML: while parsing a flow sequence"),
+        (b"- 1\n- 2\n", "settings.yaml holds list, not a mapping of settings. Write 'name: value' lines"),
+        (b"", "settings.yaml holds NoneType, not a mapping"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_named_with_the_reason(tmp_path, data, message):
+    path = tmp_path / "settings.yaml"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(path)
+
+
+def test_a_file_of_settings_is_read(tmp_path):
+    (tmp_path / "settings.yaml").write_text("a: 1\nb: {c: [2, x]}\n")
+    assert read_yaml(tmp_path / "settings.yaml") == {"a": 1, "b": {"c": [2, "x"]}}

@@ -1,0 +1,158 @@
+"""A trained run scores a split: probabilities, metrics, and what is refused."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from esmm_dist.checkpoint.reader import newest_checkpoint
+from esmm_dist.config import build
+from esmm_dist.errors import CheckpointError, ConfigError, InputDataError, SchemaError
+from esmm_dist.progress import NoProgress
+from esmm_dist.serve.load import load_trained_model, open_split, scored_batches
+from esmm_dist.serve.predict import PredictConfig, predict, prediction_columns, probabilities
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.evaluate import EvaluateConfig, evaluate
+from esmm_dist.train.run import train
+from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
+
+TEST = tiny_groups(30, seed=2, first_sample=5000)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("serve")
+    write_dataset(folder / "data", {"train": tiny_groups(160), "test": TEST})
+    settings = {
+        "data": folder / "data",
+        "run": folder / "run",
+        "input": {"global_batch_records": 16},
+        "embedding": {"embedding_dim": 4},
+        "model": {"hidden_units": [8], "dropout": 0.5},
+    }
+    return folder, train(build(TrainConfig, settings, where="test"), NoProgress())
+
+
+def test_predictions_are_the_chains_probabilities_of_every_impression_in_file_order(trained):
+    folder, result = trained
+    out = folder / "new folder/scores.parquet"
+    written = predict(PredictConfig(run=folder / "run", data=folder / "data", out=out), NoProgress())
+    table = pq.read_table(out)
+    assert table.schema.remove_metadata() == pa.schema(
+        {"sample_id": pa.int64(), "pctr": pa.float32(), "pcvr": pa.float32(), "pctcvr": pa.float32()}
+    )
+    lanes = [TEST[lane::4] for lane in range(4)]  # 16 records a batch: 4 of each lane
+    order = [g for step in range(2) for lane in lanes for g in lane[4 * step : 4 * step + 4]]
+    assert table["sample_id"].to_pylist() == [i.sample_id for g in order for i in g.impressions]
+    pctr, pcvr, pctcvr = (table[name].to_numpy() for name in ("pctr", "pcvr", "pctcvr"))
+    np.testing.assert_allclose(pctcvr, pctr * pcvr, rtol=1e-6)
+    assert np.all((pctr > 0) & (pctr < 1) & (pcvr > 0) & (pcvr < 1))
+    assert (written.impressions, written.step, written.path) == (len(pctr), result.step, str(out))
+    assert written.lines()[0].startswith(f"Wrote {len(pctr):,} predictions of the model at step 10 to {out} (")
+    assert [path.name for path in out.parent.iterdir()] == ["scores.parquet"]
+
+
+def test_a_second_prediction_replaces_the_file_with_the_same_bytes(trained):
+    folder, _ = trained
+    config = PredictConfig(run=folder / "run", data=folder / "data", out=folder / "twice.parquet")
+    predict(config, NoProgress())
+    before = config.out.read_bytes()
+    config.out.write_text("older")
+    predict(config, NoProgress())
+    assert config.out.read_bytes() == before
+
+
+def test_a_failed_prediction_leaves_the_file_that_was_there(trained, tmp_path):
+    folder, _ = trained
+    write_dataset(tmp_path, {"test": TEST})
+    path = tmp_path / "test/lane-003-part-001.tfrecord"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+    out = tmp_path / "scores.parquet"
+    out.write_text("older")
+    with pytest.raises(InputDataError, match="a shard cannot be read"):
+        predict(PredictConfig(run=folder / "run", data=tmp_path, out=out), NoProgress())
+    assert out.read_text() == "older"
+    assert not (tmp_path / "scores.parquet.writing").exists()
+
+
+def test_evaluation_finds_the_metrics_of_the_end_of_training(trained):
+    folder, result = trained
+    found = evaluate(EvaluateConfig(run=folder / "run", data=folder / "data"), NoProgress())
+    assert found == result.metrics
+    assert found["ctr"].impressions == sum(len(g.impressions) for g in TEST)
+    assert found["ctr"].positives == sum(i.labels[0] for g in TEST for i in g.impressions)
+    assert found["cvr"].impressions == found["ctr"].positives
+
+
+def test_a_loaded_model_scores_twice_the_same_and_without_dropout(trained):
+    folder, _ = trained
+    scores = []
+    for _ in range(2):
+        model = load_trained_model(folder / "run", NoProgress())
+        reader, impressions = open_split(model, folder / "data", "test")
+        scores.append(np.concatenate([logits for _, logits in scored_batches(model, reader)]))
+        assert scores[-1].shape == (impressions, 2)
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_data_with_other_lanes_is_scored_in_batches_that_fit_them(trained, tmp_path):
+    folder, _ = trained
+    write_dataset(tmp_path, {"test": TEST}, lanes=5)
+    model = load_trained_model(folder / "run", NoProgress())
+    reader, impressions = open_split(model, tmp_path, "test")
+    batches = [batch for batch, _ in scored_batches(model, reader)]
+    assert [batch.num_groups for batch in batches] == [15, 15]  # 16 rounded to a multiple of 5
+    assert sum(batch.num_impressions for batch in batches) == impressions
+
+
+def test_a_run_without_a_checkpoint_says_how_to_train(tmp_path):
+    with pytest.raises(CheckpointError, match=f"{tmp_path} holds no checkpoint. Train first: esmm train"):
+        load_trained_model(tmp_path, NoProgress())
+
+
+def test_data_of_another_schema_is_refused(trained, tmp_path):
+    folder, _ = trained
+    write_dataset(tmp_path, {"test": TEST}, schema=tiny_schema(name="other"))
+    with pytest.raises(SchemaError, match="was made with schema 'other', the model with 'tiny', and the two differ"):
+        evaluate(EvaluateConfig(run=folder / "run", data=tmp_path), NoProgress())
+
+
+def test_an_unknown_split_is_refused(trained):
+    folder, _ = trained
+    with pytest.raises(InputDataError, match="has no split 'valid'. It has: test, train"):
+        evaluate(EvaluateConfig(run=folder / "run", data=folder / "data", split="valid"), NoProgress())
+
+
+def test_a_folder_as_the_output_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=f"out is {tmp_path}, a folder. Give the name of a file"):
+        PredictConfig(run=tmp_path, data=tmp_path, out=tmp_path)
+
+
+def test_a_longer_chain_has_a_column_for_each_conditional_and_each_product():
+    assert prediction_columns(("click", "cart", "buy")) == [
+        "p_click",
+        "p_cart_given_click",
+        "p_cart",
+        "p_buy_given_cart",
+        "p_buy",
+    ]
+    logits = np.log(np.array([[1.0, 3.0, 0.25]], dtype=np.float32))  # odds: 1/2, 3/4, 1/5
+    found = np.array(probabilities(logits))[:, 0]
+    np.testing.assert_allclose(found, [1 / 2, 3 / 4, 3 / 8, 1 / 5, 3 / 40], rtol=1e-6)
+
+
+def test_probabilities_of_extreme_logits_keep_their_size():
+    pctr, pcvr, pctcvr = probabilities(np.array([[-80.0, 80.0]], dtype=np.float32))
+    np.testing.assert_allclose([pctr[0], pcvr[0], pctcvr[0]], [np.exp(-80.0), 1.0, np.exp(-80.0)], rtol=1e-5)
+
+
+def test_the_newest_checkpoint_is_the_model(trained):
+    folder, _ = trained
+    checkpoint = newest_checkpoint(folder / "run", NoProgress())
+    assert checkpoint is not None
+    assert load_trained_model(folder / "run", NoProgress()).step == checkpoint.manifest.step == 10
+    assert json.loads((checkpoint.folder / "manifest.json").read_text())["metrics"]["ctr"]["auc"] is not None
