@@ -29,7 +29,7 @@ compressing pieces apart costs less than 1 %."""
 
 PIECE_COLUMNS = ("records", "impressions", "piece_bytes", "data_bytes", "adler")
 
-LEVEL = 1
+LEVEL = 2
 """Of isal's deflate; README has the measured choice."""
 
 

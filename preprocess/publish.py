@@ -1,10 +1,9 @@
 """Stage 8: move the finished files into the data set's folder, the manifest last."""
 
-import shutil
 from pathlib import Path
 
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest
-from preprocess.workspace import write_text
+from preprocess.workspace import remove, write_text
 
 FINAL_FOLDER = "final"
 
@@ -15,11 +14,3 @@ def publish(work: Path, out: Path, manifest: DatasetManifest) -> None:
         remove(out / source.name)
         source.rename(out / source.name)
     write_text(out / MANIFEST_NAME, manifest.to_json())
-
-
-def remove(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -19,6 +19,8 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.manifest import MANIFEST_NAME
 
 WORK_NAME = ".work"
+PRODUCTS = ("train", "test", "rejects", "vocabulary.parquet")
+"""What a finished run moves into the data set's folder, beside the manifest."""
 _RUN_NAME = "run.json"
 _LOCK_NAME = "lock"
 
@@ -60,8 +62,18 @@ def _begin_or_continue(work: Path, identity: Mapping[str, Any], progress: Progre
         progress.message("The run that was begun here had other inputs or settings: starting anew.")
     for path in work.iterdir():
         if path.name != _LOCK_NAME:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove(path)
+    for name in PRODUCTS:  # moved out by a run that was killed just before its manifest
+        remove(work.parent / name)
     write_text(run, text)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -67,7 +67,7 @@ def measure(raw: Path, out: Path, workers: int, case: str) -> None:
     stored = sum(shard.file_bytes for split in manifest.splits.values() for shard in split.shards)
     records = sum(of_split["record_bytes"] for of_split in report.values())
     print(
-        f"{case:26} {text / 1e6 / cpu:6.1f} MB of text a CPU-second, {impressions / cpu:8,.0f} impressions a CPU-second "
+        f"{case:26} {text / 1e6 / cpu:6.1f} MB of text and {impressions / cpu:8,.0f} impressions a CPU-second "
         f"({time.monotonic() - began:.1f} s), {stored / impressions:6.0f} bytes an impression stored, "
         f"{records / impressions:6.0f} before compression"
     )

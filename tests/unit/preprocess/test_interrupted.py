@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,8 +148,15 @@ def test_crash_while_the_files_move_is_finished_by_the_next_run(tmp_path: Path, 
             run(raw, tmp_path / "out")
     assert (tmp_path / "out" / "train").is_dir()
     assert not (tmp_path / "out" / "manifest.json").exists()
+    shutil.copytree(tmp_path / "out", tmp_path / "other")
     assert run(raw, tmp_path / "out") == expected
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+    # Or by a run with other settings: nothing of the first one is left.
+    for path in raw.glob("*_test.csv"):
+        path.unlink()
+    run(raw, tmp_path / "other", lanes=2)
+    run(raw, tmp_path / "whole2", lanes=2)
+    assert files(tmp_path / "other") == files(tmp_path / "whole2")
 
 
 def test_memory_stays_under_the_bound_with_more_input_than_it_may_hold(tmp_path: Path):

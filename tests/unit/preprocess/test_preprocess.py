@@ -105,7 +105,10 @@ def test_records_hold_one_context_and_at_most_group_size_impressions(tmp_path: P
     assert all(len(group) <= 4 and len({i.sample_id**2 % 9 for i in group}) == 1 for group in groups)
 
 
-def test_lanes_differ_by_at_most_one_record_and_shards_are_as_listed(tmp_path: Path, cut_finely: None):
+def test_lanes_differ_by_at_most_one_record_and_shards_are_as_listed(
+    tmp_path: Path, cut_finely: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("preprocess.lanes.SLICE_BYTES", 700)  # a few records: lanes must go on from slice to slice
     raw = make_log(100, 30).write(tmp_path / "raw")
     manifest = run(raw, tmp_path / "out", lanes=7, group_size=2)
     for split in ("train", "test"):

@@ -60,7 +60,9 @@ BAD_LINES = [
     (b"7,1,,key,0,", Reason.BAD_LABEL),
     (b"7,1,0,key,1,", Reason.BAD_FEATURE_COUNT),
     (b"7,1,0,key,x,", Reason.BAD_FEATURE_COUNT),
+    (b"7,1,0,key,0\r,", Reason.BAD_FEATURE_COUNT),  # Arrow would end a row at the \r
     (b"7,1,0,key,1,205\x0331\x021", Reason.BAD_FEATURE),  # separators swapped
+    (b"7,1,0,key,1,205\x0331\x031", Reason.BAD_FEATURE),
     (b"7,1,0,key,1,205\x0231", Reason.BAD_FEATURE),
     (b"7,1,0,key,1,205\x0231\x031\x03", Reason.BAD_FEATURE),
     (b"7,1,0,key,1,205\x02none\x031", Reason.NON_NUMERIC_ID),
