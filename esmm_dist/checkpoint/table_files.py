@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from esmm_dist.embedding.table import TableRows
+from esmm_dist.embedding.table_rows import TableRows
 
 _ROWS_A_BATCH = 65_536
 

@@ -67,9 +67,7 @@ class RowIndex:
         """Return the number of ids."""
         return int(self._table.size().numpy())
 
-    def _remember(
-        self, slots: npt.NDArray[np.int64], ids: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
-    ) -> None:
+    def _remember(self, slots: npt.NDArray[np.int64], ids: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> None:
         pairs = np.stack([ids, rows + 1], axis=1)
         with self._lock:
             self._cache[slots] = pairs

@@ -3,36 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.placement import bucket_of
 from esmm_dist.embedding.row_index import NO_ROW, RowIndex
 from esmm_dist.embedding.slab import Slab
 from esmm_dist.embedding.start_values import StartValues
+from esmm_dist.embedding.table_rows import Floats, Ids, TableRows
 from esmm_dist.errors import StackError
-
-Ids = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 
 _META_COLUMNS = 2
 _BLOCK_ROWS = 8192  # of 32-48 floats: a block and its temporaries stay in a core's cache (14 ms -> 11 ms a push)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableRows:
-    """Rows of a table as they are saved: ordered by id."""
-
-    ids: Ids
-    """int64 [n]"""
-    rows: Floats
-    """float32 [n, D]"""
-    slots: Floats
-    """float32 [n, S]: slot variables of the optimizer"""
-    last_step: npt.NDArray[np.int64]
-    """int64 [n]: the step that changed the row last"""
-    count: npt.NDArray[np.int64]
-    """int64 [n]: how many steps have changed the row"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,14 @@ from esmm_dist.errors import ConfigError
 class InputConfig:
     """Batches and their order."""
 
-    global_batch_records: int = 512
-    """Records (user contexts with up to group_size impressions) in a batch over all ranks. A multiple of the data
-    set's lanes. 512 records of 8 impressions are about 4,096 impressions, where the CPU's matrix products saturate."""
+    global_batch_records: int | None = None
+    """Records (user contexts with up to group_size impressions) in a batch over all ranks; a multiple of the data
+    set's lanes. None: 512, about 4,096 impressions, where the CPU's matrix products saturate; on a small data set as
+    much less as leaves 400 batches a pass, because few large steps learn little."""
 
-    epochs: int = 1
-    """Passes over the train split. 1: on click logs a second pass overfits the ids."""
+    epochs: int | None = None
+    """Passes over the train split. None: 1, because on click logs a second pass overfits the ids; 2 where a pass has
+    fewer than 2,000 batches, which are too few to learn from."""
 
     shuffle: bool = True
     """Reshuffle by (seed, epoch): the parts of each lane, and the records within a part."""
@@ -24,5 +26,6 @@ class InputConfig:
 
     def __post_init__(self) -> None:
         for name in ("global_batch_records", "epochs", "prefetch"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}. Set 1 or more.")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}. Set 1 or more.")

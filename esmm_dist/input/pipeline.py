@@ -11,6 +11,7 @@ import tensorflow as tf
 from esmm_dist.errors import InputDataError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
+from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.order import check_lanes, lane_reads, records_per_lane, steps_in_epoch
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.checksum import file_crc32c
@@ -40,8 +41,9 @@ class BatchReader:
         if split not in manifest.splits:
             raise InputDataError(f"{folder} has no split '{split}'. It has: {', '.join(sorted(manifest.splits))}.")
         self._folder, self._manifest, self._split, self._config = folder, manifest, split, config
-        self._records_per_lane = records_per_lane(manifest, config.global_batch_records)
-        self.steps_per_epoch = steps_in_epoch(manifest, split, config.global_batch_records)
+        self._batch_records = batch_plan(config, manifest).global_batch_records
+        self._records_per_lane = records_per_lane(manifest, self._batch_records)
+        self.steps_per_epoch = steps_in_epoch(manifest, split, self._batch_records)
         check_lanes(manifest, split)
         check_shard_files(folder, manifest.splits[split])
         self._parse_spec = parse_spec(manifest.schema)
@@ -103,7 +105,7 @@ class BatchReader:
             num_parallel_calls=1,  # reads ahead in a thread of its own; more threads gain nothing on page-cached files
             deterministic=True,
         )
-        batches = records.batch(self._config.global_batch_records)
+        batches = records.batch(self._batch_records)
         parsed = batches.map(
             lambda serialized: tf.io.parse_example(serialized, self._parse_spec),
             num_parallel_calls=2,

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from esmm_dist.checkpoint.reader import newest_checkpoint
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.lookup import LookupPlan
-from esmm_dist.embedding.store import EmbeddedStore, EmbeddingStore
+from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import CheckpointError, SchemaError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig

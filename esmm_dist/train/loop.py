@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,11 +12,12 @@ from esmm_dist.checkpoint.format import checkpoints_folder, folder_name
 from esmm_dist.checkpoint.reader import newest_checkpoint
 from esmm_dist.checkpoint.writer import rewrite_manifest, write_checkpoint
 from esmm_dist.config import to_mapping
+from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.lookup import LookupPlan, TableLookup
-from esmm_dist.embedding.store import EmbeddedStore
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
+from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.dense_state import dense_state, load_dense
 from esmm_dist.model.esmm import Esmm
@@ -50,16 +52,19 @@ class Trainer:
         Raises:
             EsmmError: As ``esmm_dist.train.run.train``.
         """
-        self._config, self._progress = config, progress
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         manifest = read_manifest(config.data)
+        batches = batch_plan(config.input, manifest)
+        # From here on, and in all that is saved, the settings name the numbers that were chosen
+        config = replace(config, input=replace(config.input, **to_mapping(batches)))
+        self._config, self._progress = config, progress
         self._manifest, self._schema = manifest, manifest.schema
         self._reader = BatchReader(config.data, manifest, "train", config.input)
         self._steps_per_epoch = self._reader.steps_per_epoch
         if not self._steps_per_epoch:
             raise ConfigError(f"{config.data} has no records in split 'train': there is nothing to learn from.")
-        self._all_steps = self._steps_per_epoch * config.input.epochs
+        self._all_steps = self._steps_per_epoch * batches.epochs
         self._total_steps = min(self._all_steps, config.max_steps or self._all_steps)
         self._plan = LookupPlan(self._schema)
         self._store = EmbeddedStore(self._schema.tables, config.embedding, seed=config.seed)
@@ -82,6 +87,10 @@ class Trainer:
         self._data_crc32c = file_crc32c(config.data / MANIFEST_NAME)
         self._restore()
         run_folder.write_settings(config.run, config)
+        self._progress.message(
+            f"{self._total_steps:,} steps: {batches.epochs} x {self._steps_per_epoch:,} batches of "
+            f"{batches.global_batch_records} records"
+        )
         self._writer = tf.summary.create_file_writer(str(config.run / run_folder.TENSORBOARD_NAME))
 
     def train(self) -> TrainResult:

@@ -98,7 +98,7 @@ def fill(trainer: object) -> None:
     """Give the table 4.5 M rows: all ids of the data's vocabulary, and others."""
     import pyarrow.parquet as pq
 
-    from esmm_dist.embedding.table import TableRows
+    from esmm_dist.embedding.table_rows import TableRows
 
     store, config = trainer.store, trainer.config  # type: ignore[attr-defined]
     known = pq.read_table(config.data / "vocabulary.parquet")["feature_id"].to_numpy()

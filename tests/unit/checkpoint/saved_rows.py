@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from esmm_dist.checkpoint.writer import write_checkpoint
 from esmm_dist.embedding.placement import bucket_of
-from esmm_dist.embedding.table import TableRows
+from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.progress import NoProgress
 from tests.tiny_dataset import tiny_schema
 

@@ -11,7 +11,7 @@ from esmm_dist.checkpoint.listing import list_checkpoints
 from esmm_dist.checkpoint.reader import Checkpoint, newest_checkpoint, verified_checkpoint
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
-from esmm_dist.embedding.store import EmbeddedStore
+from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import CheckpointError
 from tests.unit.checkpoint.saved_rows import Messages, SavedRows, save
 

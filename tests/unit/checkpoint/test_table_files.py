@@ -6,7 +6,7 @@ import pytest
 
 from esmm_dist.checkpoint import table_files
 from esmm_dist.checkpoint.table_files import read_table_file, write_table_file
-from esmm_dist.embedding.table import TableRows
+from esmm_dist.embedding.table_rows import TableRows
 from tests.unit.checkpoint.saved_rows import SavedRows, assert_same_rows, chosen
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import mmap
+import threading
 
 import numpy as np
 import pytest
@@ -62,3 +63,38 @@ def test_two_living_indexes_of_one_name_share_nothing():
     first, second = RowIndex("main"), RowIndex("main")
     first.add(np.array([1]), np.array([4]))
     assert second.find(np.array([1])).tolist() == [-1]
+
+
+def test_ids_that_share_a_cache_slot_are_told_apart():
+    # The cache's slot is the high bits of id * golden mod 2^64: ids a and b share one if (a - b) * golden is small
+    golden = 0x9E3779B97F4A7C15
+    difference = pow(golden, -1, 1 << 64)  # (a - b) * golden = 1: the next hash value, the same slot
+    other = difference - (1 << 64) if difference >= 1 << 63 else difference
+    ids = np.array([0, other], dtype=np.int64)
+    index = RowIndex("shared_slot")
+    index.add(ids[:1], np.array([5]))
+    np.testing.assert_array_equal(index.find(ids), [5, -1])
+    index.add(ids[1:], np.array([6]))
+    for _ in range(2):
+        np.testing.assert_array_equal(index.find(ids[:1]), [5])
+        np.testing.assert_array_equal(index.find(ids[1:]), [6])
+        np.testing.assert_array_equal(index.find(ids), [5, 6])
+
+
+def test_finding_beside_adding_gives_the_row_or_none_and_never_another():
+    index = RowIndex("beside")
+    ids = np.arange(200_000, dtype=np.int64) * 7
+    wrong = []
+
+    def add() -> None:
+        for start in range(0, len(ids), 1000):
+            index.add(ids[start : start + 1000], np.arange(start, start + 1000))
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    while thread.is_alive():
+        found = index.find(ids)
+        wrong += found[(found != -1) & (found != np.arange(len(ids)))].tolist()
+    thread.join()
+    assert not wrong
+    np.testing.assert_array_equal(index.find(ids), np.arange(len(ids)))

@@ -6,10 +6,11 @@ import pytest
 
 from esmm_dist.embedding import table as table_module
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.placement import bucket_of, bucket_ranges
 from esmm_dist.embedding.start_values import StartValues
-from esmm_dist.embedding.store import EmbeddedStore
-from esmm_dist.embedding.table import EmbeddingTable, TableRows
+from esmm_dist.embedding.table import EmbeddingTable
+from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.errors import StackError
 
 CONFIG = EmbeddingConfig(embedding_dim=2, embedding_learning_rate=0.5, start_scale=0.1)

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.lookup import LookupPlan
-from esmm_dist.embedding.store import EmbeddedStore
 from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.config import ModelConfig

@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
     settings = {
         "data": folder / "data",
         "run": folder / "run",
-        "input": {"global_batch_records": 16},
+        "input": {"global_batch_records": 16, "epochs": 1},
         "embedding": {"embedding_dim": 4},
         "model": {"hidden_units": [8], "dropout": 0.5},
     }

@@ -52,7 +52,7 @@ def saved(config: TrainConfig) -> dict:
     ("change", "message"),
     [
         ({"seed": 2}, "seed is 2 but 1 in"),
-        ({"input": {"global_batch_records": 64}}, "global_batch_records is 64 but 512 in"),
+        ({"input": {"global_batch_records": 64}}, "global_batch_records is 64 but None in"),
         ({"input": {"shuffle": False}}, "shuffle is False but True in"),
         ({"embedding": {"embedding_dim": 8}}, "embedding_dim is 8 but 16 in"),
         ({"model": {"hidden_units": [8]}}, r"hidden_units is \[8\] but \[256, 128\] in"),

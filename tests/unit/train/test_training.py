@@ -216,7 +216,8 @@ def test_other_dense_optimizers_learn_too(data, tmp_path, name):
 
 
 def test_evaluation_stops_after_the_batch_that_reaches_the_limit(data, tmp_path):
-    run_training(data, tmp_path, evaluation={"eval_every_steps": 10, "eval_max_impressions": 1})
+    evaluation = {"eval_every_steps": 10, "eval_max_impressions": 1}
+    run_training(data, tmp_path, evaluation=evaluation, input={"epochs": 1})
     first, last = json.loads((tmp_path / "metrics.json").read_text())["evaluations"]
     test_groups = tiny_groups(100, seed=2, first_sample=5000)
     lanes = [test_groups[lane::4] for lane in range(4)]
