@@ -22,7 +22,12 @@ from esmm_dist.errors import ConfigError
 from launcher.setting_docs import class_doc, setting_docs
 
 _COMMON = {
-    "config": (Path | None, None, "YAML file of settings; flags override it. An unknown setting in it is an error."),
+    "config": (
+        str | None,
+        None,
+        "YAML file of settings, or the name of a shipped one (small-data); flags override it. An unknown setting in it "
+        "is an error.",
+    ),
     "print_config": (bool, False, "Print the settings as YAML, with their meaning, and do nothing else."),
     "json": (bool, False, "Print the result as one JSON line, last on stdout (the report goes to stderr)."),
     "debug": (bool, False, "Show a traceback when something goes wrong."),
@@ -35,7 +40,7 @@ _POSITIONAL = cast(Any, tyro.conf.Positional)
 class CommonFlags:
     """The flags that every command has."""
 
-    config: Path | None
+    config: str | None
     print_config: bool
     json: bool
     debug: bool

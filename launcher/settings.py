@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from esmm_dist.config import read_yaml, refuse_unknown
 from launcher import flags
 from launcher.command import Command
+from launcher.shipped_settings import settings_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,8 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
     # Checked before the file is laid over them, so that the file is not blamed for them.
     refuse_unknown(cls, base, where=where)
     if "config" in typed:
-        base, where = merge(base, read_yaml(Path(typed["config"]))), typed["config"]
+        path = settings_path(typed["config"])
+        base, where = merge(base, read_yaml(path)), str(path)
     values, common = flags.parse(
         cls,
         args,

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# The default batch suits a hundred times more data: 225,000 impressions are 55 such batches, too few to learn from.
-_SMALL_DATA = ("--global-batch-records", "64", "--epochs", "2", "--embedding-learning-rate", "0.1")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -44,7 +41,7 @@ def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
         ),
         Step(
             name="train",
-            args=["train", "--data", str(data), "--run", str(run), *_SMALL_DATA],
+            args=["train", "--data", str(data), "--run", str(run)],
             why="Train ESMM; Ctrl-C saves, and the same line goes on.",
         ),
         Step(
