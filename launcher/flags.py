@@ -10,7 +10,6 @@ import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, cast, get_origin, get_type_hints
 
 import pydantic
