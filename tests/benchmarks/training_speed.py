@@ -59,7 +59,7 @@ def measure_reading(data: Path) -> None:
     from esmm_dist.input.pipeline import BatchReader
 
     manifest = read_manifest(data)
-    reader = BatchReader(data, manifest, "train", InputConfig())
+    reader = BatchReader(data, manifest, "train", InputConfig(global_batch_records=512))
     for name, plan in (("input pipeline alone", None), ("... and unique ids", LookupPlan(manifest.schema))):
         impressions = ids = 0
         with Stopwatch() as watch:
@@ -79,7 +79,7 @@ def measure_training(data: Path, run: Path) -> None:
     config = TrainConfig(
         data=data,
         run=run,
-        input=InputConfig(epochs=2),
+        input=InputConfig(global_batch_records=512, epochs=2),
         evaluation=EvaluationConfig(eval_split="none"),
         checkpoint=CheckpointConfig(checkpoint_every_steps=0),
     )

@@ -23,9 +23,15 @@ def test_a_slab_begins_as_zeros_and_keeps_what_is_written_at_its_far_end():
     assert np.shares_memory(view, slab.rows)
 
 
-def test_a_slab_of_no_columns_takes_no_memory():
-    slab = Slab(columns=0, dtype=np.float32, max_rows=5)
-    assert slab.rows.shape == (5, 0)
+def test_a_slab_of_no_columns_is_refused():
+    with pytest.raises(ValueError, match="a slab needs at least one column"):
+        Slab(columns=0, dtype=np.float32, max_rows=5)
+
+
+def test_put_writes_whole_rows_at_their_numbers():
+    slab = Slab(columns=2, dtype=np.float32, max_rows=10)
+    slab.put(np.array([7, 2]), np.array([[1, 2], [3, 4]], dtype=np.float32))
+    assert slab.rows[:8].tolist() == [[0, 0]] * 2 + [[3, 4]] + [[0, 0]] * 4 + [[1, 2]]
 
 
 def test_a_slab_reserves_for_all_the_memory_of_the_machine():
