@@ -41,6 +41,7 @@ MINIMUM = {
     "duplicated_common_row": 2,
 }
 SMALLEST_SPLIT = 2000
+IMPRESSIONS_A_DUPLICATED_ROW = 20_000  # some 345 common rows: at most 0.3% of them are rejected
 UNUSABLE_KINDS = ("repeated_sample_id", "cut_short", "non_numeric_id", "negative_value")
 
 
@@ -62,7 +63,10 @@ def planned_warts(impressions: int) -> dict[str, int]:
     """Return how many of each kind a split of so many impressions gets."""
     if impressions < SMALLEST_SPLIT:
         return dict.fromkeys(RATES_PER_MILLION, 0)
-    return {kind: max(MINIMUM[kind], round(impressions * rate / 1e6)) for kind, rate in RATES_PER_MILLION.items()}
+    planned = {kind: max(MINIMUM[kind], round(impressions * rate / 1e6)) for kind, rate in RATES_PER_MILLION.items()}
+    # Common rows are 58 times fewer than impressions: two repeated ones are more than 1% of a small split's
+    planned["duplicated_common_row"] = min(planned["duplicated_common_row"], impressions // IMPRESSIONS_A_DUPLICATED_ROW)
+    return planned
 
 
 def place_warts(

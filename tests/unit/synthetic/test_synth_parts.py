@@ -191,6 +191,9 @@ def test_planned_faults_are_far_below_one_percent_in_every_size():
     for impressions in (1_999, 2_000, 225_000, 42_300_000):
         planned = planned_warts(impressions)
         assert sum(planned[kind] for kind in UNUSABLE_KINDS) <= 0.004 * impressions
+        # a common row has some 58 impressions, and 1% of them may be rejected
+        assert planned["duplicated_common_row"] <= 0.004 * impressions / 58
+    assert planned_warts(225_000)["duplicated_common_row"] == 2
     assert planned_warts(42_300_000)["conversion_without_click"] == 230
 
 
