@@ -108,12 +108,18 @@ def rewrite_manifest(folder: Path, *, metrics: Mapping[str, Any], state: Mapping
 
     Raises:
         CheckpointError: The checkpoint is not there.
-        OSError: The disk refused; the manifest is as before.
+        RetryError: The disk refused; the manifest is as before.
     """
     manifest = replace(read_checkpoint_manifest(folder), metrics=dict(metrics), state=dict(state))
     temporary = folder / f".{MANIFEST_NAME}"
-    _write_synced(temporary, manifest.to_json().encode())
-    temporary.replace(folder / MANIFEST_NAME)
+    try:
+        _write_synced(temporary, manifest.to_json().encode())
+        temporary.replace(folder / MANIFEST_NAME)
+    except OSError as e:
+        raise RetryError(
+            f"The metrics could not be added to {folder}: {e.strerror or e}. The checkpoint is intact without them. "
+            "Free space or check the permissions, and run the same command again."
+        ) from e
 
 
 def _write_dense(folder: Path, dense: Mapping[str, npt.NDArray[Any]]) -> CheckpointFile:
