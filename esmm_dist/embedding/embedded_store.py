@@ -20,9 +20,11 @@ class EmbeddedStore:
         """Read rows; see ``EmbeddingTable.pull``."""
         return self._tables[table].pull(ids)
 
-    def push(self, table: str, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int) -> None:
+    def push(
+        self, table: str, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int, rate_factor: float = 1.0
+    ) -> None:
         """Update rows; see ``EmbeddingTable.push``."""
-        self._tables[table].push(ids, gradient_sums, impressions=impressions, step=step)
+        self._tables[table].push(ids, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor)
 
     def export(self, table: str, first_bucket: int, last_bucket: int) -> TableRows:
         """Return copies of rows; see ``EmbeddingTable.export``."""

@@ -14,7 +14,9 @@ class EmbeddingStore(Protocol):
     def pull(self, table: str, ids: Ids) -> Floats:
         """Read rows of ``ids`` int64 [U] (strictly ascending): float32 [U, D]. Blocks until they are there."""
 
-    def push(self, table: str, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int) -> None:
+    def push(
+        self, table: str, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int, rate_factor: float = 1.0
+    ) -> None:
         """Update the rows of ``ids`` from gradients summed over the step's impressions, float32 [U, D]."""
 
     def export(self, table: str, first_bucket: int, last_bucket: int) -> TableRows:

@@ -102,7 +102,7 @@ class EmbeddingTable:
         """
         self._located[id(ids)] = (ids, self._index.find(ids))
 
-    def push(self, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int) -> None:
+    def push(self, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int, rate_factor: float = 1.0) -> None:
         """Update rows with the optimizer; creates those that do not exist yet.
 
         Args:
@@ -110,6 +110,7 @@ class EmbeddingTable:
             gradient_sums: float32 [U, D], the gradient of the loss summed over the step's impressions.
             impressions: Number of impressions in the step, over all ranks; the sums are divided by it.
             step: The optimizer step, 1, 2, ...
+            rate_factor: Multiplies the learning rate: schedules live in training and come with each push.
 
         Raises:
             ValueError: The ids are not strictly ascending, or the gradients have another shape.
@@ -139,7 +140,7 @@ class EmbeddingTable:
             gradients = gradient_sums[start : start + _BLOCK_ROWS] * scale
             if l2:
                 gradients += l2 * part[:, : self.embedding_dim]
-            learning_rate = self._config.embedding_learning_rate
+            learning_rate = self._config.embedding_learning_rate * rate_factor
             self._optimizer.update(part[:, :width], gradients, learning_rate=learning_rate, step=step)
             meta = part.view(np.int32)[:, width:]
             meta[:, 0] = step

@@ -81,6 +81,10 @@ class TrainConfig:
     max_steps: int | None = None
     """Stop after this many steps, counted from the run's beginning. None: when all epochs are done."""
 
+    cooldown: float = 0.2
+    """Share of all epochs' steps, at the end, in which both learning rates fall in a line to 0. 0.2 keeps the speed of
+    the first steps and takes the noise of the last ones out of the model; 0 keeps the rates constant."""
+
     deterministic: bool = True
     """Make TensorFlow refuse or replace operations whose result depends on the timing of threads. On: on the CPU it
     costs nothing that could be measured."""
@@ -98,6 +102,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.max_steps is not None and self.max_steps < 1:
             raise ConfigError(f"max_steps is {self.max_steps}. Set 1 or more, or leave it out.")
+        if not 0 <= self.cooldown <= 1:
+            raise ConfigError(f"cooldown is {self.cooldown}. Set a share in [0, 1].")
         if self.log_every_steps < 1:
             raise ConfigError(f"log_every_steps is {self.log_every_steps}. Set 1 or more.")
         if not 0 <= self.seed < 2**31:

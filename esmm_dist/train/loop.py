@@ -33,6 +33,7 @@ from esmm_dist.serve.load import Scorer
 from esmm_dist.train import run_folder
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
 from esmm_dist.train.evaluate import evaluate_batches
+from esmm_dist.train.learning_rate import rate_factor
 from esmm_dist.train.loss_window import LossWindow
 from esmm_dist.train.numerical_check import numerical_error
 from esmm_dist.train.prefetch import Prefetcher
@@ -185,6 +186,8 @@ class Trainer:
     def _train_step(self, batch: GroupedBatch, lookups: dict[str, TableLookup]) -> None:
         step = self._step + 1
         rows = pull_rows(self._store, lookups)
+        factor = rate_factor(step, self._all_steps, self._config.cooldown)
+        self._optimizer.learning_rate.assign(self._config.dense.dense_learning_rate * factor)
         result = self._compiled(model_inputs(batch, lookups, rows), step)
         if not result.finite:
             raise numerical_error(
@@ -197,7 +200,9 @@ class Trainer:
             )
         for table, gradient_sums in result.gradient_sums.items():
             ids = lookups[table].ids
-            self._store.push(table, ids, gradient_sums, impressions=batch.num_impressions, step=step)
+            self._store.push(
+                table, ids, gradient_sums, impressions=batch.num_impressions, step=step, rate_factor=factor
+            )
         self._step = step
         self._window.add(result.loss_sums, batch.num_impressions)
         note = ""

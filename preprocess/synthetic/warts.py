@@ -65,7 +65,9 @@ def planned_warts(impressions: int) -> dict[str, int]:
         return dict.fromkeys(RATES_PER_MILLION, 0)
     planned = {kind: max(MINIMUM[kind], round(impressions * rate / 1e6)) for kind, rate in RATES_PER_MILLION.items()}
     # Common rows are 58 times fewer than impressions: two repeated ones are more than 1% of a small split's
-    planned["duplicated_common_row"] = min(planned["duplicated_common_row"], impressions // IMPRESSIONS_A_DUPLICATED_ROW)
+    planned["duplicated_common_row"] = min(
+        planned["duplicated_common_row"], impressions // IMPRESSIONS_A_DUPLICATED_ROW
+    )
     return planned
 
 

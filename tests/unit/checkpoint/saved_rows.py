@@ -50,6 +50,7 @@ class SavedRows:
         *,
         impressions: int,
         step: int,
+        rate_factor: float = 1.0,
     ) -> None:
         raise AssertionError("saving pushes nothing")
 

@@ -45,6 +45,13 @@ def test_gradient_sums_are_divided_by_the_impressions_of_the_step():
     np.testing.assert_array_equal(one.pull(IDS), many.pull(IDS))
 
 
+def test_a_pushs_rate_factor_multiplies_the_learning_rate():
+    table = EmbeddingTable("t", SGD, seed=6)
+    start = table.pull(IDS)
+    table.push(IDS, ones(3), impressions=1, step=1, rate_factor=0.25)
+    np.testing.assert_allclose(table.pull(IDS), start - 0.5 * 0.25, rtol=1e-6)
+
+
 def test_a_push_of_many_blocks_equals_the_formula(monkeypatch):
     monkeypatch.setattr(table_module, "_BLOCK_ROWS", 7)
     ids = np.arange(0, 300, 3)  # 100 rows: 14 blocks of 7 and one of 2

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ SETTINGS = {
     "model": {"hidden_units": [8]},
     "dense": {"dense_learning_rate": 0.01},
     "log_every_steps": 5,
+    "cooldown": 0.0,
 }
 
 
@@ -175,6 +177,28 @@ def _stored(run: Path) -> dict:
     mapping = yaml.safe_load((run / "config.yaml").read_text())
     assert isinstance(mapping, dict)
     return mapping
+
+
+def rates_of_the_last_step(data: Path, run: Path, cooldown: float) -> list[float]:
+    """Return the factor of the rows' learning rate, and the towers' learning rate, at step 20 of 20."""
+    changes = {"cooldown": cooldown, "dense": {"dense_optimizer": "sgd"}, "input": {"epochs": 1}}
+    run_training(data, run, max_steps=STEPS - 1, **changes)
+    trainer = Trainer(config_of(data, run, **changes), NoProgress())
+    factors: list[float] = []
+    push = trainer.store.push
+
+    def recording_push(*args: Any, rate_factor: float, **keywords: Any) -> None:
+        factors.append(rate_factor)
+        push(*args, rate_factor=rate_factor, **keywords)
+
+    trainer.store.push = recording_push  # type: ignore[method-assign]
+    trainer.train_steps(1)
+    return [*factors, float(trainer._optimizer.learning_rate.numpy())]
+
+
+def test_both_learning_rates_fall_during_the_cooldown(data, tmp_path):
+    assert rates_of_the_last_step(data, tmp_path / "constant", 0.0) == pytest.approx([1.0, 0.01])
+    assert rates_of_the_last_step(data, tmp_path / "falling", 1.0) == pytest.approx([1 / 20, 0.01 / 20])
 
 
 def test_a_run_grown_by_steps_and_epochs_equals_one_made_at_once(data, trained, tmp_path):
