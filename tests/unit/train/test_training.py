@@ -191,7 +191,7 @@ def rates_of_the_last_step(data: Path, run: Path, cooldown: float) -> list[float
         factors.append(rate_factor)
         push(*args, rate_factor=rate_factor, **keywords)
 
-    trainer.store.push = recording_push  # type: ignore[method-assign]
+    trainer.store.push = recording_push  # type: ignore[method-assign, assignment]
     trainer.train_steps(1)
     return [*factors, float(trainer._optimizer.learning_rate.numpy())]
 
