@@ -18,6 +18,11 @@ class ModelConfig:
     dropout: float = 0.0
     """Share of hidden activations set to zero in training, in [0, 1)."""
 
+    linear_scale: float = 0.0
+    """Strength of a linear term beside the towers (the "wide" part of Wide & Deep): the first columns of a row, one a
+    label, are summed over all fields, times this, and added to the label's logit; the towers see the other columns.
+    An id's own effect is then learned at once, scale² times as fast as through a tower. 0: no such term."""
+
     task_weights: tuple[float, ...] = ()
     """Weight of each label's loss, first label first. Empty: 1 each, as in the ESMM paper (equation 4)."""
 
@@ -26,6 +31,8 @@ class ModelConfig:
             raise ConfigError(f"hidden_units is {list(self.hidden_units)}. Every layer needs at least 1 unit.")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}. Set a number in [0, 1).")
+        if self.linear_scale < 0:
+            raise ConfigError(f"linear_scale is {self.linear_scale}. Set 0 or more.")
         if any(weight < 0 for weight in self.task_weights):
             raise ConfigError(f"task_weights is {list(self.task_weights)}. Weights must not be negative.")
 

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.errors import ConfigError
 from esmm_dist.model.base_network import PooledFields, base_network_class
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.schema.fields import Field, Schema
@@ -12,16 +13,26 @@ from esmm_dist.schema.fields import Field, Schema
 class Esmm(keras.Model):
     """Logits of a label chain from the pooled rows of a grouped batch.
 
-    Source: Ma et al., SIGIR 2018, arXiv 1804.07931, figure 2: embeddings and pooling are shared, towers are not.
+    Source: Ma et al., SIGIR 2018, arXiv 1804.07931, figure 2: embeddings and pooling are shared, towers are not. The
+    linear term (off by default) is the wide part of Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS
+    2016, arXiv 1606.07792, equation 3, with its weights in the rows' first columns.
     """
 
     def __init__(self, schema: Schema, embedding: EmbeddingConfig, config: ModelConfig, *, seed: int) -> None:
         """Make one tower a label.
 
         Raises:
-            ConfigError: The BASE network cannot be loaded.
+            ConfigError: The BASE network cannot be loaded, or rows have no column left beside the linear term's.
         """
         super().__init__()
+        self._linear_scale = config.linear_scale
+        self._linear_columns = len(schema.labels) if config.linear_scale else 0
+        for table in schema.tables:
+            if embedding.dim_of(table) <= self._linear_columns:
+                raise ConfigError(
+                    f"Table '{table}': embedding_dim is {embedding.dim_of(table)}, but with linear_scale "
+                    f"{config.linear_scale} the first {self._linear_columns} columns are the linear term's. Set more."
+                )
         self._layout = {
             table: (
                 _count(schema.user_fields, table),
@@ -30,8 +41,9 @@ class Esmm(keras.Model):
             )
             for table in schema.tables
         }
-        user_columns = sum(fields * dim for fields, _, dim in self._layout.values())
-        impression_columns = sum(fields * dim for _, fields, dim in self._layout.values())
+        used = self._linear_columns
+        user_columns = sum(fields * (dim - used) for fields, _, dim in self._layout.values())
+        impression_columns = sum(fields * (dim - used) for _, fields, dim in self._layout.values())
         tower_class = base_network_class(config.base_network)
         self.towers = [
             tower_class(user_columns, impression_columns, config, seed=seed * 1000 + number)
@@ -59,19 +71,31 @@ class Esmm(keras.Model):
             groups: int64 scalar G.
             dropout_seed: int32 [2]; None when not training.
         """
-        user_parts, impression_parts = [], []
+        impressions = tf.shape(group_of_impression, out_type=tf.int64)[0]
+        user_parts, impression_parts, linear_parts = [], [], []
         for table, (user_fields, impression_fields, dim) in self._layout.items():
             split = groups * user_fields
-            user_parts.append(tf.reshape(pooled[table][:split], [groups, user_fields * dim]))
-            impression_parts.append(
-                tf.reshape(pooled[table][split:], [tf.shape(group_of_impression)[0], impression_fields * dim])
-            )
+            of_users = tf.reshape(pooled[table][:split], [groups, user_fields, dim])
+            of_impressions = tf.reshape(pooled[table][split:], [impressions, impression_fields, dim])
+            user_parts.append(self._tower_columns(of_users))
+            impression_parts.append(self._tower_columns(of_impressions))
+            if self._linear_columns:
+                user_linear = tf.reduce_sum(of_users[:, :, : self._linear_columns], axis=1)
+                linear = tf.reduce_sum(of_impressions[:, :, : self._linear_columns], axis=1)
+                linear_parts.append(linear + tf.gather(user_linear, group_of_impression))
         fields = PooledFields(tf.concat(user_parts, 1), tf.concat(impression_parts, 1), group_of_impression)
         logits = []
         for number, tower in enumerate(self.towers):
             seed = None if dropout_seed is None else dropout_seed + tf.constant([number * 1000, 0], dtype=tf.int32)
             logits.append(tower(fields, dropout_seed=seed))
-        return tf.stack(logits, axis=1)
+        stacked = tf.stack(logits, axis=1)
+        return stacked + self._linear_scale * tf.add_n(linear_parts) if linear_parts else stacked
+
+    def _tower_columns(self, values: tf.Tensor) -> tf.Tensor:
+        """Return the columns that towers see of float32 [n, F, D], flattened to [n, F · (D - linear columns)]."""
+        fields, dim = values.shape[1], values.shape[2]
+        width = fields * (dim - self._linear_columns)
+        return tf.reshape(values[:, :, self._linear_columns :], [tf.shape(values)[0], width])
 
 
 def _count(fields: tuple[Field, ...], table: str) -> int:
