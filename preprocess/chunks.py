@@ -63,6 +63,11 @@ def num_chunks(file_bytes: int, chunk_bytes: int = CHUNK_BYTES) -> int:
     return max(1, -(-file_bytes // chunk_bytes))
 
 
+def chunk_size(path: Path, chunk: int, chunk_bytes: int = CHUNK_BYTES) -> int:
+    """Return the bytes of a plain file that chunk ``chunk`` stands for, for progress; they add up to the file's."""
+    return max(0, min(chunk_bytes, path.stat().st_size - chunk * chunk_bytes))
+
+
 def split_lines(chunk: bytes) -> list[bytes]:
     r"""Return the lines of a chunk without ``\n``; the end of the last line may be missing."""
     lines = chunk.split(b"\n")

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esmm_dist.schema.fields import Field, FlatSource
-from preprocess.chunks import num_chunks, read_chunk, split_lines
+from preprocess.chunks import chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange
 from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids
 from preprocess.flat_text import read_header, read_rows
@@ -56,7 +56,7 @@ def _task(job: ParseJob, file: InputFile, chunk: int, header: bytes, text: bytes
         name=f"parse-{chunk_id.name('log')}",
         function=parse_text,
         arguments={"job": job, "file": file, "chunk": chunk_id, "header": header, "text": text},
-        size=float(job.chunk_bytes if text is None else len(text)),
+        size=float(chunk_size(file.path, chunk, job.chunk_bytes) if text is None else len(text)),
     )
 
 

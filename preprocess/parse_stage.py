@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esmm_dist.schema.fields import Field, Schema
-from preprocess.chunks import num_chunks, read_chunk, split_lines
+from preprocess.chunks import chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.inputs import InputFile, stream_texts
 from preprocess.raw_chunk import parse_lines
 from preprocess.raw_line import Kind
@@ -46,7 +46,7 @@ def _task(job: ParseJob, file: InputFile, chunk: int, text: bytes | None) -> Tas
         name=f"parse-{chunk_id.name(file.kind)}",
         function=parse_chunk,
         arguments={"job": job, "file": file, "chunk": chunk_id, "text": text},
-        size=float(job.chunk_bytes if text is None else len(text)),
+        size=float(chunk_size(file.path, chunk, job.chunk_bytes) if text is None else len(text)),
     )
 
 

@@ -19,7 +19,8 @@ def test_a_shipped_file_is_found_by_name_and_is_valid():
     path = settings_path("small-data")
     settings = read_yaml(path)
     refuse_unknown(TrainConfig, settings, where=str(path))
-    build(TrainConfig, {"data": "data", "run": "run", **settings}, where=str(path))
+    config = build(TrainConfig, {"data": "data", "run": "run", **settings}, where=str(path))
+    assert config.model.linear_scale > 0
 
 
 def test_a_wrong_name_is_refused_with_the_nearest_known():

@@ -20,7 +20,7 @@ from tests.unit.preprocess.raw_logs import common_line, item, key_of, make_log, 
 
 # A process of its own, with small chunks and slices, so that small data passes through every stage many times.
 PROGRAM = """
-import sys
+import signal, sys
 from pathlib import Path
 import preprocess.lanes, preprocess.run, preprocess.stages
 from esmm_dist.progress import NoProgress
@@ -28,6 +28,8 @@ from preprocess.config import PreprocessConfig
 from preprocess.plan import Plan
 
 if __name__ == "__main__":
+    # A shell starts what it runs in the background with SIGINT ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     preprocess.run.CHUNK_BYTES = preprocess.stages.CHUNK_BYTES = 20_000
     preprocess.lanes.SLICE_BYTES = 30_000
     raw, out, schema, workers = sys.argv[1:]

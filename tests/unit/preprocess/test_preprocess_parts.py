@@ -14,7 +14,7 @@ import preprocess.chunks
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema import load_schema
 from preprocess.blocks import Column, read_block, write_blocks
-from preprocess.chunks import num_chunks, read_chunk, split_lines, stream_chunks
+from preprocess.chunks import chunk_size, num_chunks, read_chunk, split_lines, stream_chunks
 from preprocess.config import PreprocessConfig
 from preprocess.example_proto import ListFrame, encode_rows, example, varint, varints
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange, ragged_index, splits_of
@@ -46,6 +46,12 @@ def test_chunks_of_a_file_and_of_a_stream_are_the_same_and_make_the_whole(lines:
     padded = [chunks + [b""] * (length - len(chunks)) for chunks in (of_file, of_stream)]
     assert padded[0] == padded[1]
     assert all(chunk.endswith(b"\n") for chunk in of_file if chunk and chunk != [c for c in of_file if c][-1])
+
+
+def test_sizes_of_the_chunks_add_up_to_the_file(tmp_path: Path):
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 25)
+    assert [chunk_size(path, chunk, 10) for chunk in range(num_chunks(25, 10))] == [10, 10, 5]
 
 
 def test_lines_of_a_chunk_lose_only_their_line_ends():
