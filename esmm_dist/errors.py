@@ -11,6 +11,7 @@
     │   ├── StackError          the machine: compiler, library, disk, memory
     │   └── NumericalError      a loss or gradient that is not finite
     └── RetryError              the same call may succeed later (a busy disk, a lost connection)
+        └── WorkerLostError     another rank of the run has ended
 
 A message says what is wrong (with the value), where (field, file, line, step), and what to do. The command line prints
 it without a traceback and exits with the class's ``exit_status``.
@@ -55,3 +56,7 @@ class NumericalError(GiveUpError):
 
 class RetryError(EsmmError):
     """The same call may succeed later."""
+
+
+class WorkerLostError(RetryError):
+    """Another rank of the run has ended, so this one cannot go on; started again, the run resumes."""

@@ -1,0 +1,258 @@
+"""The ranks of a run as one: who am I, what do all agree on, what do all add up.
+
+One process alone is ``SoloWorld``. Started by ``horovodrun`` or whoever sets Horovod's environment, a process is one
+rank of a ``HorovodWorld``. Code above asks its ``World`` and never Horovod itself. Nothing is pickled: values travel as
+JSON.
+
+Every method but the attributes is a meeting of all ranks: all must call it, in the same order, from the main thread.
+"""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.errors import ConfigError, EsmmError, StackError, WorkerLostError
+from esmm_dist.quiet import import_horovod, import_tensorflow
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+T = TypeVar("T")
+Bytes = npt.NDArray[np.uint8]
+
+
+class World(Protocol):
+    """The ranks of a run."""
+
+    @property
+    def rank(self) -> int:
+        """This process, 0 .. size - 1. Rank 0 writes files and talks to people."""
+
+    @property
+    def size(self) -> int:
+        """Number of ranks."""
+
+    @property
+    def local_rank(self) -> int:
+        """This process among those of its machine."""
+
+    def share(self, value: T) -> T:
+        """Return the value of rank 0, as JSON would hold it: tuples become lists, keys become text."""
+
+    def on_root(self, work: Callable[[], T]) -> T:
+        """Do ``work`` on rank 0 while the others wait; return its result everywhere, as ``share`` would.
+
+        Raises:
+            EsmmError: What ``work`` raised on rank 0; elsewhere one of the same class that says that rank 0 failed.
+        """
+
+    def gather(self, rows: Bytes) -> Bytes:
+        """Return the rows uint8 [n, W] of all ranks, rank 0's first: uint8 [N, W]. n may differ, and be 0."""
+
+    def wait(self) -> None:
+        """Return when all ranks are here."""
+
+    def broadcast_variables(self, variables: Sequence[Any]) -> None:
+        """Set Keras or TensorFlow variables to their values on rank 0."""
+
+    def sum_in_step(self, flat: "tf.Tensor") -> "tf.Tensor":
+        """Return the sum over ranks of float32 [n], the same bits on all of them.
+
+        For use inside ``tf.function``, once a step: Horovod knows the sum by its name.
+        """
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Turn the end of another rank within the ``with`` block into ``WorkerLostError``."""
+
+
+class SoloWorld:
+    """One process alone."""
+
+    rank = 0
+    size = 1
+    local_rank = 0
+
+    def share(self, value: T) -> T:
+        """Return the value as JSON would hold it."""
+        shared: T = json.loads(json.dumps(value))
+        return shared
+
+    def on_root(self, work: Callable[[], T]) -> T:
+        """Do the work."""
+        return self.share(work())
+
+    def gather(self, rows: Bytes) -> Bytes:
+        """Return the rows."""
+        return rows
+
+    def wait(self) -> None:
+        """Return at once."""
+
+    def broadcast_variables(self, variables: Sequence[Any]) -> None:
+        """Do nothing."""
+
+    def sum_in_step(self, flat: "tf.Tensor") -> "tf.Tensor":
+        """Return the tensor itself."""
+        return flat
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return contextlib.nullcontext()
+
+
+class HorovodWorld:
+    """One of the ranks that Horovod connects."""
+
+    def __init__(self) -> None:
+        """Meet the other ranks, and take this rank's GPU if the machine has any. Blocks until all ranks are there.
+
+        Call it before TensorFlow has used a device.
+
+        Raises:
+            StackError: The machine has fewer GPUs than ranks.
+        """
+        # What it writes when a rank ends (some lines on every other rank), and its warning when rank 0 saves for a
+        # minute while the others wait, tell a user nothing to do. It is read when Horovod starts.
+        os.environ.setdefault("HOROVOD_LOG_LEVEL", "fatal")
+        self._tf = import_tensorflow()
+        self._hvd = import_horovod()
+        self._hvd.init()
+        self.rank, self.size, self.local_rank = self._hvd.rank(), self._hvd.size(), self._hvd.local_rank()
+        gpus = self._tf.config.list_physical_devices("GPU")
+        if gpus:
+            own = own_gpu(gpus, self.local_rank)
+            self._tf.config.set_visible_devices(own, "GPU")
+            # Else TensorFlow takes all of its memory at once, and leaves none to whatever else runs there
+            self._tf.config.experimental.set_memory_growth(own, True)
+
+    def share(self, value: T) -> T:
+        """Return the value of rank 0."""
+        shared: T = json.loads(self._broadcast_bytes(json.dumps(value).encode() if self.rank == 0 else b""))
+        return shared
+
+    def on_root(self, work: Callable[[], T]) -> T:
+        """Do the work on rank 0."""
+        outcome: dict[str, Any] = {}
+        if self.rank == 0:
+            try:
+                outcome = {"value": work()}
+            except EsmmError as e:
+                self.share({"error": type(e).__name__, "text": str(e)})
+                raise
+        outcome = self.share(outcome)
+        if "error" in outcome:
+            raise _error_class(outcome["error"])(f"rank 0 failed: {outcome['text']}")
+        value: T = outcome["value"]
+        return value
+
+    def gather(self, rows: Bytes) -> Bytes:
+        """Return the rows of all ranks."""
+        with self.watching(), self._tf.device("/CPU:0"):
+            return np.asarray(self._hvd.allgather(self._tf.constant(rows), name="gather").numpy())
+
+    def wait(self) -> None:
+        """Return when all ranks are here."""
+        with self.watching(), self._tf.device("/CPU:0"):
+            self._hvd.allreduce(self._tf.zeros([1]), op=self._hvd.Sum, name="wait")
+
+    def broadcast_variables(self, variables: Sequence[Any]) -> None:
+        """Set variables to their values on rank 0."""
+        with self.watching():
+            for number, variable in enumerate(variables):
+                value = self._tf.convert_to_tensor(variable)
+                variable.assign(self._hvd.broadcast(value, root_rank=0, name=f"variable.{number}"))
+
+    def sum_in_step(self, flat: "tf.Tensor") -> "tf.Tensor":
+        """Return the sum over ranks."""
+        return self._hvd.allreduce(flat, op=self._hvd.Sum, name="step")
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Turn the end of another rank into ``WorkerLostError``."""
+        errors = self._tf.errors
+        try:
+            yield
+        except (errors.UnknownError, errors.InternalError) as e:
+            if not is_lost_peer(e.message):
+                raise
+            # 'from None': the cause is a page of Horovod's, and says the same
+            raise WorkerLostError(
+                f"rank {self.rank} of {self.size}: another rank ended; its own message says why."
+            ) from None
+
+    def _broadcast_bytes(self, data: bytes) -> bytes:
+        with self.watching(), self._tf.device("/CPU:0"):
+            length = self._tf.constant([len(data)], dtype=self._tf.int64)
+            length = self._hvd.broadcast(length, root_rank=0, name="share.length").numpy()[0]
+            own = np.frombuffer(data, dtype=np.uint8) if self.rank == 0 else np.zeros(length, dtype=np.uint8)
+            shared = self._hvd.broadcast(self._tf.constant(own), root_rank=0, name="share.bytes")
+            return bytes(shared.numpy().tobytes())
+
+
+def open_world() -> World:
+    """Return the world that this process was started into: Horovod's if there is more than one rank.
+
+    Raises:
+        ConfigError: Horovod's variables in the environment are not numbers.
+        StackError: As ``HorovodWorld``.
+    """
+    _, size = process_rank()
+    return HorovodWorld() if size > 1 else SoloWorld()
+
+
+def process_rank() -> tuple[int, int]:
+    """Return this process's rank and the number of ranks, from the environment alone: (0, 1) without Horovod.
+
+    Raises:
+        ConfigError: Horovod's variables are not numbers.
+    """
+    numbers = []
+    for name, without in (("HOROVOD_RANK", "0"), ("HOROVOD_SIZE", "1")):
+        text = os.environ.get(name, without)
+        if not text.isdigit():
+            raise ConfigError(
+                f"The environment's {name} is '{text}'. horovodrun and esmm local set it to a number; unset it to run "
+                "one process."
+            )
+        numbers.append(int(text))
+    return numbers[0], numbers[1]
+
+
+def own_gpu(gpus: Sequence[T], local_rank: int) -> T:
+    """Return the GPU of a rank: one each.
+
+    Raises:
+        StackError: There are fewer GPUs than ranks on this machine.
+    """
+    if local_rank >= len(gpus):
+        raise StackError(
+            f"This machine has {len(gpus)} GPU{'s' * (len(gpus) != 1)}, and rank number {local_rank + 1} on it finds "
+            "none left. Start at most one rank a GPU, or hide the GPUs from all ranks: CUDA_VISIBLE_DEVICES=-1."
+        )
+    return gpus[local_rank]
+
+
+def is_lost_peer(message: str) -> bool:
+    """Return whether TensorFlow's message about a Horovod operation says that another rank is gone.
+
+    Horovod's are ``Horovod has been shut down. This was caused by ...``, and while data is on its way those of gloo:
+    ``[.../gloo/transport/tcp/pair.cc:589] Read error [127.0.0.1]:38583: Connection reset by peer``.
+    """
+    return re.search(r"Horovod has been shut down|gloo/(transport|common|rendezvous)", message) is not None
+
+
+def _error_class(name: str) -> type[EsmmError]:
+    """Return the class of this name in the tree of ``esmm_dist.errors``; the base if there is none."""
+    classes: list[type[EsmmError]] = [EsmmError]
+    for cls in classes:  # grows while it is walked
+        if cls.__name__ == name:
+            return cls
+        classes += cls.__subclasses__()
+    return EsmmError

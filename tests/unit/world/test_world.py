@@ -1,0 +1,100 @@
+"""One process alone, and what is decided without any Horovod."""
+
+import numpy as np
+import pytest
+
+from esmm_dist import world as world_module
+from esmm_dist.errors import CheckpointError, ConfigError, EsmmError, RetryError, StackError, WorkerLostError
+from esmm_dist.world import SoloWorld, is_lost_peer, open_world, own_gpu, process_rank
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in ("HOROVOD_RANK", "HOROVOD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_without_horovods_environment_a_process_is_alone(environment):
+    assert process_rank() == (0, 1)
+    world = open_world()
+    assert isinstance(world, SoloWorld)
+    assert (world.rank, world.size, world.local_rank) == (0, 1, 0)
+
+
+def test_one_rank_of_horovod_is_alone_and_loads_no_horovod(environment):
+    environment.setenv("HOROVOD_RANK", "0")
+    environment.setenv("HOROVOD_SIZE", "1")
+    assert isinstance(open_world(), SoloWorld)
+
+
+def test_rank_and_size_are_read_from_the_environment(environment):
+    environment.setenv("HOROVOD_RANK", "3")
+    environment.setenv("HOROVOD_SIZE", "12")
+    assert process_rank() == (3, 12)
+
+
+@pytest.mark.parametrize(("name", "text"), [("HOROVOD_RANK", "first"), ("HOROVOD_SIZE", "-1"), ("HOROVOD_SIZE", "")])
+def test_a_rank_or_size_that_is_no_number_is_refused(environment, name, text):
+    environment.setenv(name, text)
+    with pytest.raises(ConfigError, match=f"The environment's {name} is '{text}'"):
+        open_world()
+
+
+def test_alone_values_pass_through_json_as_they_would_between_ranks():
+    assert str(SoloWorld().share({1: (2, 3), "x": None})) == "{'1': [2, 3], 'x': None}"
+    assert str(SoloWorld().on_root(lambda: (1, 2))) == "[1, 2]"
+
+
+def test_alone_an_error_of_the_work_is_raised_as_it_is():
+    def fail() -> None:
+        raise CheckpointError("damaged")
+
+    with pytest.raises(CheckpointError, match="^damaged$"):
+        SoloWorld().on_root(fail)
+
+
+def test_alone_there_is_nobody_to_gather_from_or_to_wait_for():
+    world, rows = SoloWorld(), np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert world.gather(rows) is rows
+    world.wait()
+    world.broadcast_variables([])
+    with world.watching():
+        pass
+
+
+@pytest.mark.parametrize(("local_rank", "gpu"), [(0, "a"), (1, "b")])
+def test_each_local_rank_has_a_gpu_of_its_own(local_rank, gpu):
+    assert own_gpu(["a", "b"], local_rank) == gpu
+
+
+def test_more_ranks_than_gpus_are_refused_with_what_to_do():
+    message = "This machine has 1 GPU, and rank number 2 on it finds none left. Start at most one rank a GPU, or hide"
+    with pytest.raises(StackError, match=message):
+        own_gpu(["a"], 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "lost"),
+    [
+        # as TensorFlow hands them on; the last two are of a fault of the program
+        ("Horovod has been shut down. This was caused by an exception on one of the ranks or an attempt ...", True),
+        ("{{function_node x}} Horovod has been shut down. This was ...", True),
+        ("[/a/third_party/compatible17_gloo/gloo/transport/tcp/pair.cc:589] Read error [::1]:3: Reset", True),
+        ("Mismatched allreduce tensor shapes: rank 0 reduced a tensor of shape [2], rank 1 of [3]", False),
+        ('Detected at node defined at: File "/lib/horovod/tensorflow/__init__.py" ... division by zero', False),
+    ],
+)
+def test_a_lost_rank_is_told_from_other_failures(message, lost):
+    assert is_lost_peer(message) is lost
+
+
+def test_a_lost_rank_is_worth_another_try():
+    assert issubclass(WorkerLostError, RetryError)
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"), [("WorkerLostError", WorkerLostError), ("ConfigError", ConfigError), ("Unheard", EsmmError)]
+)
+def test_an_error_class_is_found_by_its_name(name, cls):
+    assert world_module._error_class(name) is cls
