@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.schema.fields import Schema
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupedBatch:
@@ -47,3 +49,19 @@ class GroupedBatch:
     def num_impressions(self) -> int:
         """B."""
         return len(self.sample_ids)
+
+
+def empty_batch(schema: Schema) -> GroupedBatch:
+    """Return the batch without any group: a rank's share where its lanes have no record left."""
+    ids, weights = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+    return GroupedBatch(
+        user_ids=ids,
+        user_lengths=ids,
+        user_weights=weights if any(field.weighted for field in schema.user_fields) else None,
+        impression_ids=ids,
+        impression_lengths=ids,
+        impression_weights=weights if any(field.weighted for field in schema.impression_fields) else None,
+        impressions_per_group=ids,
+        sample_ids=ids,
+        labels=np.empty((0, len(schema.labels)), dtype=np.int64),
+    )

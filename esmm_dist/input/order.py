@@ -14,6 +14,7 @@ The position of a run in its data is therefore its step number, and nothing else
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.manifest import DatasetManifest, Shard
@@ -58,6 +59,42 @@ def lane_records(manifest: DatasetManifest, split: str) -> dict[int, int]:
     for shard in manifest.splits[split].shards:
         counts[shard.lane] += shard.records
     return counts
+
+
+def lanes_of_rank(lanes: int, rank: int, world_size: int) -> range:
+    """Return the lanes that a rank reads; none if there are more ranks than lanes and it is one of the last."""
+    return range(rank, lanes, world_size)
+
+
+def lanes_of_records(
+    counts: dict[int, int], records_per_lane: int, step: int, *, rank: int, world_size: int
+) -> npt.NDArray[np.int64]:
+    """Return the lane of each record of a rank's share of a batch: int64 [G], ascending.
+
+    Args:
+        counts: Records of each lane of the split, see ``lane_records``.
+        records_per_lane: k.
+        step: 0, 1, ..., within the epoch.
+        rank: Of the reader.
+        world_size: Number of ranks.
+    """
+    own = lanes_of_rank(len(counts), rank, world_size)
+    taken = [min(max(counts[lane] - step * records_per_lane, 0), records_per_lane) for lane in own]
+    return np.repeat(np.array(own, dtype=np.int64), taken)
+
+
+def one_process_order(lanes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the order that makes one process's batch of the shares of several ranks.
+
+    A batch stands in the order of its lanes, and a lane is read by one rank, in its order.
+
+    Args:
+        lanes: int64 [N], the lane of each row of the shares, which stand one after another.
+
+    Returns:
+        int64 [N]: places of the rows, to be taken in this order.
+    """
+    return np.argsort(lanes, kind="stable")
 
 
 def check_lanes(manifest: DatasetManifest, split: str) -> None:

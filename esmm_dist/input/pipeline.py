@@ -9,10 +9,18 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from esmm_dist.errors import InputDataError
-from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.input.batch import GroupedBatch, empty_batch
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.defaults import batch_plan
-from esmm_dist.input.order import check_lanes, lane_reads, records_per_lane, steps_in_epoch
+from esmm_dist.input.order import (
+    check_lanes,
+    lane_reads,
+    lane_records,
+    lanes_of_rank,
+    lanes_of_records,
+    records_per_lane,
+    steps_in_epoch,
+)
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
@@ -22,16 +30,27 @@ _READ_BUFFER_BYTES = 1 << 18  # a shard part is a few hundred kB compressed; 64 
 
 
 class BatchReader:
-    """Reads grouped batches of one split in the global order of ``esmm_dist.input.order``."""
+    """Reads a rank's share of the grouped batches of one split, in the global order of ``esmm_dist.input.order``."""
 
-    def __init__(self, folder: Path, manifest: DatasetManifest, split: str, config: InputConfig) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: DatasetManifest,
+        split: str,
+        config: InputConfig,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         """Prepare to read.
 
         Args:
             folder: The data set.
             manifest: Its manifest.
             split: ``train`` or ``test``.
-            config: Batch size and order.
+            config: Batch size (over all ranks) and order.
+            rank: Reads the lanes rank, rank + world_size, ...
+            world_size: Number of ranks.
 
         Raises:
             InputDataError: The data set has no such split, its lanes differ by more than a record, or a shard file is
@@ -41,15 +60,25 @@ class BatchReader:
         if split not in manifest.splits:
             raise InputDataError(f"{folder} has no split '{split}'. It has: {', '.join(sorted(manifest.splits))}.")
         self._folder, self._manifest, self._split, self._config = folder, manifest, split, config
-        self._batch_records = batch_plan(config, manifest).global_batch_records
-        self._records_per_lane = records_per_lane(manifest, self._batch_records)
-        self.steps_per_epoch = steps_in_epoch(manifest, split, self._batch_records)
+        batch_records = batch_plan(config, manifest).global_batch_records
+        self._records_per_lane = records_per_lane(manifest, batch_records)
+        self.steps_per_epoch = steps_in_epoch(manifest, split, batch_records)
         check_lanes(manifest, split)
         check_shard_files(folder, manifest.splits[split])
         self._parse_spec = parse_spec(manifest.schema)
+        self._rank, self._world_size = rank, world_size
+        self._lane_records = lane_records(manifest, split)
+
+    def record_lanes(self, step: int) -> npt.NDArray[np.int64]:
+        """Return the lane of each record of this rank's batch ``step`` of an epoch (0, 1, ...): int64 [G]."""
+        return lanes_of_records(
+            self._lane_records, self._records_per_lane, step, rank=self._rank, world_size=self._world_size
+        )
 
     def epoch(self, epoch: int, *, first_step: int = 0, seed: int | None) -> Iterator[GroupedBatch]:
-        """Yield the batches of one epoch from its step ``first_step`` on.
+        """Yield the batches of one epoch from its step ``first_step`` on: on every rank the same number.
+
+        Where this rank's lanes have no record left, or where it has no lane at all, its batch is empty (G = B = 0).
 
         Args:
             epoch: 0, 1, ...
@@ -61,9 +90,11 @@ class BatchReader:
         """
         dataset = self._dataset(epoch, first_step, seed)
         width = len(self._manifest.schema.labels)
+        step = first_step
         try:
             for parsed in dataset:
                 yield _to_batch(parsed, width)
+                step += 1
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as e:
             # TensorFlow's message seldom names the file; reading all of them once is cheap beside a lost run
             damaged = damaged_shards(self._folder, self._manifest.splits[self._split])
@@ -72,9 +103,12 @@ class BatchReader:
                 f"Files whose bytes differ from the manifest's CRC-32C: {', '.join(damaged) or 'none'}. "
                 "Run esmm preprocess again."
             ) from e
+        for _ in range(step, self.steps_per_epoch):
+            yield empty_batch(self._manifest.schema)
 
     def _dataset(self, epoch: int, first_step: int, seed: int | None) -> tf.data.Dataset:
         manifest = self._manifest
+        own_lanes = lanes_of_rank(manifest.lanes, self._rank, self._world_size)
         lanes = [
             lane_reads(
                 manifest,
@@ -84,7 +118,7 @@ class BatchReader:
                 first_record=first_step * self._records_per_lane,
                 seed=seed,
             )
-            for lane in range(manifest.lanes)
+            for lane in own_lanes
         ]
         lanes = [reads for reads in lanes if reads]
         if not lanes:
@@ -105,7 +139,7 @@ class BatchReader:
             num_parallel_calls=1,  # reads ahead in a thread of its own; more threads gain nothing on page-cached files
             deterministic=True,
         )
-        batches = records.batch(self._batch_records)
+        batches = records.batch(self._records_per_lane * len(own_lanes))
         parsed = batches.map(
             lambda serialized: tf.io.parse_example(serialized, self._parse_spec),
             num_parallel_calls=2,

@@ -2,12 +2,22 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.config import InputConfig
-from esmm_dist.input.order import check_lanes, lane_reads, lane_records, records_per_lane, steps_in_epoch
+from esmm_dist.input.order import (
+    check_lanes,
+    lane_reads,
+    lane_records,
+    lanes_of_rank,
+    lanes_of_records,
+    one_process_order,
+    records_per_lane,
+    steps_in_epoch,
+)
 from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
 from tests.tiny_dataset import tiny_schema
 
@@ -108,3 +118,30 @@ def test_part_order_and_record_order_follow_seed_epoch_and_lane():
     for other in (order(2, 0, 0), order(1, 1, 0), order(1, 0, 1)):
         assert [part for part, _ in other] != [part for part, _ in order(1, 0, 0)]
         assert not {seed for _, seed in other} & {seed for _, seed in order(1, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("rank", "world_size", "lanes"), [(0, 1, [0, 1, 2, 3, 4]), (1, 2, [1, 3]), (2, 3, [2]), (4, 7, [4]), (5, 7, [])]
+)
+def test_a_rank_reads_every_nth_lane(rank, world_size, lanes):
+    assert list(lanes_of_rank(5, rank, world_size)) == lanes
+
+
+@pytest.mark.parametrize(
+    ("step", "lanes"),
+    [
+        (0, [0, 0, 0, 2, 2, 2]),  # three of each of the rank's lanes
+        (1, [0, 0, 2]),  # lane 0 has five records, lane 2 four
+        (2, []),
+    ],
+)
+def test_the_lanes_of_a_batch_follow_from_the_records_of_each_lane(step, lanes):
+    counts = {0: 5, 1: 5, 2: 4}
+    assert lanes_of_records(counts, 3, step, rank=0, world_size=2).tolist() == lanes
+
+
+def test_shares_are_put_back_by_lane_and_stay_in_order_within_one():
+    # rank 0 has lanes 0 and 2, rank 1 lanes 1 and 3
+    lanes = np.array([0, 0, 2, 1, 1, 3])
+    rows = np.array(["0a", "0b", "2a", "1a", "1b", "3a"])
+    assert rows[one_process_order(lanes)].tolist() == ["0a", "0b", "1a", "1b", "2a", "3a"]

@@ -1,7 +1,6 @@
 """Batches read from files: their order, completeness, and what a damaged file says."""
 
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
+from esmm_dist.input.order import one_process_order
 from esmm_dist.input.pipeline import BatchReader, check_shard_files, damaged_shards, parse_spec
 from esmm_dist.schema.fields import Field
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
@@ -112,23 +112,57 @@ def test_starting_after_the_last_step_gives_nothing(data):
     assert list(reader(data).epoch(0, first_step=7, seed=1)) == []
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_the_lanes_of_n_ranks_together_make_the_batches_of_one_rank(data, ranks):
-    manifest = data[1]
-    whole = samples(list(reader(data).epoch(1, seed=5)))
-    shares: list[list[set[int]]] = []
+def shares_of_ranks(data, ranks: int, batch: int, *, first_step: int = 0, seed: int | None = 5):
+    """Return each rank's batches of epoch 1, with the lanes of each one's records."""
+    folder, manifest = data
+    shares = []
     for rank in range(ranks):
-        split = manifest.splits["train"]
-        own = tuple(s for s in split.shards if s.lane % ranks == rank)
-        part = dataclasses.replace(manifest, splits={"train": dataclasses.replace(split, shards=own)})
-        # Lanes of other ranks are empty here, which a whole data set may not be: read below the check
-        alone = reader(data)
-        alone._manifest = part
-        batches = alone._dataset(1, 0, 5).unbatch().batch(2 * LANES // ranks)
-        shares.append([set(batch["sample_ids"].flat_values.numpy().tolist()) for batch in batches])
-    for number, expected in enumerate(whole):
-        parts = [share[number] for share in shares if number < len(share)]
-        assert sorted(itertools.chain(*parts)) == sorted(expected)
+        config = InputConfig(global_batch_records=batch)
+        own = BatchReader(folder, manifest, "train", config, rank=rank, world_size=ranks)
+        batches = own.epoch(1, first_step=first_step, seed=seed)
+        shares.append([(b, own.record_lanes(step)) for step, b in enumerate(batches, start=first_step)])
+    return shares
+
+
+# 4 lanes do not divide among 3 ranks, and of 6 ranks two have no lane at all. Two lanes have 13 records, two have 12:
+# with 1, 2 or 3 records a lane the last batch has records of two lanes only, with 13 there is one batch.
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("batch", [4, 8, 12, 52])
+def test_the_shares_of_n_ranks_put_in_order_are_the_batches_of_one_rank(data, ranks, batch):
+    whole = list(reader(data, batch).epoch(1, seed=5))
+    shares = shares_of_ranks(data, ranks, batch)
+    assert [len(share) for share in shares] == [len(whole)] * ranks
+    for expected, *parts in zip(whole, *shares, strict=True):
+        for part, lanes in parts:
+            assert len(lanes) == part.num_groups
+        lanes = np.concatenate([np.repeat(lanes, part.impressions_per_group) for part, lanes in parts])
+        order = one_process_order(lanes)
+        for name in ("sample_ids", "labels"):
+            gathered = np.concatenate([getattr(part, name) for part, _ in parts])
+            np.testing.assert_array_equal(gathered[order], getattr(expected, name))
+
+
+def test_a_rank_starts_at_a_later_step_as_one_process_does(data):
+    for late, whole in zip(
+        shares_of_ranks(data, 3, 8, first_step=4), shares_of_ranks(data, 3, 8, first_step=0), strict=True
+    ):
+        assert len(late) == 3
+        for (found, found_lanes), (expected, expected_lanes) in zip(late, whole[4:], strict=True):
+            assert_equal_batches(found, expected)
+            np.testing.assert_array_equal(found_lanes, expected_lanes)
+
+
+def test_a_share_without_records_is_an_empty_batch_of_the_same_kind(data):
+    # lanes 2 and 3 have 12 records, so a batch of one record a lane leaves them nothing in step 13
+    last, lanes = shares_of_ranks(data, 4, 4)[3][12]
+    assert (last.num_groups, last.num_impressions, len(lanes)) == (0, 0, 0)
+    full = next(reader(data).epoch(0, seed=None))
+    for field in dataclasses.fields(GroupedBatch):
+        found, like = getattr(last, field.name), getattr(full, field.name)
+        if like is None:
+            assert found is None
+        else:
+            assert (found.dtype, found.shape[1:]) == (like.dtype, like.shape[1:])
 
 
 def test_a_group_of_any_size_is_one_record(tmp_path):
