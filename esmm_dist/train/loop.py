@@ -40,6 +40,7 @@ from esmm_dist.train.prefetch import Prefetcher
 from esmm_dist.train.run import TrainResult
 from esmm_dist.train.step import CompiledStep
 from esmm_dist.train.stop_signal import StopSignal
+from esmm_dist.world import SoloWorld
 
 Prepared = tuple[GroupedBatch, dict[str, TableLookup]]
 
@@ -79,6 +80,7 @@ class Trainer:
             task_weights=config.model.weights_for(num_labels),
             seed=config.seed,
             dim_by_table=dim_by_table,
+            world=SoloWorld(),
         )
         forward = CompiledForward(self._model, dim_by_table=dim_by_table, num_labels=num_labels)
         self._scorer = Scorer(schema=self._schema, store=self._store, forward=forward)

@@ -1,4 +1,12 @@
-"""The compiled training step: forward, losses, gradients, dense update. No Python runs inside."""
+"""The compiled training step: forward, losses, gradients, their sum over the ranks, dense update.
+
+No Python runs inside. What the ranks must add up or agree on is one flat vector and one allreduce, before anything is
+updated, so that all ranks update, raise or stop at the same step::
+
+    [ dense gradient sums | loss sums [K] | impressions | ranks not finite | ranks that want to stop ]    float32 [n]
+
+float32 counts exactly up to 2^24 = 16.7 M: enough for the impressions of one step.
+"""
 
 from typing import Any, NamedTuple
 
@@ -11,6 +19,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
 from esmm_dist.model.losses import chain_loss_sums
 from esmm_dist.model.pooling import pool_gradient
+from esmm_dist.world import World
 
 Floats = npt.NDArray[np.float32]
 
@@ -19,11 +28,17 @@ class StepResult(NamedTuple):
     """What one training step gives back."""
 
     loss_sums: Floats
-    """float32 [K], summed over the impressions, without task weights"""
+    """float32 [K], summed over the impressions of all ranks, without task weights"""
     gradient_sums: dict[str, Floats]
-    """float32 [U, D] by table, of the weighted loss summed over the impressions"""
+    """float32 [U, D] by table, of the weighted loss summed over this rank's impressions"""
+    impressions: int
+    """Of all ranks"""
     finite: bool
-    """False: losses, gradients or their squares are not finite, and no dense weight was changed"""
+    """False: on some rank losses, gradients or their squares are not finite, and no dense weight was changed"""
+    at_fault: bool
+    """Not finite, and by this rank's batch; or by no single rank's, but by their sum"""
+    stop_wanted: bool
+    """A rank wants to stop after this step"""
 
 
 class CompiledStep:
@@ -37,6 +52,7 @@ class CompiledStep:
         task_weights: tuple[float, ...],
         seed: int,
         dim_by_table: dict[str, int],
+        world: World,
     ) -> None:
         """Prepare to compile; the first call does.
 
@@ -46,32 +62,51 @@ class CompiledStep:
             task_weights: One a label.
             seed: Of the dropout masks.
             dim_by_table: D of each table.
+            world: Whose ranks make the step together.
         """
-        self._model, self._optimizer, self._seed = model, optimizer, seed
+        self._model, self._optimizer, self._world = model, optimizer, world
+        self._dropout_seed = dropout_seed(seed, world.rank)
         self._task_weights = tf.constant(task_weights, dtype=tf.float32)
         optimizer.build(model.trainable_variables)
         self._step = tf.function(
             self._train_step,
-            input_signature=[input_signature(dim_by_table, len(task_weights)), tf.TensorSpec([], tf.int64)],
+            input_signature=[
+                input_signature(dim_by_table, len(task_weights)),
+                tf.TensorSpec([], tf.int64),
+                tf.TensorSpec([], tf.bool),
+            ],
             autograph=False,
         )
 
-    def __call__(self, inputs: ModelInputs, step: int) -> StepResult:
-        """Run optimizer step ``step`` (1, 2, ...): update the dense weights, return losses and row gradients."""
-        loss_sums, gradients, finite = self._step(inputs, tf.constant(step, dtype=tf.int64))
-        return StepResult(
-            loss_sums=loss_sums.numpy(),
-            gradient_sums={table: gradient.numpy() for table, gradient in gradients.items()},
-            finite=bool(finite.numpy()),
-        )
+    def __call__(self, inputs: ModelInputs, step: int, *, stop: bool = False) -> StepResult:
+        """Make one optimizer step with all ranks: update the dense weights, return losses and row gradients.
 
-    def _train_step(self, inputs: ModelInputs, step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
+        Args:
+            inputs: This rank's share of the batch, which may be empty.
+            step: 1, 2, ..., the same on all ranks.
+            stop: Whether this rank wants to stop after the step.
+
+        Raises:
+            WorkerLostError: Another rank has ended.
+        """
+        with self._world.watching():
+            outcome = self._step(inputs, tf.constant(step, dtype=tf.int64), tf.constant(stop))
+            return StepResult(
+                loss_sums=outcome.loss_sums.numpy(),
+                gradient_sums={table: gradient.numpy() for table, gradient in outcome.gradient_sums.items()},
+                impressions=int(outcome.impressions.numpy()),
+                finite=bool(outcome.finite.numpy()),
+                at_fault=bool(outcome.at_fault.numpy()),
+                stop_wanted=bool(outcome.stop_wanted.numpy()),
+            )
+
+    def _train_step(self, inputs: ModelInputs, step: tf.Tensor, stop: tf.Tensor) -> StepResult:
         batch = pooled_batch(self._model, inputs)
-        dropout_seed = tf.stack([tf.constant(self._seed % 2**31, tf.int32), tf.cast(step % 2**31, tf.int32)])
+        seed = tf.stack([tf.constant(self._dropout_seed, tf.int32), tf.cast(step % 2**31, tf.int32)])
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(batch.by_table)
-            logits = self._model(batch.by_table, batch.group_of_impression, batch.groups, dropout_seed=dropout_seed)
+            logits = self._model(batch.by_table, batch.group_of_impression, batch.groups, dropout_seed=seed)
             loss_sums = chain_loss_sums(logits, inputs.labels)
             loss = tf.reduce_sum(self._task_weights * loss_sums)
         pooled_gradients, dense_sums = tape.gradient(loss, (batch.by_table, [v.value for v in variables]))
@@ -84,11 +119,40 @@ class CompiledStep:
             )
             for table, gradient in pooled_gradients.items()
         }
-        impressions = tf.maximum(tf.cast(tf.shape(inputs.labels)[0], tf.float32), 1.0)
-        dense_means = [gradient / impressions for gradient in dense_sums]
-        finite = tf.reduce_all([_is_finite(values) for values in (loss_sums, *dense_means, *row_sums.values())])
-        self._update_dense(dense_means, variables, finite)
-        return loss_sums, row_sums, finite
+        impressions = tf.cast(tf.shape(inputs.labels)[0], tf.float32)
+        finite = _all_finite([loss_sums, *_means(dense_sums, impressions), *row_sums.values()])
+        total = self._sum_over_ranks(dense_sums, loss_sums, impressions, ~finite, stop)
+        dense_means = _means(total.dense_sums, total.impressions)
+        all_finite = (total.not_finite == 0) & _all_finite([total.loss_sums, *dense_means])
+        self._update_dense(dense_means, variables, all_finite)
+        return StepResult(
+            loss_sums=total.loss_sums,
+            gradient_sums=row_sums,
+            impressions=total.impressions,
+            finite=all_finite,
+            at_fault=~finite | (~all_finite & (total.not_finite == 0)),
+            stop_wanted=total.stop_wanted > 0,
+        )
+
+    def _sum_over_ranks(
+        self,
+        dense_sums: list[tf.Tensor],
+        loss_sums: tf.Tensor,
+        impressions: tf.Tensor,
+        not_finite: tf.Tensor,
+        stop: tf.Tensor,
+    ) -> "_Total":
+        flags = tf.stack([impressions, tf.cast(not_finite, tf.float32), tf.cast(stop, tf.float32)])
+        parts = [*(tf.reshape(sums, [-1]) for sums in dense_sums), loss_sums, flags]
+        flat = self._world.sum_in_step(tf.concat(parts, axis=0))
+        *dense_parts, loss_sums, flags = tf.split(flat, [part.shape[0] for part in parts])
+        return _Total(
+            dense_sums=[tf.reshape(part, sums.shape) for part, sums in zip(dense_parts, dense_sums, strict=True)],
+            loss_sums=loss_sums,
+            impressions=flags[0],
+            not_finite=flags[1],
+            stop_wanted=flags[2],
+        )
 
     def _update_dense(self, means: list[tf.Tensor], variables: list[Any], finite: tf.Tensor) -> None:
         def update() -> tf.Tensor:
@@ -96,6 +160,32 @@ class CompiledStep:
             return tf.constant(True)
 
         tf.cond(finite, update, lambda: tf.constant(False))
+
+
+class _Total(NamedTuple):
+    """Sums over the ranks."""
+
+    dense_sums: list[tf.Tensor]
+    loss_sums: tf.Tensor
+    impressions: tf.Tensor
+    not_finite: tf.Tensor
+    stop_wanted: tf.Tensor
+
+
+def dropout_seed(seed: int, rank: int) -> int:
+    """Return the first half of a rank's dropout seed (the step is the other), 0 .. 2^31 - 1.
+
+    Ranks draw masks of their own, or the impressions at the same place of each share would lose the same activations.
+    """
+    return seed % 2**31 if rank == 0 else int(np.random.default_rng([seed, rank]).integers(2**31))
+
+
+def _means(sums: list[tf.Tensor], impressions: tf.Tensor) -> list[tf.Tensor]:
+    return [values / tf.maximum(impressions, 1.0) for values in sums]
+
+
+def _all_finite(tensors: list[tf.Tensor]) -> tf.Tensor:
+    return tf.reduce_all([_is_finite(values) for values in tensors])
 
 
 def _is_finite(values: tf.Tensor) -> tf.Tensor:

@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.lookup import LookupPlan
-from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.input.batch import GroupedBatch, empty_batch
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, model_inputs
-from esmm_dist.train.step import CompiledStep
+from esmm_dist.train.step import CompiledStep, dropout_seed
+from esmm_dist.world import SoloWorld
 from tests.tiny_dataset import tiny_schema
 
 BATCH = GroupedBatch(
@@ -34,12 +35,18 @@ def inputs(scale: float = 1.0) -> ModelInputs:
     return model_inputs(BATCH, lookups, {"main": rows * np.float32(scale)})
 
 
-def make(*, weights=(1.0, 1.0), dropout: float = 0.0, optimizer=None, seed: int = 1) -> tuple[Esmm, CompiledStep]:
-    model = Esmm(
-        tiny_schema(), EmbeddingConfig(embedding_dim=DIM), ModelConfig(hidden_units=(6,), dropout=dropout), seed=seed
-    )
+def make(
+    *, weights=(1.0, 1.0), dropout: float = 0.0, optimizer=None, seed: int = 1, world=None, hidden_units=(6,)
+) -> tuple[Esmm, CompiledStep]:
+    config = ModelConfig(hidden_units=hidden_units, dropout=dropout)
+    model = Esmm(tiny_schema(), EmbeddingConfig(embedding_dim=DIM), config, seed=seed)
     step = CompiledStep(
-        model, optimizer or keras.optimizers.SGD(1.0), task_weights=weights, seed=seed, dim_by_table={"main": DIM}
+        model,
+        optimizer or keras.optimizers.SGD(1.0),
+        task_weights=weights,
+        seed=seed,
+        dim_by_table={"main": DIM},
+        world=world or SoloWorld(),
     )
     return model, step
 
@@ -72,7 +79,7 @@ def test_row_and_dense_gradients_equal_automatic_differentiation_of_the_plain_fo
     row_gradient, dense_gradients = tape.gradient(loss, (rows, variables))
     before = weights_of(model)
     result = step(inputs(), 1)
-    assert result.finite
+    assert (result.finite, result.at_fault, result.stop_wanted, result.impressions) == (True, False, False, 3)
     expected = tf.convert_to_tensor(row_gradient).numpy()
     np.testing.assert_allclose(result.gradient_sums["main"], expected, rtol=1e-4, atol=1e-6)
     # SGD with rate 1 moves by the mean gradient over the three impressions
@@ -126,7 +133,82 @@ def test_a_step_that_is_not_finite_changes_no_dense_weight_and_no_optimizer_stat
     made = optimizer(0.1)
     model, step = make(optimizer=made)
     before = [np.array(v.numpy()) for v in (*model.variables, *made.variables)]
-    assert not step(inputs(scale), 1).finite
+    result = step(inputs(scale), 1)
+    assert (result.finite, result.at_fault) == (False, True)
     for old, variable in zip(before, (*model.variables, *made.variables), strict=True):
         np.testing.assert_array_equal(old, variable.numpy())
     assert step(inputs(), 2).finite
+
+
+@pytest.mark.parametrize("hidden_units", [(6,), ()])
+def test_an_empty_share_gives_no_losses_no_gradients_and_changes_nothing_by_itself(hidden_units):
+    model, step = make(hidden_units=hidden_units)
+    before = [weights_of(tower) for tower in model.towers]
+    batch = empty_batch(tiny_schema())
+    lookups = LookupPlan(tiny_schema()).prepare(batch)
+    assert lookups["main"].ids.shape == (0,)
+    result = step(model_inputs(batch, lookups, {"main": np.empty((0, DIM), np.float32)}), 1)
+    assert (result.finite, result.impressions) == (True, 0)
+    np.testing.assert_array_equal(result.loss_sums, [0, 0])
+    assert result.gradient_sums["main"].shape == (0, DIM)
+    for old, tower in zip(before, model.towers, strict=True):
+        for a, b in zip(old, weights_of(tower), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_wish_to_stop_comes_back():
+    _, step = make()
+    assert step(inputs(), 1, stop=True).stop_wanted
+    assert not step(inputs(), 2).stop_wanted
+
+
+def test_rank_0_draws_the_dropout_masks_of_one_process_and_each_other_rank_its_own():
+    seeds = [dropout_seed(5, rank) for rank in range(4)]
+    assert seeds[0] == 5
+    assert len(set(seeds)) == 4
+    assert seeds == [dropout_seed(5, rank) for rank in range(4)]
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+class BesideAnother(SoloWorld):
+    """A rank beside one whose sums are known: what comes after the loss sums is [impressions, not finite, stop]."""
+
+    def __init__(self, flags: list[float], *, dense: float = 0.0) -> None:
+        self._flags, self._dense = flags, dense
+
+    def sum_in_step(self, flat: tf.Tensor) -> tf.Tensor:
+        other = tf.concat([tf.fill([flat.shape[0] - 5], self._dense), tf.constant([1.0, 2.0, *self._flags])], 0)
+        return flat + other
+
+
+def test_losses_and_impressions_are_summed_and_dense_gradients_averaged_over_all_ranks():
+    alone, alone_step = make()
+    model, step = make(world=BesideAnother([5.0, 0.0, 0.0]))
+    before = weights_of(model)
+    expected, result = alone_step(inputs(), 1), step(inputs(), 1)
+    assert (result.impressions, result.finite, result.stop_wanted) == (3 + 5, True, False)
+    np.testing.assert_allclose(result.loss_sums - expected.loss_sums, [1, 2], rtol=1e-5)
+    np.testing.assert_array_equal(result.gradient_sums["main"], expected.gradient_sums["main"])
+    for old, new, own in zip(before, weights_of(model), weights_of(alone), strict=True):
+        np.testing.assert_allclose(old - new, (old - own) * 3 / 8, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("world", "at_fault"),
+    [
+        (BesideAnother([5.0, 1.0, 0.0]), False),  # the other says that it is not finite
+        (BesideAnother([5.0, 0.0, 0.0], dense=1e30), True),  # each is finite, the square of the sum is not
+    ],
+)
+def test_a_step_that_is_not_finite_over_all_ranks_changes_nothing_here_either(world, at_fault):
+    model, step = make(world=world)
+    before = weights_of(model)
+    result = step(inputs(), 1)
+    assert (result.finite, result.at_fault) == (False, at_fault)
+    for old, new in zip(before, weights_of(model), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_another_ranks_wish_to_stop_is_heard():
+    _, step = make(world=BesideAnother([5.0, 0.0, 1.0]))
+    assert step(inputs(), 1).stop_wanted
