@@ -8,6 +8,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.model.config import ModelConfig
+from esmm_dist.train.learning_rate import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +82,18 @@ class TrainConfig:
     max_steps: int | None = None
     """Stop after this many steps, counted from the run's beginning. None: when all epochs are done."""
 
+    schedule: Schedule = "constant"
+    """Course of both learning rates after the warm-up: ``constant``; ``cosine``, half a cosine from the full rate to 0
+    at the end of all epochs; ``inverse_sqrt``, the full rate times sqrt(warmup_steps / step). Constant, because all
+    measured results were reached with it and the cool-down below."""
+
+    warmup_steps: int = 0
+    """First steps, in which both learning rates rise in a line to their full value. 0: none; Adagrad needs none."""
+
     cooldown: float = 0.2
     """Share of all epochs' steps, at the end, in which both learning rates fall in a line to 0. 0.2 keeps the speed of
-    the first steps and takes the noise of the last ones out of the model; 0 keeps the rates constant."""
+    the first steps and takes the noise of the last ones out of the model; 0 leaves them to the schedule. ``cosine``
+    falls to 0 by itself and ignores it."""
 
     deterministic: bool = True
     """Make TensorFlow refuse or replace operations whose result depends on the timing of threads. On: on the CPU it
@@ -102,6 +112,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.max_steps is not None and self.max_steps < 1:
             raise ConfigError(f"max_steps is {self.max_steps}. Set 1 or more, or leave it out.")
+        if self.warmup_steps < 0:
+            raise ConfigError(f"warmup_steps is {self.warmup_steps}. Set 0 or more.")
         if not 0 <= self.cooldown <= 1:
             raise ConfigError(f"cooldown is {self.cooldown}. Set a share in [0, 1].")
         if self.log_every_steps < 1:

@@ -33,7 +33,7 @@ from esmm_dist.serve.load import Scorer
 from esmm_dist.train import run_folder
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
 from esmm_dist.train.evaluate import evaluate_batches
-from esmm_dist.train.learning_rate import rate_factor
+from esmm_dist.train.learning_rate import RateCourse
 from esmm_dist.train.loss_window import LossWindow
 from esmm_dist.train.numerical_check import numerical_error
 from esmm_dist.train.prefetch import Prefetcher
@@ -68,6 +68,12 @@ class Trainer:
             raise ConfigError(f"{config.data} has no records in split 'train': there is nothing to learn from.")
         self._all_steps = self._steps_per_epoch * batches.epochs
         self._total_steps = min(self._all_steps, config.max_steps or self._all_steps)
+        self._rates = RateCourse(
+            total_steps=self._all_steps,
+            schedule=config.schedule,
+            warmup_steps=config.warmup_steps,
+            cooldown=config.cooldown,
+        )
         self._plan = LookupPlan(self._schema)
         self._store = EmbeddedStore(self._schema.tables, config.embedding, seed=config.seed)
         self._model = Esmm(self._schema, config.embedding, config.model, seed=config.seed)
@@ -188,7 +194,7 @@ class Trainer:
     def _train_step(self, batch: GroupedBatch, lookups: dict[str, TableLookup]) -> None:
         step = self._step + 1
         rows = pull_rows(self._store, lookups)
-        factor = rate_factor(step, self._all_steps, self._config.cooldown)
+        factor = self._rates.factor(step)
         self._optimizer.learning_rate.assign(self._config.dense.dense_learning_rate * factor)
         result = self._compiled(model_inputs(batch, lookups, rows), step)
         if not result.finite:

@@ -29,7 +29,7 @@ LOG_NAME = "train_log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
 
 # Settings that shape the state: with another value the saved state would mean something else
-_FIXED = ("seed", "cooldown", "input", "embedding", "model", "dense")
+_FIXED = ("seed", "schedule", "warmup_steps", "cooldown", "input", "embedding", "model", "dense")
 _FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch")}
 
 

@@ -52,6 +52,8 @@ def saved(config: TrainConfig) -> dict:
     ("change", "message"),
     [
         ({"seed": 2}, "seed is 2 but 1 in"),
+        ({"schedule": "cosine"}, "schedule is cosine but constant in"),
+        ({"warmup_steps": 9}, "warmup_steps is 9 but 0 in"),
         ({"input": {"global_batch_records": 64}}, "global_batch_records is 64 but None in"),
         ({"input": {"shuffle": False}}, "shuffle is False but True in"),
         ({"embedding": {"embedding_dim": 8}}, "embedding_dim is 8 but 16 in"),

@@ -179,9 +179,9 @@ def _stored(run: Path) -> dict:
     return mapping
 
 
-def rates_of_the_last_step(data: Path, run: Path, cooldown: float) -> list[float]:
+def rates_of_the_last_step(data: Path, run: Path, **course: Any) -> list[float]:
     """Return the factor of the rows' learning rate, and the towers' learning rate, at step 20 of 20."""
-    changes = {"cooldown": cooldown, "dense": {"dense_optimizer": "sgd"}, "input": {"epochs": 1}}
+    changes: dict[str, Any] = {**course, "dense": {"dense_optimizer": "sgd"}, "input": {"epochs": 1}}
     run_training(data, run, max_steps=STEPS - 1, **changes)
     trainer = Trainer(config_of(data, run, **changes), NoProgress())
     factors: list[float] = []
@@ -197,8 +197,13 @@ def rates_of_the_last_step(data: Path, run: Path, cooldown: float) -> list[float
 
 
 def test_both_learning_rates_fall_during_the_cooldown(data, tmp_path):
-    assert rates_of_the_last_step(data, tmp_path / "constant", 0.0) == pytest.approx([1.0, 0.01])
-    assert rates_of_the_last_step(data, tmp_path / "falling", 1.0) == pytest.approx([1 / 20, 0.01 / 20])
+    assert rates_of_the_last_step(data, tmp_path / "constant", cooldown=0.0) == pytest.approx([1.0, 0.01])
+    assert rates_of_the_last_step(data, tmp_path / "falling", cooldown=1.0) == pytest.approx([1 / 20, 0.01 / 20])
+
+
+def test_both_learning_rates_follow_the_schedule_after_the_warmup(data, tmp_path):
+    found = rates_of_the_last_step(data, tmp_path, schedule="inverse_sqrt", warmup_steps=5)
+    assert found == pytest.approx([0.5, 0.01 * 0.5])  # sqrt(5 / 20)
 
 
 def test_a_run_grown_by_steps_and_epochs_equals_one_made_at_once(data, trained, tmp_path):
