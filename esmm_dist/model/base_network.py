@@ -29,7 +29,11 @@ class BaseNetwork(keras.layers.Layer):
         def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
 
     It returns logits float32 [B]. ``dropout_seed`` int32 [2] is another one each step and tower, None outside training.
+    B and G may be 0. Products by ``self.matmul`` follow the setting mixed_precision.
     """
+
+    mixed_precision = False
+    """Set by the model once the tower is made."""
 
     def __init__(self, user_columns: int, impression_columns: int, config: ModelConfig, *, seed: int) -> None:
         """Remember the shapes.
@@ -43,6 +47,12 @@ class BaseNetwork(keras.layers.Layer):
         super().__init__()
         self.user_columns, self.impression_columns = user_columns, impression_columns
         self.config, self.seed = config, seed
+
+    def matmul(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        """Return the product float32 of two matrices float32, computed from bfloat16 if mixed precision is on."""
+        if not self.mixed_precision:
+            return tf.matmul(a, b)
+        return tf.cast(tf.matmul(tf.cast(a, tf.bfloat16), tf.cast(b, tf.bfloat16)), tf.float32)
 
 
 def base_network_class(name: str) -> type[BaseNetwork]:

@@ -50,3 +50,16 @@ class ModelConfig:
                 "Give one weight a label, or none at all."
             )
         return self.task_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareConfig:
+    """How the dense step uses the hardware. Neither setting has been measured on a GPU."""
+
+    mixed_precision: bool = False
+    """Multiply the towers' hidden layers in bfloat16; weights, logits, losses and the rows stay float32. Off: products
+    are then off in their third digit, and what that saves has not been measured."""
+
+    xla: bool = False
+    """Let TensorFlow compile clusters of operations with XLA where it sees fit, which it does on GPUs only; the first
+    steps then take longer. Off, because nobody has measured what it is worth here."""

@@ -18,8 +18,23 @@ class Esmm(keras.Model):
     2016, arXiv 1606.07792, equation 3, with its weights in the rows' first columns.
     """
 
-    def __init__(self, schema: Schema, embedding: EmbeddingConfig, config: ModelConfig, *, seed: int) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        embedding: EmbeddingConfig,
+        config: ModelConfig,
+        *,
+        seed: int,
+        mixed_precision: bool = False,
+    ) -> None:
         """Make one tower a label.
+
+        Args:
+            schema: Fields and labels.
+            embedding: Dimensions of the rows.
+            config: Of the towers.
+            seed: Of the start values.
+            mixed_precision: See ``HardwareConfig``.
 
         Raises:
             ConfigError: The BASE network cannot be loaded, or rows have no column left beside the linear term's.
@@ -49,6 +64,8 @@ class Esmm(keras.Model):
             tower_class(user_columns, impression_columns, config, seed=seed * 1000 + number)
             for number in range(len(schema.labels))
         ]
+        for tower in self.towers:
+            tower.mixed_precision = mixed_precision
         self.built = True
 
     def num_segments(self, table: str, groups: tf.Tensor, impressions: tf.Tensor) -> tf.Tensor:

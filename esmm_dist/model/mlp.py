@@ -35,12 +35,14 @@ class Mlp(BaseNetwork):
 
     def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Return float32 [B]."""
-        of_user = tf.matmul(pooled.user, self._kernels[0])
-        hidden = tf.gather(of_user, pooled.group_of_impression) + tf.matmul(pooled.impression, self._kernels[1])
+        layers = len(self._biases)
+        products = [self.matmul] * (layers - 1) + [tf.matmul]  # the last one gives the logit, which stays float32
+        of_user = products[0](pooled.user, self._kernels[0])
+        hidden = tf.gather(of_user, pooled.group_of_impression) + products[0](pooled.impression, self._kernels[1])
         hidden += self._biases[0]
-        for layer, (kernel, bias) in enumerate(zip(self._kernels[2:], self._biases[1:], strict=True)):
-            hidden = self._dropped(tf.nn.relu(hidden), dropout_seed, layer)
-            hidden = tf.matmul(hidden, kernel) + bias
+        for layer in range(1, layers):
+            hidden = self._dropped(tf.nn.relu(hidden), dropout_seed, layer - 1)
+            hidden = products[layer](hidden, self._kernels[layer + 1]) + self._biases[layer]
         return tf.squeeze(hidden, axis=1)
 
     def _variable(self, value: tf.Tensor, name: str) -> keras.Variable:

@@ -17,7 +17,7 @@ from esmm_dist.errors import CheckpointError, SchemaError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
-from esmm_dist.model.config import ModelConfig
+from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
@@ -66,7 +66,8 @@ def load_trained_model(run: Path, progress: Progress) -> TrainedModel:
     schema = manifest.schema
     store = EmbeddedStore(schema.tables, embedding, seed=int(settings["seed"]))
     checkpoint.load_rows(store)
-    model = Esmm(schema, embedding, model_config, seed=int(settings["seed"]))
+    hardware = build(HardwareConfig, settings.get("hardware", {}), where=str(checkpoint.folder))
+    model = Esmm(schema, embedding, model_config, seed=int(settings["seed"]), mixed_precision=hardware.mixed_precision)
     load_dense(model, None, checkpoint.dense())
     forward = CompiledForward(
         model, dim_by_table={table: embedding.dim_of(table) for table in schema.tables}, num_labels=len(schema.labels)

@@ -7,7 +7,7 @@ from typing import Literal
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.config import InputConfig
-from esmm_dist.model.config import ModelConfig
+from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.train.learning_rate import Schedule
 
 
@@ -106,6 +106,7 @@ class TrainConfig:
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     dense: DenseOptimizerConfig = field(default_factory=DenseOptimizerConfig)
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 

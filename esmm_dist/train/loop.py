@@ -56,6 +56,8 @@ class Trainer:
         """
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
+        if config.hardware.xla:
+            tf.config.optimizer.set_jit("autoclustering")
         manifest = read_manifest(config.data)
         batches = batch_plan(config.input, manifest)
         # From here on, and in all that is saved, the settings name the numbers that were chosen
@@ -76,7 +78,13 @@ class Trainer:
         )
         self._plan = LookupPlan(self._schema)
         self._store = EmbeddedStore(self._schema.tables, config.embedding, seed=config.seed)
-        self._model = Esmm(self._schema, config.embedding, config.model, seed=config.seed)
+        self._model = Esmm(
+            self._schema,
+            config.embedding,
+            config.model,
+            seed=config.seed,
+            mixed_precision=config.hardware.mixed_precision,
+        )
         self._optimizer = _dense_optimizer(config.dense)
         dim_by_table = {table: config.embedding.dim_of(table) for table in self._schema.tables}
         num_labels = len(self._schema.labels)

@@ -99,3 +99,25 @@ def test_masks_are_a_function_of_seed_step_and_layer():
     masks = [mask(1, step, layer) for step in (1, 2, 3) for layer in (0, 1)]
     assert len({tuple(m) for m in masks}) == 6
     assert mask(1001, 1, 0) not in masks
+
+
+def test_mixed_precision_multiplies_hidden_layers_in_bfloat16_and_the_last_in_float32():
+    mlp = Mlp(5, 4, ModelConfig(hidden_units=(7, 3)), seed=1)
+    exact = mlp(pooled())
+    mlp.mixed_precision = True
+    rough = mlp(pooled())
+    assert rough.dtype == tf.float32
+    assert all(variable.dtype == "float32" for variable in mlp.trainable_variables)
+    # bfloat16 has 8 bits of precision: each product is off by 2^-8 at most, of sums that partly cancel
+    np.testing.assert_allclose(rough.numpy(), exact.numpy(), atol=0.03 * float(np.abs(exact.numpy()).max()))
+    assert np.any(rough.numpy() != exact.numpy())
+    last = mlp._kernels[-1]
+    last.assign(last * (1 + 2**-12))  # which bfloat16 would round away
+    assert np.all(mlp(pooled()).numpy() != rough.numpy())
+
+
+def test_a_linear_tower_has_only_its_last_layer_and_so_stays_float32():
+    mlp = Mlp(5, 4, ModelConfig(hidden_units=()), seed=1)
+    exact = mlp(pooled())
+    mlp.mixed_precision = True
+    np.testing.assert_array_equal(mlp(pooled()).numpy(), exact.numpy())

@@ -18,6 +18,7 @@ from esmm_dist.model.dense_state import dense_state
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Field
 from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.run import TrainResult, train
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
@@ -242,6 +243,28 @@ def test_other_dense_optimizers_learn_too(data, tmp_path, name):
         data, tmp_path, dense={"dense_optimizer": name, "dense_learning_rate": 0.1}, input={"epochs": 2}
     )
     assert result.metrics["ctr"].auc > 0.65
+
+
+def test_mixed_precision_learns_as_well_and_keeps_weights_in_float32(data, trained, tmp_path):
+    result = run_training(data, tmp_path, hardware={"mixed_precision": True}, input={"epochs": 3})
+    assert result.metrics["ctr"].auc == pytest.approx(trained[1].metrics["ctr"].auc, abs=0.01)
+    exact, rough = log_of(trained[0])[-1], log_of(tmp_path)[-1]
+    assert rough["ctr_loss"] == pytest.approx(exact["ctr_loss"], rel=0.01)
+    assert rough["ctr_loss"] != exact["ctr_loss"]
+    with np.load(tmp_path / "checkpoints/step-00000060/dense.npz") as arrays:
+        assert {arrays[name].dtype for name in arrays.files if name.startswith("model/")} == {np.dtype(np.float32)}
+    # and what scores later multiplies alike
+    metrics = evaluate(EvaluateConfig(run=tmp_path, data=data), NoProgress())
+    assert metrics == result.metrics
+
+
+def test_xla_is_asked_for_when_the_setting_says_so(data, tmp_path):
+    assert tf.config.optimizer.get_jit() == ""
+    try:
+        run_training(data, tmp_path, hardware={"xla": True}, max_steps=3)
+        assert tf.config.optimizer.get_jit() == "autoclustering"
+    finally:
+        tf.config.optimizer.set_jit(False)
 
 
 def test_evaluation_stops_after_the_batch_that_reaches_the_limit(data, tmp_path):
