@@ -10,7 +10,8 @@
     │   ├── CheckpointError     a checkpoint that is damaged or missing
     │   │   └── CheckpointMismatchError   a whole one, of another model
     │   ├── StackError          the machine: compiler, library, disk, memory
-    │   └── NumericalError      a loss or gradient that is not finite
+    │   ├── NumericalError      a loss or gradient that is not finite
+    │   └── ServerError         a parameter server refuses: another run, other settings, no access
     └── RetryError              the same call may succeed later (a lost connection)
         └── StorageError        a disk or an object store refuses: full, read-only, not reachable
 
@@ -57,6 +58,10 @@ class StackError(GiveUpError):
 
 class NumericalError(GiveUpError):
     """A loss or a gradient is not finite."""
+
+
+class ServerError(GiveUpError):
+    """A parameter server refuses a call: it serves another run, with other settings, or the caller may not."""
 
 
 class RetryError(EsmmError):
