@@ -1,7 +1,8 @@
 """How a server's refusal travels to the client and becomes the right error there."""
 
 import json
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -23,8 +24,8 @@ _NOT_READY = "not_ready"
 
 
 @contextmanager
-def sent_to_client() -> Iterator[None]:
-    """Turn what a call raises into a Flight error that carries its kind."""
+def sent_to_client(log: Callable[[str], None]) -> Iterator[None]:
+    """Turn what a call raises into a Flight error that carries its kind; ``log`` gets the traceback of a surprise."""
     try:
         yield
     except RequestError as e:
@@ -40,6 +41,10 @@ def sent_to_client() -> Iterator[None]:
         if isinstance(e, flight.FlightError):
             raise
         raise _fault("request", f"the request's bytes cannot be read: {e}") from e
+    except Exception as e:
+        log("".join(traceback.format_exception(e)).rstrip())
+        message = f"unexpected {type(e).__name__}: {e}. The traceback is in the server's log; please report it"
+        raise _fault("request", message) from e
 
 
 def received(error: flight.FlightError, server: str) -> Exception | None:

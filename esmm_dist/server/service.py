@@ -109,7 +109,7 @@ class ParameterService(flight.FlightServerBase):
                 batches = self._read(reader, header.table, header.rows, wire.ids_schema())
             ids = _joined([wire.decode_ids(batch.column(0), table=header.table) for batch in batches])
             run.check_ids(header.table, ids)
-            rows = run.pull(header.table, ids, step=header.step, timer=timer)
+            rows = run.pull(header.table, ids, step=header.step, patience_s=header.patience_s, timer=timer)
             writer.begin(wire.values_schema(header.wire, dim))
             for start in range(0, len(rows), ROWS_A_MESSAGE):
                 writer.write_batch(wire.encode_values(rows[start : start + ROWS_A_MESSAGE], header.wire))
@@ -199,7 +199,7 @@ class ParameterService(flight.FlightServerBase):
     def _call(self, context: flight.ServerCallContext) -> Iterator[None]:
         """Around each call: its connection is counted, and what goes wrong travels to the client."""
         try:
-            with sent_to_client():
+            with sent_to_client(self._progress.message):
                 self._connections.admit(context.peer())
                 yield
         except flight.FlightError:

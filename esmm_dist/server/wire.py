@@ -49,6 +49,8 @@ class PullHeader:
     wire: Wire
     step: int | None
     """The optimizer step that the rows are for; None: as they are now."""
+    patience_s: float
+    """How long the server may wait for the steps before it; then it says which rank's push is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
