@@ -28,7 +28,7 @@ from esmm_dist.server import headers, wire
 from esmm_dist.server.config import ServerConfig
 from esmm_dist.server.faults import sent_to_client
 from esmm_dist.server.memory import drop_resident_code
-from esmm_dist.server.security import ConnectionLimit, check_location
+from esmm_dist.server.security import ConnectionLimit, check_location, open_connections
 from esmm_dist.server.served_run import ServedRun
 from esmm_dist.server.stats import CallMeter, ServerStats, Timer, resident_bytes
 from esmm_dist.server.wire import RequestError
@@ -80,7 +80,7 @@ class ParameterService(flight.FlightServerBase):
         self._generation = 0
         self._pulls, self._pushes = CallMeter(), CallMeter()
         self._refused = 0
-        self._connections = ConnectionLimit(config.max_connections)
+        self._connections = ConnectionLimit(config.max_connections, lambda: open_connections(self.port))
         self._actions: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
             "open_run": ("Open a run, or join it", self._open_run),
             "close_run": ("Forget a run and its rows", self._close_run),
@@ -184,7 +184,7 @@ class ParameterService(flight.FlightServerBase):
             pushes=self._pushes.read(),
             repeated_pushes=run.repeats if run else 0,
             refused_calls=self._refused,
-            connections=self._connections.count(),
+            connections=open_connections(self.port),
             uptime_s=now - self._started,
             idle_s=now - self._last_call,
         )
