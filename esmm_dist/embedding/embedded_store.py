@@ -1,8 +1,12 @@
 """All rows inside the training process."""
 
+from collections.abc import Sequence
+
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.table import EmbeddingTable
+from esmm_dist.embedding.table_files import TableFile, restore_table, save_table
 from esmm_dist.embedding.table_rows import Floats, Ids, TableRows
+from esmm_dist.storage import Folder
 
 
 class EmbeddedStore:
@@ -10,7 +14,8 @@ class EmbeddedStore:
 
     def __init__(self, tables: tuple[str, ...], config: EmbeddingConfig, *, seed: int) -> None:
         """Make empty tables of these names."""
-        self._tables = {name: EmbeddingTable(name, config, seed=seed) for name in tables}
+        self._names, self._config, self._seed = tables, config, seed
+        self._tables = self._empty_tables()
 
     def expect(self, table: str, ids: Ids) -> None:
         """Find rows ahead; see ``EmbeddingTable.locate``."""
@@ -25,6 +30,19 @@ class EmbeddedStore:
     ) -> None:
         """Update rows; see ``EmbeddingTable.push``."""
         self._tables[table].push(ids, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor)
+
+    def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:
+        """Write the tables' files; see ``EmbeddingStore.save``."""
+        return tuple(file for table in self._tables.values() for file in save_table(folder, table))
+
+    def restore(self, folder: Folder, files: Sequence[TableFile], *, step: int) -> None:
+        """Replace all rows; see ``EmbeddingStore.restore``."""
+        self._tables = self._empty_tables()
+        for table in self._tables.values():
+            restore_table(folder, table, files)
+
+    def _empty_tables(self) -> dict[str, EmbeddingTable]:
+        return {name: EmbeddingTable(name, self._config, seed=self._seed) for name in self._names}
 
     def export(self, table: str, first_bucket: int, last_bucket: int) -> TableRows:
         """Return copies of rows; see ``EmbeddingTable.export``."""

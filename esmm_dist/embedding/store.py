@@ -1,8 +1,11 @@
 """The interface between training and wherever rows live."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from esmm_dist.embedding.table_rows import Floats, Ids, TableRows
+from esmm_dist.embedding.table_files import TableFile
+from esmm_dist.embedding.table_rows import Floats, Ids
+from esmm_dist.storage import Folder
 
 
 class EmbeddingStore(Protocol):
@@ -19,11 +22,11 @@ class EmbeddingStore(Protocol):
     ) -> None:
         """Update the rows of ``ids`` from gradients summed over the step's impressions, float32 [U, D]."""
 
-    def export(self, table: str, first_bucket: int, last_bucket: int) -> TableRows:
-        """Return copies of the rows of buckets ``[first_bucket, last_bucket)``."""
+    def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:
+        """Write all tables, as they are after ``step``, as files into a folder that is there."""
 
-    def load(self, table: str, rows: TableRows) -> None:
-        """Add saved rows to an empty store."""
+    def restore(self, folder: Folder, files: Sequence[TableFile], *, step: int) -> None:
+        """Replace all rows by those of files that ``save`` described."""
 
     def num_rows(self, table: str) -> int:
         """Return the number of rows of a table."""
