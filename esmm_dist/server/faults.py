@@ -8,14 +8,25 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from esmm_dist.errors import CheckpointError, EsmmError, NumericalError, RetryError, ServerError, StackError
+from esmm_dist.errors import (
+    CheckpointError,
+    CheckpointMismatchError,
+    EsmmError,
+    NumericalError,
+    RetryError,
+    ServerError,
+    StackError,
+    StorageError,
+)
 from esmm_dist.server.served_run import NotReadyError
 from esmm_dist.server.table_gate import GateClosedError
 from esmm_dist.server.wire import RequestError
 
 _ERRORS: dict[str, type[EsmmError]] = {
     "request": ServerError,
+    "mismatch": CheckpointMismatchError,  # before the class that it is one of
     "checkpoint": CheckpointError,
+    "storage": StorageError,
     "stack": StackError,
     "numerical": NumericalError,
     "retry": RetryError,

@@ -105,7 +105,11 @@ class Bench:
 
         self._servers, self._wire = servers, wire
         config = ClientConfig(servers=servers.servers, update_mode="async")
-        self._task = {"servers": servers.servers, "run": str(run), "generation": next_generation(config)}
+        self._task: dict[str, Any] = {
+            "servers": servers.servers,
+            "run": str(run),
+            "generation": next_generation(config),
+        }
         identity = RunIdentity(location=str(run), generation=self._task["generation"], rank=0, world_size=RANKS)
         self._store = RemoteStore(config, ("main",), CONFIG, seed=1, run=identity)
         self._run, self._rank = run, 0
@@ -126,6 +130,7 @@ class Bench:
                 line = [sys.executable, __file__, "--client", json.dumps(task)]
                 processes.append(subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
             for process in processes:
+                assert process.stdout is not None
                 process.stdout.readline()  # it is ready
             before = self._server_cpu_s()
             outputs = [json.loads(out) for out in at_once(processes)]
@@ -187,6 +192,7 @@ def be_client(task: dict[str, Any]) -> None:
 def at_once(processes: list[subprocess.Popen[str]]) -> list[str]:
     """Let waiting clients go at the same time; return what each prints."""
     for process in processes:
+        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     return [process.communicate()[0] for process in processes]

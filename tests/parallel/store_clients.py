@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,8 @@ def open_stores(
     *,
     world_size: int = 1,
     tables: tuple[str, ...] = ("main",),
-    **client,
+    close_run: bool = True,
+    **client: Any,
 ) -> Iterator[list[RemoteStore]]:
     """Open a run on servers as each of its ranks; close it at the end."""
     settings = ClientConfig(**{"servers": servers, "server_timeout_s": 30.0, **client})
@@ -48,7 +50,7 @@ def open_stores(
             stores.append(RemoteStore(settings, tables, config, seed=1, run=identity))
         yield stores
     finally:
-        if stores:
+        if stores and close_run:
             stores[0].close_run()
         for store in stores:
             store.close()

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_a_pull_of_the_next_step_waits_for_the_push_of_every_rank(one_server, tm
 def test_bounded_reads_rows_that_are_at_most_so_many_steps_old(one_server, tmp_path):
     config = embedding("sgd", start_scale=0.0)
     ids, ones = np.array([1]), np.ones((1, DIM), np.float32)
-    bounded = {"update_mode": "bounded", "max_staleness_steps": 2, "server_timeout_s": 1.0}
+    bounded: dict[str, Any] = {"update_mode": "bounded", "max_staleness_steps": 2, "server_timeout_s": 1.0}
     with open_stores(one_server.servers, config, tmp_path, world_size=2, **bounded) as stores:
         for step in (1, 2):
             assert not stores[0].pull("main", ids, step=step).any()
@@ -213,7 +214,7 @@ def test_an_eviction_over_three_servers_removes_what_one_table_would(three_serve
 def test_a_server_that_is_killed_is_named_and_given_up_after_the_timeout(tmp_path):
     with (
         server_processes(2) as servers,
-        open_stores(servers.servers, embedding(), tmp_path, server_timeout_s=2.0) as (store,),
+        open_stores(servers.servers, embedding(), tmp_path, close_run=False, server_timeout_s=2.0) as (store,),
     ):
         train(store, range(1, 3))
         servers.processes[1].kill()
@@ -224,7 +225,6 @@ def test_a_server_that_is_killed_is_named_and_given_up_after_the_timeout(tmp_pat
         assert time.monotonic() - start < 30
         with pytest.raises(RetryError, match="server 1/2"):
             store.close_run()
-        store.close_run = lambda: None  # the one that is left goes with its process
 
 
 def test_a_run_that_another_uses_is_protected_until_it_is_closed_or_idle(one_server, tmp_path):
@@ -241,13 +241,12 @@ def test_a_run_that_another_uses_is_protected_until_it_is_closed_or_idle(one_ser
 
 
 def test_calls_of_an_older_start_of_the_run_are_refused(one_server, tmp_path):
-    with open_stores(one_server.servers, embedding(), tmp_path) as (first,):
+    with open_stores(one_server.servers, embedding(), tmp_path, close_run=False) as (first,):
         train(first, range(1, 3))
         with open_stores(one_server.servers, embedding(), tmp_path) as (second,):
             with pytest.raises(ServerError, match=r"is at generation \d+, and the call is of generation \d+"):
                 train(first, range(3, 4))
             assert second.num_rows("main") == 0  # a new start begins with no rows, and restores them
-        first.close_run = lambda: None
 
 
 def test_ranks_with_other_settings_cannot_join_a_run(one_server, tmp_path):
