@@ -33,7 +33,7 @@ def embedding(optimizer: str = "adagrad", **settings) -> EmbeddingConfig:
 def open_stores(
     servers: str,
     config: EmbeddingConfig,
-    run: Path,
+    run: Path | str,
     *,
     world_size: int = 1,
     tables: tuple[str, ...] = ("main",),
@@ -72,7 +72,7 @@ def train(store: EmbeddingStore, steps: range, table: str = "main") -> None:
         store.push(table, ids, gradients + pulled, impressions=7, step=step, rate_factor=1 / (1 + step / 100))
 
 
-def saved(store: EmbeddingStore, run: Path, step: int) -> tuple[Folder, tuple[TableFile, ...]]:
+def saved(store: EmbeddingStore, run: Path | str, step: int) -> tuple[Folder, tuple[TableFile, ...]]:
     """Save a store as a checkpoint's rows."""
     folder = Folder.open(run) / "checkpoints" / f"step-{step:08d}"
     folder.make()

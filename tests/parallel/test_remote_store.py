@@ -5,15 +5,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from esmm_dist.errors import RetryError, ServerError
+from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.table_files import TableFile
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError, RetryError, ServerError, StorageError
 from esmm_dist.server.client import server_stats
 from esmm_dist.server.config import ClientConfig, ConnectionConfig
+from esmm_dist.storage import Folder
 from tests.parallel.store_clients import (
     DIM,
     OPTIMIZERS,
@@ -25,6 +29,7 @@ from tests.parallel.store_clients import (
     saved,
     train,
 )
+from tests.s3_server import S3Server
 from tests.server_processes import server_processes
 
 pytestmark = pytest.mark.timeout(300)
@@ -265,3 +270,52 @@ def test_servers_listed_in_another_order_are_noticed_at_once(two_servers, tmp_pa
         open_stores(swapped, embedding(), tmp_path),
     ):
         pass
+
+
+def test_servers_write_and_read_straight_at_an_s3_uri(two_servers, three_servers):
+    config = embedding("adam")
+    with S3Server() as s3:
+        s3.make_bucket("bucket")
+        run = s3.uri("bucket/run")
+        with open_stores(two_servers.servers, config, run) as (store,):
+            train(store, range(1, 6))
+            folder, files = saved(store, run, 5)
+            train(store, range(6, 9))
+            expected = rows_of(*saved(store, run, 8))
+            log = two_servers.logs[0].read_text()
+        assert "bucket/run" in log
+        assert "asecret" not in log
+        with open_stores(three_servers.servers, config, s3.uri("bucket/other-run")) as (store,):
+            store.restore(folder, files, step=5)
+            train(store, range(6, 9))
+            assert rows_of(*saved(store, s3.uri("bucket/other-run"), 8)) == expected
+            s3.refuse_after(0)
+            with pytest.raises(StorageError, match=r"server 0/3 .*s3://bucket/other-run/checkpoints/step-00000009"):
+                store.save(folder_of(s3.uri("bucket/other-run"), 9), step=8)
+            s3.refuse_after(float("inf"))
+
+
+def folder_of(run: str, step: int) -> Folder:
+    return Folder.open(run) / "checkpoints" / f"step-{step:08d}"
+
+
+def test_a_flipped_byte_is_named_by_the_server_that_reads_it(two_servers, tmp_path):
+    config = embedding("adam")
+    with open_stores(two_servers.servers, config, tmp_path, close_run=False) as (store,):
+        train(store, range(1, 6))
+        folder, files = saved(store, tmp_path, 5)
+        path = folder.local_path / files[1].path
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(CheckpointError, match=rf"server 1/2 .*{files[1].path} has another checksum"):
+            store.restore(folder, files, step=5)
+        with pytest.raises(
+            CheckpointMismatchError, match=r"server 0/2 .* does not fit this run: .*4 columns and 8 slot"
+        ):
+            restore_with(two_servers.servers, embedding("sgd"), tmp_path, folder, files[:1])
+
+
+def restore_with(servers: str, config: EmbeddingConfig, run: Path, folder: Folder, files: Sequence[TableFile]) -> None:
+    with open_stores(servers, config, run) as (store,):
+        store.restore(folder, files, step=5)
