@@ -7,10 +7,13 @@
     │   ├── ConfigError         a setting, a flag or a combination of them
     │   ├── SchemaError         a schema file, or data that does not fit it
     │   ├── InputDataError      raw logs or records: unreadable, damaged, too many rejects
-    │   ├── CheckpointError     a checkpoint that is damaged, missing or of another model
+    │   ├── CheckpointError     a checkpoint that is damaged or missing
+    │   │   └── CheckpointMismatchError   a whole one, of another model
     │   ├── StackError          the machine: compiler, library, disk, memory
-    │   └── NumericalError      a loss or gradient that is not finite
-    └── RetryError              the same call may succeed later (a busy disk, a lost connection)
+    │   ├── NumericalError      a loss or gradient that is not finite
+    │   └── ServerError         a parameter server refuses: another run, other settings, no access
+    └── RetryError              the same call may succeed later (a lost connection)
+        └── StorageError        a disk or an object store refuses: full, read-only, not reachable
 
 A message says what is wrong (with the value), where (field, file, line, step), and what to do. The command line prints
 it without a traceback and exits with the class's ``exit_status``.
@@ -42,7 +45,11 @@ class InputDataError(GiveUpError):
 
 
 class CheckpointError(GiveUpError):
-    """A checkpoint is damaged, missing, or belongs to another model."""
+    """A checkpoint is damaged, missing, or does not fit."""
+
+
+class CheckpointMismatchError(CheckpointError):
+    """A checkpoint is whole but belongs to another model or other settings: an older one would not fit either."""
 
 
 class StackError(GiveUpError):
@@ -53,5 +60,13 @@ class NumericalError(GiveUpError):
     """A loss or a gradient is not finite."""
 
 
+class ServerError(GiveUpError):
+    """A parameter server refuses a call: it serves another run, with other settings, or the caller may not."""
+
+
 class RetryError(EsmmError):
     """The same call may succeed later."""
+
+
+class StorageError(RetryError):
+    """A disk or an object store refuses: full, read-only, without permission, or not reachable."""

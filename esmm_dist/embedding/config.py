@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from esmm_dist.embedding.optimizers import Adagrad, Adam, OptimizerName, RowOptimizer, RowwiseAdagrad, Sgd
+from esmm_dist.embedding.admission import OccurrenceThreshold
+from esmm_dist.embedding.eviction import EvictionPlan, MinimumCount, RowBudget, TimeToLive
+from esmm_dist.embedding.optimizers import Adagrad, Adam, Ftrl, OptimizerName, RowOptimizer, RowwiseAdagrad, Sgd
 from esmm_dist.errors import ConfigError
 
 
@@ -17,8 +19,8 @@ class EmbeddingConfig:
     """Another D for single tables of the schema: ``{table: D}``. Empty: embedding_dim for all."""
 
     embedding_optimizer: OptimizerName = "adagrad"
-    """``adagrad``, ``rowwise_adagrad`` (one accumulator a row), ``adam`` or ``sgd``. Adagrad suits rows that are seen
-    seldom: each keeps its own rate."""
+    """``adagrad``, ``rowwise_adagrad`` (one accumulator a row), ``adam``, ``sgd`` or ``ftrl``. Adagrad suits rows that
+    are seen seldom: each keeps its own rate."""
 
     embedding_learning_rate: float = 0.05
     """Step size of the row optimizer, a positive number."""
@@ -31,7 +33,7 @@ class EmbeddingConfig:
     """An unseen row is uniform in [-start_scale, start_scale). Small, so that an unseen id says almost nothing."""
 
     start_accumulator: float = 0.1
-    """Start value of the Adagrad accumulators. 0.1 is TensorFlow's."""
+    """Start value of the accumulators of Adagrad and FTRL. 0.1 is TensorFlow's."""
 
     embedding_momentum: float = 0.0
     """Momentum of ``sgd``, in [0, 1). 0 keeps no slot variable."""
@@ -42,18 +44,56 @@ class EmbeddingConfig:
     adam_beta_2: float = 0.999
     """Decay rate of Adam's second moment, in [0, 1)."""
 
+    ftrl_l1: float = 0.0
+    """L1 penalty of ``ftrl``: columns that it holds at 0 stay exactly 0."""
+
+    ftrl_l2: float = 0.0
+    """L2 penalty of ``ftrl``."""
+
+    admit_after: int = 1
+    """Impressions that must have held an id before it gets a row, counted exactly. Until then it reads its start value
+    and learns nothing. 1: every id at once, because preprocess has dropped the rare ones already."""
+
+    evict_every_steps: int = 0
+    """Steps between evictions by the three settings below. 0: never."""
+
+    ttl_steps: int = 0
+    """An eviction removes the rows that no step has changed for this long. 0: none for their age."""
+
+    min_row_count: int = 0
+    """An eviction removes the rows that fewer steps than this have changed, unless one of the last evict_every_steps
+    did: a new row has that long to prove itself. 0: none for their count."""
+
+    max_rows: int = 0
+    """An eviction leaves at most this many rows in a table, over all servers: the least recently changed go first. 0:
+    no limit."""
+
     def __post_init__(self) -> None:
         for name, dim in {"embedding_dim": self.embedding_dim, **self.embedding_dim_by_table}.items():
             if dim < 1:
                 raise ConfigError(f"{name} is {dim}. An embedding row needs at least 1 column.")
         if self.embedding_learning_rate <= 0:
             raise ConfigError(f"embedding_learning_rate is {self.embedding_learning_rate}. Set a positive number.")
-        for name in ("embedding_l2", "start_scale", "start_accumulator"):
+        for name in ("embedding_l2", "start_scale", "start_accumulator", "ftrl_l1", "ftrl_l2"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set 0 or more.")
         for name in ("embedding_momentum", "adam_beta_1", "adam_beta_2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set a number in [0, 1).")
+        if self.admit_after < 1:
+            raise ConfigError(f"admit_after is {self.admit_after}. Set 1 (every id at once) or more impressions.")
+        limits = ("ttl_steps", "min_row_count", "max_rows")
+        for name in ("evict_every_steps", *limits):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}. Set 0 or more.")
+        wanted = [name for name in limits if getattr(self, name)]
+        if bool(wanted) != bool(self.evict_every_steps):
+            raise ConfigError(
+                f"evict_every_steps is {self.evict_every_steps} and {' and '.join(wanted) or 'no limit'} is set. An "
+                f"eviction needs a period and a limit: set evict_every_steps and one of {', '.join(limits)}, or none."
+            )
+        if self.embedding_optimizer == "ftrl" and self.start_accumulator == 0 and self.ftrl_l2 == 0:
+            raise ConfigError("start_accumulator is 0, by which ftrl would divide. Set a positive number, such as 0.1.")
 
     def dim_of(self, table: str) -> int:
         """Return D of a table."""
@@ -67,4 +107,20 @@ class EmbeddingConfig:
             return RowwiseAdagrad(start_accumulator=self.start_accumulator)
         if self.embedding_optimizer == "adam":
             return Adam(beta_1=self.adam_beta_1, beta_2=self.adam_beta_2)
+        if self.embedding_optimizer == "ftrl":
+            return Ftrl(start_accumulator=self.start_accumulator, l1=self.ftrl_l1, l2=self.ftrl_l2)
         return Sgd(momentum=self.embedding_momentum)
+
+    def make_admission(self) -> OccurrenceThreshold:
+        """Return the policy that decides when an id gets a row."""
+        return OccurrenceThreshold(impressions=self.admit_after)
+
+    def make_eviction(self) -> EvictionPlan:
+        """Return the policies that decide which rows go; empty if none do."""
+        return EvictionPlan(
+            time_to_live=TimeToLive(ttl_steps=self.ttl_steps) if self.ttl_steps else None,
+            minimum_count=MinimumCount(min_count=self.min_row_count, grace_steps=self.evict_every_steps)
+            if self.min_row_count
+            else None,
+            row_budget=RowBudget(max_rows=self.max_rows) if self.max_rows else None,
+        )

@@ -1,30 +1,85 @@
-"""All rows inside the training process."""
+"""Tables inside one process: all of a run's rows in training without servers, or a server's range of buckets."""
+
+from collections.abc import Sequence
 
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.eviction import SurveyedShard
+from esmm_dist.embedding.placement import NUM_BUCKETS
 from esmm_dist.embedding.table import EmbeddingTable
+from esmm_dist.embedding.table_files import TableFile, restore_table, save_table
 from esmm_dist.embedding.table_rows import Floats, Ids, TableRows
+from esmm_dist.storage import Folder
 
 
 class EmbeddedStore:
-    """All tables inside the training process."""
+    """The tables of a run, or what they hold in a range of buckets, inside this process."""
 
-    def __init__(self, tables: tuple[str, ...], config: EmbeddingConfig, *, seed: int) -> None:
-        """Make empty tables of these names."""
+    def __init__(
+        self,
+        tables: tuple[str, ...],
+        config: EmbeddingConfig,
+        *,
+        seed: int,
+        buckets: tuple[int, int] = (0, NUM_BUCKETS),
+    ) -> None:
+        """Make empty tables.
+
+        Args:
+            tables: Their names.
+            config: Of the rows.
+            seed: Of the run.
+            buckets: ``[first, last)`` that are saved and restored here; the caller sends no other ids.
+        """
         self._tables = {name: EmbeddingTable(name, config, seed=seed) for name in tables}
+        self._eviction = config.make_eviction()
+        self._first_bucket, self._last_bucket = buckets
 
     def expect(self, table: str, ids: Ids) -> None:
         """Find rows ahead; see ``EmbeddingTable.locate``."""
         self._tables[table].locate(ids)
 
-    def pull(self, table: str, ids: Ids) -> Floats:
-        """Read rows; see ``EmbeddingTable.pull``."""
+    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> Floats:
+        """Read rows; see ``EmbeddingTable.pull``. Every push before has been applied, so ``step`` waits for nothing."""
         return self._tables[table].pull(ids)
 
     def push(
-        self, table: str, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int, rate_factor: float = 1.0
+        self,
+        table: str,
+        ids: Ids,
+        gradient_sums: Floats,
+        *,
+        impressions: int,
+        step: int,
+        rate_factor: float = 1.0,
+        counts: Ids | None = None,
     ) -> None:
         """Update rows; see ``EmbeddingTable.push``."""
-        self._tables[table].push(ids, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor)
+        self._tables[table].push(
+            ids, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor, counts=counts
+        )
+
+    def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:
+        """Write the tables' files; see ``EmbeddingStore.save``."""
+        files = [save_table(folder, table, self._first_bucket, self._last_bucket) for table in self._tables.values()]
+        return tuple(file for of_table in files for file in of_table)
+
+    def restore(self, folder: Folder, files: Sequence[TableFile], *, step: int = 0) -> None:
+        """Replace all rows; see ``EmbeddingStore.restore``."""
+        for table in self._tables.values():
+            table.clear()
+            restore_table(folder, table, files, self._first_bucket, self._last_bucket)
+
+    def evict(self, *, step: int) -> dict[str, int]:
+        """Remove rows after a step; see ``EmbeddingStore.evict``."""
+        return {name: self._eviction.apply([table], step=step) for name, table in self._tables.items()}
+
+    def shard(self, table: str) -> SurveyedShard:
+        """Return what an eviction over several servers asks of this one."""
+        return self._tables[table]
+
+    def table(self, name: str) -> EmbeddingTable:
+        """Return a table."""
+        return self._tables[name]
 
     def export(self, table: str, first_bucket: int, last_bucket: int) -> TableRows:
         """Return copies of rows; see ``EmbeddingTable.export``."""
@@ -37,3 +92,6 @@ class EmbeddedStore:
     def num_rows(self, table: str) -> int:
         """Return the number of rows of a table."""
         return len(self._tables[table])
+
+    def close(self) -> None:
+        """Do nothing: the memory goes with the object."""

@@ -27,6 +27,8 @@ class TableLookup:
     """int64 [N, 2]: (segment, place in ``ids``) of each id of the batch, segments ascending"""
     weights: npt.NDArray[np.float32]
     """float32 [N]"""
+    counts: Ids | None
+    """int64 [U], impressions of the batch that hold each id; None where nobody counts them"""
 
 
 class LookupPlan:
@@ -35,9 +37,15 @@ class LookupPlan:
     Stateless after construction, so several threads may call ``prepare``.
     """
 
-    def __init__(self, schema: Schema) -> None:
-        """Lay out the segments of each table."""
+    def __init__(self, schema: Schema, *, count_impressions: bool = False) -> None:
+        """Lay out the segments of each table.
+
+        Args:
+            schema: Names fields and tables.
+            count_impressions: Fill ``TableLookup.counts``.
+        """
         self._tables = schema.tables
+        self._count_impressions = count_impressions
         self._user = _FieldArrays(schema.user_fields, schema.tables)
         self._impression = _FieldArrays(schema.impression_fields, schema.tables)
 
@@ -60,15 +68,38 @@ class LookupPlan:
             power = self._per_segment("norm_power", groups, impressions)
             weights = _normalised(weights, segments, power)
         if len(self._tables) == 1:
-            return {self._tables[0]: _lookup(ids, segments, weights)}
+            return {self._tables[0]: self._lookup(batch, ids, segments, segments, weights)}
         table_of = self._per_segment("table", groups, impressions)
         lookups = {}
         for number, table in enumerate(self._tables):
             of_table = table_of == number
             renumbered = np.cumsum(of_table) - 1
             chosen = of_table[segments]
-            lookups[table] = _lookup(ids[chosen], renumbered[segments[chosen]], weights[chosen])
+            of_ids = segments[chosen]
+            lookups[table] = self._lookup(batch, ids[chosen], of_ids, renumbered[of_ids], weights[chosen])
         return lookups
+
+    def _lookup(
+        self,
+        batch: GroupedBatch,
+        ids: Ids,
+        segments: npt.NDArray[np.int64],
+        segments_of_table: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float32],
+    ) -> TableLookup:
+        unique, place = _sorted_unique(ids)
+        counts = None
+        if self._count_impressions:
+            of_users = batch.num_groups * self._user.num_fields
+            is_user = segments < of_users
+            groups = segments[is_user] // max(self._user.num_fields, 1)
+            rows = (segments[~is_user] - of_users) // max(self._impression.num_fields, 1)
+            counts = _impressions_with_id(
+                len(unique), (groups, place[is_user]), (rows, place[~is_user]), batch.impressions_per_group
+            )
+        return TableLookup(
+            ids=unique, indices=np.stack([segments_of_table, place], axis=1), weights=weights, counts=counts
+        )
 
     def _per_segment(self, name: str, groups: int, impressions: int) -> npt.NDArray[np.int64]:
         per_user, per_impression = getattr(self._user, name), getattr(self._impression, name)
@@ -82,6 +113,7 @@ class _FieldArrays:
         self.table = np.array([tables.index(f.table) for f in fields], dtype=np.int64)
         self.max_ids = np.array([f.max_ids or np.iinfo(np.int64).max for f in fields], dtype=np.int64)
         self.norm_power = np.array([{"sum": 0, "mean": 1, "sqrtn": 2}[f.combiner] for f in fields], dtype=np.int64)
+        self.num_fields = len(fields)
         self.has_limits = any(f.max_ids is not None for f in fields)
         self.has_means = bool(self.norm_power.any())
 
@@ -111,9 +143,29 @@ def _normalised(
         return np.asarray(wide / norms[segments], dtype=np.float32)
 
 
-def _lookup(ids: Ids, segments: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> TableLookup:
-    unique, place = _sorted_unique(ids)
-    return TableLookup(ids=unique, indices=np.stack([segments, place], axis=1), weights=weights)
+def _impressions_with_id(
+    num_ids: int, of_users: tuple[Ids, Ids], of_impressions: tuple[Ids, Ids], impressions_per_group: Ids
+) -> Ids:
+    """Count the impressions that hold each unique id; one that holds an id twice counts once.
+
+    Args:
+        num_ids: U.
+        of_users: (group, place of the id) of each id among the users' fields, int64 [n_u] each.
+        of_impressions: (impression, place of the id) of each id among the impressions' fields, int64 [n_i] each.
+        impressions_per_group: int64 [G].
+
+    Returns:
+        int64 [U].
+    """
+    user_pairs = np.unique(of_users[0] * num_ids + of_users[1])
+    impression_pairs = np.unique(of_impressions[0] * num_ids + of_impressions[1])
+    group_of = np.repeat(np.arange(len(impressions_per_group)), impressions_per_group)
+    impression, place = np.divmod(impression_pairs, max(num_ids, 1))
+    # An id of the user is held by all of the user's impressions already
+    place = place[~np.isin(group_of[impression] * num_ids + place, user_pairs)]
+    group, user_place = np.divmod(user_pairs, max(num_ids, 1))
+    counts = np.bincount(user_place, weights=impressions_per_group[group], minlength=num_ids)  # exact below 2^53
+    return np.asarray(counts + np.bincount(place, minlength=num_ids), dtype=np.int64)
 
 
 def _sorted_unique(ids: Ids) -> tuple[Ids, Ids]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-OptimizerName = Literal["adagrad", "rowwise_adagrad", "adam", "sgd"]
+OptimizerName = Literal["adagrad", "rowwise_adagrad", "adam", "sgd", "ftrl"]
 
 
 class RowOptimizer(Protocol):
@@ -20,8 +20,8 @@ class RowOptimizer(Protocol):
     def slot_columns(self, embedding_dim: int) -> int:
         """Return the number of slot variables (float32 columns) of a row of ``embedding_dim`` columns."""
 
-    def start_slot_value(self) -> float:
-        """Return the value of every slot variable of a new row."""
+    def start_slots(self, embedding_dim: int) -> Floats:
+        """Return the slot variables of a new row, float32 [slot_columns(embedding_dim)]."""
 
     def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
         """Update ``block`` [n, D + slots] in place from ``gradients`` [n, D] of optimizer step ``step`` (1, 2, ...)."""
@@ -41,9 +41,9 @@ class Adagrad:
         """Return D: one accumulator a column."""
         return embedding_dim
 
-    def start_slot_value(self) -> float:
-        """Return the accumulator's start value."""
-        return self._start
+    def start_slots(self, embedding_dim: int) -> Floats:
+        """Return the accumulators' start value."""
+        return np.full(self.slot_columns(embedding_dim), self._start, dtype=np.float32)
 
     def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
         """Update rows and accumulators in place."""
@@ -74,9 +74,9 @@ class RowwiseAdagrad:
         """Return 1."""
         return 1
 
-    def start_slot_value(self) -> float:
-        """Return the accumulator's start value."""
-        return self._start
+    def start_slots(self, embedding_dim: int) -> Floats:
+        """Return the accumulators' start value."""
+        return np.full(self.slot_columns(embedding_dim), self._start, dtype=np.float32)
 
     def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
         """Update rows and accumulators in place."""
@@ -101,9 +101,9 @@ class Adam:
         """Return 2 D: m, then v."""
         return 2 * embedding_dim
 
-    def start_slot_value(self) -> float:
-        """Return 0."""
-        return 0.0
+    def start_slots(self, embedding_dim: int) -> Floats:
+        """Return zeros."""
+        return np.zeros(self.slot_columns(embedding_dim), dtype=np.float32)
 
     def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
         """Update rows and moments in place."""
@@ -126,9 +126,9 @@ class Sgd:
         """Return 0, or D with momentum."""
         return embedding_dim if self._momentum else 0
 
-    def start_slot_value(self) -> float:
-        """Return 0."""
-        return 0.0
+    def start_slots(self, embedding_dim: int) -> Floats:
+        """Return zeros."""
+        return np.zeros(self.slot_columns(embedding_dim), dtype=np.float32)
 
     def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
         """Update rows (and velocities) in place."""
@@ -140,3 +140,35 @@ class Sgd:
             velocity += change
             change = velocity
         block[:, :dim] += change
+
+
+class Ftrl:
+    """n' = n + g²; z += g - (sqrt(n') - sqrt(n)) / lr · w; w = (clip(z, -l1, l1) - z) / (sqrt(n') / lr + 2 · l2).
+
+    With l1 > 0 a column whose |z| stays below l1 is exactly 0. Source: McMahan et al., "Ad Click Prediction: a View
+    from the Trenches", KDD 2013, algorithm 1; parameters as in ``keras.optimizers.Ftrl`` with its power of -1/2.
+    """
+
+    def __init__(self, *, start_accumulator: float, l1: float = 0.0, l2: float = 0.0) -> None:
+        """Set the accumulator's start value and the two penalties."""
+        self._start, self._l1, self._l2 = start_accumulator, np.float32(l1), np.float32(l2)
+
+    def slot_columns(self, embedding_dim: int) -> int:
+        """Return 2 D: z, then n."""
+        return 2 * embedding_dim
+
+    def start_slots(self, embedding_dim: int) -> Floats:
+        """Return z = 0 and the accumulators' start value."""
+        zeros = np.zeros(embedding_dim, dtype=np.float32)
+        return np.concatenate([zeros, zeros + np.float32(self._start)])
+
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+        """Update rows, z and n in place."""
+        dim = gradients.shape[1]
+        rows, z, n = block[:, :dim], block[:, dim : 2 * dim], block[:, 2 * dim :]
+        rate = np.float32(learning_rate)
+        grown = n + gradients * gradients
+        root = np.sqrt(grown)  # a square root, not a power: it is rounded the same in every block
+        z += gradients - (root - np.sqrt(n)) / rate * rows
+        n[:] = grown
+        rows[:] = (np.clip(z, -self._l1, self._l1) - z) / (root / rate + 2 * self._l2)

@@ -27,3 +27,16 @@ def bucket_ranges(parts: int) -> list[tuple[int, int]]:
         raise ValueError(f"parts is {parts}; it must be in 1..{NUM_BUCKETS}")
     borders = [-(-part * NUM_BUCKETS // parts) for part in range(parts + 1)]
     return list(itertools.pairwise(borders))
+
+
+def bucket_ranges_within(first_bucket: int, last_bucket: int, *, parts: int) -> list[tuple[int, int]]:
+    """Split buckets ``[first_bucket, last_bucket)`` into up to ``parts`` ranges, equal to within one bucket."""
+    buckets = last_bucket - first_bucket
+    parts = max(1, min(parts, buckets))
+    borders = [first_bucket + part * buckets // parts for part in range(parts + 1)]
+    return list(itertools.pairwise(borders))
+
+
+def server_of(ids: npt.NDArray[np.int64], num_servers: int) -> npt.NDArray[np.int64]:
+    """Return the index of the server that holds each id, int64 [U]: ``bucket * servers // 4096``."""
+    return bucket_of(ids) * num_servers // NUM_BUCKETS

@@ -64,3 +64,11 @@ class Slab:
             block: [n, columns], contiguous.
         """
         self._records[numbers] = block.view(self._records.dtype).reshape(-1)
+
+    def give_back(self, first_row: int) -> None:
+        """Give the memory of all rows from ``first_row`` on back to the system; they read as zeros."""
+        page = mmap.PAGESIZE
+        start = -(-first_row * self.row_bytes // page) * page
+        if start < len(self._memory):
+            self._memory.madvise(mmap.MADV_DONTNEED, start, len(self._memory) - start)
+        self.rows[first_row : -(-start // self.row_bytes)] = 0

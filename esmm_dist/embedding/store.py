@@ -1,29 +1,81 @@
 """The interface between training and wherever rows live."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from esmm_dist.embedding.table_rows import Floats, Ids, TableRows
+from esmm_dist.embedding.table_files import TableFile
+from esmm_dist.embedding.table_rows import Floats, Ids
+from esmm_dist.storage import Folder
 
 
 class EmbeddingStore(Protocol):
-    """Rows of all tables of a run. One thread calls in, but for ``expect``."""
+    """Rows of all tables of a run. One thread calls in, but for ``expect``, and ``pull`` where the store says so."""
 
     def expect(self, table: str, ids: Ids) -> None:
         """Say that ``ids`` (the very array) will be pulled soon. May be called from another thread; never blocks."""
 
-    def pull(self, table: str, ids: Ids) -> Floats:
-        """Read rows of ``ids`` int64 [U] (strictly ascending): float32 [U, D]. Blocks until they are there."""
+    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> Floats:
+        """Read rows; creates none.
+
+        Args:
+            table: Name of the table.
+            ids: int64 [U], strictly ascending.
+            step: The optimizer step (1, 2, ...) that the rows are for. None: as they are now, for evaluation.
+
+        Returns:
+            float32 [U, D]. Blocks until they are there.
+        """
 
     def push(
-        self, table: str, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int, rate_factor: float = 1.0
+        self,
+        table: str,
+        ids: Ids,
+        gradient_sums: Floats,
+        *,
+        impressions: int,
+        step: int,
+        rate_factor: float = 1.0,
+        counts: Ids | None = None,
     ) -> None:
-        """Update the rows of ``ids`` from gradients summed over the step's impressions, float32 [U, D]."""
+        """Update rows from this rank's gradients of a step.
 
-    def export(self, table: str, first_bucket: int, last_bucket: int) -> TableRows:
-        """Return copies of the rows of buckets ``[first_bucket, last_bucket)``."""
+        Args:
+            table: Name of the table.
+            ids: int64 [U], strictly ascending.
+            gradient_sums: float32 [U, D], summed over this rank's impressions of the step.
+            impressions: Of the whole step, over all ranks.
+            step: 1, 2, ...
+            rate_factor: Multiplies the learning rate.
+            counts: int64 [U], impressions of this rank that held each id; needed where admission counts.
+        """
 
-    def load(self, table: str, rows: TableRows) -> None:
-        """Add saved rows to an empty store."""
+    def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:
+        """Write all tables, as they are after ``step``, as files into a folder that is there.
+
+        Blocks until the bytes are stored. The same rows give the same bytes.
+
+        Raises:
+            RetryError: The storage refused, or a server is lost.
+        """
+
+    def restore(self, folder: Folder, files: Sequence[TableFile], *, step: int) -> None:
+        """Replace all rows by those of files that ``save`` described.
+
+        Args:
+            folder: Where they are.
+            files: All of a checkpoint's.
+            step: The step after which they were saved; the next push is of ``step`` + 1.
+
+        Raises:
+            CheckpointError: A file is missing or damaged (it is named), or its rows have another shape than the tables.
+            RetryError: The storage refused, or a server is lost.
+        """
+
+    def evict(self, *, step: int) -> dict[str, int]:
+        """Remove rows after a step, by the run's settings; return their number by table."""
 
     def num_rows(self, table: str) -> int:
         """Return the number of rows of a table."""
+
+    def close(self) -> None:
+        """Let go of connections and memory; a second call is harmless."""

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.eviction import EvictionRule, tie_hashes
 from esmm_dist.embedding.placement import bucket_of
-from esmm_dist.embedding.row_index import NO_ROW, RowIndex
+from esmm_dist.embedding.row_index import RowIndex, candidate_code, candidate_impressions
 from esmm_dist.embedding.slab import Slab
 from esmm_dist.embedding.start_values import StartValues
-from esmm_dist.embedding.table_rows import Floats, Ids, TableRows
+from esmm_dist.embedding.table_rows import Candidates, Floats, Ids, TableRows, check_ids
 from esmm_dist.errors import StackError
 
 _META_COLUMNS = 2
@@ -21,15 +23,15 @@ class _Pulled:
     """What the last pull read: a push of the same ids that follows it starts from here and reads nothing."""
 
     ids: Ids
-    numbers: Ids
+    codes: Ids
     block: Floats
 
 
 class EmbeddingTable:
     """Rows of one id space.
 
-    A row exists from its first push on; before, ``pull`` gives its start value. Not thread-safe: one thread at a time
-    may call in, but for ``locate``. Arrays given to ``pull`` must not be changed before the push that follows.
+    A row exists from its first admitted push on; before, ``pull`` gives its start value. Not thread-safe: one thread at
+    a time may call in, but for ``locate``. Arrays given to ``pull`` must not be changed before the push that follows.
     """
 
     def __init__(self, name: str, config: EmbeddingConfig, *, seed: int, max_rows: int | None = None) -> None:
@@ -45,6 +47,7 @@ class EmbeddingTable:
         self.embedding_dim = config.dim_of(name)
         self._config = config
         self._optimizer = config.make_optimizer()
+        self._admission = config.make_admission()
         self.slot_columns = self._optimizer.slot_columns(self.embedding_dim)
         self._start = StartValues(embedding_dim=self.embedding_dim, scale=config.start_scale, seed=seed)
         self._index = RowIndex(name)
@@ -79,17 +82,16 @@ class EmbeddingTable:
         Raises:
             ValueError: The ids are not strictly ascending.
         """
-        self._check_ids(ids)
-        if len(ids) == 0:
-            return np.empty((0, self.embedding_dim), dtype=np.float32)
-        numbers = self._find(ids)
-        # 'clip' reads row 0 for an unseen id, and lets NumPy skip a check per row; its value is replaced below
-        block = self._values.rows.take(numbers, axis=0, mode="clip")
-        unseen = numbers == NO_ROW
-        if unseen.any():
-            block[unseen] = self._new_rows(ids[unseen])
-        self._pulled = _Pulled(ids=ids, numbers=numbers, block=block)
-        return np.ascontiguousarray(block[:, : self.embedding_dim])
+        check_ids(ids, table=self.name)
+        self._pulled = self._read(ids)
+        return np.ascontiguousarray(self._pulled.block[:, : self.embedding_dim])
+
+    def read(self, ids: Ids) -> Floats:
+        """Read rows of ids that are known to be strictly ascending, as ``pull``; several threads may at once.
+
+        What it read is not kept for a push.
+        """
+        return np.ascontiguousarray(self._read(ids).block[:, : self.embedding_dim])
 
     def locate(self, ids: Ids) -> None:
         """Find the rows of ids that will be pulled soon, so that ``pull`` need not.
@@ -102,8 +104,17 @@ class EmbeddingTable:
         """
         self._located[id(ids)] = (ids, self._index.find(ids))
 
-    def push(self, ids: Ids, gradient_sums: Floats, *, impressions: int, step: int, rate_factor: float = 1.0) -> None:
-        """Update rows with the optimizer; creates those that do not exist yet.
+    def push(
+        self,
+        ids: Ids,
+        gradient_sums: Floats,
+        *,
+        impressions: int,
+        step: int,
+        rate_factor: float = 1.0,
+        counts: Ids | None = None,
+    ) -> None:
+        """Update rows with the optimizer; creates those of ids that are admitted now.
 
         Args:
             ids: int64 [U], strictly ascending.
@@ -111,31 +122,37 @@ class EmbeddingTable:
             impressions: Number of impressions in the step, over all ranks; the sums are divided by it.
             step: The optimizer step, 1, 2, ...
             rate_factor: Multiplies the learning rate: schedules live in training and come with each push.
+            counts: int64 [U], impressions of the step that held each id; needed where admission counts.
 
         Raises:
-            ValueError: The ids are not strictly ascending, or the gradients have another shape.
+            ValueError: The ids are not strictly ascending, the gradients have another shape, or counts are missing.
             StackError: The table would outgrow the machine's memory.
         """
-        self._check_ids(ids)
+        check_ids(ids, table=self.name)
         if gradient_sums.shape != (len(ids), self.embedding_dim):
             raise ValueError(
                 f"Table '{self.name}': gradients have shape {list(gradient_sums.shape)}, "
                 f"expected [{len(ids)}, {self.embedding_dim}]"
             )
+        if self._admission.counts and (counts is None or counts.shape != ids.shape):
+            raise ValueError(
+                f"Table '{self.name}': admit_after is {self._admission.impressions}, but the push does not say how "
+                f"many impressions held each of its {len(ids)} ids"
+            )
         if len(ids) == 0:
             return
         pulled, self._pulled = self._pulled, None
         if pulled is None or pulled.ids is not ids:
-            self.pull(ids)
-            pulled, self._pulled = self._pulled, None
-        assert pulled is not None
-        numbers, block = pulled.numbers, pulled.block
-        unseen = numbers == NO_ROW
+            pulled = self._read(ids)
+        numbers, block = pulled.codes, pulled.block
+        unseen = numbers < 0
         if unseen.any():
-            numbers[unseen] = self._append(ids[unseen])
+            kept = self._admit(ids, numbers, unseen, counts)
+            if kept is not None:
+                numbers, block, gradient_sums = numbers[kept], block[kept], gradient_sums[kept]
         scale, l2 = np.float32(1.0 / impressions), np.float32(self._config.embedding_l2)
         width = self.embedding_dim + self.slot_columns
-        for start in range(0, len(ids), _BLOCK_ROWS):
+        for start in range(0, len(numbers), _BLOCK_ROWS):
             part = block[start : start + _BLOCK_ROWS]
             gradients = gradient_sums[start : start + _BLOCK_ROWS] * scale
             if l2:
@@ -146,6 +163,47 @@ class EmbeddingTable:
             meta[:, 0] = step
             meta[:, 1] += 1
             self._values.put(numbers[start : start + _BLOCK_ROWS], part)
+
+    def last_steps(self) -> tuple[Ids, Ids]:
+        """Return the steps that changed rows last, ascending, and the number of those rows: int64 [k] each."""
+        steps, rows = np.unique(self._meta()[:, 0], return_counts=True)
+        return steps.astype(np.int64), rows.astype(np.int64)
+
+    def tie_hashes(self, step: int) -> npt.NDArray[np.uint64]:
+        """Return the hashes of the rows that ``step`` changed last, uint64 [n], in any order."""
+        return tie_hashes(self._ids.rows[: self._used, 0][self._meta()[:, 0] == step])
+
+    def remove(self, rule: EvictionRule) -> int:
+        """Remove the rows that a rule chooses; they read as start values, and are counted anew. Return their number.
+
+        Rows are moved into the gaps, so no other thread may be locating rows, and what it located is forgotten.
+        """
+        all_ids, meta = self._ids.rows[: self._used, 0], self._meta().astype(np.int64)
+        gone = np.flatnonzero(rule.chooses(all_ids, meta[:, 0], meta[:, 1]))
+        if len(gone) == 0:
+            return 0
+        self._located.clear()
+        self._pulled = None
+        self._index.remove(all_ids[gone].copy())
+        left = self._used - len(gone)
+        gaps = gone[gone < left]
+        moved = np.setdiff1d(np.arange(left, self._used), gone[gone >= left], assume_unique=True)
+        self._values.rows[gaps] = self._values.rows[moved]
+        self._ids.rows[gaps] = self._ids.rows[moved]
+        self._index.set(self._ids.rows[gaps, 0], gaps)
+        self._used = left
+        self._values.give_back(left)
+        self._ids.give_back(left)
+        return len(gone)
+
+    def clear(self) -> None:
+        """Remove all rows and candidates."""
+        self._index = RowIndex(self.name)
+        self._located.clear()
+        self._pulled = None
+        self._used = 0
+        self._values.give_back(0)
+        self._ids.give_back(0)
 
     def export(self, first_bucket: int, last_bucket: int) -> TableRows:
         """Return copies of the rows of buckets ``[first_bucket, last_bucket)``, ordered by id."""
@@ -163,6 +221,19 @@ class EmbeddingTable:
             last_step=np.ascontiguousarray(meta[:, 0]),
             count=np.ascontiguousarray(meta[:, 1]),
         )
+
+    def export_candidates(self, first_bucket: int, last_bucket: int) -> Candidates:
+        """Return the ids of buckets ``[first_bucket, last_bucket)`` that are counted but not admitted yet."""
+        if not self._admission.counts:
+            return Candidates(ids=np.empty(0, np.int64), impressions=np.empty(0, np.int64))
+        ids, impressions = self._index.candidates()
+        buckets = bucket_of(ids)
+        return Candidates(ids=ids, impressions=impressions).chosen((buckets >= first_bucket) & (buckets < last_bucket))
+
+    def load_candidates(self, saved: Candidates) -> None:
+        """Add saved counts of ids that have no row; of no use, and dropped, where admission does not count."""
+        if self._admission.counts:
+            self._index.set(saved.ids, candidate_code(saved.impressions))
 
     def load(self, saved: TableRows) -> None:
         """Add saved rows whose ids the table does not hold yet.
@@ -188,22 +259,61 @@ class EmbeddingTable:
         meta[:, 0] = saved.last_step
         meta[:, 1] = saved.count
 
+    def _read(self, ids: Ids) -> _Pulled:
+        """Find and copy the slab rows of ids, or what they would be at their first push."""
+        codes = self._find(ids)
+        # 'clip' reads row 0 for an unseen id, and lets NumPy skip a check per row; its value is replaced below
+        block = self._values.rows.take(codes, axis=0, mode="clip")
+        unseen = codes < 0
+        if unseen.any():
+            block[unseen] = self._new_rows(ids[unseen])
+        return _Pulled(ids=ids, codes=codes, block=block)
+
+    def _admit(
+        self, ids: Ids, codes: Ids, unseen: npt.NDArray[np.bool_], counts: Ids | None
+    ) -> npt.NDArray[np.bool_] | None:
+        """Give row numbers (in ``codes``) to unseen ids that are admitted, and count the others.
+
+        Returns:
+            bool [U], true where an id has a row now; None if all have.
+        """
+        if not self._admission.counts:
+            codes[unseen] = self._append(ids[unseen])
+            return None
+        assert counts is not None
+        so_far = candidate_impressions(codes[unseen]) + counts[unseen]
+        admitted = self._admission.admits(so_far)
+        places = np.flatnonzero(unseen)
+        waiting = places[~admitted]
+        self._index.set(ids[waiting], candidate_code(so_far[~admitted]))
+        codes[places[admitted]] = self._append(ids[places[admitted]])
+        if len(waiting) == 0:
+            return None
+        kept = np.ones(len(ids), dtype=np.bool_)
+        kept[waiting] = False
+        return kept
+
     def _find(self, ids: Ids) -> Ids:
-        """Return the row number of each id, -1 where it has none."""
-        _, numbers = self._located.pop(id(ids), (None, None))
-        if numbers is None:
+        """Return the code of each id, negative where it has no row."""
+        _, codes = self._located.pop(id(ids), (None, None))
+        if codes is None:
             return self._index.find(ids)
-        unseen = np.flatnonzero(numbers == NO_ROW)
-        if len(unseen):  # a push since then may have created some
-            numbers[unseen] = self._index.find(ids[unseen])
-        return numbers
+        unseen = np.flatnonzero(codes < 0)
+        if len(unseen):  # a push since then may have created some, or counted them
+            codes[unseen] = self._index.find(ids[unseen])
+        return codes
+
+    def _meta(self) -> npt.NDArray[np.int32]:
+        """Return a view of the last steps and counts of all rows, int32 [n, 2]."""
+        width = self.embedding_dim + self.slot_columns
+        return self._values.rows[: self._used].view(np.int32)[:, width:]
 
     def _new_rows(self, ids: Ids) -> Floats:
         """Return the slab rows of ids before their first push."""
         block = np.zeros((len(ids), self._values.rows.shape[1]), dtype=np.float32)
         block[:, : self.embedding_dim] = self._start.rows(ids)
         width = self.embedding_dim + self.slot_columns
-        block[:, self.embedding_dim : width] = self._optimizer.start_slot_value()
+        block[:, self.embedding_dim : width] = self._optimizer.start_slots(self.embedding_dim)
         return block
 
     def _append(self, ids: Ids) -> Ids:
@@ -214,14 +324,7 @@ class EmbeddingTable:
                 f"{self._max_rows:,}. Raise --min-count in preprocess, or lower --embedding-dim."
             )
         numbers = np.arange(self._used, self._used + len(ids), dtype=np.int64)
-        self._index.add(ids, numbers)
+        self._index.set(ids, numbers)
         self._ids.rows[self._used : self._used + len(ids), 0] = ids
         self._used += len(ids)
         return numbers
-
-    def _check_ids(self, ids: Ids) -> None:
-        if len(ids) > 1 and not bool(np.all(ids[1:] > ids[:-1])):
-            at = int(np.argmin(ids[1:] > ids[:-1]))
-            raise ValueError(
-                f"Table '{self.name}': ids must be strictly ascending; id {ids[at + 1]} follows {ids[at]} at {at + 1}"
-            )

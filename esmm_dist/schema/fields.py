@@ -1,10 +1,13 @@
 """The schema: which fields a log has, who owns them, and which labels form the chain."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from esmm_dist.errors import SchemaError
+
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Owner = Literal["user", "item", "context"]
 Combiner = Literal["sum", "mean", "sqrtn"]
@@ -44,6 +47,11 @@ class Field:
             raise SchemaError("A field has an empty name. Give every field the name that it has in the log.")
         if not self.alias:
             object.__setattr__(self, "alias", self.name)
+        if not _TABLE_NAME.fullmatch(self.table):
+            raise SchemaError(
+                f"Field '{self.name}': table is '{self.table}', and files are named after tables. "
+                "Use letters, digits, '_' and '-' only."
+            )
         if self.max_ids is not None and self.max_ids < 1:
             raise SchemaError(f"Field '{self.name}': max_ids is {self.max_ids}. Set 1 or more, or leave it out.")
         if self.max_ids is not None and not self.multi_hot:

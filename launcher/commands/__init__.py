@@ -1,10 +1,21 @@
 """One module per command. Each holds a ``COMMAND``; its work is imported only when the command runs."""
 
 from launcher.command import Command
-from launcher.commands import checkpoints, demo, doctor, evaluate, local, predict, preprocess, synth, train
+from launcher.commands import (
+    checkpoints,
+    demo,
+    doctor,
+    evaluate,
+    local,
+    predict,
+    preprocess,
+    server,
+    synth,
+    train,
+)
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (demo, synth, preprocess, train, local, evaluate, predict, checkpoints, doctor)
+    for module in (demo, synth, preprocess, train, local, evaluate, predict, checkpoints, server, doctor)
 }
 """By name, in the order of ``esmm --help``."""

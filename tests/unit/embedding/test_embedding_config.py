@@ -3,7 +3,7 @@
 import pytest
 
 from esmm_dist.embedding.config import EmbeddingConfig
-from esmm_dist.embedding.optimizers import Adagrad, Adam, RowwiseAdagrad, Sgd
+from esmm_dist.embedding.optimizers import Adagrad, Adam, Ftrl, RowwiseAdagrad, Sgd
 from esmm_dist.errors import ConfigError
 
 
@@ -19,6 +19,19 @@ from esmm_dist.errors import ConfigError
         ({"embedding_momentum": 1.0}, r"embedding_momentum is 1.0. Set a number in \[0, 1\)"),
         ({"adam_beta_1": -0.1}, r"adam_beta_1 is -0.1. Set a number in \[0, 1\)"),
         ({"adam_beta_2": 1.5}, r"adam_beta_2 is 1.5. Set a number in \[0, 1\)"),
+        ({"ftrl_l1": -0.1}, "ftrl_l1 is -0.1. Set 0 or more"),
+        ({"admit_after": 0}, r"admit_after is 0. Set 1 \(every id at once\) or more impressions"),
+        ({"evict_every_steps": -1}, "evict_every_steps is -1. Set 0 or more"),
+        ({"max_rows": -1}, "max_rows is -1. Set 0 or more"),
+        (
+            {"evict_every_steps": 9},
+            "evict_every_steps is 9 and no limit is set. An eviction needs a period and a limit",
+        ),
+        ({"ttl_steps": 5, "max_rows": 2}, "evict_every_steps is 0 and ttl_steps and max_rows is set"),
+        (
+            {"embedding_optimizer": "ftrl", "start_accumulator": 0.0},
+            "start_accumulator is 0, by which ftrl would divide",
+        ),
     ],
 )
 def test_a_setting_out_of_range_is_named_with_its_value(settings, message):
@@ -39,6 +52,7 @@ def test_a_table_may_have_a_dimension_of_its_own():
         ("adam", 0.0, Adam, 12),
         ("sgd", 0.0, Sgd, 0),
         ("sgd", 0.9, Sgd, 6),
+        ("ftrl", 0.0, Ftrl, 12),
     ],
 )
 def test_the_name_of_an_optimizer_decides_class_and_slot_variables(name, momentum, kind, slot_columns):

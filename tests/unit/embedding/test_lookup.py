@@ -191,3 +191,50 @@ def test_pooling_through_a_lookup_equals_a_loop_over_the_segments(case):
         np.testing.assert_allclose(pooled(lookup, len(expected)), expected, rtol=1e-5, atol=1e-6)
         assert np.all(np.diff(lookup.ids) > 0)
         assert np.all(np.diff(lookup.indices[:, 0]) >= 0)
+
+
+def impressions_holding(users: Lists, impressions: Lists, groups: int, per_group: int, fields: int) -> dict[int, int]:
+    """Count by looping over the impressions: those that hold an id in any of their own or their user's fields."""
+    counts: dict[int, int] = {}
+    for number in range(groups * per_group):
+        group = number // per_group
+        lists = users[group * fields : (group + 1) * fields] + impressions[number * fields : (number + 1) * fields]
+        for id_ in {id_ for values in lists for id_, _ in values}:
+            counts[id_] = counts.get(id_, 0) + 1
+    return counts
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_counts_are_the_impressions_that_hold_an_id_and_none_counts_twice(data):
+    groups, per_group = data.draw(st.integers(0, 3)), data.draw(st.integers(1, 3))
+    ids = st.lists(st.tuples(st.integers(0, 6), st.just(1.0)), max_size=4)  # few ids: they repeat everywhere
+    users = data.draw(st.lists(ids, min_size=2 * groups, max_size=2 * groups))
+    impressions = data.draw(st.lists(ids, min_size=2 * groups * per_group, max_size=2 * groups * per_group))
+    schema = schema_of(
+        *(Field(name=f"u{i}", owner="user", multi_hot=True) for i in range(2)),
+        *(Field(name=f"i{i}", owner="item", multi_hot=True) for i in range(2)),
+    )
+    batch = batch_of(users, impressions, groups, per_group)
+    lookup = LookupPlan(schema, count_impressions=True).prepare(batch)["main"]
+    assert lookup.counts is not None
+    found = dict(zip(lookup.ids.tolist(), lookup.counts.tolist(), strict=True))
+    assert found == impressions_holding(users, impressions, groups, per_group, 2)
+
+
+def test_counts_of_each_table_are_its_own():
+    schema = schema_of(
+        Field(name="u", owner="user", table="a"),
+        Field(name="i", owner="item", table="b"),
+        Field(name="j", owner="item"),
+    )
+    batch = batch_of([[(7, 1.0)]], [[(7, 1.0)], [(1, 1.0)], [], [(1, 1.0)]], 1, 2)
+    lookups = LookupPlan(schema, count_impressions=True).prepare(batch)
+    counts = {table: (lookup.ids.tolist(), np.asarray(lookup.counts).tolist()) for table, lookup in lookups.items()}
+    assert counts == {"a": ([7], [2]), "b": ([7], [1]), "main": ([1], [2])}
+
+
+def test_nobody_counts_unless_asked():
+    batch = batch_of([[(7, 1.0)]], [[(3, 1.0)]], 1, 1)
+    schema = schema_of(Field(name="u", owner="user"), Field(name="i", owner="item"))
+    assert LookupPlan(schema).prepare(batch)["main"].counts is None

@@ -37,8 +37,18 @@ def table_with(**settings) -> EmbeddingTable:
             {"embedding_optimizer": "sgd", "embedding_momentum": 0.7},
             lambda: keras.optimizers.SGD(RATE, momentum=0.7),
         ),
+        (
+            {"embedding_optimizer": "ftrl", "start_accumulator": 0.2},
+            lambda: keras.optimizers.Ftrl(RATE, initial_accumulator_value=0.2),
+        ),
+        (
+            {"embedding_optimizer": "ftrl", "start_accumulator": 0.2, "ftrl_l1": 0.3, "ftrl_l2": 0.7},
+            lambda: keras.optimizers.Ftrl(
+                RATE, initial_accumulator_value=0.2, l1_regularization_strength=0.3, l2_regularization_strength=0.7
+            ),
+        ),
     ],
-    ids=["adagrad", "adam", "sgd", "sgd with momentum"],
+    ids=["adagrad", "adam", "sgd", "sgd with momentum", "ftrl", "ftrl with penalties"],
 )
 def test_rows_equal_a_keras_variable_after_five_steps(settings, keras_optimizer):
     table = table_with(**settings)
@@ -63,6 +73,12 @@ def test_rowwise_adagrad_keeps_the_mean_square_of_a_row():
         table.push(IDS, gradients(step), impressions=1, step=step)
     np.testing.assert_allclose(table.pull(IDS), expected, rtol=1e-5)
     np.testing.assert_allclose(table.export(0, 4096).slots[:, 0], accumulators, rtol=1e-6)
+
+
+def test_ftrl_holds_columns_of_weak_gradients_at_exactly_zero():
+    table = table_with(embedding_optimizer="ftrl", ftrl_l1=100.0)
+    table.push(IDS, gradients(1), impressions=1, step=1)  # |z| < 100 whatever the start value
+    np.testing.assert_array_equal(table.pull(IDS), np.zeros((len(IDS), DIM)))
 
 
 def test_with_one_column_rowwise_adagrad_is_adagrad():

@@ -52,7 +52,7 @@ def test_a_refused_reservation_says_what_to_raise(monkeypatch):
 
 def test_an_index_finds_what_was_added_and_minus_one_elsewhere():
     index = RowIndex("t")
-    index.add(np.array([-3, 5, 1 << 60]), np.array([0, 1, 2]))
+    index.set(np.array([-3, 5, 1 << 60]), np.array([0, 1, 2]))
     assert index.find(np.array([5, 6, -3, 1 << 60, 0])).tolist() == [1, -1, 0, 2, -1]
     assert len(index) == 3
 
@@ -60,14 +60,14 @@ def test_an_index_finds_what_was_added_and_minus_one_elsewhere():
 def test_nothing_added_and_nothing_asked_are_harmless():
     index = RowIndex("t")
     nothing = np.empty(0, dtype=np.int64)
-    index.add(nothing, nothing)
+    index.set(nothing, nothing)
     assert index.find(nothing).tolist() == []
     assert len(index) == 0
 
 
 def test_two_living_indexes_of_one_name_share_nothing():
     first, second = RowIndex("main"), RowIndex("main")
-    first.add(np.array([1]), np.array([4]))
+    first.set(np.array([1]), np.array([4]))
     assert second.find(np.array([1])).tolist() == [-1]
 
 
@@ -78,9 +78,9 @@ def test_ids_that_share_a_cache_slot_are_told_apart():
     other = difference - (1 << 64) if difference >= 1 << 63 else difference
     ids = np.array([0, other], dtype=np.int64)
     index = RowIndex("shared_slot")
-    index.add(ids[:1], np.array([5]))
+    index.set(ids[:1], np.array([5]))
     np.testing.assert_array_equal(index.find(ids), [5, -1])
-    index.add(ids[1:], np.array([6]))
+    index.set(ids[1:], np.array([6]))
     for _ in range(2):
         np.testing.assert_array_equal(index.find(ids[:1]), [5])
         np.testing.assert_array_equal(index.find(ids[1:]), [6])
@@ -94,7 +94,7 @@ def test_finding_beside_adding_gives_the_row_or_none_and_never_another():
 
     def add() -> None:
         for start in range(0, len(ids), 1000):
-            index.add(ids[start : start + 1000], np.arange(start, start + 1000))
+            index.set(ids[start : start + 1000], np.arange(start, start + 1000))
 
     thread = threading.Thread(target=add)
     thread.start()

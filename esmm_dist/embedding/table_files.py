@@ -1,0 +1,179 @@
+"""The rows of a table as Arrow IPC files, one a range of buckets: what a checkpoint holds of a table.
+
+A file of rows has the columns ``id`` int64, ``row`` float32[D], ``slots`` float32[S] (absent if S = 0), ``last_step``
+and ``count`` int64; a file of candidates (ids that are counted but not admitted yet) has ``id`` and ``impressions``
+int64. Both are ordered by id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from esmm_dist.embedding.placement import bucket_of, bucket_ranges_within
+from esmm_dist.embedding.table import EmbeddingTable
+from esmm_dist.embedding.table_rows import Candidates, TableRows
+from esmm_dist.errors import CheckpointError
+from esmm_dist.storage import Folder
+
+_ROWS_A_FILE = 250_000  # 50 MB with Adam's slots at D = 16: what saving and restoring take beside the table itself
+_ROWS_A_BATCH = 65_536
+
+Kind = Literal["rows", "candidates"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFile:
+    """One file of a saved table."""
+
+    path: str
+    """Plain name within the checkpoint's folder."""
+    table: str
+    kind: Kind
+    first_bucket: int
+    last_bucket: int
+    """The file holds what the table has in buckets ``[first_bucket, last_bucket)``."""
+    rows: int
+    """Rows, or candidates."""
+    file_bytes: int
+    crc32c: int
+
+
+def save_table(folder: Folder, table: EmbeddingTable, first_bucket: int, last_bucket: int) -> list[TableFile]:
+    """Write what a table holds in buckets ``[first_bucket, last_bucket)``.
+
+    Raises:
+        RetryError: The storage refused.
+    """
+    files = []
+    for first, last in bucket_ranges_within(first_bucket, last_bucket, parts=-(-len(table) // _ROWS_A_FILE)):
+        rows = table.export(first, last)
+        files.append(_write(folder, _arrow_rows(rows), table.name, "rows", first, last))
+    candidates = table.export_candidates(first_bucket, last_bucket)
+    if len(candidates.ids):
+        arrow = pa.table({"id": candidates.ids, "impressions": candidates.impressions})
+        files.append(_write(folder, arrow, table.name, "candidates", first_bucket, last_bucket))
+    return files
+
+
+def restore_table(
+    folder: Folder, table: EmbeddingTable, files: Sequence[TableFile], first_bucket: int, last_bucket: int
+) -> None:
+    """Add the rows and candidates of buckets ``[first_bucket, last_bucket)`` to an empty table.
+
+    Args:
+        folder: Where the files are.
+        table: An empty one.
+        files: Of a checkpoint; those of other tables and buckets are not opened.
+        first_bucket: Of the range.
+        last_bucket: Of the range, exclusive.
+
+    Raises:
+        CheckpointError: A file is missing, damaged, or of another dimension; the message names it.
+        RetryError: The storage refused.
+    """
+    for file in files:
+        if file.table != table.name or file.last_bucket <= first_bucket or file.first_bucket >= last_bucket:
+            continue
+        arrow = _read(folder, file)
+        where = f"{folder}/{file.path}"
+        try:
+            if file.kind == "candidates":
+                candidates = Candidates(ids=arrow["id"].to_numpy(), impressions=arrow["impressions"].to_numpy())
+                table.load_candidates(candidates.chosen(_within(candidates.ids, first_bucket, last_bucket)))
+                continue
+            rows = _table_rows(arrow)
+            if first_bucket > file.first_bucket or last_bucket < file.last_bucket:
+                rows = rows.chosen(_within(rows.ids, first_bucket, last_bucket))
+            table.load(rows)
+        except (ValueError, KeyError, pa.ArrowException) as e:
+            raise CheckpointError(f"{where} does not fit this run: {e}. Use its own settings, or another run.") from e
+
+
+def read_rows(folder: Folder, file: TableFile) -> TableRows:
+    """Read one file of rows.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    return _table_rows(_read(folder, file))
+
+
+def _write(folder: Folder, arrow: pa.Table, table: str, kind: Kind, first: int, last: int) -> TableFile:
+    infix = "" if kind == "rows" else f".{kind}"
+    name = f"{table}-{first:04d}-{last:04d}{infix}.arrow"
+    sink = _memory_file(arrow)
+    folder.write_bytes(name, sink)
+    return TableFile(
+        path=name,
+        table=table,
+        kind=kind,
+        first_bucket=first,
+        last_bucket=last,
+        rows=arrow.num_rows,
+        file_bytes=len(sink),
+        crc32c=int(google_crc32c.value(sink)),
+    )
+
+
+def _memory_file(arrow: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, arrow.schema) as writer:
+        writer.write_table(arrow, max_chunksize=_ROWS_A_BATCH)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _read(folder: Folder, file: TableFile) -> pa.Table:
+    """Read a file once, whole, and compare it with its description before any of it is used."""
+    where = f"{folder}/{file.path}"
+    try:
+        data = folder.read_bytes(file.path)
+    except FileNotFoundError as e:
+        raise CheckpointError(f"{where} is missing.") from e
+    if len(data) != file.file_bytes:
+        raise CheckpointError(f"{where} has {len(data)} bytes, the manifest says {file.file_bytes}.")
+    if google_crc32c.value(data) != file.crc32c:
+        raise CheckpointError(f"{where} has another checksum than the manifest: its bytes changed.")
+    try:
+        return pa.ipc.open_file(pa.BufferReader(data)).read_all()
+    except pa.ArrowException as e:
+        raise CheckpointError(f"{where} is not an Arrow file: {e}.") from e
+
+
+def _within(ids: npt.NDArray[np.int64], first_bucket: int, last_bucket: int) -> npt.NDArray[np.bool_]:
+    buckets = bucket_of(ids)
+    return np.asarray((buckets >= first_bucket) & (buckets < last_bucket))
+
+
+def _arrow_rows(rows: TableRows) -> pa.Table:
+    columns = {"id": pa.array(rows.ids), "row": _vectors(rows.rows)}
+    if rows.slots.shape[1]:
+        columns["slots"] = _vectors(rows.slots)
+    columns |= {"last_step": pa.array(rows.last_step), "count": pa.array(rows.count)}
+    return pa.table(columns)
+
+
+def _table_rows(arrow: pa.Table) -> TableRows:
+    ids = arrow["id"].to_numpy()
+    slots = _matrix(arrow["slots"], len(ids)) if "slots" in arrow.column_names else np.empty((len(ids), 0), np.float32)
+    return TableRows(
+        ids=ids,
+        rows=_matrix(arrow["row"], len(ids)),
+        slots=slots,
+        last_step=arrow["last_step"].to_numpy(),
+        count=arrow["count"].to_numpy(),
+    )
+
+
+def _vectors(matrix: npt.NDArray[np.float32]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+
+
+def _matrix(column: pa.ChunkedArray, rows: int) -> npt.NDArray[np.float32]:
+    values = column.combine_chunks().flatten().to_numpy()
+    return np.asarray(values, dtype=np.float32).reshape(rows, column.type.list_size)

@@ -1,0 +1,71 @@
+"""How a server's refusal travels to the client and becomes the right error there."""
+
+import json
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from esmm_dist.errors import CheckpointError, EsmmError, NumericalError, RetryError, ServerError, StackError
+from esmm_dist.server.served_run import NotReadyError
+from esmm_dist.server.table_gate import GateClosedError
+from esmm_dist.server.wire import RequestError
+
+_ERRORS: dict[str, type[EsmmError]] = {
+    "request": ServerError,
+    "checkpoint": CheckpointError,
+    "stack": StackError,
+    "numerical": NumericalError,
+    "retry": RetryError,
+}
+_NOT_READY = "not_ready"
+
+
+@contextmanager
+def sent_to_client(log: Callable[[str], None]) -> Iterator[None]:
+    """Turn what a call raises into a Flight error that carries its kind; ``log`` gets the traceback of a surprise."""
+    try:
+        yield
+    except RequestError as e:
+        raise _fault("request", str(e)) from e
+    except GateClosedError as e:
+        raise _fault("request", "the run was closed, or started again, while this call waited") from e
+    except NotReadyError as e:
+        raise _fault(_NOT_READY, str(e)) from e
+    except EsmmError as e:
+        kind = next((kind for kind, cls in _ERRORS.items() if isinstance(e, cls)), "request")
+        raise _fault(kind, str(e)) from e
+    except pa.ArrowException as e:
+        if isinstance(e, flight.FlightError):
+            raise
+        raise _fault("request", f"the request's bytes cannot be read: {e}") from e
+    except Exception as e:
+        log("".join(traceback.format_exception(e)).rstrip())
+        message = f"unexpected {type(e).__name__}: {e}. The traceback is in the server's log; please report it"
+        raise _fault("request", message) from e
+
+
+def received(error: flight.FlightError, server: str) -> Exception | None:
+    """Return what a server's refusal means.
+
+    Args:
+        error: As the client got it.
+        server: Names the server in the message.
+
+    Returns:
+        The error to raise, a ``NotReadyError`` to try again after; None if the error is not a server's refusal.
+    """
+    try:
+        fault = json.loads(error.extra_info or b"null")
+        kind, message = str(fault["kind"]), str(fault["message"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    if kind == _NOT_READY:
+        return NotReadyError(f"{server}: {message}")
+    return _ERRORS.get(kind, ServerError)(f"{server}: {message}")
+
+
+def _fault(kind: str, message: str) -> flight.FlightServerError:
+    return flight.FlightServerError(message, json.dumps({"kind": kind, "message": message}).encode())

@@ -1,0 +1,85 @@
+"""A server's figures as Prometheus text over HTTP."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.server.stats import ServerStats
+
+
+class MetricsEndpoint:
+    """Answers ``GET /metrics`` from a thread of its own until it is closed."""
+
+    def __init__(self, stats: Callable[[], ServerStats], *, host: str, port: int) -> None:
+        """Listen.
+
+        Args:
+            stats: Asked at each request.
+            host: To bind.
+            port: To bind; 0: a free one, see ``port``.
+
+        Raises:
+            ConfigError: The address cannot be bound.
+        """
+        registry = CollectorRegistry()
+        registry.register(_ServerCollector(stats))
+        try:
+            self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        except OSError as e:
+            raise ConfigError(f"metrics_port {port} on {host} is refused: {e.strerror}. Choose a free port.") from e
+        self.port = int(self._server.server_port)
+
+    def close(self) -> None:
+        """Stop answering; harmless when called twice."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _ServerCollector(Collector):
+    def __init__(self, stats: Callable[[], ServerStats]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures of ``ServerStats``."""
+        stats = self._stats()
+        labels = [str(stats.index)]
+        for name, text, value in (
+            ("rows", "Embedding rows of the open run", stats.rows),
+            ("row_bytes", "Bytes of rows, slot variables and metadata", stats.row_bytes),
+            ("resident_bytes", "Resident memory of the process", stats.resident_bytes),
+            ("step", "Last step that all tables have applied", stats.step),
+            ("generation", "Generation of the run", stats.generation),
+            ("connections", "Open connections", stats.connections),
+            ("uptime_seconds", "Seconds since the server's start", stats.uptime_s),
+            ("idle_seconds", "Seconds since the last call of the run", stats.idle_s),
+        ):
+            gauge = GaugeMetricFamily(f"esmm_server_{name}", text, labels=["server"])
+            gauge.add_metric(labels, value)
+            yield gauge
+        for name, text, value in (
+            ("repeated_pushes", "Pushes dropped because they had come before", stats.repeated_pushes),
+            ("refused_calls", "Calls that got an error", stats.refused_calls),
+        ):
+            counter = CounterMetricFamily(f"esmm_server_{name}", text, labels=["server"])
+            counter.add_metric(labels, value)
+            yield counter
+        for kind, calls in (("pull", stats.pulls), ("push", stats.pushes)):
+            for name, text, value in (
+                (f"{kind}_calls", "Calls answered", calls.calls),
+                (f"{kind}_rows", "Rows of the calls answered", calls.rows),
+            ):
+                counter = CounterMetricFamily(f"esmm_server_{name}", text, labels=["server"])
+                counter.add_metric(labels, value)
+                yield counter
+            for name, text, value in (
+                (f"{kind}s_per_second", "Calls a second, over ten seconds", calls.calls_per_s),
+                (f"{kind}_p50_seconds", "Median time of a call in the server", calls.p50_ms / 1000),
+                (f"{kind}_p99_seconds", "99th percentile of the time of a call", calls.p99_ms / 1000),
+            ):
+                gauge = GaugeMetricFamily(f"esmm_server_{name}", text, labels=["server"])
+                gauge.add_metric(labels, value)
+                yield gauge

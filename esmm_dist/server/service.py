@@ -1,0 +1,366 @@
+"""The Flight service of one parameter server: from a call to the run, and back.
+
+::
+
+    do_exchange   pull    ids in, rows out
+    do_put        push    ids and gradients in, an empty acknowledgement out
+    do_action     open_run, close_run, save, restore, last_steps, tie_hashes, evict, stats
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from esmm_dist.config import build
+from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.eviction import EvictionRule
+from esmm_dist.embedding.table_files import TableFile
+from esmm_dist.progress import Progress
+from esmm_dist.server import headers, wire
+from esmm_dist.server.config import ServerConfig
+from esmm_dist.server.faults import sent_to_client
+from esmm_dist.server.memory import drop_resident_code
+from esmm_dist.server.security import ConnectionLimit, check_location, open_connections
+from esmm_dist.server.served_run import ServedRun
+from esmm_dist.server.stats import CallMeter, ServerStats, Timer, resident_bytes
+from esmm_dist.server.wire import RequestError
+from esmm_dist.storage import Folder
+
+ROWS_A_MESSAGE = 65_536
+"""A pull or push is sent in pieces of so many rows, 5 MB at D = 16: no message need be held whole on the way."""
+
+IN_USE_S = 60.0
+"""A run that was not closed is taken for alive for so long after its last call."""
+
+_CHECKPOINT_FOLDER = re.compile(r"(\.writing-)?step-\d{8,12}")
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class ParameterService(flight.FlightServerBase):
+    """Answers calls; see the module's table.
+
+    Ownership: Flight calls in from many threads. ``_lock`` guards which run is open; the run guards its tables.
+    Shutdown: ``shutdown`` (of Flight) waits for calls at work; ``close`` first wakes those that wait for other ranks.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        progress: Progress,
+        *,
+        location: str,
+        tls: Mapping[str, Any],
+        middleware: Mapping[str, flight.ServerMiddlewareFactory],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Listen.
+
+        Args:
+            config: Limits, index and count.
+            progress: Told what happens to runs.
+            location: Flight's, such as ``grpc://127.0.0.1:0``.
+            tls: Further arguments of Flight about certificates.
+            middleware: Of Flight.
+            clock: Seconds.
+        """
+        super().__init__(location, middleware=dict(middleware), **tls)
+        self.config = config
+        self._progress, self._clock = progress, clock
+        self._started = self._last_call = clock()
+        self._lock = threading.Lock()
+        self._run: ServedRun | None = None
+        self._generation = 0
+        self._pulls, self._pushes = CallMeter(), CallMeter()
+        self._refused = 0
+        self._connections = ConnectionLimit(config.max_connections, lambda: open_connections(self.port))
+        self._actions: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+            "open_run": ("Open a run, or join it", self._open_run),
+            "close_run": ("Forget a run and its rows", self._close_run),
+            "save": ("Write all rows into a checkpoint", self._save),
+            "restore": ("Replace all rows by a checkpoint's", self._restore),
+            "last_steps": ("Count rows by the step that changed them last", self._last_steps),
+            "tie_hashes": ("Hashes of the rows that a step changed last", self._tie_hashes),
+            "evict": ("Remove rows by a rule", self._evict),
+            "stats": ("This server's figures", self._stats_reply),
+        }
+
+    def do_exchange(
+        self,
+        context: flight.ServerCallContext,
+        descriptor: flight.FlightDescriptor,
+        reader: flight.MetadataRecordBatchReader,
+        writer: flight.MetadataRecordBatchWriter,
+    ) -> None:
+        """Answer a pull."""
+        with self._call(context):
+            timer = Timer()
+            header = wire.decode_header(wire.PullHeader, descriptor.command)
+            run = self._run_of(header)
+            dim = run.embedding_dim(header.table)
+            with timer.waiting():
+                batches = self._read(reader, header.table, header.rows, wire.ids_schema())
+            ids = _joined([wire.decode_ids(batch.column(0), table=header.table) for batch in batches])
+            run.check_ids(header.table, ids)
+            rows = run.pull(header.table, ids, step=header.step, patience_s=header.patience_s, timer=timer)
+            writer.begin(wire.values_schema(header.wire, dim))
+            for start in range(0, len(rows), ROWS_A_MESSAGE):
+                writer.write_batch(wire.encode_values(rows[start : start + ROWS_A_MESSAGE], header.wire))
+            self._pulls.note(timer.seconds, len(ids))
+
+    def do_put(
+        self,
+        context: flight.ServerCallContext,
+        descriptor: flight.FlightDescriptor,
+        reader: flight.MetadataRecordBatchReader,
+        writer: flight.FlightMetadataWriter,
+    ) -> None:
+        """Take a push; acknowledged when it can no longer be lost but by the loss of this process."""
+        with self._call(context):
+            timer = Timer()
+            header = wire.decode_header(wire.PushHeader, descriptor.command)
+            run = self._run_of(header)
+            dim = run.embedding_dim(header.table)
+            if header.impressions < 1 or header.step < 1:
+                raise RequestError(
+                    f"a push of step {header.step} over {header.impressions} impressions; 1 is the least"
+                )
+            with_counts = run.embedding.make_admission().counts
+            schema = wire.push_schema(header.wire, dim, with_counts=with_counts)
+            with timer.waiting():
+                batches = self._read(reader, header.table, header.rows, schema)
+            ids = _joined([wire.decode_ids(batch.column(0), table=header.table) for batch in batches])
+            gradients = np.concatenate(
+                [
+                    np.empty((0, dim), np.float32),
+                    *(wire.decode_values(batch.column(1), header.wire, table=header.table) for batch in batches),
+                ]
+            )
+            counts = None
+            if with_counts:
+                counts = _joined([wire.decode_ids(batch.column(2), table=header.table) for batch in batches])
+                if (counts < 1).any():
+                    raise RequestError(f"table '{header.table}': an id was held by {counts.min()} impressions")
+            run.check_ids(header.table, ids)
+            if not np.isfinite(gradients).all():
+                raise RequestError(f"table '{header.table}': a gradient of step {header.step} is not finite")
+            run.push(header, ids, gradients, counts)
+            writer.write(pa.py_buffer(b""))
+            self._pushes.note(timer.seconds, len(ids))
+
+    def do_action(self, context: flight.ServerCallContext, action: flight.Action) -> Iterator[flight.Result]:
+        """Do one of the actions of ``list_actions``."""
+        with self._call(context):
+            if action.type not in self._actions:
+                raise RequestError(f"there is no action '{action.type}'. There are: {', '.join(self._actions)}")
+            reply = self._actions[action.type][1](action.body.to_pybytes())
+        return iter([flight.Result(pa.py_buffer(reply))])
+
+    def list_actions(self, context: flight.ServerCallContext) -> list[tuple[str, str]]:
+        """Return the actions with their descriptions."""
+        return [(name, text) for name, (text, _) in self._actions.items()]
+
+    def stats(self) -> ServerStats:
+        """Return this server's figures."""
+        run, now = self._run, self._clock()
+        return ServerStats(
+            address="",
+            index=self.config.index,
+            count=self.config.count,
+            run=run.opened.run if run else "",
+            generation=self._generation,
+            step=run.step if run else 0,
+            rows_by_table=run.rows_by_table if run else {},
+            row_bytes=run.memory_bytes if run else 0,
+            resident_bytes=resident_bytes(),
+            pulls=self._pulls.read(),
+            pushes=self._pushes.read(),
+            repeated_pushes=run.repeats if run else 0,
+            refused_calls=self._refused,
+            connections=open_connections(self.port),
+            uptime_s=now - self._started,
+            idle_s=now - self._last_call,
+        )
+
+    def close(self) -> None:
+        """Wake the calls that wait for other ranks, and take no more of them."""
+        with self._lock:
+            if self._run is not None:
+                self._run.close()
+
+    @contextmanager
+    def _call(self, context: flight.ServerCallContext) -> Iterator[None]:
+        """Around each call: its connection is counted, and what goes wrong travels to the client."""
+        try:
+            with sent_to_client(self._progress.message):
+                self._connections.admit(context.peer())
+                yield
+        except flight.FlightError:
+            self._refused += 1
+            raise
+
+    def _run_of(self, header: Any) -> ServedRun:
+        """Return the open run that a header names.
+
+        Raises:
+            RequestError: Another one is open, or none, or it has been started again since.
+        """
+        run = self._run
+        if run is None or run.opened.run != header.run:
+            found = f"run '{run.opened.run}'" if run else "no run"
+            raise RequestError(
+                f"run '{header.run}' is not open here, {found} is. The server may have been started again: restart "
+                "training, which restores the rows from its checkpoint"
+            )
+        if header.generation != run.opened.generation:
+            raise RequestError(
+                f"run '{header.run}' is at generation {run.opened.generation}, and the call is of generation "
+                f"{header.generation}: training was started again elsewhere"
+            )
+        self._last_call = self._clock()
+        return run
+
+    def _read(
+        self, reader: flight.MetadataRecordBatchReader, table: str, rows: int, expected: pa.Schema
+    ) -> list[pa.RecordBatch]:
+        """Read the batches of a request, and no more rows than its header says."""
+        if not 0 <= rows <= self.config.max_request_rows:
+            raise RequestError(
+                f"table '{table}': a request of {rows:,} rows; --max-request-rows is {self.config.max_request_rows:,}. "
+                "Raise it on the servers, or lower --global-batch-records"
+            )
+        wire.check_schema(reader.schema, expected, table=table)
+        batches, found = [], 0
+        for chunk in reader:
+            if chunk.data is None:
+                continue
+            found += chunk.data.num_rows
+            if found > rows:
+                break
+            batches.append(chunk.data)
+        if found != rows:
+            raise RequestError(f"table '{table}': the header says {rows} rows, the request has {found} or more")
+        return batches
+
+    def _open_run(self, body: bytes) -> bytes:
+        opened = wire.decode_header(headers.OpenHeader, body)
+        embedding = self._checked(opened)
+        with self._lock:
+            run = self._run
+            if run is not None and run.opened == opened:
+                return b"{}"
+            self._check_may_open(run, opened)
+            if run is not None:
+                run.close()
+                self._run = None  # its memory goes before the new one's comes
+            self._run = ServedRun(opened, embedding)
+            drop_resident_code()
+            self._generation = opened.generation
+            self._last_call = self._clock()
+        self._progress.message(
+            f"Opened run {opened.run}, generation {opened.generation}: {opened.world_size} ranks, "
+            f"{opened.update_mode}, tables {', '.join(opened.tables)}"
+        )
+        return b"{}"
+
+    def _checked(self, opened: headers.OpenHeader) -> EmbeddingConfig:
+        if (opened.index, opened.count) != (self.config.index, self.config.count):
+            raise RequestError(
+                f"this is server {self.config.index}/{self.config.count}, and the client lists it as "
+                f"{opened.index}/{opened.count}. Give --servers all servers, in the order of their index"
+            )
+        check_location(opened.location, self.config.root)
+        wrong = [table for table in opened.tables if not _TABLE_NAME.fullmatch(table)]
+        if wrong or not opened.tables or len(set(opened.tables)) != len(opened.tables):
+            raise RequestError(f"tables {list(opened.tables)}: names are of letters, digits, '_' and '-', each once")
+        if opened.world_size < 1 or opened.max_staleness_steps < 1 or opened.first_step < 0:
+            raise RequestError("world_size and max_staleness_steps are 1 or more, first_step is 0 or more")
+        return build(EmbeddingConfig, opened.embedding, where="the run's settings")
+
+    def _check_may_open(self, run: ServedRun | None, opened: headers.OpenHeader) -> None:
+        if opened.generation <= self._generation:
+            same = run is not None and run.opened.run == opened.run and run.opened.generation == opened.generation
+            raise RequestError(
+                f"run '{opened.run}' was opened as generation {opened.generation} with other settings by another rank"
+                if same
+                else f"generation {opened.generation} is over: this server is at {self._generation}. Restart training"
+            )
+        idle_s = self._clock() - self._last_call
+        if run is not None and run.opened.run != opened.run and idle_s < IN_USE_S:
+            raise RequestError(
+                f"the server is in use by run '{run.opened.run}' (last call {idle_s:.0f} s ago), and can serve "
+                f"'{opened.run}' once that ends, or {IN_USE_S:.0f} s after its last call. Use other servers, or wait"
+            )
+
+    def _close_run(self, body: bytes) -> bytes:
+        header = wire.decode_header(headers.RunHeader, body)
+        with self._lock:
+            self._run_of(header).close()
+            self._run = None
+        self._progress.message(f"Closed run {header.run}")
+        return b"{}"
+
+    def _save(self, body: bytes) -> bytes:
+        header = wire.decode_header(headers.SaveHeader, body)
+        run = self._run_of(header)
+        start = self._clock()
+        files = run.save(self._checkpoint_folder(run.opened.location, header.folder), step=header.step)
+        size = sum(file.file_bytes for file in files)
+        self._progress.message(
+            f"Saved {run.num_rows:,} rows of step {header.step} ({size / 1e6:.1f} MB, {self._clock() - start:.1f} s)"
+        )
+        return wire.plain({"files": [asdict(file) for file in files]})
+
+    def _restore(self, body: bytes) -> bytes:
+        header = wire.decode_header(headers.RestoreHeader, body)
+        run = self._run_of(header)
+        check_location(header.location, self.config.root)
+        files = [build(TableFile, asdict(file), where="restore") for file in header.files]
+        for file in files:
+            if "/" in file.path or "\\" in file.path or file.path.startswith(".") or "\0" in file.path:
+                raise RequestError(f"'{file.path}' is not the name of a file of a checkpoint")
+        start = self._clock()
+        run.restore(self._checkpoint_folder(header.location, header.folder), files, step=header.step)
+        drop_resident_code()
+        self._progress.message(f"Restored {run.num_rows:,} rows of step {header.step} ({self._clock() - start:.1f} s)")
+        return wire.plain({"rows": run.num_rows})
+
+    def _checkpoint_folder(self, location: str, name: str) -> Folder:
+        if not _CHECKPOINT_FOLDER.fullmatch(name):
+            raise RequestError(f"'{name}' is not the name of a checkpoint's folder, such as step-00000123")
+        return Folder.open(location) / "checkpoints" / name
+
+    def _last_steps(self, body: bytes) -> bytes:
+        header = wire.decode_header(headers.SurveyHeader, body)
+        run = self._run_of(header)
+        run.embedding_dim(header.table)
+        steps, rows = run.last_steps(header.table)
+        return wire.plain({"steps": steps.tolist(), "rows": rows.tolist()})
+
+    def _tie_hashes(self, body: bytes) -> bytes:
+        header = wire.decode_header(headers.TieHeader, body)
+        run = self._run_of(header)
+        run.embedding_dim(header.table)
+        return run.tie_hashes(header.table, header.step).astype("<u8").tobytes()
+
+    def _evict(self, body: bytes) -> bytes:
+        header = wire.decode_header(headers.EvictHeader, body)
+        run = self._run_of(header)
+        run.embedding_dim(header.table)
+        removed = run.remove(header.table, build(EvictionRule, header.rule, where="evict"))
+        self._progress.message(f"Evicted {removed:,} rows of table {header.table}; {run.num_rows:,} are left")
+        return wire.plain({"removed": removed})
+
+    def _stats_reply(self, body: bytes) -> bytes:
+        return wire.plain(asdict(self.stats()))
+
+
+def _joined(parts: list[wire.Ids]) -> wire.Ids:
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
