@@ -10,12 +10,13 @@ from launcher.commands import (
     predict,
     preprocess,
     server,
+    servers,
     synth,
     train,
 )
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (demo, synth, preprocess, train, local, evaluate, predict, checkpoints, server, doctor)
+    for module in (demo, synth, preprocess, train, local, evaluate, predict, checkpoints, server, servers, doctor)
 }
 """By name, in the order of ``esmm --help``."""
