@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Outcome
@@ -59,7 +58,7 @@ def run_local(
             for line in report:  # of a rank 0 that did its work, while another process failed
                 screen.log("worker 0", line, leads=False)
             raise failure
-    return _outcome(report)
+    return _outcome(config, report)
 
 
 def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm: Sequence[str]) -> list[str]:
@@ -112,14 +111,10 @@ def _failure(supervisor: Supervisor, config: LocalConfig) -> BaseException | Non
     return LocalError("Stopped by SIGTERM. The same command goes on, or starts again.", 128 + supervisor.asked)
 
 
-def _outcome(report: Sequence[str]) -> Outcome:
-    """Return what rank 0 printed: its lines, and its result if it printed one as JSON."""
-    result: Any = None
-    if report:
-        with contextlib.suppress(ValueError):
-            result = json.loads(report[-1])
-    if isinstance(result, dict):
-        return Outcome(lines=report[:-1], result=result)
+def _outcome(config: LocalConfig, report: Sequence[str]) -> Outcome:
+    """Return what rank 0 printed: its result if it was told to print one as JSON, else its lines."""
+    if "--json" in config.command and report:
+        return Outcome(lines=report[:-1], result=json.loads(report[-1]))
     return Outcome(lines=report, result={})
 
 

@@ -32,6 +32,8 @@ def log(text: str) -> None:
 
 def server(args: argparse.Namespace) -> int:
     do = os.environ.get("STAND_IN_SERVER", "")
+    if do == "real":
+        become("server", *sys.argv[2:])
     if do == "silent":
         log("thinking")
         wait_for_signal()
@@ -79,6 +81,8 @@ def worker(args: argparse.Namespace, rank: int) -> int:
     if do == "status":
         log("about to go")
         return 3
+    if do == "ask":
+        become("servers", "--servers", args.servers, "--token-file", args.token_file, "--json")
     if do == "horovod":
         return horovod(rank)
     if do == "child":
@@ -92,6 +96,12 @@ def worker(args: argparse.Namespace, rank: int) -> int:
         while True:
             signal.pause()
     return wait(args, rank)
+
+
+def become(*words: str) -> None:
+    """Go on as the real ``esmm``."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM, signal.SIGINT])
+    os.execv(sys.executable, [sys.executable, "-m", "launcher", *words])
 
 
 def horovod(rank: int) -> int:

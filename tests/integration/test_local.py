@@ -357,6 +357,17 @@ def test_real_horovod_ranks_meet(local):
     assert shown == ["worker 1 | rank 1 of 2 on 1 of 2: 3.0"]  # and nothing of TensorFlow or Horovod
 
 
+@pytest.mark.slow
+def test_real_servers_listen_answer_and_stop(local):
+    status, out, err = local.run("--workers 1 --servers 2 -- --do ask", STAND_IN_SERVER="real")
+    assert status == 0, err
+    found = json.loads(out)["servers"]
+    assert [(s["index"], s["count"]) for s in found] == [(0, 2), (1, 2)]
+    for i, stats in enumerate(found):
+        assert f"server {i} | Server {i}/2 listens on {stats['address']} (token)" in err
+        assert f"server {i} | Stopping on SIGTERM" in err
+
+
 def test_the_rendezvous_listens_on_loopback_only_and_closes_its_port():
     def listeners(port: int) -> list[str]:
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
