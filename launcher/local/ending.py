@@ -1,5 +1,6 @@
 """What the endings of the processes mean: success, or one error that says which failed and how."""
 
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signa
 FOLLOWS = "another rank ended"
 """In the error of a worker that lost another one: not a cause, while there is another."""
 
-OF_ROOT = "rank 0 failed: "
-"""Before the error of rank 0 as the other ranks repeat it."""
+BY_RANK = re.compile(r"^(rank \d+ of \d+: )?(rank 0 failed: )?")
+"""Before the error of a rank, and before that of rank 0 as the others repeat it. Here the worker's name says it."""
 
 
 class LocalError(EsmmError):
@@ -41,6 +42,11 @@ class Ending:
     """The last lines that it wrote."""
 
     @property
+    def cause(self) -> str:
+        """Return its error without the ranks in front."""
+        return BY_RANK.sub("", self.error)
+
+    @property
     def interrupted(self) -> bool:
         """Return whether it ended because it was told to, without finishing its work."""
         return bool(self.told) and self.status in INTERRUPTED
@@ -55,7 +61,7 @@ class Ending:
     def describe(self, grace_s: float) -> str:
         """Return what happened, without its name."""
         if self.error:
-            return self.error
+            return self.cause
         if self.status == -signal.SIGKILL and signal.SIGKILL in self.told:
             how = f"did not end within {grace_s:g} s of SIGTERM and was killed"
         elif self.status < 0:
@@ -85,9 +91,9 @@ def problem(endings: Sequence[Ending], *, grace_s: float) -> LocalError | None:
     failed.sort(key=lambda e: e.status > 0)
     status = next((e.status for e in failed if e.status > 0), 1)
     workers = [e for e in endings if not e.is_server]
-    error = failed[0].error.removeprefix(OF_ROOT)
-    if error and workers and all(e in failed and e.error.removeprefix(OF_ROOT) == error for e in workers):
-        return LocalError(error, status)
+    cause = failed[0].cause
+    if cause and workers and all(e in failed and e.cause == cause for e in workers):
+        return LocalError(cause, status)
     lines = [f"{e.name}{':' if e.error else ''} {e.describe(grace_s)}" for e in failed]
     if failed[0].status <= 0:
         lines.append("All others were stopped. A training goes on from its last checkpoint with the same command.")

@@ -40,8 +40,10 @@ def test_an_error_that_all_workers_have_is_told_once_without_a_name():
 
 
 def test_an_error_of_rank_0_that_others_repeat_is_told_once():
-    error = found(worker(1, 1, error="rank 0 failed: disk full."), worker(0, 1, error="disk full."))
-    assert str(error) == "disk full."
+    repeated = worker(1, 1, error="rank 1 of 2: rank 0 failed: disk full.")
+    own = worker(0, 1, error="rank 0 of 2: disk full.")
+    assert str(found(repeated, own)) == "disk full."
+    assert str(found(own, worker(1, told=[TERM]))) == "worker 0: disk full."
 
 
 def test_an_error_of_some_workers_is_told_with_the_name():
