@@ -16,8 +16,7 @@ from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.server.faults import received
 from esmm_dist.server.security import TokenSender, read_pem, read_token
-from esmm_dist.server.served_run import NotReadyError
-from esmm_dist.server.wire import Floats, Ids
+from esmm_dist.server.wire import Floats, Ids, NotReadyError
 
 Answer = TypeVar("Answer")
 

@@ -18,9 +18,8 @@ from esmm_dist.errors import (
     StackError,
     StorageError,
 )
-from esmm_dist.server.served_run import NotReadyError
 from esmm_dist.server.table_gate import GateClosedError
-from esmm_dist.server.wire import RequestError
+from esmm_dist.server.wire import NotReadyError, RequestError
 
 _ERRORS: dict[str, type[EsmmError]] = {
     "request": ServerError,

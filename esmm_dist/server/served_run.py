@@ -17,14 +17,10 @@ from esmm_dist.server.headers import OpenHeader
 from esmm_dist.server.stats import Timer
 from esmm_dist.server.step_barrier import ReadyStep, StepBarrier
 from esmm_dist.server.table_gate import TableGate
-from esmm_dist.server.wire import Floats, Ids, PushHeader, RequestError
+from esmm_dist.server.wire import Floats, Ids, NotReadyError, PushHeader, RequestError
 from esmm_dist.storage import Folder
 
 _MOST_PATIENCE_S = 20.0  # then the client asks again: no thread waits for long on behalf of one that is gone
-
-
-class NotReadyError(Exception):
-    """Another rank has not pushed yet; the same call may succeed later."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,10 @@ class RequestError(ValueError):
     """A request that is not what the protocol says; nothing was changed."""
 
 
+class NotReadyError(Exception):
+    """Another rank has not pushed yet; the same call may succeed later."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PullHeader:
     """Of a pull."""

@@ -215,7 +215,7 @@ def test_the_rows_of_a_real_store_come_back_bit_for_bit(run):
     rows.rows[:2] = [[np.nan, -0.0], [np.inf, np.float32(1e-45)]]
     stores[0].load("main", rows)
     stores[1].load("main", SavedRows(20, seed=5).rows)  # goes with the restore
-    save(run, 10, stores[0])
+    save(run, 100, stores[0])
     assert restore_newest(run, Messages(), restore_into(stores[1])) is not None
     found = stores[1].export("main", 0, 4096)
     assert_same_rows(found, rows)
