@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from esmm_dist.progress import Progress
-from esmm_dist.quiet import import_tensorflow
 from launcher.command import Command, Outcome
 from launcher.json_line import json_value
 
@@ -17,7 +16,6 @@ def _load_settings() -> type:
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    import_tensorflow()  # before the client does, which needs it for rows
     from esmm_dist.server.client import server_stats
     from launcher.servers.table import server_lines
     from launcher.servers.watch import watch
