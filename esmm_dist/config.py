@@ -72,12 +72,21 @@ def read_yaml(path: Path, *, error: type[EsmmError] = ConfigError) -> dict[str, 
         raise error(f"Cannot read {path}: {e.strerror}. Check the path.") from e
     except UnicodeDecodeError as e:
         raise error(f"{path} is not UTF-8 text (byte {e.start}). Save it as UTF-8.") from e
+    return parse_yaml(text, where=str(path), error=error)
+
+
+def parse_yaml(text: str | bytes, *, where: str, error: type[EsmmError] = ConfigError) -> dict[str, Any]:
+    """Parse YAML that holds one mapping.
+
+    Raises:
+        EsmmError: (of class ``error``) It is not YAML, or holds something else than a mapping.
+    """
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as e:
-        raise error(f"{path} is not valid YAML: {' '.join(str(e).split())}") from e
+        raise error(f"{where} is not valid YAML: {' '.join(str(e).split())}") from e
     if not isinstance(data, dict):
-        raise error(f"{path} holds {type(data).__name__}, not a mapping of settings. Write 'name: value' lines.")
+        raise error(f"{where} holds {type(data).__name__}, not a mapping of settings. Write 'name: value' lines.")
     return data
 
 

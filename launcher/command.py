@@ -45,5 +45,8 @@ class Command:
     positional: Sequence[str] = field(default=())
     """Settings that are given without a flag, in this order."""
 
+    rest: str | None = None
+    """Setting that takes the words after ``--`` as they are: another command's line."""
+
     find_stored: Callable[[Mapping[str, str]], Mapping[str, Any] | None] = _no_stored_settings
     """From the flags as typed, finds settings stored by an earlier run; flags and ``--config`` override them."""

@@ -33,6 +33,7 @@ _COMMON = {
 }
 
 _POSITIONAL = cast(Any, tyro.conf.Positional)
+_HIDDEN = cast(Any, tyro.conf.Suppress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ def parse(
     base: Mapping[str, Any],
     where: str,
     positional: Sequence[str] = (),
+    hidden: str | None = None,
 ) -> tuple[dict[str, Any], CommonFlags]:
     """Parse a command's flags on top of settings from files.
 
@@ -77,6 +79,7 @@ def parse(
         base: Settings from files, as read from YAML.
         where: Where ``base`` is from, named in errors.
         positional: Settings given without a flag.
+        hidden: A setting that has no flag: it is in ``base`` or missing.
 
     Returns:
         The settings as a nested mapping of typed values (``finish`` checks them), and the common flags. A required
@@ -87,9 +90,9 @@ def parse(
         SystemExit: 0 after ``--help``; 2 after a message on stderr about a flag.
     """
     refuse_unknown(cls, base, where=where)
-    _refuse_unknown_flags(cls, args, prog)
+    _refuse_unknown_flags(cls, args, prog, hidden)
     optional = "--print-config" in args
-    twin = _twin(cls, positional, optional=optional, common=True)
+    twin = _twin(cls, positional, optional=optional, common=True, hidden=hidden)
     parsed = tyro.cli(
         twin,
         prog=prog,
@@ -137,9 +140,13 @@ def flag_names(cls: type) -> list[str]:
     return names
 
 
-def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str) -> None:
+def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str, hidden: str | None) -> None:
     """Check flags' names first: tyro would name a missing setting before a misspelt one."""
-    known = {*flag_names(cls), *(name.replace("_", "-") for name in _COMMON), "help"}
+    known = {
+        *(name for name in flag_names(cls) if name != hidden),
+        *(name.replace("_", "-") for name in _COMMON),
+        "help",
+    }
     for arg in args:
         if arg == "--":
             return
@@ -150,7 +157,9 @@ def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str) -> None:
             raise ConfigError(f"Unknown flag '--{name}'.{hint} {prog} --help lists all.")
 
 
-def _twin(cls: type, positional: Sequence[str], *, optional: bool, common: bool = False) -> Any:
+def _twin(
+    cls: type, positional: Sequence[str], *, optional: bool, common: bool = False, hidden: str | None = None
+) -> Any:
     """Make a class with the settings of ``cls``, their help, and nothing else."""
     docs = setting_docs(cls)
     hints = get_type_hints(cls)
@@ -163,6 +172,9 @@ def _twin(cls: type, positional: Sequence[str], *, optional: bool, common: bool 
             continue
         if optional and _is_required(f):
             hint = hint | None
+        if f.name == hidden:
+            fields.append((f.name, _HIDDEN[hint]))
+            continue
         metavar = f.name.upper() if f.name in positional else None
         annotated = Annotated[hint, *_argument(hint, docs.get(f.name, ""), metavar)]  # type: ignore[valid-type]
         fields.append((f.name, _POSITIONAL[annotated] if f.name in positional else annotated))

@@ -1,8 +1,10 @@
 """Show the progress of long work on stderr: a bar on a terminal, a plain line every few seconds elsewhere.
 
-Both tell how far the work is, how fast it goes and when it ends.
+Both tell how far the work is, how fast it goes and when it ends. A process that another one has started tells that one
+instead (``progress_events.py``).
 """
 
+import os
 import sys
 import time
 from collections import deque
@@ -12,8 +14,14 @@ from typing import TextIO
 
 import rich.progress
 from rich.console import Console
+from rich.text import Text
 
+from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
+from launcher.progress_events import JsonProgress
+
+PROGRESS_FORM = "ESMM_PROGRESS"
+"""Environment variable: ``json`` for lines that a program reads; unset or empty for those that suit the stream."""
 
 SHORT_TASK_S = 1.0
 """A task shorter than this gets one plain line, not two."""
@@ -27,8 +35,17 @@ LINE_EVERY_S = 5.0
 
 
 def make_progress(stream: TextIO | None = None) -> Progress:
-    """Return the listener that suits a stream (default stderr): a bar if it is a terminal, else plain lines."""
+    """Return the listener that suits a stream (default stderr): a bar if it is a terminal, else plain lines.
+
+    Raises:
+        ConfigError: The environment asks for a form that there is not.
+    """
     stream = stream or sys.stderr
+    form = os.environ.get(PROGRESS_FORM, "")
+    if form == "json":
+        return JsonProgress(stream)
+    if form:
+        raise ConfigError(f"{PROGRESS_FORM} is {form!r} in the environment. Set json, or unset it.")
     return BarProgress(stream) if stream.isatty() else LineProgress(stream)
 
 
@@ -147,8 +164,8 @@ class BarProgress:
         self._bar.update(self._task_id, rate=rate, note=note or task.fields["note"])
 
     def message(self, text: str) -> None:
-        """Write one line above the bar."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        """Write one line above the bar. Colours in it (ANSI) are kept; what moves the cursor is not."""
+        self._console.print(Text.from_ansi(text), soft_wrap=True)
 
     def finish(self) -> None:
         """Leave the bar as it stands."""

@@ -28,6 +28,7 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
         SystemExit: After ``--help``, or after tyro's message about a wrong flag.
     """
     cls = command.load_settings()
+    args, rest = split_rest(args) if command.rest else (args, ())
     typed = flags.peek(args)
     base: Mapping[str, Any] = command.find_stored(typed) or {}
     where = "the run's stored settings"
@@ -36,6 +37,8 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
     if "config" in typed:
         path = settings_path(typed["config"])
         base, where = merge(base, read_yaml(path)), str(path)
+    if command.rest and (rest or "--print-config" not in args):
+        base = {**base, command.rest: list(rest) or list(base.get(command.rest, ()))}
     values, common = flags.parse(
         cls,
         args,
@@ -44,8 +47,25 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
         base=base,
         where=where,
         positional=command.positional,
+        hidden=command.rest,
     )
     return Resolved(cls=cls, values=values, common=common)
+
+
+def split_rest(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Cut a line at its first ``--``.
+
+    Returns:
+        The words before, and those after. ``--json`` and ``--debug`` on either side are meant for both: the result of
+        the whole is the result of the line after ``--``.
+    """
+    words = list(args)
+    cut = words.index("--") if "--" in words else len(words)
+    own, rest = words[:cut], words[cut + 1 :]
+    for flag in ("--json", "--debug"):
+        if rest and flag in own + rest:
+            own, rest = ([*part, flag] if flag not in part else part for part in (own, rest))
+    return own, rest
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A server that speaks S3, run by a test: moto, as a process of its own on a free port."""
 
 import contextlib
-import os
 import re
 import subprocess
 import sys
@@ -18,18 +17,13 @@ _STARTS_WITHIN_S = 60
 class S3Server:
     """Use it as a context manager. It keeps its objects in memory; a second ``close`` is harmless."""
 
-    def __init__(self, *, refuse_keys: bool = False) -> None:
-        """Start it.
-
-        Args:
-            refuse_keys: Answer everything but the first bucket's making with "access denied": there are no users.
-        """
+    def __init__(self) -> None:
+        """Start it."""
         self._folder = tempfile.TemporaryDirectory()
         log = Path(self._folder.name) / "log"
-        environment = dict(os.environ) | ({"INITIAL_NO_AUTH_ACTION_COUNT": "1"} if refuse_keys else {})
         with log.open("wb") as file:
             command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", "0"]
-            self._process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+            self._process = subprocess.Popen(command, stdout=file, stderr=file)
         end = time.monotonic() + _STARTS_WITHIN_S
         while (found := re.search(r"Running on http://(127\.0\.0\.1:\d+)", log.read_text())) is None:
             if self._process.poll() is not None or time.monotonic() > end:
@@ -47,6 +41,13 @@ class S3Server:
     def make_bucket(self, name: str) -> None:
         """Make a bucket."""
         with urllib.request.urlopen(urllib.request.Request(f"http://{self.address}/{name}", method="PUT")):
+            pass
+
+    def refuse_after(self, requests: float) -> None:
+        """Answer this many requests from now on, and all others with "access denied". Infinity: answer all again."""
+        url = f"http://{self.address}/moto-api/reset-auth"
+        headers = {"Content-Type": "text/plain"}
+        with urllib.request.urlopen(urllib.request.Request(url, data=str(requests).encode(), headers=headers)):
             pass
 
     def close(self) -> None:

@@ -33,7 +33,8 @@ def server_processes(count: int, *flags: str) -> Iterator[ServerProcesses]:
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         files = [Path(temporary) / f"address-{index}" for index in range(count)]
         logs = [Path(temporary) / f"log-{index}" for index in range(count)]
-        processes = []
+        processes: list[subprocess.Popen[bytes]] = []
+        stack.callback(_end, processes)
         for index in range(count):
             line = [
                 ESMM,
@@ -48,7 +49,6 @@ def server_processes(count: int, *flags: str) -> Iterator[ServerProcesses]:
             ]
             log = stack.enter_context(logs[index].open("wb"))
             processes.append(subprocess.Popen(list(map(str, line)), stdout=log, stderr=log))
-            stack.callback(_end, processes[-1])
         give_up = time.monotonic() + START_S
         while not all(file.exists() for file in files):
             dead = [p.poll() for p in processes if p.poll() is not None]
@@ -59,10 +59,12 @@ def server_processes(count: int, *flags: str) -> Iterator[ServerProcesses]:
         yield ServerProcesses(processes=processes, addresses=addresses, logs=logs)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,103 +1,154 @@
 """Find, verify and read checkpoints."""
 
+import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from esmm_dist.checkpoint.format import (
-    DENSE_NAME,
+    CheckpointFile,
     CheckpointManifest,
-    checkpoint_folders,
+    checkpoint_folder,
+    checkpoint_steps,
+    folder_name,
     read_checkpoint_manifest,
 )
-from esmm_dist.checkpoint.table_files import read_table_file
-from esmm_dist.embedding.store import EmbeddingStore
-from esmm_dist.errors import CheckpointError
+from esmm_dist.embedding.table_files import TableFile
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError
 from esmm_dist.progress import Progress
-from esmm_dist.schema.checksum import file_crc32c
+from esmm_dist.storage import Folder
+
+_CHUNK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint whose files have been verified."""
+    """A checkpoint with all its files, whose manifest and dense file have been verified.
 
-    folder: Path
+    Its files of rows are there and have their size. Their checksums are compared while they are read: by
+    ``EmbeddingStore.restore``, or by ``verify_tables``.
+    """
+
+    folder: Folder
     manifest: CheckpointManifest
 
     def dense(self) -> dict[str, npt.NDArray[Any]]:
-        """Read the dense weights and optimizer state by name.
+        """Read and verify the dense weights and optimizer state, by name.
 
         Raises:
-            CheckpointError: The file is not what a checkpoint holds.
+            CheckpointError: The file is damaged, or is not what a checkpoint holds.
         """
-        path = self.folder / DENSE_NAME
+        file = self.manifest.dense
+        where = f"{self.folder}/{file.path}"
         try:
-            # Opened here: NumPy leaves a file open that turns out not to be a zip file
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            data = self.folder.read_bytes(file.path)
+        except FileNotFoundError as e:
+            raise CheckpointError(f"{where} is missing.") from e
+        if google_crc32c.value(data) != file.crc32c:
+            raise _changed(where)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
         except (OSError, ValueError, zipfile.BadZipFile) as e:
-            raise CheckpointError(f"{path} cannot be read: {e}. Use an older checkpoint.") from e
-
-    def load_rows(self, store: EmbeddingStore) -> None:
-        """Add the rows of all tables to an empty store.
-
-        Raises:
-            CheckpointError: A file cannot be read, or its rows have another shape than the store's tables.
-        """
-        for file in self.manifest.files:
-            if file.table is None:
-                continue
-            path = self.folder / file.path
-            try:
-                store.load(file.table, read_table_file(path))
-            except (OSError, ValueError, KeyError, pa.ArrowException) as e:
-                raise CheckpointError(
-                    f"{path} does not fit this run: {e}. Use its own settings, or another run."
-                ) from e
+            raise CheckpointError(f"{where} cannot be read: {e}. Use an older checkpoint.") from e
 
 
-def newest_checkpoint(run: Path, progress: Progress) -> Checkpoint | None:
-    """Return the newest checkpoint that is undamaged; report each damaged one by file and leave it where it is.
-
-    Returns:
-        None if the run has no checkpoint at all.
+def open_checkpoint(run: Folder, step: int) -> Checkpoint:
+    """Open the checkpoint of a step; see ``Checkpoint`` for what is verified.
 
     Raises:
-        CheckpointError: The run has checkpoints, and every one is damaged.
+        CheckpointError: There is none of this step, or a file is missing or damaged; the message names it.
+        StorageError: The storage refuses.
     """
-    folders = checkpoint_folders(run)
-    for folder in folders:
+    folder = checkpoint_folder(run, step)
+    sizes = folder.file_sizes()
+    if not sizes:
+        steps = ", ".join(str(each) for each in reversed(checkpoint_steps(run))) or "none"
+        raise CheckpointError(f"{run} has no checkpoint of step {step}. It has: {steps}.")
+    checkpoint = Checkpoint(folder=folder, manifest=read_checkpoint_manifest(folder))
+    if checkpoint.manifest.step != step:
+        raise CheckpointError(f"{folder} holds step {checkpoint.manifest.step}: it was renamed or copied.")
+    for file in checkpoint.manifest.files():
+        problem = wrong_size(file, sizes)
+        if problem:
+            raise CheckpointError(f"{folder}/{file.path} {problem}.")
+    checkpoint.dense()
+    return checkpoint
+
+
+def wrong_size(file: CheckpointFile | TableFile, sizes: dict[str, int]) -> str | None:
+    """Say what is wrong with a file, given the sizes of those that are there; None if nothing is."""
+    if file.path not in sizes:
+        return "is missing"
+    if sizes[file.path] != file.file_bytes:
+        return f"has {sizes[file.path]} bytes instead of {file.file_bytes}"
+    return None
+
+
+def verify_tables(checkpoint: Checkpoint) -> None:
+    """Read all files of rows and compare their checksums.
+
+    Raises:
+        CheckpointError: A file is missing or damaged; the message names it.
+        StorageError: The storage refuses.
+    """
+    for file in checkpoint.manifest.tables:
+        checksum = 0
+        where = f"{checkpoint.folder}/{file.path}"
         try:
-            return verified_checkpoint(folder)
+            with checkpoint.folder.open_input(file.path) as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    checksum = google_crc32c.extend(checksum, chunk)
+        except FileNotFoundError as e:
+            raise CheckpointError(f"{where} is missing.") from e
+        if checksum != file.crc32c:
+            raise _changed(where)
+
+
+def restore_newest(run: Folder, progress: Progress, restore: Callable[[Checkpoint], None]) -> Checkpoint | None:
+    """Restore the newest checkpoint that is undamaged; report each damaged one by file and leave it where it is.
+
+    Args:
+        run: The run's folder.
+        progress: Told of damaged checkpoints.
+        restore: Takes over weights and rows. Called again, with the one before, if it raises CheckpointError
+            (a file of rows turned out to be damaged); must leave nothing of the first behind then.
+
+    Returns:
+        The checkpoint that was restored. None if the run has no checkpoint at all.
+
+    Raises:
+        CheckpointMismatchError: From ``restore``: those before would not fit either.
+        CheckpointError: The run has checkpoints, and every one is damaged.
+        EsmmError: Whatever else ``restore`` raises.
+    """
+    steps = checkpoint_steps(run)
+    for step in steps:
+        try:
+            checkpoint = open_checkpoint(run, step)
+            restore(checkpoint)
+        except CheckpointMismatchError:
+            raise
         except CheckpointError as e:
-            progress.message(f"Checkpoint {folder.name} is damaged and not used: {e}")
-    if folders:
+            progress.message(f"Checkpoint {folder_name(step)} is damaged and not used: {e}")
+        else:
+            return checkpoint
+    if steps:
         raise CheckpointError(
-            f"All {len(folders)} checkpoints of {run} are damaged. Restore one from a backup, or start a new run."
+            f"All {len(steps)} checkpoints of {run} are damaged. Restore one from a backup, or start a new run."
         )
     return None
 
 
-def verified_checkpoint(folder: Path) -> Checkpoint:
-    """Read one checkpoint's manifest and compare its files with the checksums.
+def newest_checkpoint(run: Folder, progress: Progress) -> Checkpoint | None:
+    """Open the newest checkpoint that is undamaged as far as ``Checkpoint`` says; raises as ``restore_newest``."""
+    return restore_newest(run, progress, lambda checkpoint: None)
 
-    Raises:
-        CheckpointError: A file is missing or differs; the message names it.
-    """
-    manifest = read_checkpoint_manifest(folder)
-    for file in manifest.files:
-        path = folder / file.path
-        if Path(file.path).name != file.path:
-            raise CheckpointError(f"{folder}: the manifest names '{file.path}', which is outside the checkpoint.")
-        if not path.is_file():
-            raise CheckpointError(f"{path} is missing.")
-        if path.stat().st_size != file.file_bytes:
-            raise CheckpointError(f"{path} has {path.stat().st_size} bytes, the manifest says {file.file_bytes}.")
-        if file_crc32c(path) != file.crc32c:
-            raise CheckpointError(f"{path} has another checksum than the manifest: its bytes changed.")
-    return Checkpoint(folder=folder, manifest=manifest)
+
+def _changed(where: str) -> CheckpointError:
+    return CheckpointError(f"{where} has another checksum than the manifest: its bytes changed.")

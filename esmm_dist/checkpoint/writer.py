@@ -1,12 +1,13 @@
 """Write a checkpoint: all or nothing."""
 
-import os
-import shutil
-from collections.abc import Mapping
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
@@ -15,26 +16,26 @@ from esmm_dist.checkpoint.format import (
     MANIFEST_NAME,
     CheckpointFile,
     CheckpointManifest,
-    checkpoint_folders,
+    checkpoint_folder,
+    checkpoint_steps,
     checkpoints_folder,
     folder_name,
     read_checkpoint_manifest,
     step_of,
 )
-from esmm_dist.checkpoint.table_files import write_table_file
-from esmm_dist.embedding.placement import bucket_ranges
+from esmm_dist.checkpoint.reader import wrong_size
 from esmm_dist.embedding.store import EmbeddingStore
-from esmm_dist.errors import RetryError
-from esmm_dist.schema.checksum import file_crc32c
+from esmm_dist.embedding.table_files import TableFile
+from esmm_dist.errors import RetryError, StorageError
 from esmm_dist.schema.fields import Schema
+from esmm_dist.storage import Folder, without_credentials
 
-_ROWS_A_FILE = 500_000  # 100 MB with Adam's slots at D = 16: small enough to write and verify in pieces
-_MOST_FILES = 64
-_TEMPORARY = ".writing-"
+_WRITING = ".writing-"
+_REMOVING = ".removing-"
 
 
 def write_checkpoint(
-    run: Path,
+    run: Folder,
     *,
     step: int,
     schema: Schema,
@@ -44,18 +45,19 @@ def write_checkpoint(
     state: Mapping[str, Any],
     metrics: Mapping[str, Any],
     keep: int,
-) -> Path:
+) -> Folder:
     """Write the checkpoint of a step and remove the oldest beyond ``keep``.
 
-    Blocks until the bytes are on disk. A checkpoint of the same step is replaced.
+    Blocks until the bytes are stored. A checkpoint of the same step is replaced; in an object store it is gone from
+    the beginning of the writing.
 
     Args:
         run: The run's folder.
         step: Steps done.
         schema: Names the tables.
         dense: Dense weights and optimizer state by name.
-        store: Holds the rows of all tables.
-        settings: Resolved settings, as plain values.
+        store: Writes the rows of all tables.
+        settings: Resolved settings, as plain values; credentials in them are left out.
         state: What training continues from, as plain values.
         metrics: The newest evaluation, as plain values.
         keep: Checkpoints to keep, 1 or more.
@@ -64,105 +66,108 @@ def write_checkpoint(
         The checkpoint's folder.
 
     Raises:
-        RetryError: The disk refused (full, read-only); the checkpoints before are untouched.
+        RetryError: The storage refused (full, read-only, not reachable), or a server did. The checkpoints before are
+            untouched; the message says whether this one is written.
     """
+    final = checkpoint_folder(run, step)
     parent = checkpoints_folder(run)
-    final = parent / folder_name(step)
-    temporary = parent / f"{_TEMPORARY}{folder_name(step)}"
+    unfinished = parent / f"{_WRITING}{final.name}" if run.is_local else final
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        _remove_unfinished(parent)
-        temporary.mkdir()
-        files = [_write_dense(temporary, dense)]
-        for table in schema.tables:
-            files += _write_table(temporary, table, store)
+        parent.make()
+        _clear_away(run)
+        if not run.is_local:
+            _remove(run, step)
+        unfinished.make()
+        tables = store.save(unfinished, step=step)
+        _check_written(unfinished, tables)
         manifest = CheckpointManifest(
             step=step,
+            saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
             schema=schema,
-            settings=dict(settings),
+            settings=without_credentials(settings),
             state=dict(state),
             metrics=dict(metrics),
-            files=tuple(files),
+            dense=_write_dense(unfinished, dense),
+            tables=tables,
         )
-        _write_synced(temporary / MANIFEST_NAME, manifest.to_json().encode())
-        _sync_folder(temporary)
-        if final.exists():
-            shutil.rmtree(final)
-        temporary.rename(final)
-        _sync_folder(parent)
-    except OSError as e:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise RetryError(
-            f"Checkpoint of step {step} could not be written to {parent}: {e.strerror or e}. "
-            "The checkpoints before are intact. Free space or check the permissions."
-        ) from e
-    # Those of later steps are damaged, or training would not be here: they must not push out good ones
-    written = [folder for folder in checkpoint_folders(run) if step_of(folder) <= step]
-    for old in written[keep:]:
-        shutil.rmtree(old)
+        unfinished.write_bytes(MANIFEST_NAME, manifest.to_json().encode())
+        if run.is_local:
+            _remove(run, step)
+            unfinished.rename_to(final)
+    except RetryError as e:
+        with contextlib.suppress(StorageError):  # the next write removes what this one leaves
+            unfinished.delete()
+        raise RetryError(f"The checkpoint of step {step} could not be written; those before are intact. {e}") from e
+    try:
+        # Those of later steps are damaged, or training would not be here: they must not push out good ones
+        written = [each for each in checkpoint_steps(run) if each <= step]
+        for old in written[keep:]:
+            _remove(run, old)
+    except StorageError as e:
+        raise RetryError(f"The checkpoint of step {step} is written, but older ones could not be removed. {e}") from e
     return final
 
 
-def rewrite_manifest(folder: Path, *, metrics: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+def rewrite_manifest(folder: Folder, *, metrics: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Set the metrics and the state of a written checkpoint: those of an evaluation that came after it.
 
     Raises:
         CheckpointError: The checkpoint is not there.
-        RetryError: The disk refused; the manifest is as before.
+        RetryError: The storage refused; the manifest is as before.
     """
     manifest = replace(read_checkpoint_manifest(folder), metrics=dict(metrics), state=dict(state))
-    temporary = folder / f".{MANIFEST_NAME}"
     try:
-        _write_synced(temporary, manifest.to_json().encode())
-        temporary.replace(folder / MANIFEST_NAME)
-    except OSError as e:
+        folder.write_bytes(MANIFEST_NAME, manifest.to_json().encode())
+    except StorageError as e:
         raise RetryError(
-            f"The metrics could not be added to {folder}: {e.strerror or e}. The checkpoint is intact without them. "
-            "Free space or check the permissions, and run the same command again."
+            f"The metrics could not be added to {folder}; the checkpoint is intact without them. {e} Then run the "
+            "same command again."
         ) from e
 
 
-def _write_dense(folder: Path, dense: Mapping[str, npt.NDArray[Any]]) -> CheckpointFile:
-    path = folder / DENSE_NAME
-    with path.open("wb") as file:
-        np.savez(file, **dense)
-    return _described(path, rows=0, table=None)
+def _check_written(folder: Folder, tables: Sequence[TableFile]) -> None:
+    """Check that the files that the store says it wrote are here.
+
+    Each server writes its own. One on a machine that does not see this folder would have written into a folder of the
+    same name there, and only a restore, some day, would find out.
+    """
+    sizes = folder.file_sizes()
+    for file in tables:
+        problem = wrong_size(file, sizes)
+        if problem:
+            raise StorageError(
+                f"{folder}/{file.path} {problem}, although it was reported as written: table '{file.table}', buckets "
+                f"{file.first_bucket} to {file.last_bucket - 1}. --run must be storage that this process and all "
+                "servers see: a shared path, or a URI such as s3://bucket/run."
+            )
 
 
-def _write_table(folder: Path, table: str, store: EmbeddingStore) -> list[CheckpointFile]:
-    files = []
-    parts = min(_MOST_FILES, max(1, -(-store.num_rows(table) // _ROWS_A_FILE)))
-    for first, last in bucket_ranges(parts):
-        path = folder / f"{table}-{first:04d}-{last:04d}.arrow"
-        rows = store.export(table, first, last)
-        write_table_file(path, rows)
-        files.append(_described(path, rows=len(rows.ids), table=table))
-    return files
+def _write_dense(folder: Folder, dense: Mapping[str, npt.NDArray[Any]]) -> CheckpointFile:
+    buffer = io.BytesIO()
+    np.savez(buffer, **dense)
+    data = buffer.getvalue()
+    folder.write_bytes(DENSE_NAME, data)
+    return CheckpointFile(path=DENSE_NAME, file_bytes=len(data), crc32c=int(google_crc32c.value(data)))
 
 
-def _described(path: Path, *, rows: int, table: str | None) -> CheckpointFile:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return CheckpointFile(
-        path=path.name, file_bytes=path.stat().st_size, crc32c=file_crc32c(path), rows=rows, table=table
-    )
+def _remove(run: Folder, step: int) -> None:
+    """Remove a checkpoint such that, killed in between, none of it passes for a damaged one."""
+    folder = checkpoint_folder(run, step)
+    if not folder.exists():
+        return
+    if run.is_local:
+        hidden = checkpoints_folder(run) / f"{_REMOVING}{folder.name}"
+        folder.rename_to(hidden)
+        hidden.delete()
+    else:
+        folder.delete_file(MANIFEST_NAME)
+        folder.delete()
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_unfinished(parent: Path) -> None:
-    for path in parent.glob(f"{_TEMPORARY}*"):
-        shutil.rmtree(path)
+def _clear_away(run: Folder) -> None:
+    """Remove what killed or failed writes and removals have left."""
+    parent = checkpoints_folder(run)
+    whole = {folder_name(step) for step in checkpoint_steps(run)}
+    for name in parent.names():
+        if name.startswith((_WRITING, _REMOVING)) or (step_of(name) is not None and name not in whole):
+            (parent / name).delete()

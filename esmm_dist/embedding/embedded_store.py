@@ -63,11 +63,11 @@ class EmbeddedStore:
         files = [save_table(folder, table, self._first_bucket, self._last_bucket) for table in self._tables.values()]
         return tuple(file for of_table in files for file in of_table)
 
-    def restore(self, folder: Folder, files: Sequence[TableFile], *, step: int = 0) -> None:
+    def restore(self, folder: Folder, files: Sequence[TableFile], *, step: int) -> None:
         """Replace all rows; see ``EmbeddingStore.restore``."""
         for table in self._tables.values():
             table.clear()
-            restore_table(folder, table, files, self._first_bucket, self._last_bucket)
+            restore_table(folder, table, files, (self._first_bucket, self._last_bucket), step=step)
 
     def evict(self, *, step: int) -> dict[str, int]:
         """Remove rows after a step; see ``EmbeddingStore.evict``."""

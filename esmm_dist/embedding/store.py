@@ -67,7 +67,8 @@ class EmbeddingStore(Protocol):
             step: The step after which they were saved; the next push is of ``step`` + 1.
 
         Raises:
-            CheckpointError: A file is missing or damaged (it is named), or its rows have another shape than the tables.
+            CheckpointError: A file is missing or damaged; it is named.
+            CheckpointMismatchError: The rows have another shape than the tables'.
             RetryError: The storage refused, or a server is lost.
         """
 

@@ -6,8 +6,8 @@ int64. Both are ordered by id.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import google_crc32c
 import numpy as np
@@ -15,10 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from esmm_dist.embedding.placement import bucket_of, bucket_ranges_within
-from esmm_dist.embedding.table import EmbeddingTable
 from esmm_dist.embedding.table_rows import Candidates, TableRows
-from esmm_dist.errors import CheckpointError
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError
 from esmm_dist.storage import Folder
+
+if TYPE_CHECKING:  # whoever only reads files needs no TensorFlow
+    from esmm_dist.embedding.table import EmbeddingTable
 
 _ROWS_A_FILE = 250_000  # 50 MB with Adam's slots at D = 16: what saving and restoring take beside the table itself
 _ROWS_A_BATCH = 65_536
@@ -43,7 +45,7 @@ class TableFile:
     crc32c: int
 
 
-def save_table(folder: Folder, table: EmbeddingTable, first_bucket: int, last_bucket: int) -> list[TableFile]:
+def save_table(folder: Folder, table: "EmbeddingTable", first_bucket: int, last_bucket: int) -> list[TableFile]:
     """Write what a table holds in buckets ``[first_bucket, last_bucket)``.
 
     Raises:
@@ -61,21 +63,24 @@ def save_table(folder: Folder, table: EmbeddingTable, first_bucket: int, last_bu
 
 
 def restore_table(
-    folder: Folder, table: EmbeddingTable, files: Sequence[TableFile], first_bucket: int, last_bucket: int
+    folder: Folder, table: "EmbeddingTable", files: Sequence[TableFile], buckets: tuple[int, int], *, step: int
 ) -> None:
-    """Add the rows and candidates of buckets ``[first_bucket, last_bucket)`` to an empty table.
+    """Add the rows and candidates of a range of buckets to an empty table.
 
     Args:
         folder: Where the files are.
         table: An empty one.
         files: Of a checkpoint; those of other tables and buckets are not opened.
-        first_bucket: Of the range.
-        last_bucket: Of the range, exclusive.
+        buckets: ``[first, last)``.
+        step: Steps that the run has done. A row that was changed later, in the run that this one starts from, counts as
+            changed then: its age must compare with that of this run's own rows.
 
     Raises:
-        CheckpointError: A file is missing, damaged, or of another dimension; the message names it.
+        CheckpointError: A file is missing or damaged; the message names it.
+        CheckpointMismatchError: Its rows have another shape than the table's.
         RetryError: The storage refused.
     """
+    first_bucket, last_bucket = buckets
     for file in files:
         if file.table != table.name or file.last_bucket <= first_bucket or file.first_bucket >= last_bucket:
             continue
@@ -89,9 +94,11 @@ def restore_table(
             rows = _table_rows(arrow)
             if first_bucket > file.first_bucket or last_bucket < file.last_bucket:
                 rows = rows.chosen(_within(rows.ids, first_bucket, last_bucket))
-            table.load(rows)
+            table.load(replace(rows, last_step=np.minimum(rows.last_step, step)))
         except (ValueError, KeyError, pa.ArrowException) as e:
-            raise CheckpointError(f"{where} does not fit this run: {e}. Use its own settings, or another run.") from e
+            raise CheckpointMismatchError(
+                f"{where} does not fit this run: {e}. Use its own settings, or another run."
+            ) from e
 
 
 def read_rows(folder: Folder, file: TableFile) -> TableRows:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.checkpoint.reader import newest_checkpoint
+from esmm_dist.checkpoint.reader import Checkpoint, restore_newest
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
@@ -25,6 +25,7 @@ from esmm_dist.model.inputs import model_inputs, pull_rows
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import read_manifest
+from esmm_dist.storage import Folder, without_credentials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +51,29 @@ class TrainedModel:
     global_batch_records: int
 
 
-def load_trained_model(run: Path, progress: Progress) -> TrainedModel:
+def load_trained_model(run: str, progress: Progress) -> TrainedModel:
     """Load the newest undamaged checkpoint of a run.
 
     Raises:
         CheckpointError: The run has no checkpoint, or only damaged ones.
     """
-    checkpoint = newest_checkpoint(run, progress)
-    if checkpoint is None:
-        raise CheckpointError(f"{run} holds no checkpoint. Train first: esmm train --data DATA --run {run}")
+    loaded: list[TrainedModel] = []
+    folder = Folder.open(run)
+    if restore_newest(folder, progress, lambda checkpoint: loaded.append(_loaded(checkpoint))) is None:
+        raise CheckpointError(
+            f"{folder} holds no checkpoint. Train first: esmm train --data DATA --run {without_credentials(run)}"
+        )
+    return loaded[0]
+
+
+def _loaded(checkpoint: Checkpoint) -> TrainedModel:
     manifest = checkpoint.manifest
     settings = manifest.settings
     embedding = build(EmbeddingConfig, settings["embedding"], where=str(checkpoint.folder))
     model_config = build(ModelConfig, settings["model"], where=str(checkpoint.folder))
     schema = manifest.schema
     store = EmbeddedStore(schema.tables, embedding, seed=int(settings["seed"]))
-    checkpoint.load_rows(store)
+    store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
     hardware = build(HardwareConfig, settings.get("hardware", {}), where=str(checkpoint.folder))
     model = Esmm(schema, embedding, model_config, seed=int(settings["seed"]), mixed_precision=hardware.mixed_precision)
     load_dense(model, None, checkpoint.dense())

@@ -20,8 +20,8 @@ from esmm_dist.quiet import import_tensorflow
 class PredictConfig:
     """Which model scores what."""
 
-    run: Path
-    """The run; its newest checkpoint is used."""
+    run: str
+    """The run, a path or a URI; its newest checkpoint is used."""
 
     data: Path
     """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""

@@ -114,6 +114,7 @@ class RemoteStore:
                 rows=len(part),
                 wire=self._config.wire,
                 step=step,
+                patience_s=self._config.server_timeout_s / 2,
             )
             return self._connections[index].pull(header, part, dim)
 

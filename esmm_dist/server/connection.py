@@ -16,8 +16,7 @@ from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.server.faults import received
 from esmm_dist.server.security import TokenSender, read_pem, read_token
-from esmm_dist.server.served_run import NotReadyError
-from esmm_dist.server.wire import Floats, Ids
+from esmm_dist.server.wire import Floats, Ids, NotReadyError
 
 Answer = TypeVar("Answer")
 
@@ -151,7 +150,7 @@ class Connection:
             except flight.FlightError as e:
                 error = received(e, self.name) or self._of_transport(e)
                 if not again or not isinstance(error, (RetryError, NotReadyError)) or time.monotonic() >= deadline:
-                    raise self._final(error) from e
+                    raise self._final(error) if again else error from e
             # Drawn at random, so that many ranks do not come back at the same moment
             time.sleep(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
@@ -163,7 +162,9 @@ class Connection:
             return ServerError(f"{self.name} refuses the call: {text}.")
         if "andshake failed" in str(error) or "SSL_ERROR" in str(error):
             return ServerError(f"{self.name}: TLS failed ({text}). Check --tls-ca, --tls-cert and their dates.")
-        return RetryError(f"{self.name}: {text}.")
+        if isinstance(error, (flight.FlightUnavailableError, flight.FlightTimedOutError, flight.FlightInternalError)):
+            return RetryError(f"{self.name}: {text}.")
+        return ServerError(f"{self.name}: {text}. Is it a parameter server of this version?")
 
     def _final(self, error: Exception) -> Exception:
         if isinstance(error, NotReadyError):

@@ -1,20 +1,31 @@
 """How a server's refusal travels to the client and becomes the right error there."""
 
 import json
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from esmm_dist.errors import CheckpointError, EsmmError, NumericalError, RetryError, ServerError, StackError
-from esmm_dist.server.served_run import NotReadyError
+from esmm_dist.errors import (
+    CheckpointError,
+    CheckpointMismatchError,
+    EsmmError,
+    NumericalError,
+    RetryError,
+    ServerError,
+    StackError,
+    StorageError,
+)
 from esmm_dist.server.table_gate import GateClosedError
-from esmm_dist.server.wire import RequestError
+from esmm_dist.server.wire import NotReadyError, RequestError
 
 _ERRORS: dict[str, type[EsmmError]] = {
     "request": ServerError,
+    "mismatch": CheckpointMismatchError,  # before the class that it is one of
     "checkpoint": CheckpointError,
+    "storage": StorageError,
     "stack": StackError,
     "numerical": NumericalError,
     "retry": RetryError,
@@ -23,8 +34,8 @@ _NOT_READY = "not_ready"
 
 
 @contextmanager
-def sent_to_client() -> Iterator[None]:
-    """Turn what a call raises into a Flight error that carries its kind."""
+def sent_to_client(log: Callable[[str], None]) -> Iterator[None]:
+    """Turn what a call raises into a Flight error that carries its kind; ``log`` gets the traceback of a surprise."""
     try:
         yield
     except RequestError as e:
@@ -40,6 +51,10 @@ def sent_to_client() -> Iterator[None]:
         if isinstance(e, flight.FlightError):
             raise
         raise _fault("request", f"the request's bytes cannot be read: {e}") from e
+    except Exception as e:
+        log("".join(traceback.format_exception(e)).rstrip())
+        message = f"unexpected {type(e).__name__}: {e}. The traceback is in the server's log; please report it"
+        raise _fault("request", message) from e
 
 
 def received(error: flight.FlightError, server: str) -> Exception | None:

@@ -1,8 +1,11 @@
 """Keep a server's memory for rows: leave out and give back what it does not need."""
 
 import ctypes
+import importlib.abc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 _MADV_DONTNEED = 4
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
@@ -16,8 +19,18 @@ def leave_out_unneeded_packages() -> None:
 
     Call it before the first import of TensorFlow. In a process that has imported them already nothing changes.
     """
-    for name in _UNNEEDED:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None: importing it raises ImportError
+    sys.meta_path.insert(0, _Unneeded())
+
+
+class _Unneeded(importlib.abc.MetaPathFinder):
+    """Says that some packages are not there."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname in _UNNEEDED:
+            raise ModuleNotFoundError(f"a parameter server does without {fullname}", name=fullname)
+        return None
 
 
 def return_large_buffers_at_once() -> None:

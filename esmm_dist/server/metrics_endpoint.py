@@ -53,7 +53,7 @@ class _ServerCollector(Collector):
             ("resident_bytes", "Resident memory of the process", stats.resident_bytes),
             ("step", "Last step that all tables have applied", stats.step),
             ("generation", "Generation of the run", stats.generation),
-            ("connections", "Connections that called within a minute", stats.connections),
+            ("connections", "Open connections", stats.connections),
             ("uptime_seconds", "Seconds since the server's start", stats.uptime_s),
             ("idle_seconds", "Seconds since the last call of the run", stats.idle_s),
         ):

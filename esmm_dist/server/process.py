@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import pyarrow.flight as flight
+import pyarrow as pa
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
@@ -82,13 +83,15 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
     tls, middleware = _tls(config), {} if token is None else {"token": TokenCheck(token)}
     scheme = "grpc+tls" if tls else "grpc"
     shown_host = f"[{host}]" if ":" in host else host
+    _check_free(host, port)
     try:
         service = ParameterService(
             config, progress, location=f"{scheme}://{shown_host}:{port}", tls=tls, middleware=middleware
         )
-    except (OSError, flight.FlightError, ValueError) as e:
+    except (OSError, pa.ArrowException) as e:
         raise ConfigError(
-            f"bind {config.bind} is refused: {_first_line(e)}. Choose a free port and a host of this machine."
+            f"bind {config.bind} is refused ({_first_line(e)}). Choose a free port and a host of this machine, and a "
+            "certificate that belongs to its key."
         ) from e
     metrics = None
     try:
@@ -115,6 +118,23 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
             metrics.close()
         service.close()
         _shut_down(service)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Bind and let go: gRPC does not say why it cannot.
+
+    Raises:
+        ConfigError: The address is taken, or is none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as e:
+        raise ConfigError(
+            f"bind {host}:{port} is refused: {e.strerror}. Choose a free port and a host of this machine."
+        ) from e
 
 
 def _tls(config: ServerConfig) -> dict[str, Any]:

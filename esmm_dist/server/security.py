@@ -3,7 +3,6 @@
 import hmac
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from esmm_dist.server.wire import RequestError
 TOKEN_HEADER = "authorization"
 _SCHEME = "Bearer "
 _FEWEST_TOKEN_CHARACTERS = 16
-_IDLE_S = 60.0
 
 
 def read_token(path: Path | None) -> str | None:
@@ -95,39 +93,53 @@ class _Headers(flight.ClientMiddleware):
 
 
 class ConnectionLimit:
-    """Counts the connections that call, and refuses new ones beyond a number. Thread-safe.
+    """Refuses the calls of connections beyond a number. Thread-safe.
 
-    A connection counts from its first call until it has been idle for a minute.
+    Connections are those that the system has open, whether they call or not; they are counted when a new one calls.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Count none yet."""
-        self._most, self._clock = most, clock
-        self._last_call: dict[str, float] = {}
+    def __init__(self, most: int, count_open: Callable[[], int]) -> None:
+        """Know no connection yet.
+
+        Args:
+            most: As many may be open.
+            count_open: Returns how many are.
+        """
+        self._most, self._count_open = most, count_open
+        self._known: set[str] = set()
         self._lock = threading.Lock()
 
     def admit(self, peer: str) -> None:
-        """Note a call of a connection.
+        """Let a connection call.
 
         Raises:
-            RequestError: It is new, and there are as many as there may be.
+            RequestError: It is new, and more are open than may be.
         """
-        now = self._clock()
         with self._lock:
-            if peer not in self._last_call and len(self._last_call) >= self._most:
-                self._last_call = {p: t for p, t in self._last_call.items() if now - t < _IDLE_S}
-                if len(self._last_call) >= self._most:
-                    raise RequestError(
-                        f"the server has {self._most} connections, as many as --max-connections allows. Raise it, or "
-                        "close some; an idle one is forgotten after a minute"
-                    )
-            self._last_call[peer] = now
+            if peer in self._known:
+                return
+            found = self._count_open()
+            if found > self._most:
+                raise RequestError(
+                    f"the server has {found} connections, --max-connections is {self._most}. Raise it, or close some"
+                )
+            if len(self._known) > 10 * self._most:  # most of them are gone; those that are not are looked at again
+                self._known.clear()
+            self._known.add(peer)
 
-    def count(self) -> int:
-        """Return the number of connections that have called within the last minute."""
-        now = self._clock()
-        with self._lock:
-            return sum(now - at < _IDLE_S for at in self._last_call.values())
+
+def open_connections(port: int) -> int:
+    """Return the number of established TCP connections to a port of this machine."""
+    found = 0
+    for path in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
+        try:
+            lines = Path(path).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:  # a machine without IPv6
+            continue
+        for line in lines:
+            _, local, _, state, *_ = line.split()
+            found += state == "01" and int(local.rpartition(":")[2], 16) == port
+    return found
 
 
 def check_location(location: str, root: str | None) -> None:

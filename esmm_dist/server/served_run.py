@@ -17,16 +17,10 @@ from esmm_dist.server.headers import OpenHeader
 from esmm_dist.server.stats import Timer
 from esmm_dist.server.step_barrier import ReadyStep, StepBarrier
 from esmm_dist.server.table_gate import TableGate
-from esmm_dist.server.wire import Floats, Ids, PushHeader, RequestError
+from esmm_dist.server.wire import Floats, Ids, NotReadyError, PushHeader, RequestError
 from esmm_dist.storage import Folder
 
-PULL_PATIENCE_S = 20.0
-"""Seconds that a pull waits here for the steps before it; the client asks again until its own time is over. Short, so
-that a thread does not wait for long on behalf of a client that is gone."""
-
-
-class NotReadyError(Exception):
-    """Another rank has not pushed yet; the same call may succeed later."""
+_MOST_PATIENCE_S = 20.0  # then the client asks again: no thread waits for long on behalf of one that is gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +107,19 @@ class ServedRun:
                 f"{self.opened.index}. List the servers in their order."
             )
 
-    def pull(self, table: str, ids: Ids, *, step: int | None, timer: Timer) -> Floats:
+    def pull(self, table: str, ids: Ids, *, step: int | None, patience_s: float, timer: Timer) -> Floats:
         """Read rows once they are new enough for ``step``; ``timer`` leaves out the wait for that.
 
         Raises:
-            NotReadyError: Other ranks have not pushed the steps before it within ``PULL_PATIENCE_S``.
+            NotReadyError: Other ranks have not pushed the steps before it within ``patience_s``, or 20 s.
         """
         with ExitStack() as entered:
             try:
                 with timer.waiting():
                     entered.enter_context(
                         self._gates[table].reading(
-                            lambda: step is None or self._barriers[table].may_pull(step), timeout_s=PULL_PATIENCE_S
+                            lambda: step is None or self._barriers[table].may_pull(step),
+                            timeout_s=min(patience_s, _MOST_PATIENCE_S),
                         )
                     )
             except TimeoutError as e:

@@ -28,7 +28,7 @@ from esmm_dist.server import headers, wire
 from esmm_dist.server.config import ServerConfig
 from esmm_dist.server.faults import sent_to_client
 from esmm_dist.server.memory import drop_resident_code
-from esmm_dist.server.security import ConnectionLimit, check_location
+from esmm_dist.server.security import ConnectionLimit, check_location, open_connections
 from esmm_dist.server.served_run import ServedRun
 from esmm_dist.server.stats import CallMeter, ServerStats, Timer, resident_bytes
 from esmm_dist.server.wire import RequestError
@@ -80,7 +80,7 @@ class ParameterService(flight.FlightServerBase):
         self._generation = 0
         self._pulls, self._pushes = CallMeter(), CallMeter()
         self._refused = 0
-        self._connections = ConnectionLimit(config.max_connections)
+        self._connections = ConnectionLimit(config.max_connections, lambda: open_connections(self.port))
         self._actions: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
             "open_run": ("Open a run, or join it", self._open_run),
             "close_run": ("Forget a run and its rows", self._close_run),
@@ -109,7 +109,7 @@ class ParameterService(flight.FlightServerBase):
                 batches = self._read(reader, header.table, header.rows, wire.ids_schema())
             ids = _joined([wire.decode_ids(batch.column(0), table=header.table) for batch in batches])
             run.check_ids(header.table, ids)
-            rows = run.pull(header.table, ids, step=header.step, timer=timer)
+            rows = run.pull(header.table, ids, step=header.step, patience_s=header.patience_s, timer=timer)
             writer.begin(wire.values_schema(header.wire, dim))
             for start in range(0, len(rows), ROWS_A_MESSAGE):
                 writer.write_batch(wire.encode_values(rows[start : start + ROWS_A_MESSAGE], header.wire))
@@ -184,7 +184,7 @@ class ParameterService(flight.FlightServerBase):
             pushes=self._pushes.read(),
             repeated_pushes=run.repeats if run else 0,
             refused_calls=self._refused,
-            connections=self._connections.count(),
+            connections=open_connections(self.port),
             uptime_s=now - self._started,
             idle_s=now - self._last_call,
         )
@@ -199,7 +199,7 @@ class ParameterService(flight.FlightServerBase):
     def _call(self, context: flight.ServerCallContext) -> Iterator[None]:
         """Around each call: its connection is counted, and what goes wrong travels to the client."""
         try:
-            with sent_to_client():
+            with sent_to_client(self._progress.message):
                 self._connections.admit(context.peer())
                 yield
         except flight.FlightError:

@@ -52,6 +52,7 @@ class ServerStats:
     repeated_pushes: int
     refused_calls: int
     connections: int
+    """Open at the moment."""
     uptime_s: float
     idle_s: float
     """Since the last call of the run."""

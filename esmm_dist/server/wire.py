@@ -37,6 +37,10 @@ class RequestError(ValueError):
     """A request that is not what the protocol says; nothing was changed."""
 
 
+class NotReadyError(Exception):
+    """Another rank has not pushed yet; the same call may succeed later."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PullHeader:
     """Of a pull."""
@@ -49,6 +53,8 @@ class PullHeader:
     wire: Wire
     step: int | None
     """The optimizer step that the rows are for; None: as they are now."""
+    patience_s: float
+    """How long the server may wait for the steps before it; then it says which rank's push is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)

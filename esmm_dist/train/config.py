@@ -71,9 +71,9 @@ class TrainConfig:
     data: Path
     """The data set: a folder that ``esmm preprocess`` wrote."""
 
-    run: Path
-    """Folder of the run: settings, checkpoints, metrics, TensorBoard logs. Made if it is missing; if it holds a
-    checkpoint, training resumes from it."""
+    run: str
+    """Folder of the run: settings, checkpoints, metrics, TensorBoard logs. A path, or a URI such as
+    ``s3://bucket/run?region=eu-west-1``. Made if it is missing; if it holds a checkpoint, training resumes from it."""
 
     seed: int = 1
     """Decides the order of records, start values and dropout, 0 .. 2^31 - 1. The same seed gives the same model, bit

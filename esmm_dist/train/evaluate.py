@@ -17,8 +17,8 @@ from esmm_dist.quiet import import_tensorflow
 class EvaluateConfig:
     """Which model is evaluated on what."""
 
-    run: Path
-    """The run; its newest checkpoint is used."""
+    run: str
+    """The run, a path or a URI; its newest checkpoint is used."""
 
     data: Path
     """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""

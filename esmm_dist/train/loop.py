@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from esmm_dist.checkpoint.format import checkpoints_folder, folder_name
-from esmm_dist.checkpoint.reader import newest_checkpoint
+from esmm_dist.checkpoint.format import checkpoint_folder
+from esmm_dist.checkpoint.reader import Checkpoint, restore_newest
 from esmm_dist.checkpoint.writer import rewrite_manifest, write_checkpoint
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.embedded_store import EmbeddedStore
@@ -30,7 +30,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
 from esmm_dist.serve.load import Scorer
-from esmm_dist.train import run_folder
+from esmm_dist.storage import without_credentials
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
 from esmm_dist.train.evaluate import evaluate_batches
 from esmm_dist.train.learning_rate import RateCourse
@@ -38,6 +38,7 @@ from esmm_dist.train.loss_window import LossWindow
 from esmm_dist.train.numerical_check import numerical_error
 from esmm_dist.train.prefetch import Prefetcher
 from esmm_dist.train.run import TrainResult
+from esmm_dist.train.run_folder import RunFolder, check_settings_fit
 from esmm_dist.train.step import CompiledStep
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.world import SoloWorld
@@ -48,8 +49,13 @@ Prepared = tuple[GroupedBatch, dict[str, TableLookup]]
 class Trainer:
     """Trains one run from where its newest checkpoint left off, or from the beginning."""
 
-    def __init__(self, config: TrainConfig, progress: Progress) -> None:
+    def __init__(self, config: TrainConfig, progress: Progress, run: RunFolder | None = None) -> None:
         """Open the data set, make or restore the model.
+
+        Args:
+            config: The settings.
+            progress: Told of it.
+            run: The folder of the run. None: opened here, without a lock.
 
         Raises:
             EsmmError: As ``esmm_dist.train.run.train``.
@@ -63,6 +69,7 @@ class Trainer:
         # From here on, and in all that is saved, the settings name the numbers that were chosen
         config = replace(config, input=replace(config.input, **to_mapping(batches)))
         self._config, self._progress = config, progress
+        self._run = run or RunFolder(config.run)
         self._manifest, self._schema = manifest, manifest.schema
         self._reader = BatchReader(config.data, manifest, "train", config.input)
         self._steps_per_epoch = self._reader.steps_per_epoch
@@ -103,12 +110,12 @@ class Trainer:
         self._evaluations: list[dict[str, Any]] = []
         self._data_crc32c = file_crc32c(config.data / MANIFEST_NAME)
         self._restore()
-        run_folder.write_settings(config.run, config)
+        self._run.write_settings(config)
         self._progress.message(
             f"{self._total_steps:,} steps: {batches.epochs} x {self._steps_per_epoch:,} batches of "
             f"{batches.global_batch_records} records"
         )
-        self._writer = tf.summary.create_file_writer(str(config.run / run_folder.TENSORBOARD_NAME))
+        self._writer = tf.summary.create_file_writer(str(self._run.tensorboard))
 
     def train(self) -> TrainResult:
         """Train until all steps are done or a signal comes; save, evaluate, report."""
@@ -129,7 +136,7 @@ class Trainer:
             metrics = self._final_metrics() if complete else {}
         self._writer.close()
         return TrainResult(
-            run=str(self._config.run),
+            run=without_credentials(self._config.run),
             step=self._step,
             total_steps=self._total_steps,
             impressions=impressions,
@@ -230,7 +237,7 @@ class Trainer:
         losses = self._window.take()
         names = _loss_names(self._schema.labels)
         entry = {"step": self._step, **dict(zip(names, losses, strict=True))}
-        run_folder.append_log(self._config.run, entry)
+        self._run.append_log(entry)
         with self._writer.as_default(step=self._step):
             for name, loss in zip(names, losses, strict=True):
                 tf.summary.scalar(f"train/{name}", loss)
@@ -257,7 +264,7 @@ class Trainer:
                 "metrics": metrics_to_mapping(metrics),
             }
         )
-        run_folder.write_metrics(self._config.run, self._evaluations)
+        self._run.write_metrics(self._evaluations)
         with self._writer.as_default(step=self._step):
             for name, task in metrics.items():
                 for figure in ("auc", "log_loss", "calibration"):
@@ -272,7 +279,7 @@ class Trainer:
             if evaluation["step"] == self._step and evaluation["whole_split"]:
                 return metrics_from_mapping(evaluation["metrics"])
         metrics = self._evaluate(max_impressions=0)
-        folder = checkpoints_folder(self._config.run) / folder_name(self._step)
+        folder = checkpoint_folder(self._run.folder, self._step)
         rewrite_manifest(folder, metrics=self._newest_metrics(), state=self._state())
         return metrics
 
@@ -282,7 +289,7 @@ class Trainer:
             return
         self._writer.flush()
         write_checkpoint(
-            self._config.run,
+            self._run.folder,
             step=self._step,
             schema=self._schema,
             dense=dense_state(self._model, self._optimizer),
@@ -293,6 +300,7 @@ class Trainer:
             keep=self._config.checkpoint.keep_checkpoints,
         )
         self._saved_step = self._step
+        self._run.publish()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -305,24 +313,25 @@ class Trainer:
         return dict(self._evaluations[-1]["metrics"]) if self._evaluations else {}
 
     def _restore(self) -> None:
-        checkpoint = newest_checkpoint(self._config.run, self._progress)
-        if checkpoint is None:
-            run_folder.write_log(self._config.run, [])
+        if restore_newest(self._run.folder, self._progress, self._take_over) is None:
+            self._run.write_log([])
             return
+        self._run.write_log(self._run.read_log(self._step))
+        self._progress.message(f"Resuming {self._run.folder} after step {self._step:,} of {self._total_steps:,}.")
+
+    def _take_over(self, checkpoint: Checkpoint) -> None:
         manifest = checkpoint.manifest
-        run_folder.check_settings_fit(self._config, manifest.settings, checkpoint.folder)
+        check_settings_fit(self._config, manifest.settings, checkpoint.folder)
         if manifest.state["data_manifest_crc32c"] != self._data_crc32c:
             raise ConfigError(
                 f"{self._config.data} is not the data set that {checkpoint.folder} was trained on (its manifest "
                 "differs). Give the same data, or start a new run with another --run."
             )
-        checkpoint.load_rows(self._store)
+        self._store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
         load_dense(self._model, self._optimizer, checkpoint.dense())
         self._step = self._saved_step = manifest.step
         self._window = LossWindow.from_state(manifest.state["loss_window"])
         self._evaluations = list(manifest.state["evaluations"])
-        run_folder.write_log(self._config.run, run_folder.read_log(self._config.run, self._step))
-        self._progress.message(f"Resuming {self._config.run} after step {self._step:,} of {self._total_steps:,}.")
 
 
 def _dense_optimizer(config: DenseOptimizerConfig) -> keras.optimizers.Optimizer:

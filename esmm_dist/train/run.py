@@ -1,7 +1,6 @@
 """The entry point of training."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import Progress
@@ -62,5 +61,5 @@ def train(config: TrainConfig, progress: Progress) -> TrainResult:
     from esmm_dist.train.loop import Trainer
     from esmm_dist.train.run_folder import locked_run
 
-    with locked_run(Path(config.run)):
-        return Trainer(config, progress).train()
+    with locked_run(config.run) as run:
+        return Trainer(config, progress, run).train()

@@ -6,21 +6,22 @@
     RUN/metrics.json       the newest evaluation, and all before it
     RUN/train_log.jsonl    training losses, one line a window of log_every_steps
     RUN/tensorboard/       the same as scalars
-    RUN/checkpoints/       see esmm_dist.checkpoint.format
+    RUN/checkpoints/       see esmm_dist.checkpoint
 """
 
 import fcntl
 import json
-import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from esmm_dist.config import to_mapping
-from esmm_dist.errors import ConfigError
+from esmm_dist.config import parse_yaml, to_mapping
+from esmm_dist.errors import ConfigError, StorageError
+from esmm_dist.storage import Folder, without_credentials
 from esmm_dist.train.config import TrainConfig
 
 CONFIG_NAME = "config.yaml"
@@ -33,32 +34,161 @@ _FIXED = ("seed", "schedule", "warmup_steps", "cooldown", "input", "embedding", 
 _FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch")}
 
 
+class RunFolder:
+    """What a training writes into its run beside checkpoints. Of several ranks, only rank 0 has one.
+
+    Files in an object store cannot grow. What grows (the log, TensorBoard's events) is therefore written to a folder
+    of this machine; ``publish`` copies it to the run. In a local run that folder is the run itself, and ``publish``
+    does nothing. A killed training loses what came after its last ``publish``, which is no more than it lost of its
+    steps if it publishes at each checkpoint.
+
+    One thread uses it. ``close`` removes the folder of this machine; a second call is harmless.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        """Open a run; makes nothing in it."""
+        self.folder = Folder.open(location)
+        self._staging = None if self.folder.is_local else tempfile.TemporaryDirectory(prefix="esmm-run-")
+        self._growing = self.folder.local_path if self._staging is None else Path(self._staging.name)
+        self._published: dict[Path, tuple[int, int]] = {}
+
+    def make(self) -> None:
+        """Make the folder if it is missing.
+
+        Raises:
+            ConfigError: The path is a file.
+            StorageError: The storage refuses.
+        """
+        try:
+            self.folder.make()
+        except StorageError as e:
+            if isinstance(e.__cause__, (FileExistsError, NotADirectoryError)):
+                raise ConfigError(f"run is {self.folder}, which is not a folder. Give another path.") from e
+            raise
+
+    @property
+    def tensorboard(self) -> Path:
+        """Local folder for TensorBoard's event files."""
+        return self._growing / TENSORBOARD_NAME
+
+    def write_settings(self, config: TrainConfig) -> None:
+        """Write the resolved settings, without credentials."""
+        settings = without_credentials(to_mapping(config))
+        self.folder.write_bytes(CONFIG_NAME, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode())
+
+    def write_metrics(self, evaluations: list[dict[str, Any]]) -> None:
+        """Write all evaluations so far; the newest stands first on its own."""
+        newest = evaluations[-1] if evaluations else {}
+        text = json.dumps({"newest": newest, "evaluations": evaluations}, indent=1) + "\n"
+        self.folder.write_bytes(METRICS_NAME, text.encode())
+
+    def read_log(self, up_to_step: int) -> list[dict[str, Any]]:
+        """Return the training log's entries up to a step; what a killed run wrote beyond its checkpoint is left out."""
+        try:
+            text = self.folder.read_bytes(LOG_NAME).decode()
+        except FileNotFoundError:
+            return []
+        entries = []
+        for line in text.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:  # the half line of a killed run
+                continue
+            if entry["step"] <= up_to_step:
+                entries.append(entry)
+        return entries
+
+    def write_log(self, entries: list[dict[str, Any]]) -> None:
+        """Replace the training log."""
+        data = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
+        Folder.open(self._growing).write_bytes(LOG_NAME, data)
+
+    def append_log(self, entry: dict[str, Any]) -> None:
+        """Add one entry to the training log."""
+        with (self._growing / LOG_NAME).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def publish(self) -> None:
+        """Copy what has grown since the last time to the run. TensorBoard's writer must have been flushed.
+
+        Raises:
+            StorageError: The storage refuses; the next call copies the rest.
+        """
+        if self._staging is None:
+            return
+        for path in sorted(self._growing.rglob("*")):
+            if not path.is_file():
+                continue
+            stat = path.stat()
+            seen = (stat.st_size, stat.st_mtime_ns)
+            if self._published.get(path) == seen:
+                continue
+            target = self.folder
+            for part in path.relative_to(self._growing).parts[:-1]:
+                target = target / part
+            target.write_bytes(path.name, path.read_bytes())
+            self._published[path] = seen
+
+    def close(self) -> None:
+        """Remove the folder of this machine, if there is one."""
+        if self._staging is not None:
+            self._staging.cleanup()
+
+
 @contextmanager
-def locked_run(run: Path) -> Iterator[None]:
-    """Hold the run's folder for one training; make it if it is missing.
+def locked_run(location: str | Path) -> Iterator[RunFolder]:
+    """Open a run for one training and make its folder; at the end publish what has grown.
+
+    On a local disk a lock holds off a second training. An object store has no locks: there, nothing keeps two trainings
+    from writing into one run, and whoever starts them must see to it.
 
     Raises:
         ConfigError: Another process trains in it, or the path is a file.
+        StorageError: The storage refuses.
     """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as e:
-        raise ConfigError(f"run is {run}, which is not a folder. Give another path.") from e
-    with (run / ".lock").open("a") as lock:
+    with ExitStack() as stack:
+        run = RunFolder(location)
+        stack.callback(run.close)
+        run.make()
+        if run.folder.is_local:
+            lock = stack.enter_context((run.folder.local_path / ".lock").open("a"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as e:
+                raise ConfigError(
+                    f"Another process is training in {run.folder}. Wait for it, or give another --run."
+                ) from e
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            raise ConfigError(f"Another process is training in {run}. Wait for it, or give another --run.") from e
-        yield
+            yield run
+        except BaseException:
+            with suppress(StorageError):  # what failed first is what must be told
+                run.publish()
+            raise
+        run.publish()
 
 
-def write_settings(run: Path, config: TrainConfig) -> None:
-    """Write the resolved settings."""
-    _replace(run / CONFIG_NAME, yaml.safe_dump(to_mapping(config), sort_keys=False, allow_unicode=True))
+def read_settings(location: str | Path) -> dict[str, Any] | None:
+    """Return the settings that a run was started with; None if it has none yet.
+
+    Raises:
+        ConfigError: The file is damaged.
+        StorageError: The storage refuses.
+    """
+    folder = Folder.open(location)
+    try:
+        text = folder.read_bytes(CONFIG_NAME)
+    except FileNotFoundError:
+        return None
+    return parse_yaml(text, where=f"{folder}/{CONFIG_NAME}")
 
 
-def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: Path) -> None:
+def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: object) -> None:
     """Compare the settings with those of the checkpoint that training would resume from.
+
+    Args:
+        config: Of this training.
+        saved: Of the checkpoint, from its manifest.
+        checkpoint: Named in the error.
 
     Raises:
         ConfigError: A setting that shapes the saved state has changed; the message names it and both values.
@@ -76,42 +206,3 @@ def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: P
                     f"{name or group} is {value} but {old} in {checkpoint}, from which this run would resume. "
                     f"Set it back to {old}, or start a new run with another --run."
                 )
-
-
-def write_metrics(run: Path, evaluations: list[dict[str, Any]]) -> None:
-    """Write all evaluations so far; the newest stands first on its own."""
-    newest = evaluations[-1] if evaluations else {}
-    _replace(run / METRICS_NAME, json.dumps({"newest": newest, "evaluations": evaluations}, indent=1) + "\n")
-
-
-def read_log(run: Path, up_to_step: int) -> list[dict[str, Any]]:
-    """Return the training log's entries up to a step; what a killed run wrote beyond its checkpoint is left out."""
-    path = run / LOG_NAME
-    if not path.is_file():
-        return []
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:  # the half line of a killed run
-            continue
-        if entry["step"] <= up_to_step:
-            entries.append(entry)
-    return entries
-
-
-def write_log(run: Path, entries: list[dict[str, Any]]) -> None:
-    """Replace the training log."""
-    _replace(run / LOG_NAME, "".join(json.dumps(entry) + "\n" for entry in entries))
-
-
-def append_log(run: Path, entry: dict[str, Any]) -> None:
-    """Add one entry to the training log."""
-    with (run / LOG_NAME).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

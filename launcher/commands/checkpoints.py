@@ -1,41 +1,89 @@
-"""``esmm checkpoints``: list the checkpoints of a run."""
+"""``esmm checkpoints``: list the checkpoints of a run, or summarise one."""
 
+import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
-from esmm_dist.quiet import import_tensorflow
 from launcher.command import Command, Outcome
 from launcher.json_line import json_value
 from launcher.progress import short_bytes
 from launcher.text_table import text_table
 
+if TYPE_CHECKING:
+    from esmm_dist.checkpoint.summary import CheckpointSummary
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointsConfig:
-    """List the checkpoints of a run."""
+    """List the checkpoints of a run, or summarise one."""
 
-    run: Path
-    """Folder of the run."""
+    run: str
+    """Folder of the run, a path or a URI."""
+
+    show: int | None = None
+    """Step of the checkpoint to summarise, with all of its checksums compared. None: list them all."""
 
     def __post_init__(self) -> None:
-        if not self.run.is_dir():
-            raise ConfigError(f"run is {self.run}, which is no folder. Give the folder that esmm train wrote.")
+        refuse_missing_run(self.run)
+
+
+def refuse_missing_run(run: str) -> None:
+    """Check that a local run is there; of others the first access tells.
+
+    Raises:
+        ConfigError: It is not, or it is a URI that nobody understands.
+    """
+    from esmm_dist.storage import Folder
+
+    folder = Folder.open(run)
+    if folder.is_local and not folder.exists():
+        raise ConfigError(f"run is {folder}, which is no folder. Give the folder that esmm train wrote.")
 
 
 def _run(settings: CheckpointsConfig, progress: Progress) -> Outcome:
-    import_tensorflow()  # before the reader does, which needs it for its rows
     from esmm_dist.checkpoint.listing import list_checkpoints
+    from esmm_dist.checkpoint.summary import summarise_checkpoint
+    from esmm_dist.storage import Folder
 
-    found = list_checkpoints(settings.run)
-    result = {"run": settings.run, "checkpoints": found}
+    run = Folder.open(settings.run)
+    if settings.show is not None:
+        summary = summarise_checkpoint(run, settings.show)
+        return Outcome(lines=_summary_lines(summary), result=json_value({"run": str(run), "checkpoint": summary}))
+    found = list_checkpoints(run)
+    result = {"run": str(run), "checkpoints": found}
     if not found:
-        return Outcome(lines=[f"{settings.run} holds no checkpoint yet."], result=json_value(result))
+        return Outcome(lines=[f"{run} holds no checkpoint yet."], result=json_value(result))
     rows = [[f"{c.step:,}", short_bytes(c.size_bytes), f"{c.rows:,}", _metrics(c.metrics), c.state] for c in found]
     lines = text_table(["step", "size", "rows", "metrics", "state"], rows)
     return Outcome(lines=lines, result=json_value(result))
+
+
+def _summary_lines(summary: "CheckpointSummary") -> list[str]:
+    values = sum(math.prod(shape) for shape in summary.dense_shapes.values())
+    lines = [
+        f"Step {summary.step:,}, saved {summary.saved_at}, schema {summary.schema}",
+        f"{summary.path}: {summary.files} files, {short_bytes(summary.size_bytes)}",
+        f"checksums: {summary.state}",
+        f"metrics: {_metrics(summary.metrics) or 'not evaluated yet'}",
+        "",
+        *text_table(
+            ["table", "rows", "candidates"],
+            [[table, f"{rows:,}", f"{summary.candidates.get(table, 0):,}"] for table, rows in summary.rows.items()],
+        ),
+        "",
+        *text_table(
+            [f"{len(summary.dense_shapes)} dense variables, {values:,} values", "shape"],
+            [[name, " × ".join(map(str, shape)) or "scalar"] for name, shape in summary.dense_shapes.items()],
+        ),
+        "",
+    ]
+    return lines + [f"{name}: {_setting(value)}" for name, value in summary.settings.items()]
+
+
+def _setting(value: Any) -> str:
+    return ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _metrics(metrics: Any) -> str:
@@ -45,8 +93,8 @@ def _metrics(metrics: Any) -> str:
 
 COMMAND = Command(
     name="checkpoints",
-    summary="List the checkpoints of a run: step, size, rows, metrics, and whether they are whole.",
-    example="esmm checkpoints run",
+    summary="List the checkpoints of a run (step, size, rows, metrics, whether they are whole), or --show one.",
+    example="esmm checkpoints run --show 1000",
     load_settings=lambda: CheckpointsConfig,
     run=_run,
     positional=("run",),

@@ -1,25 +1,21 @@
 """``esmm train``: train a model, or resume a run from its last checkpoint."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from esmm_dist.config import read_yaml
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
 from launcher.commands.evaluate import metrics_lines
 from launcher.json_line import json_value
-
-STORED_SETTINGS = "config.yaml"
-"""Within a run's folder: the settings that it was started with, as training wrote them."""
 
 
 def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
     """Return the settings of an existing run, so that ``esmm train --run RUN`` alone resumes it."""
     if "run" not in flags:
         return None
-    path = Path(flags["run"]) / STORED_SETTINGS
-    return read_yaml(path) if path.is_file() else None
+    from esmm_dist.train.run_folder import read_settings
+
+    return read_settings(flags["run"])
 
 
 def _load_settings() -> type:

@@ -78,7 +78,7 @@ def measure_training(data: Path, run: Path) -> None:
 
     config = TrainConfig(
         data=data,
-        run=run,
+        run=str(run),
         input=InputConfig(global_batch_records=512, epochs=2),
         evaluation=EvaluationConfig(eval_split="none"),
         checkpoint=CheckpointConfig(checkpoint_every_steps=0),

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def reached(data: Path, run: Path, settings: dict, seed: int) -> dict[str, float]:
-    config = build(TrainConfig, {**settings, "data": data, "run": run, "seed": seed}, where="test")
+    config = build(TrainConfig, {**settings, "data": data, "run": str(run), "seed": seed}, where="test")
     return {task: metrics.auc for task, metrics in train(config, NoProgress()).metrics.items()}
 
 
@@ -69,7 +69,7 @@ def test_a_synthetic_log_is_learned_most_of_the_way_with_default_settings(tmp_pa
     assert (aucs["ctcvr"] - 0.5) / (best["ctcvr"] - 0.5) >= 0.60
 
     # pCTCVR ranks conversions better than pCTR alone, by more than three standard errors
-    predict(PredictConfig(run=run, data=data, out=out), NoProgress())
+    predict(PredictConfig(run=str(run), data=data, out=out), NoProgress())
     scores = pq.read_table(out)
     converted = conversions_by_sample(raw / "truth_test.parquet")
     labels = np.array([converted[sample] for sample in scores["sample_id"].to_pylist()])

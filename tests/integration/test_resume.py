@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from esmm_dist.checkpoint.format import checkpoint_folders, step_of
+from esmm_dist.checkpoint.format import checkpoint_steps, folder_name
 from esmm_dist.progress import NoProgress
+from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from launcher.settings import merge
@@ -42,7 +43,7 @@ def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def newest_step(run: Path) -> int:
-    return max((step_of(folder) for folder in checkpoint_folders(run)), default=0)
+    return max(checkpoint_steps(Folder.open(run)), default=0)
 
 
 def signal_after_step(process: subprocess.Popen[str], run: Path, step: int, number: int) -> None:
@@ -94,7 +95,7 @@ def uninterrupted(folder, last_step):
     from esmm_dist.config import build
 
     run = folder / "uninterrupted"
-    settings = merge(SETTINGS, {"data": folder / "data", "run": run, "max_steps": last_step})
+    settings = merge(SETTINGS, {"data": folder / "data", "run": str(run), "max_steps": last_step})
     result = train(build(TrainConfig, settings, where="test"), NoProgress())
     assert (result.step, result.stopped_by) == (last_step, None)
     return run
@@ -149,13 +150,13 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_run_resumed_from_the_one_b
 ):
     run = folder / "damaged and resumed"
     shutil.copytree(killed[0], run)
-    newest, before = checkpoint_folders(run)[:2]
-    table = newest / "main-0000-4096.arrow"
+    newest, before = checkpoint_steps(Folder.open(run))[:2]
+    table = run / "checkpoints" / folder_name(newest) / "main-0000-4096.arrow"
     data = bytearray(table.read_bytes())
     data[len(data) // 2] ^= 1
     table.write_bytes(data)
     status, _, err = resumed(run, last_step)
     assert status == 0
     assert f"{table} has another checksum than the manifest" in err
-    assert f"Resuming {run} after step {step_of(before)} " in err
+    assert f"Resuming {run} after step {before} " in err
     assert_same_end(run, uninterrupted, last_step)

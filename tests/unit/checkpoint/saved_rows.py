@@ -1,19 +1,26 @@
 """A store of fixed rows, and progress that is remembered: what the tests of checkpoints share."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from esmm_dist.checkpoint.writer import write_checkpoint
-from esmm_dist.embedding.placement import bucket_of
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.embedding.table_files import TableFile, read_rows
 from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.progress import NoProgress
+from esmm_dist.storage import Folder
 from tests.tiny_dataset import tiny_schema
 
 
 class SavedRows:
-    """Rows of every table, two columns and one slot variable each; loaded ones are kept beside them."""
+    """Rows of every table, two columns and one slot variable each; restored ones are kept beside them.
+
+    Without threads, so that a forked process can save them.
+    """
 
     def __init__(self, rows: int = 40, *, seed: int = 0) -> None:
         random = np.random.default_rng(seed)
@@ -24,22 +31,40 @@ class SavedRows:
             last_step=random.integers(1, 99, rows),
             count=random.integers(1, 9, rows),
         )
-        self.loaded: list[tuple[str, TableRows]] = []
+        self.restored: list[TableRows] = []
 
-    def export(self, table: str, first_bucket: int, last_bucket: int) -> TableRows:
-        buckets = bucket_of(self.rows.ids)
-        return chosen(self.rows, (buckets >= first_bucket) & (buckets < last_bucket))
+    def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:
+        columns = {
+            "id": self.rows.ids,
+            "row": pa.FixedSizeListArray.from_arrays(pa.array(self.rows.rows.reshape(-1)), 2),
+            "slots": pa.FixedSizeListArray.from_arrays(pa.array(self.rows.slots.reshape(-1)), 1),
+            "last_step": self.rows.last_step,
+            "count": self.rows.count,
+        }
+        table = pa.table(columns)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        data = sink.getvalue().to_pybytes()
+        folder.write_bytes("main-0000-4096.arrow", data)
+        return (file_of("main-0000-4096.arrow", data, rows=table.num_rows),)
+
+    def restore(self, folder: Folder, files: Sequence[TableFile], *, step: int) -> None:
+        self.restored = [read_rows(folder, file) for file in files]
 
     def num_rows(self, table: str) -> int:
         return len(self.rows.ids)
 
-    def load(self, table: str, rows: TableRows) -> None:
-        self.loaded.append((table, rows))
+    def evict(self, *, step: int) -> dict[str, int]:
+        raise AssertionError("saving evicts nothing")
+
+    def close(self) -> None:
+        pass
 
     def expect(self, table: str, ids: npt.NDArray[np.int64]) -> None:
         raise AssertionError("saving expects nothing")
 
-    def pull(self, table: str, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def pull(self, table: str, ids: npt.NDArray[np.int64], *, step: int | None = None) -> npt.NDArray[np.float32]:
         raise AssertionError("saving pulls nothing")
 
     def push(
@@ -51,17 +76,21 @@ class SavedRows:
         impressions: int,
         step: int,
         rate_factor: float = 1.0,
+        counts: npt.NDArray[np.int64] | None = None,
     ) -> None:
         raise AssertionError("saving pushes nothing")
 
 
-def chosen(rows: TableRows, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> TableRows:
-    return TableRows(
-        ids=rows.ids[which],
-        rows=rows.rows[which],
-        slots=rows.slots[which],
-        last_step=rows.last_step[which],
-        count=rows.count[which],
+def file_of(name: str, data: bytes, *, rows: int) -> TableFile:
+    return TableFile(
+        path=name,
+        table="main",
+        kind="rows",
+        first_bucket=0,
+        last_bucket=4096,
+        rows=rows,
+        file_bytes=len(data),
+        crc32c=google_crc32c.value(data),
     )
 
 
@@ -73,16 +102,17 @@ def assert_same_rows(found: TableRows, expected: TableRows) -> None:
 
 
 DENSE = {"model/000/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer/000/iterations": np.array(7)}
+SETTINGS = {"seed": 3, "embedding": {"embedding_dim": 2}}
 
 
-def save(run: Path, step: int, store: SavedRows | None = None, *, keep: int = 3) -> Path:
+def save(run: Folder, step: int, store: EmbeddingStore | None = None, *, keep: int = 3, settings=SETTINGS) -> Folder:
     return write_checkpoint(
         run,
         step=step,
         schema=tiny_schema(),
         dense=DENSE,
         store=store or SavedRows(),
-        settings={"seed": 3, "embedding": {"embedding_dim": 2}},
+        settings=settings,
         state={"loss_window": {"sums": [0.1, 1 / 3], "impressions": step}},
         metrics={"ctr": {"auc": 0.75}},
         keep=keep,

@@ -1,121 +1,173 @@
 """A damaged checkpoint is refused by the name of the file, and the one before is used."""
 
 import json
-from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import pytest
 
-from esmm_dist.checkpoint.format import CheckpointManifest, checkpoint_folders, read_checkpoint_manifest
+from esmm_dist.checkpoint.format import (
+    CheckpointManifest,
+    checkpoint_folder,
+    checkpoint_steps,
+    read_checkpoint_manifest,
+)
 from esmm_dist.checkpoint.listing import list_checkpoints
-from esmm_dist.checkpoint.reader import Checkpoint, newest_checkpoint, verified_checkpoint
+from esmm_dist.checkpoint.reader import newest_checkpoint, open_checkpoint, restore_newest, verify_tables
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
-from esmm_dist.errors import CheckpointError
-from tests.unit.checkpoint.saved_rows import Messages, SavedRows, save
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError, ConfigError
+from esmm_dist.storage import Folder
+from tests.unit.checkpoint.saved_rows import Messages, SavedRows, assert_same_rows, save
 
-FILES = ("dense.npz", "main-0000-4096.arrow", "manifest.json")
+ROWS = "main-0000-4096.arrow"
+FILES = ("dense.npz", ROWS, "manifest.json")
 
 
-def flip_a_bit(path: Path) -> None:
-    data = bytearray(path.read_bytes())
+def flip_a_bit(folder: Folder, name: str) -> None:
+    data = bytearray(folder.read_bytes(name))
     data[len(data) // 2] ^= 0x04
-    path.write_bytes(data)
+    folder.write_bytes(name, bytes(data))
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-3])
+def truncate(folder: Folder, name: str) -> None:
+    folder.write_bytes(name, folder.read_bytes(name)[:-3])
+
+
+def remove(folder: Folder, name: str) -> None:
+    folder.delete_file(name)
+
+
+def restore_into(store):
+    return lambda checkpoint: store.restore(
+        checkpoint.folder, checkpoint.manifest.tables, step=checkpoint.manifest.step
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", [flip_a_bit, truncate, Path.unlink])
-def test_a_damaged_file_is_named_and_the_checkpoint_before_is_used(tmp_path, name, damage):
-    save(tmp_path, 10)
-    newest = save(tmp_path, 20)
-    damage(newest / name)
-    progress = Messages()
-    checkpoint = newest_checkpoint(tmp_path, progress)
+@pytest.mark.parametrize("damage", [flip_a_bit, truncate, remove])
+def test_a_damaged_file_is_named_and_the_checkpoint_before_is_restored(run, name, damage):
+    save(run, 10, SavedRows(30))
+    newest = save(run, 20)
+    damage(newest, name)
+    progress, store = Messages(), SavedRows()
+    checkpoint = restore_newest(run, progress, restore_into(store))
     assert checkpoint is not None
     assert checkpoint.manifest.step == 10
+    assert len(store.restored[0].ids) == 30
+    assert newest.exists()  # left for a look at it
+    if damage is remove and name == "manifest.json" and not run.is_local:
+        assert progress.texts == []  # in an object store it does not exist without its manifest
+        return
     (text,) = progress.texts
-    assert text.startswith(f"Checkpoint step-00000020 is damaged and not used: {newest / name} ")
-    assert newest.is_dir()  # left for a look at it
+    assert text.startswith(f"Checkpoint step-00000020 is damaged and not used: {newest}/{name} ")
 
 
 @pytest.mark.parametrize("place", range(0, 1000, 37))
-def test_a_bit_flipped_anywhere_in_a_manifest_is_noticed(tmp_path, place):
+def test_a_bit_flipped_anywhere_in_a_manifest_is_noticed(local, place):
     # digits and letters would leave valid JSON of another content
-    path = save(tmp_path, 10) / "manifest.json"
-    data = bytearray(path.read_bytes())
+    folder = save(local, 10)
+    data = bytearray(folder.read_bytes("manifest.json"))
     while data[place : place + 1].isspace():  # between members, where it changes nothing
         place += 1
     data[place] ^= 0x01
-    path.write_bytes(data)
+    folder.write_bytes("manifest.json", bytes(data))
     with pytest.raises(CheckpointError, match=r"manifest.json"):
-        read_checkpoint_manifest(path.parent)
+        read_checkpoint_manifest(folder)
 
 
+@pytest.mark.parametrize("name", ["dense.npz", ROWS])
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (flip_a_bit, "has another checksum than the manifest: its bytes changed"),
-        (truncate, r"has \d+ bytes, the manifest says \d+"),
-        (Path.unlink, "is missing"),
+        (truncate, r"has \d+ bytes instead of \d+"),
+        (remove, "is missing"),
     ],
 )
-def test_the_kind_of_damage_is_told(tmp_path, damage, message):
-    folder = save(tmp_path, 10)
-    damage(folder / "dense.npz")
-    with pytest.raises(CheckpointError, match=f"{folder / 'dense.npz'} {message}"):
-        verified_checkpoint(folder)
+def test_the_kind_of_damage_is_told(run, name, damage, message):
+    folder = save(run, 10)
+    damage(folder, name)
+    with pytest.raises(CheckpointError, match=f"^{folder}/{name} {message}"):
+        verify_tables(open_checkpoint(run, 10))
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(tmp_path):
+def test_a_file_that_vanishes_after_the_checkpoint_was_opened_is_named(local):
+    folder = save(local, 10)
+    checkpoint = open_checkpoint(local, 10)
+    for name in (ROWS, "dense.npz"):
+        folder.delete_file(name)
+    with pytest.raises(CheckpointError, match=f"{folder}/{ROWS} is missing"):
+        verify_tables(checkpoint)
+    with pytest.raises(CheckpointError, match=f"{folder}/dense.npz is missing"):
+        checkpoint.dense()
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run):
     for step in (10, 20):
-        flip_a_bit(save(tmp_path, step) / "dense.npz")
+        flip_a_bit(save(run, step), "dense.npz")
     progress = Messages()
-    with pytest.raises(CheckpointError, match=f"All 2 checkpoints of {tmp_path} are damaged. Restore one"):
-        newest_checkpoint(tmp_path, progress)
+    with pytest.raises(CheckpointError, match=f"All 2 checkpoints of {run} are damaged. Restore one"):
+        newest_checkpoint(run, progress)
     assert len(progress.texts) == 2
 
 
-def test_a_run_without_checkpoints_has_no_newest(tmp_path):
-    assert newest_checkpoint(tmp_path, Messages()) is None
-    (tmp_path / "checkpoints").mkdir()
-    assert newest_checkpoint(tmp_path, Messages()) is None
+def test_a_run_without_checkpoints_has_no_newest(run):
+    assert newest_checkpoint(run, Messages()) is None
+    (run / "checkpoints").make()
+    assert newest_checkpoint(run, Messages()) is None
 
 
-def test_unfinished_and_foreign_folders_are_no_checkpoints(tmp_path):
-    save(tmp_path, 10)
-    for name in (".writing-step-00000099", "step-x", "stepping", "step-"):
-        (tmp_path / "checkpoints" / name).mkdir()
-    assert [path.name for path in checkpoint_folders(tmp_path)] == ["step-00000010"]
+def test_a_step_that_was_not_saved_is_told_with_those_that_were(run):
+    with pytest.raises(CheckpointError, match=f"{run} has no checkpoint of step 7. It has: none"):
+        open_checkpoint(run, 7)
+    for step in (10, 20):
+        save(run, step)
+    with pytest.raises(CheckpointError, match=f"{run} has no checkpoint of step 7. It has: 10, 20"):
+        open_checkpoint(run, 7)
 
 
-def test_checkpoints_are_ordered_by_number_and_not_by_name(tmp_path):
+def test_a_checkpoint_under_the_name_of_another_step_is_refused(local):
+    save(local, 10).rename_to(checkpoint_folder(local, 20))
+    with pytest.raises(CheckpointError, match="step-00000020 holds step 10: it was renamed or copied"):
+        open_checkpoint(local, 20)
+
+
+def test_unfinished_and_foreign_folders_are_no_checkpoints(run):
+    save(run, 10)
+    for name in (".writing-step-00000099", "step-x", "stepping", "step-", "step-7"):
+        folder = run / "checkpoints" / name
+        folder.make()
+        folder.write_bytes("manifest.json", b"")
+    assert checkpoint_steps(run) == [10]
+
+
+def test_checkpoints_are_ordered_by_number_and_not_by_name(run):
     for step in (5, 123_456_789, 40):
-        save(tmp_path, step)
-    assert [path.name for path in checkpoint_folders(tmp_path)] == ["step-123456789", "step-00000040", "step-00000005"]
+        save(run, step)
+    assert checkpoint_steps(run) == [123_456_789, 40, 5]
 
 
-def rewritten(folder: Path, change: dict) -> None:
+def rewritten(folder: Folder, change: dict) -> None:
     """Change the manifest and give it the checksum that fits."""
-    mapping = json.loads((folder / "manifest.json").read_text())
+    mapping = json.loads(folder.read_bytes("manifest.json"))
     del mapping["crc32c"]
     manifest = build(CheckpointManifest, {**mapping, **change}, where="test")
-    (folder / "manifest.json").write_text(manifest.to_json())
+    folder.write_bytes("manifest.json", manifest.to_json().encode())
 
 
-def test_a_file_outside_the_checkpoint_is_refused(tmp_path):
-    folder = save(tmp_path, 10)
-    outside = tmp_path / "checkpoints/dense.npz"
-    (folder / "dense.npz").rename(outside)
-    files = json.loads((folder / "manifest.json").read_text())["files"]
-    files[0]["path"] = "../dense.npz"
-    rewritten(folder, {"files": files})
-    with pytest.raises(CheckpointError, match=r"names '\.\./dense.npz', which is outside the checkpoint"):
-        verified_checkpoint(folder)
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/b", "..", ""])
+@pytest.mark.parametrize("part", ["dense", "tables"])
+def test_a_file_outside_the_checkpoint_is_refused(run, part, path):
+    folder = save(run, 10)
+    # what it names is there, and as the manifest says
+    (run / "checkpoints").write_bytes("x", folder.read_bytes("dense.npz" if part == "dense" else ROWS))
+    mapping = json.loads(folder.read_bytes("manifest.json"))[part]
+    (mapping if part == "dense" else mapping[0])["path"] = path
+    rewritten(folder, {part: mapping})
+    with pytest.raises(CheckpointError, match=f"manifest.json names '{path}', which is outside the checkpoint"):
+        open_checkpoint(run, 10)
 
 
 @pytest.mark.parametrize(
@@ -123,67 +175,110 @@ def test_a_file_outside_the_checkpoint_is_refused(tmp_path):
     [
         ("[1]", "manifest.json is not the manifest of a checkpoint"),
         ('{"format": "esmm_dist.dataset"}', "is not the manifest of a checkpoint"),
-        ('{"format": "esmm_dist.checkpoint", "format_version": 9}', "has format version 9, not 1"),
-        ('{"format": "esmm_dist.checkpoint", "format_version": 1}', "has another checksum than the one it ends with"),
+        ('{"format": "esmm_dist.checkpoint", "format_version": 1}', "has format version 1, not 2. Use the version of"),
+        ('{"format": "esmm_dist.checkpoint", "format_version": 2}', "has another checksum than the one it ends with"),
         ("{", r"manifest.json cannot be read \(Expecting"),
+        ("\udcff", r"manifest.json cannot be read \('utf-8' codec"),
     ],
 )
-def test_a_manifest_that_is_none_is_refused(tmp_path, text, message):
-    (tmp_path / "manifest.json").write_text(text)
+def test_a_manifest_that_is_none_is_refused(local, text, message):
+    local.write_bytes("manifest.json", text.encode(errors="surrogateescape"))
     with pytest.raises(CheckpointError, match=message):
-        read_checkpoint_manifest(tmp_path)
+        read_checkpoint_manifest(local)
 
 
-def test_an_unknown_member_of_a_manifest_is_named(tmp_path):
-    folder = save(tmp_path, 10)
-    text = (folder / "manifest.json").read_text().replace('"metrics"', '"metrix"')
-    mapping = json.loads(text)
+def test_an_unknown_member_of_a_manifest_is_named(local):
+    folder = save(local, 10)
+    mapping = json.loads(folder.read_bytes("manifest.json").replace(b'"metrics"', b'"metrix"'))
     del mapping["crc32c"]
-    import google_crc32c
-
     mapping["crc32c"] = google_crc32c.value(json.dumps(mapping, indent=1).encode())
-    (folder / "manifest.json").write_text(json.dumps(mapping))
+    folder.write_bytes("manifest.json", json.dumps(mapping).encode())
     with pytest.raises(CheckpointError, match="unknown setting 'metrix'. Did you mean 'metrics'"):
         read_checkpoint_manifest(folder)
 
 
-def test_rows_that_do_not_fit_the_tables_are_refused_with_the_file(tmp_path):
-    folder = save(tmp_path, 10)
+def test_rows_that_do_not_fit_end_the_search_and_are_not_called_damaged(local):
+    for step in (10, 20):
+        save(local, step)
     store = EmbeddedStore(("main",), EmbeddingConfig(embedding_dim=4), seed=1)
-    message = r"main-0000-4096.arrow does not fit this run: Table 'main': saved rows have 2 columns"
-    with pytest.raises(CheckpointError, match=message):
-        verified_checkpoint(folder).load_rows(store)
+    progress = Messages()
+    message = rf"step-00000020/{ROWS} does not fit this run: Table 'main': saved rows have 2 columns"
+    with pytest.raises(CheckpointMismatchError, match=message):
+        restore_newest(local, progress, restore_into(store))
+    assert progress.texts == []
 
 
-def test_a_dense_file_that_is_no_npz_is_refused(tmp_path):
-    folder = save(tmp_path, 10)
-    manifest = read_checkpoint_manifest(folder)
-    (folder / "dense.npz").write_bytes(b"PK\x03\x04 no zip file after all")
+def test_the_rows_of_a_real_store_come_back_bit_for_bit(run):
+    config = EmbeddingConfig(embedding_dim=2, embedding_optimizer="rowwise_adagrad")
+    stores = [EmbeddedStore(("main",), config, seed=1) for _ in range(2)]
+    rows = SavedRows(500).rows
+    rows.rows[:2] = [[np.nan, -0.0], [np.inf, np.float32(1e-45)]]
+    stores[0].load("main", rows)
+    stores[1].load("main", SavedRows(20, seed=5).rows)  # goes with the restore
+    save(run, 100, stores[0])
+    assert restore_newest(run, Messages(), restore_into(stores[1])) is not None
+    found = stores[1].export("main", 0, 4096)
+    assert_same_rows(found, rows)
+    assert found.rows.tobytes() == rows.rows.tobytes()
+
+
+def test_an_error_of_the_settings_ends_the_search(local):
+    for step in (10, 20):
+        save(local, step)
+    tried = []
+
+    def refuse(checkpoint):
+        tried.append(checkpoint.manifest.step)
+        raise ConfigError("seed is 2 but 1")
+
+    with pytest.raises(ConfigError, match="seed is 2"):
+        restore_newest(local, Messages(), refuse)
+    assert tried == [20]
+
+
+def replaced_dense(run: Folder, data: bytes) -> None:
+    """Put another dense file into the checkpoint of step 10, with its own size and checksum."""
+    folder = checkpoint_folder(run, 10)
+    folder.write_bytes("dense.npz", data)
+    described = {"path": "dense.npz", "file_bytes": len(data), "crc32c": google_crc32c.value(data)}
+    rewritten(folder, {"dense": described})
+
+
+def test_a_dense_file_that_is_no_npz_is_refused(local):
+    save(local, 10)
+    replaced_dense(local, b"PK\x03\x04 no zip file after all")
     with pytest.raises(CheckpointError, match=r"dense.npz cannot be read: .* Use an older checkpoint"):
-        Checkpoint(folder=folder, manifest=manifest).dense()
+        open_checkpoint(local, 10)
 
 
-def test_a_dense_file_with_pickled_objects_is_refused(tmp_path):
-    folder = save(tmp_path, 10)
-    manifest = read_checkpoint_manifest(folder)
-    np.savez(folder / "dense.npz", evil=np.array([{}], dtype=object))
+def test_a_dense_file_with_pickled_objects_is_refused(local, tmp_path):
+    save(local, 10)
+    np.savez(tmp_path / "evil.npz", evil=np.array([{}], dtype=object))
+    replaced_dense(local, (tmp_path / "evil.npz").read_bytes())
     with pytest.raises(CheckpointError, match=r"dense.npz cannot be read: .*allow_pickle"):
-        Checkpoint(folder=folder, manifest=manifest).dense()
+        open_checkpoint(local, 10)
 
 
-def test_the_list_tells_step_size_rows_metrics_and_damage(tmp_path):
-    save(tmp_path, 10, SavedRows(30))
-    damaged = save(tmp_path, 20)
-    truncate(damaged / "dense.npz")
-    whole, broken = list_checkpoints(tmp_path)
-    folder = tmp_path / "checkpoints/step-00000010"
-    assert (whole.step, whole.path, whole.rows, whole.state) == (10, str(folder), 30, "ok")
-    assert whole.size_bytes == sum(path.stat().st_size for path in folder.iterdir())
+def test_the_list_tells_step_size_rows_metrics_and_damage(run):
+    folder = save(run, 10, SavedRows(30))
+    damaged = save(run, 20)
+    truncate(damaged, ROWS)
+    whole, broken = list_checkpoints(run)
+    assert (whole.step, whole.path, whole.rows) == (10, str(folder), 30)
+    assert whole.state == ("ok" if run.is_local else "ok by size")
+    assert whole.size_bytes == sum(folder.size(name) for name in FILES)
     assert whole.metrics == {"ctr": {"auc": 0.75}}
     assert (broken.step, broken.rows, broken.metrics) == (20, 0, {})
-    assert broken.state.startswith(f"damaged: {damaged}/dense.npz has ")
+    assert broken.state.startswith(f"damaged: {damaged}/{ROWS} has ")
 
 
-def test_a_run_that_does_not_exist_has_no_list(tmp_path):
-    with pytest.raises(CheckpointError, match=f"There is no run at {tmp_path}/no. Give the folder"):
-        list_checkpoints(tmp_path / "no")
+def test_the_list_of_a_local_run_compares_all_checksums(local):
+    flip_a_bit(save(local, 10), ROWS)
+    (info,) = list_checkpoints(local)
+    assert info.state.startswith("damaged: ")
+    assert "another checksum" in info.state
+
+
+def test_a_run_that_does_not_exist_has_no_list(run):
+    with pytest.raises(CheckpointError, match=f"There is no run at {run}/no. Give the folder"):
+        list_checkpoints(run / "no")

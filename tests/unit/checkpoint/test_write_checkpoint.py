@@ -1,86 +1,134 @@
 """A checkpoint is written whole or not at all, and the newest are kept."""
 
 import errno
+import itertools
+import math
 import os
-import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from esmm_dist.checkpoint import writer
-from esmm_dist.checkpoint.format import checkpoint_folders, read_checkpoint_manifest, step_of
-from esmm_dist.checkpoint.reader import newest_checkpoint, verified_checkpoint
+from esmm_dist.checkpoint.format import checkpoint_steps, read_checkpoint_manifest
+from esmm_dist.checkpoint.reader import newest_checkpoint, open_checkpoint, restore_newest, verify_tables
 from esmm_dist.checkpoint.writer import rewrite_manifest
 from esmm_dist.errors import CheckpointError, RetryError
-from tests.unit.checkpoint.saved_rows import DENSE, Messages, SavedRows, assert_same_rows, chosen, save
+from esmm_dist.storage import Folder
+from tests.small_disk import small_disk
+from tests.unit.checkpoint.saved_rows import DENSE, Messages, SavedRows, assert_same_rows, file_of, save
+
+FILES = ["dense.npz", "main-0000-4096.arrow", "manifest.json"]
 
 
-def steps(run: Path) -> list[int]:
-    return [step_of(folder) for folder in checkpoint_folders(run)]
+def assert_whole(run: Folder, step: int) -> None:
+    verify_tables(open_checkpoint(run, step))
 
 
-def test_what_was_written_comes_back(tmp_path):
+def test_what_was_written_comes_back(run):
     store = SavedRows(100)
-    folder = save(tmp_path, 12, store)
-    assert folder == tmp_path / "checkpoints/step-00000012"
-    checkpoint = newest_checkpoint(tmp_path, Messages())
+    folder = save(run, 12, store)
+    assert str(folder) == f"{run}/checkpoints/step-00000012"
+    assert folder.names() == FILES
+    restored = []
+    checkpoint = restore_newest(run, Messages(), restored.append)
     assert checkpoint is not None
-    assert checkpoint.folder == folder
+    assert restored == [checkpoint]
+    assert str(checkpoint.folder) == str(folder)
     manifest = checkpoint.manifest
-    assert manifest.step == 12
+    assert (manifest.format_version, manifest.step) == (2, 12)
     assert manifest.settings == {"seed": 3, "embedding": {"embedding_dim": 2}}
     assert manifest.state == {"loss_window": {"sums": [0.1, 1 / 3], "impressions": 12}}
     assert manifest.metrics == {"ctr": {"auc": 0.75}}
     assert manifest.schema.name == "tiny"
+    assert manifest.num_rows() == 100
     dense = checkpoint.dense()
     assert dense.keys() == DENSE.keys()
     for name, array in DENSE.items():
         np.testing.assert_array_equal(dense[name], array)
-    checkpoint.load_rows(store)
-    ((table, rows),) = store.loaded
-    assert table == "main"
+    store.restore(checkpoint.folder, manifest.tables, step=12)
+    (rows,) = store.restored
     assert_same_rows(rows, store.rows)
 
 
-def test_many_rows_are_cut_into_files_at_bucket_borders(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_ROWS_A_FILE", 15)
-    store = SavedRows(40)
-    folder = save(tmp_path, 1, store)
-    names = sorted(path.name for path in folder.glob("*.arrow"))
-    # ceil(40 / 15) = 3 files; the borders are ceil(4096 / 3) and ceil(8192 / 3)
-    assert names == ["main-0000-1366.arrow", "main-1366-2731.arrow", "main-2731-4096.arrow"]
-    files = [file for file in read_checkpoint_manifest(folder).files if file.table]
-    assert sum(file.rows for file in files) == 40
-    verified_checkpoint(folder).load_rows(store)
-    together = [rows for _, rows in store.loaded]
-    ids = np.concatenate([rows.ids for rows in together])
-    assert_same_rows(chosen(store.rows, np.searchsorted(store.rows.ids, np.sort(ids))), store.rows)
-
-
 @pytest.mark.parametrize(("keep", "left"), [(1, [50]), (2, [50, 40]), (9, [50, 40, 30, 20, 10])])
-def test_the_newest_k_are_kept(tmp_path, keep, left):
+def test_the_newest_k_are_kept(run, keep, left):
     for step in (10, 20, 30, 40, 50):
-        save(tmp_path, step, keep=keep)
-    assert steps(tmp_path) == left
+        save(run, step, keep=keep)
+    assert checkpoint_steps(run) == left
+    assert (run / "checkpoints").names() == [f"step-{step:08d}" for step in reversed(left)]
 
 
-def test_a_damaged_later_checkpoint_does_not_push_out_the_one_just_written(tmp_path):
+def test_a_damaged_later_checkpoint_does_not_push_out_the_one_just_written(run):
     for step in (10, 20):
-        save(tmp_path, step)
-    (tmp_path / "checkpoints/step-00000020/dense.npz").unlink()
-    save(tmp_path, 15, keep=1)  # resumed from 10
-    checkpoint = newest_checkpoint(tmp_path, Messages())
+        save(run, step)
+    (run / "checkpoints" / "step-00000020").delete_file("dense.npz")
+    save(run, 15, keep=1)  # resumed from 10
+    checkpoint = newest_checkpoint(run, Messages())
     assert checkpoint is not None
     assert checkpoint.manifest.step == 15
 
 
-def test_a_checkpoint_of_the_same_step_is_replaced(tmp_path):
-    folder = save(tmp_path, 10)
-    (folder / "dense.npz").unlink()
-    save(tmp_path, 10, SavedRows(5))
-    assert sum(file.rows for file in verified_checkpoint(folder).manifest.files) == 5
+def test_a_checkpoint_of_the_same_step_is_replaced(run):
+    folder = save(run, 10)
+    folder.delete_file("dense.npz")
+    folder.write_bytes("left over", b"")
+    save(run, 10, SavedRows(5))
+    assert open_checkpoint(run, 10).manifest.num_rows() == 5
+    assert folder.names() == FILES
+
+
+def test_credentials_in_the_settings_are_not_stored(run):
+    folder = save(run, 10, settings={"run": "s3://KEY:hush@bucket/run?region=r", "seed": 1})
+    assert read_checkpoint_manifest(folder).settings == {"run": "s3://bucket/run?region=r", "seed": 1}
+    assert b"hush" not in folder.read_bytes("manifest.json")
+
+
+class Elsewhere(SavedRows):
+    """A store that writes one of its files on a machine that does not see the run."""
+
+    def save(self, folder, *, step):
+        return (*super().save(folder, step=step), file_of("main-2048-4096.arrow", b"elsewhere", rows=1))
+
+
+class CutShort(SavedRows):
+    """A store that wrote less than it says."""
+
+    def save(self, folder, *, step):
+        files = super().save(folder, step=step)
+        folder.write_bytes(files[0].path, b"short")
+        return files
+
+
+@pytest.mark.parametrize(
+    ("store", "message"),
+    [
+        (Elsewhere(), r"main-2048-4096.arrow is missing, although .*: table 'main', buckets 0 to 4095. --run must be"),
+        (CutShort(), r"main-0000-4096.arrow has 5 bytes instead of \d+, although it was reported as written"),
+    ],
+)
+def test_a_file_that_is_not_where_the_checkpoint_is_fails_the_write_by_name(run, store, message):
+    save(run, 10)
+    with pytest.raises(RetryError, match=r"step 20 could not be written; those before are intact\. .*" + message):
+        save(run, 20, store)
+    assert (run / "checkpoints").names() == ["step-00000010"]
+    assert_whole(run, 10)
+
+
+class LostServer(SavedRows):
+    """A store that loses a server while it saves."""
+
+    def save(self, folder, *, step):
+        super().save(folder, step=step)
+        raise RetryError("Server 1/2 is lost.")
+
+
+def test_a_server_lost_while_saving_leaves_the_checkpoint_before(run):
+    save(run, 10)
+    with pytest.raises(RetryError, match=r"step 20 could not be written; .* intact. Server 1/2 is lost"):
+        save(run, 20, LostServer())
+    assert (run / "checkpoints").names() == ["step-00000010"]
+    assert_whole(run, 10)
 
 
 def failing(after: int):
@@ -96,25 +144,90 @@ def failing(after: int):
     return fsync
 
 
-# dense.npz, one Arrow file, manifest.json, the temporary folder; then the renamed checkpoint's parent
-@pytest.mark.parametrize("after", [0, 1, 2, 3])
-def test_a_full_disk_leaves_the_checkpoint_before_and_nothing_half_written(tmp_path, monkeypatch, after):
-    before = save(tmp_path, 10)
+# the Arrow file, dense.npz, manifest.json, each with its folder; then the folder before it is renamed
+@pytest.mark.parametrize("after", range(7))
+def test_a_disk_full_at_any_moment_leaves_the_checkpoint_before_and_nothing_half_written(local, monkeypatch, after):
+    save(local, 10)
     monkeypatch.setattr(os, "fsync", failing(after))
-    message = "Checkpoint of step 20 could not be written .*No space left on device.*before are intact. Free space"
+    message = "step 20 could not be written; those before are intact.*No space left on device.*Free space"
     with pytest.raises(RetryError, match=message):
-        save(tmp_path, 20)
-    assert [path.name for path in before.parent.iterdir()] == [before.name]
-    verified_checkpoint(before)
+        save(local, 20)
+    assert (local / "checkpoints").names() == ["step-00000010"]
+    assert_whole(local, 10)
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "checkpoints").write_text("a file where the folder should be")
-    with pytest.raises(RetryError, match=f"could not be written to {tmp_path}/checkpoints: File exists"):
-        save(tmp_path, 20)
+def test_a_disk_that_is_really_full_leaves_the_checkpoint_before(tmp_path):
+    with small_disk(tmp_path / "disk", kilobytes=256) as place:
+        run = Folder.open(place)
+        save(run, 10)
+        with pytest.raises(RetryError, match="step 20 could not be written.*main-0000-4096.arrow.*No space left"):
+            save(run, 20, SavedRows(9000))  # 28 bytes a row
+        assert (run / "checkpoints").names() == ["step-00000010"]
+        assert_whole(run, 10)
+        save(run, 30)
 
 
-def killed_at(run: Path, name: str, call: int) -> bool:
+def outcome_of(act) -> str:
+    """Write step 20; return the first words of the error, or "written"."""
+    try:
+        act()
+    except RetryError as e:
+        return str(e).removeprefix("The checkpoint of step 20 ")[:18]
+    return "written"
+
+
+def test_a_store_that_refuses_from_some_request_on_leaves_the_checkpoint_before(s3):
+    outcomes = []
+    for requests in itertools.count(step=2):  # every second one, to save time
+        run = Folder.open(s3.uri(f"bucket/refused-{requests}"))
+        save(run, 10)
+        s3.refuse_after(requests)
+        outcomes.append(outcome_of(lambda run=run: save(run, 20, keep=2)))
+        s3.refuse_after(math.inf)
+        assert checkpoint_steps(run) == ([10] if outcomes[-1] == "could not be writt" else [20, 10])
+        assert_whole(run, 10)
+        if outcomes[-1] == "written":
+            break
+    # the last requests are those that look for older ones to remove
+    assert [each for each, _ in itertools.groupby(outcomes)] == ["could not be writt", "is written, but ol", "written"]
+
+
+def test_a_store_that_is_gone_fails_the_write(s3):
+    from tests.s3_server import S3Server
+
+    class Gone(SavedRows):
+        def save(self, folder, *, step):
+            files = super().save(folder, step=step)
+            server.close()
+            return files
+
+    with S3Server() as server:
+        server.make_bucket("bucket")
+        run = Folder.open(server.uri("bucket/run"))
+        message = r"s3://bucket/run/checkpoints/step-00000020 cannot be listed: .*NETWORK_CONNECTION.*Check the address"
+        with pytest.raises(RetryError, match=message):
+            save(run, 20, Gone())
+
+
+def test_a_folder_that_cannot_be_written_is_named(local):
+    local.write_bytes("checkpoints", b"a file where the folder should be")
+    with pytest.raises(RetryError, match=f"{local}/checkpoints cannot be made: File exists"):
+        save(local, 20)
+
+
+def test_unfinished_checkpoints_do_not_exist_and_are_removed_by_the_next_write(run):
+    save(run, 10)
+    parent = run / "checkpoints"
+    # what a killed write leaves on a disk, and in an object store
+    unfinished = parent / (".writing-step-00000020" if run.is_local else "step-00000020")
+    unfinished.make()
+    unfinished.write_bytes("main-0000-4096.arrow", b"")
+    assert checkpoint_steps(run) == [10]
+    save(run, 30)
+    assert parent.names() == ["step-00000010", "step-00000030"]
+
+
+def killed_at(run: Folder, name: str, call: int) -> bool:
     """Write step 20 in a process of its own that kills itself (-9) before call number ``call`` of a function of os.
 
     Returns:
@@ -139,47 +252,51 @@ def killed_at(run: Path, name: str, call: int) -> bool:
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-@pytest.mark.parametrize(
-    ("name", "calls"),
-    [
-        ("fsync", 5),  # dense.npz, the Arrow file, manifest.json, the temporary folder, the renamed one's parent
-        ("rename", 1),
-        ("unlink", 3),  # the three files of the oldest checkpoint
-    ],
-)
-def test_killed_at_any_moment_of_a_write_a_whole_checkpoint_remains(tmp_path, name, calls):
-    for call in range(calls):
-        run = tmp_path / str(call)
+@pytest.mark.parametrize("name", ["fsync", "replace", "rename", "unlink"])
+def test_killed_at_any_moment_of_a_write_a_whole_checkpoint_remains(tmp_path: Path, name):
+    newest = []
+    for call in itertools.count():
+        run = Folder.open(tmp_path / str(call))
         save(run, 10, SavedRows(seed=1))
-        assert killed_at(run, name, call)
-        found = newest_checkpoint(run, Messages())
+        killed = killed_at(run, name, call)
+        found = newest_checkpoint(run, progress := Messages())
         assert found is not None
-        renamed = name == "unlink" or (name == "fsync" and call == 4)
-        assert found.manifest.step == (20 if renamed else 10)
+        verify_tables(found)
+        assert progress.texts == []  # nothing half written or half removed passes for a damaged one
+        newest.append(found.manifest.step)
         # the next write clears away what was left
         save(run, 30, keep=1)
-        assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000030"]
-    assert not killed_at(tmp_path / "whole", name, calls)
+        assert (run / "checkpoints").names() == ["step-00000030"]
+        if not killed:
+            break
+    assert newest == sorted(newest)  # step 20 is there from one moment on
+    assert newest[-1] == 20
+    assert call > 1
+    if name != "unlink":  # the files of the oldest are removed last
+        assert newest[0] == 10
 
 
-def test_metrics_and_state_of_a_written_checkpoint_can_be_set(tmp_path):
-    folder = save(tmp_path, 10)
+def test_metrics_and_state_of_a_written_checkpoint_can_be_set(run):
+    folder = save(run, 10)
+    saved_at = read_checkpoint_manifest(folder).saved_at
     rewrite_manifest(folder, metrics={"ctr": {"auc": 0.8}}, state={"a": 1})
-    manifest = verified_checkpoint(folder).manifest
+    manifest = open_checkpoint(run, 10).manifest
     assert (manifest.metrics, manifest.state, manifest.step) == ({"ctr": {"auc": 0.8}}, {"a": 1}, 10)
-    assert sorted(path.name for path in folder.iterdir()) == ["dense.npz", "main-0000-4096.arrow", "manifest.json"]
+    assert manifest.saved_at == saved_at
+    assert folder.names() == FILES
 
 
-def test_a_failed_rewrite_leaves_the_manifest(tmp_path, monkeypatch):
-    folder = save(tmp_path, 10)
+def test_a_failed_rewrite_leaves_the_manifest(local, monkeypatch):
+    folder = save(local, 10)
     monkeypatch.setattr(os, "fsync", failing(0))
-    with pytest.raises(RetryError, match="could not be added to .*: No space left on device. The checkpoint is intact"):
+    with pytest.raises(RetryError, match="could not be added to .*; the checkpoint is intact .*: No space left on dev"):
         rewrite_manifest(folder, metrics={}, state={})
-    assert verified_checkpoint(folder).manifest.metrics == {"ctr": {"auc": 0.75}}
+    assert open_checkpoint(local, 10).manifest.metrics == {"ctr": {"auc": 0.75}}
+    assert folder.names() == FILES
 
 
-def test_a_manifest_that_is_gone_cannot_be_rewritten(tmp_path):
-    folder = save(tmp_path, 10)
-    shutil.rmtree(folder)
-    with pytest.raises(CheckpointError, match=r"step-00000010/manifest.json cannot be read"):
+def test_a_manifest_that_is_gone_cannot_be_rewritten(run):
+    folder = save(run, 10)
+    folder.delete()
+    with pytest.raises(CheckpointError, match=r"step-00000010/manifest.json is missing"):
         rewrite_manifest(folder, metrics={}, state={})

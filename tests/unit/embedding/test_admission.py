@@ -90,7 +90,7 @@ def test_counts_survive_a_checkpoint(tmp_path):
     assert [(file.kind, file.rows) for file in files] == [("rows", 1), ("candidates", 2)]
 
     back = EmbeddedStore(("t",), CONFIG, seed=6)
-    back.restore(folder, files)
+    back.restore(folder, files, step=1)
     for each in (store, back):
         push(each.table("t"), [1, 1, 3], step=2)
     assert back.table("t").export(0, 4096).ids.tolist() == [-4, 1]
@@ -106,6 +106,6 @@ def test_saved_counts_are_dropped_by_a_table_that_admits_every_id(tmp_path):
     store = EmbeddedStore(("t",), CONFIG, seed=6)
     push(store.table("t"), [4, 4, 1], step=1)
     open_to_all = EmbeddedStore(("t",), EmbeddingConfig(embedding_dim=2, embedding_optimizer="sgd"), seed=6)
-    open_to_all.restore(folder, store.save(folder, step=1))
+    open_to_all.restore(folder, store.save(folder, step=1), step=1)
     open_to_all.push("t", IDS, ones(3), impressions=1, step=2)
     assert open_to_all.num_rows("t") == 3

@@ -155,7 +155,7 @@ def test_an_eviction_policy_goes_on_after_a_checkpoint_as_before(tmp_path):
     store, back = (EmbeddedStore(("t",), config, seed=6) for _ in range(2))
     for step in range(1, 5):
         push(store.table("t"), list(range(step, step + 6)), step)
-    back.restore(folder, store.save(folder, step=4))
+    back.restore(folder, store.save(folder, step=4), step=4)
     assert back.evict(step=4) == store.evict(step=4) == {"t": 1}  # row 1 was changed at step 1 only
     np.testing.assert_array_equal(back.export("t", 0, 4096).ids, store.export("t", 0, 4096).ids)
 
@@ -170,3 +170,17 @@ def test_memory_of_removed_rows_is_given_back():
     assert before > 100e6
     assert table.memory_bytes == 0
     assert not table._values.rows[:50_000].any()
+
+
+def test_rows_of_another_run_count_as_old_in_a_run_that_starts_from_them(tmp_path):
+    config = EmbeddingConfig(embedding_dim=2, evict_every_steps=2, max_rows=2)
+    folder = Folder.open(tmp_path / "saved")
+    folder.make()
+    earlier, new = (EmbeddedStore(("t",), config, seed=6) for _ in range(2))
+    for step in range(1, 50):
+        push(earlier.table("t"), [1, 2], step)
+    new.restore(folder, earlier.save(folder, step=49), step=0)
+    assert new.export("t", 0, 4096).last_step.tolist() == [0, 0]
+    push(new.table("t"), [3, 4], 1)
+    new.evict(step=2)
+    assert ids_of(new.table("t")) == [3, 4]

@@ -13,6 +13,7 @@ from esmm_dist.errors import CheckpointError, ConfigError, InputDataError, Schem
 from esmm_dist.progress import NoProgress
 from esmm_dist.serve.load import load_trained_model, open_split, scored_batches
 from esmm_dist.serve.predict import PredictConfig, predict, prediction_columns, probabilities
+from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.run import train
@@ -27,7 +28,7 @@ def trained(tmp_path_factory):
     write_dataset(folder / "data", {"train": tiny_groups(160), "test": TEST})
     settings = {
         "data": folder / "data",
-        "run": folder / "run",
+        "run": str(folder / "run"),
         "input": {"global_batch_records": 16, "epochs": 1},
         "embedding": {"embedding_dim": 4},
         "model": {"hidden_units": [8], "dropout": 0.5},
@@ -38,7 +39,7 @@ def trained(tmp_path_factory):
 def test_predictions_are_the_chains_probabilities_of_every_impression_in_file_order(trained):
     folder, result = trained
     out = folder / "new folder/scores.parquet"
-    written = predict(PredictConfig(run=folder / "run", data=folder / "data", out=out), NoProgress())
+    written = predict(PredictConfig(run=str(folder / "run"), data=folder / "data", out=out), NoProgress())
     table = pq.read_table(out)
     assert table.schema.remove_metadata() == pa.schema(
         {"sample_id": pa.int64(), "pctr": pa.float32(), "pcvr": pa.float32(), "pctcvr": pa.float32()}
@@ -56,7 +57,7 @@ def test_predictions_are_the_chains_probabilities_of_every_impression_in_file_or
 
 def test_a_second_prediction_replaces_the_file_with_the_same_bytes(trained):
     folder, _ = trained
-    config = PredictConfig(run=folder / "run", data=folder / "data", out=folder / "twice.parquet")
+    config = PredictConfig(run=str(folder / "run"), data=folder / "data", out=folder / "twice.parquet")
     predict(config, NoProgress())
     before = config.out.read_bytes()
     config.out.write_text("older")
@@ -74,14 +75,14 @@ def test_a_failed_prediction_leaves_the_file_that_was_there(trained, tmp_path):
     out = tmp_path / "scores.parquet"
     out.write_text("older")
     with pytest.raises(InputDataError, match="a shard cannot be read"):
-        predict(PredictConfig(run=folder / "run", data=tmp_path, out=out), NoProgress())
+        predict(PredictConfig(run=str(folder / "run"), data=tmp_path, out=out), NoProgress())
     assert out.read_text() == "older"
     assert not (tmp_path / "scores.parquet.writing").exists()
 
 
 def test_evaluation_finds_the_metrics_of_the_end_of_training(trained):
     folder, result = trained
-    found = evaluate(EvaluateConfig(run=folder / "run", data=folder / "data"), NoProgress())
+    found = evaluate(EvaluateConfig(run=str(folder / "run"), data=folder / "data"), NoProgress())
     assert found == result.metrics
     assert found["ctr"].impressions == sum(len(g.impressions) for g in TEST)
     assert found["ctr"].positives == sum(i.labels[0] for g in TEST for i in g.impressions)
@@ -92,7 +93,7 @@ def test_a_loaded_model_scores_twice_the_same_and_without_dropout(trained):
     folder, _ = trained
     scores = []
     for _ in range(2):
-        model = load_trained_model(folder / "run", NoProgress())
+        model = load_trained_model(str(folder / "run"), NoProgress())
         reader, impressions = open_split(model, folder / "data", "test")
         scores.append(np.concatenate([logits for _, logits in scored_batches(model, reader)]))
         assert scores[-1].shape == (impressions, 2)
@@ -102,7 +103,7 @@ def test_a_loaded_model_scores_twice_the_same_and_without_dropout(trained):
 def test_data_with_other_lanes_is_scored_in_batches_that_fit_them(trained, tmp_path):
     folder, _ = trained
     write_dataset(tmp_path, {"test": TEST}, lanes=5)
-    model = load_trained_model(folder / "run", NoProgress())
+    model = load_trained_model(str(folder / "run"), NoProgress())
     reader, impressions = open_split(model, tmp_path, "test")
     batches = [batch for batch, _ in scored_batches(model, reader)]
     assert [batch.num_groups for batch in batches] == [15, 15]  # 16 rounded to a multiple of 5
@@ -111,25 +112,25 @@ def test_data_with_other_lanes_is_scored_in_batches_that_fit_them(trained, tmp_p
 
 def test_a_run_without_a_checkpoint_says_how_to_train(tmp_path):
     with pytest.raises(CheckpointError, match=f"{tmp_path} holds no checkpoint. Train first: esmm train"):
-        load_trained_model(tmp_path, NoProgress())
+        load_trained_model(str(tmp_path), NoProgress())
 
 
 def test_data_of_another_schema_is_refused(trained, tmp_path):
     folder, _ = trained
     write_dataset(tmp_path, {"test": TEST}, schema=tiny_schema(name="other"))
     with pytest.raises(SchemaError, match="was made with schema 'other', the model with 'tiny', and the two differ"):
-        evaluate(EvaluateConfig(run=folder / "run", data=tmp_path), NoProgress())
+        evaluate(EvaluateConfig(run=str(folder / "run"), data=tmp_path), NoProgress())
 
 
 def test_an_unknown_split_is_refused(trained):
     folder, _ = trained
     with pytest.raises(InputDataError, match="has no split 'valid'. It has: test, train"):
-        evaluate(EvaluateConfig(run=folder / "run", data=folder / "data", split="valid"), NoProgress())
+        evaluate(EvaluateConfig(run=str(folder / "run"), data=folder / "data", split="valid"), NoProgress())
 
 
 def test_a_folder_as_the_output_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=f"out is {tmp_path}, a folder. Give the name of a file"):
-        PredictConfig(run=tmp_path, data=tmp_path, out=tmp_path)
+        PredictConfig(run=str(tmp_path), data=tmp_path, out=tmp_path)
 
 
 def test_a_longer_chain_has_a_column_for_each_conditional_and_each_product():
@@ -152,7 +153,7 @@ def test_probabilities_of_extreme_logits_keep_their_size():
 
 def test_the_newest_checkpoint_is_the_model(trained):
     folder, _ = trained
-    checkpoint = newest_checkpoint(folder / "run", NoProgress())
+    checkpoint = newest_checkpoint(Folder.open(folder / "run"), NoProgress())
     assert checkpoint is not None
-    assert load_trained_model(folder / "run", NoProgress()).step == checkpoint.manifest.step == 10
-    assert json.loads((checkpoint.folder / "manifest.json").read_text())["metrics"]["ctr"]["auc"] is not None
+    assert load_trained_model(str(folder / "run"), NoProgress()).step == checkpoint.manifest.step == 10
+    assert json.loads(checkpoint.folder.read_bytes("manifest.json"))["metrics"]["ctr"]["auc"] is not None

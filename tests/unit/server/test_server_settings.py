@@ -1,12 +1,13 @@
 """Settings of servers and of those who use them, and what a token, an address and a place for a run may be."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.server.config import ClientConfig, ConnectionConfig, ServerConfig, is_loopback, split_address
-from esmm_dist.server.security import ConnectionLimit, check_location, read_pem, read_token
+from esmm_dist.server.security import ConnectionLimit, check_location, open_connections, read_pem, read_token
 from esmm_dist.server.wire import RequestError
 
 
@@ -149,16 +150,23 @@ def test_a_link_does_not_lead_out_of_the_root(tmp_path):
         check_location(f"{tmp_path}/root/link", f"{tmp_path}/root")
 
 
-def test_connections_beyond_the_limit_are_refused_until_one_has_been_idle():
-    now = [0.0]
-    limit = ConnectionLimit(2, clock=lambda: now[0])
+def test_connections_beyond_the_limit_are_refused_and_known_ones_are_not_counted_again():
+    found = [2]
+    limit = ConnectionLimit(2, count_open=lambda: found[0])
     limit.admit("a")
-    limit.admit("b")
-    limit.admit("a")  # a known one is not counted again
-    with pytest.raises(RequestError, match="the server has 2 connections, as many as --max-connections allows"):
+    found[0] = 3
+    with pytest.raises(RequestError, match="the server has 3 connections, --max-connections is 2. Raise it"):
         limit.admit("c")
-    now[0] = 59.0
     limit.admit("a")
-    now[0] = 61.0  # b has been idle for a minute
+    found[0] = 2  # one has been closed
     limit.admit("c")
-    assert limit.count() == 2
+
+
+def test_open_connections_of_a_port_are_counted():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert open_connections(port) == 0
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+        assert open_connections(port) == 3
+        for client in clients:
+            client.close()

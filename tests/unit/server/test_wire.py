@@ -13,7 +13,7 @@ VALUES = np.array([[1.0, -2.5], [0.0, 3e-5], [1e-3, 60000.0]], dtype=np.float32)
 
 
 def pull_header(**changes) -> PullHeader:
-    known = {"run": "r", "generation": 2, "table": "t", "rows": 3, "wire": "float32", "step": None}
+    known = {"run": "r", "generation": 2, "table": "t", "rows": 3, "wire": "float32", "step": None, "patience_s": 1.0}
     return PullHeader(**{**known, **changes})
 
 
@@ -29,8 +29,14 @@ def test_a_header_comes_back():
         (b"\x80\x04\x95", "is not a PullHeader"),  # the start of a pickle
         (b"[]", "is not a PullHeader"),
         (b'{"run": "r"}', "generation: Field required"),
-        (b'{"run":"r","generation":"2","table":"t","rows":3,"wire":"float32","step":null}', "generation: Input should"),
-        (b'{"run":"r","generation":2,"table":"t","rows":3,"wire":"float64","step":null}', "wire: Input should be"),
+        (
+            b'{"run":"r","generation":"2","table":"t","rows":3,"wire":"float32","step":null,"patience_s":1}',
+            "generation: Input should",
+        ),
+        (
+            b'{"run":"r","generation":2,"table":"t","rows":3,"wire":"float64","step":null,"patience_s":1}',
+            "wire: Input should be",
+        ),
         (b" " * (5 << 20), "header has 5242880 bytes; at most 4194304"),
     ],
 )

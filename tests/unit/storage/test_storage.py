@@ -1,8 +1,6 @@
 """One interface to folders on a disk and in a store that speaks S3 (a real server)."""
 
 import itertools
-import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import yaml
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.storage import Folder, is_plain_name, without_credentials
 from tests.s3_server import S3Server
+from tests.small_disk import small_disk
 
 _numbers = itertools.count()
 
@@ -218,8 +217,9 @@ def test_an_unreachable_store_fails_soon_and_by_name(s3):
 
 
 def test_every_act_on_a_store_that_refuses_the_credentials_names_the_place():
-    with S3Server(refuse_keys=True) as server:
+    with S3Server() as server:
         server.make_bucket("bucket")
+        server.refuse_after(0)
         folder = Folder.open(server.uri("bucket/run"))
         place = "s3://bucket/run"
         assert "ACCESS_DENIED" in refuses(folder.exists, place, "cannot be looked at")
@@ -247,20 +247,13 @@ def test_s3_is_given_more_time_than_the_sdk_gives(s3):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 64 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place]).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk", kilobytes=64) as place:
         yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk_is_told_and_keeps_the_file_before(small_disk):
-    folder = Folder.open(small_disk / "run")
+def test_a_full_disk_is_told_and_keeps_the_file_before(disk):
+    folder = Folder.open(disk / "run")
     folder.make()
     folder.write_bytes("x", b"before")
     text = refuses(lambda: folder.write_bytes("x", b"1" * 100_000), f"{folder}/x", "cannot be written")

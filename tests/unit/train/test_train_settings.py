@@ -31,5 +31,5 @@ def test_a_setting_out_of_range_is_named_with_its_value(settings, message):
 
 
 def test_every_setting_but_the_two_folders_has_a_default():
-    config = TrainConfig(data=Path("d"), run=Path("r"))
+    config = TrainConfig(data=Path("d"), run="r")
     assert config == build(TrainConfig, {"data": "d", "run": "r"}, where="flags")

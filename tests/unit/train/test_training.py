@@ -11,12 +11,13 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from esmm_dist.checkpoint.format import checkpoint_folders, read_checkpoint_manifest, step_of
+from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps, read_checkpoint_manifest
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError, InputDataError, NumericalError
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Field
+from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.loop import Trainer
@@ -57,7 +58,7 @@ def data(tmp_path_factory):
 
 
 def config_of(data: Path, run: Path, **changes) -> TrainConfig:
-    groups = {**SETTINGS, "data": data, "run": run}
+    groups = {**SETTINGS, "data": data, "run": str(run)}
     for name, value in changes.items():
         old = groups.get(name)
         groups[name] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
@@ -149,9 +150,9 @@ def test_the_run_is_evaluated_every_k_steps_and_at_its_end(trained):
 
 def test_checkpoints_come_every_k_steps_and_at_the_end_with_the_newest_metrics(trained):
     run, result, _ = trained
-    folders = checkpoint_folders(run)
-    assert [step_of(folder) for folder in folders] == [60, 30]
-    manifests = [read_checkpoint_manifest(folder) for folder in folders]
+    folder = Folder.open(run)
+    assert checkpoint_steps(folder) == [60, 30]
+    manifests = [read_checkpoint_manifest(checkpoint_folder(folder, step)) for step in (60, 30)]
     assert manifests[0].metrics["ctr"]["auc"] == result.metrics["ctr"].auc
     evaluations = json.loads((run / "metrics.json").read_text())["evaluations"]
     assert manifests[1].metrics == evaluations[0]["metrics"]
@@ -254,7 +255,7 @@ def test_mixed_precision_learns_as_well_and_keeps_weights_in_float32(data, train
     with np.load(tmp_path / "checkpoints/step-00000060/dense.npz") as arrays:
         assert {arrays[name].dtype for name in arrays.files if name.startswith("model/")} == {np.dtype(np.float32)}
     # and what scores later multiplies alike
-    metrics = evaluate(EvaluateConfig(run=tmp_path, data=data), NoProgress())
+    metrics = evaluate(EvaluateConfig(run=str(tmp_path), data=data), NoProgress())
     assert metrics == result.metrics
 
 

@@ -1,0 +1,153 @@
+"""Which processes ``esmm local`` starts: their command lines and environments, computed without starting anything."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.progress import PROGRESS_FORM
+
+ESMM = (sys.executable, "-P", "-m", "launcher")
+"""Runs ``esmm`` of this very installation, whatever is on the path or in the current folder (-P)."""
+
+GLOO_TIMEOUT = "HOROVOD_GLOO_TIMEOUT_SECONDS"
+GLOO_TIMEOUT_S = "120"
+"""Seconds within which all workers must reach ``hvd.init()``. Horovod's 30 are short where many processes import
+TensorFlow on few cores; a worker that dies is noticed by ``esmm local`` at once, not by this limit."""
+
+CLEARED = (
+    *("HOROVOD_HOSTNAME", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_RANK", "HOROVOD_LOCAL_SIZE"),
+    *("HOROVOD_CROSS_RANK", "HOROVOD_CROSS_SIZE", "HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_RENDEZVOUS_PORT"),
+    *("HOROVOD_CONTROLLER", "HOROVOD_CPU_OPERATIONS", "HOROVOD_GLOO_IFACE", "HOROVOD_ELASTIC"),
+)
+"""Not inherited: they would make a process believe that it belongs to another job."""
+
+SECRET = "<token file>"
+"""Stands for the path of the token in what ``--dry-run`` prints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessPlan:
+    """A process to be started."""
+
+    name: str
+    """As users see it: ``worker 0``."""
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    """On top of the inherited one, without ``CLEARED``."""
+    reports: bool = False
+    """Its stdout is the report of the whole; that of the others is a log like stderr."""
+
+
+def plan_servers(
+    count: int, *, token_file: str, address_files: Sequence[str], esmm: Sequence[str] = ESMM
+) -> list[ProcessPlan]:
+    """Plan the parameter servers, each on a free port of the loopback interface.
+
+    Args:
+        count: Number of servers.
+        token_file: Holds the token that they ask for.
+        address_files: Where server i writes its HOST:PORT once it listens.
+        esmm: The words that run ``esmm``.
+    """
+    return [
+        ProcessPlan(
+            name=f"server {i}",
+            command=(
+                *(*esmm, "server", "--index", str(i), "--count", str(count), "--bind", "127.0.0.1:0"),
+                *("--token-file", token_file, "--address-file", address_files[i]),
+            ),
+            environment={"PYTHONUNBUFFERED": "1", PROGRESS_FORM: ""},
+        )
+        for i in range(count)
+    ]
+
+
+def plan_workers(
+    count: int,
+    command: Sequence[str],
+    *,
+    addresses: Sequence[str],
+    token_file: str,
+    rendezvous_port: int | None,
+    inherited: Mapping[str, str],
+    esmm: Sequence[str] = ESMM,
+) -> list[ProcessPlan]:
+    """Plan the workers.
+
+    Args:
+        count: Number of workers (ranks).
+        command: The words after ``esmm``.
+        addresses: HOST:PORT of each server, in order; none: the table is embedded.
+        token_file: Holds the servers' token.
+        rendezvous_port: Of the rendezvous on the loopback interface; None only for one worker, which needs none.
+        inherited: The environment that workers start from.
+        esmm: The words that run ``esmm``.
+    """
+    servers = ("--servers", ",".join(addresses), "--token-file", token_file) if addresses else ("--servers", "embedded")
+    plans = []
+    for rank in range(count):
+        environment = {"PYTHONUNBUFFERED": "1", PROGRESS_FORM: "json"}
+        if rendezvous_port is not None:
+            environment |= horovod_environment(rank, count, rendezvous_port)
+            environment[GLOO_TIMEOUT] = inherited.get(GLOO_TIMEOUT, GLOO_TIMEOUT_S)
+        plans.append(
+            ProcessPlan(
+                name=f"worker {rank}",
+                command=(*esmm, *command, *servers),
+                environment=environment,
+                reports=rank == 0,
+            )
+        )
+    return plans
+
+
+def horovod_environment(rank: int, size: int, rendezvous_port: int) -> dict[str, str]:
+    """Return what tells a process of this machine its place among the ranks, and where they meet."""
+    return {
+        "HOROVOD_HOSTNAME": "localhost",
+        "HOROVOD_RANK": str(rank),
+        "HOROVOD_SIZE": str(size),
+        "HOROVOD_LOCAL_RANK": str(rank),
+        "HOROVOD_LOCAL_SIZE": str(size),
+        "HOROVOD_CROSS_RANK": "0",
+        "HOROVOD_CROSS_SIZE": "1",
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1",
+        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(rendezvous_port),
+        "HOROVOD_CONTROLLER": "gloo",
+        "HOROVOD_CPU_OPERATIONS": "gloo",
+        "HOROVOD_GLOO_IFACE": "lo",
+    }
+
+
+def full_environment(plan: ProcessPlan, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of a process."""
+    return {name: value for name, value in inherited.items() if name not in CLEARED} | dict(plan.environment)
+
+
+def dry_run(workers: int, servers: int, command: Sequence[str], inherited: Mapping[str, str]) -> list[ProcessPlan]:
+    """Plan everything, with names in angle brackets for what is known only when servers run."""
+    files = [str(Path("<folder>") / f"server-{i}") for i in range(servers)]
+    return [
+        *plan_servers(servers, token_file=SECRET, address_files=files),
+        *plan_workers(
+            workers,
+            command,
+            addresses=[f"<address of server {i}>" for i in range(servers)],
+            token_file=SECRET,
+            rendezvous_port=0 if workers > 1 else None,
+            inherited=inherited,
+        ),
+    ]
+
+
+def plan_lines(plans: Sequence[ProcessPlan]) -> list[str]:
+    """Return plans for a reader: a line with the command, and one for each variable."""
+    lines = []
+    for plan in plans:
+        lines.append(f"{plan.name}: {shlex.join(plan.command)}")
+        for name, value in plan.environment.items():
+            port_unknown = name == "HOROVOD_GLOO_RENDEZVOUS_PORT" and value == "0"
+            lines.append(f"    {name}={'<free port>' if port_unknown else shlex.quote(value)}")
+    return lines

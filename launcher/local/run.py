@@ -1,0 +1,122 @@
+"""Start servers, then workers; watch them; say how it ended."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Sequence
+
+from esmm_dist.progress import Progress
+from launcher.command import Outcome
+from launcher.local import plan
+from launcher.local.config import LocalConfig
+from launcher.local.ending import LocalError, problem
+from launcher.local.rendezvous import rendezvous
+from launcher.local.screen import Screen
+from launcher.local.signals import SignalInbox
+from launcher.local.supervisor import Supervisor
+from launcher.local.workspace import Workspace, open_workspace
+from launcher.progress import BarProgress
+
+
+def run_local(
+    config: LocalConfig,
+    progress: Progress,
+    *,
+    check: Callable[[Sequence[str]], object],
+    esmm: Sequence[str] = plan.ESMM,
+) -> Outcome:
+    """Run the workers' command to its end.
+
+    Args:
+        config: How many, and what.
+        progress: Shows the lines of all, and the progress of rank 0.
+        check: Raises what is wrong with the workers' command line, before anything is started.
+        esmm: The words that run ``esmm``.
+
+    Returns:
+        What rank 0 printed.
+
+    Raises:
+        EsmmError: The workers' line is wrong, or a process failed; with the exit status of the one that failed.
+        KeyboardInterrupt: Ctrl-C came before the workers could save, or twice.
+    """
+    check(config.worker_command)
+    if config.dry_run:
+        plans = plan.dry_run(config.workers, config.servers, config.worker_command, os.environ)
+        return Outcome(lines=plan.plan_lines(plans), result={"processes": [_plan_result(p) for p in plans]})
+    names = [f"server {i}" for i in range(config.servers)] + [f"worker {i}" for i in range(config.workers)]
+    screen = Screen(progress, names, colours=isinstance(progress, BarProgress))
+    with (
+        SignalInbox() as signals,
+        open_workspace() as workspace,
+        Supervisor(screen, signals, grace_s=config.grace_s) as supervisor,
+    ):
+        report = _run(config, supervisor, workspace, esmm)
+        screen.rest()
+        failure = _failure(supervisor, config)
+        if failure is not None:
+            for line in report:  # of a rank 0 that did its work, while another process failed
+                screen.log("worker 0", line, leads=False)
+            raise failure
+    return _outcome(config, report)
+
+
+def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm: Sequence[str]) -> list[str]:
+    """Run everything to its end and return the report of rank 0; the supervisor knows the rest."""
+    files = [workspace.address_file(i) for i in range(config.servers)]
+    token_file = str(workspace.token_file)
+    servers = plan.plan_servers(
+        config.servers, token_file=token_file, address_files=[str(file) for file in files], esmm=esmm
+    )
+    for server in servers:
+        supervisor.start(server, is_server=True)
+    listening = supervisor.wait_until(lambda: all(f.exists() for f in files), timeout_s=config.start_timeout_s)
+    if not (listening or supervisor.ending):
+        silent = ", ".join(f"server {i}" for i, f in enumerate(files) if not f.exists())
+        raise LocalError(
+            f"{silent} did not listen within {config.start_timeout_s:g} s. Look at its lines above; on a busy machine "
+            "give --start-timeout-s more.",
+            1,
+        )
+    report: list[str] = []
+    if listening:
+        with rendezvous(config.workers) if config.workers > 1 else contextlib.nullcontext() as port:
+            workers = plan.plan_workers(
+                config.workers,
+                config.worker_command,
+                addresses=[file.read_text().strip() for file in files],
+                token_file=token_file,
+                rendezvous_port=port,
+                inherited=os.environ,
+                esmm=esmm,
+            )
+            started = [supervisor.start(worker, is_server=False) for worker in workers]
+            report = started[0].report
+            supervisor.wait_for_workers()
+    supervisor.stop_servers()
+    return report
+
+
+def _failure(supervisor: Supervisor, config: LocalConfig) -> BaseException | None:
+    if supervisor.killed:
+        return KeyboardInterrupt()
+    failure = problem(supervisor.endings, grace_s=config.grace_s)
+    if failure is not None or supervisor.asked is None:
+        return failure
+    workers = [e for e in supervisor.endings if not e.is_server]
+    if workers and not any(e.interrupted for e in workers):
+        return None  # all have saved
+    if supervisor.asked.name == "SIGINT":
+        return KeyboardInterrupt()
+    return LocalError("Stopped by SIGTERM. The same command goes on, or starts again.", 128 + supervisor.asked)
+
+
+def _outcome(config: LocalConfig, report: Sequence[str]) -> Outcome:
+    """Return what rank 0 printed: its result if it was told to print one as JSON, else its lines."""
+    if "--json" in config.command and report:
+        return Outcome(lines=report[:-1], result=json.loads(report[-1]))
+    return Outcome(lines=report, result={})
+
+
+def _plan_result(process: plan.ProcessPlan) -> dict[str, object]:
+    return {"name": process.name, "command": process.command, "environment": process.environment}

@@ -1,0 +1,76 @@
+"""What a user sees of several processes: their lines with their names in front, and one progress line."""
+
+from collections.abc import Sequence
+
+from esmm_dist.progress import Progress
+from launcher.progress_events import replay, split_event
+
+# ANSI colours that are readable on dark and on light ground.
+_COLOURS = (36, 35, 32, 33, 34, 96, 95, 92, 93, 94)
+
+
+class Screen:
+    """Shows lines, whole and one by one, through one progress listener.
+
+    Args:
+        progress: Draws the bar, or writes lines.
+        names: Of all processes, in order: each gets a colour, and all the same width.
+        colours: Whether to colour names; for a terminal only.
+    """
+
+    def __init__(self, progress: Progress, names: Sequence[str], *, colours: bool) -> None:
+        self._progress = progress
+        width = max(map(len, names), default=0)
+        self._labels = {
+            name: f"\x1b[{_COLOURS[i % len(_COLOURS)]}m{name:<{width}} |\x1b[0m" if colours else f"{name:<{width}} |"
+            for i, name in enumerate(names)
+        }
+
+    def log(self, name: str, line: str, *, leads: bool) -> None:
+        """Show a line of a process.
+
+        Args:
+            name: Of the process.
+            line: May hold a progress event.
+            leads: Whether the process's progress is the progress of the whole; else only its messages are shown.
+        """
+        text, event = split_event(line)
+        if event and not replay(event, _Labelled(self, name, self._progress if leads else None)):
+            text += event
+        if text:
+            self.say(f"{self._labels[name]} {text}")
+        elif not line:
+            self.say(self._labels[name])
+
+    def say(self, text: str) -> None:
+        """Show a line of ``esmm local`` itself."""
+        self._progress.message(text)
+
+    def rest(self) -> None:
+        """End the progress line."""
+        self._progress.finish()
+
+
+class _Labelled:
+    """The progress of one process: its messages as its log lines, its bar as the bar of all (or none)."""
+
+    def __init__(self, screen: Screen, name: str, bar: Progress | None) -> None:
+        self._screen = screen
+        self._name = name
+        self._bar = bar
+
+    def start(self, task: str, total: float | None, unit: str) -> None:
+        if self._bar:
+            self._bar.start(task, total, unit)
+
+    def advance(self, amount: float, note: str = "") -> None:
+        if self._bar:
+            self._bar.advance(amount, note)
+
+    def message(self, text: str) -> None:
+        for line in text.splitlines() or [""]:
+            self._screen.log(self._name, line, leads=False)
+
+    def finish(self) -> None:
+        if self._bar:
+            self._bar.finish()

@@ -1,0 +1,67 @@
+"""The folder of one ``esmm local``: the servers' token and their addresses. It is gone whatever ends the process.
+
+A process that is killed (-9) cleans up nothing, so a second one stands by: it waits until this one is gone, which
+closes the pipe between them, and then removes the folder.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# Tries again for a while, since a server may be writing its address there at that moment.
+_REMOVE_WHEN_ALONE = """
+import os, shutil, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sys.stdin.buffer.read()
+for _ in range(50):
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    if not os.path.exists(sys.argv[1]):
+        break
+    time.sleep(0.1)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A folder that only this user can read."""
+
+    folder: Path
+
+    @property
+    def token_file(self) -> Path:
+        """Return the file with the servers' token."""
+        return self.folder / "token"
+
+    def address_file(self, server_index: int) -> Path:
+        """Return the file into which a server writes HOST:PORT once it listens."""
+        return self.folder / f"server-{server_index}"
+
+
+@contextlib.contextmanager
+def open_workspace() -> Iterator[Workspace]:
+    """Make the folder and a new token in it; remove it when the block, or this process, ends."""
+    workspace = Workspace(folder=Path(tempfile.mkdtemp(prefix="esmm-local-")))  # mode 0700
+    try:
+        with _removal_when_alone(workspace.folder):
+            descriptor = os.open(workspace.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+            yield workspace
+    finally:
+        shutil.rmtree(workspace.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _removal_when_alone(folder: Path) -> Iterator[None]:
+    command = [sys.executable, "-I", "-S", "-c", _REMOVE_WHEN_ALONE, str(folder)]
+    nothing = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, start_new_session=True):
+        yield  # Popen's own end of the block closes the pipe and waits

@@ -1,0 +1,1 @@
+"""``esmm servers``: what parameter servers count about themselves, as a table."""

@@ -1,0 +1,44 @@
+"""Show a text again and again until Ctrl-C: in place on a terminal, one below the other elsewhere."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+
+def watch(
+    read: Callable[[], Sequence[str]],
+    stream: TextIO,
+    *,
+    every_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime] = datetime.now,
+) -> None:
+    """Show the lines that ``read`` returns, every few seconds, until KeyboardInterrupt, which ends it quietly.
+
+    Args:
+        read: Returns the lines, new each time. What it raises is passed on.
+        stream: Where to show them.
+        every_s: Seconds between two.
+        sleep: Waits so many seconds.
+        now: Tells the time that stands above the lines.
+    """
+    with contextlib.suppress(KeyboardInterrupt), _shower(stream) as show:
+        while True:
+            show([f"{now():%H:%M:%S}, every {every_s:g} s; Ctrl-C ends", *read()])
+            sleep(every_s)
+
+
+@contextlib.contextmanager
+def _shower(stream: TextIO) -> Iterator[Callable[[Sequence[str]], None]]:
+    if not stream.isatty():
+        yield lambda lines: print("\n".join([*lines, ""]), file=stream, flush=True)
+        return
+    # Gone at the end: the last state is then printed as the command's report.
+    with Live(console=Console(file=stream, highlight=False), auto_refresh=False, transient=True) as live:
+        yield lambda lines: live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)

@@ -1,0 +1,129 @@
+"""Files of rows and candidates: bit for bit, in pieces, and only the buckets that are asked for."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from esmm_dist.embedding import table_files
+from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.placement import bucket_of, bucket_ranges_within
+from esmm_dist.embedding.table import EmbeddingTable
+from esmm_dist.embedding.table_files import read_rows, restore_table, save_table
+from esmm_dist.embedding.table_rows import TableRows
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError
+from esmm_dist.storage import Folder
+
+ADAM = EmbeddingConfig(embedding_dim=2, embedding_optimizer="adam")
+ALL = (0, 4096)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    folder = Folder.open(tmp_path / "rows")
+    folder.make()
+    return folder
+
+
+def filled(rows: int, config: EmbeddingConfig = ADAM) -> EmbeddingTable:
+    random, table = np.random.default_rng(1), EmbeddingTable("t", config, seed=1)
+    table.load(
+        TableRows(
+            ids=np.sort(random.choice(100_000, rows, replace=False)).astype(np.int64) - 50_000,
+            rows=random.normal(size=(rows, 2)).astype(np.float32),
+            slots=random.normal(size=(rows, table.slot_columns)).astype(np.float32),
+            last_step=random.integers(1, 99, rows),
+            count=random.integers(1, 9, rows),
+        )
+    )
+    return table
+
+
+def assert_same(found: EmbeddingTable, expected: EmbeddingTable) -> None:
+    for column in ("ids", "rows", "slots", "last_step", "count"):
+        one, other = (getattr(table.export(*ALL), column) for table in (found, expected))
+        assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())
+
+
+@pytest.mark.parametrize(("rows", "a_file", "files"), [(1000, 250_000, 1), (1000, 250, 4), (1001, 250, 5), (0, 250, 1)])
+def test_rows_come_back_bit_for_bit_in_as_many_files_as_their_number_asks_for(folder, monkeypatch, rows, a_file, files):
+    monkeypatch.setattr(table_files, "_ROWS_A_FILE", a_file)
+    monkeypatch.setattr(table_files, "_ROWS_A_BATCH", 70)
+    table, back = filled(rows), EmbeddingTable("t", ADAM, seed=1)
+    written = save_table(folder, table, *ALL)
+    assert len(written) == files
+    assert sum(file.rows for file in written) == rows
+    restore_table(folder, back, written, ALL, step=100)
+    assert_same(back, table)
+
+
+def test_values_that_are_no_numbers_come_back_too(folder):
+    table, back = filled(3), EmbeddingTable("t", ADAM, seed=1)
+    table._values.rows[0, :6] = [np.nan, -0.0, np.inf, np.float32(1e-45), 0.0, -np.inf]
+    restore_table(folder, back, save_table(folder, table, *ALL), ALL, step=100)
+    assert_same(back, table)
+
+
+def test_the_same_rows_give_the_same_bytes_whatever_their_order_in_memory(folder, tmp_path):
+    one, other = filled(500), EmbeddingTable("t", ADAM, seed=1)
+    rows, order = one.export(*ALL), np.random.default_rng(2).permutation(500)
+    shuffled = {name: getattr(rows, name)[order] for name in ("ids", "rows", "slots", "last_step", "count")}
+    other.load(TableRows(**shuffled))
+    second = Folder.open(tmp_path / "second")
+    second.make()
+    assert save_table(folder, one, *ALL) == save_table(second, other, *ALL)
+
+
+@pytest.mark.parametrize("first_bucket", [0, 1000, 4000])
+def test_a_range_of_buckets_takes_its_rows_out_of_files_that_hold_more(folder, monkeypatch, first_bucket):
+    monkeypatch.setattr(table_files, "_ROWS_A_FILE", 300)
+    table, back = filled(1000), EmbeddingTable("t", ADAM, seed=1)
+    last_bucket = first_bucket + 96
+    restore_table(folder, back, save_table(folder, table, *ALL), (first_bucket, last_bucket), step=100)
+    buckets = bucket_of(table.export(*ALL).ids)
+    expected = table.export(*ALL).ids[(buckets >= first_bucket) & (buckets < last_bucket)]
+    assert len(expected) > 5
+    np.testing.assert_array_equal(back.export(*ALL).ids, expected)
+
+
+def test_files_of_other_buckets_and_tables_are_not_opened(folder):
+    files = save_table(folder, filled(10), 0, 2048)
+    (folder.local_path / files[0].path).unlink()
+    restore_table(folder, EmbeddingTable("t", ADAM, seed=1), files, (2048, 4096), step=1)
+    restore_table(folder, EmbeddingTable("other", ADAM, seed=1), files, ALL, step=1)
+    with pytest.raises(CheckpointError, match="t-0000-2048.arrow is missing"):
+        restore_table(folder, EmbeddingTable("t", ADAM, seed=1), files, ALL, step=1)
+
+
+def test_an_optimizer_without_slot_variables_has_no_such_column(folder):
+    sgd = EmbeddingConfig(embedding_dim=2, embedding_optimizer="sgd")
+    table = filled(5, sgd)
+    (file,) = save_table(folder, table, *ALL)
+    with folder.open_input(file.path) as stream:
+        assert pa.ipc.open_file(stream).schema.names == ["id", "row", "last_step", "count"]
+    assert read_rows(folder, file).slots.shape == (5, 0)
+
+
+def test_bytes_that_are_no_arrow_file_are_refused_by_name(folder):
+    (file,) = save_table(folder, filled(5), *ALL)
+    path = folder.local_path / file.path
+    data = bytearray(path.read_bytes())
+    path.write_bytes(data[:-1])
+    with pytest.raises(CheckpointError, match=rf"t-0000-4096.arrow has {len(data) - 1} bytes, the manifest says"):
+        read_rows(folder, file)
+    data[100] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="t-0000-4096.arrow has another checksum than the manifest"):
+        read_rows(folder, file)
+
+
+def test_rows_of_another_shape_are_a_mismatch_and_no_damage(folder):
+    files = save_table(folder, filled(5), *ALL)
+    other = EmbeddingTable("t", EmbeddingConfig(embedding_dim=3, embedding_optimizer="adam"), seed=1)
+    with pytest.raises(CheckpointMismatchError, match="does not fit this run: .* saved rows have 2 columns and 4 slot"):
+        restore_table(folder, other, files, ALL, step=1)
+
+
+def test_ranges_within_a_range_cover_it_without_a_gap():
+    assert bucket_ranges_within(10, 20, parts=3) == [(10, 13), (13, 16), (16, 20)]
+    assert bucket_ranges_within(10, 12, parts=5) == [(10, 11), (11, 12)]
+    assert bucket_ranges_within(0, 4096, parts=0) == [(0, 4096)]

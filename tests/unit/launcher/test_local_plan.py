@@ -1,0 +1,120 @@
+"""Which processes ``esmm local`` starts, and with which environment."""
+
+import sys
+
+import pytest
+
+from esmm_dist.errors import ConfigError
+from launcher.local.config import LocalConfig
+from launcher.local.plan import (
+    ESMM,
+    dry_run,
+    full_environment,
+    horovod_environment,
+    plan_lines,
+    plan_servers,
+    plan_workers,
+)
+
+
+def workers(count, *, addresses=("h:1", "h:2"), port=5000, inherited=None, command=("train", "--data", "d")):
+    return plan_workers(
+        count,
+        command,
+        addresses=addresses,
+        token_file="/t/token",
+        rendezvous_port=port,
+        inherited=inherited or {},
+        esmm=["esmm"],
+    )
+
+
+def test_each_server_gets_its_index_a_free_port_the_token_and_a_file_for_its_address():
+    plans = plan_servers(2, token_file="/t/token", address_files=["/t/a", "/t/b"], esmm=["esmm"])
+    shared = "--count 2 --bind 127.0.0.1:0 --token-file /t/token"
+    assert [" ".join(plan.command) for plan in plans] == [
+        f"esmm server --index 0 {shared} --address-file /t/a",
+        f"esmm server --index 1 {shared} --address-file /t/b",
+    ]
+    assert [plan.name for plan in plans] == ["server 0", "server 1"]
+    assert not any(plan.reports for plan in plans)
+
+
+def test_workers_get_the_command_as_typed_and_the_servers_in_order():
+    plans = workers(2, command=("predict", "--out", "a b.parquet"))
+    line = ("esmm", "predict", "--out", "a b.parquet", "--servers", "h:1,h:2", "--token-file", "/t/token")
+    assert [plan.command for plan in plans] == [line, line]
+    assert [plan.name for plan in plans] == ["worker 0", "worker 1"]
+    assert [plan.reports for plan in plans] == [True, False]  # the report of rank 0 is that of the whole
+
+
+def test_each_worker_is_a_rank_of_one_machine():
+    for rank, plan in enumerate(workers(3)):
+        expected = {
+            "HOROVOD_RANK": str(rank), "HOROVOD_LOCAL_RANK": str(rank), "HOROVOD_CROSS_RANK": "0",
+            "HOROVOD_SIZE": "3", "HOROVOD_LOCAL_SIZE": "3", "HOROVOD_CROSS_SIZE": "1",
+            "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1", "HOROVOD_GLOO_RENDEZVOUS_PORT": "5000",
+            "HOROVOD_GLOO_IFACE": "lo", "HOROVOD_CONTROLLER": "gloo", "HOROVOD_CPU_OPERATIONS": "gloo",
+        }  # fmt: skip
+        assert expected.items() <= plan.environment.items()
+
+
+def test_one_worker_needs_no_horovod_and_no_servers_means_an_embedded_table():
+    [plan] = workers(1, addresses=(), port=None)
+    assert plan.command[-2:] == ("--servers", "embedded")
+    assert not any(name.startswith("HOROVOD") for name in plan.environment)
+    assert plan.environment["ESMM_PROGRESS"] == "json"
+
+
+def test_the_time_to_meet_is_longer_than_horovods_unless_the_user_says_otherwise():
+    assert workers(2)[0].environment["HOROVOD_GLOO_TIMEOUT_SECONDS"] == "120"
+    inherited = {"HOROVOD_GLOO_TIMEOUT_SECONDS": "7"}
+    assert workers(2, inherited=inherited)[0].environment["HOROVOD_GLOO_TIMEOUT_SECONDS"] == "7"
+
+
+def test_a_rank_of_another_job_is_not_inherited_but_tuning_is():
+    inherited = {**horovod_environment(3, 4, 1), "HOROVOD_CYCLE_TIME": "5", "ESMM_PROGRESS": "json", "PATH": "/bin"}
+    [server] = plan_servers(1, token_file="t", address_files=["a"])
+    assert full_environment(server, inherited) == {
+        "HOROVOD_CYCLE_TIME": "5",
+        "PATH": "/bin",
+        "ESMM_PROGRESS": "",
+        "PYTHONUNBUFFERED": "1",
+    }
+    [solo] = workers(1, port=None)
+    assert "HOROVOD_RANK" not in full_environment(solo, inherited)
+    assert full_environment(workers(2)[1], inherited)["HOROVOD_RANK"] == "1"
+
+
+def test_a_dry_run_shows_every_process_and_neither_a_token_nor_an_address_that_nobody_has():
+    lines = plan_lines(dry_run(2, 1, ("train", "--data", "a b"), {}))
+    commands = [line for line in lines if not line.startswith(" ")]
+    assert [line.split(":")[0] for line in commands] == ["server 0", "worker 0", "worker 1"]
+    assert f"{sys.executable} -P -m launcher train --data 'a b' --servers '<address of server 0>'" in commands[1]
+    assert all("--token-file '<token file>'" in line for line in commands)
+    assert "    HOROVOD_GLOO_RENDEZVOUS_PORT=<free port>" in lines
+    assert ESMM[0] == sys.executable
+
+
+def test_words_after_the_dashes_that_begin_with_a_flag_are_for_train():
+    assert LocalConfig(command=("--data", "d")).worker_command == ("train", "--data", "d")
+    assert LocalConfig(command=("evaluate", "--run", "r")).worker_command == ("evaluate", "--run", "r")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"workers": 0}, "workers is 0. Set 1 or more"),
+        ({"servers": -1}, "servers is -1. Set 0"),
+        ({"workers": 2, "servers": 0}, "servers is 0 and workers is 2.*Set --servers 1 or more, or --workers 1"),
+        ({"grace_s": 0}, "grace_s is 0"),
+        ({"start_timeout_s": float("nan")}, "start_timeout_s is nan"),
+        ({"command": ()}, "nothing to run.* after --"),
+        ({"command": ("synth", "raw")}, "Workers cannot run 'synth'.*train, evaluate, predict"),
+        ({"command": ("--servers", "h:1")}, "--servers stands after --"),
+        ({"command": ("train", "--token_file=x")}, "--token-file stands after --"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        LocalConfig(**({"command": ("--data", "d")} | settings))
