@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError, EsmmError
+from esmm_dist.world import process_rank
 from launcher import flags, versions
 from launcher.command import Outcome
 from launcher.commands import COMMANDS
@@ -47,7 +48,7 @@ def main(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return PIPE_CLOSED
     except KeyboardInterrupt:
-        print("esmm: interrupted. The same command goes on, or starts again.", file=sys.stderr)
+        _complain("interrupted. The same command goes on, or starts again.")
         return INTERRUPTED
 
 
@@ -65,7 +66,7 @@ def _main(line: list[str]) -> int:
     except EsmmError as e:
         if debug:
             traceback.print_exc()
-        print(f"esmm: {e}", file=sys.stderr)
+        _complain(str(e))
         return e.exit_status
     except (BrokenPipeError, KeyboardInterrupt):
         raise
@@ -82,6 +83,8 @@ def _command(line: list[str]) -> int:
         print(settings_yaml(resolved.cls, resolved.values), end="")
         return 0
     outcome = run_line(line, resolved)
+    if _rank()[0] > 0:  # rank 0 has the same to say
+        return 0 if outcome.done else 1
     report = sys.stderr if resolved.common.json else sys.stdout
     for text in outcome.lines:
         print(text, file=report)
@@ -150,11 +153,26 @@ def _report_unexpected(error: Exception, line: Sequence[str], debug: bool) -> No
         where = str(_write_log(f"esmm {' '.join(line)}\n{text}"))
     except OSError as e:
         where = f"nowhere ({e})"
-    print(
-        f"esmm: unexpected {kind}. The traceback is in {where}; --debug shows it here. If it is not the machine "
-        "(disk, memory), it is a fault of this program: please report it with that file.",
-        file=sys.stderr,
+    _complain(
+        f"unexpected {kind}. The traceback is in {where}; --debug shows it here. If it is not the machine "
+        "(disk, memory), it is a fault of this program: please report it with that file."
     )
+
+
+def _complain(text: str) -> None:
+    """Write one line about what went wrong, in one piece: of several ranks, each may write one."""
+    rank, size = _rank()
+    which = f"rank {rank} of {size}: "
+    sys.stderr.write(f"esmm: {text if size == 1 or text.startswith(which) else which + text}\n")
+    sys.stderr.flush()
+
+
+def _rank() -> tuple[int, int]:
+    """Return this process's rank and the number of ranks; alone where the environment makes no sense."""
+    try:
+        return process_rank()
+    except ConfigError:  # the command itself says so
+        return 0, 1
 
 
 def _write_log(text: str) -> Path:

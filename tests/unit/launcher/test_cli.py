@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from esmm_dist.errors import CheckpointError, ConfigError
+from esmm_dist.errors import CheckpointError, ConfigError, WorkerLostError
 from launcher import cli
 from launcher.command import Command, Outcome
 from launcher.commands import COMMANDS
@@ -237,3 +237,50 @@ def test_a_command_that_needs_no_tensorflow_does_not_import_it(args):
     )
     done = subprocess.run([sys.executable, "-c", code, *args], env=os.environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def as_rank(monkeypatch):
+    def make(rank, size):
+        monkeypatch.setenv("HOROVOD_RANK", str(rank))
+        monkeypatch.setenv("HOROVOD_SIZE", str(size))
+
+    return make
+
+
+def test_only_rank_0_reports(sample, capsys, as_rank):
+    as_rank(1, 2)
+    assert cli.main(["sample", "d", "--json"]) == 0
+    assert capsys.readouterr() == ("", "")
+    as_rank(0, 2)
+    assert cli.main(["sample", "d"]) == 0
+    assert capsys.readouterr().out == "all done\n"
+
+
+def test_a_rank_whose_work_was_not_done_fails_without_a_report(sample, capsys, as_rank):
+    as_rank(1, 2)
+    sample.work = lambda settings, progress: Outcome(lines=["no"], result={}, done=False)
+    assert cli.main(["sample", "d"]) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (CheckpointError("file x is damaged."), 1, "esmm: rank 1 of 2: file x is damaged.\n"),
+        (WorkerLostError("rank 1 of 2: another rank ended."), 1, "esmm: rank 1 of 2: another rank ended.\n"),
+        (KeyboardInterrupt(), 130, "esmm: rank 1 of 2: interrupted. The same command goes on, or starts again.\n"),
+    ],
+)
+def test_of_several_ranks_each_says_who_it_is(sample, capsys, as_rank, error, status, line):
+    as_rank(1, 2)
+    sample.work = raises(error)
+    assert cli.main(["sample", "d"]) == status
+    assert capsys.readouterr().err == line
+
+
+def test_an_environment_that_makes_no_sense_does_not_hide_the_error(sample, capsys, as_rank):
+    as_rank("x", 2)
+    sample.work = raises(ConfigError("wrong."))
+    assert cli.main(["sample", "d"]) == 2
+    assert capsys.readouterr().err == "esmm: wrong.\n"
