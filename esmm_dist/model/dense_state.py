@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.errors import CheckpointError
+from esmm_dist.errors import CheckpointMismatchError
 from esmm_dist.model.esmm import Esmm
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -23,18 +23,18 @@ def load_dense(model: Esmm, optimizer: keras.optimizers.Optimizer | None, arrays
     """Set dense weights, and optimizer variables unless ``optimizer`` is None.
 
     Raises:
-        CheckpointError: A variable is missing among the arrays, or has another shape.
+        CheckpointMismatchError: A variable is missing among the arrays, or has another shape.
     """
     named = _named("model", model.variables)
     if optimizer is not None:
         named |= _named("optimizer", optimizer.variables)
     for name, variable in named.items():
         if name not in arrays:
-            raise CheckpointError(
+            raise CheckpointMismatchError(
                 f"The checkpoint has no dense variable '{name}'. It was made with other model settings."
             )
         if tuple(arrays[name].shape) != tuple(variable.shape):
-            raise CheckpointError(
+            raise CheckpointMismatchError(
                 f"Dense variable '{name}' has shape {list(arrays[name].shape)} in the checkpoint and "
                 f"{list(variable.shape)} in the model. Use the settings that the run was started with."
             )

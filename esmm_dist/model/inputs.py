@@ -41,9 +41,15 @@ class PooledBatch(NamedTuple):
     """int64 scalar G"""
 
 
-def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup]) -> dict[str, Floats]:
-    """Read the rows that a batch needs from every table: float32 [U, D] each."""
-    return {table: store.pull(table, lookup.ids) for table, lookup in lookups.items()}
+def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup], *, step: int | None = None) -> dict[str, Floats]:
+    """Read the rows that a batch needs from every table: float32 [U, D] each.
+
+    Args:
+        store: Holds them.
+        lookups: Of the batch.
+        step: The optimizer step that they are for. None: as they are now.
+    """
+    return {table: store.pull(table, lookup.ids, step=step) for table, lookup in lookups.items()}
 
 
 def model_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]) -> ModelInputs:

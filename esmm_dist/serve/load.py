@@ -1,45 +1,27 @@
 """Load a trained model from a run's newest checkpoint."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from esmm_dist.checkpoint.reader import Checkpoint, restore_newest
-from esmm_dist.config import build
+from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
+from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
-from esmm_dist.embedding.embedded_store import EmbeddedStore
-from esmm_dist.embedding.lookup import LookupPlan
-from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import CheckpointError, SchemaError
-from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
-from esmm_dist.model.inputs import model_inputs, pull_rows
 from esmm_dist.progress import Progress
-from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import read_manifest
+from esmm_dist.serve.open_store import new_generation, opened_store
+from esmm_dist.serve.score import Scorer
+from esmm_dist.server.config import ClientConfig, ConnectionConfig
 from esmm_dist.storage import Folder, without_credentials
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scorer:
-    """A model and its rows, ready to score batches."""
-
-    schema: Schema
-    store: EmbeddingStore
-    forward: CompiledForward
-
-    def score(self, batch: GroupedBatch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum [K]."""
-        lookups = LookupPlan(self.schema).prepare(batch)
-        return self.forward(model_inputs(batch, lookups, pull_rows(self.store, lookups)))
+from esmm_dist.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,47 +33,59 @@ class TrainedModel:
     global_batch_records: int
 
 
-def load_trained_model(run: str, progress: Progress) -> TrainedModel:
-    """Load the newest undamaged checkpoint of a run.
+@contextmanager
+def opened_model(run: str, progress: Progress, *, connection: ConnectionConfig, world: World) -> Iterator[TrainedModel]:
+    """Load the newest undamaged checkpoint of a run on all ranks, for the ``with`` block.
+
+    Rank 0 chooses the checkpoint. Without servers every rank reads all of it; with servers rank 0 has them read the
+    rows, and the others read the rest.
+
+    Args:
+        run: Path or URI of the run.
+        progress: Told of damaged checkpoints.
+        connection: Servers to hold the rows meanwhile.
+        world: The ranks.
 
     Raises:
         CheckpointError: The run has no checkpoint, or only damaged ones.
+        EsmmError: As ``opened_store``.
     """
-    loaded: list[TrainedModel] = []
     folder = Folder.open(run)
-    if restore_newest(folder, progress, lambda checkpoint: loaded.append(_loaded(checkpoint))) is None:
-        raise CheckpointError(
-            f"{folder} holds no checkpoint. Train first: esmm train --data DATA --run {without_credentials(run)}"
-        )
-    return loaded[0]
+    client = build(ClientConfig, to_mapping(connection), where="settings")
+    with ExitStack() as stack:
+        found: list[tuple[TrainedModel, int]] = []
+
+        def choose() -> dict[str, int]:
+            def take(checkpoint: Checkpoint) -> None:
+                generation = new_generation(client)
+                with ExitStack() as attempt:
+                    model = attempt.enter_context(
+                        _model_of(checkpoint, folder, client, generation, world, load_rows=True)
+                    )
+                    found.append((model, generation))
+                    stack.push(attempt.pop_all())
+
+            if restore_newest(folder, progress, take) is None:
+                place = without_credentials(run)
+                raise CheckpointError(
+                    f"{folder} holds no checkpoint. Train first: esmm train --data DATA --run {place}"
+                )
+            return {"step": found[0][0].step, "generation": found[0][1]}
+
+        chosen = world.on_root(choose)
+        if world.rank == 0:
+            yield found[0][0]
+        else:
+            checkpoint = open_checkpoint(folder, chosen["step"])
+            with _model_of(checkpoint, folder, client, chosen["generation"], world, load_rows=client.embedded) as model:
+                yield model
 
 
-def _loaded(checkpoint: Checkpoint) -> TrainedModel:
-    manifest = checkpoint.manifest
-    settings = manifest.settings
-    embedding = build(EmbeddingConfig, settings["embedding"], where=str(checkpoint.folder))
-    model_config = build(ModelConfig, settings["model"], where=str(checkpoint.folder))
-    schema = manifest.schema
-    store = EmbeddedStore(schema.tables, embedding, seed=int(settings["seed"]))
-    store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
-    hardware = build(HardwareConfig, settings.get("hardware", {}), where=str(checkpoint.folder))
-    model = Esmm(schema, embedding, model_config, seed=int(settings["seed"]), mixed_precision=hardware.mixed_precision)
-    load_dense(model, None, checkpoint.dense())
-    forward = CompiledForward(
-        model, dim_by_table={table: embedding.dim_of(table) for table in schema.tables}, num_labels=len(schema.labels)
-    )
-    return TrainedModel(
-        step=manifest.step,
-        scorer=Scorer(schema=schema, store=store, forward=forward),
-        global_batch_records=int(settings["input"]["global_batch_records"]),
-    )
-
-
-def open_split(trained: TrainedModel, data: Path, split: str) -> tuple[BatchReader, int]:
-    """Open a split of a data set for a trained model.
+def open_split(trained: TrainedModel, data: Path, split: str, world: World) -> tuple[BatchReader, int]:
+    """Open a rank's share of a split of a data set for a trained model.
 
     Returns:
-        A reader in file order, and the number of impressions.
+        A reader in file order, and the number of impressions over all ranks.
 
     Raises:
         SchemaError: The data set was made with another schema than the model.
@@ -105,14 +99,44 @@ def open_split(trained: TrainedModel, data: Path, split: str) -> tuple[BatchRead
         )
     # The batch is as large as in training, rounded to what this data set's lanes allow
     records = max(1, round(trained.global_batch_records / manifest.lanes)) * manifest.lanes
-    reader = BatchReader(data, manifest, split, InputConfig(global_batch_records=records))
+    config = InputConfig(global_batch_records=records)
+    reader = BatchReader(data, manifest, split, config, rank=world.rank, world_size=world.size)
     return reader, manifest.splits[split].impressions
 
 
-def scored_batches(
-    trained: TrainedModel, reader: BatchReader
-) -> Iterator[tuple[GroupedBatch, npt.NDArray[np.float32]]]:
-    """Yield each batch with its logits float32 [B, K], in file order."""
-    for batch in reader.epoch(0, seed=None):
-        logits, _ = trained.scorer.score(batch)
-        yield batch, logits
+@contextmanager
+def _model_of(
+    checkpoint: Checkpoint, run: Folder, client: ClientConfig, generation: int, world: World, *, load_rows: bool
+) -> Iterator[TrainedModel]:
+    manifest, where = checkpoint.manifest, str(checkpoint.folder)
+    settings, schema = manifest.settings, manifest.schema
+    seed = int(settings["seed"])
+    embedding = build(EmbeddingConfig, settings["embedding"], where=where)
+    hardware = build(HardwareConfig, settings.get("hardware", {}), where=where)
+    model = Esmm(
+        schema,
+        embedding,
+        build(ModelConfig, settings["model"], where=where),
+        seed=seed,
+        mixed_precision=hardware.mixed_precision,
+    )
+    load_dense(model, None, checkpoint.dense())
+    dim_by_table = {table: embedding.dim_of(table) for table in schema.tables}
+    forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=len(schema.labels))
+    with opened_store(
+        client,
+        schema.tables,
+        embedding,
+        seed=seed,
+        location=run.location,
+        purpose="score",
+        generation=generation,
+        world=world,
+    ) as store:
+        if load_rows:
+            store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
+        yield TrainedModel(
+            step=manifest.step,
+            scorer=Scorer(schema=schema, store=store, forward=forward),
+            global_batch_records=int(settings["input"]["global_batch_records"]),
+        )

@@ -2,7 +2,9 @@
 
 import itertools
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.progress import Progress
+from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
+from esmm_dist.server.config import ConnectionConfig
+from esmm_dist.world import open_world
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class PredictConfig:
 
     out: Path
     """Parquet file to write; replaced if it exists."""
+
+    store: ConnectionConfig = field(default_factory=ConnectionConfig)
 
     def __post_init__(self) -> None:
         if self.out.is_dir():
@@ -58,7 +64,7 @@ class PredictResult:
 
 
 def predict(config: PredictConfig, progress: Progress) -> PredictResult:
-    """Score a split, in file order.
+    """Score a split, in file order, alone or as one of Horovod's ranks; rank 0 writes.
 
     The file has one row an impression: ``sample_id`` int64 and the probabilities as float32; for (click, conversion)
     ``pctr``, ``pcvr``, ``pctcvr``. A longer chain (a, b, c) has ``p_a``, ``p_b_given_a``, ``p_b``, ``p_c_given_b``, ...
@@ -66,31 +72,51 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
 
     Raises:
         EsmmError: The run, the data set or the split is missing, damaged, or does not fit the other.
+        WorkerLostError: Another rank has ended.
     """
-    import_tensorflow()  # here, so that reading settings and help does not wait for it
-    from esmm_dist.serve.load import load_trained_model, open_split, scored_batches
-
     start = time.monotonic()
-    trained = load_trained_model(config.run, progress)
-    reader, impressions = open_split(trained, config.data, config.split)
-    names = prediction_columns(trained.scorer.schema.labels)
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = config.out.with_name(config.out.name + ".writing")
-    progress.start(f"Predicting {config.split}", impressions, "impressions")
-    schema = pa.schema([("sample_id", pa.int64()), *((name, pa.float32()) for name in names)])
-    written = 0
+    world = open_world()
+    import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.serve.load import open_split, opened_model
+    from esmm_dist.serve.score import scored_batches
+
+    progress = progress if world.rank == 0 else NoProgress()
+    with opened_model(config.run, progress, connection=config.store, world=world) as trained:
+        reader, impressions = open_split(trained, config.data, config.split, world)
+        progress.start(f"Predicting {config.split}", impressions, "impressions")
+        written = 0
+        try:
+            with _rows_written(config.out, trained.scorer.schema.labels) if world.rank == 0 else _nowhere() as write:
+                for batch in scored_batches(trained.scorer, reader, world):
+                    write([batch.sample_ids, *probabilities(batch.logits)])
+                    written += batch.num_impressions
+                    progress.advance(batch.num_impressions)
+        finally:
+            progress.finish()
+    return PredictResult(path=str(config.out), impressions=written, step=trained.step, seconds=time.monotonic() - start)
+
+
+Write = Callable[[list[npt.NDArray[Any]]], None]
+
+
+@contextmanager
+def _rows_written(out: Path, labels: tuple[str, ...]) -> Iterator[Write]:
+    """Write the columns of batches to a Parquet file, which is there if the ``with`` block ends well."""
+    schema = pa.schema([("sample_id", pa.int64()), *((name, pa.float32()) for name in prediction_columns(labels))])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(out.name + ".writing")
     try:
         with pq.ParquetWriter(temporary, schema) as writer:
-            for batch, logits in scored_batches(trained, reader):
-                columns = [batch.sample_ids, *probabilities(logits)]
-                writer.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
-                written += batch.num_impressions
-                progress.advance(batch.num_impressions)
-        temporary.replace(config.out)
+            yield lambda columns: writer.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
+        temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
-        progress.finish()
-    return PredictResult(path=str(config.out), impressions=written, step=trained.step, seconds=time.monotonic() - start)
+
+
+@contextmanager
+def _nowhere() -> Iterator[Write]:
+    """Leave the writing to rank 0."""
+    yield lambda columns: None
 
 
 def prediction_columns(labels: tuple[str, ...]) -> list[str]:

@@ -8,6 +8,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.model.config import HardwareConfig, ModelConfig
+from esmm_dist.server.config import ClientConfig
 from esmm_dist.train.learning_rate import Schedule
 
 
@@ -79,6 +80,16 @@ class TrainConfig:
     """Decides the order of records, start values and dropout, 0 .. 2^31 - 1. The same seed gives the same model, bit
     for bit."""
 
+    init_from: str | None = None
+    """Another run, as RUN or RUN:STEP, whose weights this one starts from while it has no checkpoint of its own. Steps,
+    the losses' log and the dense optimizer's state begin anew: Adam's moments are of the other run's data. None: start
+    from nothing."""
+
+    init_what: Literal["all", "sparse"] = "all"
+    """What init_from brings. ``all``: dense weights and rows; ``sparse``: rows only, for other towers. Rows come with
+    their slot variables (an Adagrad row keeps its own rate), and with their last steps and counts, by which evictions
+    judge them."""
+
     max_steps: int | None = None
     """Stop after this many steps, counted from the run's beginning. None: when all epochs are done."""
 
@@ -107,6 +118,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     dense: DenseOptimizerConfig = field(default_factory=DenseOptimizerConfig)
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
+    store: ClientConfig = field(default_factory=ClientConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 

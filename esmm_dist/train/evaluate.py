@@ -1,16 +1,20 @@
 """Evaluate a run's newest checkpoint on a split."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores
-from esmm_dist.progress import Progress
+from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
+from esmm_dist.server.config import ConnectionConfig
+from esmm_dist.world import World, open_world
+
+if TYPE_CHECKING:
+    from esmm_dist.serve.score import ScoredBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,47 +30,62 @@ class EvaluateConfig:
     split: str = "test"
     """Split of the data set to evaluate on."""
 
+    store: ConnectionConfig = field(default_factory=ConnectionConfig)
+
 
 def evaluate(config: EvaluateConfig, progress: Progress) -> dict[str, TaskMetrics]:
-    """Score a split and compute the metrics of every task.
+    """Score a split and compute the metrics of every task, alone or as one of Horovod's ranks.
 
     Raises:
         EsmmError: The run, the data set or the split is missing, damaged, or does not fit the other.
+        WorkerLostError: Another rank has ended.
     """
+    world = open_world()
     import_tensorflow()  # here, so that reading settings and help does not wait for it
-    from esmm_dist.serve.load import load_trained_model, open_split, scored_batches
+    from esmm_dist.serve.load import open_split, opened_model
+    from esmm_dist.serve.score import scored_batches
 
-    trained = load_trained_model(config.run, progress)
-    reader, impressions = open_split(trained, config.data, config.split)
-    progress.start(f"Evaluating {config.split}", impressions, "impressions")
-    try:
-        return evaluate_batches(scored_batches(trained, reader), trained.scorer.schema.labels, progress)
-    finally:
-        progress.finish()
+    progress = progress if world.rank == 0 else NoProgress()
+    with opened_model(config.run, progress, connection=config.store, world=world) as trained:
+        reader, impressions = open_split(trained, config.data, config.split, world)
+        progress.start(f"Evaluating {config.split}", impressions, "impressions")
+        try:
+            scored = scored_batches(trained.scorer, reader, world)
+            return evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
+        finally:
+            progress.finish()
 
 
 def evaluate_batches(
-    scored: Iterable[tuple[GroupedBatch, npt.NDArray[np.float32]]],
+    scored: Iterable["ScoredBatch"],
     labels: tuple[str, ...],
     progress: Progress,
+    world: World,
     max_impressions: int = 0,
 ) -> dict[str, TaskMetrics]:
-    """Compute the metrics of batches with their logits; exact, so all scores are held: 4 (K + 1) bytes an impression.
+    """Compute the metrics of scored batches; exact, so rank 0 holds all scores: K (4 + 1) bytes an impression.
 
     Args:
-        scored: Batches and logits float32 [B, K] of the conditional probabilities.
+        scored: The batches, the same on every rank.
         labels: Names of the chain.
         progress: Told the impressions.
+        world: The ranks; all get the metrics.
         max_impressions: Stop after the batch that reaches this number. 0: use all.
     """
     logits = [np.empty((0, len(labels)), dtype=np.float32)]
     truths = [np.empty((0, len(labels)), dtype=np.int8)]
     impressions = 0
-    for batch, batch_logits in scored:
-        logits.append(batch_logits)
-        truths.append(batch.labels.astype(np.int8))
+    for batch in scored:
+        if world.rank == 0:
+            logits.append(batch.logits)
+            truths.append(batch.labels)
         impressions += batch.num_impressions
         progress.advance(batch.num_impressions)
         if max_impressions and impressions >= max_impressions:
             break
-    return evaluate_scores(np.concatenate(truths), np.concatenate(logits), labels, scale="logit")
+
+    def metrics() -> dict[str, dict[str, float]]:
+        found = evaluate_scores(np.concatenate(truths), np.concatenate(logits), labels, scale="logit")
+        return {name: asdict(task) for name, task in found.items()}
+
+    return {name: TaskMetrics(**task) for name, task in world.on_root(metrics).items()}  # type: ignore[arg-type]

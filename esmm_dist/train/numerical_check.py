@@ -7,6 +7,7 @@ from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.errors import NumericalError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.world import World
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,13 +35,35 @@ def numerical_error(
         The error to raise: it names step, batch and the field whose pooled vectors hold the largest value.
     """
     field, largest = _largest_field(schema, batch, lookups, rows)
-    first, last = batch.sample_ids[0], batch.sample_ids[-1]
+    samples = f", sample ids {batch.sample_ids[0]} .. {batch.sample_ids[-1]}" if batch.num_impressions else ""
     return NumericalError(
         f"The loss, its gradient or a square of it is not finite at step {step} (epoch {epoch}, batch of "
-        f"{batch.num_impressions} impressions, sample ids {first} .. {last}). Nothing was updated. The largest pooled "
+        f"{batch.num_impressions} impressions{samples}). Nothing was updated. The largest pooled "
         f"value is {largest:.3g}, in field '{field.name}' ({field.alias}). Look at that field's weights in the log, or "
         "lower --embedding-learning-rate and --dense-learning-rate; the last checkpoint is intact."
     )
+
+
+def agreed_error(own: NumericalError | None, step: int, world: World) -> NumericalError:
+    """Return the error that a rank raises at a step that is not finite; a meeting of all ranks.
+
+    They tell each other, because whoever ends first takes the others down with it.
+
+    Args:
+        own: What is wrong with this rank's batch; None if nothing is.
+        step: The step.
+        world: The ranks.
+    """
+    text = f"{own}\n" if own is not None else ""
+    told = world.gather(np.frombuffer(text.encode(), dtype=np.uint8).reshape(-1, 1))
+    if own is not None:
+        return own
+    return NumericalError(f"Step {step}: another rank's batch is not finite. That rank says: {_text(told)}")
+
+
+def _text(told: npt.NDArray[np.uint8]) -> str:
+    """Return the first of the lines that the ranks told."""
+    return told.tobytes().decode().partition("\n")[0]
 
 
 def _largest_field(

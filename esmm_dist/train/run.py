@@ -1,11 +1,18 @@
 """The entry point of training."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from esmm_dist.errors import ConfigError
 from esmm_dist.model.metrics.summary import TaskMetrics
-from esmm_dist.progress import Progress
+from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tfra
 from esmm_dist.train.config import TrainConfig
+from esmm_dist.world import World, open_world
+
+if TYPE_CHECKING:
+    from esmm_dist.train.run_folder import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +24,9 @@ class TrainResult:
     """Steps done since the run's beginning."""
     total_steps: int
     impressions: int
-    """Impressions trained on by this process."""
+    """Impressions trained on since this start, over all ranks."""
     seconds: float
-    """Of the steps of this process, without start-up, evaluation and saving."""
+    """Of the steps since this start, without start-up, evaluation and saving."""
     rows: int
     """Embedding rows at the end."""
     stopped_by: str | None
@@ -49,17 +56,38 @@ class TrainResult:
 
 
 def train(config: TrainConfig, progress: Progress) -> TrainResult:
-    """Train a model, or resume the run that ``config.run`` holds.
+    """Train a model, or resume the run that ``config.run`` holds, alone or as one of Horovod's ranks.
 
-    Blocks until all epochs are done, or until SIGTERM or SIGINT: then the running step is finished, a checkpoint is
-    written and the result says so.
+    Blocks until all epochs are done, or until SIGTERM or SIGINT on any rank: then the running step is finished, a
+    checkpoint is written and the result says so. All ranks return the same result.
 
     Raises:
-        EsmmError: Settings, data set or checkpoint are wrong or do not fit; a loss is not finite; the disk refuses.
+        EsmmError: Settings, data set or checkpoint are wrong or do not fit; a loss is not finite; the storage refuses.
+        WorkerLostError: Another rank has ended.
     """
+    world = open_world()
+    refuse_rows_apart(config, world)
     import_tfra()  # here, so that reading settings and help does not wait for it
     from esmm_dist.train.loop import Trainer
     from esmm_dist.train.run_folder import locked_run
 
-    with locked_run(config.run) as run:
-        return Trainer(config, progress, run).train()
+    with ExitStack() as stack:
+        locked: list[RunFolder] = []
+        world.on_root(lambda: locked.append(stack.enter_context(locked_run(config.run))))
+        told = progress if world.rank == 0 else NoProgress()
+        trainer = stack.enter_context(Trainer(config, told, locked[0] if locked else None, world=world))
+        return trainer.train()
+
+
+def refuse_rows_apart(config: TrainConfig, world: World) -> None:
+    """Check that several ranks share their rows.
+
+    Raises:
+        ConfigError: Each would have rows of its own.
+    """
+    if world.size > 1 and config.store.embedded:
+        raise ConfigError(
+            f"servers is embedded, but {world.size} ranks train, and each would learn rows of its own. Start parameter "
+            f"servers with the ranks: esmm local --workers {world.size} --servers 1 -- train ..., or name servers that "
+            "run: --servers HOST:PORT,..."
+        )

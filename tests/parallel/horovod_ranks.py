@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,33 +23,50 @@ class RanksResult:
     err: list[str]
 
 
-def run_ranks(
-    number: int, *command: str | Path, folder: Path, timeout_s: float = 200, environment: dict[str, str] | None = None
-) -> RanksResult:
-    """Start ``python COMMAND`` on ``number`` ranks and wait for all of them.
+@contextmanager
+def started_ranks(
+    number: int, *command: str | Path, folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a command on ``number`` ranks for the ``with`` block, by ``horovodrun``.
 
-    ``horovodrun`` needs nothing but the environment's ``bin`` in front of its name and this tree on PYTHONPATH; ranks
-    on this machine are started without ssh. It is in a session of its own, so that a time-out ends the ranks too.
+    It needs nothing but its path and this tree on PYTHONPATH; ranks on this machine are started without ssh.
 
     Args:
         number: Of ranks.
-        command: A script and its arguments, or ``-m`` and a module.
+        command: A program and its arguments.
         folder: Gets the ranks' output; must not exist.
-        timeout_s: Until all are killed and the test fails.
         environment: Laid over this process's.
     """
     horovodrun = Path(sys.executable).with_name("horovodrun")
-    line = [horovodrun, "-np", str(number), "--output-filename", folder, sys.executable, *command]
+    line = [horovodrun, "-np", str(number), "--output-filename", folder, *command]
     given = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     with subprocess.Popen(
         [str(word) for word in line], env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
-            output, _ = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            process.terminate()  # it ends its ranks
-            output, _ = process.communicate(timeout=60)
-            raise AssertionError(f"{number} ranks did not end within {timeout_s} s:\n{output}") from None
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()  # it ends its ranks
+
+
+def finished_ranks(
+    process: "subprocess.Popen[str]", number: int, folder: Path, *, timeout_s: float = 200
+) -> RanksResult:
+    """Wait for ranks that ``started_ranks`` started.
+
+    Args:
+        process: Of horovodrun.
+        number: Of ranks.
+        folder: As given to ``started_ranks``.
+        timeout_s: Until the test fails.
+    """
+    try:
+        output, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
+        raise AssertionError(f"{number} ranks did not end within {timeout_s} s:\n{output}") from None
     width = len(str(number - 1))
     ranks = [folder / f"rank.{rank:0{width}d}" for rank in range(number)]
     assert all(rank.is_dir() for rank in ranks), output
@@ -56,6 +75,42 @@ def run_ranks(
         out=[_written(rank / "stdout") for rank in ranks],
         err=[_written(rank / "stderr") for rank in ranks],
     )
+
+
+def run_ranks(
+    number: int,
+    *command: str | Path,
+    folder: Path,
+    timeout_s: float = 200,
+    environment: Mapping[str, str] | None = None,
+) -> RanksResult:
+    """Run a command on ``number`` ranks and wait for all of them; see ``started_ranks``."""
+    with started_ranks(number, *command, folder=folder, environment=environment) as process:
+        return finished_ranks(process, number, folder, timeout_s=timeout_s)
+
+
+def process_of_rank(horovodrun: int, rank: int) -> int:
+    """Return the process id of a rank's own process, not of one of the shells around it.
+
+    Args:
+        horovodrun: Process id.
+        rank: The rank.
+    """
+    found, parents = [], [horovodrun]
+    for parent in parents:  # grows while it is walked
+        with suppress(FileNotFoundError, ProcessLookupError):  # a process that has ended meanwhile
+            children = _children(parent)
+            parents += children
+            environment = Path(f"/proc/{parent}/environ").read_bytes().split(b"\0")
+            if not children and f"HOROVOD_RANK={rank}".encode() in environment:
+                found.append(parent)
+    (process,) = found
+    return process
+
+
+def _children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def _written(path: Path) -> str:

@@ -37,7 +37,9 @@ def alone(folder):
 def ranks(request, folder):
     out = folder / f"ranks-{request.param}"
     out.mkdir()
-    result = run_ranks(request.param, PROGRAM, folder / "data", out, folder=folder / f"output-{request.param}")
+    result = run_ranks(
+        request.param, sys.executable, PROGRAM, folder / "data", out, folder=folder / f"output-{request.param}"
+    )
     assert result.status == 0, result.err
     return [np.load(out / f"rank-{rank}.npz") for rank in range(request.param)]
 

@@ -1,6 +1,7 @@
 """Real Horovod ranks meet, agree, and notice that one of them is gone."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ PROGRAM = Path(__file__).with_name("world_program.py")
 
 @pytest.fixture(scope="module")
 def met(tmp_path_factory):
-    result = run_ranks(3, PROGRAM, "meet", folder=tmp_path_factory.mktemp("meet") / "out")
+    result = run_ranks(3, sys.executable, PROGRAM, "meet", folder=tmp_path_factory.mktemp("meet") / "out")
     assert result.status == 0, result.err
     assert result.err == ["", "", ""]
     return [json.loads(text) for text in result.out]
@@ -51,7 +52,7 @@ def test_variables_are_those_of_rank_0_and_sums_are_over_all_ranks(met):
 
 def test_a_killed_rank_is_noticed_in_every_kind_of_meeting_and_said_in_one_line(tmp_path):
     # horovodrun ends the others when one has failed, at best after they have noticed themselves
-    result = run_ranks(2, PROGRAM, "lose", folder=tmp_path / "out")
+    result = run_ranks(2, sys.executable, PROGRAM, "lose", folder=tmp_path / "out")
     assert result.status != 0
     said = result.out[0].splitlines()
     assert said

@@ -1,6 +1,8 @@
 """A trained run scores a split: probabilities, metrics, and what is refused."""
 
 import json
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +13,23 @@ from esmm_dist.checkpoint.reader import newest_checkpoint
 from esmm_dist.config import build
 from esmm_dist.errors import CheckpointError, ConfigError, InputDataError, SchemaError
 from esmm_dist.progress import NoProgress
-from esmm_dist.serve.load import load_trained_model, open_split, scored_batches
+from esmm_dist.serve.load import TrainedModel, open_split, opened_model
 from esmm_dist.serve.predict import PredictConfig, predict, prediction_columns, probabilities
+from esmm_dist.serve.score import scored_batches
+from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.run import train
+from esmm_dist.world import SoloWorld
 from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 
 TEST = tiny_groups(30, seed=2, first_sample=5000)
+WORLD = SoloWorld()
+
+
+def loaded(run: Path) -> AbstractContextManager[TrainedModel]:
+    return opened_model(str(run), NoProgress(), connection=ConnectionConfig(), world=WORLD)
 
 
 @pytest.fixture(scope="module")
@@ -93,26 +103,28 @@ def test_a_loaded_model_scores_twice_the_same_and_without_dropout(trained):
     folder, _ = trained
     scores = []
     for _ in range(2):
-        model = load_trained_model(str(folder / "run"), NoProgress())
-        reader, impressions = open_split(model, folder / "data", "test")
-        scores.append(np.concatenate([logits for _, logits in scored_batches(model, reader)]))
-        assert scores[-1].shape == (impressions, 2)
+        with loaded(folder / "run") as model:
+            reader, impressions = open_split(model, folder / "data", "test", WORLD)
+            scores.append(np.concatenate([b.logits for b in scored_batches(model.scorer, reader, WORLD)]))
+            assert scores[-1].shape == (impressions, 2)
     np.testing.assert_array_equal(scores[0], scores[1])
 
 
 def test_data_with_other_lanes_is_scored_in_batches_that_fit_them(trained, tmp_path):
     folder, _ = trained
     write_dataset(tmp_path, {"test": TEST}, lanes=5)
-    model = load_trained_model(str(folder / "run"), NoProgress())
-    reader, impressions = open_split(model, tmp_path, "test")
-    batches = [batch for batch, _ in scored_batches(model, reader)]
-    assert [batch.num_groups for batch in batches] == [15, 15]  # 16 rounded to a multiple of 5
-    assert sum(batch.num_impressions for batch in batches) == impressions
+    with loaded(folder / "run") as model:
+        reader, impressions = open_split(model, tmp_path, "test", WORLD)
+        assert [batch.num_groups for batch in reader.epoch(0, seed=None)] == [15, 15]  # 16 rounded to a multiple of 5
+        assert sum(batch.num_impressions for batch in scored_batches(model.scorer, reader, WORLD)) == impressions
 
 
 def test_a_run_without_a_checkpoint_says_how_to_train(tmp_path):
-    with pytest.raises(CheckpointError, match=f"{tmp_path} holds no checkpoint. Train first: esmm train"):
-        load_trained_model(str(tmp_path), NoProgress())
+    with (
+        pytest.raises(CheckpointError, match=f"{tmp_path} holds no checkpoint. Train first: esmm train"),
+        loaded(tmp_path),
+    ):
+        pass
 
 
 def test_data_of_another_schema_is_refused(trained, tmp_path):
@@ -155,5 +167,6 @@ def test_the_newest_checkpoint_is_the_model(trained):
     folder, _ = trained
     checkpoint = newest_checkpoint(Folder.open(folder / "run"), NoProgress())
     assert checkpoint is not None
-    assert load_trained_model(str(folder / "run"), NoProgress()).step == checkpoint.manifest.step == 10
+    with loaded(folder / "run") as model:
+        assert model.step == checkpoint.manifest.step == 10
     assert json.loads(checkpoint.folder.read_bytes("manifest.json"))["metrics"]["ctr"]["auc"] is not None

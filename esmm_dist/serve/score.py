@@ -1,0 +1,82 @@
+"""Score batches with a model, alone or as one of several ranks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.embedding.lookup import LookupPlan
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.input.order import one_process_order
+from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.model.forward import CompiledForward
+from esmm_dist.model.inputs import model_inputs, pull_rows
+from esmm_dist.schema.fields import Schema
+from esmm_dist.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """A model and its rows, ready to score batches."""
+
+    schema: Schema
+    store: EmbeddingStore
+    forward: CompiledForward
+
+    def score(self, batch: GroupedBatch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum [K]."""
+        lookups = LookupPlan(self.schema).prepare(batch)
+        return self.forward(model_inputs(batch, lookups, pull_rows(self.store, lookups)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredBatch:
+    """A whole batch, over all ranks, in the order of one process."""
+
+    sample_ids: npt.NDArray[np.int64]
+    """int64 [B]"""
+    labels: npt.NDArray[np.int8]
+    """int8 [B, K]"""
+    logits: npt.NDArray[np.float32]
+    """float32 [B, K], of the conditional probabilities"""
+
+    @property
+    def num_impressions(self) -> int:
+        """B."""
+        return len(self.sample_ids)
+
+
+def scored_batches(scorer: Scorer, reader: BatchReader, world: World) -> Iterator[ScoredBatch]:
+    """Yield each batch of a split with its logits, in file order; the same on every rank.
+
+    Each step is a meeting of all ranks, so all must take the same number of batches.
+
+    Args:
+        scorer: The model.
+        reader: Reads this rank's share.
+        world: The ranks.
+    """
+    for step, batch in enumerate(reader.epoch(0, seed=None)):
+        logits, _ = scorer.score(batch)
+        own = ScoredBatch(sample_ids=batch.sample_ids, labels=batch.labels.astype(np.int8), logits=logits)
+        if world.size == 1:
+            yield own
+        else:
+            yield _whole(own, np.repeat(reader.record_lanes(step), batch.impressions_per_group), world)
+
+
+def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> ScoredBatch:
+    """Gather the shares of a batch, and put their rows into the order of one process.
+
+    A row travels as the bytes of: lane int64, sample id int64, K labels int8, K logits float32.
+    """
+    width = own.logits.shape[1]
+    row = np.dtype([("lane", "<i8"), ("sample_id", "<i8"), ("labels", "i1", (width,)), ("logits", "<f4", (width,))])
+    rows = np.empty(own.num_impressions, dtype=row)
+    rows["lane"], rows["sample_id"], rows["labels"], rows["logits"] = lanes, own.sample_ids, own.labels, own.logits
+    gathered = world.gather(rows.view(np.uint8).reshape(len(rows), row.itemsize))
+    whole = np.ascontiguousarray(gathered).reshape(-1).view(row)
+    whole = whole[one_process_order(whole["lane"])]
+    return ScoredBatch(sample_ids=whole["sample_id"], labels=whole["labels"], logits=whole["logits"])

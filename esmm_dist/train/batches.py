@@ -1,0 +1,119 @@
+"""Batches made ready ahead of the step: read, looked up, and where rows may be a little old, pulled.
+
+``sync`` promises each step the rows after the step before it, so there the pull is left to the step. In ``bounded`` and
+``async`` the prefetch thread pulls too, and the step finds its rows in memory. A pull there never waits for a step that
+this rank has not pushed: such a wait could not be ended when training stops.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from esmm_dist.embedding.lookup import LookupPlan, TableLookup
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.model.inputs import Floats, pull_rows
+from esmm_dist.server.config import ClientConfig
+from esmm_dist.train.prefetch import Prefetcher
+
+
+class Prepared(NamedTuple):
+    """A rank's share of a batch, ready for its step."""
+
+    batch: GroupedBatch
+    lookups: dict[str, TableLookup]
+    rows: dict[str, Floats] | None
+    """float32 [U, D] by table; None: still to be pulled"""
+
+
+class PushedSteps:
+    """Tells the prefetch thread which step this rank has pushed. Thread-safe.
+
+    Shutdown: after ``close`` nobody waits any more.
+    """
+
+    def __init__(self, step: int) -> None:
+        """Begin after ``step``."""
+        self._step, self._closed = step, False
+        self._changed = threading.Condition()
+
+    def note(self, step: int) -> None:
+        """Say that a step has been pushed."""
+        with self._changed:
+            self._step = step
+            self._changed.notify_all()
+
+    def wait_for(self, step: int) -> bool:
+        """Block until a step has been pushed; return False if ``close`` came first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._step >= step)
+            return not self._closed
+
+    def close(self) -> None:
+        """Let all that wait go."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class BatchSource:
+    """Makes the batches of a run, from any step on."""
+
+    def __init__(
+        self,
+        reader: BatchReader,
+        plan: LookupPlan,
+        store: EmbeddingStore,
+        client: ClientConfig,
+        *,
+        seed: int | None,
+        depth: int,
+    ) -> None:
+        """Remember where batches come from.
+
+        Args:
+            reader: Reads this rank's share.
+            plan: Finds the unique ids.
+            store: Holds the rows.
+            client: Says how old rows may be.
+            seed: Of the shuffle. None: file order.
+            depth: Batches to hold ready.
+        """
+        self._reader, self._plan, self._store, self._seed, self._depth = reader, plan, store, seed, depth
+        self._pulls_ahead = not client.embedded and client.update_mode != "sync"
+        self._staleness = client.max_staleness_steps if client.update_mode == "bounded" else None
+
+    @contextmanager
+    def between(self, first_step: int, last_step: int, pushed: PushedSteps) -> Iterator[Iterator[Prepared]]:
+        """Prepare the batches of steps ``first_step`` + 1 .. ``last_step`` in a thread, for the ``with`` block.
+
+        Args:
+            first_step: Steps done.
+            last_step: The last one to be prepared.
+            pushed: Kept up to date by the caller; closed at the end.
+        """
+        with Prefetcher(lambda: self._prepared(first_step, last_step, pushed), depth=self._depth) as prepared:
+            try:
+                yield iter(prepared)
+            finally:
+                pushed.close()
+
+    def _prepared(self, first_step: int, last_step: int, pushed: PushedSteps) -> Iterator[Prepared]:
+        step = first_step
+        while step < last_step:
+            epoch, offset = divmod(step, self._reader.steps_per_epoch)
+            for batch in self._reader.epoch(epoch, first_step=offset, seed=self._seed):
+                step += 1
+                lookups = self._plan.prepare(batch)
+                for table, lookup in lookups.items():
+                    self._store.expect(table, lookup.ids)
+                rows = None
+                if self._pulls_ahead:
+                    if self._staleness is not None and not pushed.wait_for(step - 1 - self._staleness):
+                        return
+                    rows = pull_rows(self._store, lookups, step=step)
+                yield Prepared(batch, lookups, rows)
+                if step == last_step:
+                    return

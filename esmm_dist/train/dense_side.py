@@ -1,0 +1,56 @@
+"""What trains the dense weights of a run: model, optimizer, and the compiled functions around them."""
+
+from dataclasses import dataclass
+
+import keras
+
+from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.forward import CompiledForward
+from esmm_dist.schema.fields import Schema
+from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
+from esmm_dist.train.step import CompiledStep
+from esmm_dist.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseSide:
+    """The model and all that changes or uses its dense weights."""
+
+    model: Esmm
+    optimizer: keras.optimizers.Optimizer
+    step: CompiledStep
+    forward: CompiledForward
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """Weights and optimizer state."""
+        return [*self.model.variables, *self.optimizer.variables]
+
+
+def make_dense_side(config: TrainConfig, schema: Schema, world: World) -> DenseSide:
+    """Make the model with its start values; they derive from the seed, the same on every rank.
+
+    Raises:
+        ConfigError: The settings of the model do not fit the schema.
+    """
+    model = Esmm(
+        schema, config.embedding, config.model, seed=config.seed, mixed_precision=config.hardware.mixed_precision
+    )
+    optimizer = _optimizer(config.dense)
+    dim_by_table = {table: config.embedding.dim_of(table) for table in schema.tables}
+    num_labels = len(schema.labels)
+    step = CompiledStep(
+        model,
+        optimizer,
+        task_weights=config.model.weights_for(num_labels),
+        seed=config.seed,
+        dim_by_table=dim_by_table,
+        world=world,
+    )
+    forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=num_labels)
+    return DenseSide(model=model, optimizer=optimizer, step=step, forward=forward)
+
+
+def _optimizer(config: DenseOptimizerConfig) -> keras.optimizers.Optimizer:
+    classes = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad, "sgd": keras.optimizers.SGD}
+    return classes[config.dense_optimizer](learning_rate=config.dense_learning_rate)

@@ -1,0 +1,192 @@
+"""Where a training begins: at its own newest checkpoint, at another run's weights, or at nothing."""
+
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError, ConfigError
+from esmm_dist.model.dense_state import load_dense
+from esmm_dist.model.esmm import Esmm
+from esmm_dist.progress import Progress
+from esmm_dist.schema.fields import Schema
+from esmm_dist.serve.open_store import new_generation, opened_store
+from esmm_dist.storage import Folder
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.dense_side import DenseSide
+from esmm_dist.train.run_folder import RunFolder, check_settings_fit
+from esmm_dist.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a training goes on from besides weights and rows; plain values, so that rank 0 can share it."""
+
+    step: int = 0
+    """Steps done."""
+    loss_window: dict[str, Any] | None = None
+    evaluations: tuple[dict[str, Any], ...] = ()
+
+
+def opened_run_store(
+    config: TrainConfig, run: RunFolder | None, schema: Schema, world: World
+) -> AbstractContextManager[EmbeddingStore]:
+    """Return the store of a training's rows, to be entered by all ranks.
+
+    Args:
+        config: Of the training.
+        run: The run's folder; None on other ranks than 0.
+        schema: Names the tables.
+        world: The ranks.
+
+    Raises:
+        EsmmError: As ``opened_store``.
+    """
+
+    def opening() -> tuple[str, int]:
+        assert run is not None
+        return run.folder.location, new_generation(config.store)
+
+    location, generation = world.on_root(opening)
+    return opened_store(
+        config.store,
+        schema.tables,
+        config.embedding,
+        seed=config.seed,
+        location=location,
+        purpose="train",
+        generation=generation,
+        world=world,
+    )
+
+
+def start_run(
+    config: TrainConfig,
+    *,
+    run: RunFolder | None,
+    schema: Schema,
+    data_crc32c: int,
+    total_steps: int,
+    store: EmbeddingStore,
+    dense: DenseSide,
+    world: World,
+    progress: Progress,
+) -> Start:
+    """Set weights and rows to those of the run's newest checkpoint, or as ``init_from`` says; a meeting of all ranks.
+
+    Rank 0 decides and does it, and the others take over what it has. The run's log is cut at the checkpoint, its
+    settings are written.
+
+    Args:
+        config: Of the training.
+        run: The run's folder; None on other ranks than 0.
+        schema: Of the data.
+        data_crc32c: Of the data's manifest.
+        total_steps: That the training will make.
+        store: Empty; gets the rows.
+        dense: Gets weights and optimizer state.
+        world: The ranks.
+        progress: Told what was found.
+
+    Raises:
+        ConfigError: The run was trained with other settings or data.
+        CheckpointError: All checkpoints are damaged, or those of ``init_from`` do not fit.
+        RetryError: The storage or a server refuses.
+    """
+
+    def begin() -> dict[str, Any]:
+        assert run is not None
+        start = _restored(config, run, data_crc32c, store, dense, progress)
+        if start is None:
+            run.write_log([])
+            start = Start()
+            if config.init_from is not None:
+                _init_from(config, config.init_from, schema, store, dense, progress)
+        else:
+            run.write_log(run.read_log(start.step))
+            progress.message(f"Resuming {run.folder} after step {start.step:,} of {total_steps:,}.")
+        run.write_settings(config)
+        return asdict(start)
+
+    start = Start(**world.on_root(begin))
+    world.broadcast_variables(dense.variables)
+    return start
+
+
+def split_run_step(text: str) -> tuple[str, int | None]:
+    """Split RUN or RUN:STEP."""
+    run, colon, step = text.rpartition(":")
+    return (run, int(step)) if colon and run and step.isascii() and step.isdigit() else (text, None)
+
+
+def _restored(
+    config: TrainConfig,
+    run: RunFolder,
+    data_crc32c: int,
+    store: EmbeddingStore,
+    dense: DenseSide,
+    progress: Progress,
+) -> Start | None:
+    """Restore the run's newest undamaged checkpoint; None if it has none at all."""
+    starts: list[Start] = []
+
+    def take(checkpoint: Checkpoint) -> None:
+        manifest = checkpoint.manifest
+        check_settings_fit(config, manifest.settings, checkpoint.folder)
+        if manifest.state["data_manifest_crc32c"] != data_crc32c:
+            raise ConfigError(
+                f"{config.data} is not the data set that {checkpoint.folder} was trained on (its manifest "
+                "differs). Give the same data, or start a new run with another --run."
+            )
+        store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
+        load_dense(dense.model, dense.optimizer, checkpoint.dense())
+        state = manifest.state
+        starts.append(
+            Start(step=manifest.step, loss_window=state["loss_window"], evaluations=tuple(state["evaluations"]))
+        )
+
+    restore_newest(run.folder, progress, take)
+    return starts[0] if starts else None
+
+
+def _init_from(
+    config: TrainConfig, text: str, schema: Schema, store: EmbeddingStore, dense: DenseSide, progress: Progress
+) -> None:
+    """Take the weights of another run's checkpoint."""
+    location, step = split_run_step(text)
+    folder = Folder.open(location)
+
+    def take(checkpoint: Checkpoint) -> None:
+        _take_weights(checkpoint, config, schema=schema, store=store, model=dense.model)
+
+    if step is None:
+        checkpoint = restore_newest(folder, progress, take)
+    else:
+        checkpoint = open_checkpoint(folder, step)
+        take(checkpoint)
+    if checkpoint is None:
+        raise CheckpointError(f"init_from is {folder}, which holds no checkpoint. Give a run, or RUN:STEP.")
+    progress.message(f"Starting from the weights of {checkpoint.folder}.")
+
+
+def _take_weights(
+    checkpoint: Checkpoint, config: TrainConfig, *, schema: Schema, store: EmbeddingStore, model: Esmm
+) -> None:
+    """Set rows (with their slot variables, last steps and counts), and dense weights if ``init_what`` is ``all``."""
+    manifest = checkpoint.manifest
+    if manifest.schema.tables != schema.tables:
+        raise CheckpointMismatchError(
+            f"{checkpoint.folder} has the tables {', '.join(manifest.schema.tables)}, this run's data has "
+            f"{', '.join(schema.tables)}. Give a run of a schema with the same tables to --init-from."
+        )
+    # Slot variables of another optimizer may have the same shape and mean something else
+    name, before = config.embedding.embedding_optimizer, manifest.settings["embedding"]["embedding_optimizer"]
+    if name != before:
+        raise CheckpointMismatchError(
+            f"embedding_optimizer is {name} but {before} in {checkpoint.folder}, whose rows come with its slot "
+            f"variables. Set it to {before}, or leave out --init-from."
+        )
+    if config.init_what == "all":
+        load_dense(model, None, checkpoint.dense())
+    store.restore(checkpoint.folder, manifest.tables, step=0)

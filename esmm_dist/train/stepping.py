@@ -1,0 +1,151 @@
+"""Make one step after the other, on all ranks alike."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.model.inputs import model_inputs, pull_rows
+from esmm_dist.progress import Progress
+from esmm_dist.schema.fields import Schema
+from esmm_dist.train.batches import BatchSource, Prepared, PushedSteps
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.dense_side import DenseSide
+from esmm_dist.train.learning_rate import RateCourse
+from esmm_dist.train.loss_window import LossWindow
+from esmm_dist.train.numerical_check import agreed_error, numerical_error
+from esmm_dist.train.run_log import RunLog
+from esmm_dist.train.stop_signal import StopSignal
+from esmm_dist.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCount:
+    """How many steps a run has."""
+
+    per_epoch: int
+    all_epochs: int
+    total: int
+    """Those that will be made: of all epochs, or max_steps."""
+
+
+class Stepper:
+    """Makes the steps of a run between its pauses."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        schema: Schema,
+        count: StepCount,
+        store: EmbeddingStore,
+        dense: DenseSide,
+        batches: BatchSource,
+        world: World,
+        log: RunLog,
+        progress: Progress,
+        step: int,
+        window: LossWindow,
+    ) -> None:
+        """Remember what a step needs.
+
+        Args:
+            config: The settings.
+            schema: Of the data.
+            count: Of the run's steps.
+            store: Holds the rows.
+            dense: Model and optimizer.
+            batches: Makes this rank's shares of the batches.
+            world: The ranks.
+            log: Told the losses.
+            progress: Told the steps.
+            step: Steps done.
+            window: Losses since the last point of the log.
+        """
+        self._config, self._schema, self._count = config, schema, count
+        self._store, self._dense, self._batches, self._world = store, dense, batches, world
+        self._log, self._progress = log, progress
+        self._rates = RateCourse(
+            total_steps=count.all_epochs,
+            schedule=config.schedule,
+            warmup_steps=config.warmup_steps,
+            cooldown=config.cooldown,
+        )
+        self._stop_agreed = False
+        self.step, self.window = step, window
+
+    def until(self, last_step: int, stop: StopSignal) -> tuple[int, float]:
+        """Make steps up to ``last_step`` or a signal; return impressions and seconds.
+
+        Raises:
+            NumericalError: A loss or a gradient is not finite on some rank; nothing was updated.
+            WorkerLostError: Another rank has ended.
+        """
+        impressions = 0
+        self._progress.start("Training", self._count.total, "steps")
+        self._progress.advance(self.step)
+        pushed = PushedSteps(self.step)
+        with self._batches.between(self.step, last_step, pushed) as prepared:
+            start = time.monotonic()
+            for item in prepared:
+                impressions += self._make_step(item, stop)
+                pushed.note(self.step)
+                if self.is_stopping(stop):
+                    break
+            seconds = time.monotonic() - start
+        self._progress.finish()
+        return impressions, seconds
+
+    def is_stopping(self, stop: StopSignal) -> bool:
+        """Return whether training ends after the step at hand: on every rank the same answer."""
+        return self._stop_agreed if self._world.size > 1 else stop.name is not None
+
+    def stop_name(self, stop: StopSignal) -> str:
+        """Return the name of the signal that ended training, wherever it came; a meeting of all ranks."""
+        own = f"{stop.name} " if stop.name is not None else ""
+        names = self._world.gather(np.frombuffer(own.encode(), dtype=np.uint8).reshape(-1, 1))
+        return names.tobytes().decode().split()[0]
+
+    def _make_step(self, prepared: Prepared, stop: StopSignal) -> int:
+        """Make one step; return its impressions, over all ranks."""
+        step, batch, lookups = self.step + 1, prepared.batch, prepared.lookups
+        rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, lookups, step=step)
+        factor = self._rates.factor(step)
+        self._dense.optimizer.learning_rate.assign(self._config.dense.dense_learning_rate * factor)
+        result = self._dense.step(model_inputs(batch, lookups, rows), step, stop=stop.name is not None)
+        if not result.finite:
+            own = None
+            if result.at_fault:
+                epoch = self.step // self._count.per_epoch
+                own = numerical_error(
+                    step=step, epoch=epoch, schema=self._schema, batch=batch, lookups=lookups, rows=rows
+                )
+            raise agreed_error(own, step, self._world)
+        for table, gradient_sums in result.gradient_sums.items():
+            self._store.push(
+                table,
+                lookups[table].ids,
+                gradient_sums,
+                impressions=result.impressions,
+                step=step,
+                rate_factor=factor,
+                counts=lookups[table].counts,
+            )
+        self.step, self._stop_agreed = step, result.stop_wanted
+        self.window.add(result.loss_sums, result.impressions)
+        note = ""
+        if step % self._config.log_every_steps == 0 or step == self._count.all_epochs:
+            note = self._log_losses()
+        self._progress.advance(1, note)
+        return result.impressions
+
+    def _log_losses(self) -> str:
+        losses = dict(zip(_loss_names(self._schema.labels), self.window.take(), strict=True))
+        self._log.losses(self.step, losses)
+        return " ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+
+
+def _loss_names(labels: tuple[str, ...]) -> list[str]:
+    """Name the losses: of the running products, since there is none on a conditional probability."""
+    return ["ctr_loss", "ctcvr_loss"] if len(labels) == 2 else [f"{label}_loss" for label in labels]
