@@ -87,8 +87,7 @@ class TrainConfig:
 
     init_what: Literal["all", "sparse"] = "all"
     """What init_from brings. ``all``: dense weights and rows; ``sparse``: rows only, for other towers. Rows come with
-    their slot variables (an Adagrad row keeps its own rate), and with their last steps and counts, by which evictions
-    judge them."""
+    their slot variables (an Adagrad row keeps its own rate) and counts; to evictions they are as new as the run."""
 
     max_steps: int | None = None
     """Stop after this many steps, counted from the run's beginning. None: when all epochs are done."""

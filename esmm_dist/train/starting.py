@@ -173,7 +173,7 @@ def _init_from(
 def _take_weights(
     checkpoint: Checkpoint, config: TrainConfig, *, schema: Schema, store: EmbeddingStore, model: Esmm
 ) -> None:
-    """Set rows (with their slot variables, last steps and counts), and dense weights if ``init_what`` is ``all``."""
+    """Set rows with their slot variables and counts, and dense weights if ``init_what`` is ``all``."""
     manifest = checkpoint.manifest
     if manifest.schema.tables != schema.tables:
         raise CheckpointMismatchError(

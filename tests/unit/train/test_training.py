@@ -14,6 +14,7 @@ import yaml
 from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps, read_checkpoint_manifest
 from esmm_dist.config import build
 from esmm_dist.embedding.embedded_store import EmbeddedStore
+from esmm_dist.embedding.table_files import read_rows
 from esmm_dist.errors import ConfigError, InputDataError, NumericalError
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.progress import NoProgress
@@ -22,7 +23,9 @@ from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.loop import Trainer
-from esmm_dist.train.run import TrainResult, train
+from esmm_dist.train.numerical_check import agreed_error
+from esmm_dist.train.run import TrainResult, refuse_rows_apart, train
+from esmm_dist.world import SoloWorld
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
 STEPS = 20
@@ -118,15 +121,19 @@ def test_the_result_counts_steps_impressions_and_rows(trained, data):
     manifest = json.loads((data / "manifest.json").read_text())
     assert (result.step, result.total_steps, result.stopped_by) == (3 * STEPS, 3 * STEPS, None)
     assert result.impressions == 3 * manifest["splits"]["train"]["impressions"]
-    used = {
+    used = used_ids()
+    assert result.rows == len(used)
+    assert result.impressions_per_second == pytest.approx(result.impressions / result.seconds)
+    assert f"up to step 60 of 60; {len(used)} embedding rows" in result.lines()[0]
+
+
+def used_ids() -> set[int]:
+    return {
         id_
         for group in tiny_groups(320)
         for values in (*group.fields, *(v for i in group.impressions for v in i.fields))
         for id_, _ in values
     }
-    assert result.rows == len(used)
-    assert result.impressions_per_second == pytest.approx(result.impressions / result.seconds)
-    assert f"up to step 60 of 60; {len(used)} embedding rows" in result.lines()[0]
 
 
 def test_losses_are_logged_as_means_over_windows_and_fall(trained):
@@ -340,3 +347,45 @@ def test_a_weight_that_blows_up_stops_before_the_update_and_names_field_and_step
             getattr(store.export("main", 0, 4096), column) for store in stores if isinstance(store, EmbeddedStore)
         )
         np.testing.assert_array_equal(found, expected)
+
+
+def test_rows_are_evicted_every_k_steps_before_anything_is_saved_also_at_the_end_and_after_a_pause(data, tmp_path):
+    changes = {"embedding": {"evict_every_steps": 8, "ttl_steps": 2}, "input": {"epochs": 2}}
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    for steps in (8, 40):
+        run_training(data, stopped, max_steps=steps, **changes)
+    result = run_training(data, whole, checkpoint={"checkpoint_every_steps": 8}, **changes)
+    for step in (32, 40):
+        folder = checkpoint_folder(Folder.open(whole), step)
+        (file,) = read_checkpoint_manifest(folder).tables
+        last_steps = read_rows(folder, file).last_step
+        assert len(last_steps) < len(used_ids())
+        assert last_steps.min() >= step - 2  # nothing older is left
+    assert state_of(stopped, 40) == state_of(whole, 40)
+    assert result.rows == len(last_steps)
+
+
+def test_several_ranks_with_rows_of_their_own_are_refused(data, tmp_path):
+    class TwoRanks(SoloWorld):
+        size = 2
+
+    message = (
+        "servers is embedded, but 2 ranks train.* esmm local --workers 2 --servers 1 -- train ..., or name servers"
+    )
+    with pytest.raises(ConfigError, match=message):
+        refuse_rows_apart(config_of(data, tmp_path), TwoRanks())
+    refuse_rows_apart(config_of(data, tmp_path), SoloWorld())
+    refuse_rows_apart(config_of(data, tmp_path, store={"servers": "127.0.0.1:1"}), TwoRanks())
+
+
+def test_ranks_tell_each_other_whose_batch_was_not_finite():
+    class BesideAnother(SoloWorld):
+        size = 2
+
+        def gather(self, rows: Any) -> Any:
+            return np.concatenate([rows, np.frombuffer(b"The loss is nan.\n", np.uint8).reshape(-1, 1)])
+
+    own = NumericalError("mine")
+    assert agreed_error(own, 3, BesideAnother()) is own
+    told = str(agreed_error(None, 3, BesideAnother()))
+    assert told == "Step 3: another rank's batch is not finite. That rank says: The loss is nan."

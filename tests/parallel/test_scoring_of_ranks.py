@@ -1,0 +1,91 @@
+"""Several ranks evaluate and predict as one process does: the same rows in the same order, written by rank 0 alone."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from esmm_dist.config import build
+from esmm_dist.progress import NoProgress
+from esmm_dist.serve.predict import PredictConfig, predict
+from esmm_dist.server.config import ConnectionConfig
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.evaluate import EvaluateConfig, evaluate
+from esmm_dist.train.run import train
+from tests.parallel.horovod_ranks import RanksResult, run_ranks
+from tests.server_processes import server_processes
+from tests.tiny_dataset import tiny_groups, write_dataset
+
+pytestmark = pytest.mark.timeout(300)
+
+ESMM = Path(sys.executable).with_name("esmm")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A trained run, and the predictions of one process: 101 records in lanes of 26, 25, 25, 25, 4 of each a batch."""
+    folder = tmp_path_factory.mktemp("scoring")
+    write_dataset(folder / "data", {"train": tiny_groups(160), "test": tiny_groups(101, seed=2, first_sample=5000)})
+    settings = {
+        "data": folder / "data",
+        "run": str(folder / "run"),
+        "input": {"global_batch_records": 16, "epochs": 1},
+        "embedding": {"embedding_dim": 4},
+        "model": {"hidden_units": [8]},
+    }
+    train(build(TrainConfig, settings, where="test"), NoProgress())
+    out = folder / "alone.parquet"
+    predict(PredictConfig(run=str(folder / "run"), data=folder / "data", out=out), NoProgress())
+    return folder
+
+
+def ranks(number: int, folder: Path, *command: str | Path) -> RanksResult:
+    output = folder / f"output-{len(list(folder.glob('output-*')))}"
+    line = [*command, "--run", folder / "run", "--data", folder / "data", "--json"]
+    result = run_ranks(number, ESMM, *line, folder=output)
+    assert result.status == 0, result.err
+    assert result.out[1:] == result.err[1:] == [""] * (number - 1)
+    return result
+
+
+def assert_same_predictions(folder: Path, out: Path) -> None:
+    found, expected = pq.read_table(out), pq.read_table(folder / "alone.parquet")
+    assert found.schema == expected.schema
+    assert found["sample_id"].to_pylist() == expected["sample_id"].to_pylist()
+    for name in ("pctr", "pcvr", "pctcvr"):
+        # a matrix product of other shapes may add in another order
+        np.testing.assert_allclose(found[name].to_numpy(), expected[name].to_numpy(), rtol=1e-5)
+
+
+def test_three_ranks_write_the_predictions_of_one_process_in_its_order(folder):
+    out = folder / "three.parquet"
+    result = ranks(3, folder, "predict", "--out", out)  # four lanes do not divide by three
+    assert json.loads(result.out[0])["impressions"] == pq.read_metadata(out).num_rows
+    assert_same_predictions(folder, out)
+
+
+def test_ranks_without_a_lane_score_nothing_and_wait_for_the_others(folder):
+    out = folder / "five.parquet"
+    ranks(5, folder, "predict", "--out", out)
+    assert_same_predictions(folder, out)
+
+
+def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(folder):
+    config = EvaluateConfig(run=str(folder / "run"), data=folder / "data")
+    expected = evaluate(config, NoProgress())
+    with server_processes(2) as started:
+        result = ranks(2, folder, "evaluate", "--servers", started.servers)
+        # the servers have forgotten the rows, and serve another run at once
+        again = evaluate(replace(config, store=ConnectionConfig(servers=started.servers)), NoProgress())
+    assert again == expected
+    found = json.loads(result.out[0])
+    assert found.keys() == expected.keys()
+    for task, metrics in expected.items():
+        assert found[task]["impressions"] == metrics.impressions
+        assert found[task]["positives"] == metrics.positives
+        assert found[task]["auc"] == pytest.approx(metrics.auc, rel=1e-3)  # ties but for the last bit
+        assert found[task]["log_loss"] == pytest.approx(metrics.log_loss, rel=1e-6)

@@ -1,0 +1,157 @@
+"""A run that starts from the weights of another."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps
+from esmm_dist.checkpoint.reader import open_checkpoint
+from esmm_dist.config import build
+from esmm_dist.embedding.table_files import read_rows
+from esmm_dist.embedding.table_rows import TableRows
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError
+from esmm_dist.progress import NoProgress
+from esmm_dist.schema.fields import Field
+from esmm_dist.storage import Folder
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.loop import Trainer
+from esmm_dist.train.run import train
+from esmm_dist.train.starting import split_run_step
+from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_dataset(folder, {"train": tiny_groups(160)})
+    return folder
+
+
+def config_of(data: Path, run: Path, **changes: Any) -> TrainConfig:
+    settings = {
+        "data": data,
+        "run": str(run),
+        "input": {"global_batch_records": 16, "epochs": 1},
+        "embedding": {"embedding_dim": 4},
+        "model": {"hidden_units": [8]},
+        "checkpoint": {"checkpoint_every_steps": 4},
+    }
+    return build(TrainConfig, {**settings, **changes}, where="test")
+
+
+@pytest.fixture(scope="module")
+def other(data, tmp_path_factory):
+    """The run to start from: checkpoints of steps 4, 8 and 10."""
+    run = tmp_path_factory.mktemp("runs") / "other"
+    train(config_of(data, run), NoProgress())
+    return run
+
+
+def trainer(data: Path, run: Path, **changes: Any) -> Trainer:
+    run.mkdir(exist_ok=True)
+    return Trainer(config_of(data, run, seed=7, **changes), NoProgress())
+
+
+def assert_rows_of(found: Trainer, run: Path, step: int, *, last_steps: bool = False) -> None:
+    """Compare the rows with a checkpoint's; last steps are those of the other run only where that is this run."""
+    checkpoint = open_checkpoint(Folder.open(run), step)
+    (file,) = checkpoint.manifest.tables
+    rows = found.store.export("main", 0, 4096)  # type: ignore[attr-defined]
+    for name in TableRows.__annotations__:
+        if name == "last_step" and not last_steps:
+            assert not rows.last_step.any()
+            continue
+        np.testing.assert_array_equal(getattr(rows, name), getattr(read_rows(checkpoint.folder, file), name))
+
+
+def dense_of(found: Trainer) -> list[np.ndarray]:
+    return [np.array(variable.numpy()) for variable in found._dense.model.variables]
+
+
+def saved_dense(run: Path, step: int) -> list[np.ndarray]:
+    arrays = open_checkpoint(Folder.open(run), step).dense()
+    return [arrays[name] for name in sorted(arrays) if name.startswith("model/")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("runs/a", ("runs/a", None)),
+        ("runs/a:120", ("runs/a", 120)),
+        ("s3://bucket/run", ("s3://bucket/run", None)),
+        ("s3://bucket/run:8", ("s3://bucket/run", 8)),
+        ("hdfs://host:8020/run", ("hdfs://host:8020/run", None)),
+        ("runs/a:b", ("runs/a:b", None)),
+        (":5", (":5", None)),
+    ],
+)
+def test_a_step_may_stand_behind_the_run(text, expected):
+    assert split_run_step(text) == expected
+
+
+@pytest.mark.parametrize(("suffix", "step"), [("", 10), (":4", 4)])
+def test_all_weights_and_rows_are_taken_and_steps_and_optimizer_begin_anew(data, other, tmp_path, suffix, step):
+    found = trainer(data, tmp_path, init_from=f"{other}{suffix}")
+    assert_rows_of(found, other, step)
+    for variable, saved in zip(dense_of(found), saved_dense(other, step), strict=True):
+        np.testing.assert_array_equal(variable, saved)
+    assert int(found._dense.optimizer.iterations.numpy()) == 0
+    result = found.train()
+    assert (result.step, result.impressions > 0) == (10, True)
+    assert [json.loads(line)["step"] for line in (tmp_path / "train_log.jsonl").read_text().splitlines()] == [10]
+
+
+def test_sparse_takes_rows_only_also_for_towers_of_another_shape(data, other, tmp_path):
+    changes: dict[str, Any] = {"model": {"hidden_units": [5, 3]}}
+    found = trainer(data, tmp_path, init_from=str(other), init_what="sparse", **changes)
+    assert_rows_of(found, other, 10)
+    fresh = trainer(data, tmp_path / "fresh", **changes)
+    for variable, start in zip(dense_of(found), dense_of(fresh), strict=True):
+        np.testing.assert_array_equal(variable, start)
+
+
+def test_a_run_with_a_checkpoint_of_its_own_goes_on_from_that(data, other, tmp_path):
+    trainer(data, tmp_path, init_from=f"{other}:4", max_steps=8).train()
+    found = trainer(data, tmp_path, init_from=f"{other}:4")
+    assert found._step == 8
+    assert_rows_of(found, tmp_path, 8, last_steps=True)
+
+
+def test_what_does_not_fit_is_refused_and_no_older_checkpoint_is_tried(data, other, tmp_path):
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"model": {"hidden_units": [5]}}, "Dense variable '.*' has shape"),
+        ({"embedding": {"embedding_dim": 4, "embedding_optimizer": "sgd"}}, "embedding_optimizer is sgd but adagrad"),
+    ]
+    for number, (changes, message) in enumerate(cases):
+        with pytest.raises(CheckpointMismatchError, match=message):
+            trainer(data, tmp_path / str(number), init_from=str(other), **changes)
+
+
+def test_a_run_of_other_tables_is_refused(other, tmp_path):
+    fields = (*tiny_schema().fields[:3], Field(name="tags", owner="item", multi_hot=True, table="tags"))
+    write_dataset(tmp_path / "data", {"train": tiny_groups(16)}, schema=tiny_schema(fields=fields))
+    message = "has the tables main, this run's data has main, tags. Give a run of a schema with the same tables"
+    with pytest.raises(CheckpointMismatchError, match=message):
+        trainer(tmp_path / "data", tmp_path / "run", init_from=str(other))
+
+
+def test_a_run_or_step_that_is_not_there_is_named(data, other, tmp_path):
+    with pytest.raises(CheckpointError, match=f"init_from is {tmp_path}/none, which holds no checkpoint"):
+        trainer(data, tmp_path / "a", init_from=f"{tmp_path}/none")
+    with pytest.raises(CheckpointError, match=f"{other} has no checkpoint of step 5. It has: 4, 8, 10."):
+        trainer(data, tmp_path / "b", init_from=f"{other}:5")
+
+
+def test_a_damaged_newest_checkpoint_of_the_other_run_is_passed_over(data, other, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(other, copy)
+    newest = checkpoint_folder(Folder.open(copy), checkpoint_steps(Folder.open(copy))[0])
+    (path,) = newest.local_path.glob("*.arrow")
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    assert_rows_of(trainer(data, tmp_path / "run", init_from=str(copy)), other, 8)
