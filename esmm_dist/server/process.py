@@ -52,8 +52,9 @@ def serve(config: ServerConfig, progress: Progress) -> ServerResult:
     with _stop_wish() as stopped, running_server(config, progress) as server:
         stopped.wait()
         name = stopped.name
-        progress.message(f"Stopping on {name}: {server.service.stats().rows:,} rows go with this process")
         stats = server.service.stats()
+        lost = f": {stats.rows:,} rows of run {stats.run} go with this process" if stats.rows else ""
+        progress.message(f"Stopping on {name}{lost}")
     return ServerResult(address=server.address, stopped_by=name, calls=stats.pulls.calls + stats.pushes.calls)
 
 

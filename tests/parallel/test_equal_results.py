@@ -1,0 +1,110 @@
+"""The numbers that come out do not depend on where rows live or how many ranks train: whole trainings of 200 steps."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from esmm_dist.checkpoint.reader import open_checkpoint
+from esmm_dist.config import build
+from esmm_dist.embedding.table_files import read_rows
+from esmm_dist.embedding.table_rows import TableRows
+from esmm_dist.progress import NoProgress
+from esmm_dist.storage import Folder
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.run import train
+from launcher.settings import merge
+from tests.parallel.horovod_ranks import run_ranks
+from tests.tiny_dataset import tiny_groups, write_dataset
+
+pytestmark = pytest.mark.timeout(400)
+
+ESMM = Path(sys.executable).with_name("esmm")
+STEPS = 200
+SETTINGS: dict[str, Any] = {
+    "input": {"global_batch_records": 16, "epochs": 10},
+    "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.05},
+    "model": {"hidden_units": [8]},
+    "dense": {"dense_optimizer": "adam", "dense_learning_rate": 0.003},
+    "max_steps": STEPS,
+}
+OPTIMIZERS: list[dict[str, Any]] = [
+    {"embedding_optimizer": "adagrad"},
+    {"embedding_optimizer": "rowwise_adagrad"},
+    {"embedding_optimizer": "adam"},
+    {"embedding_optimizer": "sgd", "embedding_momentum": 0.9},
+    {"embedding_optimizer": "sgd"},
+    {"embedding_optimizer": "ftrl"},
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """330 records in 4 lanes of 83, 83, 82, 82; a batch takes 4 of each, and the last of an epoch's 21 is not full."""
+    folder = tmp_path_factory.mktemp("data")
+    write_dataset(folder, {"train": tiny_groups(330), "test": tiny_groups(400, seed=2, first_sample=5000)})
+    return folder
+
+
+def rows_of(run: Path) -> dict[str, np.ndarray]:
+    """Return all rows of a run's last checkpoint, ordered by id, from however many files."""
+    checkpoint = open_checkpoint(Folder.open(run), STEPS)
+    parts = [read_rows(checkpoint.folder, file) for file in checkpoint.manifest.tables]
+    order = np.argsort(np.concatenate([part.ids for part in parts]))
+    return {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in TableRows.__annotations__}
+
+
+def dense_of(run: Path) -> dict[str, np.ndarray]:
+    return open_checkpoint(Folder.open(run), STEPS).dense()
+
+
+def aucs_of(run: Path) -> dict[str, float]:
+    metrics = json.loads((run / "metrics.json").read_text())["newest"]["metrics"]
+    return {task: figures["auc"] for task, figures in metrics.items()}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda settings: "-".join(map(str, settings.values())))
+def test_embedded_one_server_and_three_servers_end_with_the_same_bits(
+    data, tmp_path, one_server, three_servers, optimizer
+):
+    ends = []
+    for name, servers in (("embedded", "embedded"), ("one", one_server.servers), ("three", three_servers.servers)):
+        run = tmp_path / name
+        own = {"data": data, "run": str(run), "embedding": optimizer, "store": {"servers": servers}}
+        result = train(build(TrainConfig, merge(SETTINGS, own), where="test"), NoProgress())
+        arrays = {**rows_of(run), **dense_of(run)}
+        ends.append(({key: value.tobytes() for key, value in arrays.items()}, result.metrics, result.rows))
+    assert result.metrics["ctr"].auc > 0.6  # something was learned
+    assert ends[0] == ends[1]
+    assert ends[0] == ends[2]
+
+
+def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference, relative to the largest value."""
+    largest = float(np.abs(expected).max(initial=0.0))
+    return float(np.abs(found.astype(np.float64) - expected).max(initial=0.0)) / (largest or 1.0)
+
+
+def test_one_two_and_three_ranks_end_with_the_same_rows_weights_and_aucs(data, tmp_path, two_servers):
+    """Sums of float32 in another order: measured, 200 steps differ by 5e-7 of the largest value."""
+    settings = merge(SETTINGS, {"data": str(data), "embedding": {"embedding_optimizer": "adagrad"}})
+    (tmp_path / "settings.json").write_text(json.dumps(settings))  # JSON is YAML
+    line = [ESMM, "train", "--config", tmp_path / "settings.json", "--servers", two_servers.servers, "--run"]
+    subprocess.run([*map(str, line), str(tmp_path / "1")], check=True, timeout=200)
+    for ranks in (2, 3):
+        result = run_ranks(ranks, *line, tmp_path / str(ranks), folder=tmp_path / f"out-{ranks}")
+        assert result.status == 0, result.err
+    expected_rows, expected_dense = rows_of(tmp_path / "1"), dense_of(tmp_path / "1")
+    expected_aucs = aucs_of(tmp_path / "1")
+    for ranks in (2, 3):
+        rows, dense = rows_of(tmp_path / str(ranks)), dense_of(tmp_path / str(ranks))
+        for name in ("ids", "last_step", "count"):
+            np.testing.assert_array_equal(rows[name], expected_rows[name])
+        differences = {name: relative_difference(rows[name], expected_rows[name]) for name in ("rows", "slots")}
+        differences |= {name: relative_difference(dense[name], expected_dense[name]) for name in expected_dense}
+        assert max(differences.values()) < 1e-5, differences
+        assert aucs_of(tmp_path / str(ranks)) == pytest.approx(expected_aucs, abs=0.0005)
