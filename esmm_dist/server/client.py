@@ -181,7 +181,7 @@ class RemoteStore:
             step=step,
             location=_run_location(folder),
             folder=folder.name,
-            files=tuple(headers.SavedTableFile(**asdict(file)) for file in files),
+            files=tuple(files),
         )
         self._at_once(lambda index: self._connections[index].act("restore", header, long=True))
 

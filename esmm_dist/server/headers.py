@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.server.config import UpdateMode
 
 
@@ -50,20 +51,6 @@ class SaveHeader:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SavedTableFile:
-    """``TableFile`` as it travels."""
-
-    path: str
-    table: str
-    kind: str
-    first_bucket: int
-    last_bucket: int
-    rows: int
-    file_bytes: int
-    crc32c: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class RestoreHeader:
     """Replace all rows by those of a checkpoint's files."""
 
@@ -74,7 +61,7 @@ class RestoreHeader:
     location: str
     """Folder or URI of the run that holds the checkpoint: this one, or the one that it starts from."""
     folder: str
-    files: tuple[SavedTableFile, ...]
+    files: tuple[TableFile, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

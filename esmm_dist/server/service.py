@@ -22,7 +22,6 @@ import pyarrow.flight as flight
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule
-from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.progress import Progress
 from esmm_dist.server import headers, wire
 from esmm_dist.server.config import ServerConfig
@@ -322,12 +321,11 @@ class ParameterService(flight.FlightServerBase):
         header = wire.decode_header(headers.RestoreHeader, body)
         run = self._run_of(header)
         check_location(header.location, self.config.root)
-        files = [build(TableFile, asdict(file), where="restore") for file in header.files]
-        for file in files:
+        for file in header.files:
             if "/" in file.path or "\\" in file.path or file.path.startswith(".") or "\0" in file.path:
                 raise RequestError(f"'{file.path}' is not the name of a file of a checkpoint")
         start = self._clock()
-        run.restore(self._checkpoint_folder(header.location, header.folder), files, step=header.step)
+        run.restore(self._checkpoint_folder(header.location, header.folder), header.files, step=header.step)
         drop_resident_code()
         self._progress.message(f"Restored {run.num_rows:,} rows of step {header.step} ({self._clock() - start:.1f} s)")
         return wire.plain({"rows": run.num_rows})

@@ -13,6 +13,7 @@ import pyarrow.flight as flight
 import pytest
 
 from esmm_dist.config import to_mapping
+from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import EsmmError, RetryError, ServerError
 from esmm_dist.server import headers, wire
 from esmm_dist.server.client import server_stats
@@ -263,7 +264,7 @@ def test_saving_and_restoring_stay_within_the_runs_checkpoints(raw, run, folder,
 
 
 RESTORE = headers.RestoreHeader(run="", generation=0, step=1, location="", folder="step-00000001", files=())
-FILE = headers.SavedTableFile(
+FILE = TableFile(
     path="main.arrow", table="main", kind="rows", first_bucket=0, last_bucket=4096, rows=1, file_bytes=9, crc32c=1
 )
 
