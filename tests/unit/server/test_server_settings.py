@@ -36,12 +36,12 @@ def test_a_server_setting_that_is_wrong_is_named_with_its_value(settings, messag
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:0", "localhost:0", "[::1]:0", "127.3.4.5:80"])
 def test_loopback_needs_no_token(bind):
-    ServerConfig(index=0, count=1, bind=bind)
+    assert ServerConfig(index=0, count=1, bind=bind).token_file is None
 
 
 def test_other_addresses_take_a_token_or_an_open_eye():
-    ServerConfig(index=0, count=1, bind="0.0.0.0:0", token_file=Path("t"))
-    ServerConfig(index=0, count=1, bind="0.0.0.0:0", insecure_no_token=True)
+    assert not ServerConfig(index=0, count=1, bind="0.0.0.0:0", token_file=Path("t")).insecure_no_token
+    assert ServerConfig(index=0, count=1, bind="0.0.0.0:0", insecure_no_token=True).token_file is None
 
 
 @pytest.mark.parametrize(
@@ -144,10 +144,10 @@ def test_a_run_lies_below_the_servers_root(location, root, inside):
 
 
 def test_a_link_does_not_lead_out_of_the_root(tmp_path):
-    (tmp_path / "root").mkdir()
-    (tmp_path / "root/link").symlink_to("/etc")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/link").symlink_to("/etc")
     with pytest.raises(RequestError, match="is not below"):
-        check_location(f"{tmp_path}/root/link", f"{tmp_path}/root")
+        check_location(f"{tmp_path}/runs/link", f"{tmp_path}/runs")
 
 
 def test_connections_beyond_the_limit_are_refused_and_known_ones_are_not_counted_again():
