@@ -9,13 +9,24 @@ from launcher.commands.evaluate import metrics_lines
 from launcher.json_line import json_value
 
 
+_OF_ONE_START = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
+"""How the servers of one start were reached: those of esmm local are gone with it, and a run goes on with any others."""
+
+
 def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the settings of an existing run, so that ``esmm train --run RUN`` alone resumes it."""
+    """Return the settings of an existing run, so that ``esmm train --run RUN`` alone resumes it.
+
+    Where its rows were is left out: without ``--servers`` it goes on in this process.
+    """
     if "run" not in flags:
         return None
     from esmm_dist.train.run_folder import read_settings
 
-    return read_settings(flags["run"])
+    stored = read_settings(flags["run"])
+    if stored is None or not isinstance(stored.get("store"), Mapping):
+        return stored
+    store = {name: value for name, value in stored["store"].items() if name not in _OF_ONE_START}
+    return {**stored, "store": store}
 
 
 def _load_settings() -> type:

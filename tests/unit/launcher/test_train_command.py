@@ -12,6 +12,11 @@ def test_a_run_that_exists_brings_its_settings(tmp_path):
     assert find_stored_settings({"run": str(tmp_path)}) == {"data": "d", "embedding": {"dim": 4}}
 
 
+def test_servers_of_an_earlier_start_are_not_taken_for_those_of_this_one(tmp_path):
+    (tmp_path / "config.yaml").write_text("store: {servers: '127.0.0.1:7', token_file: gone, wire: bfloat16}\n")
+    assert find_stored_settings({"run": str(tmp_path)}) == {"store": {"wire": "bfloat16"}}
+
+
 def test_a_new_run_has_no_stored_settings(tmp_path):
     assert find_stored_settings({"run": str(tmp_path / "new")}) is None
     assert find_stored_settings({}) is None
