@@ -8,9 +8,8 @@ from launcher.command import Command, Outcome
 from launcher.commands.evaluate import metrics_lines
 from launcher.json_line import json_value
 
-
 _OF_ONE_START = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
-"""How the servers of one start were reached: those of esmm local are gone with it, and a run goes on with any others."""
+"""How the servers of one start were reached: those of esmm local are gone with it; a run goes on with any."""
 
 
 def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
