@@ -16,11 +16,10 @@ from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.server.faults import received
 from esmm_dist.server.security import TokenSender, read_pem, read_token
-from esmm_dist.server.wire import Floats, Ids, NotReadyError
+from esmm_dist.server.wire import ROWS_A_MESSAGE, Floats, Ids, NotReadyError
 
 Answer = TypeVar("Answer")
 
-ROWS_A_MESSAGE = 65_536
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _LONG_CALL_S = 3600.0  # of saves and restores: no figure fits every disk, and a lost server ends the call at once
 

@@ -33,9 +33,6 @@ from esmm_dist.server.stats import CallMeter, ServerStats, Timer, resident_bytes
 from esmm_dist.server.wire import RequestError
 from esmm_dist.storage import Folder
 
-ROWS_A_MESSAGE = 65_536
-"""A pull or push is sent in pieces of so many rows, 5 MB at D = 16: no message need be held whole on the way."""
-
 IN_USE_S = 60.0
 """A run that was not closed is taken for alive for so long after its last call."""
 
@@ -110,8 +107,8 @@ class ParameterService(flight.FlightServerBase):
             run.check_ids(header.table, ids)
             rows = run.pull(header.table, ids, step=header.step, patience_s=header.patience_s, timer=timer)
             writer.begin(wire.values_schema(header.wire, dim))
-            for start in range(0, len(rows), ROWS_A_MESSAGE):
-                writer.write_batch(wire.encode_values(rows[start : start + ROWS_A_MESSAGE], header.wire))
+            for start in range(0, len(rows), wire.ROWS_A_MESSAGE):
+                writer.write_batch(wire.encode_values(rows[start : start + wire.ROWS_A_MESSAGE], header.wire))
             self._pulls.note(timer.seconds, len(ids))
 
     def do_put(

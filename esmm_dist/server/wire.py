@@ -29,6 +29,9 @@ Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Header = TypeVar("Header")
 
+ROWS_A_MESSAGE = 65_536
+"""A pull or push is sent in pieces of so many rows, 5 MB at D = 16: no message need be held whole on the way."""
+
 _MAX_HEADER_BYTES = 4 << 20  # the largest is a restore of some ten thousand files
 _ARROW_TYPES: dict[Wire, pa.DataType] = {"float32": pa.float32(), "float16": pa.float16(), "bfloat16": pa.uint16()}
 

@@ -118,8 +118,10 @@ def test_the_last_save_is_tried_three_times_at_once(refusing):
 
 
 def test_a_step_that_is_saved_is_not_saved_again(refusing):
-    run, _ = refusing  # where a save would fail
+    run, obstacle = refusing  # where a save would fail
     save(saver_of(run, NoProgress(), saved_step=30), 30, last=True)
+    obstacle.unlink()
+    assert saved(run) == []
 
 
 def test_metrics_that_come_later_are_put_into_the_checkpoint(tmp_path):
