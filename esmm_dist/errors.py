@@ -14,7 +14,10 @@
     │   └── ServerError         a parameter server refuses: another run, other settings, no access
     └── RetryError              the same call may succeed later (a lost connection)
         ├── StorageError        a disk or an object store refuses: full, read-only, not reachable
-        └── WorkerLostError     another rank of the run has ended
+        └── LostError           a process of the run is lost: those that are left meet anew
+            ├── WorkerLostError      another rank has ended
+            ├── ServerLostError      a server was started again, and has no rows
+            └── GenerationOverError  the run has gone on without this process
 
 A message says what is wrong (with the value), where (field, file, line, step), and what to do. The command line prints
 it without a traceback and exits with the class's ``exit_status``.
@@ -69,8 +72,20 @@ class RetryError(EsmmError):
     """The same call may succeed later."""
 
 
-class WorkerLostError(RetryError):
-    """Another rank of the run has ended, so this one cannot go on; started again, the run resumes."""
+class LostError(RetryError):
+    """A process of the run is lost, so that this one cannot go on as before; started again, the run resumes."""
+
+
+class WorkerLostError(LostError):
+    """Another rank of the run has ended."""
+
+
+class ServerLostError(LostError):
+    """A parameter server does not hold the run: it was started again, and its rows are gone."""
+
+
+class GenerationOverError(LostError):
+    """The run has gone on under a newer generation, without this process."""
 
 
 class StorageError(RetryError):

@@ -5,12 +5,20 @@ rank of a ``HorovodWorld``. Code above asks its ``World`` and never Horovod itse
 JSON.
 
 Every method but the attributes is a meeting of all ranks: all must call it, in the same order, from the main thread.
+
+The ranks of an ``ElasticWorld`` come and go: a driver (Horovod's ``ElasticDriver``) says who they are. When one of them
+ends, or the driver announces a change, all others leave the world and meet again, with those that have just come::
+
+    rank 0 ──┐                           ┌── rank 0
+    rank 1 ──┤ step ... step   rejoin    ├── rank 1     step ...
+    rank 2 ──┘ (kill -9)                 └── rank 2 (a new process)
 """
 
 import contextlib
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -43,6 +51,14 @@ class World(Protocol):
     def local_rank(self) -> int:
         """This process among those of its machine."""
 
+    @property
+    def elastic(self) -> bool:
+        """Whether ranks may come and go: see ``ElasticWorld``."""
+
+    @property
+    def change_announced(self) -> bool:
+        """Whether other ranks than these are to meet; rank 0 learns it first."""
+
     def share(self, value: T) -> T:
         """Return the value of rank 0, as JSON would hold it: tuples become lists, keys become text."""
 
@@ -56,11 +72,14 @@ class World(Protocol):
     def gather(self, rows: Bytes) -> Bytes:
         """Return the rows uint8 [n, W] of all ranks, rank 0's first: uint8 [N, W]. n may differ, and be 0."""
 
+    def gather_values(self, value: T) -> list[T]:
+        """Return the values of all ranks, rank 0's first, as JSON would hold them."""
+
     def wait(self) -> None:
         """Return when all ranks are here."""
 
-    def broadcast_variables(self, variables: Sequence[Any]) -> None:
-        """Set Keras or TensorFlow variables to their values on rank 0."""
+    def broadcast_variables(self, variables: Sequence[Any], *, root_rank: int = 0) -> None:
+        """Set Keras or TensorFlow variables to their values on rank ``root_rank``."""
 
     def sum_in_step(self, flat: "tf.Tensor") -> "tf.Tensor":
         """Return the sum over ranks of float32 [n], the same bits on all of them.
@@ -78,6 +97,8 @@ class SoloWorld:
     rank = 0
     size = 1
     local_rank = 0
+    elastic = False
+    change_announced = False
 
     def share(self, value: T) -> T:
         """Return the value as JSON would hold it."""
@@ -92,10 +113,14 @@ class SoloWorld:
         """Return the rows."""
         return rows
 
+    def gather_values(self, value: T) -> list[T]:
+        """Return the one value."""
+        return [self.share(value)]
+
     def wait(self) -> None:
         """Return at once."""
 
-    def broadcast_variables(self, variables: Sequence[Any]) -> None:
+    def broadcast_variables(self, variables: Sequence[Any], *, root_rank: int = 0) -> None:
         """Do nothing."""
 
     def sum_in_step(self, flat: "tf.Tensor") -> "tf.Tensor":
@@ -109,6 +134,8 @@ class SoloWorld:
 
 class HorovodWorld:
     """One of the ranks that Horovod connects."""
+
+    elastic = False
 
     def __init__(self) -> None:
         """Meet the other ranks, and take this rank's GPU if the machine has any. Blocks until all ranks are there.
@@ -131,6 +158,11 @@ class HorovodWorld:
             self._tf.config.set_visible_devices(own, "GPU")
             # Else TensorFlow takes all of its memory at once, and leaves none to whatever else runs there
             self._tf.config.experimental.set_memory_growth(own, True)
+
+    @property
+    def change_announced(self) -> bool:
+        """Never: these ranks stay."""
+        return False
 
     def share(self, value: T) -> T:
         """Return the value of rank 0."""
@@ -157,17 +189,23 @@ class HorovodWorld:
         with self.watching(), self._tf.device("/CPU:0"):
             return np.asarray(self._hvd.allgather(self._tf.constant(rows), name="gather").numpy())
 
+    def gather_values(self, value: T) -> list[T]:
+        """Return the values of all ranks."""
+        line = json.dumps(value).encode() + b"\n"  # JSON itself has no line ends
+        lines = self.gather(np.frombuffer(line, dtype=np.uint8).reshape(-1, 1)).tobytes()
+        return [json.loads(each) for each in lines.splitlines()]
+
     def wait(self) -> None:
         """Return when all ranks are here."""
         with self.watching(), self._tf.device("/CPU:0"):
             self._hvd.allreduce(self._tf.zeros([1]), op=self._hvd.Sum, name="wait")
 
-    def broadcast_variables(self, variables: Sequence[Any]) -> None:
-        """Set variables to their values on rank 0."""
+    def broadcast_variables(self, variables: Sequence[Any], *, root_rank: int = 0) -> None:
+        """Set variables to their values on one rank."""
         with self.watching():
             for number, variable in enumerate(variables):
                 value = self._tf.convert_to_tensor(variable)
-                variable.assign(self._hvd.broadcast(value, root_rank=0, name=f"variable.{number}"))
+                variable.assign(self._hvd.broadcast(value, root_rank=root_rank, name=f"variable.{number}"))
 
     def sum_in_step(self, flat: "tf.Tensor") -> "tf.Tensor":
         """Return the sum over ranks."""
@@ -196,14 +234,101 @@ class HorovodWorld:
             return bytes(shared.numpy().tobytes())
 
 
+class ElasticWorld(HorovodWorld):
+    """One of the ranks that a driver assigns.
+
+    Other threads may be told at once when a rank is lost: a rank that waits for something else than Horovod (a server
+    that waits for the lost rank's gradients) would not notice for long.
+    """
+
+    elastic = True
+
+    def __init__(self, on_lost: Callable[[], None] = lambda: None) -> None:
+        """Meet the other ranks. Blocks until all that the driver has assigned are there.
+
+        Args:
+            on_lost: Called from another thread, once a world, when a rank is lost or has left it.
+
+        Raises:
+            StackError: As ``HorovodWorld``.
+        """
+        # An operation that one rank alone starts is how the loss of the others is noticed, see _watch; Horovod would
+        # complain of it each minute
+        os.environ.setdefault("HOROVOD_STALL_CHECK_DISABLE", "1")
+        self.on_lost = on_lost
+        self._change_announced = threading.Event()
+        self._meetings = 0
+        super().__init__()
+        self._listen()
+        self._met()
+
+    @property
+    def change_announced(self) -> bool:
+        """Whether the driver has announced other ranks than these since they met."""
+        return self._change_announced.is_set()
+
+    def rejoin(self) -> None:
+        """Leave these ranks, and meet those that the driver assigns now; the process keeps all that it has.
+
+        The ranks that are left behind get ``WorkerLostError``. Blocks until all are there. A process that the driver
+        has no place for is ended by Horovod (SIGABRT).
+        """
+        self._hvd.shutdown()
+        self._change_announced.clear()
+        self._hvd.init()
+        self.rank, self.size = self._hvd.rank(), self._hvd.size()
+        self._met()
+
+    def leave(self) -> None:
+        """Leave these ranks for good."""
+        self.on_lost = lambda: None
+        self._hvd.shutdown()
+
+    def _met(self) -> None:
+        self._meetings += 1
+        # What else looks into the environment (the command line's messages) finds the rank of now
+        os.environ["HOROVOD_RANK"], os.environ["HOROVOD_SIZE"] = str(self.rank), str(self.size)
+        name = f"watch.{self._meetings}.{self.rank}"
+        threading.Thread(target=self._watch, args=(name,), name="world-watch", daemon=True).start()
+
+    def _watch(self, name: str) -> None:
+        """Start an operation that no other rank joins: it ends when Horovod does, with an error, on a lost rank too."""
+        tf, hvd = self._tf, self._hvd
+
+        @tf.function  # Horovod knows the operation by its name, which only a graph keeps
+        def never_complete(value: Any) -> Any:
+            return hvd.allreduce(value, op=hvd.Sum, name=name)
+
+        meeting = self._meetings
+        try:
+            with tf.device("/CPU:0"):
+                never_complete(tf.zeros([1]))
+        except tf.errors.OpError:
+            if meeting == self._meetings:
+                self.on_lost()
+
+    def _listen(self) -> None:
+        """Let the driver announce changes of the ranks."""
+        from horovod.common.elastic import notification_manager
+
+        notification_manager.init()
+        notification_manager.register_listener(self)
+
+    def on_hosts_updated(self, timestamp: int, change: Any) -> None:
+        """Note an announcement; Horovod calls it from a thread of its own."""
+        self._change_announced.set()
+
+
 def open_world() -> World:
-    """Return the world that this process was started into: Horovod's if there is more than one rank.
+    """Return the world that this process was started into: Horovod's if there is more than one rank, or may be.
 
     Raises:
         ConfigError: Horovod's variables in the environment are not numbers.
         StackError: As ``HorovodWorld``.
     """
     _, size = process_rank()
+    if os.environ.get("HOROVOD_ELASTIC") == "1":
+        return ElasticWorld()
     return HorovodWorld() if size > 1 else SoloWorld()
 
 

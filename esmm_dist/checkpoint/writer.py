@@ -26,7 +26,7 @@ from esmm_dist.checkpoint.format import (
 from esmm_dist.checkpoint.reader import wrong_size
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile
-from esmm_dist.errors import RetryError, StorageError
+from esmm_dist.errors import LostError, RetryError, StorageError
 from esmm_dist.schema.fields import Schema
 from esmm_dist.storage import Folder, without_credentials
 
@@ -97,6 +97,8 @@ def write_checkpoint(
     except RetryError as e:
         with contextlib.suppress(StorageError):  # the next write removes what this one leaves
             unfinished.delete()
+        if isinstance(e, LostError):
+            raise
         raise RetryError(f"The checkpoint of step {step} could not be written; those before are intact. {e}") from e
     try:
         # Those of later steps are damaged, or training would not be here: they must not push out good ones

@@ -132,11 +132,11 @@ def _model_of(
         purpose="score",
         generation=generation,
         world=world,
-    ) as store:
+    ) as opened:
         if load_rows:
-            store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
+            opened.store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
         yield TrainedModel(
             step=manifest.step,
-            scorer=Scorer(schema=schema, store=store, forward=forward),
+            scorer=Scorer(schema=schema, store=opened.store, forward=forward),
             global_batch_records=int(settings["input"]["global_batch_records"]),
         )

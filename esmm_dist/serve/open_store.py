@@ -2,12 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.server.config import ClientConfig
-from esmm_dist.world import World
+from esmm_dist.world import ElasticWorld, World
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedStore:
+    """A store, and what became of the rows that it had."""
+
+    store: EmbeddingStore
+    undone_steps: int = 0
+    """Steps that the servers have undone: 0 or 1."""
+    lost_steps: int = 0
+    """Steps whose updates of rows are lost; never any in ``sync``."""
 
 
 @contextmanager
@@ -21,8 +33,10 @@ def opened_store(
     purpose: str,
     generation: int,
     world: World,
-) -> Iterator[EmbeddingStore]:
-    """Open an empty store for the ``with`` block. On servers all ranks open it, and get the same rows.
+    keep_undo: bool = False,
+    go_on_after: int | None = None,
+) -> Iterator[OpenedStore]:
+    """Open a store for the ``with`` block. On servers all ranks open it, and get the same rows.
 
     If the block ends well, the servers forget the rows at its end, once all ranks are there.
 
@@ -35,26 +49,47 @@ def opened_store(
         purpose: ``train``, or what else the rows are read for.
         generation: From ``new_generation``, the same on all ranks.
         world: The ranks.
+        keep_undo: Whether the servers keep what they need to undo a step.
+        go_on_after: Go on with the rows that the servers have, as they were after this step. None: open an empty store.
 
     Raises:
         ConfigError: A token or certificate cannot be read.
         RetryError: A server cannot be reached.
         ServerError: A server refuses.
+        LostError: A rank or a server was lost meanwhile.
     """
     if config.embedded:
-        yield EmbeddedStore(tables, embedding, seed=seed)
+        yield OpenedStore(store=EmbeddedStore(tables, embedding, seed=seed))
         return
-    from esmm_dist.server.client import RemoteStore, RunIdentity  # loads Arrow Flight
+    from esmm_dist.server.client import Opening, RemoteStore, RunIdentity  # loads Arrow Flight
 
     run = RunIdentity(location=location, generation=generation, rank=world.rank, world_size=world.size, purpose=purpose)
-    store = RemoteStore(config, tables, embedding, seed=seed, run=run)
+
+    def remote(opening: Opening) -> RemoteStore:
+        first_step = go_on_after or 0
+        return RemoteStore(
+            config, tables, embedding, seed=seed, run=run, first_step=first_step, opening=opening, keep_undo=keep_undo
+        )
+
+    stores: list[RemoteStore] = []
+
+    def open_first() -> tuple[int, int]:
+        stores.append(remote("open" if go_on_after is None else "continue"))
+        return stores[0].rewound.undone_steps, stores[0].rewound.lost_steps
+
     try:
-        yield store
+        undone_steps, lost_steps = world.on_root(open_first)
+        if not stores:
+            stores.append(remote("join"))
+        if isinstance(world, ElasticWorld):
+            world.on_lost = stores[0].interrupt
+        yield OpenedStore(store=stores[0], undone_steps=undone_steps, lost_steps=lost_steps)
         world.wait()
         if world.rank == 0:
-            store.close_run()
+            stores[0].close_run()
     finally:
-        store.close()
+        for store in stores:
+            store.close()
 
 
 def new_generation(config: ClientConfig) -> int:

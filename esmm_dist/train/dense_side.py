@@ -1,6 +1,7 @@
 """What trains the dense weights of a run: model, optimizer, and the compiled functions around them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -20,6 +21,14 @@ class DenseSide:
     optimizer: keras.optimizers.Optimizer
     step: CompiledStep
     forward: CompiledForward
+
+    start_values: list[Any]
+    """Of ``variables``, as NumPy arrays."""
+
+    def reset(self) -> None:
+        """Set weights and optimizer state to their start values."""
+        for variable, value in zip(self.variables, self.start_values, strict=True):
+            variable.assign(value)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -48,7 +57,8 @@ def make_dense_side(config: TrainConfig, schema: Schema, world: World) -> DenseS
         world=world,
     )
     forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=num_labels)
-    return DenseSide(model=model, optimizer=optimizer, step=step, forward=forward)
+    start_values = [variable.numpy() for variable in (*model.variables, *optimizer.variables)]
+    return DenseSide(model=model, optimizer=optimizer, step=step, forward=forward, start_values=start_values)
 
 
 def _optimizer(config: DenseOptimizerConfig) -> keras.optimizers.Optimizer:

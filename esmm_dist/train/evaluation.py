@@ -1,6 +1,5 @@
 """Evaluation while a run trains."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from esmm_dist.train.config import EvaluationConfig
 from esmm_dist.train.evaluate import evaluate_batches
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.run_log import RunLog
+from esmm_dist.train.standing import Standing
 from esmm_dist.world import World
 
 
@@ -34,7 +34,7 @@ class Evaluations:
         run: RunFolder | None,
         log: RunLog,
         progress: Progress,
-        done: Iterable[dict[str, Any]],
+        standing: Standing,
     ) -> None:
         """Remember what is evaluated on what.
 
@@ -48,13 +48,17 @@ class Evaluations:
             run: The run's folder; None on other ranks than 0.
             log: Told the metrics.
             progress: Told how far it is.
-            done: Evaluations that a checkpoint brought along.
+            standing: Keeps the evaluations that are done.
         """
         self._config, self._data, self._manifest = config, data, manifest
         self._input = InputConfig(global_batch_records=input_config.global_batch_records)
         self._scorer, self._world, self._run, self._log, self._progress = scorer, world, run, log, progress
-        self.done = list(done)
-        """As plain values, in the order of their steps."""
+        self._standing = standing
+
+    @property
+    def done(self) -> list[dict[str, Any]]:
+        """Evaluations that are done, as plain values, in the order of their steps."""
+        return self._standing.evaluations
 
     @property
     def newest_metrics(self) -> dict[str, Any]:
@@ -92,15 +96,15 @@ class Evaluations:
         scored = scored_batches(self._scorer, reader, world)
         metrics = evaluate_batches(scored, self._scorer.schema.labels, self._progress, world, max_impressions)
         self._progress.finish()
-        self.done = [each for each in self.done if each["step"] < step]
-        self.done.append(
+        self._standing.evaluations = [
+            *(each for each in self.done if each["step"] < step),
             {
                 "step": step,
                 "split": split,
                 "whole_split": not max_impressions,
                 "metrics": metrics_to_mapping(metrics),
-            }
-        )
+            },
+        ]
         if self._run is not None:
             self._run.write_metrics(self.done)
         self._log.metrics(step, split, metrics)

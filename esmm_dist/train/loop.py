@@ -1,7 +1,7 @@
 """The course of a training: its beginning, its steps, the pauses between them, its end."""
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -10,12 +10,13 @@ import tensorflow as tf
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.store import EmbeddingStore
-from esmm_dist.errors import ConfigError
+from esmm_dist.errors import ConfigError, EsmmError
 from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import Progress
+from esmm_dist.reporter import NoReporter, Reporter
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
 from esmm_dist.serve.score import Scorer
@@ -24,12 +25,13 @@ from esmm_dist.train.batches import BatchSource
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import make_dense_side
 from esmm_dist.train.evaluation import Evaluations
-from esmm_dist.train.loss_window import LossWindow
+from esmm_dist.train.meeting import Met, met_ranks
 from esmm_dist.train.run import TrainResult
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.run_log import RunLog
-from esmm_dist.train.saving import Saver
-from esmm_dist.train.starting import opened_run_store, start_run
+from esmm_dist.train.saving import Saver, is_saved
+from esmm_dist.train.standing import Standing
+from esmm_dist.train.starting import start_run
 from esmm_dist.train.stepping import StepCount, Stepper
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.world import SoloWorld, World
@@ -43,7 +45,14 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, progress: Progress, run: RunFolder | None = None, *, world: World | None = None
+        self,
+        config: TrainConfig,
+        progress: Progress,
+        run: RunFolder | None = None,
+        *,
+        world: World | None = None,
+        reporter: Reporter | None = None,
+        kept: "Kept | None" = None,
     ) -> None:
         """Open the data set, make or restore the model.
 
@@ -52,11 +61,13 @@ class Trainer:
             progress: Told of it.
             run: The folder of the run. None: on rank 0 opened here, without a lock.
             world: The ranks. None: this process alone.
+            reporter: Told of it too.
+            kept: What this process has kept from a trainer before, among other ranks; gets what this one has.
 
         Raises:
             EsmmError: As ``esmm_dist.train.run.train``.
         """
-        self._world = world or SoloWorld()
+        self._world, self._reporter = world or SoloWorld(), reporter or NoReporter()
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         if config.hardware.xla:
@@ -76,10 +87,16 @@ class Trainer:
         self._count = StepCount(
             per_epoch=per_epoch, all_epochs=all_steps, total=min(all_steps, config.max_steps or all_steps)
         )
-        self._dense = make_dense_side(config, self._schema, self._world)
+        kept = kept or Kept()
+        if kept.standing is None:
+            dense = make_dense_side(config, self._schema, self._world)
+            kept.standing = Standing(dense, len(self._schema.labels))
+        self._standing = kept.standing
         with ExitStack() as stack:
-            self._store = stack.enter_context(opened_run_store(config, self._run, self._schema, self._world))
-            self._begin()
+            met = met_ranks(
+                config, self._run, self._schema, self._world, self._standing, progress, reporter=self._reporter
+            )
+            self._begin(stack.enter_context(met))
             self._exit = stack.pop_all()
         self._progress.message(
             f"{self._count.total:,} steps: {batches.epochs} x {per_epoch:,} batches of "
@@ -93,23 +110,35 @@ class Trainer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the store; without an error, once all ranks are here."""
+        """Let go of the log and the store; without an error, once all ranks are here."""
+        self._log.close()
         self._exit.__exit__(kind, error, trace)
 
-    def train(self) -> TrainResult:
-        """Train until all steps are done or a signal comes; save, evaluate, report."""
+    def train(self, stop: StopSignal | None = None) -> TrainResult:
+        """Train until all steps are done or a signal comes; save, evaluate, report.
+
+        Args:
+            stop: Entered already. None: signals are noted here.
+
+        Raises:
+            EsmmError: As ``esmm_dist.train.run.train``.
+            RanksChangeError: The ranks meet anew; nothing is lost.
+        """
+        if stop is None:
+            with StopSignal() as stop:
+                return self.train(stop)
         impressions, seconds = 0, 0.0
-        with StopSignal() as stop:
-            if 0 < self._step < self._count.total and self._evaluations.is_due(self._step):  # a signal came before it
-                self._evaluations.evaluate(self._step)
-            while self._step < self._count.total and not self._stepper.is_stopping(stop):
-                trained, took = self._stepper.until(self._next_pause(), stop)
-                impressions, seconds = impressions + trained, seconds + took
-                self._pause(stop)
-            complete = self._step == self._count.total
-            metrics = self._final_metrics() if complete else {}
-            stopped_by = None if complete else self._stepper.stop_name(stop)
-        self._log.close()
+        if self._step > 0:
+            self._pause(stop)  # what the process, or the ranks, before had not come to
+        while self._step < self._count.total and not self._stepper.is_stopping(stop):
+            trained, took = self._stepper.until(self._next_pause(), stop)
+            impressions, seconds = impressions + trained, seconds + took
+            self._pause(stop)
+            if self._stepper.ranks_change and self._step < self._count.total and not self._stepper.is_stopping(stop):
+                raise RanksChangeError(leaving=stop.leave)
+        complete = self._step == self._count.total
+        metrics = self._final_metrics() if complete else {}
+        stopped_by = None if complete else self._stepper.stop_name(stop)
         return TrainResult(
             run=without_credentials(self._config.run),
             step=self._step,
@@ -140,28 +169,37 @@ class Trainer:
     def _step(self) -> int:
         return self._stepper.step
 
-    def _begin(self) -> None:
-        """Restore or initialise weights, rows, and all that goes with them."""
-        config, schema, run, world = self._config, self._schema, self._run, self._world
+    def _begin(self, met: Met) -> None:
+        """Restore or initialise weights and rows unless memory has them, and make all that goes with them."""
+        config, schema, run, world, standing = self._config, self._schema, self._run, self._world, self._standing
+        self._store = met.store
         self._data_crc32c = file_crc32c(config.data / MANIFEST_NAME)
-        start = start_run(
-            config,
-            run=run,
-            schema=schema,
-            data_crc32c=self._data_crc32c,
-            total_steps=self._count.total,
-            store=self._store,
-            dense=self._dense,
-            world=world,
-            progress=self._progress,
-        )
+        if met.go_on is None:
+            start_run(
+                config,
+                run=run,
+                schema=schema,
+                data_crc32c=self._data_crc32c,
+                total_steps=self._count.total,
+                store=self._store,
+                standing=standing,
+                world=world,
+                progress=self._progress,
+            )
+            if met.lost_from_step is not None and world.rank == 0:
+                self._reporter.event(
+                    "rolled_back", reason=met.reason, from_step=met.lost_from_step, to_step=standing.steps
+                )
+        elif run is not None:
+            run.write_log(run.read_log(standing.steps))  # the undone step may have been logged
+        saved = standing.steps > 0 and world.on_root(lambda: run is not None and is_saved(run, standing.steps))
         self._log = RunLog(run)
         self._stepper = Stepper(
             config,
             schema=schema,
             count=self._count,
             store=self._store,
-            dense=self._dense,
+            standing=standing,
             batches=BatchSource(
                 self._reader,
                 LookupPlan(schema, count_impressions=config.embedding.make_admission().counts),
@@ -173,20 +211,19 @@ class Trainer:
             world=world,
             log=self._log,
             progress=self._progress,
-            step=start.step,
-            window=LossWindow.from_state(start.loss_window) if start.loss_window else LossWindow(len(schema.labels)),
+            reporter=self._reporter,
         )
         self._evaluations = Evaluations(
             config.evaluation,
             data=config.data,
             manifest=self._manifest,
             input_config=config.input,
-            scorer=Scorer(schema=schema, store=self._store, forward=self._dense.forward),
+            scorer=Scorer(schema=schema, store=self._store, forward=standing.dense.forward),
             world=world,
             run=run,
             log=self._log,
             progress=self._progress,
-            done=start.evaluations,
+            standing=standing,
         )
         self._saver = Saver(
             run,
@@ -196,7 +233,11 @@ class Trainer:
             settings=to_mapping(config),
             config=config.checkpoint,
             progress=self._progress,
-            saved_step=start.step or None,
+            reporter=self._reporter,
+            saved_step=standing.steps if saved else None,
+        )
+        self._reporter.note(
+            rank=world.rank, size=world.size, step=self._step, total_steps=self._count.total, phase="training"
         )
 
     def _next_pause(self) -> int:
@@ -214,23 +255,29 @@ class Trainer:
         """Do what is due after the step at hand: evict, evaluate, save."""
         self._world.wait()  # until all ranks' pushes have arrived
         every = self._config.embedding.evict_every_steps
-        if every and self._step % every == 0:
+        if every and self._step % every == 0 and self._standing.evicted_step != self._step:
             self._world.on_root(lambda: self._store.evict(step=self._step))
-        complete, stopping = self._step == self._count.total, self._stepper.is_stopping(stop)
-        if not complete and not stopping and self._evaluations.is_due(self._step):
+            self._standing.evicted_step = self._step
+        complete = self._step == self._count.total
+        ending = complete or self._stepper.is_stopping(stop) or self._stepper.all_leave
+        if not ending and self._evaluations.is_due(self._step):
+            self._reporter.note(phase="evaluating")
             self._evaluations.evaluate(self._step)
-        if complete or stopping or self._saver.is_due(self._step):
+        if ending or self._saver.is_due(self._step):
+            self._reporter.note(phase="saving")
             self._saver.save(
                 self._step,
-                dense=lambda: dense_state(self._dense.model, self._dense.optimizer),
+                dense=lambda: dense_state(self._standing.dense.model, self._standing.dense.optimizer),
                 state=self._state(),
                 metrics=self._evaluations.newest_metrics,
                 flush=self._log.flush,
-                last=complete or stopping,
+                last=ending,
             )
+        self._reporter.note(phase="training")
 
     def _final_metrics(self) -> dict[str, TaskMetrics]:
         """Return the metrics of the whole split at the last step; evaluate unless an earlier process has."""
+        self._reporter.note(phase="evaluating")
         metrics, new = self._evaluations.final_metrics(self._step)
         if new:
             self._saver.add_metrics(self._step, state=self._state(), metrics=self._evaluations.newest_metrics)
@@ -238,7 +285,23 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "loss_window": self._stepper.window.to_state(),
-            "evaluations": self._evaluations.done,
+            "loss_window": self._standing.window.to_state(),
+            "evaluations": self._standing.evaluations,
             "data_manifest_crc32c": self._data_crc32c,
         }
+
+
+class RanksChangeError(EsmmError):
+    """The ranks meet anew before the next step. Nothing is wrong, and nothing is lost."""
+
+    def __init__(self, *, leaving: bool) -> None:
+        """Say whether this process leaves."""
+        super().__init__("This worker leaves the training." if leaving else "The ranks of the training change.")
+        self.leaving = leaving
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """What a process keeps from one trainer to the next."""
+
+    standing: Standing | None = None

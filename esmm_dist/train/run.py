@@ -8,8 +8,9 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tfra
+from esmm_dist.reporter import NoReporter, Reporter
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.world import World, open_world
+from esmm_dist.world import ElasticWorld, World, open_world
 
 if TYPE_CHECKING:
     from esmm_dist.train.run_folder import RunFolder
@@ -55,27 +56,42 @@ class TrainResult:
         ]
 
 
-def train(config: TrainConfig, progress: Progress) -> TrainResult:
+def train(config: TrainConfig, progress: Progress, reporter: Reporter | None = None) -> TrainResult:
     """Train a model, or resume the run that ``config.run`` holds, alone or as one of Horovod's ranks.
 
     Blocks until all epochs are done, or until SIGTERM or SIGINT on any rank: then the running step is finished, a
     checkpoint is written and the result says so. All ranks return the same result.
 
+    Started by a driver of elastic runs, the ranks may come and go meanwhile; SIGTERM then means that this one leaves.
+
+    Args:
+        config: The settings.
+        progress: Told of it.
+        reporter: Told of it too: steps, checkpoints, changes of the ranks.
+
     Raises:
+        LeftError: This rank was told to leave, and has.
         EsmmError: Settings, data set or checkpoint are wrong or do not fit; a loss is not finite; the storage refuses.
         WorkerLostError: Another rank has ended.
     """
+    reporter = reporter or NoReporter()
     world = open_world()
     refuse_rows_apart(config, world)
     import_tfra()  # here, so that reading settings and help does not wait for it
     from esmm_dist.train.loop import Trainer
     from esmm_dist.train.run_folder import locked_run
 
+    if isinstance(world, ElasticWorld):
+        from esmm_dist.train.elastic import train_elastically
+
+        return train_elastically(config, progress, world, reporter)
     with ExitStack() as stack:
         locked: list[RunFolder] = []
         world.on_root(lambda: locked.append(stack.enter_context(locked_run(config.run))))
         told = progress if world.rank == 0 else NoProgress()
-        trainer = stack.enter_context(Trainer(config, told, locked[0] if locked else None, world=world))
+        trainer = stack.enter_context(
+            Trainer(config, told, locked[0] if locked else None, world=world, reporter=reporter)
+        )
         return trainer.train()
 
 
@@ -85,7 +101,7 @@ def refuse_rows_apart(config: TrainConfig, world: World) -> None:
     Raises:
         ConfigError: Each would have rows of its own.
     """
-    if world.size > 1 and config.store.embedded:
+    if (world.size > 1 or world.elastic) and config.store.embedded:
         raise ConfigError(
             f"servers is embedded, but {world.size} ranks train, and each would learn rows of its own. Start parameter "
             f"servers with the ranks: esmm local --workers {world.size} --servers 1 -- train ..., or name servers that "

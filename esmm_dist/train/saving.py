@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from esmm_dist.checkpoint.format import checkpoint_folder
+from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps, read_checkpoint_manifest
 from esmm_dist.checkpoint.writer import rewrite_manifest, write_checkpoint
 from esmm_dist.embedding.store import EmbeddingStore
-from esmm_dist.errors import RetryError
+from esmm_dist.errors import CheckpointError, LostError, RetryError
 from esmm_dist.model.dense_state import Arrays
 from esmm_dist.progress import Progress
+from esmm_dist.reporter import Reporter
 from esmm_dist.schema.fields import Schema
 from esmm_dist.train.config import CheckpointConfig
 from esmm_dist.train.run_folder import RunFolder
@@ -17,6 +18,16 @@ from esmm_dist.world import World
 
 _MOST_FAILURES = 3
 _PAUSES_S = (2.0, 10.0)
+
+
+def is_saved(run: RunFolder, step: int) -> bool:
+    """Return whether the run has a checkpoint of a step; its manifest, which is written last, is looked at alone."""
+    if step not in checkpoint_steps(run.folder):
+        return False
+    try:
+        return read_checkpoint_manifest(checkpoint_folder(run.folder, step)).step == step
+    except CheckpointError:
+        return False
 
 
 class Saver:
@@ -37,6 +48,7 @@ class Saver:
         settings: Mapping[str, Any],
         config: CheckpointConfig,
         progress: Progress,
+        reporter: Reporter,
         saved_step: int | None,
         pauses_s: tuple[float, ...] = _PAUSES_S,
     ) -> None:
@@ -50,12 +62,13 @@ class Saver:
             settings: Resolved settings, as plain values.
             config: When to save, and what to keep.
             progress: Told of failures.
-            saved_step: Step of the checkpoint that the run was restored from; None: none.
+            reporter: Told of checkpoints.
+            saved_step: Step of the checkpoint that the run was restored from, or wrote before; None: none.
             pauses_s: Seconds between the tries of the last save.
         """
         self._run, self._world, self._store, self._schema = run, world, store, schema
         self._settings, self._config, self._progress = settings, config, progress
-        self._saved_step, self._pauses_s = saved_step, pauses_s
+        self._saved_step, self._pauses_s, self._reporter = saved_step, pauses_s, reporter
         self._failures = 0
         self._retry_step: int | None = None
 
@@ -112,6 +125,8 @@ class Saver:
                 keep=self._config.keep_checkpoints,
             )
             self._run.publish()
+            self._reporter.event("saved", step=step)
+            self._reporter.note(saved_step=step)
 
         problem = self._world.on_root(lambda: self._tried(write, self._pauses_s if last else ()))
         if problem is None:
@@ -141,6 +156,8 @@ class Saver:
         for pause_s in (*pauses_s, None):
             try:
                 write()
+            except LostError:
+                raise  # no try of these ranks can succeed
             except RetryError as e:
                 if pause_s is None:
                     return str(e)

@@ -1,7 +1,5 @@
 """Where a training begins: at its own newest checkpoint, at another run's weights, or at nothing."""
 
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
@@ -11,54 +9,12 @@ from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Schema
-from esmm_dist.serve.open_store import new_generation, opened_store
 from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import DenseSide
 from esmm_dist.train.run_folder import RunFolder, check_settings_fit
+from esmm_dist.train.standing import Standing
 from esmm_dist.world import World
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """What a training goes on from besides weights and rows; plain values, so that rank 0 can share it."""
-
-    step: int = 0
-    """Steps done."""
-    loss_window: dict[str, Any] | None = None
-    evaluations: tuple[dict[str, Any], ...] = ()
-
-
-def opened_run_store(
-    config: TrainConfig, run: RunFolder | None, schema: Schema, world: World
-) -> AbstractContextManager[EmbeddingStore]:
-    """Return the store of a training's rows, to be entered by all ranks.
-
-    Args:
-        config: Of the training.
-        run: The run's folder; None on other ranks than 0.
-        schema: Names the tables.
-        world: The ranks.
-
-    Raises:
-        EsmmError: As ``opened_store``.
-    """
-
-    def opening() -> tuple[str, int]:
-        assert run is not None
-        return run.folder.location, new_generation(config.store)
-
-    location, generation = world.on_root(opening)
-    return opened_store(
-        config.store,
-        schema.tables,
-        config.embedding,
-        seed=config.seed,
-        location=location,
-        purpose="train",
-        generation=generation,
-        world=world,
-    )
 
 
 def start_run(
@@ -69,10 +25,10 @@ def start_run(
     data_crc32c: int,
     total_steps: int,
     store: EmbeddingStore,
-    dense: DenseSide,
+    standing: Standing,
     world: World,
     progress: Progress,
-) -> Start:
+) -> None:
     """Set weights and rows to those of the run's newest checkpoint, or as ``init_from`` says; a meeting of all ranks.
 
     Rank 0 decides and does it, and the others take over what it has. The run's log is cut at the checkpoint, its
@@ -85,7 +41,7 @@ def start_run(
         data_crc32c: Of the data's manifest.
         total_steps: That the training will make.
         store: Empty; gets the rows.
-        dense: Gets weights and optimizer state.
+        standing: Gets weights, optimizer state, and what else the checkpoint holds.
         world: The ranks.
         progress: Told what was found.
 
@@ -94,24 +50,27 @@ def start_run(
         CheckpointError: All checkpoints are damaged, or those of ``init_from`` do not fit.
         RetryError: The storage or a server refuses.
     """
+    standing.forget()
+    standing.dense.reset()
 
     def begin() -> dict[str, Any]:
         assert run is not None
-        start = _restored(config, run, data_crc32c, store, dense, progress)
-        if start is None:
+        step, state = _restored(config, run, data_crc32c, store, standing.dense, progress)
+        if state is None:
             run.write_log([])
-            start = Start()
+            state = Standing(standing.dense, len(schema.labels)).to_state()
             if config.init_from is not None:
-                _init_from(config, config.init_from, schema, store, dense, progress)
+                _init_from(config, config.init_from, schema, store, standing.dense, progress)
         else:
-            run.write_log(run.read_log(start.step))
-            progress.message(f"Resuming {run.folder} after step {start.step:,} of {total_steps:,}.")
+            run.write_log(run.read_log(step))
+            progress.message(f"Resuming {run.folder} after step {step:,} of {total_steps:,}.")
         run.write_settings(config)
-        return asdict(start)
+        return {"step": step, "state": state}
 
-    start = Start(**world.on_root(begin))
-    world.broadcast_variables(dense.variables)
-    return start
+    begun = world.on_root(begin)
+    world.broadcast_variables(standing.dense.variables)
+    standing.load_state(begun["state"])
+    standing.begin(int(begun["step"]))
 
 
 def split_run_step(text: str) -> tuple[str, int | None]:
@@ -127,9 +86,9 @@ def _restored(
     store: EmbeddingStore,
     dense: DenseSide,
     progress: Progress,
-) -> Start | None:
-    """Restore the run's newest undamaged checkpoint; None if it has none at all."""
-    starts: list[Start] = []
+) -> tuple[int, dict[str, Any] | None]:
+    """Restore the run's newest undamaged checkpoint; return its step and state, 0 and None if it has none at all."""
+    found: list[dict[str, Any]] = []
 
     def take(checkpoint: Checkpoint) -> None:
         manifest = checkpoint.manifest
@@ -141,13 +100,11 @@ def _restored(
             )
         store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
         load_dense(dense.model, dense.optimizer, checkpoint.dense())
-        state = manifest.state
-        starts.append(
-            Start(step=manifest.step, loss_window=state["loss_window"], evaluations=tuple(state["evaluations"]))
-        )
+        # Rows are evicted before they are saved
+        found.append({**manifest.state, "evicted_step": manifest.step})
 
-    restore_newest(run.folder, progress, take)
-    return starts[0] if starts else None
+    checkpoint = restore_newest(run.folder, progress, take)
+    return (checkpoint.manifest.step, found[-1]) if checkpoint is not None else (0, None)
 
 
 def _init_from(

@@ -3,11 +3,12 @@
 No Python runs inside. What the ranks must add up or agree on is one flat vector and one allreduce, before anything is
 updated, so that all ranks update, raise or stop at the same step::
 
-    [ dense gradient sums | loss sums [K] | impressions | ranks not finite | ranks that want to stop ]    float32 [n]
+    [ dense gradient sums | loss sums [K] | impressions | ranks not finite | ranks that wish each Wish ]    float32 [n]
 
 float32 counts exactly up to 2^24 = 16.7 M: enough for the impressions of one step.
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
@@ -24,6 +25,18 @@ from esmm_dist.world import World
 Floats = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a rank wants to happen after the step."""
+
+    stop: bool = False
+    """All ranks save and end."""
+    leave: bool = False
+    """This rank leaves, and the others go on."""
+    change: bool = False
+    """The ranks change: the driver has announced it."""
+
+
 class StepResult(NamedTuple):
     """What one training step gives back."""
 
@@ -37,8 +50,8 @@ class StepResult(NamedTuple):
     """False: on some rank losses, gradients or their squares are not finite, and no dense weight was changed"""
     at_fault: bool
     """Not finite, and by this rank's batch; or by no single rank's, but by their sum"""
-    stop_wanted: bool
-    """A rank wants to stop after this step"""
+    wishes: npt.NDArray[np.int64]
+    """int64 [3], the number of ranks with each of the ``Wishes``, in their order"""
 
 
 class CompiledStep:
@@ -65,44 +78,56 @@ class CompiledStep:
             world: Whose ranks make the step together.
         """
         self._model, self._optimizer, self._world = model, optimizer, world
-        self._dropout_seed = dropout_seed(seed, world.rank)
+        self._seed = seed
         self._task_weights = tf.constant(task_weights, dtype=tf.float32)
         optimizer.build(model.trainable_variables)
+        self._changed = [variable.value for variable in (*model.variables, *optimizer.variables)]
+        # As they were before the last step; only ranks that may lose others pay for it
+        self._before = [tf.Variable(variable) for variable in self._changed] if world.elastic else []
         self._step = tf.function(
             self._train_step,
             input_signature=[
                 input_signature(dim_by_table, len(task_weights)),
-                tf.TensorSpec([], tf.int64),
-                tf.TensorSpec([], tf.bool),
+                tf.TensorSpec([2], tf.int32),
+                tf.TensorSpec([3], tf.float32),
             ],
             autograph=False,
         )
 
-    def __call__(self, inputs: ModelInputs, step: int, *, stop: bool = False) -> StepResult:
+    def __call__(self, inputs: ModelInputs, step: int, wishes: Wishes = Wishes()) -> StepResult:
         """Make one optimizer step with all ranks: update the dense weights, return losses and row gradients.
 
         Args:
             inputs: This rank's share of the batch, which may be empty.
             step: 1, 2, ..., the same on all ranks.
-            stop: Whether this rank wants to stop after the step.
+            wishes: Of this rank; all learn how many have them.
 
         Raises:
-            WorkerLostError: Another rank has ended.
+            WorkerLostError: Another rank has ended; nothing was updated here.
         """
+        seed = [dropout_seed(self._seed, self._world.rank), step % 2**31]
         with self._world.watching():
-            outcome = self._step(inputs, tf.constant(step, dtype=tf.int64), tf.constant(stop))
+            outcome = self._step(
+                inputs,
+                tf.constant(seed, dtype=tf.int32),
+                tf.constant([wishes.stop, wishes.leave, wishes.change], dtype=tf.float32),
+            )
             return StepResult(
                 loss_sums=outcome.loss_sums.numpy(),
                 gradient_sums={table: gradient.numpy() for table, gradient in outcome.gradient_sums.items()},
                 impressions=int(outcome.impressions.numpy()),
                 finite=bool(outcome.finite.numpy()),
                 at_fault=bool(outcome.at_fault.numpy()),
-                stop_wanted=bool(outcome.stop_wanted.numpy()),
+                wishes=outcome.wishes.numpy().astype(np.int64),
             )
 
-    def _train_step(self, inputs: ModelInputs, step: tf.Tensor, stop: tf.Tensor) -> StepResult:
+    def undo(self) -> None:
+        """Set weights and optimizer state back to what they were before the last step; in an elastic world only."""
+        for variable, before in zip(self._changed, self._before, strict=True):
+            variable.assign(before)
+
+    def _train_step(self, inputs: ModelInputs, seed: tf.Tensor, wishes: tf.Tensor) -> StepResult:
         batch = pooled_batch(self._model, inputs)
-        seed = tf.stack([tf.constant(self._dropout_seed, tf.int32), tf.cast(step % 2**31, tf.int32)])
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(batch.by_table)
@@ -121,7 +146,7 @@ class CompiledStep:
         }
         impressions = tf.cast(tf.shape(inputs.labels)[0], tf.float32)
         finite = _all_finite([loss_sums, *_means(dense_sums, impressions), *row_sums.values()])
-        total = self._sum_over_ranks(dense_sums, loss_sums, impressions, ~finite, stop)
+        total = self._sum_over_ranks(dense_sums, loss_sums, impressions, ~finite, wishes)
         dense_means = _means(total.dense_sums, total.impressions)
         all_finite = (total.not_finite == 0) & _all_finite([total.loss_sums, *dense_means])
         self._update_dense(dense_means, variables, all_finite)
@@ -131,7 +156,7 @@ class CompiledStep:
             impressions=total.impressions,
             finite=all_finite,
             at_fault=~finite | (~all_finite & (total.not_finite == 0)),
-            stop_wanted=total.stop_wanted > 0,
+            wishes=total.wishes,
         )
 
     def _sum_over_ranks(
@@ -140,9 +165,9 @@ class CompiledStep:
         loss_sums: tf.Tensor,
         impressions: tf.Tensor,
         not_finite: tf.Tensor,
-        stop: tf.Tensor,
+        wishes: tf.Tensor,
     ) -> "_Total":
-        flags = tf.stack([impressions, tf.cast(not_finite, tf.float32), tf.cast(stop, tf.float32)])
+        flags = tf.concat([[impressions, tf.cast(not_finite, tf.float32)], wishes], axis=0)
         parts = [*(tf.reshape(sums, [-1]) for sums in dense_sums), loss_sums, flags]
         flat = self._world.sum_in_step(tf.concat(parts, axis=0))
         *dense_parts, loss_sums, flags = tf.split(flat, [part.shape[0] for part in parts])
@@ -151,11 +176,13 @@ class CompiledStep:
             loss_sums=loss_sums,
             impressions=flags[0],
             not_finite=flags[1],
-            stop_wanted=flags[2],
+            wishes=flags[2:],
         )
 
     def _update_dense(self, means: list[tf.Tensor], variables: list[Any], finite: tf.Tensor) -> None:
         def update() -> tf.Tensor:
+            for variable, before in zip(self._changed, self._before, strict=bool(self._before)):
+                before.assign(variable)
             self._optimizer.apply(means, variables)
             return tf.constant(True)
 
@@ -169,7 +196,7 @@ class _Total(NamedTuple):
     loss_sums: tf.Tensor
     impressions: tf.Tensor
     not_finite: tf.Tensor
-    stop_wanted: tf.Tensor
+    wishes: tf.Tensor
 
 
 def dropout_seed(seed: int, rank: int) -> int:

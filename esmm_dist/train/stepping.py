@@ -8,14 +8,15 @@ import numpy as np
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.model.inputs import model_inputs, pull_rows
 from esmm_dist.progress import Progress
+from esmm_dist.reporter import Reporter
 from esmm_dist.schema.fields import Schema
 from esmm_dist.train.batches import BatchSource, Prepared, PushedSteps
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.dense_side import DenseSide
 from esmm_dist.train.learning_rate import RateCourse
-from esmm_dist.train.loss_window import LossWindow
 from esmm_dist.train.numerical_check import agreed_error, numerical_error
 from esmm_dist.train.run_log import RunLog
+from esmm_dist.train.standing import Standing
+from esmm_dist.train.step import Wishes
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.world import World
 
@@ -30,6 +31,16 @@ class StepCount:
     """Those that will be made: of all epochs, or max_steps."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Agreed:
+    """What all ranks do after the step at hand."""
+
+    stop: bool = False
+    leaving: int = 0
+    """Ranks that leave."""
+    change: bool = False
+
+
 class Stepper:
     """Makes the steps of a run between its pauses."""
 
@@ -40,13 +51,12 @@ class Stepper:
         schema: Schema,
         count: StepCount,
         store: EmbeddingStore,
-        dense: DenseSide,
+        standing: Standing,
         batches: BatchSource,
         world: World,
         log: RunLog,
         progress: Progress,
-        step: int,
-        window: LossWindow,
+        reporter: Reporter,
     ) -> None:
         """Remember what a step needs.
 
@@ -55,25 +65,30 @@ class Stepper:
             schema: Of the data.
             count: Of the run's steps.
             store: Holds the rows.
-            dense: Model and optimizer.
+            standing: Model, optimizer, and how far they are.
             batches: Makes this rank's shares of the batches.
             world: The ranks.
             log: Told the losses.
             progress: Told the steps.
-            step: Steps done.
-            window: Losses since the last point of the log.
+            reporter: Told the steps.
         """
         self._config, self._schema, self._count = config, schema, count
-        self._store, self._dense, self._batches, self._world = store, dense, batches, world
-        self._log, self._progress = log, progress
+        self._store, self._standing, self._batches, self._world = store, standing, batches, world
+        self._log, self._progress, self._reporter = log, progress, reporter
+        self._dense = standing.dense
         self._rates = RateCourse(
             total_steps=count.all_epochs,
             schedule=config.schedule,
             warmup_steps=config.warmup_steps,
             cooldown=config.cooldown,
         )
-        self._stop_agreed = False
-        self.step, self.window = step, window
+        self._agreed = _Agreed()
+        self._impressions = 0  # since this process began to train
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self._standing.steps
 
     def until(self, last_step: int, stop: StopSignal) -> tuple[int, float]:
         """Make steps up to ``last_step`` or a signal; return impressions and seconds.
@@ -91,7 +106,7 @@ class Stepper:
             for item in prepared:
                 impressions += self._make_step(item, stop)
                 pushed.note(self.step)
-                if self.is_stopping(stop):
+                if self.is_stopping(stop) or self.ranks_change:
                     break
             seconds = time.monotonic() - start
         self._progress.finish()
@@ -99,21 +114,34 @@ class Stepper:
 
     def is_stopping(self, stop: StopSignal) -> bool:
         """Return whether training ends after the step at hand: on every rank the same answer."""
-        return self._stop_agreed if self._world.size > 1 else stop.name is not None
+        return self._agreed.stop if self._world.size > 1 or self._world.elastic else stop.name is not None
+
+    @property
+    def ranks_change(self) -> bool:
+        """Whether the ranks meet anew after the step at hand: on every rank the same answer."""
+        return self._agreed.change or self._agreed.leaving > 0
+
+    @property
+    def all_leave(self) -> bool:
+        """Whether no rank stays after the step at hand: on every rank the same answer."""
+        return self._agreed.leaving == self._world.size
 
     def stop_name(self, stop: StopSignal) -> str:
         """Return the name of the signal that ended training, wherever it came; a meeting of all ranks."""
-        own = f"{stop.name} " if stop.name is not None else ""
+        own = f"{stop.name} " if stop.name is not None and not stop.leave else ""
         names = self._world.gather(np.frombuffer(own.encode(), dtype=np.uint8).reshape(-1, 1))
         return names.tobytes().decode().split()[0]
 
     def _make_step(self, prepared: Prepared, stop: StopSignal) -> int:
         """Make one step; return its impressions, over all ranks."""
         step, batch, lookups = self.step + 1, prepared.batch, prepared.lookups
+        wishes = Wishes(
+            stop=stop.name is not None and not stop.leave, leave=stop.leave, change=self._world.change_announced
+        )
         rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, lookups, step=step)
         factor = self._rates.factor(step)
         self._dense.optimizer.learning_rate.assign(self._config.dense.dense_learning_rate * factor)
-        result = self._dense.step(model_inputs(batch, lookups, rows), step, stop=stop.name is not None)
+        result = self._dense.step(model_inputs(batch, lookups, rows), step, wishes)
         if not result.finite:
             own = None
             if result.at_fault:
@@ -122,6 +150,7 @@ class Stepper:
                     step=step, epoch=epoch, schema=self._schema, batch=batch, lookups=lookups, rows=rows
                 )
             raise agreed_error(own, step, self._world)
+        self._standing.advance(result.loss_sums, result.impressions)
         for table, gradient_sums in result.gradient_sums.items():
             self._store.push(
                 table,
@@ -132,8 +161,10 @@ class Stepper:
                 rate_factor=factor,
                 counts=lookups[table].counts,
             )
-        self.step, self._stop_agreed = step, result.stop_wanted
-        self.window.add(result.loss_sums, result.impressions)
+        stopping, leaving, changing = result.wishes.tolist()
+        self._agreed = _Agreed(stop=stopping > 0, leaving=leaving, change=changing > 0)
+        self._impressions += result.impressions
+        self._reporter.note(step=step, impressions=self._impressions)
         note = ""
         if step % self._config.log_every_steps == 0 or step == self._count.all_epochs:
             note = self._log_losses()
@@ -141,7 +172,7 @@ class Stepper:
         return result.impressions
 
     def _log_losses(self) -> str:
-        losses = dict(zip(_loss_names(self._schema.labels), self.window.take(), strict=True))
+        losses = dict(zip(_loss_names(self._schema.labels), self._standing.window.take(), strict=True))
         self._log.losses(self.step, losses)
         return " ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
 

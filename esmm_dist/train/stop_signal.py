@@ -1,4 +1,8 @@
-"""Turn SIGTERM and SIGINT into a wish to stop after the running step."""
+"""Turn SIGTERM and SIGINT into a wish to stop after the running step.
+
+Where ranks come and go, SIGTERM means that this process must leave (its machine is taken away), and SIGINT that the
+training stops. Elsewhere both stop it.
+"""
 
 import signal
 import threading
@@ -12,8 +16,13 @@ class StopSignal:
     Outside the main thread, where Python cannot handle signals, it notes nothing.
     """
 
-    def __init__(self) -> None:
-        """Note nothing yet."""
+    def __init__(self, *, elastic: bool = False) -> None:
+        """Note nothing yet.
+
+        Args:
+            elastic: Whether ranks come and go.
+        """
+        self._elastic = elastic
         self.name: str | None = None
         """Name of the first signal, such as ``SIGTERM``; None until one comes."""
         self._previous: dict[int, Any] = {}
@@ -33,7 +42,14 @@ class StopSignal:
             signal.signal(number, handler)
         self._previous.clear()
 
+    @property
+    def leave(self) -> bool:
+        """Whether this process alone must go."""
+        return self._elastic and self.name == "SIGTERM"
+
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.leave:
+            self.name = None  # that the whole training stops weighs more
         if self.name is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.name = self.name or signal.Signals(number).name

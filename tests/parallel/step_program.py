@@ -20,7 +20,7 @@ from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, model_inputs
 from esmm_dist.schema.manifest import read_manifest
-from esmm_dist.train.step import CompiledStep, StepResult
+from esmm_dist.train.step import CompiledStep, StepResult, Wishes
 from esmm_dist.world import open_world
 
 DIM = 4
@@ -60,7 +60,7 @@ def run(data: Path, out: Path) -> None:
     nan = {"main": inputs[0].rows["main"] * np.nan}
     broken = step(inputs[0]._replace(rows=nan) if world.rank == 1 else inputs[0], len(results) + 1)
     unchanged = all(np.array_equal(dense[name], value) for name, value in dense_state(model, optimizer).items())
-    stopping = step(inputs[0], len(results) + 2, stop=world.rank == 1)
+    stopping = step(inputs[0], len(results) + 2, Wishes(stop=world.rank == 1))
     sums = np.zeros((10_000, DIM))  # over the epoch, by id
     for of_step, result in zip(ids, results, strict=True):
         sums[of_step] += result.gradient_sums["main"]
@@ -71,7 +71,7 @@ def run(data: Path, out: Path) -> None:
         shares=shares,
         row_sums=sums,
         broken=[broken.finite, broken.at_fault, unchanged],
-        stop_wanted=[results[0].stop_wanted, stopping.stop_wanted],
+        wishes=[results[0].wishes, stopping.wishes],
         **{f"dense/{name}": value for name, value in dense.items()},
     )
 

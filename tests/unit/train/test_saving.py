@@ -11,6 +11,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import RetryError
 from esmm_dist.progress import NoProgress
+from esmm_dist.reporter import NoReporter
 from esmm_dist.train.config import CheckpointConfig
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.saving import Saver
@@ -37,6 +38,7 @@ def saver_of(run: Path, progress: NoProgress, *, every: int = 100, saved_step: i
         settings={},
         config=CheckpointConfig(checkpoint_every_steps=every, keep_checkpoints=9),
         progress=progress,
+        reporter=NoReporter(),
         saved_step=saved_step,
         pauses_s=(0.0, 0.0),
     )

@@ -69,7 +69,7 @@ def assert_rows_of(found: Trainer, run: Path, step: int, *, last_steps: bool = F
 
 
 def dense_of(found: Trainer) -> list[np.ndarray]:
-    return [np.array(variable.numpy()) for variable in found._dense.model.variables]
+    return [np.array(variable.numpy()) for variable in found._standing.dense.model.variables]
 
 
 def saved_dense(run: Path, step: int) -> list[np.ndarray]:
@@ -99,7 +99,7 @@ def test_all_weights_and_rows_are_taken_and_steps_and_optimizer_begin_anew(data,
     assert_rows_of(found, other, step)
     for variable, saved in zip(dense_of(found), saved_dense(other, step), strict=True):
         np.testing.assert_array_equal(variable, saved)
-    assert int(found._dense.optimizer.iterations.numpy()) == 0
+    assert int(found._standing.dense.optimizer.iterations.numpy()) == 0
     result = found.train()
     assert (result.step, result.impressions > 0) == (10, True)
     assert [json.loads(line)["step"] for line in (tmp_path / "train_log.jsonl").read_text().splitlines()] == [10]

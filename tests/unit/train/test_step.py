@@ -11,7 +11,7 @@ from esmm_dist.input.batch import GroupedBatch, empty_batch
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, model_inputs
-from esmm_dist.train.step import CompiledStep, dropout_seed
+from esmm_dist.train.step import CompiledStep, Wishes, dropout_seed
 from esmm_dist.world import SoloWorld
 from tests.tiny_dataset import tiny_schema
 
@@ -79,7 +79,7 @@ def test_row_and_dense_gradients_equal_automatic_differentiation_of_the_plain_fo
     row_gradient, dense_gradients = tape.gradient(loss, (rows, variables))
     before = weights_of(model)
     result = step(inputs(), 1)
-    assert (result.finite, result.at_fault, result.stop_wanted, result.impressions) == (True, False, False, 3)
+    assert (result.finite, result.at_fault, int(result.wishes.sum()), result.impressions) == (True, False, 0, 3)
     expected = tf.convert_to_tensor(row_gradient).numpy()
     np.testing.assert_allclose(result.gradient_sums["main"], expected, rtol=1e-4, atol=1e-6)
     # SGD with rate 1 moves by the mean gradient over the three impressions
@@ -158,8 +158,8 @@ def test_an_empty_share_gives_no_losses_no_gradients_and_changes_nothing_by_itse
 
 def test_the_wish_to_stop_comes_back():
     _, step = make()
-    assert step(inputs(), 1, stop=True).stop_wanted
-    assert not step(inputs(), 2).stop_wanted
+    assert step(inputs(), 1, Wishes(stop=True)).wishes.tolist() == [1, 0, 0]
+    assert step(inputs(), 2, Wishes(leave=True, change=True)).wishes.tolist() == [0, 1, 1]
 
 
 def test_rank_0_draws_the_dropout_masks_of_one_process_and_each_other_rank_its_own():
@@ -171,22 +171,22 @@ def test_rank_0_draws_the_dropout_masks_of_one_process_and_each_other_rank_its_o
 
 
 class BesideAnother(SoloWorld):
-    """A rank beside one whose sums are known: what comes after the loss sums is [impressions, not finite, stop]."""
+    """A rank beside one whose sums are known: what comes after the loss sums is [impressions, not finite, 3 wishes]."""
 
     def __init__(self, flags: list[float], *, dense: float = 0.0) -> None:
         self._flags, self._dense = flags, dense
 
     def sum_in_step(self, flat: tf.Tensor) -> tf.Tensor:
-        other = tf.concat([tf.fill([flat.shape[0] - 5], self._dense), tf.constant([1.0, 2.0, *self._flags])], 0)
+        other = tf.concat([tf.fill([flat.shape[0] - 7], self._dense), tf.constant([1.0, 2.0, *self._flags])], 0)
         return flat + other
 
 
 def test_losses_and_impressions_are_summed_and_dense_gradients_averaged_over_all_ranks():
     alone, alone_step = make()
-    model, step = make(world=BesideAnother([5.0, 0.0, 0.0]))
+    model, step = make(world=BesideAnother([5.0, 0.0, 0.0, 0.0, 0.0]))
     before = weights_of(model)
     expected, result = alone_step(inputs(), 1), step(inputs(), 1)
-    assert (result.impressions, result.finite, result.stop_wanted) == (3 + 5, True, False)
+    assert (result.impressions, result.finite, int(result.wishes.sum())) == (3 + 5, True, 0)
     np.testing.assert_allclose(result.loss_sums - expected.loss_sums, [1, 2], rtol=1e-5)
     np.testing.assert_array_equal(result.gradient_sums["main"], expected.gradient_sums["main"])
     for old, new, own in zip(before, weights_of(model), weights_of(alone), strict=True):
@@ -196,8 +196,8 @@ def test_losses_and_impressions_are_summed_and_dense_gradients_averaged_over_all
 @pytest.mark.parametrize(
     ("world", "at_fault"),
     [
-        (BesideAnother([5.0, 1.0, 0.0]), False),  # the other says that it is not finite
-        (BesideAnother([5.0, 0.0, 0.0], dense=1e30), True),  # each is finite, the square of the sum is not
+        (BesideAnother([5.0, 1.0, 0.0, 0.0, 0.0]), False),  # the other says that it is not finite
+        (BesideAnother([5.0, 0.0, 0.0, 0.0, 0.0], dense=1e30), True),  # each is finite, the square of the sum is not
     ],
 )
 def test_a_step_that_is_not_finite_over_all_ranks_changes_nothing_here_either(world, at_fault):
@@ -210,5 +210,5 @@ def test_a_step_that_is_not_finite_over_all_ranks_changes_nothing_here_either(wo
 
 
 def test_another_ranks_wish_to_stop_is_heard():
-    _, step = make(world=BesideAnother([5.0, 0.0, 1.0]))
-    assert step(inputs(), 1).stop_wanted
+    _, step = make(world=BesideAnother([5.0, 0.0, 1.0, 0.0, 0.0]))
+    assert step(inputs(), 1).wishes.tolist() == [1, 0, 0]

@@ -203,7 +203,7 @@ def rates_of_the_last_step(data: Path, run: Path, **course: Any) -> list[float]:
 
     trainer.store.push = recording_push  # type: ignore[method-assign, assignment]
     trainer.train_steps(1)
-    return [*factors, float(trainer._dense.optimizer.learning_rate.numpy())]
+    return [*factors, float(trainer._standing.dense.optimizer.learning_rate.numpy())]
 
 
 def test_both_learning_rates_fall_during_the_cooldown(data, tmp_path):
@@ -336,7 +336,7 @@ def test_a_weight_that_blows_up_stops_before_the_update_and_names_field_and_step
         trainer.train()
     # the checkpoint of step 2 is what the third step began with
     with np.load(run / "checkpoints/step-00000002/dense.npz") as saved:
-        now = dense_state(trainer._dense.model, trainer._dense.optimizer)
+        now = dense_state(trainer._standing.dense.model, trainer._standing.dense.optimizer)
         assert sorted(saved.files) == sorted(now)
         for name in saved.files:
             np.testing.assert_array_equal(saved[name], now[name])
