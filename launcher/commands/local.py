@@ -13,13 +13,13 @@ def _load_settings() -> type:
     return LocalConfig
 
 
-def check_line(line: Sequence[str]) -> None:
+def check_line(line: Sequence[str]) -> Any:
     """Resolve the settings of the workers' line here, so that a wrong one is an error once, and at once."""
     from launcher import flags
     from launcher.cli import resolve_line
 
     resolved = resolve_line(line)
-    flags.finish(resolved.cls, resolved.values)
+    return flags.finish(resolved.cls, resolved.values)
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:

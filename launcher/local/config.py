@@ -18,16 +18,28 @@ class LocalConfig:
     What follows ``--`` goes to esmm train, or to the command that it names (train, evaluate, predict).
     """
 
-    workers: int = 2
-    """Worker processes (Horovod ranks). Each reads its share of the data and computes the towers' gradients; 1 needs no
-    Horovod."""
+    workers: int | None = None
+    """Worker processes (Horovod ranks) to start with. Each reads its share of the data and computes the towers'
+    gradients; 1 needs no Horovod. None: 2, or what min_workers and max_workers allow nearest to it."""
+
+    min_workers: int | None = None
+    """Makes the training elastic, as max_workers does: workers may die, leave and join while it runs (esmm scale), and
+    with fewer than this number it waits. None: 1 if max_workers is set; else not elastic."""
+
+    max_workers: int | None = None
+    """The most workers of an elastic training. None: the number it starts with, if min_workers is set."""
 
     servers: int = 1
     """Parameter servers. 0: the embedding table lives within the worker, which then must be the only one."""
 
-    grace_s: float = 30.0
-    """Seconds that a process has to end after SIGTERM before it is killed. A stop that you ask for (Ctrl-C, SIGTERM)
-    gives workers all the time that they need to save."""
+    grace_seconds: float = 30.0
+    """Seconds that a process has to end after SIGTERM before it is killed: a worker that must leave has so long for its
+    step, and the last one for its checkpoint. A stop that you ask for (Ctrl-C, SIGTERM) gives workers all the time that
+    they need to save."""
+
+    stall_seconds: float = 30.0
+    """Without a sign of life for so long a worker of an elastic training is killed and replaced, and after twice as
+    long a server."""
 
     start_timeout_s: float = 120.0
     """Seconds that the servers have to listen; the import of TensorFlow takes most of it."""
@@ -39,19 +51,52 @@ class LocalConfig:
     """The words after --."""
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ConfigError(f"workers is {self.workers}. Set 1 or more.")
+        for name in ("workers", "min_workers", "max_workers"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ConfigError(f"{name} is {value}. Set 1 or more.")
         if self.servers < 0:
             raise ConfigError(f"servers is {self.servers}. Set 0 (embedded) or more.")
-        if self.servers == 0 and self.workers > 1:
+        if self.servers == 0 and (self.elastic or self.num_workers > 1):
             raise ConfigError(
-                f"servers is 0 and workers is {self.workers}: an embedded table belongs to one process, and "
-                f"{self.workers} would each train their own. Set --servers 1 or more, or --workers 1."
+                f"servers is 0 and workers is {self.num_workers}: an embedded table belongs to one process, and "
+                "several would each train their own. Set --servers 1 or more, or --workers 1 without --min-workers."
             )
-        for name in ("grace_s", "start_timeout_s"):
+        for name in ("grace_seconds", "stall_seconds", "start_timeout_s"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set seconds, more than 0.")
         self._check_command()
+        self._check_elastic()
+
+    @property
+    def elastic(self) -> bool:
+        """Whether workers may come and go."""
+        return self.min_workers is not None or self.max_workers is not None
+
+    @property
+    def num_workers(self) -> int:
+        """Workers to start with."""
+        if self.workers is not None:
+            return self.workers
+        return min(max(2, self.min_workers or 1), self.max_workers or max(2, self.min_workers or 1))
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the most workers of an elastic training."""
+        return self.min_workers or 1, self.max_workers or self.num_workers
+
+    def _check_elastic(self) -> None:
+        if not self.elastic:
+            return
+        least, most = self.bounds
+        if not least <= self.num_workers <= most:
+            raise ConfigError(
+                f"workers is {self.num_workers}, min_workers {least} and max_workers {most}. Set min <= workers <= max."
+            )
+        if self.worker_command[0] != WORKER_COMMANDS[0]:
+            raise ConfigError(
+                f"min_workers and max_workers are for esmm train; '{self.worker_command[0]}' keeps its workers. Leave "
+                "them out, and set --workers."
+            )
 
     def _check_command(self) -> None:
         if not self.command:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from launcher.local.config import LocalConfig
 from launcher.progress import PROGRESS_FORM
 
 ESMM = (sys.executable, "-P", "-m", "launcher")
@@ -22,6 +23,9 @@ CLEARED = (
     *("HOROVOD_CONTROLLER", "HOROVOD_CPU_OPERATIONS", "HOROVOD_GLOO_IFACE", "HOROVOD_ELASTIC"),
 )
 """Not inherited: they would make a process believe that it belongs to another job."""
+
+FREE_PORT = "127.0.0.1:0"
+"""A free port of the loopback interface."""
 
 SECRET = "<token file>"
 """Stands for the path of the token in what ``--dry-run`` prints."""
@@ -52,16 +56,91 @@ def plan_servers(
         esmm: The words that run ``esmm``.
     """
     return [
-        ProcessPlan(
-            name=f"server {i}",
-            command=(
-                *(*esmm, "server", "--index", str(i), "--count", str(count), "--bind", "127.0.0.1:0"),
-                *("--token-file", token_file, "--address-file", address_files[i]),
-            ),
-            environment={"PYTHONUNBUFFERED": "1", PROGRESS_FORM: ""},
-        )
+        plan_server(i, count, bind=FREE_PORT, token_file=token_file, address_file=address_files[i], esmm=esmm)
         for i in range(count)
     ]
+
+
+def plan_server(
+    index: int, count: int, *, bind: str, token_file: str, address_file: str, esmm: Sequence[str] = ESMM
+) -> ProcessPlan:
+    """Plan one parameter server; ``bind`` is the HOST:PORT that it listens on."""
+    return ProcessPlan(
+        name=f"server {index}",
+        command=(
+            *(*esmm, "server", "--index", str(index), "--count", str(count), "--bind", bind),
+            *("--token-file", token_file, "--address-file", address_file),
+        ),
+        environment={"PYTHONUNBUFFERED": "1", PROGRESS_FORM: ""},
+    )
+
+
+def plan_agent(
+    name: str,
+    command: Sequence[str],
+    *,
+    addresses: Sequence[str],
+    token_file: str,
+    address_file: str,
+    grace_seconds: float,
+    esmm: Sequence[str] = ESMM,
+) -> ProcessPlan:
+    """Plan the agent of one worker of an elastic training.
+
+    Args:
+        name: Of the worker.
+        command: The words after ``esmm`` that the worker runs.
+        addresses: HOST:PORT of each server, in order.
+        token_file: Holds the token of servers and agents.
+        address_file: Where the agent writes its HOST:PORT once it listens.
+        grace_seconds: That the worker has to leave after SIGTERM.
+        esmm: The words that run ``esmm``.
+    """
+    return ProcessPlan(
+        name=name,
+        command=(
+            *(*esmm, "agent", "--name", name, "--bind", FREE_PORT, "--address-file", address_file),
+            *("--token-file", token_file, "--grace-seconds", f"{grace_seconds:g}", "--"),
+            *(*command, "--servers", ",".join(addresses), "--token-file", token_file),
+        ),
+        environment={"PYTHONUNBUFFERED": "1", PROGRESS_FORM: "json"},
+        reports=True,  # the worker that is rank 0 prints the report, whichever that is
+    )
+
+
+def plan_driver(
+    run: str,
+    *,
+    addresses: Sequence[str],
+    token_file: str,
+    agents_file: str,
+    beat_file: str,
+    bounds: tuple[int, int],
+    stall_seconds: float,
+    esmm: Sequence[str] = ESMM,
+) -> ProcessPlan:
+    """Plan the driver of an elastic training.
+
+    Args:
+        run: Folder or URI of the run.
+        addresses: HOST:PORT of each server, in order.
+        token_file: Holds the token of servers and agents.
+        agents_file: Lists the agents.
+        beat_file: Gets the driver's signs of life.
+        bounds: The least and the most workers.
+        stall_seconds: After which a worker is replaced.
+        esmm: The words that run ``esmm``.
+    """
+    least, most = bounds
+    return ProcessPlan(
+        name="driver",
+        command=(
+            *(*esmm, "driver", "--run", run, "--servers", ",".join(addresses), "--token-file", token_file),
+            *("--agents-file", agents_file, "--beat-file", beat_file),
+            *("--min-workers", str(least), "--max-workers", str(most), "--stall-seconds", f"{stall_seconds:g}"),
+        ),
+        environment={"PYTHONUNBUFFERED": "1", PROGRESS_FORM: ""},
+    )
 
 
 def plan_workers(
@@ -126,20 +205,54 @@ def full_environment(plan: ProcessPlan, inherited: Mapping[str, str]) -> dict[st
     return {name: value for name, value in inherited.items() if name not in CLEARED} | dict(plan.environment)
 
 
-def dry_run(workers: int, servers: int, command: Sequence[str], inherited: Mapping[str, str]) -> list[ProcessPlan]:
+def dry_run(config: LocalConfig, inherited: Mapping[str, str]) -> list[ProcessPlan]:
     """Plan everything, with names in angle brackets for what is known only when servers run."""
-    files = [str(Path("<folder>") / f"server-{i}") for i in range(servers)]
     return [
-        *plan_servers(servers, token_file=SECRET, address_files=files),
+        *plan_servers(config.servers, token_file=SECRET, address_files=_unknown_files("server", config.servers)),
         *plan_workers(
-            workers,
-            command,
-            addresses=[f"<address of server {i}>" for i in range(servers)],
+            config.num_workers,
+            config.worker_command,
+            addresses=_unknown_addresses(config.servers),
             token_file=SECRET,
-            rendezvous_port=0 if workers > 1 else None,
+            rendezvous_port=0 if config.num_workers > 1 else None,
             inherited=inherited,
         ),
     ]
+
+
+def dry_run_elastic(config: LocalConfig, run: str) -> list[ProcessPlan]:
+    """Plan everything of an elastic training, as ``dry_run`` does."""
+    addresses = _unknown_addresses(config.servers)
+    driver = plan_driver(
+        run,
+        addresses=addresses,
+        token_file=SECRET,
+        agents_file="<folder>/agents.json",
+        beat_file="<folder>/driver.json",
+        bounds=config.bounds,
+        stall_seconds=config.stall_seconds,
+    )
+    agents = [
+        plan_agent(
+            f"worker-{number}",
+            config.worker_command,
+            addresses=addresses,
+            token_file=SECRET,
+            address_file=file,
+            grace_seconds=config.grace_seconds,
+        )
+        for number, file in enumerate(_unknown_files("agent", config.num_workers))
+    ]
+    servers = plan_servers(config.servers, token_file=SECRET, address_files=_unknown_files("server", config.servers))
+    return [*servers, driver, *agents]
+
+
+def _unknown_files(kind: str, count: int) -> list[str]:
+    return [str(Path("<folder>") / f"{kind}-{number}") for number in range(count)]
+
+
+def _unknown_addresses(servers: int) -> list[str]:
+    return [f"<address of server {index}>" for index in range(servers)]
 
 
 def plan_lines(plans: Sequence[ProcessPlan]) -> list[str]:

@@ -3,26 +3,31 @@
 import contextlib
 import json
 import os
+import signal
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Outcome
+from launcher.elastic.rendezvous import rendezvous
 from launcher.local import plan
 from launcher.local.config import LocalConfig
+from launcher.local.elastic import ElasticSupervisor
 from launcher.local.ending import LocalError, problem
-from launcher.local.rendezvous import rendezvous
 from launcher.local.screen import Screen
 from launcher.local.signals import SignalInbox
 from launcher.local.supervisor import Supervisor
 from launcher.local.workspace import Workspace, open_workspace
 from launcher.progress import BarProgress
 
+STOPPED = "Stopped by SIGTERM. The same command goes on, or starts again."
+
 
 def run_local(
     config: LocalConfig,
     progress: Progress,
     *,
-    check: Callable[[Sequence[str]], object],
+    check: Callable[[Sequence[str]], Any],
     esmm: Sequence[str] = plan.ESMM,
 ) -> Outcome:
     """Run the workers' command to its end.
@@ -30,7 +35,8 @@ def run_local(
     Args:
         config: How many, and what.
         progress: Shows the lines of all, and the progress of rank 0.
-        check: Raises what is wrong with the workers' command line, before anything is started.
+        check: Returns the settings of the workers' command line, or raises what is wrong with it, before anything is
+            started.
         esmm: The words that run ``esmm``.
 
     Returns:
@@ -40,16 +46,20 @@ def run_local(
         EsmmError: The workers' line is wrong, or a process failed; with the exit status of the one that failed.
         KeyboardInterrupt: Ctrl-C came before the workers could save, or twice.
     """
-    check(config.worker_command)
+    settings = check(config.worker_command)
     if config.dry_run:
-        plans = plan.dry_run(config.workers, config.servers, config.worker_command, os.environ)
+        plans = plan.dry_run_elastic(config, settings.run) if config.elastic else plan.dry_run(config, os.environ)
         return Outcome(lines=plan.plan_lines(plans), result={"processes": [_plan_result(p) for p in plans]})
-    names = [f"server {i}" for i in range(config.servers)] + [f"worker {i}" for i in range(config.workers)]
+    worker = "worker-{}" if config.elastic else "worker {}"
+    names = [f"server {i}" for i in range(config.servers)] + ["driver"] * config.elastic
+    names += [worker.format(i) for i in range(config.bounds[1] if config.elastic else config.num_workers)]
     screen = Screen(progress, names, colours=isinstance(progress, BarProgress))
+    if config.elastic:
+        return _run_elastic(config, settings.run, screen, esmm)
     with (
         SignalInbox() as signals,
         open_workspace() as workspace,
-        Supervisor(screen, signals, grace_s=config.grace_s) as supervisor,
+        Supervisor(screen, signals, grace_s=config.grace_seconds) as supervisor,
     ):
         report = _run(config, supervisor, workspace, esmm)
         screen.rest()
@@ -59,6 +69,21 @@ def run_local(
                 screen.log("worker 0", line, leads=False)
             raise failure
     return _outcome(config, report)
+
+
+def _run_elastic(config: LocalConfig, run: str, screen: Screen, esmm: Sequence[str]) -> Outcome:
+    with (
+        SignalInbox() as signals,
+        open_workspace() as workspace,
+        ElasticSupervisor(config, run, workspace, screen, signals, esmm=esmm) as supervisor,
+    ):
+        supervisor.run()
+        screen.rest()
+    if supervisor.killed or (supervisor.asked == signal.SIGINT and not supervisor.done):
+        raise KeyboardInterrupt
+    if supervisor.asked is not None and not supervisor.done:
+        raise LocalError(STOPPED, 128 + supervisor.asked)
+    return _outcome(config, supervisor.report)
 
 
 def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm: Sequence[str]) -> list[str]:
@@ -80,9 +105,9 @@ def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm
         )
     report: list[str] = []
     if listening:
-        with rendezvous(config.workers) if config.workers > 1 else contextlib.nullcontext() as port:
+        with rendezvous(config.num_workers) if config.num_workers > 1 else contextlib.nullcontext() as port:
             workers = plan.plan_workers(
-                config.workers,
+                config.num_workers,
                 config.worker_command,
                 addresses=[file.read_text().strip() for file in files],
                 token_file=token_file,
@@ -100,7 +125,7 @@ def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm
 def _failure(supervisor: Supervisor, config: LocalConfig) -> BaseException | None:
     if supervisor.killed:
         return KeyboardInterrupt()
-    failure = problem(supervisor.endings, grace_s=config.grace_s)
+    failure = problem(supervisor.endings, grace_s=config.grace_seconds)
     if failure is not None or supervisor.asked is None:
         return failure
     workers = [e for e in supervisor.endings if not e.is_server]
@@ -108,7 +133,7 @@ def _failure(supervisor: Supervisor, config: LocalConfig) -> BaseException | Non
         return None  # all have saved
     if supervisor.asked.name == "SIGINT":
         return KeyboardInterrupt()
-    return LocalError("Stopped by SIGTERM. The same command goes on, or starts again.", 128 + supervisor.asked)
+    return LocalError(STOPPED, 128 + supervisor.asked)
 
 
 def _outcome(config: LocalConfig, report: Sequence[str]) -> Outcome:

@@ -69,6 +69,10 @@ class Supervisor:
             child.kill()
         self._selector.close()
 
+    def turn(self, timeout_s: float) -> None:
+        """Wait a while for whatever comes first, and deal with all that has come."""
+        self._turn(timeout_s)
+
     @property
     def ending(self) -> bool:
         """Return whether nothing new should be started: a process failed, or a signal came."""
@@ -77,6 +81,7 @@ class Supervisor:
     def start(self, plan: ProcessPlan, *, is_server: bool) -> Child:
         """Start a process."""
         child = Child(plan, os.environ, is_server=is_server)
+        self._children = [each for each in self._children if each.running]
         self._children.append(child)
         for pipe in child.pipes:
             self._selector.register(pipe, selectors.EVENT_READ, child)

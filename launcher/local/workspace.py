@@ -40,9 +40,23 @@ class Workspace:
         """Return the file with the servers' token."""
         return self.folder / "token"
 
+    @property
+    def agents_file(self) -> Path:
+        """Return the file that lists the agents of an elastic training for its driver."""
+        return self.folder / "agents.json"
+
+    @property
+    def beat_file(self) -> Path:
+        """Return the file that gets the signs of life of an elastic training's driver."""
+        return self.folder / "driver.json"
+
     def address_file(self, server_index: int) -> Path:
         """Return the file into which a server writes HOST:PORT once it listens."""
         return self.folder / f"server-{server_index}"
+
+    def agent_address_file(self, start: int) -> Path:
+        """Return the file into which an agent writes HOST:PORT once it listens; another one for each start of one."""
+        return self.folder / f"agent-{start}"
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.local.rendezvous import rendezvous
+from launcher.elastic.rendezvous import rendezvous
 from launcher.local.workspace import open_workspace
 
 pytestmark = pytest.mark.timeout(120)
@@ -210,7 +210,7 @@ def test_the_folder_is_removed_though_its_keeper_was_killed(local):
 
 
 def test_a_worker_that_does_not_end_in_time_is_killed(local):
-    process = local.start("--grace-s 0.3 --workers 2 -- --do deaf --only 1")
+    process = local.start("--grace-seconds 0.3 --workers 2 -- --do deaf --only 1")
     local.wait_for_files("ready-0", "deaf")
     os.kill(local.pid("worker-0"), signal.SIGKILL)
     status, _, err = local.finished(process)
@@ -219,7 +219,7 @@ def test_a_worker_that_does_not_end_in_time_is_killed(local):
 
 
 def test_a_server_that_does_not_end_in_time_is_killed_and_named(local):
-    status, out, err = local.run("--grace-s 0.3 --servers 1 -- --do report", STAND_IN_SERVER="stubborn")
+    status, out, err = local.run("--grace-seconds 0.3 --servers 1 -- --do report", STAND_IN_SERVER="stubborn")
     assert (status, out) == (1, "")
     assert "esmm: server 0 did not end within 0.3 s of SIGTERM and was killed" in err
     assert "worker 0 | Trained rank 0" in err

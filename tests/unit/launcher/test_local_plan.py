@@ -87,7 +87,7 @@ def test_a_rank_of_another_job_is_not_inherited_but_tuning_is():
 
 
 def test_a_dry_run_shows_every_process_and_neither_a_token_nor_an_address_that_nobody_has():
-    lines = plan_lines(dry_run(2, 1, ("train", "--data", "a b"), {}))
+    lines = plan_lines(dry_run(LocalConfig(workers=2, servers=1, command=("train", "--data", "a b")), {}))
     commands = [line for line in lines if not line.startswith(" ")]
     assert [line.split(":")[0] for line in commands] == ["server 0", "worker 0", "worker 1"]
     assert f"{sys.executable} -P -m launcher train --data 'a b' --servers '<address of server 0>'" in commands[1]
@@ -107,7 +107,7 @@ def test_words_after_the_dashes_that_begin_with_a_flag_are_for_train():
         ({"workers": 0}, "workers is 0. Set 1 or more"),
         ({"servers": -1}, "servers is -1. Set 0"),
         ({"workers": 2, "servers": 0}, "servers is 0 and workers is 2.*Set --servers 1 or more, or --workers 1"),
-        ({"grace_s": 0}, "grace_s is 0"),
+        ({"grace_seconds": 0}, "grace_seconds is 0"),
         ({"start_timeout_s": float("nan")}, "start_timeout_s is nan"),
         ({"command": ()}, "nothing to run.* after --"),
         ({"command": ("synth", "raw")}, "Workers cannot run 'synth'.*train, evaluate, predict"),

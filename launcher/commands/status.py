@@ -1,0 +1,44 @@
+"""``esmm status``: the state of an elastic run."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from esmm_dist.progress import Progress
+from launcher.command import Command, Outcome
+from launcher.json_line import json_value
+
+
+def _load_settings() -> type:
+    from launcher.elastic.status_config import StatusConfig
+
+    return StatusConfig
+
+
+def _run(settings: Any, progress: Progress) -> Outcome:
+    from esmm_dist.storage import Folder
+    from launcher.elastic.run_status import read_status
+    from launcher.elastic.status_lines import is_stale, status_lines
+    from launcher.servers.watch import watch
+
+    run = Folder.open(settings.run)
+    status = read_status(run)
+    if settings.watch is not None:
+
+        def read() -> Sequence[str]:
+            nonlocal status
+            status = read_status(run)
+            return status_lines(status)
+
+        watch(read, sys.stderr, every_s=settings.watch)
+    return Outcome(lines=status_lines(status), result=json_value(status) | {"stale": is_stale(status)})
+
+
+COMMAND = Command(
+    name="status",
+    summary="Show the ranks, servers, speed, checkpoints and restarts of an elastic run.",
+    example="esmm status run --watch 2",
+    load_settings=_load_settings,
+    run=_run,
+    positional=("run",),
+)

@@ -1,0 +1,374 @@
+"""The driver of an elastic run: ranks from agents, over and over, until the training is done or cannot go on.
+
+::
+
+    agents ──status──> AgentWatch ──hosts──> Ranks (Horovod's ElasticDriver) ──start, stop──> agents
+                           └── events ──> Journal ──> RUN/events.jsonl, RUN/status.json
+
+When the ranks can meet no more (all were lost, or Horovod gave up), the next life begins with the last checkpoint.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from esmm_dist.errors import EsmmError, RetryError, StorageError
+from esmm_dist.progress import Progress
+from esmm_dist.server.security import read_token
+from esmm_dist.storage import Folder
+from launcher.elastic.agents import AgentView, AgentWatch, FileDirectory
+from launcher.elastic.beat import Beat, write_beat
+from launcher.elastic.driver_config import DriverConfig
+from launcher.elastic.journal import Journal
+from launcher.elastic.ranks import SILENT_S, Ranks, stopped_at_end
+from launcher.elastic.run_status import RunStatus, WorkerStatus, write_status
+from launcher.elastic.server_watch import ServerWatch
+
+WRITE_S, WRITE_REMOTE_S = 1.0, 5.0
+"""Seconds between two writings of the status, on a local disk and in an object store."""
+
+START_PATIENCE_S = 20.0
+"""With the least number of workers ready, those that are still missing have so long before training starts."""
+
+TAKE_OVER_S = 30.0
+"""Workers of a driver before this one have so long to save and end."""
+
+MOST_DEATHS = 6
+"""Workers lost in a row without a step between them: then something kills each that comes."""
+
+RATE_S = 10.0
+
+
+class DriverError(EsmmError):
+    """The training cannot go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverResult:
+    """How a run ended."""
+
+    state: str
+    """``done``, or ``stopped``: resumable."""
+    step: int
+    total_steps: int
+    restarts: Mapping[str, int]
+
+
+def drive(config: DriverConfig, progress: Progress) -> DriverResult:
+    """Drive a run to its end, or until SIGINT (all workers save and end). SIGTERM ends this process alone, at once.
+
+    Raises:
+        DriverError: The training cannot go on.
+        EsmmError: A setting is wrong, or the run's folder cannot be written.
+    """
+    with _Driver(config, progress) as driver:
+        return driver.run()
+
+
+class _Driver:
+    """One driver process. The main thread sees to the ranks; others watch agents and servers, and write the status."""
+
+    def __init__(self, config: DriverConfig, progress: Progress) -> None:
+        self._config, self._progress = config, progress
+        self._run = Folder.open(config.run)
+        self._run.make()
+        self._journal = Journal(self._run, progress)
+        self._directory = FileDirectory(config.agents_file)
+        self._agents = AgentWatch(
+            directory=self._directory, token=read_token(config.token_file), on_event=self._on_worker_event
+        )
+        self._servers = ServerWatch(config)
+        self._starts: dict[str, int] = {}
+        self._ranks: Ranks | None = None
+        self._finish = threading.Event()
+        self._ended = threading.Event()
+        self._state = "starting"
+        self._error = ""
+        self._fatal = ""
+        self._deaths = 0
+        self._step = self._total_steps = 0
+        self._checkpoint: tuple[int, float] | None = None
+        self._rates: deque[tuple[float, int]] = deque()
+        self._started_at = time.time()
+        self._writer = threading.Thread(target=self._write_over_and_over, name="status", daemon=True)
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "_Driver":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._on_signal)
+        self._agents.start()
+        self._servers.start()
+        self._writer.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._ended.set()
+        self._writer.join()
+        self._agents.close()
+        self._servers.close()
+        self._write()
+        self._journal.publish(now=True)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def run(self) -> DriverResult:
+        """See ``drive``."""
+        self._journal.add("driver_started", pid=os.getpid())
+        try:
+            self._take_over()
+            lives = 0
+            while not self._finish.is_set():
+                if lives:
+                    self._journal.add("all_restarted", step=self._step)
+                    self._progress.message("All workers have ended; they start again from the last checkpoint.")
+                if self._one_life():
+                    break
+                lives += 1
+            self._state = "stopped" if self._step < self._total_steps or not self._total_steps else "done"
+        except EsmmError as e:
+            self._state, self._error = "failed", str(e)
+            self._journal.add("failed", error=str(e))
+            raise
+        self._journal.add(self._state, step=self._step)
+        return DriverResult(
+            state=self._state, step=self._step, total_steps=self._total_steps, restarts=dict(self._journal.restarts)
+        )
+
+    def _take_over(self) -> None:
+        """End the workers of a driver before this one: they save first, if they can."""
+        deadline = time.monotonic() + TAKE_OVER_S
+        self._settle()
+        told: set[tuple[str, int]] = set()
+        while running := [v for v in self._agents.views.values() if v.status is not None and v.status.running]:
+            late = time.monotonic() >= deadline
+            for view in running:
+                assert view.status is not None
+                assert view.status.id is not None
+                if late or (view.name, view.status.id) not in told:
+                    self._stop(view, "kill" if late else "finish", "another driver has taken over")
+                    told.add((view.name, view.status.id))
+            time.sleep(0.2)
+        if told:
+            self._journal.add("driver_lost", workers=len(told))
+            self._progress.message(f"Took over from a driver before; {len(told)} workers have saved and start again.")
+
+    def _settle(self) -> None:
+        """Wait until every agent has said something, or cannot."""
+        deadline = time.monotonic() + SILENT_S
+        while time.monotonic() < deadline:
+            views = self._agents.views.values()
+            if views and all(view.status is not None for view in views):
+                return
+            if self._finish.wait(0.1):
+                return
+
+    def _one_life(self) -> bool:
+        """Start ranks and see to them until they have ended; return whether the run has come to its end."""
+        num_ranks = self._wait_for_agents()
+        if num_ranks == 0:
+            return True  # asked to stop before anything was started
+        config = self._config
+        ranks = Ranks(
+            self._agents,
+            host=config.host,
+            interface=config.interface,
+            min_workers=config.min_workers,
+            max_workers=config.max_workers,
+            stall_seconds=config.stall_seconds,
+            on_end=self._on_worker_end,
+            on_start=self._on_worker_start,
+        )
+        with stopped_at_end(ranks):
+            self._ranks, self._state = ranks, "running"
+            ranks.start(num_ranks)
+            told: set[str] = set()
+            while not ranks.finished or ranks.running:
+                if self._fatal or ranks.fatal:
+                    raise DriverError(self._fatal or ranks.fatal or "")
+                if self._finish.is_set():
+                    self._state = "stopping"
+                    ranks.close()
+                    self._finish_workers(ranks, told)
+                    if not ranks.running:
+                        break
+                time.sleep(0.1)
+            if self._fatal or ranks.fatal:
+                raise DriverError(self._fatal or ranks.fatal or "")
+            return ranks.all_done
+
+    def _wait_for_agents(self) -> int:
+        """Wait for agents that are ready; return how many ranks to start with."""
+        config, enough_since = self._config, None
+        while not self._finish.is_set():
+            ready = sum(
+                view.status is not None and view.status.state == "ready" and not view.status.draining
+                for view in self._agents.views.values()
+            )
+            self._check_warming()
+            if ready >= min(max(self._directory.wanted(), config.min_workers), config.max_workers):
+                return min(ready, config.max_workers)
+            if ready < config.min_workers:
+                enough_since = None
+            elif enough_since is None:
+                enough_since = time.monotonic()
+            elif time.monotonic() >= enough_since + START_PATIENCE_S:
+                return min(ready, config.max_workers)
+            time.sleep(0.1)
+        return 0
+
+    def _check_warming(self) -> None:
+        for view in self._agents.views.values():
+            if view.status is not None and view.status.warm_error:
+                self._error = f"{view.name} does not get ready: {view.status.warm_error}"
+
+    def _finish_workers(self, ranks: Ranks, told: set[str]) -> None:
+        for name in ranks.running:
+            view = self._agents.views.get(name)
+            if name not in told and view is not None and view.status is not None and view.status.running:
+                told.add(name)
+                self._stop(view, "finish", "the training stops")
+
+    def _stop(self, view: AgentView, how: Any, reason: str) -> None:
+        if view.status is not None and view.status.id is not None:
+            with contextlib.suppress(RetryError):
+                view.client.stop(view.status.id, how=how, reason=reason)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            # The workers train on, and the next driver takes over: nothing here is needed for that
+            os._exit(128 + number)
+        self._finish.set()
+
+    def _on_worker_start(self, name: str, facts: Mapping[str, Any]) -> None:
+        self._starts[name] = self._starts.get(name, 0) + 1
+        self._journal.add("worker_started", worker=name, **facts)
+
+    def _on_worker_end(self, event: str, name: str, facts: Mapping[str, Any]) -> None:
+        """Note that a worker has ended other than well; in a thread of ``Ranks``."""
+        if self._state == "stopping":
+            return
+        self._journal.add(event, worker=name, step=self._step, **facts)
+        self._progress.message(f"{name}: {event.replace('_', ' ')} ({facts.get('reason', '')})")
+        if event != "worker_left":
+            self._deaths += 1
+            if self._deaths >= MOST_DEATHS:
+                self._fatal = (
+                    f"{self._deaths} workers were lost in a row without a step between them; the last one, {name}: "
+                    f"{facts.get('reason', '')}"
+                )
+
+    def _on_worker_event(self, name: str, event: Mapping[str, Any]) -> None:
+        """Note what a worker tells; in the thread of the watch."""
+        facts = {key: value for key, value in event.items() if key not in ("number", "event", "time", "id")}
+        kind = str(event["event"])
+        if kind == "failed" and facts.get("gives_up"):
+            self._fatal = self._fatal or str(facts.get("error", ""))
+        if kind == "saved":
+            self._checkpoint = (int(facts["step"]), time.time())
+        self._journal.add(kind, worker=name, **facts)
+
+    def _write_over_and_over(self) -> None:
+        last = 0.0
+        while not self._ended.wait(0.5):
+            self._look()
+            if self._config.beat_file is not None:
+                now = time.monotonic()
+                write_beat(
+                    Path(self._config.beat_file),
+                    Beat(
+                        state=self._state,
+                        silent_servers={s.index: s.silent_s for s in self._servers.read()},
+                        silent_agents={v.name: round(v.silent_s(now), 1) for v in self._agents.views.values()},
+                    ),
+                )
+            if time.monotonic() >= last + (WRITE_S if self._run.is_local else WRITE_REMOTE_S):
+                last = time.monotonic()
+                self._write()
+                self._journal.publish()
+
+    def _look(self) -> None:
+        """Take the newest facts of the workers."""
+        for view in self._agents.views.values():
+            if view.status is None or not view.status.running:
+                continue
+            facts = view.status.facts
+            self._total_steps = int(facts.get("total_steps", self._total_steps))
+            step = int(facts.get("step", 0) or 0)
+            if step > self._step:
+                self._step, self._deaths = step, 0
+            if facts.get("rank") == 0 and "impressions" in facts:
+                point = (time.monotonic(), int(facts["impressions"]))
+                if self._rates and point[1] < self._rates[-1][1]:
+                    self._rates.clear()  # another process counts, or it counts anew
+                self._rates.append(point)
+                while point[0] - self._rates[0][0] > RATE_S:
+                    self._rates.popleft()
+
+    def _write(self) -> None:
+        try:
+            write_status(self._run, self.status())
+        except StorageError as e:
+            self._progress.message(f"The status cannot be written: {e}")
+
+    def status(self) -> RunStatus:
+        """Return the state of the run."""
+        workers = [self._worker_status(view) for view in self._agents.views.values()]
+        rate = 0.0
+        if len(self._rates) > 1 and self._state == "running":
+            (since, before), (now, impressions) = self._rates[0], self._rates[-1]
+            rate = (impressions - before) / max(now - since, 1e-6)
+        journal, config = self._journal, self._config
+        return RunStatus(
+            run=str(self._run),
+            state=self._state,
+            written_at=time.time(),
+            started_at=self._started_at,
+            driver_pid=os.getpid(),
+            generation=self._servers.generation,
+            ranks=sum(worker.state in ("running", "stalled") for worker in workers),
+            min_workers=config.min_workers,
+            max_workers=config.max_workers,
+            wanted_workers=self._directory.wanted(),
+            step=self._step,
+            total_steps=self._total_steps,
+            impressions_per_second=round(rate, 1),
+            checkpoint_step=self._checkpoint[0] if self._checkpoint else None,
+            checkpoint_at=self._checkpoint[1] if self._checkpoint else None,
+            restarts=dict(journal.restarts),
+            undone_steps=journal.undone_steps,
+            lost_sparse_steps=journal.lost_sparse_steps,
+            rolled_back_steps=journal.rolled_back_steps,
+            error=self._error,
+            workers=tuple(sorted(workers, key=lambda worker: worker.name)),
+            servers=tuple(self._servers.read()),
+        )
+
+    def _worker_status(self, view: AgentView) -> WorkerStatus:
+        status, facts = view.status, view.status.facts if view.status is not None else {}
+        silent = view.silent_s(time.monotonic()) > SILENT_S
+        if status is None or silent:
+            return WorkerStatus(name=view.name, state="silent" if silent else "starting")
+        found = WorkerStatus(
+            name=view.name,
+            state="draining" if status.draining else status.state,
+            starts=self._starts.get(view.name, 0),
+        )
+        if not status.running:
+            return found
+        stalled = status.beat_age_s is not None and status.beat_age_s > min(5.0, self._config.stall_seconds / 2)
+        return replace(
+            found,
+            state="stalled" if stalled else found.state,
+            rank=facts.get("rank"),
+            phase=str(facts.get("phase", "starting")),
+            step=facts.get("step"),
+            beat_age_s=None if status.beat_age_s is None else round(status.beat_age_s, 1),
+        )

@@ -1,0 +1,50 @@
+"""The settings of ``esmm driver``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.server.config import ConnectionConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverConfig(ConnectionConfig):
+    """Say who the ranks of an elastic run are, and start them through their agents, until the run is done.
+
+    ``esmm local`` starts it; by hand it is of little use.
+    """
+
+    run: str
+    """Folder or URI of the run."""
+
+    agents_file: Path
+    """File with the agents' addresses and the number of workers that is wanted, which may change at any time."""
+
+    beat_file: Path | None = None
+    """File that is written each second: what this process knows, for whoever started it."""
+
+    host: str = "127.0.0.1"
+    """Address at which workers reach this process; it listens on a free port there."""
+
+    interface: str = "lo"
+    """Network interface over which workers reach each other."""
+
+    min_workers: int = 1
+    """With fewer the training waits."""
+
+    max_workers: int = 1
+    """More have no place, and wait for one."""
+
+    stall_seconds: float = 30.0
+    """Without a sign of life for so long a worker is killed and replaced."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.embedded:
+            raise ConfigError("servers is 'embedded': workers that come and go keep their rows on parameter servers.")
+        if not 1 <= self.min_workers <= self.max_workers:
+            raise ConfigError(
+                f"min_workers is {self.min_workers} and max_workers {self.max_workers}. Set 1 <= min <= max."
+            )
+        if not 0 < self.stall_seconds < float("inf"):
+            raise ConfigError(f"stall_seconds is {self.stall_seconds}. Set seconds, more than 0.")

@@ -1,0 +1,240 @@
+"""Who the ranks are: Horovod's ElasticDriver, fed with what the agents say, and the workers that it wants started.
+
+Each life of a worker is a host of its own to the ElasticDriver (``worker-0.3`` is its fourth life): Horovod bars a host
+on which a process failed, and there is nothing wrong with one where a process was killed.
+"""
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from esmm_dist.errors import RetryError
+from launcher.elastic.agents import AgentView, AgentWatch
+from launcher.elastic.rendezvous import rendezvous_server
+
+SILENT_S = 10.0
+"""An agent that does not answer for so long is lost, and its worker with it."""
+
+TRIES_TO_JOIN = 3
+"""Starts in a row of a worker that ends before it has met the others."""
+
+POLL_S = 0.1
+
+LEFT = 75
+"""Exit status of a worker that was told to leave, see ``esmm_dist.train.elastic.LeftError``."""
+
+GLOO_TIMEOUT_S = 60
+"""Seconds within which the ranks must meet, and after which one that is lost without a trace is noticed."""
+
+WAIT_S = 600.0
+"""Seconds that ranks wait for others when there are fewer than the least number."""
+
+
+class Ranks:
+    """One life of the ranks: from the first meeting until all have ended, or can meet no more.
+
+    Ownership: Horovod starts threads that call in; what they share is guarded by ``_lock``. ``stop`` may be called from
+    any thread.
+    """
+
+    def __init__(
+        self,
+        watch: AgentWatch,
+        *,
+        host: str,
+        interface: str,
+        min_workers: int,
+        max_workers: int,
+        stall_seconds: float,
+        on_end: Callable[[str, str, Mapping[str, Any]], None],
+        on_start: Callable[[str, Mapping[str, Any]], None],
+    ) -> None:
+        """Prepare to start ranks.
+
+        Args:
+            watch: Knows the agents.
+            host: This machine's address, as workers reach it.
+            interface: Network interface of the workers.
+            min_workers: The least number of ranks.
+            max_workers: The most.
+            stall_seconds: See ``DriverConfig``.
+            on_end: Told of workers that end other than well: (event, name, facts).
+            on_start: Told of each start: (name, facts).
+        """
+        from horovod.runner.elastic.driver import ElasticDriver
+
+        logging.getLogger().setLevel(logging.CRITICAL)  # Horovod tells each step of its own to the root logger
+        # It tells rank 0 of changes under a lock; where that has died, no connect may take longer
+        socket.setdefaulttimeout(5.0)
+        self._watch, self._on_end, self._stall_seconds = watch, on_end, stall_seconds
+        self._on_start, self._host, self._interface = on_start, host, interface
+        self._lock = threading.Lock()
+        self._life: dict[str, int] = {}
+        self._held: dict[str, str] = {}  # names of started workers: their hosts
+        self._joined: dict[str, threading.Event] = {}
+        self.fatal: str | None = None
+        """Why it is of no use to start any worker again."""
+        self.exits: dict[str, int] = {}
+        """Exit statuses by host, of workers that have ended."""
+        self._closed = False
+        self._server = rendezvous_server(host)
+        self._driver = ElasticDriver(
+            self._server, self, min_workers, max_workers, timeout=WAIT_S, cooldown_range=None, verbose=0
+        )
+
+    def start(self, num_ranks: int) -> None:
+        """Start the first ranks; blocks until as many agents are ready."""
+        from horovod.runner.elastic.rendezvous import create_rendezvous_handler
+        from horovod.runner.gloo_run import create_run_env_vars
+
+        port = self._server.start(create_rendezvous_handler(self._driver))
+        run_env = create_run_env_vars(self._host, [self._interface], port, elastic=True)
+        self._run_env = {name: str(value) for name, value in run_env.items() if name.startswith("HOROVOD_")}
+        self._run_env["HOROVOD_GLOO_TIMEOUT_SECONDS"] = str(GLOO_TIMEOUT_S)
+        register = self._driver.register_worker_server
+
+        def joined(host: str, slot: int, addresses: Any, secret_key: Any) -> None:
+            register(host, slot, addresses, secret_key)
+            with self._lock:
+                self._joined[host].set()
+
+        self._driver.register_worker_server = joined
+        self._driver.wait_for_available_slots(num_ranks)
+        self._driver.start(num_ranks, self._run_worker)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all have ended, or can meet no more."""
+        return bool(self._driver.finished())
+
+    @property
+    def running(self) -> list[str]:
+        """Names of the workers that run."""
+        with self._lock:
+            return list(self._held)
+
+    @property
+    def all_done(self) -> bool:
+        """Whether each of the last ranks has done its work."""
+        with self._lock:
+            hosts = list(self._driver.host_assignments)
+            return bool(hosts) and all(self.exits.get(host) == 0 for host in hosts)
+
+    def close(self) -> None:
+        """Take no new worker from now on."""
+        self._closed = True
+
+    def stop(self) -> None:
+        """End what still runs."""
+        if not self._driver.finished():
+            self._driver.stop()
+
+    def find_available_hosts_and_slots(self) -> dict[str, int]:
+        """Return the hosts that Horovod may use, each with one slot; it asks every second."""
+        with self._lock:
+            hosts = dict.fromkeys((host for name, host in self._held.items() if not self._draining(name)), 1)
+            for name, view in () if self._closed else self._watch.views.items():
+                if name not in self._held and _is_ready(view):
+                    hosts[f"{name}.{self._life.get(name, 0)}"] = 1
+            return hosts
+
+    def _draining(self, name: str) -> bool:
+        view = self._watch.views.get(name)
+        return view is None or (view.status is not None and view.status.draining)
+
+    def _run_worker(self, slot: Any, events: Sequence[threading.Event]) -> tuple[int, float]:
+        """Start a worker and return when it has ended: (exit status, time). Horovod calls it in a thread."""
+        host = str(slot.hostname)
+        name = host.rpartition(".")[0]
+        with self._lock:
+            self._held[name] = host
+            self._joined[host] = threading.Event()
+        try:
+            code = 1
+            for _ in range(TRIES_TO_JOIN):
+                code = self._run_once(name, host, slot, events)
+                # The others wait for it, and would all be aborted if it did not come: no new one is assigned meanwhile
+                if self._joined[host].is_set() or code == 0 or self.fatal or any(e.is_set() for e in events):
+                    break
+            return code, time.time()
+        finally:
+            with self._lock:
+                self._life[name] = self._life.get(name, 0) + 1
+                self._held.pop(name, None)
+                self.exits[host] = code
+
+    def _run_once(self, name: str, host: str, slot: Any, events: Sequence[threading.Event]) -> int:
+        from horovod.runner.gloo_run import create_slot_env_vars
+
+        view = self._watch.views.get(name)
+        if view is None:
+            return 137
+        try:
+            run_id = view.client.start({**self._run_env, **create_slot_env_vars(slot)})
+        except RetryError as e:
+            self._on_end("agent_lost", name, {"reason": str(e)})
+            return 137
+        self._on_start(name, {"rank": slot.rank, "size": slot.size})
+        code, event, reason = self._watched(view, run_id, events)
+        if event:
+            self._on_end(event, name, {"exit_code": code, "reason": reason, "joined": self._joined[host].is_set()})
+        return code
+
+    def _watched(self, view: AgentView, run_id: int, events: Sequence[threading.Event]) -> tuple[int, str, str]:
+        """Wait for the end of a worker; return its exit status, and what is to be told of it."""
+        told: list[str] = []
+        while True:
+            time.sleep(POLL_S)
+            now, status = time.monotonic(), view.status
+            if self._watch.views.get(view.name) is not view:
+                return 137, "agent_lost", "its agent is gone"
+            if view.silent_s(now) > max(SILENT_S, self._stall_seconds):
+                return 137, "agent_lost", f"its agent has not answered for {view.silent_s(now):.0f} s"
+            if status is None or status.id is None or status.id < run_id:
+                continue  # of before the start
+            if status.id > run_id:
+                return 137, "worker_lost", "another driver has started its agent's worker"
+            if not status.running:
+                return self._ended(status.exit_code if status.exit_code is not None else 137, view, told)
+            if any(event.is_set() for event in events) and not told:
+                told.append("")
+                with contextlib.suppress(RetryError):
+                    view.client.stop(run_id, how="kill", reason="the ranks are over")
+            if status.beat_age_s is not None and status.beat_age_s > self._stall_seconds and not told:
+                told.append(f"no sign of life for {status.beat_age_s:.0f} s")
+                with contextlib.suppress(RetryError):
+                    view.client.stop(run_id, how="kill", reason="stalled")
+
+    def _ended(self, code: int, view: AgentView, told: Sequence[str]) -> tuple[int, str, str]:
+        status = view.status
+        error = (status.error if status is not None else None) or ""
+        if code == 0:
+            return 0, "", ""
+        if told:
+            return code, "worker_stalled" if told[0] else "", told[0]
+        if code == LEFT:
+            return code, "worker_left", "it was told to leave"
+        if code == 2 and error:  # a setting that is wrong is wrong for the next worker too
+            self.fatal = self.fatal or error
+        return code, "worker_lost", error or _how(code)
+
+
+def _is_ready(view: AgentView) -> bool:
+    return view.status is not None and view.status.state == "ready" and view.silent_s(time.monotonic()) < SILENT_S
+
+
+def _how(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+
+
+@contextlib.contextmanager
+def stopped_at_end(ranks: Ranks) -> Iterator[Ranks]:
+    """Stop ranks when the block ends."""
+    try:
+        yield ranks
+    finally:
+        ranks.stop()

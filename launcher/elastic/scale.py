@@ -1,0 +1,74 @@
+"""Ask an elastic run for another number of workers, and wait until it has it."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from esmm_dist.errors import ConfigError, RetryError
+from esmm_dist.progress import Progress
+from esmm_dist.storage import Folder
+from launcher.elastic.run_status import RunStatus, ScaleWish, read_status, write_wish
+from launcher.elastic.status_config import ScaleConfig
+from launcher.elastic.status_lines import is_stale
+
+LOOK_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleResult:
+    """What became of it."""
+
+    workers: int
+    """That train now, or were asked for if nobody waited."""
+    before: int
+    seconds: float
+    """From the wish to its fulfilment."""
+
+
+def scale(config: ScaleConfig, progress: Progress, *, sleep: Callable[[float], None] = time.sleep) -> ScaleResult:
+    """Ask, and wait.
+
+    Raises:
+        ConfigError: There is no such run, it does not run, or the number is out of its bounds.
+        RetryError: So many workers do not train within the time.
+    """
+    run = Folder.open(config.run)
+    status = read_status(run)
+    _check(config, status)
+    write_wish(run, ScaleWish(workers=config.workers, id=secrets.token_hex(8)))
+    start = time.monotonic()
+    progress.start(f"Scaling {status.run}", None, "s")
+    while config.wait_s and not _has(read_status(run), config.workers):
+        if time.monotonic() >= start + config.wait_s:
+            raise RetryError(
+                f"{run}: {config.workers} workers are asked for, and {read_status(run).ranks} train after "
+                f"{config.wait_s:g} s. It goes on by itself; look at esmm status {config.run}."
+            )
+        if read_status(run).ended:
+            raise ConfigError(f"{run} has ended meanwhile ({read_status(run).state}); there is nothing to scale.")
+        sleep(LOOK_S)
+        progress.advance(LOOK_S)
+    progress.finish()
+    return ScaleResult(workers=config.workers, before=status.ranks, seconds=round(time.monotonic() - start, 1))
+
+
+def _check(config: ScaleConfig, status: RunStatus) -> None:
+    if status.ended:
+        raise ConfigError(f"{status.run} has ended ({status.state}); there is nothing to scale.")
+    if is_stale(status):
+        raise ConfigError(
+            f"{status.run} does not run: its driver has written nothing for {status.age_s():.0f} s. Start it again "
+            "with the same esmm local command."
+        )
+    if not status.min_workers <= config.workers <= status.max_workers:
+        raise ConfigError(
+            f"workers is {config.workers}, and this run was started with --min-workers {status.min_workers} "
+            f"--max-workers {status.max_workers}. Set a number between them."
+        )
+
+
+def _has(status: RunStatus, workers: int) -> bool:
+    """Return whether exactly so many train; one that meets the others does not yet."""
+    training = [each for each in status.workers if each.state == "running" and each.rank is not None]
+    return status.wanted_workers == workers and status.ranks == workers == len(training)

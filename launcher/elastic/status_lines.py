@@ -1,0 +1,89 @@
+"""The state of an elastic run as lines for a reader."""
+
+import time
+from datetime import UTC, datetime
+
+from launcher.elastic.run_status import STALE_S, RunStatus
+from launcher.progress import duration, short_bytes, short_number
+from launcher.text_table import text_table
+
+
+def status_lines(status: RunStatus, now: float | None = None) -> list[str]:
+    """Return the state as a few lines and two tables.
+
+    Args:
+        status: As the driver wrote it.
+        now: Seconds since 1970; None: now.
+    """
+    now = time.time() if now is None else now
+    lines = [_headline(status, now), _progress_line(status), _checkpoint_line(status, now)]
+    restarts = ", ".join(f"{count} x {what}" for what, count in sorted(status.restarts.items()))
+    lines.append(f"restarts: {restarts or 'none'}")
+    lines.append(
+        f"steps made again: {status.undone_steps:,} undone, {status.rolled_back_steps:,} from a checkpoint; "
+        f"sparse updates lost: {status.lost_sparse_steps:,} steps"
+    )
+    if status.error:
+        lines.append(f"error: {status.error}")
+    if status.workers:
+        head = ["worker", "state", "rank", "step", "doing", "last sign of life", "starts"]
+        rows = [
+            [
+                *(each.name, each.state, _or_dash(each.rank), "-" if each.step is None else f"{each.step:,}"),
+                each.phase or "-",
+                "-" if each.beat_age_s is None else f"{each.beat_age_s:.1f} s ago",
+                str(each.starts),
+            ]
+            for each in status.workers
+        ]
+        lines += ["", *text_table(head, rows)]
+    if status.servers:
+        head = ["server", "state", "last answer", "step", "rows", "resident", "starts"]
+        rows = [
+            [
+                *(f"{each.index} {each.address}", each.state, f"{each.silent_s:.1f} s ago", f"{each.step:,}"),
+                *(f"{each.rows:,}", short_bytes(each.resident_bytes), str(each.starts)),
+            ]
+            for each in status.servers
+        ]
+        lines += ["", *text_table(head, rows)]
+    return lines
+
+
+def is_stale(status: RunStatus, now: float | None = None) -> bool:
+    """Return whether the run should be going on, and nobody has said so for a while."""
+    return not status.ended and status.age_s(now) > STALE_S
+
+
+def _headline(status: RunStatus, now: float) -> str:
+    text = f"{status.run}: {status.state}"
+    if is_stale(status, now):
+        text = (
+            f"{status.run}: its driver has written nothing for {duration(status.age_s(now))} (it was {status.state}). "
+            "If esmm local has ended too, the same command goes on from the last checkpoint"
+        )
+    elif not status.ended:
+        text += f" for {duration(now - status.started_at)}"
+    least, most = status.min_workers, status.max_workers
+    return (
+        f"{text}; {status.ranks} ranks of {status.wanted_workers} wanted ({least} to {most}), "
+        f"generation {status.generation}"
+    )
+
+
+def _progress_line(status: RunStatus) -> str:
+    share = f" ({100 * status.step / status.total_steps:.0f}%)" if status.total_steps else ""
+    speed = f", {short_number(status.impressions_per_second)} impressions/s" if status.impressions_per_second else ""
+    return f"step {status.step:,} of {status.total_steps:,}{share}{speed}"
+
+
+def _checkpoint_line(status: RunStatus, now: float) -> str:
+    if status.checkpoint_step is None or status.checkpoint_at is None:
+        return "last checkpoint: none yet"
+    at = datetime.fromtimestamp(status.checkpoint_at, UTC)
+    age = duration(max(0.0, now - status.checkpoint_at))
+    return f"last checkpoint: step {status.checkpoint_step:,}, {age} ago ({at:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
