@@ -8,6 +8,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tfra
+from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.world import World, open_world
 
@@ -55,17 +56,23 @@ class TrainResult:
         ]
 
 
-def train(config: TrainConfig, progress: Progress) -> TrainResult:
+def train(config: TrainConfig, progress: Progress, reporter: Reporter = NO_REPORTER) -> TrainResult:
     """Train a model, or resume the run that ``config.run`` holds, alone or as one of Horovod's ranks.
 
     Blocks until all epochs are done, or until SIGTERM or SIGINT on any rank: then the running step is finished, a
     checkpoint is written and the result says so. All ranks return the same result.
+
+    Args:
+        config: The settings.
+        progress: Told of it on rank 0.
+        reporter: Told of it on every rank: ``rank`` and ``size`` once all ranks have met.
 
     Raises:
         EsmmError: Settings, data set or checkpoint are wrong or do not fit; a loss is not finite; the storage refuses.
         WorkerLostError: Another rank has ended.
     """
     world = open_world()
+    reporter.note(rank=world.rank, size=world.size)
     refuse_rows_apart(config, world)
     import_tfra()  # here, so that reading settings and help does not wait for it
     from esmm_dist.train.loop import Trainer
