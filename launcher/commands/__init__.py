@@ -2,6 +2,7 @@
 
 from launcher.command import Command
 from launcher.commands import (
+    agent,
     checkpoints,
     demo,
     doctor,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Command] = {
         table,
         server,
         servers,
+        agent,
         doctor,
     )
 }
