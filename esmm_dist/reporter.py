@@ -1,16 +1,19 @@
-"""How a process of a run tells whoever watches over it what it does, without knowing who that is."""
+"""How a training tells where it stands to whoever watches it, apart from what people read.
+
+A process that is watched passes a link to its watcher (``launcher/elastic/worker_link.py``); others pass nothing.
+"""
 
 from typing import Any, Protocol
 
 
 class Reporter(Protocol):
-    """Told facts and events; both return at once, and never fail."""
+    """A listener to facts and events of this process. Methods return at once, from any thread, and never raise."""
 
     def note(self, **facts: Any) -> None:
-        """Say how things are: the newest value of each name counts. Cheap enough for every step."""
+        """Tell facts that replace those of the same name: rank, step, phase. Cheap enough for every step."""
 
     def event(self, name: str, **facts: Any) -> None:
-        """Say that something happened; every event is kept, in order."""
+        """Tell that something happened. All are delivered, in order."""
 
 
 class NoReporter:
@@ -21,3 +24,7 @@ class NoReporter:
 
     def event(self, name: str, **facts: Any) -> None:
         """Do nothing."""
+
+
+NO_REPORTER: Reporter = NoReporter()
+"""The default where a reporter can be given."""

@@ -14,6 +14,7 @@ from esmm_dist.world import process_rank
 from launcher import flags, versions
 from launcher.command import Outcome
 from launcher.commands import COMMANDS
+from launcher.elastic.worker_link import worker_link
 from launcher.json_line import json_line
 from launcher.print_settings import settings_yaml
 from launcher.progress import make_progress
@@ -67,6 +68,7 @@ def _main(line: list[str]) -> int:
         if debug:
             traceback.print_exc()
         _complain(str(e))
+        worker_link().error(str(e), e.exit_status)
         return e.exit_status
     except (BrokenPipeError, KeyboardInterrupt):
         raise
@@ -149,6 +151,7 @@ def _report_unexpected(error: Exception, line: Sequence[str], debug: bool) -> No
         traceback.print_exc()
     text = "".join(traceback.format_exception(error))
     kind = f"{type(error).__name__}: {_first_line(error)}"
+    worker_link().error(f"unexpected {kind}", UNEXPECTED)
     try:
         where = str(_write_log(f"esmm {' '.join(line)}\n{text}"))
     except OSError as e:

@@ -1,13 +1,11 @@
 """The process of one parameter server: from its settings to its last call."""
 
-import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,6 +14,7 @@ import pyarrow as pa
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tfra
+from esmm_dist.server.address_file import publish_address
 from esmm_dist.server.config import ServerConfig, is_loopback, split_address
 from esmm_dist.server.memory import (
     drop_resident_code,
@@ -23,7 +22,8 @@ from esmm_dist.server.memory import (
     return_large_buffers_at_once,
 )
 from esmm_dist.server.metrics_endpoint import MetricsEndpoint
-from esmm_dist.server.security import TokenCheck, read_pem, read_token
+from esmm_dist.server.security import TokenCheck, read_pem
+from esmm_dist.server.token_file import read_token
 
 _LAST_CALLS_S = 10.0
 
@@ -105,7 +105,7 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
             )
         drop_resident_code()
         if config.address_file is not None:
-            _publish(config.address_file, address)
+            publish_address(config.address_file, address)
         progress.message(f"Server {config.index}/{config.count} listens on {address}{_protection(config)}")
         if metrics is not None:
             progress.message(f"Metrics at http://{shown_host}:{metrics.port}/metrics")
@@ -152,13 +152,6 @@ def _protection(config: ServerConfig) -> str:
     parts = ["mutual TLS" if config.tls_ca else "TLS"] if config.tls_cert else []
     parts += ["token"] if config.token_file else []
     return f" ({', '.join(parts)})" if parts else ""
-
-
-def _publish(path: Path, address: str) -> None:
-    """Write the address under another name first: whoever sees the file reads it whole."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(address + "\n", encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _shut_down(service: Any) -> None:

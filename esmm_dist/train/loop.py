@@ -16,7 +16,7 @@ from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import Progress
-from esmm_dist.reporter import NoReporter, Reporter
+from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
 from esmm_dist.serve.score import Scorer
@@ -51,7 +51,7 @@ class Trainer:
         run: RunFolder | None = None,
         *,
         world: World | None = None,
-        reporter: Reporter | None = None,
+        reporter: Reporter = NO_REPORTER,
         kept: "Kept | None" = None,
     ) -> None:
         """Open the data set, make or restore the model.
@@ -67,7 +67,7 @@ class Trainer:
         Raises:
             EsmmError: As ``esmm_dist.train.run.train``.
         """
-        self._world, self._reporter = world or SoloWorld(), reporter or NoReporter()
+        self._world, self._reporter = world or SoloWorld(), reporter
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         if config.hardware.xla:

@@ -8,7 +8,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tfra
-from esmm_dist.reporter import NoReporter, Reporter
+from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.world import ElasticWorld, World, open_world
 
@@ -56,7 +56,7 @@ class TrainResult:
         ]
 
 
-def train(config: TrainConfig, progress: Progress, reporter: Reporter | None = None) -> TrainResult:
+def train(config: TrainConfig, progress: Progress, reporter: Reporter = NO_REPORTER) -> TrainResult:
     """Train a model, or resume the run that ``config.run`` holds, alone or as one of Horovod's ranks.
 
     Blocks until all epochs are done, or until SIGTERM or SIGINT on any rank: then the running step is finished, a
@@ -74,8 +74,8 @@ def train(config: TrainConfig, progress: Progress, reporter: Reporter | None = N
         EsmmError: Settings, data set or checkpoint are wrong or do not fit; a loss is not finite; the storage refuses.
         WorkerLostError: Another rank has ended.
     """
-    reporter = reporter or NoReporter()
     world = open_world()
+    reporter.note(rank=world.rank, size=world.size)
     refuse_rows_apart(config, world)
     import_tfra()  # here, so that reading settings and help does not wait for it
     from esmm_dist.train.loop import Trainer

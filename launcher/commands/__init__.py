@@ -2,15 +2,19 @@
 
 from launcher.command import Command
 from launcher.commands import (
+    agent,
     checkpoints,
     demo,
     doctor,
+    driver,
     evaluate,
     local,
     predict,
     preprocess,
+    scale,
     server,
     servers,
+    status,
     synth,
     table,
     train,
@@ -24,12 +28,16 @@ COMMANDS: dict[str, Command] = {
         preprocess,
         train,
         local,
+        status,
+        scale,
         evaluate,
         predict,
         checkpoints,
         table,
         server,
         servers,
+        agent,
+        driver,
         doctor,
     )
 }

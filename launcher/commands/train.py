@@ -36,8 +36,9 @@ def _load_settings() -> type:
 
 def _run(settings: Any, progress: Progress) -> Outcome:
     from esmm_dist.train.run import train
+    from launcher.elastic.worker_link import worker_link
 
-    result = train(settings, progress)
+    result = train(settings, progress, worker_link())
     lines = [*result.lines(), *(metrics_lines(result.metrics) if result.metrics else [])]
     return Outcome(lines=lines, result=json_value(result))
 

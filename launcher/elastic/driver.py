@@ -22,7 +22,7 @@ from typing import Any
 
 from esmm_dist.errors import EsmmError, RetryError, StorageError
 from esmm_dist.progress import Progress
-from esmm_dist.server.security import read_token
+from esmm_dist.server.token_file import read_token
 from esmm_dist.storage import Folder
 from launcher.elastic.agents import AgentView, AgentWatch, FileDirectory
 from launcher.elastic.beat import Beat, write_beat

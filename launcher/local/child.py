@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import IO
@@ -11,6 +10,7 @@ from typing import IO
 from launcher.local.ending import Ending
 from launcher.local.lines import LineSplitter
 from launcher.local.plan import ProcessPlan, full_environment
+from launcher.tied_process import tied_to_this_process
 
 TAIL_LINES = 8
 """Last lines kept for the message about a process that ended badly."""
@@ -23,17 +23,6 @@ LONGEST_ERROR_LINES = 20
 
 MOST_READS = 16
 """Pieces read from a pipe at once: a process that writes without end must not keep signals and others waiting."""
-
-# Runs in the new process, before its program: asks the kernel to kill it (9) when the process that started it ends
-# (PR_SET_PDEATHSIG is 1), and leaves at once if that has happened already. It is a program of its own rather than a
-# preexec_fn, whose Python code between fork and exec may block on a lock that another thread held.
-_TIED_TO_PARENT = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
-if os.getppid() != int(sys.argv[1]):
-    os._exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class Child:
@@ -51,9 +40,8 @@ class Child:
         """Signals that it was sent from here."""
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._error: list[str] = []
-        start = (sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT, str(os.getpid()))
         self._process = subprocess.Popen(
-            (*start, *plan.command),
+            tied_to_this_process(plan.command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if plan.reports else subprocess.STDOUT,

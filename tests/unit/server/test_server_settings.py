@@ -7,7 +7,8 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.server.config import ClientConfig, ConnectionConfig, ServerConfig, is_loopback, split_address
-from esmm_dist.server.security import ConnectionLimit, check_location, open_connections, read_pem, read_token
+from esmm_dist.server.security import ConnectionLimit, check_location, open_connections, read_pem
+from esmm_dist.server.token_file import read_token
 from esmm_dist.server.wire import RequestError
 
 

@@ -1,0 +1,35 @@
+"""The process of an agent: from its settings to its end."""
+
+import contextlib
+
+from esmm_dist.progress import Progress
+from esmm_dist.server.address_file import publish_address
+from esmm_dist.server.token_file import read_token
+from launcher.elastic.agent import Agent
+from launcher.elastic.agent_config import AgentConfig
+from launcher.elastic.agent_http import AgentServer
+from launcher.local.signals import SignalInbox
+
+
+def run_agent(config: AgentConfig, progress: Progress) -> int:
+    """Run an agent until SIGTERM or SIGINT.
+
+    Returns:
+        The number of runs that were started.
+
+    Raises:
+        ConfigError: The token cannot be read, or the address cannot be bound.
+    """
+    token = read_token(config.token_file)
+    agent = Agent(config.name, config.worker_command, grace_seconds=config.grace_seconds, progress=progress)
+    with SignalInbox() as signals, AgentServer(agent, bind=config.bind, token=token) as server:
+        try:
+            progress.message(f"Agent {config.name} listens on {server.address}{' (token)' if token else ''}")
+            if config.address_file is not None:
+                publish_address(config.address_file, server.address)
+            agent.run(signals)
+        finally:
+            if config.address_file is not None:
+                with contextlib.suppress(OSError):
+                    config.address_file.unlink(missing_ok=True)
+    return agent.status().id or 0
