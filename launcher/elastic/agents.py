@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from esmm_dist.errors import RetryError
 from launcher.elastic.agent_client import AgentClient
 from launcher.elastic.agent_status import AgentStatus
-
-from esmm_dist.errors import RetryError
 
 POLL_S = 0.25
 MOST_AT_ONCE = 16

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Self
 
 from launcher.local.child import Child
 from launcher.local.ending import Ending
@@ -57,7 +58,7 @@ class Supervisor:
         self.killed = False
         """Whether a second Ctrl-C killed everything."""
 
-    def __enter__(self) -> "Supervisor":
+    def __enter__(self) -> Self:
         """Do nothing."""
         return self
 
