@@ -14,7 +14,9 @@
     │   └── ServerError         a parameter server refuses: another run, other settings, no access
     └── RetryError              the same call may succeed later (a lost connection)
         ├── StorageError        a disk or an object store refuses: full, read-only, not reachable
-        └── WorkerLostError     another rank of the run has ended
+        ├── WorkerLostError     another rank of the run has ended
+        ├── ServerLostError     a parameter server has started anew: its rows are gone
+        └── GenerationOverError the run went on without this process
 
 A message says what is wrong (with the value), where (field, file, line, step), and what to do. The command line prints
 it without a traceback and exits with the class's ``exit_status``.
@@ -71,6 +73,17 @@ class RetryError(EsmmError):
 
 class WorkerLostError(RetryError):
     """Another rank of the run has ended, so this one cannot go on; started again, the run resumes."""
+
+
+class ServerLostError(RetryError):
+    """A parameter server does not hold the run: it was started again, and its rows are gone.
+
+    The same call does not succeed later; training that restores the run from its checkpoint does.
+    """
+
+
+class GenerationOverError(RetryError):
+    """The run went on under a newer generation: this process is no part of it until it joins that one."""
 
 
 class StorageError(RetryError):
