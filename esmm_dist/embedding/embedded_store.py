@@ -21,6 +21,7 @@ class EmbeddedStore:
         *,
         seed: int,
         buckets: tuple[int, int] = (0, NUM_BUCKETS),
+        keep_undo: bool = False,
     ) -> None:
         """Make empty tables.
 
@@ -29,8 +30,9 @@ class EmbeddedStore:
             config: Of the rows.
             seed: Of the run.
             buckets: ``[first, last)`` that are saved and restored here; the caller sends no other ids.
+            keep_undo: Keep what the last step changed, for ``undo``.
         """
-        self._tables = {name: EmbeddingTable(name, config, seed=seed) for name in tables}
+        self._tables = {name: EmbeddingTable(name, config, seed=seed, keep_undo=keep_undo) for name in tables}
         self._eviction = config.make_eviction()
         self._first_bucket, self._last_bucket = buckets
 
@@ -57,6 +59,19 @@ class EmbeddedStore:
         self._tables[table].push(
             ids, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor, counts=counts
         )
+
+    def undo(self, step: int) -> None:
+        """Undo the pushes of the last step; see ``EmbeddingTable.undo_push``.
+
+        Raises:
+            ValueError: A table's last push was of another step, or cannot be undone; nothing was changed.
+        """
+        for name, table in self._tables.items():
+            if table.undoable_step != step:
+                found = "none" if table.undoable_step is None else f"that of step {table.undoable_step}"
+                raise ValueError(f"Table '{name}': the push of step {step} cannot be undone, only {found}.")
+        for table in self._tables.values():
+            table.undo_push()
 
     def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:
         """Write the tables' files; see ``EmbeddingStore.save``."""

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule, tie_hashes
 from esmm_dist.embedding.placement import bucket_of
-from esmm_dist.embedding.row_index import RowIndex, candidate_code, candidate_impressions
+from esmm_dist.embedding.pre_image import PreImage
+from esmm_dist.embedding.row_index import NO_ROW, RowIndex, candidate_code, candidate_impressions
 from esmm_dist.embedding.slab import Slab
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table_rows import Candidates, Floats, Ids, TableRows, check_ids
@@ -34,7 +35,9 @@ class EmbeddingTable:
     a time may call in, but for ``locate``. Arrays given to ``pull`` must not be changed before the push that follows.
     """
 
-    def __init__(self, name: str, config: EmbeddingConfig, *, seed: int, max_rows: int | None = None) -> None:
+    def __init__(
+        self, name: str, config: EmbeddingConfig, *, seed: int, max_rows: int | None = None, keep_undo: bool = False
+    ) -> None:
         """Make an empty table.
 
         Args:
@@ -42,6 +45,7 @@ class EmbeddingTable:
             config: Dimension, optimizer and start values.
             seed: Of the run; start values derive from it.
             max_rows: Rows to reserve address space for. None: what the machine's memory would hold.
+            keep_undo: Keep what each push overwrites until the next one, so that ``undo_push`` can put it back.
         """
         self.name = name
         self.embedding_dim = config.dim_of(name)
@@ -60,6 +64,8 @@ class EmbeddingTable:
         self._used = 0
         self._located: dict[int, tuple[Ids, Ids]] = {}
         self._pulled: _Pulled | None = None
+        self._keep_undo = keep_undo
+        self._before_push: PreImage | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -69,6 +75,12 @@ class EmbeddingTable:
     def memory_bytes(self) -> int:
         """Bytes that the rows, slot variables and their metadata take, without the hash table."""
         return self._used * (self._values.row_bytes + self._ids.row_bytes)
+
+    @property
+    def undoable_step(self) -> int | None:
+        """The step of the push that ``undo_push`` would undo; None: there is none, or nothing is kept."""
+        before = self._before_push
+        return None if before is None else before.step
 
     def pull(self, ids: Ids) -> Floats:
         """Read rows; creates none.
@@ -139,21 +151,68 @@ class EmbeddingTable:
                 f"Table '{self.name}': admit_after is {self._admission.impressions}, but the push does not say how "
                 f"many impressions held each of its {len(ids)} ids"
             )
-        if len(ids) == 0:
+        self._before_push = None  # a push that fails halfway cannot be undone
+        if len(ids) == 0 and not self._keep_undo:
             return
         pulled, self._pulled = self._pulled, None
         if pulled is None or pulled.ids is not ids:
             pulled = self._read(ids)
         numbers, block = pulled.codes, pulled.block
-        unseen = numbers < 0
-        if unseen.any():
+        used, unseen = self._used, numbers < 0
+        unseen_codes = numbers[unseen]
+        if len(unseen_codes):
             kept = self._admit(ids, numbers, unseen, counts)
             if kept is not None:
                 numbers, block, gradient_sums = numbers[kept], block[kept], gradient_sums[kept]
+        self._update(numbers, block, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor)
+        if self._keep_undo:
+            self._before_push = PreImage(
+                step=step,
+                used=used,
+                numbers=numbers,
+                block=block,
+                unseen_ids=ids[unseen],
+                unseen_codes=unseen_codes,
+            )
+
+    def undo_push(self) -> int:
+        """Put back what the last push overwrote: the table is bit for bit what it was before; return the push's step.
+
+        Only the last push can be undone, once, and only until rows are removed or loaded. No other thread may be
+        locating rows, and what it located is forgotten.
+
+        Raises:
+            ValueError: There is no such push.
+        """
+        before, self._before_push = self._before_push, None
+        if before is None:
+            raise ValueError(
+                f"Table '{self.name}': there is no push to undo. Make the table with keep_undo, and undo before any "
+                "other change."
+            )
+        self._located.clear()
+        self._pulled = None
+        old = before.numbers < before.used
+        self._values.put(before.numbers[old], before.block[old])
+        self._index.remove(before.unseen_ids)
+        counted = before.unseen_codes != NO_ROW
+        self._index.set(before.unseen_ids[counted], before.unseen_codes[counted])
+        if self._used > before.used:
+            self._used = before.used
+            self._values.give_back(before.used)
+            self._ids.give_back(before.used)
+        return before.step
+
+    def _update(
+        self, numbers: Ids, block: Floats, gradient_sums: Floats, *, impressions: int, step: int, rate_factor: float
+    ) -> None:
+        """Write the slab rows ``numbers``, which now are ``block``, as the optimizer moves them."""
         scale, l2 = np.float32(1.0 / impressions), np.float32(self._config.embedding_l2)
         width = self.embedding_dim + self.slot_columns
         for start in range(0, len(numbers), _BLOCK_ROWS):
             part = block[start : start + _BLOCK_ROWS]
+            if self._keep_undo:
+                part = part.copy()  # the block stays as it is; a copy of so many rows stays in the core's cache
             gradients = gradient_sums[start : start + _BLOCK_ROWS] * scale
             if l2:
                 gradients += l2 * part[:, : self.embedding_dim]
@@ -183,7 +242,7 @@ class EmbeddingTable:
         if len(gone) == 0:
             return 0
         self._located.clear()
-        self._pulled = None
+        self._pulled = self._before_push = None
         self._index.remove(all_ids[gone].copy())
         left = self._used - len(gone)
         gaps = gone[gone < left]
@@ -200,7 +259,7 @@ class EmbeddingTable:
         """Remove all rows and candidates."""
         self._index = RowIndex(self.name)
         self._located.clear()
-        self._pulled = None
+        self._pulled = self._before_push = None
         self._used = 0
         self._values.give_back(0)
         self._ids.give_back(0)
@@ -232,6 +291,7 @@ class EmbeddingTable:
 
     def load_candidates(self, saved: Candidates) -> None:
         """Add saved counts of ids that have no row; of no use, and dropped, where admission does not count."""
+        self._before_push = None
         if self._admission.counts:
             self._index.set(saved.ids, candidate_code(saved.impressions))
 
@@ -247,6 +307,7 @@ class EmbeddingTable:
                 f"Table '{self.name}': saved rows have {saved.rows.shape[1]} columns and {saved.slots.shape[1]} slot "
                 f"variables, the table has {self.embedding_dim} and {self.slot_columns}"
             )
+        self._before_push = None
         if len(saved.ids) == 0:
             return
         numbers = self._append(saved.ids)

@@ -1,11 +1,12 @@
 """The rows of a run on parameter servers, as the store that training uses."""
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +17,22 @@ from esmm_dist.embedding.eviction import EvictionRule
 from esmm_dist.embedding.placement import server_of
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.embedding.table_rows import check_ids
-from esmm_dist.errors import ConfigError, ServerError
+from esmm_dist.errors import ConfigError, GenerationOverError, ServerError, ServerLostError, WorkerLostError
 from esmm_dist.server import headers, wire
-from esmm_dist.server.config import ClientConfig, ConnectionConfig
+from esmm_dist.server.config import ClientConfig, ConnectionConfig, UpdateMode
 from esmm_dist.server.connection import Connection
 from esmm_dist.server.stats import ServerStats
+from esmm_dist.server.step_barrier import Rewound
 from esmm_dist.server.wire import Floats, Ids
 from esmm_dist.storage import Folder
 
 Result = TypeVar("Result")
 
+Opening = Literal["open", "continue", "join"]
+
 _KEPT_SPLITS = 64
+_PATIENCE_S = 1.0  # of a server with one try of a pull, after which the client looks whether it was interrupted
+_ACTIONS: dict[Opening, str] = {"open": "open_run", "continue": "continue_run", "join": "join_run"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +58,13 @@ class RemoteStore:
     """Rows on parameter servers: each request is split by server, sent to all of them at once, and joined in order.
 
     Thread-safe: ``expect`` and ``pull`` may be called beside ``push``, from other threads.
-    Shutdown: ``close`` waits for calls at work; the rank that opened the run closes it on the servers too.
+    Shutdown: ``interrupt``, from any thread, ends the calls that wait or are repeated, and lets no other begin;
+    ``close`` interrupts what is still at work, and waits for it to end. The rank that opened the run closes it on the
+    servers too, before.
     """
+
+    rewound: Rewound
+    """After opening "continue": what going on has cost, the most of any server. Nothing otherwise."""
 
     def __init__(
         self,
@@ -64,8 +75,14 @@ class RemoteStore:
         seed: int,
         run: RunIdentity,
         first_step: int = 0,
+        opening: Opening = "open",
+        keep_undo: bool = False,
     ) -> None:
         """Connect to all servers, and open the run on them, or join it.
+
+        "open" begins a generation with no rows, or joins it. "continue" goes on with the rows after ``fence_servers``,
+        with any number of ranks: one rank does it, and the others "join" after that, with the same arguments. Only
+        "open" opens anything: a server that has been started again refuses the other two.
 
         Args:
             config: Addresses, access, mode.
@@ -74,25 +91,31 @@ class RemoteStore:
             seed: Of the run.
             run: Which run, and which of its ranks.
             first_step: Steps done before.
+            opening: How; see above.
+            keep_undo: Have the servers keep what the last step changed, so that "continue" can undo it. The same for
+                the life of a run.
 
         Raises:
             ConfigError: Rows are embedded, or a token or certificate cannot be read.
             RetryError: A server cannot be reached.
+            ServerLostError: "continue" or "join": a server does not have the run open.
+            GenerationOverError: The run has gone on under a newer generation.
             ServerError: A server refuses; it serves another run, or takes itself for another index.
         """
         if config.embedded:
             raise ConfigError("servers is 'embedded': there are no servers to connect to.")
         self._config, self._embedding, self._run = config, embedding, run
         self._eviction = embedding.make_eviction()
-        self._connections = [Connection(config, index) for index in range(len(config.addresses))]
+        self._interrupted = threading.Event()
+        self._connections = [Connection(config, index, self._interrupted) for index in range(len(config.addresses))]
         self._threads = ThreadPoolExecutor(max_workers=2 * len(self._connections), thread_name_prefix="server")
         self._splits: dict[int, tuple[Ids, list[Ids]]] = {}
         self._splits_lock = threading.Lock()
         self._tables = tables
         try:
-            self._open(seed, first_step)
+            self.rewound = self._open(seed, first_step, opening, keep_undo=keep_undo)
         except BaseException:
-            self._threads.shutdown()
+            self.close()
             raise
 
     def expect(self, table: str, ids: Ids) -> None:
@@ -114,7 +137,7 @@ class RemoteStore:
                 rows=len(part),
                 wire=self._config.wire,
                 step=step,
-                patience_s=self._config.server_timeout_s / 2,
+                patience_s=min(_PATIENCE_S, self._config.server_timeout_s / 2),
             )
             return self._connections[index].pull(header, part, dim)
 
@@ -203,14 +226,19 @@ class RemoteStore:
         header = headers.RunHeader(run=self._run.name, generation=self._run.generation)
         self._at_once(lambda index: self._connections[index].act("close_run", header))
 
+    def interrupt(self) -> None:
+        """Have all calls end with a ``WorkerLostError`` rather than wait or be repeated; from any thread, for good."""
+        self._interrupted.set()
+
     def close(self) -> None:
         """Close the connections; harmless when called twice."""
+        self.interrupt()
         self._threads.shutdown()
         for connection in self._connections:
             connection.close()
 
-    def _open(self, seed: int, first_step: int) -> None:
-        def open_on(index: int) -> None:
+    def _open(self, seed: int, first_step: int, opening: Opening, *, keep_undo: bool) -> Rewound:
+        def open_on(index: int) -> Rewound:
             header = headers.OpenHeader(
                 run=self._run.name,
                 location=self._run.location,
@@ -224,10 +252,13 @@ class RemoteStore:
                 tables=self._tables,
                 embedding=to_mapping(self._embedding),
                 seed=seed,
+                keep_undo=keep_undo,
             )
-            self._connections[index].act("open_run", header)
+            connection = self._connections[index]
+            reply = connection.act_json(_ACTIONS[opening], header)
+            return build(Rewound, reply, where=connection.name, error=ServerError)
 
-        self._at_once(open_on)
+        return functools.reduce(Rewound.most, self._at_once(open_on))
 
     def _split(self, ids: Ids) -> list[Ids]:
         """Return the places of the ids of each server; one server gets all, without asking where each belongs."""
@@ -245,11 +276,26 @@ class RemoteStore:
         return places
 
     def _at_once(self, call: Callable[[int], Result]) -> list[Result]:
-        """Call for all servers at once; return the results in their order, or raise the first error in it."""
+        """Call for all servers at once; return the results in their order, or raise the first error that comes."""
+        if self._interrupted.is_set():
+            raise WorkerLostError("The call was interrupted: another rank ended, or the store is closed.")
         if len(self._connections) == 1:
             return [call(0)]
         futures = [self._threads.submit(call, index) for index in range(len(self._connections))]
-        return [future.result() for future in futures]
+        return _results(futures)
+
+
+def _results(futures: Sequence[Future[Result]]) -> list[Result]:
+    """Return the results in order, or raise an error as soon as there is one.
+
+    Where several have come by then, one that says what has happened to the run goes before a mere failure to reach a
+    server.
+    """
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    errors = [error for future in futures if future in done and (error := future.exception()) is not None]
+    if errors:
+        raise next((e for e in errors if isinstance(e, (GenerationOverError, ServerLostError))), errors[0])
+    return [future.result() for future in futures]
 
 
 def _run_location(checkpoint: Folder) -> str:
@@ -300,6 +346,58 @@ def server_stats(config: ConnectionConfig) -> list[ServerStats]:
             connection.close()
         found.append(build(ServerStats, reply, where=connection.name, error=ServerError))
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerRunState:
+    """Where a run stands on one server when a new generation begins."""
+
+    open: bool
+    """False: the server has no rows of the run, or not all; then the rest is empty."""
+    steps: dict[str, int]
+    """The last step that each table has applied."""
+    undoable: dict[str, int | None]
+    """The step that each table can undo; None: none."""
+    world_size: int
+    update_mode: UpdateMode | None
+
+
+def fence_servers(
+    config: ConnectionConfig, run: RunIdentity, *, interrupted: threading.Event | None = None
+) -> list[ServerRunState]:
+    """Begin a new generation of a run on all servers at once: they refuse all calls of older ones from then on.
+
+    Calls that wait are woken and refused. The rows stay, for a ``RemoteStore`` with opening "continue"; one with
+    opening "open" begins anew. May be repeated until then. One rank, or whoever supervises them, does it.
+
+    Args:
+        config: Addresses and access.
+        run: With a generation that is new: from ``next_generation``.
+        interrupted: Once set, calls are not repeated any more.
+
+    Returns:
+        What each server has, in their order.
+
+    Raises:
+        ConfigError: As ``server_stats``.
+        GenerationOverError: A server has seen that generation, or a newer one.
+        RetryError: A server cannot be reached; the others have been fenced.
+        ServerError: A server refuses: another run uses it.
+    """
+    if config.embedded:
+        raise ConfigError("servers is 'embedded'. Give --servers HOST:PORT,HOST:PORT.")
+    header = headers.RunHeader(run=run.name, generation=run.generation)
+
+    def fence(index: int) -> ServerRunState:
+        connection = Connection(config, index, interrupted)
+        try:
+            reply = connection.act_json("fence", header)
+        finally:
+            connection.close()
+        return build(ServerRunState, reply, where=connection.name, error=ServerError)
+
+    with ThreadPoolExecutor(max_workers=len(config.addresses), thread_name_prefix="fence") as threads:
+        return list(threads.map(fence, range(len(config.addresses))))
 
 
 def next_generation(config: ConnectionConfig) -> int:

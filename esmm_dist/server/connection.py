@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from esmm_dist.errors import RetryError, ServerError
+from esmm_dist.errors import GenerationOverError, RetryError, ServerError, ServerLostError, WorkerLostError
 from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.server.faults import received
@@ -38,12 +39,13 @@ _CHANNEL = [
 class Connection:
     """Calls to one server. Thread-safe; the connection is made by the first call and kept."""
 
-    def __init__(self, config: ConnectionConfig, index: int) -> None:
+    def __init__(self, config: ConnectionConfig, index: int, interrupted: threading.Event | None = None) -> None:
         """Prepare to connect.
 
         Args:
             config: Addresses and access.
             index: Which of the servers.
+            interrupted: Once set, calls that would be repeated end with a ``WorkerLostError``.
 
         Raises:
             ConfigError: A token or certificate cannot be read.
@@ -51,6 +53,7 @@ class Connection:
         self.address, self.index = config.addresses[index], index
         self.name = f"server {index}/{len(config.addresses)} ({self.address})"
         self._timeout_s = config.server_timeout_s
+        self._interrupted = interrupted or threading.Event()
         token = read_token(config.token_file)
         tls: dict[str, Any] = {}
         if config.tls_ca is not None:
@@ -145,14 +148,18 @@ class Connection:
         deadline = time.monotonic() + self._timeout_s
         pause_s = _FIRST_PAUSE_S
         while True:
+            if self._interrupted.is_set():
+                raise WorkerLostError(f"{self.name}: the call was interrupted: another rank ended.")
             try:
                 return call()
             except flight.FlightError as e:
                 error = received(e, self.name) or self._of_transport(e)
+                if isinstance(error, (ServerLostError, GenerationOverError)):
+                    raise error from e
                 if not again or not isinstance(error, (RetryError, NotReadyError)) or time.monotonic() >= deadline:
                     raise self._final(error) if again else error from e
             # Drawn at random, so that many ranks do not come back at the same moment
-            time.sleep(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
+            self._interrupted.wait(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _of_transport(self, error: flight.FlightError) -> Exception:

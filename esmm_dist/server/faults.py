@@ -12,13 +12,15 @@ from esmm_dist.errors import (
     CheckpointError,
     CheckpointMismatchError,
     EsmmError,
+    GenerationOverError,
     NumericalError,
     RetryError,
     ServerError,
+    ServerLostError,
     StackError,
     StorageError,
 )
-from esmm_dist.server.table_gate import GateClosedError
+from esmm_dist.server.table_gate import GateClosedError, GatePassedError
 from esmm_dist.server.wire import NotReadyError, RequestError
 
 _ERRORS: dict[str, type[EsmmError]] = {
@@ -28,6 +30,8 @@ _ERRORS: dict[str, type[EsmmError]] = {
     "storage": StorageError,
     "stack": StackError,
     "numerical": NumericalError,
+    "lost": ServerLostError,
+    "over": GenerationOverError,
     "retry": RetryError,
 }
 _NOT_READY = "not_ready"
@@ -41,7 +45,9 @@ def sent_to_client(log: Callable[[str], None]) -> Iterator[None]:
     except RequestError as e:
         raise _fault("request", str(e)) from e
     except GateClosedError as e:
-        raise _fault("request", "the run was closed, or started again, while this call waited") from e
+        raise _fault("lost", "the run was closed, or the server stops, while this call was at work") from e
+    except GatePassedError as e:
+        raise _fault("over", f"the run went on as generation {e.generation} while this call was at work") from e
     except NotReadyError as e:
         raise _fault(_NOT_READY, str(e)) from e
     except EsmmError as e:

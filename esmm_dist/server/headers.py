@@ -9,7 +9,7 @@ from esmm_dist.server.config import UpdateMode
 
 @dataclass(frozen=True, kw_only=True)
 class OpenHeader:
-    """Open a run, or join it."""
+    """Open a run, join it, or go on with it after a fence."""
 
     run: str
     """Names the run: where it is stored, without credentials."""
@@ -25,6 +25,8 @@ class OpenHeader:
     max_staleness_steps: int
     first_step: int
     """Steps done before; the first push is of the step after."""
+    keep_undo: bool
+    """Whether the last applied step can be undone; of use in ``sync`` only, where a step is applied as a whole."""
     tables: tuple[str, ...]
     embedding: dict[str, Any]
     """``EmbeddingConfig`` as plain values."""
@@ -33,7 +35,7 @@ class OpenHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class RunHeader:
-    """A call about a run that needs nothing else."""
+    """A call about a run that needs nothing else. Of a fence: ``generation`` is the one that begins with it."""
 
     run: str
     generation: int

@@ -62,6 +62,9 @@ class _ServerCollector(Collector):
             yield gauge
         for name, text, value in (
             ("repeated_pushes", "Pushes dropped because they had come before", stats.repeated_pushes),
+            ("undone_steps", "Steps undone because not every rank had finished them", stats.undone_steps),
+            ("lost_steps", "Steps whose gradients were lost in part", stats.lost_steps),
+            ("repeated_steps", "Steps whose gradients were applied twice in part", stats.repeated_steps),
             ("refused_calls", "Calls that got an error", stats.refused_calls),
         ):
             counter = CounterMetricFamily(f"esmm_server_{name}", text, labels=["server"])

@@ -4,7 +4,12 @@
 
     do_exchange   pull    ids in, rows out
     do_put        push    ids and gradients in, an empty acknowledgement out
-    do_action     open_run, close_run, save, restore, last_steps, tie_hashes, evict, stats
+    do_action     open_run, join_run, fence, continue_run, close_run, save, restore, last_steps, tie_hashes, evict,
+                  stats
+
+Each start of a run, and each time that it goes on after a loss, is a generation. ``open_run`` begins one with no rows;
+``fence`` begins one that keeps them, and from then on no call of an older one has any effect; ``continue_run`` brings
+the rows to a step that all ranks know and lets the new generation's calls in.
 """
 
 import re
@@ -22,6 +27,7 @@ import pyarrow.flight as flight
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule
+from esmm_dist.errors import GenerationOverError, ServerLostError
 from esmm_dist.progress import Progress
 from esmm_dist.server import headers, wire
 from esmm_dist.server.config import ServerConfig
@@ -30,6 +36,7 @@ from esmm_dist.server.memory import drop_resident_code
 from esmm_dist.server.security import ConnectionLimit, check_location, open_connections
 from esmm_dist.server.served_run import ServedRun
 from esmm_dist.server.stats import CallMeter, ServerStats, Timer, resident_bytes
+from esmm_dist.server.step_barrier import Rewound
 from esmm_dist.server.wire import RequestError
 from esmm_dist.storage import Folder
 
@@ -74,11 +81,15 @@ class ParameterService(flight.FlightServerBase):
         self._lock = threading.Lock()
         self._run: ServedRun | None = None
         self._generation = 0
+        self._generation_taken = True
         self._pulls, self._pushes = CallMeter(), CallMeter()
         self._refused = 0
         self._connections = ConnectionLimit(config.max_connections, lambda: open_connections(self.port))
         self._actions: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
             "open_run": ("Open a run, or join it", self._open_run),
+            "join_run": ("Join a run that is open", self._join_run),
+            "fence": ("Refuse all older generations of a run from now on", self._fence),
+            "continue_run": ("Go on with a run's rows after a fence", self._continue_run),
             "close_run": ("Forget a run and its rows", self._close_run),
             "save": ("Write all rows into a checkpoint", self._save),
             "restore": ("Replace all rows by a checkpoint's", self._restore),
@@ -105,7 +116,14 @@ class ParameterService(flight.FlightServerBase):
                 batches = self._read(reader, header.table, header.rows, wire.ids_schema())
             ids = _joined([wire.decode_ids(batch.column(0), table=header.table) for batch in batches])
             run.check_ids(header.table, ids)
-            rows = run.pull(header.table, ids, step=header.step, patience_s=header.patience_s, timer=timer)
+            rows = run.pull(
+                header.table,
+                ids,
+                generation=header.generation,
+                step=header.step,
+                patience_s=header.patience_s,
+                timer=timer,
+            )
             writer.begin(wire.values_schema(header.wire, dim))
             for start in range(0, len(rows), wire.ROWS_A_MESSAGE):
                 writer.write_batch(wire.encode_values(rows[start : start + wire.ROWS_A_MESSAGE], header.wire))
@@ -166,6 +184,7 @@ class ParameterService(flight.FlightServerBase):
     def stats(self) -> ServerStats:
         """Return this server's figures."""
         run, now = self._run, self._clock()
+        rewound = run.rewound if run else Rewound()
         return ServerStats(
             address="",
             index=self.config.index,
@@ -179,6 +198,7 @@ class ParameterService(flight.FlightServerBase):
             pulls=self._pulls.read(),
             pushes=self._pushes.read(),
             repeated_pushes=run.repeats if run else 0,
+            **asdict(rewound),
             refused_calls=self._refused,
             connections=open_connections(self.port),
             uptime_s=now - self._started,
@@ -206,22 +226,32 @@ class ParameterService(flight.FlightServerBase):
         """Return the open run that a header names.
 
         Raises:
-            RequestError: Another one is open, or none, or it has been started again since.
+            ServerLostError: Another one is open, or none.
+            GenerationOverError: It has been started again since, or has gone on without the caller.
+            RequestError: The run has not gone on yet after a fence.
         """
         run = self._run
         if run is None or run.opened.run != header.run:
-            found = f"run '{run.opened.run}'" if run else "no run"
-            raise RequestError(
-                f"run '{header.run}' is not open here, {found} is. The server may have been started again: restart "
-                "training, which restores the rows from its checkpoint"
+            raise self._lost(header.run)
+        if header.generation < run.generation:
+            raise GenerationOverError(
+                f"run '{header.run}' is at generation {run.generation}, and the call is of generation "
+                f"{header.generation}: training was started again elsewhere, or went on without this process"
             )
         if header.generation != run.opened.generation:
             raise RequestError(
                 f"run '{header.run}' is at generation {run.opened.generation}, and the call is of generation "
-                f"{header.generation}: training was started again elsewhere"
+                f"{header.generation}, with which the run has not gone on yet"
             )
         self._last_call = self._clock()
         return run
+
+    def _lost(self, run: str) -> ServerLostError:
+        found = f"run '{self._run.opened.run}'" if self._run else "no run"
+        return ServerLostError(
+            f"run '{run}' is not open here, {found} is. The server may have been started again: restart "
+            "training, which restores the rows from its checkpoint"
+        )
 
     def _read(
         self, reader: flight.MetadataRecordBatchReader, table: str, rows: int, expected: pa.Schema
@@ -254,17 +284,92 @@ class ParameterService(flight.FlightServerBase):
                 return b"{}"
             self._check_may_open(run, opened)
             if run is not None:
+                run.fence(opened.generation)
                 run.close()
                 self._run = None  # its memory goes before the new one's comes
             self._run = ServedRun(opened, embedding)
             drop_resident_code()
-            self._generation = opened.generation
+            self._generation, self._generation_taken = opened.generation, True
             self._last_call = self._clock()
         self._progress.message(
             f"Opened run {opened.run}, generation {opened.generation}: {opened.world_size} ranks, "
             f"{opened.update_mode}, tables {', '.join(opened.tables)}"
         )
         return b"{}"
+
+    def _join_run(self, body: bytes) -> bytes:
+        opened = wire.decode_header(headers.OpenHeader, body)
+        run = self._run
+        if run is None or run.opened.run != opened.run:
+            raise self._lost(opened.run)
+        if opened.generation < run.generation:
+            raise GenerationOverError(f"generation {opened.generation} is over: the run is at {run.generation}")
+        if opened.generation > run.opened.generation:
+            raise ServerLostError(
+                f"run '{opened.run}' is open here as generation {run.opened.generation}, not as {opened.generation}"
+            )
+        if run.opened != opened:
+            raise self._other_settings(opened)
+        self._last_call = self._clock()
+        return b"{}"
+
+    def _fence(self, body: bytes) -> bytes:
+        header = wire.decode_header(headers.RunHeader, body)
+        with self._lock:
+            if header.generation < self._generation + self._generation_taken:
+                raise GenerationOverError(
+                    f"generation {header.generation} of run '{header.run}' cannot begin: this server is at "
+                    f"{self._generation}"
+                )
+            self._check_not_in_use(header.run)
+            self._generation, self._generation_taken = header.generation, False
+            run = self._run
+            if run is not None and run.opened.run == header.run:
+                run.fence(header.generation)
+                self._last_call = self._clock()
+        state: dict[str, Any] = {"open": False, "steps": {}, "undoable": {}, "world_size": 0, "update_mode": None}
+        # While a restore is at work its rows are no run's, and they never will be: it was of an older generation
+        if run is not None and run.opened.run == header.run and run.is_whole:
+            steps = run.table_steps(generation=header.generation)
+            state = {
+                "open": run.is_whole,
+                "steps": {table: of_table.applied for table, of_table in steps.items()},
+                "undoable": {table: of_table.undoable for table, of_table in steps.items()},
+                "world_size": run.opened.world_size,
+                "update_mode": run.opened.update_mode,
+            }
+        self._progress.message(f"Generation {header.generation} of run {header.run} begins: older ones are refused")
+        return wire.plain(state)
+
+    def _continue_run(self, body: bytes) -> bytes:
+        opened = wire.decode_header(headers.OpenHeader, body)
+        self._checked(opened)
+        with self._lock:
+            run = self._run
+            if run is None or run.opened.run != opened.run:
+                raise self._lost(opened.run)
+            if not run.is_whole:
+                raise ServerLostError(f"the rows of run '{opened.run}' were never restored to their end here")
+            if opened.generation < run.generation:
+                raise GenerationOverError(f"generation {opened.generation} is over: the run is at {run.generation}")
+            if opened.generation > run.generation:
+                raise RequestError(
+                    f"run '{opened.run}' cannot go on as generation {opened.generation} before that has fenced off "
+                    f"generation {run.generation}"
+                )
+            self._last_call = self._clock()
+        # Without the lock: it waits for a save that is at work. Nothing of the new generation gets in before
+        new = run.opened != opened
+        rewound = run.go_on(opened)
+        with self._lock:
+            self._generation_taken |= self._generation == opened.generation
+        if new:
+            self._progress.message(
+                f"Run {opened.run} goes on after step {opened.first_step:,} as generation {opened.generation}: "
+                f"{opened.world_size} ranks; steps undone {rewound.undone_steps}, lost {rewound.lost_steps}, "
+                f"repeated {rewound.repeated_steps}"
+            )
+        return wire.plain(asdict(rewound))
 
     def _checked(self, opened: headers.OpenHeader) -> EmbeddingConfig:
         if (opened.index, opened.count) != (self.config.index, self.config.count):
@@ -281,18 +386,25 @@ class ParameterService(flight.FlightServerBase):
         return build(EmbeddingConfig, opened.embedding, where="the run's settings")
 
     def _check_may_open(self, run: ServedRun | None, opened: headers.OpenHeader) -> None:
-        if opened.generation <= self._generation:
-            same = run is not None and run.opened.run == opened.run and run.opened.generation == opened.generation
-            raise RequestError(
-                f"run '{opened.run}' was opened as generation {opened.generation} with other settings by another rank"
-                if same
-                else f"generation {opened.generation} is over: this server is at {self._generation}. Restart training"
+        if opened.generation < self._generation + self._generation_taken:
+            if run is not None and run.opened.run == opened.run and run.opened.generation == opened.generation:
+                raise self._other_settings(opened)
+            raise GenerationOverError(
+                f"generation {opened.generation} is over: this server is at {self._generation}. Restart training"
             )
-        idle_s = self._clock() - self._last_call
-        if run is not None and run.opened.run != opened.run and idle_s < IN_USE_S:
+        self._check_not_in_use(opened.run)
+
+    def _other_settings(self, opened: headers.OpenHeader) -> RequestError:
+        return RequestError(
+            f"run '{opened.run}' was opened as generation {opened.generation} with other settings by another rank"
+        )
+
+    def _check_not_in_use(self, name: str) -> None:
+        run, idle_s = self._run, self._clock() - self._last_call
+        if run is not None and run.opened.run != name and idle_s < IN_USE_S:
             raise RequestError(
                 f"the server is in use by run '{run.opened.run}' (last call {idle_s:.0f} s ago), and can serve "
-                f"'{opened.run}' once that ends, or {IN_USE_S:.0f} s after its last call. Use other servers, or wait"
+                f"'{name}' once that ends, or {IN_USE_S:.0f} s after its last call. Use other servers, or wait"
             )
 
     def _close_run(self, body: bytes) -> bytes:
@@ -307,7 +419,8 @@ class ParameterService(flight.FlightServerBase):
         header = wire.decode_header(headers.SaveHeader, body)
         run = self._run_of(header)
         start = self._clock()
-        files = run.save(self._checkpoint_folder(run.opened.location, header.folder), step=header.step)
+        folder = self._checkpoint_folder(run.opened.location, header.folder)
+        files = run.save(folder, generation=header.generation, step=header.step)
         size = sum(file.file_bytes for file in files)
         self._progress.message(
             f"Saved {run.num_rows:,} rows of step {header.step} ({size / 1e6:.1f} MB, {self._clock() - start:.1f} s)"
@@ -322,7 +435,8 @@ class ParameterService(flight.FlightServerBase):
             if "/" in file.path or "\\" in file.path or file.path.startswith(".") or "\0" in file.path:
                 raise RequestError(f"'{file.path}' is not the name of a file of a checkpoint")
         start = self._clock()
-        run.restore(self._checkpoint_folder(header.location, header.folder), header.files, step=header.step)
+        folder = self._checkpoint_folder(header.location, header.folder)
+        run.restore(folder, header.files, generation=header.generation, step=header.step)
         drop_resident_code()
         self._progress.message(f"Restored {run.num_rows:,} rows of step {header.step} ({self._clock() - start:.1f} s)")
         return wire.plain({"rows": run.num_rows})
@@ -336,20 +450,21 @@ class ParameterService(flight.FlightServerBase):
         header = wire.decode_header(headers.SurveyHeader, body)
         run = self._run_of(header)
         run.embedding_dim(header.table)
-        steps, rows = run.last_steps(header.table)
+        steps, rows = run.last_steps(header.table, generation=header.generation)
         return wire.plain({"steps": steps.tolist(), "rows": rows.tolist()})
 
     def _tie_hashes(self, body: bytes) -> bytes:
         header = wire.decode_header(headers.TieHeader, body)
         run = self._run_of(header)
         run.embedding_dim(header.table)
-        return run.tie_hashes(header.table, header.step).astype("<u8").tobytes()
+        return run.tie_hashes(header.table, header.step, generation=header.generation).astype("<u8").tobytes()
 
     def _evict(self, body: bytes) -> bytes:
         header = wire.decode_header(headers.EvictHeader, body)
         run = self._run_of(header)
         run.embedding_dim(header.table)
-        removed = run.remove(header.table, build(EvictionRule, header.rule, where="evict"))
+        rule = build(EvictionRule, header.rule, where="evict")
+        removed = run.remove(header.table, rule, generation=header.generation)
         self._progress.message(f"Evicted {removed:,} rows of table {header.table}; {run.num_rows:,} are left")
         return wire.plain({"removed": removed})
 

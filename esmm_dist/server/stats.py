@@ -40,7 +40,7 @@ class ServerStats:
     run: str
     """Empty: none is open."""
     generation: int
-    """The highest that has been opened."""
+    """The highest that has been opened or fenced."""
     step: int
     rows_by_table: dict[str, int]
     row_bytes: int
@@ -50,6 +50,12 @@ class ServerStats:
     pulls: CallStats
     pushes: CallStats
     repeated_pushes: int
+    undone_steps: int
+    """Steps of the open run that were undone because not every rank had finished them."""
+    lost_steps: int
+    """Whose gradients were lost in part when the run went on without a rank: in ``bounded`` and ``async`` only."""
+    repeated_steps: int
+    """Whose gradients were applied twice in part, likewise."""
     refused_calls: int
     connections: int
     """Open at the moment."""

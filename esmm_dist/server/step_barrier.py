@@ -8,6 +8,8 @@ order they came::
 
 The modes differ in what a pull for step t waits for: all steps before it (``sync``), or all but the last
 ``max_staleness_steps`` of them (``bounded``). In ``async`` a rank's push is applied when it comes, and no pull waits.
+
+After a rank was lost, ``rewind`` lets all steps start anew from one that everybody knows, with another number of ranks.
 """
 
 from dataclasses import dataclass, field
@@ -25,6 +27,34 @@ class ReadyStep(Generic[Push]):
     step: int
     pushes: tuple[Push, ...]
     """In rank order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewound:
+    """What going on from a step has cost, in steps."""
+
+    undone_steps: int = 0
+    """Applied by then, and undone: they are done again, as if for the first time."""
+    lost_steps: int = 0
+    """Whose gradients have not all been applied, and never will be. In ``async`` each rank's count for themselves."""
+    repeated_steps: int = 0
+    """Applied by then, and not undone: they are applied twice. In ``async`` each rank's count for themselves."""
+
+    def most(self, other: "Rewound") -> "Rewound":
+        """Return the larger of each, of two tables or servers of which the same steps are gone."""
+        return Rewound(
+            undone_steps=max(self.undone_steps, other.undone_steps),
+            lost_steps=max(self.lost_steps, other.lost_steps),
+            repeated_steps=max(self.repeated_steps, other.repeated_steps),
+        )
+
+    def plus(self, later: "Rewound") -> "Rewound":
+        """Return the sum of two rewinds, one after the other."""
+        return Rewound(
+            undone_steps=self.undone_steps + later.undone_steps,
+            lost_steps=self.lost_steps + later.lost_steps,
+            repeated_steps=self.repeated_steps + later.repeated_steps,
+        )
 
 
 @dataclass(kw_only=True)
@@ -86,6 +116,26 @@ class StepBarrier(Generic[Push]):
             return True
         behind = self.max_staleness_steps if self.mode == "bounded" else 0
         return self.applied_step >= step - 1 - behind
+
+    def rewind(self, step: int, world_size: int) -> Rewound:
+        """Let the next step be ``step`` + 1 for every rank of a new number of ranks; pushes that wait are dropped.
+
+        Rows are not touched: a caller that undoes an applied step says so itself.
+
+        Args:
+            step: 0, 1, ... Up to which all ranks count as having pushed.
+            world_size: From now on.
+
+        Returns:
+            The steps that are lost or will be repeated, if the rows stay as they are.
+        """
+        reached = self._newest_of_rank if self.mode == "async" else [self.applied_step]
+        lost = sum(max(0, step - newest) for newest in reached)
+        repeated = sum(max(0, newest - step) for newest in reached)
+        self._waiting.clear()
+        self.world_size, self.applied_step = world_size, step
+        self._newest_of_rank = [step] * world_size
+        return Rewound(lost_steps=lost, repeated_steps=repeated)
 
     @property
     def newest_steps(self) -> tuple[int, ...]:

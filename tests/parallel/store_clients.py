@@ -38,6 +38,7 @@ def open_stores(
     world_size: int = 1,
     tables: tuple[str, ...] = ("main",),
     close_run: bool = True,
+    keep_undo: bool = False,
     **client: Any,
 ) -> Iterator[list[RemoteStore]]:
     """Open a run on servers as each of its ranks; close it at the end."""
@@ -47,7 +48,7 @@ def open_stores(
     try:
         for rank in range(world_size):
             identity = RunIdentity(location=str(run), generation=generation, rank=rank, world_size=world_size)
-            stores.append(RemoteStore(settings, tables, config, seed=1, run=identity))
+            stores.append(RemoteStore(settings, tables, config, seed=1, run=identity, keep_undo=keep_undo))
         yield stores
     finally:
         if stores and close_run:
@@ -92,5 +93,5 @@ def rows_of(folder: Folder, files: tuple[TableFile, ...], table: str = "main") -
     return found
 
 
-def embedded(config: EmbeddingConfig, tables: tuple[str, ...] = ("main",)) -> EmbeddedStore:
-    return EmbeddedStore(tables, config, seed=1)
+def embedded(config: EmbeddingConfig, tables: tuple[str, ...] = ("main",), *, keep_undo: bool = False) -> EmbeddedStore:
+    return EmbeddedStore(tables, config, seed=1, keep_undo=keep_undo)

@@ -14,7 +14,14 @@ import pytest
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.table_files import TableFile
-from esmm_dist.errors import CheckpointError, CheckpointMismatchError, RetryError, ServerError, StorageError
+from esmm_dist.errors import (
+    CheckpointError,
+    CheckpointMismatchError,
+    GenerationOverError,
+    RetryError,
+    ServerError,
+    StorageError,
+)
 from esmm_dist.server.client import server_stats
 from esmm_dist.server.config import ClientConfig, ConnectionConfig
 from esmm_dist.storage import Folder
@@ -249,7 +256,7 @@ def test_calls_of_an_older_start_of_the_run_are_refused(one_server, tmp_path):
     with open_stores(one_server.servers, embedding(), tmp_path, close_run=False) as (first,):
         train(first, range(1, 3))
         with open_stores(one_server.servers, embedding(), tmp_path) as (second,):
-            with pytest.raises(ServerError, match=r"is at generation \d+, and the call is of generation \d+"):
+            with pytest.raises(GenerationOverError, match=r"is at generation \d+, and the call is of generation \d+"):
                 train(first, range(3, 4))
             assert second.num_rows("main") == 0  # a new start begins with no rows, and restores them
 
@@ -266,7 +273,7 @@ def test_ranks_with_other_settings_cannot_join_a_run(one_server, tmp_path):
 def test_servers_listed_in_another_order_are_noticed_at_once(two_servers, tmp_path):
     swapped = ",".join(reversed(two_servers.addresses))
     with (
-        pytest.raises(ServerError, match="this is server 1/2, and the client lists it as 0/2. Give --servers all"),
+        pytest.raises(ServerError, match=r"this is server (.)/2, and the client lists it as (?!\1)./2. Give --servers"),
         open_stores(swapped, embedding(), tmp_path),
     ):
         pass

@@ -22,7 +22,8 @@ def stats(index, *, run="r", pulls=None, pushes=None):
     return ServerStats(
         address=f"h:{index}", index=index, count=2, run=run, generation=3, step=1200,
         rows_by_table={"main": 1_000_000, "wide": 234_567}, row_bytes=98_765_432, resident_bytes=226_000_000,
-        pulls=pulls or calls(), pushes=pushes or calls(), repeated_pushes=0, refused_calls=0, connections=4,
+        pulls=pulls or calls(), pushes=pushes or calls(), repeated_pushes=0, undone_steps=0,
+        lost_steps=0, repeated_steps=0, refused_calls=0, connections=4,
         uptime_s=125.0, idle_s=0.0,
     )  # fmt: skip
 
