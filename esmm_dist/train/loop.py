@@ -29,6 +29,7 @@ from esmm_dist.train.run import TrainResult
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.run_log import RunLog
 from esmm_dist.train.saving import Saver
+from esmm_dist.train.skips import Skips
 from esmm_dist.train.starting import opened_run_store, start_run
 from esmm_dist.train.stepping import StepCount, Stepper
 from esmm_dist.train.stop_signal import StopSignal
@@ -119,6 +120,7 @@ class Trainer:
             rows=self._world.on_root(lambda: sum(self._store.num_rows(table) for table in self._schema.tables)),
             stopped_by=stopped_by,
             metrics=metrics,
+            skipped=tuple(self._skips.shards),
         )
 
     @property
@@ -156,6 +158,13 @@ class Trainer:
             progress=self._progress,
         )
         self._log = RunLog(run)
+        self._skips = Skips(
+            run,
+            world=world,
+            progress=self._progress,
+            collects=config.input.on_bad_record == "skip",
+            resumed=start.step > 0,
+        )
         self._stepper = Stepper(
             config,
             schema=schema,
@@ -185,6 +194,7 @@ class Trainer:
             world=world,
             run=run,
             log=self._log,
+            skips=self._skips,
             progress=self._progress,
             done=start.evaluations,
         )
@@ -213,6 +223,7 @@ class Trainer:
     def _pause(self, stop: StopSignal) -> None:
         """Do what is due after the step at hand: evict, evaluate, save."""
         self._world.wait()  # until all ranks' pushes have arrived
+        self._skips.collect(self._reader.skipped)
         every = self._config.embedding.evict_every_steps
         if every and self._step % every == 0:
             self._world.on_root(lambda: self._store.evict(step=self._step))

@@ -82,7 +82,7 @@ DAMAGES = [
 
 
 def made(folder: Path, compression: str = "ZLIB") -> DatasetManifest:
-    return write_dataset(folder, {"train": GROUPS}, compression=compression)
+    return write_dataset(folder, {"train": GROUPS}, compression=compression)  # type: ignore[arg-type]
 
 
 def reader(folder: Path, manifest: DatasetManifest, rank: int = 0, ranks: int = 1, on_bad="skip") -> BatchReader:
