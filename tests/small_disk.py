@@ -1,12 +1,15 @@
 """A disk that is soon full, for tests."""
 
+import errno
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from esmm_dist.progress import NoProgress
 
 
 @contextmanager
@@ -19,4 +22,42 @@ def small_disk(place: Path, *, kilobytes: int) -> Iterator[Path]:
     try:
         yield place
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        # lazily: a training that failed may have files open there, and its own error is what must be told
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+class FillsDisk(NoProgress):
+    """Watches a training, and lets its disk be full while the steps done are in a range."""
+
+    def __init__(self, place: Path, full: range, *, before_room: Callable[[], None]) -> None:
+        """Remember where and when; ``before_room`` is called before there is room again."""
+        self.texts: list[str] = []
+        self._ballast, self._full, self._before_room = place / "ballast", full, before_room
+        self._steps, self._task = 0.0, ""
+
+    def start(self, task: str, total: float | None, unit: str) -> None:
+        self._steps, self._task = 0.0, task
+
+    def advance(self, amount: float, note: str = "") -> None:
+        if self._task != "Training":
+            return
+        self._steps += amount
+        if self._steps in self._full:
+            fill(self._ballast)
+        elif self._ballast.exists():
+            self._before_room()
+            self._ballast.unlink()
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def fill(ballast: Path) -> None:
+    """Write a file until the disk is full; what is freed later is taken again by the next call."""
+    with ballast.open("ab", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError as e:
+            if e.errno != errno.ENOSPC:
+                raise

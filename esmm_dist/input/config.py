@@ -1,8 +1,12 @@
 """Settings of the input pipeline."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from esmm_dist.errors import ConfigError
+
+OnBadRecord = Literal["fail", "skip"]
+"""What to do with a record that cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,11 @@ class InputConfig:
 
     prefetch: int = 2
     """Batches that are read and prepared ahead of the step. 2 hides the reading; more takes memory only."""
+
+    on_bad_record: OnBadRecord = "fail"
+    """What to do with a record that cannot be read: a shard is missing, or its bytes changed. ``fail``: stop and name
+    the shard; ``skip``: leave out those records, count them by shard, and change nothing else. Fail, because damage is
+    better repaired than lived with."""
 
     def __post_init__(self) -> None:
         for name in ("global_batch_records", "epochs", "prefetch"):

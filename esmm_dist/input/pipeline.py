@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.input.batch import GroupedBatch, empty_batch
-from esmm_dist.input.config import InputConfig
+from esmm_dist.input.config import InputConfig, OnBadRecord
 from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.order import (
+    PartRead,
     check_lanes,
     lane_reads,
     lane_records,
@@ -21,11 +22,13 @@ from esmm_dist.input.order import (
     records_per_lane,
     steps_in_epoch,
 )
+from esmm_dist.input.shard_guard import ShardGuard, shard_problem
+from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.schema import record_format as keys
-from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
-from esmm_dist.schema.manifest import DatasetManifest, Split
+from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
 
+_READ_AHEAD_STEPS = 3  # beside what is prefetched: two batches are parsed at a time, and the next is read
 _READ_BUFFER_BYTES = 1 << 18  # a shard part is a few hundred kB compressed; 64 lanes are open at a time
 
 
@@ -54,7 +57,7 @@ class BatchReader:
 
         Raises:
             InputDataError: The data set has no such split, its lanes differ by more than a record, or a shard file is
-                missing or has another size.
+                missing or has another size (with ``on_bad_record: skip``: every one is).
             ConfigError: The batch size does not fit the lanes.
         """
         if split not in manifest.splits:
@@ -64,7 +67,8 @@ class BatchReader:
         self._records_per_lane = records_per_lane(manifest, batch_records)
         self.steps_per_epoch = steps_in_epoch(manifest, split, batch_records)
         check_lanes(manifest, split)
-        check_shard_files(folder, manifest.splits[split])
+        check_shard_files(folder, manifest.splits[split], config.on_bad_record)
+        self._guard = ShardGuard(folder, manifest.schema, manifest.compression, config.on_bad_record)
         self._parse_spec = parse_spec(manifest.schema)
         self._rank, self._world_size = rank, world_size
         self._lane_records = lane_records(manifest, split)
@@ -75,10 +79,18 @@ class BatchReader:
             self._lane_records, self._records_per_lane, step, rank=self._rank, world_size=self._world_size
         )
 
+    @property
+    def skipped(self) -> list[SkippedShard]:
+        """What this rank's reading has left out so far, a shard each; empty unless ``on_bad_record`` is ``skip``."""
+        return self._guard.skipped
+
     def epoch(self, epoch: int, *, first_step: int = 0, seed: int | None) -> Iterator[GroupedBatch]:
         """Yield the batches of one epoch from its step ``first_step`` on: on every rank the same number.
 
-        Where this rank's lanes have no record left, or where it has no lane at all, its batch is empty (G = B = 0).
+        Where this rank's lanes have no record left, or where it has no lane at all, its batch is empty (G = B = 0). A
+        record that is skipped leaves a group without impressions in its place.
+
+        Each shard is compared with the manifest when its first record is soon due, once in the life of this reader.
 
         Args:
             epoch: 0, 1, ...
@@ -86,44 +98,62 @@ class BatchReader:
             seed: Of the shuffle. None: file order.
 
         Raises:
-            InputDataError: A shard is damaged; the message names it.
+            InputDataError: A shard is missing or damaged; the message names it.
         """
-        dataset = self._dataset(epoch, first_step, seed)
-        width = len(self._manifest.schema.labels)
         step = first_step
-        try:
-            for parsed in dataset:
-                yield _to_batch(parsed, width)
+        while step < self.steps_per_epoch:
+            for batch in self._batches(epoch, step, seed):  # ends early where a shard has to be read from elsewhere
+                yield batch
                 step += 1
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as e:
-            # TensorFlow's message seldom names the file; reading all of them once is cheap beside a lost run
-            damaged = damaged_shards(self._folder, self._manifest.splits[self._split])
-            raise InputDataError(
-                f"{self._folder}, split '{self._split}', epoch {epoch}: a shard cannot be read ({e.message}). "
-                f"Files whose bytes differ from the manifest's CRC-32C: {', '.join(damaged) or 'none'}. "
-                "Run esmm preprocess again."
-            ) from e
-        for _ in range(step, self.steps_per_epoch):
-            yield empty_batch(self._manifest.schema)
 
-    def _dataset(self, epoch: int, first_step: int, seed: int | None) -> tf.data.Dataset:
-        manifest = self._manifest
-        own_lanes = lanes_of_rank(manifest.lanes, self._rank, self._world_size)
+    def _batches(self, epoch: int, first_step: int, seed: int | None) -> Iterator[GroupedBatch]:
+        """Yield batches until the epoch ends, or until ``ShardGuard`` has another path for a shard."""
+        where = f"{self._folder}, split '{self._split}', epoch {epoch}"
+        lanes = self._lane_reads(epoch, first_step, seed)
+        due = _ShardsDue(lanes, first_step, self._records_per_lane)
+        schema = self._manifest.schema
+        ahead = self._config.prefetch + _READ_AHEAD_STEPS
+        try:
+            self._guard.check(due.until(first_step + ahead))
+            parsed = iter(self._dataset(lanes, shuffled=seed is not None))
+            for step in range(first_step, self.steps_per_epoch):
+                if self._guard.check(due.at(step + ahead)):
+                    return
+                try:
+                    columns = next(parsed, None)
+                    batch = empty_batch(schema) if columns is None else _to_batch(columns, schema)
+                # UnicodeDecodeError: TensorFlow's message quotes the record, and Python cannot read the message
+                except (tf.errors.OpError, UnicodeDecodeError, _UnfitBatchError) as e:
+                    if self._guard.examine(due.until(step + ahead)) or self._guard.examine(due.until(None)):
+                        return
+                    message = e.message if isinstance(e, tf.errors.OpError) else str(e)
+                    raise InputDataError(
+                        f"a shard cannot be read ({message}), although all files and records are as they should be"
+                    ) from e
+                yield batch
+        except InputDataError as e:
+            raise InputDataError(f"{where}: {e}") from e.__cause__
+
+    def _lane_reads(self, epoch: int, first_step: int, seed: int | None) -> list[list[PartRead]]:
+        """Return how to read those of this rank's lanes that have records left."""
         lanes = [
             lane_reads(
-                manifest,
+                self._manifest,
                 self._split,
                 lane,
                 epoch=epoch,
                 first_record=first_step * self._records_per_lane,
                 seed=seed,
             )
-            for lane in own_lanes
+            for lane in lanes_of_rank(self._manifest.lanes, self._rank, self._world_size)
         ]
-        lanes = [reads for reads in lanes if reads]
+        return [reads for reads in lanes if reads]
+
+    def _dataset(self, lanes: list[list[PartRead]], *, shuffled: bool) -> tf.data.Dataset:
         if not lanes:
             return tf.data.Dataset.from_tensor_slices([])
-        paths = [[str(self._folder / read.shard.path) for read in reads] for reads in lanes]
+        own_lanes = lanes_of_rank(self._manifest.lanes, self._rank, self._world_size)
+        paths = [[self._guard.path(read.shard) for read in reads] for reads in lanes]
         numbers = [[(read.shuffle_seed or 0, read.skip, read.shard.records) for read in reads] for reads in lanes]
         sources = tf.data.Dataset.from_tensor_slices(
             (
@@ -131,7 +161,6 @@ class BatchReader:
                 tf.ragged.constant(numbers, dtype=tf.int64, inner_shape=(3,)),
             )
         )
-        shuffled = seed is not None
         records = sources.interleave(
             lambda lane_paths, lane_numbers: self._lane(lane_paths, lane_numbers, shuffled=shuffled),
             cycle_length=len(lanes),
@@ -184,34 +213,71 @@ def parse_spec(schema: Schema) -> dict[str, tf.io.RaggedFeature]:
     return spec
 
 
-def check_shard_files(folder: Path, split: Split) -> None:
+def check_shard_files(folder: Path, split: Split, on_bad_record: OnBadRecord = "fail") -> None:
     """Compare the shard files' sizes with the manifest.
+
+    Args:
+        folder: The data set.
+        split: Of its manifest.
+        on_bad_record: With ``skip`` it is enough that one file is as it should be.
 
     Raises:
         InputDataError: A file is missing or has another size.
     """
-    for shard in split.shards:
-        path = folder / shard.path
-        if not path.is_file():
-            raise InputDataError(f"{path} is missing, but the manifest lists it. Run esmm preprocess again.")
-        if path.stat().st_size != shard.file_bytes:
-            raise InputDataError(
-                f"{path} has {path.stat().st_size} bytes, the manifest says {shard.file_bytes}. "
-                "The file changed after it was written; run esmm preprocess again."
-            )
+    problems = [
+        f"{folder / shard.path} {problem}" for shard in split.shards if (problem := _size_problem(folder, shard))
+    ]
+    if not problems:
+        return
+    if on_bad_record == "skip":
+        if len(problems) < len(split.shards):
+            return
+        raise InputDataError(
+            f"All {len(problems)} shards cannot be read, and nothing is left if they are skipped. {problems[0]}. Check "
+            "that the data set is where it should be."
+        )
+    more = f" ({len(problems) - 1} other shards cannot be read either.)" if len(problems) > 1 else ""
+    raise InputDataError(
+        f"{problems[0]}.{more} Run esmm preprocess again, or leave out what cannot be read: --on-bad-record skip."
+    )
 
 
-def damaged_shards(folder: Path, split: Split) -> list[str]:
-    """Return the paths of the shards that are missing or whose CRC-32C is not the manifest's; reads every file."""
-    files = ((shard, folder / shard.path) for shard in split.shards)
-    return [str(path) for shard, path in files if not path.is_file() or file_crc32c(path) != shard.crc32c]
+class _UnfitBatchError(ValueError):
+    """The parts of a batch do not fit together."""
 
 
-def _to_batch(parsed: dict[str, Any], num_labels: int) -> GroupedBatch:
+class _ShardsDue:
+    """The step of an epoch at which each of a rank's shards is first needed."""
+
+    def __init__(self, lanes: list[list[PartRead]], first_step: int, records_per_lane: int) -> None:
+        self._due: dict[int, list[Shard]] = {}
+        for reads in lanes:
+            record = 0
+            for read in reads:
+                self._due.setdefault(first_step + record // records_per_lane, []).append(read.shard)
+                record += read.shard.records - read.skip
+
+    def at(self, step: int) -> list[Shard]:
+        """Return the shards that are first needed at a step."""
+        return self._due.get(step, [])
+
+    def until(self, step: int | None) -> list[Shard]:
+        """Return the shards that are needed up to a step; None: all."""
+        return [shard for due in sorted(self._due) if step is None or due <= step for shard in self._due[due]]
+
+
+def _size_problem(folder: Path, shard: Shard) -> str | None:
+    return shard_problem(folder, shard, compare_bytes=False)
+
+
+def _to_batch(parsed: dict[str, Any], schema: Schema) -> GroupedBatch:
     def values(key: str) -> npt.NDArray[Any]:
         return np.asarray(parsed[key].flat_values.numpy())
 
-    return GroupedBatch(
+    labels = values(keys.LABELS)
+    if len(labels) != len(values(keys.SAMPLE_IDS)) * len(schema.labels):
+        raise _UnfitBatchError(f"{len(labels)} labels of {len(values(keys.SAMPLE_IDS))} impressions")
+    batch = GroupedBatch(
         user_ids=values(keys.USER_IDS),
         user_lengths=values(keys.USER_LENGTHS),
         user_weights=values(keys.USER_WEIGHTS) if keys.USER_WEIGHTS in parsed else None,
@@ -220,5 +286,26 @@ def _to_batch(parsed: dict[str, Any], num_labels: int) -> GroupedBatch:
         impression_weights=values(keys.IMPRESSION_WEIGHTS) if keys.IMPRESSION_WEIGHTS in parsed else None,
         impressions_per_group=np.asarray(parsed[keys.SAMPLE_IDS].row_lengths().numpy()),
         sample_ids=values(keys.SAMPLE_IDS),
-        labels=values(keys.LABELS).reshape(-1, num_labels),
+        labels=labels.reshape(-1, len(schema.labels)),
     )
+    _check_fit(batch, schema)
+    return batch
+
+
+def _check_fit(batch: GroupedBatch, schema: Schema) -> None:
+    """Check that the parts of a batch fit together; costs microseconds."""
+    for name, of, fields, lengths, ids, weights in (
+        ("user", batch.num_groups, schema.user_fields, batch.user_lengths, batch.user_ids, batch.user_weights),
+        (
+            "impression",
+            batch.num_impressions,
+            schema.impression_fields,
+            batch.impression_lengths,
+            batch.impression_ids,
+            batch.impression_weights,
+        ),
+    ):
+        if len(lengths) != of * len(fields) or (lengths < 0).any() or lengths.sum() != len(ids):
+            raise _UnfitBatchError(f"{len(ids)} ids of {of} x {len(fields)} {name} fields, whose lengths differ")
+        if weights is not None and len(weights) != len(ids):
+            raise _UnfitBatchError(f"{len(weights)} weights of {len(ids)} {name} ids")

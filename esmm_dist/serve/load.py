@@ -9,7 +9,7 @@ from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_new
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import CheckpointError, SchemaError
-from esmm_dist.input.config import InputConfig
+from esmm_dist.input.config import InputConfig, OnBadRecord
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.model.dense_state import load_dense
@@ -81,7 +81,9 @@ def opened_model(run: str, progress: Progress, *, connection: ConnectionConfig, 
                 yield model
 
 
-def open_split(trained: TrainedModel, data: Path, split: str, world: World) -> tuple[BatchReader, int]:
+def open_split(
+    trained: TrainedModel, data: Path, split: str, world: World, *, on_bad_record: OnBadRecord = "fail"
+) -> tuple[BatchReader, int]:
     """Open a rank's share of a split of a data set for a trained model.
 
     Returns:
@@ -99,7 +101,7 @@ def open_split(trained: TrainedModel, data: Path, split: str, world: World) -> t
         )
     # The batch is as large as in training, rounded to what this data set's lanes allow
     records = max(1, round(trained.global_batch_records / manifest.lanes)) * manifest.lanes
-    config = InputConfig(global_batch_records=records)
+    config = InputConfig(global_batch_records=records, on_bad_record=on_bad_record)
     reader = BatchReader(data, manifest, split, config, rank=world.rank, world_size=world.size)
     return reader, manifest.splits[split].impressions
 

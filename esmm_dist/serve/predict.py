@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.input.config import OnBadRecord
+from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
 from esmm_dist.server.config import ConnectionConfig
@@ -36,6 +38,9 @@ class PredictConfig:
     out: Path
     """Parquet file to write; replaced if it exists."""
 
+    on_bad_record: OnBadRecord = "fail"
+    """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
+
     store: ConnectionConfig = field(default_factory=ConnectionConfig)
 
     def __post_init__(self) -> None:
@@ -54,12 +59,22 @@ class PredictResult:
     step: int
     """Step of the checkpoint that was used."""
     seconds: float
+    skipped: tuple[SkippedShard, ...] = ()
+    """Records whose impressions have no row, because they could not be read, by shard."""
+
+    @property
+    def missing(self) -> int:
+        """Impressions of the split that have no row."""
+        return sum(each.impressions for each in self.skipped)
 
     def lines(self) -> list[str]:
         """Return the report, a line each."""
+        missing = [f"{self.missing:,} impressions have no row."] if self.skipped else []
         return [
             f"Wrote {self.impressions:,} predictions of the model at step {self.step} to {self.path} "
-            f"({self.impressions / max(self.seconds, 1e-9):,.0f} impressions/s)"
+            f"({self.impressions / max(self.seconds, 1e-9):,.0f} impressions/s)",
+            *missing,
+            *skipped_lines(self.skipped),
         ]
 
 
@@ -82,7 +97,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
 
     progress = progress if world.rank == 0 else NoProgress()
     with opened_model(config.run, progress, connection=config.store, world=world) as trained:
-        reader, impressions = open_split(trained, config.data, config.split, world)
+        reader, impressions = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
         progress.start(f"Predicting {config.split}", impressions, "impressions")
         written = 0
         try:
@@ -93,7 +108,14 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
                     progress.advance(batch.num_impressions)
         finally:
             progress.finish()
-    return PredictResult(path=str(config.out), impressions=written, step=trained.step, seconds=time.monotonic() - start)
+        skipped = tuple(gather_skipped(world, reader.skipped))
+    return PredictResult(
+        path=str(config.out),
+        impressions=written,
+        step=trained.step,
+        seconds=time.monotonic() - start,
+        skipped=skipped,
+    )
 
 
 Write = Callable[[list[npt.NDArray[Any]]], None]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from esmm_dist.input.config import OnBadRecord
+from esmm_dist.input.skipped import gather_skipped, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
@@ -30,6 +32,9 @@ class EvaluateConfig:
     split: str = "test"
     """Split of the data set to evaluate on."""
 
+    on_bad_record: OnBadRecord = "fail"
+    """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
+
     store: ConnectionConfig = field(default_factory=ConnectionConfig)
 
 
@@ -47,13 +52,16 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> dict[str, TaskMetric
 
     progress = progress if world.rank == 0 else NoProgress()
     with opened_model(config.run, progress, connection=config.store, world=world) as trained:
-        reader, impressions = open_split(trained, config.data, config.split, world)
+        reader, impressions = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
         progress.start(f"Evaluating {config.split}", impressions, "impressions")
         try:
             scored = scored_batches(trained.scorer, reader, world)
-            return evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
+            metrics = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
         finally:
             progress.finish()
+        for line in skipped_lines(gather_skipped(world, reader.skipped)):
+            progress.message(line)
+        return metrics
 
 
 def evaluate_batches(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from esmm_dist.errors import StorageError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.metrics.summary import TaskMetrics
@@ -15,6 +16,7 @@ from esmm_dist.train.config import EvaluationConfig
 from esmm_dist.train.evaluate import evaluate_batches
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.run_log import RunLog
+from esmm_dist.train.skips import Skips
 from esmm_dist.train.standing import Standing
 from esmm_dist.world import World
 
@@ -33,6 +35,7 @@ class Evaluations:
         world: World,
         run: RunFolder | None,
         log: RunLog,
+        skips: Skips,
         progress: Progress,
         standing: Standing,
     ) -> None:
@@ -47,13 +50,16 @@ class Evaluations:
             world: The ranks.
             run: The run's folder; None on other ranks than 0.
             log: Told the metrics.
+            skips: Told what could not be read.
             progress: Told how far it is.
             standing: Keeps the evaluations that are done.
         """
         self._config, self._data, self._manifest = config, data, manifest
-        self._input = InputConfig(global_batch_records=input_config.global_batch_records)
+        self._input = InputConfig(
+            global_batch_records=input_config.global_batch_records, on_bad_record=input_config.on_bad_record
+        )
         self._scorer, self._world, self._run, self._log, self._progress = scorer, world, run, log, progress
-        self._standing = standing
+        self._skips, self._standing = skips, standing
 
     @property
     def done(self) -> list[dict[str, Any]]:
@@ -76,16 +82,16 @@ class Evaluations:
 
     def evaluate(self, step: int) -> None:
         """Evaluate on the first impressions of the split, as many as the settings say; a meeting of all ranks."""
-        self._evaluate(step, self._config.eval_max_impressions)
+        self._evaluate(step, self._config.eval_max_impressions, last=False)
 
     def final_metrics(self, step: int) -> tuple[dict[str, TaskMetrics], bool]:
         """Return the metrics of the whole split at the last step, and whether they are new; a meeting of all ranks."""
         for each in self.done:
             if each["step"] == step and each["whole_split"]:
                 return metrics_from_mapping(each["metrics"]), False
-        return self._evaluate(step, max_impressions=0), True
+        return self._evaluate(step, max_impressions=0, last=True), True
 
-    def _evaluate(self, step: int, max_impressions: int) -> dict[str, TaskMetrics]:
+    def _evaluate(self, step: int, max_impressions: int, *, last: bool) -> dict[str, TaskMetrics]:
         split, world = self._config.eval_split, self._world
         if split not in self._manifest.splits:
             self._progress.message(f"Not evaluated: {self._data} has no split '{split}'.")
@@ -96,6 +102,7 @@ class Evaluations:
         scored = scored_batches(self._scorer, reader, world)
         metrics = evaluate_batches(scored, self._scorer.schema.labels, self._progress, world, max_impressions)
         self._progress.finish()
+        self._skips.collect(reader.skipped)
         self._standing.evaluations = [
             *(each for each in self.done if each["step"] < step),
             {
@@ -105,9 +112,17 @@ class Evaluations:
                 "metrics": metrics_to_mapping(metrics),
             },
         ]
-        if self._run is not None:
-            self._run.write_metrics(self.done)
+        self._world.on_root(lambda: self._write(last=last))
         self._log.metrics(step, split, metrics)
         aucs = ", ".join(f"{name} {m.auc:.4f} ± {m.auc_standard_error:.4f}" for name, m in metrics.items())
         self._progress.message(f"Step {step:,}: AUC on {split}: {aucs}")
         return metrics
+
+    def _write(self, *, last: bool) -> None:
+        assert self._run is not None
+        try:
+            self._run.write_metrics(self.done)
+        except StorageError as e:
+            if last:
+                raise
+            self._progress.message(f"The metrics could not be written, and will be with the next ones. {e}")

@@ -30,6 +30,7 @@ from esmm_dist.train.run import TrainResult
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.run_log import RunLog
 from esmm_dist.train.saving import Saver, is_saved
+from esmm_dist.train.skips import Skips
 from esmm_dist.train.standing import Standing
 from esmm_dist.train.starting import start_run
 from esmm_dist.train.stepping import StepCount, Stepper
@@ -87,7 +88,7 @@ class Trainer:
         self._count = StepCount(
             per_epoch=per_epoch, all_epochs=all_steps, total=min(all_steps, config.max_steps or all_steps)
         )
-        kept = kept or Kept()
+        self._kept = kept = kept or Kept()
         if kept.standing is None:
             dense = make_dense_side(config, self._schema, self._world)
             kept.standing = Standing(dense, len(self._schema.labels))
@@ -127,12 +128,12 @@ class Trainer:
         if stop is None:
             with StopSignal() as stop:
                 return self.train(stop)
-        impressions, seconds = 0, 0.0
+        kept = self._kept
         if self._step > 0:
             self._pause(stop)  # what the process, or the ranks, before had not come to
         while self._step < self._count.total and not self._stepper.is_stopping(stop):
             trained, took = self._stepper.until(self._next_pause(), stop)
-            impressions, seconds = impressions + trained, seconds + took
+            kept.impressions, kept.seconds = kept.impressions + trained, kept.seconds + took
             self._pause(stop)
             if self._stepper.ranks_change and self._step < self._count.total and not self._stepper.is_stopping(stop):
                 raise RanksChangeError(leaving=stop.leave)
@@ -143,11 +144,12 @@ class Trainer:
             run=without_credentials(self._config.run),
             step=self._step,
             total_steps=self._count.total,
-            impressions=impressions,
-            seconds=seconds,
+            impressions=kept.impressions,
+            seconds=kept.seconds,
             rows=self._world.on_root(lambda: sum(self._store.num_rows(table) for table in self._schema.tables)),
             stopped_by=stopped_by,
             metrics=metrics,
+            skipped=tuple(self._skips.shards),
         )
 
     @property
@@ -194,6 +196,13 @@ class Trainer:
             run.write_log(run.read_log(standing.steps))  # the undone step may have been logged
         saved = standing.steps > 0 and world.on_root(lambda: run is not None and is_saved(run, standing.steps))
         self._log = RunLog(run)
+        self._skips = Skips(
+            run,
+            world=world,
+            progress=self._progress,
+            collects=config.input.on_bad_record == "skip",
+            resumed=standing.steps > 0 or met.go_on is not None,
+        )
         self._stepper = Stepper(
             config,
             schema=schema,
@@ -222,6 +231,7 @@ class Trainer:
             world=world,
             run=run,
             log=self._log,
+            skips=self._skips,
             progress=self._progress,
             standing=standing,
         )
@@ -254,6 +264,7 @@ class Trainer:
     def _pause(self, stop: StopSignal) -> None:
         """Do what is due after the step at hand: evict, evaluate, save."""
         self._world.wait()  # until all ranks' pushes have arrived
+        self._skips.collect(self._reader.skipped)
         every = self._config.embedding.evict_every_steps
         if every and self._step % every == 0 and self._standing.evicted_step != self._step:
             self._world.on_root(lambda: self._store.evict(step=self._step))
@@ -305,3 +316,6 @@ class Kept:
     """What a process keeps from one trainer to the next."""
 
     standing: Standing | None = None
+    impressions: int = 0
+    """Trained on since this process began, over all ranks; those of an interrupted stretch are left out."""
+    seconds: float = 0.0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.input.skipped import SkippedShard, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tfra
@@ -34,6 +35,8 @@ class TrainResult:
     """Signal that ended training early; None if it is complete."""
     metrics: dict[str, TaskMetrics]
     """Of the evaluation at the end; empty if there was none."""
+    skipped: tuple[SkippedShard, ...] = ()
+    """Records that could not be read, by shard, since the run's beginning."""
 
     @property
     def impressions_per_second(self) -> float:
@@ -42,6 +45,9 @@ class TrainResult:
 
     def lines(self) -> list[str]:
         """Return the report, a line each."""
+        return [*self._ending(), *skipped_lines(self.skipped)]
+
+    def _ending(self) -> list[str]:
         done = f"step {self.step:,} of {self.total_steps:,}; {self.rows:,} embedding rows"
         if self.stopped_by:
             return [

@@ -4,15 +4,18 @@
 
     RUN/config.yaml        resolved settings, as the run was started (or resumed) with
     RUN/metrics.json       the newest evaluation, and all before it
+    RUN/skipped.json       records that could not be read and were skipped, by shard; no such file if none were
     RUN/train_log.jsonl    training losses, one line a window of log_every_steps
     RUN/tensorboard/       the same as scalars
     RUN/checkpoints/       see esmm_dist.checkpoint
 """
 
+import errno
 import fcntl
 import json
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,17 +24,19 @@ import yaml
 
 from esmm_dist.config import parse_yaml, to_mapping
 from esmm_dist.errors import ConfigError, StorageError
+from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.storage import Folder, without_credentials
 from esmm_dist.train.config import TrainConfig
 
 CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"
+SKIPPED_NAME = "skipped.json"
 LOG_NAME = "train_log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
 
 # Settings that shape the state: with another value the saved state would mean something else
 _FIXED = ("seed", "schedule", "warmup_steps", "cooldown", "input", "embedding", "model", "dense")
-_FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch")}
+_FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch"), ("input", "on_bad_record")}
 
 
 class RunFolder:
@@ -82,6 +87,20 @@ class RunFolder:
         text = json.dumps({"newest": newest, "evaluations": evaluations}, indent=1) + "\n"
         self.folder.write_bytes(METRICS_NAME, text.encode())
 
+    def read_skipped(self) -> list[dict[str, Any]]:
+        """Return what ``write_skipped`` wrote last, as plain values; nothing if that cannot be read."""
+        try:
+            shards = json.loads(self.folder.read_bytes(SKIPPED_NAME))["shards"]
+            return [to_mapping(SkippedShard(**each)) for each in shards]
+        except (FileNotFoundError, ValueError, TypeError, KeyError):  # it is counted anew as shards are read
+            return []
+
+    def write_skipped(self, shards: Sequence[SkippedShard]) -> None:
+        """Write the number of skipped records and impressions, and those of each shard."""
+        totals = {name: sum(getattr(each, name) for each in shards) for name in ("records", "impressions")}
+        text = json.dumps({**totals, "shards": [to_mapping(each) for each in shards]}, indent=1) + "\n"
+        self.folder.write_bytes(SKIPPED_NAME, text.encode())
+
     def read_log(self, up_to_step: int) -> list[dict[str, Any]]:
         """Return the training log's entries up to a step; what a killed run wrote beyond its checkpoint is left out."""
         try:
@@ -104,9 +123,20 @@ class RunFolder:
         Folder.open(self._growing).write_bytes(LOG_NAME, data)
 
     def append_log(self, entry: dict[str, Any]) -> None:
-        """Add one entry to the training log."""
-        with (self._growing / LOG_NAME).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        """Add one entry to the training log.
+
+        Raises:
+            OSError: The disk refuses; the log is as before.
+        """
+        data = (json.dumps(entry) + "\n").encode()
+        with (self._growing / LOG_NAME).open("ab", buffering=0) as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                file.truncate(before)  # half a line would spoil the next one
+                raise
 
     def publish(self) -> None:
         """Copy what has grown since the last time to the run. TensorBoard's writer must have been flushed.

@@ -149,7 +149,8 @@ class CompiledStep:
         total = self._sum_over_ranks(dense_sums, loss_sums, impressions, ~finite, wishes)
         dense_means = _means(total.dense_sums, total.impressions)
         all_finite = (total.not_finite == 0) & _all_finite([total.loss_sums, *dense_means])
-        self._update_dense(dense_means, variables, all_finite)
+        # Without impressions there is nothing to learn; Adam's momentum alone would move the weights
+        self._update_dense(dense_means, variables, all_finite & (total.impressions > 0))
         return StepResult(
             loss_sums=total.loss_sums,
             gradient_sums=row_sums,
@@ -179,14 +180,14 @@ class CompiledStep:
             wishes=flags[2:],
         )
 
-    def _update_dense(self, means: list[tf.Tensor], variables: list[Any], finite: tf.Tensor) -> None:
+    def _update_dense(self, means: list[tf.Tensor], variables: list[Any], wanted: tf.Tensor) -> None:
         def update() -> tf.Tensor:
             for variable, before in zip(self._changed, self._before, strict=bool(self._before)):
                 before.assign(variable)
             self._optimizer.apply(means, variables)
             return tf.constant(True)
 
-        tf.cond(finite, update, lambda: tf.constant(False))
+        tf.cond(wanted, update, lambda: tf.constant(False))
 
 
 class _Total(NamedTuple):

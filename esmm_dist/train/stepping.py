@@ -156,7 +156,7 @@ class Stepper:
                 table,
                 lookups[table].ids,
                 gradient_sums,
-                impressions=result.impressions,
+                impressions=max(result.impressions, 1),  # of a batch that was skipped whole: no ids, but a step
                 step=step,
                 rate_factor=factor,
                 counts=lookups[table].counts,

@@ -9,7 +9,7 @@ from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import one_process_order
-from esmm_dist.input.pipeline import BatchReader, check_shard_files, damaged_shards, parse_spec
+from esmm_dist.input.pipeline import BatchReader, check_shard_files, parse_spec
 from esmm_dist.schema.fields import Field
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
@@ -223,10 +223,9 @@ def test_a_damaged_shard_is_named_when_it_is_read(tmp_path, compression):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x10
     path.write_bytes(data)
-    message = rf"split 'train', epoch 0: a shard cannot be read .*Files whose bytes differ .*: {path}\. Run esmm pre"
+    message = rf"split 'train', epoch 0: a shard cannot be read: {path} has another CRC-32C .* Run esmm pre"
     with pytest.raises(InputDataError, match=message):
         list(reader((tmp_path, manifest)).epoch(0, seed=1))
-    assert damaged_shards(tmp_path, manifest.splits["train"]) == [str(path)]
 
 
 def test_a_shard_that_vanishes_while_it_is_read_is_named(tmp_path):
@@ -234,5 +233,5 @@ def test_a_shard_that_vanishes_while_it_is_read_is_named(tmp_path):
     opened = reader((tmp_path, manifest))
     path = tmp_path / "train/lane-000-part-000.tfrecord"
     path.unlink()
-    with pytest.raises(InputDataError, match=rf"a shard cannot be read .*manifest's CRC-32C: {path}"):
+    with pytest.raises(InputDataError, match=rf"a shard cannot be read: {path} is missing, but"):
         list(opened.epoch(0, seed=None))
