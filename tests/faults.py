@@ -1,0 +1,142 @@
+"""Faults for a running ``esmm local``, and the time that it takes to recover from each."""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from esmm_dist.storage import Folder
+from launcher.elastic.run_status import ScaleWish, write_wish
+from tests.elastic_run import ElasticRun
+
+Target = Literal["worker", "rank 0", "server", "driver", "agent"]
+How = Literal["kill -9", "SIGTERM", "SIGSTOP+CONT", "SIGSTOP"]
+During = Literal["step", "save", "join"]
+
+STOPPED_S = 1.5
+"""Between SIGSTOP and SIGCONT."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What happens to whom, and when."""
+
+    target: Target
+    how: How
+    during: During
+    index: int = 0
+    """Of the server, or of the worker among those that are not rank 0."""
+
+    def __str__(self) -> str:
+        """Return it as a few words."""
+        return f"{self.target} {self.how} during {self.during}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injected:
+    """A fault that has happened."""
+
+    fault: str
+    victim: str
+    at_step: int
+    recovery_s: float
+    """From the fault (from SIGCONT, where there is one) until the next step beyond those before it."""
+    whole_s: float
+    """Until all ranks were there again."""
+    lost_steps: int
+    """Steps that were made again."""
+
+
+class Injector:
+    """Injects faults into a run, one after the other, each into a run that has recovered from the one before."""
+
+    def __init__(self, run: ElasticRun, *, ranks: int, timeout_s: float = 120.0) -> None:
+        self._run, self._ranks, self._timeout_s = run, ranks, timeout_s
+
+    def inject(self, fault: Fault) -> Injected:
+        """Wait for the moment, inject, and wait until the run has recovered."""
+        self._run.wait_for_ranks(self._ranks, self._timeout_s)
+        self._wait_for(fault.during)
+        victim = self._victim(fault)
+        before = self._step()
+        lost_before = self._lost()
+        at = time.monotonic()
+        self._send(victim, fault.how)
+        if fault.how == "SIGSTOP+CONT":
+            at = time.monotonic()
+        self._wait(lambda: self._step() > before, f"a step after {fault}")
+        recovery_s = time.monotonic() - at
+        self._run.wait_for_ranks(self._ranks, self._timeout_s)
+        return Injected(
+            fault=str(fault),
+            victim=victim,
+            at_step=before,
+            recovery_s=recovery_s,
+            whole_s=time.monotonic() - at,
+            lost_steps=self._lost() - lost_before,
+        )
+
+    def scale(self, workers: int) -> Injected:
+        """Ask for another number of workers, and wait for them."""
+        before = self._step()
+        at = time.monotonic()
+        write_wish(Folder.open(self._run.run), ScaleWish(workers=workers, id=str(time.time_ns())))
+        self._run.wait_for_ranks(workers, self._timeout_s)
+        what = f"scale {self._ranks} -> {workers}"
+        self._ranks = workers
+        whole_s = time.monotonic() - at
+        return Injected(fault=what, victim="-", at_step=before, recovery_s=0.0, whole_s=whole_s, lost_steps=0)
+
+    def _wait_for(self, during: During) -> None:
+        if during == "save":
+            checkpoints = self._run.run / "checkpoints"
+            self._wait(lambda: any(checkpoints.glob(".writing-*")), "a save", every_s=0.005)
+        elif during == "join":
+            starts = self._count("worker_started")
+            self._run.send(self._victim(Fault(target="worker", how="kill -9", during="step")), signal.SIGKILL)
+            self._wait(lambda: self._count("worker_started") > starts, "a join", every_s=0.01)
+
+    def _victim(self, fault: Fault) -> str:
+        if fault.target == "server":
+            return f"server {fault.index}"
+        if fault.target == "driver":
+            return "driver"
+        rank = 0 if fault.target == "rank 0" else 1 + fault.index % max(1, self._ranks - 1)
+        name = self._wait(lambda: self._worker(rank), f"rank {rank}")
+        return f"agent {name}" if fault.target == "agent" else name
+
+    def _worker(self, rank: int) -> str | None:
+        """Return the worker of a rank; where it is between two ranks, any that runs."""
+        name = self._run.worker_of_rank(rank)
+        if name is None and (status := self._run.status()) is not None:
+            running = sorted(worker.name for worker in status.workers if worker.state == "running")
+            name = running[rank % len(running)] if running else None
+        return name if name in self._run.processes() else None
+
+    def _send(self, victim: str, how: How) -> None:
+        if how == "kill -9":
+            self._run.send(victim, signal.SIGKILL)
+        elif how == "SIGTERM":
+            self._run.send(victim, signal.SIGTERM)
+        else:
+            process = self._run.processes()[victim]
+            process.send_signal(signal.SIGSTOP)
+            if how == "SIGSTOP+CONT":
+                time.sleep(STOPPED_S)
+                process.send_signal(signal.SIGCONT)
+
+    def _wait(self, ready: Callable[[], object], what: str, *, every_s: float = 0.05) -> str:
+        found: str = self._run.wait_until(ready, self._timeout_s, what, every_s=every_s)
+        return found
+
+    def _count(self, event: str) -> int:
+        return sum(each["event"] == event for each in self._run.events())
+
+    def _step(self) -> int:
+        status = self._run.status()
+        return status.step if status is not None else 0
+
+    def _lost(self) -> int:
+        status = self._run.status()
+        return status.undone_steps + status.rolled_back_steps if status is not None else 0

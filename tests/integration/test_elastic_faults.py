@@ -1,0 +1,86 @@
+"""Kill, stop and end every process of a training at every moment: the model stays that of an undisturbed run."""
+
+import itertools
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from esmm_dist.checkpoint.format import checkpoint_steps
+from esmm_dist.storage import Folder
+from tests.elastic_run import ESMM, SLOW_SAVES, elastic_run, largest_difference, saved_arrays
+from tests.faults import Fault, Injector
+from tests.tiny_dataset import tiny_groups, write_dataset
+
+RANKS = 2
+EVERY = 40
+"""Steps between checkpoints."""
+
+TARGETS = ("worker", "rank 0", "server", "driver")
+HOWS = ("kill -9", "SIGTERM", "SIGSTOP+CONT")
+MATRIX = [
+    Fault(target=target, how=how, during=during, index=number % 2)
+    for number, (during, target, how) in enumerate(itertools.product(("step", "save", "join"), TARGETS, HOWS))
+]
+
+
+def training(data: Path, run: Path) -> list[str]:
+    return [
+        *("train", "--data", str(data), "--run", str(run), "--global-batch-records", "64", "--epochs", "400"),
+        *("--checkpoint-every-steps", str(EVERY), "--keep-checkpoints", "1000", "--eval-every-steps", "0"),
+        *("--embedding-dim", "4", "--hidden-units", "16", "--log-every-steps", "10"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_dataset(folder, {"train": tiny_groups(1280), "test": tiny_groups(101, seed=2, first_sample=5000)})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def disturbed(data, tmp_path_factory):
+    """A run in which all of the matrix has happened, stopped at its end; and what it cost."""
+    folder = tmp_path_factory.mktemp("disturbed")
+    local = ["--workers", str(RANKS), "--min-workers", "1", "--servers", "2", "--stall-seconds", "20", "--"]
+    with elastic_run(
+        folder / "run", [*local, *training(data, folder / "run")], log=folder / "log", esmm=SLOW_SAVES
+    ) as run:
+        injector = Injector(run, ranks=RANKS)
+        found = []
+        for fault in MATRIX:
+            found.append(injector.inject(fault))
+            print(found[-1], flush=True)
+        run.wait_for_ranks(RANKS)
+        run.send_self(signal.SIGINT)
+        assert run.wait_for_end() == 0, run.tail()
+        left_over = run.left_over()
+    return folder / "run", found, left_over
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, disturbed, tmp_path_factory):
+    """The run of one process that makes the same steps."""
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    last = max(checkpoint_steps(Folder.open(disturbed[0])))
+    done = subprocess.run(
+        [*ESMM, *training(data, run), "--max-steps", str(last)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+def test_every_checkpoint_of_a_disturbed_run_is_that_of_an_undisturbed_one(disturbed, undisturbed):
+    steps = checkpoint_steps(Folder.open(disturbed[0]))
+    assert steps == checkpoint_steps(Folder.open(undisturbed))
+    differences = {
+        step: largest_difference(saved_arrays(disturbed[0], step), saved_arrays(undisturbed, step)) for step in steps
+    }
+    print(differences)
+    assert max(differences.values()) < 1e-5
+
+
+def test_the_matrix_leaves_no_process_behind(disturbed):
+    assert disturbed[2] == []

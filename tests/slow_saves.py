@@ -1,0 +1,40 @@
+"""Runs ``esmm`` as it is, except that its servers save to a disk that is slow: each save takes a while longer."""
+
+import sys
+import time
+from dataclasses import replace
+
+from launcher.cli import main
+from launcher.commands import COMMANDS
+
+SAVE_S = 0.7
+
+
+def slow_down_saves() -> None:
+    """Make each table's files take their time."""
+    from esmm_dist.embedding import embedded_store
+
+    save_table = embedded_store.save_table
+
+    def slow_save_table(*args, **kwargs):  # type: ignore[no-untyped-def]
+        time.sleep(SAVE_S)
+        return save_table(*args, **kwargs)
+
+    embedded_store.save_table = slow_save_table
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "server":
+        from esmm_dist.quiet import import_tfra
+
+        import_tfra()
+        slow_down_saves()
+    if sys.argv[1] == "local":
+        from launcher.commands.local import check_line
+        from launcher.local.run import run_local
+
+        def run(settings, progress):  # type: ignore[no-untyped-def]
+            return run_local(settings, progress, check=check_line, esmm=(sys.executable, __file__))
+
+        COMMANDS["local"] = replace(COMMANDS["local"], run=run)
+    sys.exit(main())
