@@ -233,8 +233,8 @@ def broken_library(tmp_path_factory) -> Path:
 def bad_agent(broken_library: Path, tmp_path_factory) -> Iterator[AgentProcess]:
     """Yield an agent whose worker has no data, and at first not even a library."""
     path = f"{broken_library.parent}:{os.environ.get('PYTHONPATH', '')}"
-    line = ("train", "--data", "nowhere", "--run", "run")
     folder = tmp_path_factory.mktemp("bad") / "worker-0"
+    line = ("train", "--data", folder / "nowhere", "--run", folder / "run")
     with an_agent(folder, *line, grace_s=SHORT_GRACE_S, PYTHONPATH=path) as made:
         yield made
 
