@@ -18,7 +18,7 @@ def server_lines(found: Sequence[ServerStats]) -> list[str]:
     for run in sorted({stats.run for stats in found}):
         holders = [stats for stats in found if stats.run == run]
         names = "all servers" if len(holders) == len(found) else ", ".join(f"{s.index}/{s.count}" for s in holders)
-        lines.append(f"run: {run or 'none is open'} ({names})")
+        lines.append(f"run: {run or 'none is open'} ({names}){_cost(holders)}")
     return lines
 
 
@@ -35,6 +35,12 @@ def _row(stats: ServerStats) -> list[str]:
         str(stats.connections),
         duration(stats.uptime_s),
     ]
+
+
+def _cost(holders: Sequence[ServerStats]) -> str:
+    """Return what the run's losses of ranks have cost, the most of any server; nothing if there was none."""
+    steps = {name: max(getattr(s, f"{name}_steps") for s in holders) for name in ("undone", "lost", "repeated")}
+    return f"; steps {', '.join(f'{name} {number:,}' for name, number in steps.items())}" if any(steps.values()) else ""
 
 
 def _calls(stats: CallStats) -> list[str]:

@@ -1,6 +1,7 @@
 """Measure parameter servers: pulls and pushes, saving and restoring, and a whole run against the embedded store.
 
     python tests/benchmarks/server_speed.py                 # pulls, pushes, save and restore at 4.5 M rows
+    python tests/benchmarks/server_speed.py --undo          # a push that can be undone against one that cannot
     python tests/benchmarks/server_speed.py --run           # CPU-seconds of a whole training, embedded, and on a server
 
 Servers are processes of their own, and so is every client. The figures are ids a core-second: the CPU time of all
@@ -40,6 +41,7 @@ def main() -> None:
     """Measure what the flags say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", action="store_true", help="a whole training in place of pulls and pushes")
+    parser.add_argument("--undo", action="store_true", help="what it costs that a push can be undone")
     parser.add_argument("--impressions", type=int, default=200_000, help="of --run's log")
     parser.add_argument("--wire", default="float32", help="form of the values on the wire")
     parser.add_argument("--client", help=argparse.SUPPRESS)
@@ -47,6 +49,8 @@ def main() -> None:
     import_tfra()
     if arguments.client:
         be_client(json.loads(arguments.client))
+    elif arguments.undo:
+        cost_of_undo()
     elif arguments.run:
         whole_run(arguments.impressions)
     else:
@@ -94,6 +98,31 @@ def embedded_speed() -> dict[int, tuple[float, float]]:
                 seconds, total = seconds + np.diff(times), total + len(ids)
         found[size] = tuple(total / seconds / 1000)
     return found
+
+
+def cost_of_undo() -> None:
+    """Measure a push with its read, as a server makes it, where it can be undone and where it cannot; and an undo."""
+    from esmm_dist.embedding.table import EmbeddingTable
+
+    tables = {keep: EmbeddingTable("main", CONFIG, seed=1, keep_undo=keep) for keep in (False, True)}
+    for table in tables.values():
+        for ids in all_ids():
+            table.push(ids, np.ones((len(ids), DIM), np.float32), impressions=1, step=1)
+    print(f"{'unique ids':>10s} {'push':>9s} {'undoable':>9s} {'ratio':>6s} {'undo':>9s}   CPU-ms")
+    for size in BATCHES:
+        cpu_ms: dict[str, list[float]] = {"push": [], "undoable": [], "undo": []}
+        for repeat in range(1, 4 * REPEATS):
+            ids, gradients = batch(size, repeat)
+            order = [("push", False), ("undoable", True)]
+            for name, keep in order if repeat % 2 else reversed(order):  # the second finds the gradients in the cache
+                start = time.process_time()
+                tables[keep].push(ids.copy(), gradients, impressions=1, step=repeat + 1)
+                cpu_ms[name].append(1000 * (time.process_time() - start))
+            start = time.process_time()
+            tables[True].undo_push()
+            cpu_ms["undo"].append(1000 * (time.process_time() - start))
+        push, undoable, undo = (float(np.median(cpu_ms[name])) for name in ("push", "undoable", "undo"))
+        print(f"{size:10,} {push:9.2f} {undoable:9.2f} {undoable / push:6.2f} {undo:9.2f}", flush=True)
 
 
 class Bench:

@@ -18,12 +18,12 @@ def calls(number=0, per_s=0.0, p50_ms=0.0, p99_ms=0.0):
     return CallStats(calls=number, rows=0, calls_per_s=per_s, rows_per_s=0.0, p50_ms=p50_ms, p99_ms=p99_ms)
 
 
-def stats(index, *, run="r", pulls=None, pushes=None):
+def stats(index, *, run="r", pulls=None, pushes=None, undone=0, lost=0):
     return ServerStats(
         address=f"h:{index}", index=index, count=2, run=run, generation=3, step=1200,
         rows_by_table={"main": 1_000_000, "wide": 234_567}, row_bytes=98_765_432, resident_bytes=226_000_000,
-        pulls=pulls or calls(), pushes=pushes or calls(), repeated_pushes=0, undone_steps=0,
-        lost_steps=0, repeated_steps=0, refused_calls=0, connections=4,
+        pulls=pulls or calls(), pushes=pushes or calls(), repeated_pushes=0, undone_steps=undone,
+        lost_steps=lost, repeated_steps=0, refused_calls=0, connections=4,
         uptime_s=125.0, idle_s=0.0,
     )  # fmt: skip
 
@@ -47,6 +47,12 @@ def test_servers_of_different_runs_are_told_apart():
     assert server_lines([stats(0, run="r"), stats(1, run="")])[3:] == [
         "run: none is open (1/2)",
         "run: r (0/2)",
+    ]
+
+
+def test_what_the_losses_of_ranks_have_cost_is_shown_once_there_were_some():
+    assert server_lines([stats(0, undone=1), stats(1, lost=2)])[3:] == [
+        "run: r (all servers); steps undone 1, lost 2, repeated 0"
     ]
 
 
