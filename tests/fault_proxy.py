@@ -8,6 +8,7 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
 import struct
 import threading
@@ -135,6 +136,14 @@ class FaultProxy:
             self._thread.join(_COMMAND_S)
             self._loop.close()
 
+    def __enter__(self) -> "FaultProxy":
+        """Return it."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close it."""
+        self.close()
+
     def _command(self, do: Callable[[], Result]) -> Result:
         async def run() -> Result:
             return do()
@@ -174,6 +183,8 @@ class FaultProxy:
             connection.swallows = self._swallows
             self._connections.add(connection)
             connection.task = self._loop.create_task(self._serve(connection))
+            # One that is cancelled before its first step, or twice, does not come to its own end
+            connection.task.add_done_callback(functools.partial(self._forget, connection))
 
     async def _serve(self, connection: _Connection) -> None:
         """Forward both ways until both sides have ended, or one is reset; then both are."""
@@ -198,7 +209,11 @@ class FaultProxy:
             await asyncio.gather(*connection.pumps.values(), return_exceptions=True)
             self._drop_upstream(connection)
             _close(connection.client, reset=reset)
-            self._connections.discard(connection)
+
+    def _forget(self, connection: _Connection, task: "asyncio.Task[None]") -> None:
+        self._drop_upstream(connection)
+        _close(connection.client, reset=True)
+        self._connections.discard(connection)
 
     def _drop_upstream(self, connection: _Connection) -> None:
         if connection.upstream is not None:
@@ -239,11 +254,7 @@ class FaultProxy:
 def fault_proxies(addresses: list[str]) -> Iterator[list[FaultProxy]]:
     """Put a proxy before each address; close them at the end."""
     with contextlib.ExitStack() as stack:
-        proxies = []
-        for address in addresses:
-            proxies.append(FaultProxy(address))
-            stack.callback(proxies[-1].close)
-        yield proxies
+        yield [stack.enter_context(FaultProxy(address)) for address in addresses]
 
 
 def _close(end: socket.socket, *, reset: bool) -> None:

@@ -1,6 +1,7 @@
 """The proxy that makes network faults does what its commands say, on real sockets."""
 
 import contextlib
+import gc
 import socket
 import threading
 import time
@@ -191,3 +192,12 @@ def test_closing_ends_connections_and_threads_and_may_be_repeated(proxy, connect
     with pytest.raises(ConnectionResetError):
         client.recv(10)
     assert "fault-proxy" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_connections_that_are_reset_before_they_are_served_are_closed_too(echo):
+    for _ in range(30):
+        with FaultProxy(echo.address) as proxy:
+            host, port = proxy.address.split(":")
+            with socket.create_connection((host, int(port)), timeout=5):
+                proxy.reset()
+    gc.collect()  # an unclosed socket would warn here, and warnings are errors
