@@ -12,15 +12,15 @@ SAVE_S = 0.7
 
 def slow_down_saves() -> None:
     """Make each table's files take their time."""
-    from esmm_dist.embedding import embedded_store
+    from esmm_dist.embedding import embedded_store, table_files
 
-    save_table = embedded_store.save_table
+    save_table = table_files.save_table
 
-    def slow_save_table(*args, **kwargs):  # type: ignore[no-untyped-def]
+    def slow_save_table(*args, **kwargs):
         time.sleep(SAVE_S)
         return save_table(*args, **kwargs)
 
-    embedded_store.save_table = slow_save_table
+    vars(embedded_store)["save_table"] = slow_save_table
 
 
 if __name__ == "__main__":
@@ -33,7 +33,7 @@ if __name__ == "__main__":
         from launcher.commands.local import check_line
         from launcher.local.run import run_local
 
-        def run(settings, progress):  # type: ignore[no-untyped-def]
+        def run(settings, progress):
             return run_local(settings, progress, check=check_line, esmm=(sys.executable, __file__))
 
         COMMANDS["local"] = replace(COMMANDS["local"], run=run)

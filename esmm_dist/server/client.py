@@ -192,7 +192,7 @@ class RemoteStore:
     def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:
         """Have every server write its rows, all at once; see ``EmbeddingStore.save``. One rank calls it."""
         header = headers.SaveHeader(run=self._run.name, generation=self._run.generation, step=step, folder=folder.name)
-        replies = self._at_once(lambda index: self._connections[index].act_json("save", header, long=True))
+        replies = self._at_once(lambda index: self._connections[index].act_json("save", header))
         files = itertools.chain.from_iterable(reply["files"] for reply in replies)
         return tuple(build(TableFile, file, where="a server's reply", error=ServerError) for file in files)
 
@@ -206,7 +206,7 @@ class RemoteStore:
             folder=folder.name,
             files=tuple(files),
         )
-        self._at_once(lambda index: self._connections[index].act("restore", header, long=True))
+        self._at_once(lambda index: self._connections[index].act("restore", header))
 
     def evict(self, *, step: int) -> dict[str, int]:
         """Remove rows on all servers; see ``EmbeddingStore.evict``. One rank calls it, while no other pushes."""

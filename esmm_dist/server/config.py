@@ -105,7 +105,7 @@ class ConnectionConfig:
 
     server_timeout_s: float = 120.0
     """Seconds until a server that does not answer is given up. A connection that is lost or refused is tried again
-    until then."""
+    until then; one that is silent is left after an eighth of it."""
 
     def __post_init__(self) -> None:
         for address in self.addresses:

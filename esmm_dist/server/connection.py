@@ -1,35 +1,50 @@
-"""One client's connection to one server: calls with a deadline, repeated while the server cannot be reached."""
+"""One client's connection to one server: calls in tries, each with a deadline, repeated while the network fails.
+
+A call has ``server_timeout_s`` (T) in all. A try that fails leaves its connection, which may be dead without knowing
+it; the next has a fresh one. A try has T/8; after one that timed out the next has twice its time, so that a server that
+is merely slow is not cut for ever: T/8, T/4, T/2. A call that waits for other ranks, or that takes long (a save, a
+restore, an eviction), is answered "not ready" within two seconds and made again, which also shows that the server is
+alive. gRPC's own pings cannot tell that: a client sends two while no data comes, then none (a peer that died later was
+not noticed; measured with PyArrow 21), and a server cuts whoever sends more ("too many pings").
+
+Each call may be repeated:
+
+- pull, stats, last_steps, tie_hashes: they read.
+- push: the server drops a second one of (generation, step, rank).
+- open_run: the same one again finds the run open; a late one of an older generation is refused.
+- close_run: no run, of a generation that was here, is a closed one.
+- save, restore, evict: each call has an id, under which the work is done once (``repeated_calls.py``).
+"""
 
 import json
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from esmm_dist.errors import GenerationOverError, RetryError, ServerError, ServerLostError, WorkerLostError
+from esmm_dist.errors import RetryError, ServerError, StorageError, WorkerLostError
 from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.server.faults import received
-from esmm_dist.server.security import TokenSender, read_pem
-from esmm_dist.server.token_file import read_token
+from esmm_dist.server.security import TokenSender, read_pem, read_token
 from esmm_dist.server.wire import ROWS_A_MESSAGE, Floats, Ids, NotReadyError
 
 Answer = TypeVar("Answer")
+Call = Callable[[flight.FlightClient, flight.FlightCallOptions], Answer]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
-_LONG_CALL_S = 3600.0  # of saves and restores: no figure fits every disk, and a lost server ends the call at once
+_FIRST_TRY = 1 / 8  # of server_timeout_s
+_MOST_PATIENCE_S = 2.0  # an interrupt is seen between tries
 
-# gRPC waits longer and longer before it connects anew, up to two minutes by default
+# gRPC's own times between attempts to connect do not count: each try after a fault has a fresh channel
 _CHANNEL = [
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.use_local_subchannel_pool", 1),  # one connection a client object, also within a process
@@ -37,7 +52,10 @@ _CHANNEL = [
 
 
 class Connection:
-    """Calls to one server. Thread-safe; the connection is made by the first call and kept."""
+    """Calls to one server. Thread-safe; the connection is made by the first call, kept, and replaced when it is dead.
+
+    Ownership: ``_lock`` guards which Flight client is the present one; a call keeps the one that it began with.
+    """
 
     def __init__(self, config: ConnectionConfig, index: int, interrupted: threading.Event | None = None) -> None:
         """Prepare to connect.
@@ -45,7 +63,8 @@ class Connection:
         Args:
             config: Addresses and access.
             index: Which of the servers.
-            interrupted: Once set, calls that would be repeated end with a ``WorkerLostError``.
+            interrupted: Once it is set, no try begins any more, and pauses between tries end: calls raise
+                ``WorkerLostError``.
 
         Raises:
             ConfigError: A token or certificate cannot be read.
@@ -53,19 +72,19 @@ class Connection:
         self.address, self.index = config.addresses[index], index
         self.name = f"server {index}/{len(config.addresses)} ({self.address})"
         self._timeout_s = config.server_timeout_s
+        self._patience_s = min(_MOST_PATIENCE_S, self._timeout_s * _FIRST_TRY / 2)
         self._interrupted = interrupted or threading.Event()
         token = read_token(config.token_file)
-        tls: dict[str, Any] = {}
+        self._tls: dict[str, Any] = {}
         if config.tls_ca is not None:
-            tls["tls_root_certs"] = read_pem(config.tls_ca, setting="tls_ca")
+            self._tls["tls_root_certs"] = read_pem(config.tls_ca, setting="tls_ca")
         if config.tls_cert is not None and config.tls_key is not None:
-            tls["cert_chain"] = read_pem(config.tls_cert, setting="tls_cert")
-            tls["private_key"] = read_pem(config.tls_key, setting="tls_key")
-        scheme = "grpc+tls" if config.tls_ca is not None else "grpc"
-        middleware = [] if token is None else [TokenSender(token)]
-        self._client = flight.FlightClient(
-            f"{scheme}://{self.address}", middleware=middleware, generic_options=list(_CHANNEL), **tls
-        )
+            self._tls["cert_chain"] = read_pem(config.tls_cert, setting="tls_cert")
+            self._tls["private_key"] = read_pem(config.tls_key, setting="tls_key")
+        self._location = f"{'grpc+tls' if config.tls_ca is not None else 'grpc'}://{self.address}"
+        self._middleware = [] if token is None else [TokenSender(token)]
+        self._lock = threading.Lock()
+        self._client = self._connect()
 
     def pull(self, header: wire.PullHeader, ids: Ids, embedding_dim: int) -> Floats:
         """Read rows, float32 [U, D].
@@ -73,10 +92,12 @@ class Connection:
         Raises:
             RetryError: The server cannot be reached, or other ranks do not push, for ``server_timeout_s``.
             ServerError: The server refuses.
+            WorkerLostError: It was interrupted.
         """
+        header = replace(header, patience_s=min(header.patience_s, self._patience_s))
 
-        def call() -> Floats:
-            writer, reader = self._client.do_exchange(_descriptor(header), self._options())
+        def call(client: flight.FlightClient, options: flight.FlightCallOptions) -> Floats:
+            writer, reader = client.do_exchange(_descriptor(header), options)
             with writer:
                 batch = wire.encode_ids(ids)
                 _exchange(reader, lambda: _send(writer, batch))
@@ -99,40 +120,46 @@ class Connection:
         Raises:
             RetryError: The server cannot be reached for ``server_timeout_s``.
             ServerError: The server refuses.
+            WorkerLostError: It was interrupted.
         """
 
-        def call() -> None:
-            writer, reader = self._client.do_put(_descriptor(header), batch.schema, self._options())
+        def call(client: flight.FlightClient, options: flight.FlightCallOptions) -> None:
+            writer, reader = client.do_put(_descriptor(header), batch.schema, options)
             _put(writer, reader, batch)
 
         self._repeated(call)
 
-    def act(self, action: str, header: Any = None, *, long: bool = False) -> bytes:
+    def act(self, action: str, header: Any = None) -> bytes:
         """Do an action and return the reply's bytes.
+
+        One whose header has a ``call_id`` may take as long as it does: ``server_timeout_s`` then counts from the
+        server's last sign of life, and what it answers is final.
 
         Args:
             action: Its name.
             header: A dataclass of ``esmm_dist.server.headers``; None: the action needs none.
-            long: Wait for as long as it takes: a save or a restore.
 
         Raises:
-            RetryError: The server cannot be reached for ``server_timeout_s``, is lost, or its storage refused.
+            RetryError: The server cannot be reached for ``server_timeout_s``, or its storage refused.
             ServerError: The server refuses.
             CheckpointError: A restored file is damaged or does not fit.
+            WorkerLostError: It was interrupted.
         """
+        takes_long = hasattr(header, "call_id")
+        if takes_long:
+            header = replace(header, call_id=secrets.token_hex(16), patience_s=self._patience_s)
         body = b"" if header is None else wire.encode_header(header)
-        options = self._options(_LONG_CALL_S if long else None)
 
-        def call() -> bytes:
-            (result,) = self._client.do_action(flight.Action(action, body), options)
+        def call(client: flight.FlightClient, options: flight.FlightCallOptions) -> bytes:
+            (result,) = client.do_action(flight.Action(action, body), options)
             data: bytes = result.body.to_pybytes()
             return data
 
-        return self._repeated(call, again=not long)
+        return self._repeated(call, takes_long=takes_long)
 
-    def act_json(self, action: str, header: Any = None, *, long: bool = False) -> dict[str, Any]:
+    def act_json(self, action: str, header: Any = None) -> dict[str, Any]:
         """Do an action whose reply is a mapping; see ``act``."""
-        reply = json.loads(self.act(action, header, long=long))
+        reply = json.loads(self.act(action, header))
         assert isinstance(reply, dict)
         return reply
 
@@ -140,29 +167,57 @@ class Connection:
         """Close the connection; harmless when called twice."""
         self._client.close()
 
-    def _options(self, timeout_s: float | None = None) -> flight.FlightCallOptions:
-        return flight.FlightCallOptions(timeout=timeout_s or self._timeout_s)
+    def _connect(self) -> flight.FlightClient:
+        return flight.FlightClient(
+            self._location, middleware=self._middleware, generic_options=list(_CHANNEL), **self._tls
+        )
 
-    def _repeated(self, call: Callable[[], Answer], *, again: bool = True) -> Answer:
-        """Call until it succeeds, is refused, or the time is over. A repeated push is dropped by the server."""
+    def _leave(self, dead: flight.FlightClient) -> None:
+        """Have the next calls use a fresh connection.
+
+        gRPC keeps a silent one, the same for every try, until its pings fail; and after a reset in the middle of a TLS
+        handshake it waits for up to 20 s before it connects again (both measured).
+        """
+        with self._lock:
+            if self._client is dead:
+                self._client = self._connect()
+
+    def _repeated(self, call: Call[Answer], *, takes_long: bool = False) -> Answer:
+        """Call until it succeeds, is refused, or the time is over."""
         deadline = time.monotonic() + self._timeout_s
-        pause_s = _FIRST_PAUSE_S
+        try_s, pause_s = self._timeout_s * _FIRST_TRY, _FIRST_PAUSE_S
         while True:
-            if self._interrupted.is_set():
-                raise WorkerLostError(f"{self.name}: the call was interrupted: another rank ended.")
+            self._check_not_interrupted()
+            client = self._client
+            left_s = deadline - time.monotonic()
             try:
-                return call()
-            except flight.FlightError as e:
-                error = received(e, self.name) or self._of_transport(e)
-                if isinstance(error, (ServerLostError, GenerationOverError)):
+                return call(client, flight.FlightCallOptions(timeout=min(try_s, left_s)))
+            except (flight.FlightError, pa.ArrowException, OSError) as e:
+                answer = received(e, self.name)
+                error = answer or self._of_transport(e)
+                if not _is_worth_another_try(error, is_answer=answer is not None, takes_long=takes_long):
                     raise error from e
-                if not again or not isinstance(error, (RetryError, NotReadyError)) or time.monotonic() >= deadline:
-                    raise self._final(error) if again else error from e
-            # Drawn at random, so that many ranks do not come back at the same moment
-            self._interrupted.wait(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
+                if answer is None:
+                    self._leave(client)
+                if isinstance(e, flight.FlightTimedOutError):
+                    try_s *= 2
+                if isinstance(error, NotReadyError):
+                    pause_s = _FIRST_PAUSE_S  # the server has waited already
+                    if takes_long:
+                        deadline = time.monotonic() + self._timeout_s
+                # Drawn at random, so that many ranks do not come back at the same moment
+                wait_s = pause_s * random.uniform(0.5, 1.0)
+                if deadline - time.monotonic() - wait_s < self._timeout_s * _FIRST_TRY / 2:  # too short for a try
+                    raise self._final(error) from e
+            if self._interrupted.wait(wait_s):
+                continue
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _of_transport(self, error: flight.FlightError) -> Exception:
+    def _check_not_interrupted(self) -> None:
+        if self._interrupted.is_set():
+            raise WorkerLostError(f"{self.name}: interrupted: another rank ended.")
+
+    def _of_transport(self, error: Exception) -> Exception:
         """Return what an error means that no server has written."""
         text = str(error).split(". gRPC client debug context", 1)[0].split(". Detail:", 1)[0].strip().rstrip(".")
         if isinstance(error, flight.FlightUnauthenticatedError):
@@ -182,6 +237,19 @@ class Connection:
                 "address, and with the same TLS settings?"
             )
         return error
+
+
+def _is_worth_another_try(error: Exception, *, is_answer: bool, takes_long: bool) -> bool:
+    """Return whether the same call may succeed soon.
+
+    Of a server's answers only plain ones of a busy moment: the classes below them (the run is lost, or goes on without
+    this rank) say that something else must happen first. An answer to a call that takes long is remembered by its id.
+    """
+    if isinstance(error, NotReadyError):
+        return True
+    if is_answer:
+        return type(error) in (RetryError, StorageError) and not takes_long
+    return isinstance(error, RetryError)
 
 
 def _descriptor(header: Any) -> flight.FlightDescriptor:

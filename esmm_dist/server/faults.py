@@ -63,7 +63,7 @@ def sent_to_client(log: Callable[[str], None]) -> Iterator[None]:
         raise _fault("request", message) from e
 
 
-def received(error: flight.FlightError, server: str) -> Exception | None:
+def received(error: Exception, server: str) -> Exception | None:
     """Return what a server's refusal means.
 
     Args:
@@ -74,7 +74,7 @@ def received(error: flight.FlightError, server: str) -> Exception | None:
         The error to raise, a ``NotReadyError`` to try again after; None if the error is not a server's refusal.
     """
     try:
-        fault = json.loads(error.extra_info or b"null")
+        fault = json.loads(getattr(error, "extra_info", None) or b"null")
         kind, message = str(fault["kind"]), str(fault["message"])
     except (ValueError, TypeError, KeyError):
         return None

@@ -50,6 +50,10 @@ class SaveHeader:
     step: int
     folder: str
     """Plain name below ``checkpoints/`` of the run."""
+    call_id: str = ""
+    """The same in each repetition of one call; see ``repeated_calls.py``. Empty: never repeated."""
+    patience_s: float = 20.0
+    """How long the server may work before it says that it is still at it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,8 @@ class RestoreHeader:
     """Folder or URI of the run that holds the checkpoint: this one, or the one that it starts from."""
     folder: str
     files: tuple[TableFile, ...]
+    call_id: str = ""
+    patience_s: float = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,3 +99,5 @@ class EvictHeader:
     generation: int
     table: str
     rule: dict[str, int]
+    call_id: str = ""
+    patience_s: float = 20.0

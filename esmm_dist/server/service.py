@@ -33,6 +33,7 @@ from esmm_dist.server import headers, wire
 from esmm_dist.server.config import ServerConfig
 from esmm_dist.server.faults import sent_to_client
 from esmm_dist.server.memory import drop_resident_code
+from esmm_dist.server.repeated_calls import RepeatedCalls
 from esmm_dist.server.security import ConnectionLimit, check_location, open_connections
 from esmm_dist.server.served_run import ServedRun
 from esmm_dist.server.stats import CallMeter, ServerStats, Timer, resident_bytes
@@ -84,6 +85,7 @@ class ParameterService(flight.FlightServerBase):
         self._generation_taken = True
         self._pulls, self._pushes = CallMeter(), CallMeter()
         self._refused = 0
+        self._repeated_calls = RepeatedCalls()
         self._connections = ConnectionLimit(config.max_connections, lambda: open_connections(self.port))
         self._actions: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
             "open_run": ("Open a run, or join it", self._open_run),
@@ -207,6 +209,7 @@ class ParameterService(flight.FlightServerBase):
 
     def close(self) -> None:
         """Wake the calls that wait for other ranks, and take no more of them."""
+        self._repeated_calls.close()
         with self._lock:
             if self._run is not None:
                 self._run.close()
@@ -283,6 +286,7 @@ class ParameterService(flight.FlightServerBase):
             if run is not None and run.opened == opened:
                 return b"{}"
             self._check_may_open(run, opened)
+            self._repeated_calls.check_idle()
             if run is not None:
                 run.fence(opened.generation)
                 run.close()
@@ -410,6 +414,8 @@ class ParameterService(flight.FlightServerBase):
     def _close_run(self, body: bytes) -> bytes:
         header = wire.decode_header(headers.RunHeader, body)
         with self._lock:
+            if self._run is None and header.generation <= self._generation:
+                return b"{}"  # the reply to the first call was lost
             self._run_of(header).close()
             self._run = None
         self._progress.message(f"Closed run {header.run}")
@@ -418,6 +424,9 @@ class ParameterService(flight.FlightServerBase):
     def _save(self, body: bytes) -> bytes:
         header = wire.decode_header(headers.SaveHeader, body)
         run = self._run_of(header)
+        return self._once("save", header, lambda: self._save_once(run, header))
+
+    def _save_once(self, run: ServedRun, header: headers.SaveHeader) -> bytes:
         start = self._clock()
         folder = self._checkpoint_folder(run.opened.location, header.folder)
         files = run.save(folder, generation=header.generation, step=header.step)
@@ -434,12 +443,18 @@ class ParameterService(flight.FlightServerBase):
         for file in header.files:
             if "/" in file.path or "\\" in file.path or file.path.startswith(".") or "\0" in file.path:
                 raise RequestError(f"'{file.path}' is not the name of a file of a checkpoint")
+        return self._once("restore", header, lambda: self._restore_once(run, header))
+
+    def _restore_once(self, run: ServedRun, header: headers.RestoreHeader) -> bytes:
         start = self._clock()
         folder = self._checkpoint_folder(header.location, header.folder)
         run.restore(folder, header.files, generation=header.generation, step=header.step)
         drop_resident_code()
         self._progress.message(f"Restored {run.num_rows:,} rows of step {header.step} ({self._clock() - start:.1f} s)")
         return wire.plain({"rows": run.num_rows})
+
+    def _once(self, what: str, header: Any, do: Callable[[], bytes]) -> bytes:
+        return self._repeated_calls.join(what, header.call_id, header.patience_s, do)
 
     def _checkpoint_folder(self, location: str, name: str) -> Folder:
         if not _CHECKPOINT_FOLDER.fullmatch(name):
@@ -463,6 +478,9 @@ class ParameterService(flight.FlightServerBase):
         header = wire.decode_header(headers.EvictHeader, body)
         run = self._run_of(header)
         run.embedding_dim(header.table)
+        return self._once("eviction", header, lambda: self._evict_once(run, header))
+
+    def _evict_once(self, run: ServedRun, header: headers.EvictHeader) -> bytes:
         rule = build(EvictionRule, header.rule, where="evict")
         removed = run.remove(header.table, rule, generation=header.generation)
         self._progress.message(f"Evicted {removed:,} rows of table {header.table}; {run.num_rows:,} are left")

@@ -14,8 +14,8 @@ import pytest
 
 from launcher.elastic.agent_client import AgentClient, AgentError
 from launcher.elastic.agent_status import AgentStatus
+from launcher.elastic.rendezvous import rendezvous
 from launcher.local.plan import horovod_environment
-from launcher.local.rendezvous import rendezvous
 from tests.server_processes import server_processes
 from tests.tiny_dataset import tiny_groups, write_dataset
 

@@ -10,18 +10,19 @@ import pytest
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage import Folder
 from tests.elastic_run import ESMM, SLOW_SAVES, elastic_run, largest_difference, saved_arrays
-from tests.faults import Fault, Injector
+from tests.faults import During, Fault, How, Injector, Target
 from tests.tiny_dataset import tiny_groups, write_dataset
 
 RANKS = 2
 EVERY = 40
 """Steps between checkpoints."""
 
-TARGETS = ("worker", "rank 0", "server", "driver")
-HOWS = ("kill -9", "SIGTERM", "SIGSTOP+CONT")
+TARGETS: tuple[Target, ...] = ("worker", "rank 0", "server", "driver")
+HOWS: tuple[How, ...] = ("kill -9", "SIGTERM", "SIGSTOP+CONT")
+MOMENTS: tuple[During, ...] = ("step", "save", "join")
 MATRIX = [
     Fault(target=target, how=how, during=during, index=number % 2)
-    for number, (during, target, how) in enumerate(itertools.product(("step", "save", "join"), TARGETS, HOWS))
+    for number, (during, target, how) in enumerate(itertools.product(MOMENTS, TARGETS, HOWS))
 ]
 
 
