@@ -18,6 +18,9 @@ from esmm_dist.errors import ConfigError, EsmmError
 
 T = TypeVar("T")
 
+_MOST_VALUES = 100_000
+_MOST_SHOWN = 400
+
 
 def build(cls: type[T], mapping: Mapping[str, Any], *, where: str, error: type[EsmmError] = ConfigError) -> T:
     """Build a settings dataclass (and those nested in it) from a mapping.
@@ -35,10 +38,16 @@ def build(cls: type[T], mapping: Mapping[str, Any], *, where: str, error: type[E
     refuse_unknown(cls, mapping, where=where, error=error)
     try:
         return pydantic.TypeAdapter(cls).validate_python(dict(mapping))
+    except EsmmError as e:  # of a class nested in it, which knows neither the file nor what is read from it
+        if isinstance(e, error):
+            raise
+        raise error(f"{where}: {e}") from e
     except pydantic.ValidationError as e:
         first = e.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise error(f"{where}: {key or cls.__name__}: {first['msg']} (got {first['input']!r}).") from e
+        raise error(
+            f"{where}: {_shown(key) or cls.__name__}: {_shown(first['msg'])} (got {_shown(repr(first['input']))})."
+        ) from e
 
 
 def refuse_unknown(cls: type, mapping: Mapping[str, Any], *, where: str, error: type[EsmmError] = ConfigError) -> None:
@@ -50,7 +59,7 @@ def refuse_unknown(cls: type, mapping: Mapping[str, Any], *, where: str, error: 
     unknown = _first_unknown_key(cls, mapping, prefix="")
     if unknown is not None:
         key, known = unknown
-        raise error(f"{where}: unknown setting '{key}'.{nearest_hint(key.rsplit('.', 1)[-1], known)}")
+        raise error(f"{where}: unknown setting '{_shown(key)}'.{nearest_hint(key.rsplit('.', 1)[-1], known)}")
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:
@@ -83,8 +92,11 @@ def parse_yaml(text: str | bytes, *, where: str, error: type[EsmmError] = Config
     """
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as e:
-        raise error(f"{where} is not valid YAML: {' '.join(str(e).split())}") from e
+    # PyYAML lets through what int() and date() say to '9...9' and '2001-13-45', and Python's limit on deep nesting
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
+        raise error(f"{where} is not valid YAML: {_shown(' '.join(str(e).split()))}") from e
+    if not _is_small(data):
+        raise error(f"{where} holds more than {_MOST_VALUES:,} values, counting what aliases repeat. Write it out.")
     if not isinstance(data, dict):
         raise error(f"{where} holds {type(data).__name__}, not a mapping of settings. Write 'name: value' lines.")
     return data
@@ -96,6 +108,24 @@ def nearest_hint(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return f"{hint} Known: {', '.join(names)}."
+
+
+def _is_small(data: Any) -> bool:
+    """Return whether data can be walked: aliases of YAML may repeat each other a billion times, or without end."""
+    waiting, seen = [data], 0
+    while waiting and seen <= _MOST_VALUES:
+        value = waiting.pop()
+        seen += 1
+        if isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, (list, tuple, set)):
+            waiting.extend(value)
+    return not waiting
+
+
+def _shown(text: str) -> str:
+    """Return a text for a message; a long one without its middle."""
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN // 2]}...{text[-_MOST_SHOWN // 2 :]}"
 
 
 def _plain(value: Any) -> Any:

@@ -18,11 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import google_crc32c
-
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import CheckpointError
+from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.schema.fields import Schema
 from esmm_dist.storage import Folder, is_plain_name
 
@@ -73,7 +72,7 @@ class CheckpointManifest:
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
         mapping = to_mapping(self)
-        return json.dumps({**mapping, "crc32c": _crc32c(mapping)}, indent=1) + "\n"
+        return json.dumps({**mapping, "crc32c": mapping_crc32c(mapping)}, indent=1) + "\n"
 
 
 def checkpoints_folder(run: Folder) -> Folder:
@@ -117,7 +116,7 @@ def read_checkpoint_manifest(folder: Folder) -> CheckpointManifest:
         mapping = json.loads(folder.read_bytes(MANIFEST_NAME))
     except FileNotFoundError as e:
         raise CheckpointError(f"{where} is missing.") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise CheckpointError(f"{where} cannot be read ({e}).") from e
     if not isinstance(mapping, dict) or mapping.get("format") != "esmm_dist.checkpoint":
         raise CheckpointError(f"{where} is not the manifest of a checkpoint.")
@@ -126,14 +125,10 @@ def read_checkpoint_manifest(folder: Folder) -> CheckpointManifest:
             f"{where} has format version {mapping.get('format_version')}, not {FORMAT_VERSION}. Use the version of "
             "esmm_dist that wrote it, or start a new run."
         )
-    if mapping.pop("crc32c", None) != _crc32c(mapping):
+    if mapping.pop("crc32c", None) != mapping_crc32c(mapping):
         raise CheckpointError(f"{where} has another checksum than the one it ends with: its bytes changed.")
     manifest = build(CheckpointManifest, mapping, where=where, error=CheckpointError)
     for file in manifest.files():
         if not is_plain_name(file.path):
             raise CheckpointError(f"{where} names '{file.path}', which is outside the checkpoint.")
     return manifest
-
-
-def _crc32c(mapping: dict[str, Any]) -> int:
-    return int(google_crc32c.value(json.dumps(mapping, indent=1).encode()))

@@ -1,7 +1,6 @@
 """Find, verify and read checkpoints."""
 
 import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,8 +52,12 @@ class Checkpoint:
             raise _changed(where)
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, zipfile.BadZipFile) as e:
+                found = {name: arrays[name] for name in arrays.files}
+                for name, values in found.items():
+                    if not isinstance(values, np.ndarray):  # what does not begin like an array comes back as bytes
+                        raise ValueError(f"'{name}' is no array")
+                return found
+        except Exception as e:  # zipfile and NumPy do not say what nonsense may make them raise; EOFError is among it
             raise CheckpointError(f"{where} cannot be read: {e}. Use an older checkpoint.") from e
 
 

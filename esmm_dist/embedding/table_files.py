@@ -95,7 +95,7 @@ def restore_table(
             if first_bucket > file.first_bucket or last_bucket < file.last_bucket:
                 rows = rows.chosen(_within(rows.ids, first_bucket, last_bucket))
             table.load(replace(rows, last_step=np.minimum(rows.last_step, step)))
-        except (ValueError, KeyError, pa.ArrowException) as e:
+        except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as e:
             raise CheckpointMismatchError(
                 f"{where} does not fit this run: {e}. Use its own settings, or another run."
             ) from e
@@ -147,8 +147,10 @@ def _read(folder: Folder, file: TableFile) -> pa.Table:
     if google_crc32c.value(data) != file.crc32c:
         raise CheckpointError(f"{where} has another checksum than the manifest: its bytes changed.")
     try:
-        return pa.ipc.open_file(pa.BufferReader(data)).read_all()
-    except pa.ArrowException as e:
+        arrow = pa.ipc.open_file(pa.BufferReader(data)).read_all()
+        arrow.validate(full=True)  # offsets and lengths that lead out of the file are found here
+        return arrow
+    except (pa.ArrowException, OSError) as e:
         raise CheckpointError(f"{where} is not an Arrow file: {e}.") from e
 
 

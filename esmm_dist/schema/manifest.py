@@ -1,6 +1,7 @@
 """The manifest of a data set: what ``preprocess`` wrote and training reads (``manifest.json``).
 
-A folder is a data set when it holds a manifest; preprocess writes it last.
+A folder is a data set when it holds a manifest; preprocess writes it last. ``crc32c``, its last member, is the CRC-32C
+of the text (JSON, indented by 1) of all the others; one from before there was it is read without the check.
 """
 
 import json
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import InputDataError
+from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.schema.fields import Schema
 
 MANIFEST_NAME = "manifest.json"
@@ -69,7 +71,8 @@ class DatasetManifest:
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
-        return json.dumps(to_mapping(self), indent=1) + "\n"
+        mapping = to_mapping(self)
+        return json.dumps({**mapping, "crc32c": mapping_crc32c(mapping)}, indent=1) + "\n"
 
 
 def read_manifest(folder: Path) -> DatasetManifest:
@@ -86,7 +89,7 @@ def read_manifest(folder: Path) -> DatasetManifest:
             f"{folder} holds no {MANIFEST_NAME}, so it is not a finished data set. "
             f"Make one with: esmm preprocess RAW {folder} --schema aliccp"
         ) from e
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise InputDataError(f"{path} cannot be read ({e}). Run esmm preprocess again.") from e
     if not isinstance(mapping, dict) or mapping.get("format") != FORMAT:
         raise InputDataError(f"{path} is not the manifest of a data set. Give the folder that esmm preprocess wrote.")
@@ -94,5 +97,10 @@ def read_manifest(folder: Path) -> DatasetManifest:
         raise InputDataError(
             f"{path} has format version {mapping.get('format_version')}; this program reads {FORMAT_VERSION}. "
             "Run esmm preprocess again, or install the version that wrote it."
+        )
+    checksum = mapping.pop("crc32c", None)
+    if checksum is not None and checksum != mapping_crc32c(mapping):
+        raise InputDataError(
+            f"{path} has another checksum than the one it ends with: its bytes changed. Run esmm preprocess again."
         )
     return build(DatasetManifest, mapping, where=str(path), error=InputDataError)

@@ -1,6 +1,8 @@
 """A damaged checkpoint is refused by the name of the file, and the one before is used."""
 
+import io
 import json
+import zipfile
 
 import google_crc32c
 import numpy as np
@@ -249,6 +251,51 @@ def test_a_dense_file_that_is_no_npz_is_refused(local):
     replaced_dense(local, b"PK\x03\x04 no zip file after all")
     with pytest.raises(CheckpointError, match=r"dense.npz cannot be read: .* Use an older checkpoint"):
         open_checkpoint(local, 10)
+
+
+def zip_of_no_array() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.npy", b"no array")
+    return buffer.getvalue()
+
+
+def single_array() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(2))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "No data left in file"),  # an EOFError
+        (zip_of_no_array(), "'a' is no array"),
+        (single_array(), "'numpy.ndarray' object"),
+    ],
+)
+def test_a_dense_file_of_another_kind_is_refused(local, data, message):
+    save(local, 10)
+    replaced_dense(local, data)
+    with pytest.raises(CheckpointError, match=rf"dense.npz cannot be read: {message}.* Use an older"):
+        open_checkpoint(local, 10)
+
+
+def test_a_manifest_nested_too_deeply_is_refused(local):
+    local.write_bytes("manifest.json", b"[" * 100_000)
+    with pytest.raises(CheckpointError, match=r"manifest.json cannot be read \(maximum recursion depth"):
+        read_checkpoint_manifest(local)
+
+
+def test_a_schema_in_a_manifest_that_cannot_be_is_damage_of_the_checkpoint(local):
+    folder = save(local, 10)
+    mapping = json.loads(folder.read_bytes("manifest.json"))
+    del mapping["crc32c"]
+    mapping["schema"]["labels"] = ["click"]
+    mapping["crc32c"] = google_crc32c.value(json.dumps(mapping, indent=1).encode())
+    folder.write_bytes("manifest.json", json.dumps(mapping).encode())
+    with pytest.raises(CheckpointError, match=r"manifest.json: Schema 'tiny': the label chain"):
+        read_checkpoint_manifest(folder)
 
 
 def test_a_dense_file_with_pickled_objects_is_refused(local, tmp_path):

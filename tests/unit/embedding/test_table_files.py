@@ -1,5 +1,8 @@
 """Files of rows and candidates: bit for bit, in pieces, and only the buckets that are asked for."""
 
+import dataclasses
+
+import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -114,6 +117,21 @@ def test_bytes_that_are_no_arrow_file_are_refused_by_name(folder):
     path.write_bytes(data)
     with pytest.raises(CheckpointError, match="t-0000-4096.arrow has another checksum than the manifest"):
         read_rows(folder, file)
+
+
+@pytest.mark.parametrize(
+    ("from_end", "by"), [(6, b"xx"), (10, b"\xff" * 4), (10, b"\1\0\0\0")]
+)  # its mark; the footer's length
+def test_a_file_whose_checksum_was_made_to_fit_is_refused_by_name(folder, from_end, by):
+    (file,) = save_table(folder, filled(5), *ALL)
+    path = folder.local_path / file.path
+    data = path.read_bytes()
+    start = len(data) - from_end
+    changed = data[:start] + by + data[start + len(by) :]
+    path.write_bytes(changed)
+    forged = dataclasses.replace(file, crc32c=google_crc32c.value(changed))
+    with pytest.raises(CheckpointError, match="t-0000-4096.arrow is not an Arrow file"):
+        read_rows(folder, forged)
 
 
 def test_rows_of_another_shape_are_a_mismatch_and_no_damage(folder):

@@ -65,6 +65,30 @@ def test_schema_file_with_an_unknown_setting_names_file_and_setting(tmp_path: Pa
         load_schema(str(path))
 
 
+BOMB = "a: &a [x]\n" + "".join(
+    f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: " + "9" * 5000, "is not valid YAML: Exceeds the limit"),
+        ("name: 2001-13-45", "is not valid YAML: month must be in 1..12"),
+        ("name: " + "[" * 5000, "is not valid YAML: maximum recursion depth"),
+        (BOMB, "holds more than 100,000 values"),  # 9 ** 8 of them
+        ("name: &a [*a]", "holds more than 100,000 values"),  # without end
+        (f"name: {'x' * 5000}\nlabels: [a, b]\nfields: {'y' * 5000}", r"fields: .* \(got 'y{199}\.\.\.y{199}'\)"),
+        ("x" * 900 + ": 1", r"unknown setting 'x{200}\.\.\.x{200}'"),
+    ],
+)
+def test_schema_file_of_nonsense_is_refused_at_once_and_in_few_words(tmp_path: Path, text: str, message: str):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(SchemaError, match=message) as caught:
+        load_schema(str(tmp_path / "own.yaml"))
+    assert len(str(caught.value)) < 2000
+
+
 def test_schema_file_that_is_missing_is_an_error(tmp_path: Path):
     with pytest.raises(SchemaError, match=r"Cannot read .*none\.yml: No such file"):
         load_schema(str(tmp_path / "none.yml"))
@@ -131,6 +155,19 @@ def test_manifest_is_read_as_it_was_written(tmp_path: Path):
     assert read_manifest(tmp_path) == manifest()
 
 
+def test_manifest_whose_bytes_changed_is_refused_even_where_it_still_makes_sense(tmp_path: Path):
+    (tmp_path / "manifest.json").write_text(manifest().to_json().replace('"records": 1', '"records": 3'))
+    with pytest.raises(InputDataError, match=r"manifest\.json has another checksum than the one it ends with"):
+        read_manifest(tmp_path)
+
+
+def test_manifest_from_before_there_was_a_checksum_is_read(tmp_path: Path):
+    mapping = json.loads(manifest().to_json())
+    del mapping["crc32c"]
+    (tmp_path / "manifest.json").write_text(json.dumps(mapping))
+    assert read_manifest(tmp_path) == manifest()
+
+
 def test_folder_without_a_manifest_is_no_data_set(tmp_path: Path):
     with pytest.raises(InputDataError, match=r"holds no manifest\.json, so it is not a finished data set"):
         read_manifest(tmp_path)
@@ -140,6 +177,7 @@ def test_folder_without_a_manifest_is_no_data_set(tmp_path: Path):
     ("text", "message"),
     [
         ("{", r"manifest\.json cannot be read"),
+        ("[" * 100_000, r"manifest\.json cannot be read \(maximum recursion depth"),
         ("[]", r"is not the manifest of a data set"),
         ('{"format": "other"}', r"is not the manifest of a data set"),
         ('{"format": "esmm_dist.dataset", "format_version": 99}', r"has format version 99; this program reads 1"),
