@@ -33,7 +33,8 @@ from esmm_dist.errors import RetryError, ServerError, StorageError, WorkerLostEr
 from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.server.faults import received
-from esmm_dist.server.security import TokenSender, read_pem, read_token
+from esmm_dist.server.security import TokenSender, read_pem
+from esmm_dist.server.token_file import read_token
 from esmm_dist.server.wire import ROWS_A_MESSAGE, Floats, Ids, NotReadyError
 
 Answer = TypeVar("Answer")
