@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import psutil
+
 from esmm_dist.storage import Folder
 from launcher.elastic.run_status import ScaleWish, write_wish
 from tests.elastic_run import ElasticRun
@@ -59,13 +61,14 @@ class Injector:
         self._run.wait_for_ranks(self._ranks, self._timeout_s)
         self._wait_for(fault.during)
         victim = self._victim(fault)
-        before = self._step()
-        lost_before = self._lost()
-        at = time.monotonic()
-        self._send(victim, fault.how)
-        if fault.how == "SIGSTOP+CONT":
-            at = time.monotonic()
-        self._wait(lambda: self._step() > before, f"a step after {fault}")
+        process = self._run.processes()[victim]
+        before, lost_before, beginnings = self._step(), self._lost(), self._beginnings()
+        at = self._send(process, fault.how)
+        if fault.how != "SIGSTOP+CONT":
+            self._wait(lambda: not _lives(process), f"the end of {victim}")
+            self._wait(lambda: self._beginnings() > beginnings, f"a new beginning after {fault}")
+        reached = self._step()
+        self._wait(lambda: self._step() != reached, f"a step after {fault}")
         recovery_s = time.monotonic() - at
         self._run.wait_for_ranks(self._ranks, self._timeout_s)
         return Injected(
@@ -114,17 +117,18 @@ class Injector:
             name = running[rank % len(running)] if running else None
         return name if name in self._run.processes() else None
 
-    def _send(self, victim: str, how: How) -> None:
+    def _send(self, process: psutil.Process, how: How) -> float:
+        """Inject; return the moment, on the monotonic clock, from which the run can recover."""
         if how == "kill -9":
-            self._run.send(victim, signal.SIGKILL)
+            process.kill()
         elif how == "SIGTERM":
-            self._run.send(victim, signal.SIGTERM)
+            process.terminate()
         else:
-            process = self._run.processes()[victim]
-            process.send_signal(signal.SIGSTOP)
+            process.suspend()
             if how == "SIGSTOP+CONT":
                 time.sleep(STOPPED_S)
-                process.send_signal(signal.SIGCONT)
+                process.resume()
+        return time.monotonic()
 
     def _wait(self, ready: Callable[[], object], what: str, *, every_s: float = 0.05) -> str:
         found: str = self._run.wait_until(ready, self._timeout_s, what, every_s=every_s)
@@ -133,6 +137,10 @@ class Injector:
     def _count(self, event: str) -> int:
         return sum(each["event"] == event for each in self._run.events())
 
+    def _beginnings(self) -> int:
+        """Return how often ranks have begun to make steps, from memory or a checkpoint."""
+        return sum(self._count(event) for event in ("began", "went_on", "rolled_back"))
+
     def _step(self) -> int:
         status = self._run.status()
         return status.step if status is not None else 0
@@ -140,3 +148,10 @@ class Injector:
     def _lost(self) -> int:
         status = self._run.status()
         return status.undone_steps + status.rolled_back_steps if status is not None else 0
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

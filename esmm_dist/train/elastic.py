@@ -40,12 +40,12 @@ def train_elastically(config: TrainConfig, progress: Progress, world: ElasticWor
     failures, best_step = 0, -1
     with StopSignal(elastic=True) as stop:
         while True:
-            lost_at = time.monotonic()
             try:
                 with _trainer(config, progress, world, reporter, kept) as trainer:
                     return trainer.train(stop)
             except RanksChangeError as e:
                 if e.leaving:
+                    reporter.note(phase="left")
                     world.leave()
                     raise LeftError("This worker has left the training; nothing is lost.") from None
                 reporter.event("ranks_change", step=kept.standing.step if kept.standing else None)

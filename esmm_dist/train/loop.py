@@ -188,10 +188,8 @@ class Trainer:
                 world=world,
                 progress=self._progress,
             )
-            if met.lost_from_step is not None and world.rank == 0:
-                self._reporter.event(
-                    "rolled_back", reason=met.reason, from_step=met.lost_from_step, to_step=standing.steps
-                )
+            if world.rank == 0:
+                self._tell_begin(met)
         elif run is not None:
             run.write_log(run.read_log(standing.steps))  # the undone step may have been logged
         saved = standing.steps > 0 and world.on_root(lambda: run is not None and is_saved(run, standing.steps))
@@ -249,6 +247,16 @@ class Trainer:
         self._reporter.note(
             rank=world.rank, size=world.size, step=self._step, total_steps=self._count.total, phase="training"
         )
+
+    def _tell_begin(self, met: Met) -> None:
+        """Report where training begins, where that is not what memory had."""
+        step, ranks = self._standing.steps, self._world.size
+        if met.lost_from_step is None:
+            self._reporter.event("began", step=step, ranks=ranks)
+        else:
+            self._reporter.event(
+                "rolled_back", reason=met.reason, from_step=met.lost_from_step, to_step=step, ranks=ranks
+            )
 
     def _next_pause(self) -> int:
         """Return the next step after which something else than training is due."""

@@ -74,12 +74,12 @@ class AgentWatch:
     Args:
         directory: Where they are.
         token: Their secret.
-        on_event: Told each event of a worker, once: (name, event). In the thread of the watch.
+        on_event: Told each event of a worker: (name, pid of its agent, event). In the thread of the watch.
     """
 
     directory: AgentDirectory
     token: str | None
-    on_event: Callable[[str, Mapping[str, Any]], None]
+    on_event: Callable[[str, int, Mapping[str, Any]], None]
     views: dict[str, AgentView] = field(default_factory=dict)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -118,4 +118,4 @@ class AgentWatch:
         view.status, view.answered_at = status, time.monotonic()
         for event in status.events:
             view.seen_event = max(view.seen_event, int(event["number"]))
-            self.on_event(view.name, event)
+            self.on_event(view.name, status.pid, event)

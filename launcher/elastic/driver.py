@@ -94,8 +94,7 @@ class _Driver:
         self._error = ""
         self._fatal = ""
         self._deaths = 0
-        self._step = self._total_steps = 0
-        self._checkpoint: tuple[int, float] | None = None
+        self._step = self._best_step = self._total_steps = 0
         self._rates: deque[tuple[float, int]] = deque()
         self._started_at = time.time()
         self._writer = threading.Thread(target=self._write_over_and_over, name="status", daemon=True)
@@ -265,15 +264,12 @@ class _Driver:
                     f"{facts.get('reason', '')}"
                 )
 
-    def _on_worker_event(self, name: str, event: Mapping[str, Any]) -> None:
+    def _on_worker_event(self, name: str, agent_pid: int, event: Mapping[str, Any]) -> None:
         """Note what a worker tells; in the thread of the watch."""
-        facts = {key: value for key, value in event.items() if key not in ("number", "event", "time", "id")}
-        kind = str(event["event"])
-        if kind == "failed" and facts.get("gives_up"):
-            self._fatal = self._fatal or str(facts.get("error", ""))
-        if kind == "saved":
-            self._checkpoint = (int(facts["step"]), time.time())
-        self._journal.add(kind, worker=name, **facts)
+        if not self._journal.add_of_worker(name, agent_pid, event):
+            return
+        if event["event"] == "failed" and event.get("gives_up"):
+            self._fatal = self._fatal or str(event.get("error", ""))
 
     def _write_over_and_over(self) -> None:
         last = 0.0
@@ -301,10 +297,12 @@ class _Driver:
                 continue
             facts = view.status.facts
             self._total_steps = int(facts.get("total_steps", self._total_steps))
-            step = int(facts.get("step", 0) or 0)
-            if step > self._step:
-                self._step, self._deaths = step, 0
-            if facts.get("rank") == 0 and "impressions" in facts:
+            if facts.get("rank") != 0:
+                continue
+            self._step = int(facts.get("step", self._step) or 0)
+            if self._step > self._best_step:
+                self._best_step, self._deaths = self._step, 0
+            if "impressions" in facts:
                 point = (time.monotonic(), int(facts["impressions"]))
                 if self._rates and point[1] < self._rates[-1][1]:
                     self._rates.clear()  # another process counts, or it counts anew
@@ -340,8 +338,8 @@ class _Driver:
             step=self._step,
             total_steps=self._total_steps,
             impressions_per_second=round(rate, 1),
-            checkpoint_step=self._checkpoint[0] if self._checkpoint else None,
-            checkpoint_at=self._checkpoint[1] if self._checkpoint else None,
+            checkpoint_step=journal.checkpoint[0] if journal.checkpoint else None,
+            checkpoint_at=journal.checkpoint[1] if journal.checkpoint else None,
             restarts=dict(journal.restarts),
             undone_steps=journal.undone_steps,
             lost_sparse_steps=journal.lost_sparse_steps,

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +42,9 @@ class Journal:
         self._lock = threading.Lock()
         self._lines = _read_lines(run)
         self._published_at, self._dirty = 0.0, False
+        self._newest: dict[tuple[str, int], int] = {}  # number of the newest event by worker and agent
+        self.checkpoint: tuple[int, float] | None = None
+        """Step of the newest checkpoint, and when it was saved, in seconds since 1970."""
         self.restarts: Counter[str] = Counter()
         self.undone_steps = self.lost_sparse_steps = self.rolled_back_steps = 0
         for line in self._lines:
@@ -48,19 +52,40 @@ class Journal:
 
     def add(self, event: str, **facts: Any) -> None:
         """Keep an event."""
-        entry = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
         with self._lock:
-            self._count(entry)
-            line = json.dumps(entry)
-            self._lines.append(line)
-            if not self._run.is_local:
-                self._dirty = True
-                return
-            try:
-                with (self._run.local_path / EVENTS_NAME).open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
-            except OSError as e:
-                self._progress.message(f"{EVENTS_NAME} cannot be written: {e}")
+            self._keep({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts})
+
+    def add_of_worker(self, worker: str, agent_pid: int, told: Mapping[str, Any]) -> bool:
+        """Keep an event that a worker has told, with its own time, unless a driver before this one has.
+
+        Args:
+            worker: Its name.
+            agent_pid: Of its agent, which counts the events.
+            told: ``number``, ``time``, ``event`` and facts.
+
+        Returns:
+            Whether it is new.
+        """
+        with self._lock:
+            if told["number"] <= self._newest.get((worker, agent_pid), 0):
+                return False
+            facts = {key: value for key, value in told.items() if key not in ("id", "time", "event")}
+            at = datetime.fromtimestamp(told["time"], UTC).isoformat(timespec="milliseconds")
+            self._keep({"time": at, "event": told["event"], "worker": worker, "agent_pid": agent_pid, **facts})
+            return True
+
+    def _keep(self, entry: dict[str, Any]) -> None:
+        self._count(entry)
+        line = json.dumps(entry)
+        self._lines.append(line)
+        if not self._run.is_local:
+            self._dirty = True
+            return
+        try:
+            with (self._run.local_path / EVENTS_NAME).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as e:
+            self._progress.message(f"{EVENTS_NAME} cannot be written: {e}")
 
     def publish(self, *, now: bool = False) -> None:
         """Bring the events to an object store, if it is time."""
@@ -75,7 +100,11 @@ class Journal:
             self._published_at = time.monotonic()
 
     def _count(self, entry: dict[str, Any]) -> None:
+        if "agent_pid" in entry:
+            self._newest[entry["worker"], entry["agent_pid"]] = entry["number"]
         event = entry.get("event", "")
+        if event == "saved":
+            self.checkpoint = (int(entry["step"]), datetime.fromisoformat(entry["time"]).timestamp())
         if event in RESTARTS:
             self.restarts[RESTARTS[event]] += 1
         elif event == "went_on":

@@ -198,6 +198,8 @@ class Ranks:
                 continue  # of before the start
             if status.id > run_id:
                 return 137, "worker_lost", "another driver has started its agent's worker"
+            if status.facts.get("phase") == "left":  # the others need not wait until its process has ended
+                return LEFT, "worker_left", "it was told to leave"
             if not status.running:
                 return self._ended(status.exit_code if status.exit_code is not None else 137, view, told)
             if any(event.is_set() for event in events) and not told:

@@ -25,6 +25,8 @@ MATRIX = [
     for number, (during, target, how) in enumerate(itertools.product(MOMENTS, TARGETS, HOWS))
 ]
 
+pytestmark = pytest.mark.timeout(600)  # all of the matrix is one run
+
 
 def training(data: Path, run: Path) -> list[str]:
     return [
