@@ -44,7 +44,7 @@ _FIRST_TRY = 1 / 8  # of server_timeout_s
 _MOST_PATIENCE_S = 2.0  # an interrupt is seen between tries
 
 # gRPC's own pauses between attempts to connect do not count: each try after a fault has a fresh channel. Its
-# min_reconnect_backoff is no pause only: an attempt gets no more time than that at first. At 100 ms a server 300 ms away
+# min_reconnect_backoff is no mere pause: a first attempt gets no more time than that. At 100 ms a server 300 ms away
 # was reached by the fifth attempt; the default is 20 s
 _CHANNEL = [
     ("grpc.keepalive_time_ms", 30_000),
