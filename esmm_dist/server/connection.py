@@ -44,7 +44,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _FIRST_TRY = 1 / 8  # of server_timeout_s
 _MOST_PATIENCE_S = 2.0  # an interrupt is seen between tries
 
-# gRPC's own times between attempts to connect do not count: each try after a fault has a fresh channel
+# gRPC's own pauses between attempts to connect do not count: each try after a fault has a fresh channel. Its
+# min_reconnect_backoff is no mere pause: a first attempt gets no more time than that. At 100 ms a server 300 ms away
+# was reached by the fifth attempt; the default is 20 s
 _CHANNEL = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -174,11 +176,7 @@ class Connection:
         )
 
     def _leave(self, dead: flight.FlightClient) -> None:
-        """Have the next calls use a fresh connection.
-
-        gRPC keeps a silent one, the same for every try, until its pings fail; and after a reset in the middle of a TLS
-        handshake it waits for up to 20 s before it connects again (both measured).
-        """
+        """Have the next calls use a fresh connection: gRPC keeps a silent one, the same for every try (measured)."""
         with self._lock:
             if self._client is dead:
                 self._client = self._connect()
