@@ -57,12 +57,13 @@ class RepeatedCalls:
             do: The work.
 
         Raises:
-            NotReadyError: It is still at work.
+            NotReadyError: It is still at work, or other work is, which must end first.
             Exception: What ``do`` has raised, each time.
         """
         with self._lock:
             work = self._works.get(call_id) if call_id else None
             if work is None:
+                self._check_idle()  # two saves of one step would write the same files
                 work = _Work(what, do)
                 self._works[call_id or f"alone {id(work)}"] = work
                 self._forget()
@@ -80,13 +81,16 @@ class RepeatedCalls:
             NotReadyError: Something is.
         """
         with self._lock:
-            for work in self._works.values():
-                if not work.done.is_set():
-                    raise NotReadyError(f"a {work.what} whose client is gone is still at work")
+            self._check_idle()
 
     def close(self) -> None:
         """Let calls wait to the end of their work, so that a server that is stopped finishes them."""
         self._closing = True
+
+    def _check_idle(self) -> None:
+        for work in self._works.values():
+            if not work.done.is_set():
+                raise NotReadyError(f"a {work.what} whose client is gone is still at work")
 
     def _forget(self) -> None:
         done = [key for key, work in self._works.items() if work.done.is_set()]
