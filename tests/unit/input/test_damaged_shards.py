@@ -166,6 +166,21 @@ def with_record(folder: Path, record: bytes) -> DatasetManifest:
     return dataclasses.replace(manifest, splits={"train": dataclasses.replace(split, shards=shards)})
 
 
+@pytest.mark.parametrize("kept", [slice(0, 6), slice(0, 8)])  # of 7 records in the manifest
+def test_of_a_shard_with_another_number_of_whole_records_none_is_used(tmp_path, kept):
+    manifest = made(tmp_path)
+    groups = [*IN_HURT, GROUPS[0]][kept]
+    write_records(tmp_path / HURT, [serialized(group, tiny_schema()) for group in groups])
+    split = manifest.splits["train"]
+    size = (tmp_path / HURT).stat().st_size  # by chance the same: only the checksum differs
+    shards = tuple(dataclasses.replace(s, file_bytes=size) if s.path == HURT else s for s in split.shards)
+    manifest = dataclasses.replace(manifest, splits={"train": dataclasses.replace(split, shards=shards)})
+    hurt = reader(tmp_path, manifest)
+    found = {int(s) for batch in hurt.epoch(0, seed=1) for s in batch.sample_ids}
+    assert found == samples_of(GROUPS) - samples_of(IN_HURT)
+    assert [(each.records, each.impressions) for each in hurt.skipped] == [(7, len(samples_of(IN_HURT)))]
+
+
 def a_label_short() -> bytes:
     example = tf.train.Example.FromString(serialized(IN_HURT[2], tiny_schema()))
     example.features.feature["labels"].int64_list.value.pop()
