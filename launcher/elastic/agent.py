@@ -1,4 +1,4 @@
-"""The agent: keeps one worker process warm, running, or ending."""
+"""The agent: keeps one worker process warm, running, or ending; with a standby another one warm beside it."""
 
 import contextlib
 import os
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from esmm_dist.progress import Progress
 from launcher.elastic.agent_status import AgentState, AgentStatus
+from launcher.elastic.next_worker import NextWorker
 from launcher.elastic.worker_process import WorkerProcess
 from launcher.local.signals import SignalInbox
 
@@ -22,11 +23,9 @@ How = Literal["kill", "leave", "finish"]
 POLL_S = 0.5
 """Longest wait of the main loop; everything that it waits for wakes it up earlier."""
 
-WARM_S = 300.0
-"""A worker that has not imported everything by then hangs, and is replaced. A busy machine takes half a minute."""
-
-BACK_OFF_S = (0.5, 30.0)
-"""First and longest pause after a worker that could not warm; each is twice the one before."""
+STANDBY_AFTER_S = 30.0
+"""A standby begins to warm with the first step of the running worker: before that, both would share the CPUs while
+other ranks wait for it. If there is none for so many seconds, it is the one that waits, and the CPUs are idle."""
 
 MOST_EVENTS = 1_000
 """Events kept for a driver that asks seldom."""
@@ -59,15 +58,17 @@ class _Run:
 
 
 class Agent:
-    """Keeps exactly one child: a worker that warms, waits, or runs.
+    """Keeps one child: a worker that warms, waits, or runs; with a standby also the next one beside one that runs.
 
-    ``run`` belongs to the main thread, which makes and reaps the child. ``status``, ``start`` and ``stop`` may be
+    ``run`` belongs to the main thread, which makes and reaps the children. ``status``, ``start`` and ``stop`` may be
     called from any thread; a lock keeps their view whole, and signals are sent under it, so that none hits a process
     that was reaped. SIGTERM or SIGINT to this process begin the shutdown: the worker is told to leave, then killed, and
     ``run`` returns; starts are refused from then on.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, grace_seconds: float, progress: Progress) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], *, grace_seconds: float, progress: Progress, standby: bool = False
+    ) -> None:
         """Start nothing yet.
 
         Args:
@@ -75,19 +76,18 @@ class Agent:
             command: The words after ``esmm`` that it runs.
             grace_seconds: Between SIGTERM and SIGKILL.
             progress: Gets messages about what goes wrong.
+            standby: Whether the next worker warms while one runs, rather than after its end.
         """
-        self._name, self._command, self._grace_s, self._progress = name, tuple(command), grace_seconds, progress
+        self._name, self._grace_s, self._progress, self._standby = name, grace_seconds, progress, standby
         self._lock = threading.RLock()
         self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._worker: WorkerProcess | None = None
+        self._worker: WorkerProcess | None = None  # that runs
+        self._next = NextWorker(name, tuple(command), self._on_warm_failure)
         self._run = _Run()
-        self._running = False
+        self._started_at = 0.0
         self._wanted: tuple[dict[str, str], Future[int]] | None = None
         self._kill_at: tuple[float, str] | None = None
         self._draining = False
-        self._warm_error: str | None = None
-        self._warm_failures = 0
-        self._warm_at = 0.0
         self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
         self._event_number = 0
         self._watched_at = float("-inf")
@@ -103,8 +103,9 @@ class Agent:
         """Return the state, with the events whose number is above ``after``."""
         with self._lock:
             self._read()
-            run, worker = self._run, self._worker
-            beat = worker.reports.last_beat if worker is not None and self._running else None
+            run, running = self._run, self._worker is not None
+            worker = self._worker or self._next.worker
+            beat = self._worker.reports.last_beat if self._worker is not None else None
             return AgentStatus(
                 name=self._name,
                 pid=os.getpid(),
@@ -112,12 +113,13 @@ class Agent:
                 state=self._state(),
                 draining=self._draining,
                 id=run.id,
-                running=self._running,
+                running=running,
                 exit_code=run.exit_code,
                 killed_by=run.killed_by,
                 error=run.error,
                 exit_status_of_error=run.exit_status_of_error,
-                warm_error=self._warm_error,
+                warm_error=self._next.error,
+                standby=self._next.state if running else "none",
                 beat_age_s=None if beat is None else max(time.monotonic() - beat, 0.0),
                 facts=dict(run.facts),
                 events=[event for event in self._events if event["number"] > after],
@@ -162,9 +164,8 @@ class Agent:
             Whether the run was going on; else nothing is done.
         """
         with self._lock:
-            if not self._running or self._run.id != run_id:
+            if self._worker is None or self._run.id != run_id:
                 return False
-            assert self._worker is not None
             if how == "kill":
                 self._kill(reason)
             elif how == "leave":
@@ -193,26 +194,38 @@ class Agent:
             finally:
                 with self._lock:
                     self._draining = True
-                    if self._worker is not None:
-                        self._worker.kill()
+                    for worker in self._workers():
+                        worker.kill()
                     self._refuse_wanted("the agent has ended.")
 
     def _wait(self, selector: selectors.BaseSelector) -> None:
         """Wait until something happens, which is dealt with elsewhere."""
-        worker = self._worker if self._worker is not None and self._worker.reporting else None
-        if worker is not None:
+        workers = [worker for worker in self._workers() if worker.reporting]
+        for worker in workers:
             selector.register(worker, selectors.EVENT_READ)
         due = self._due()
         selector.select(POLL_S if due is None else min(max(due - time.monotonic(), 0.0), POLL_S))
-        if worker is not None:
+        for worker in workers:
             selector.unregister(worker)
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wakeup)
 
+    def _workers(self) -> list[WorkerProcess]:
+        return [worker for worker in (self._worker, self._next.worker) if worker is not None]
+
     def _due(self) -> float | None:
         if self._kill_at is not None:
             return self._kill_at[0]
-        return self._warm_at if self._worker is None and not self._draining else None
+        return self._next.due_at if self._wants_next(time.monotonic()) else None
+
+    def _wants_next(self, now: float) -> bool:
+        """Return whether a worker may warm now."""
+        if self._draining:
+            return False
+        if self._worker is None:
+            return True
+        made_a_step = "impressions" in self._worker.reports.facts
+        return self._standby and (made_a_step or now >= self._started_at + STANDBY_AFTER_S)
 
     def _advance(self) -> None:
         """Do all that can be done now."""
@@ -221,39 +234,31 @@ class Agent:
         if self._kill_at is not None and now >= self._kill_at[0]:
             self._kill(self._kill_at[1])
         if self._worker is not None and self._worker.reap(now):
-            self._end(now)
-        if self._worker is None:
-            if not self._draining and now >= self._warm_at:
-                self._worker = WorkerProcess(self._command, os.environ, now)
-        elif not self._running:
-            self._advance_warming(self._worker, now)
+            self._end(self._worker, now)
+        self._next.advance(now, wanted=self._wants_next(now))
+        if self._worker is None and self._wanted is not None:
+            self._start_wanted(*self._wanted, now)
 
-    def _advance_warming(self, worker: WorkerProcess, now: float) -> None:
-        if not worker.reports.ready:
-            if now >= worker.born + WARM_S:
-                worker.send(signal.SIGKILL)
+    def _start_wanted(self, environment: Mapping[str, str], answer: Future[int], now: float) -> None:
+        """Start the next worker if it is ready."""
+        worker = self._next.take()
+        if worker is None:
             return
-        self._warm_error, self._warm_failures = None, 0
-        if self._wanted is None:
-            return
-        environment, answer = self._wanted
         self._wanted = None
         run_id = (self._run.id or 0) + 1
-        self._run, self._running = _Run(id=run_id), True
+        self._run, self._worker, self._started_at = _Run(id=run_id), worker, now
         worker.reports.last_beat = now
         worker.start(environment)
         answer.set_result(run_id)
 
     def _read(self) -> None:
-        """Take what the worker has reported."""
-        if self._worker is None or self._worker.exit_code is not None:
-            return
-        self._worker.read(time.monotonic())
-        self._take_reports(self._worker)
+        """Take what the workers have reported."""
+        self._next.read()
+        if self._worker is not None and self._worker.exit_code is None:
+            self._worker.read(time.monotonic())
+            self._take_reports(self._worker)
 
     def _take_reports(self, worker: WorkerProcess) -> None:
-        if not self._running:
-            return
         run = self._run
         run.facts = worker.reports.facts
         run.error, run.exit_status_of_error = worker.reports.error, worker.reports.exit_status
@@ -261,34 +266,22 @@ class Agent:
             self._event_number += 1
             self._events.append({**event, "number": self._event_number, "id": run.id})
 
-    def _end(self, now: float) -> None:
-        """Note how the worker has ended, and have another one made."""
-        assert self._worker is not None
-        assert self._worker.exit_code is not None
-        worker, self._worker = self._worker, None
-        self._kill_at = None
-        if self._running:
-            self._take_reports(worker)
-            self._run.exit_code = worker.exit_code
-            self._running = False
-            self._warm_at = now
-            if now <= self._watched_at + WATCHED_S:
-                self._stay_until = now + LAST_STATUS_S
-            return
-        if self._draining:
-            return
-        first_s, longest_s = BACK_OFF_S
-        pause_s = min(first_s * 2**self._warm_failures, longest_s)
-        self._warm_failures += 1
-        self._warm_at = now + pause_s
-        why = worker.reports.error or f"it ended with {worker.exit_code} and said nothing"
-        self._warm_error = f"{self._name} could not get ready: {why}"
-        self._progress.message(f"{self._warm_error}. Trying again in {pause_s:g} s.")
-        self._refuse_wanted(f"{self._warm_error}. It is tried again.")
+    def _end(self, worker: WorkerProcess, now: float) -> None:
+        """Note how the run has ended."""
+        self._take_reports(worker)
+        self._run.exit_code = worker.exit_code
+        self._worker = self._kill_at = None
+        self._next.hurry()
+        if now <= self._watched_at + WATCHED_S:
+            self._stay_until = now + LAST_STATUS_S
+
+    def _on_warm_failure(self, error: str, pause_s: float) -> None:
+        self._progress.message(f"{error}. Trying again in {pause_s:g} s.")
+        self._refuse_wanted(f"{error}. It is tried again.")
 
     def _kill(self, reason: str) -> None:
         """Kill the run, if there is one; ``_end`` follows when the kernel has done it."""
-        if self._running and self._worker is not None:
+        if self._worker is not None:
             self._run.killed_by = self._run.killed_by or reason
             self._worker.send(signal.SIGKILL)
 
@@ -307,23 +300,22 @@ class Agent:
             return
         self._draining = True
         self._refuse_wanted("the agent is about to end.")
-        if self._running:
+        self._next.discard()
+        if self._worker is not None:
             self._progress.message(f"{self._name} leaves: its worker has {self._grace_s:g} s.")
             self._leave("the agent ends")
-        elif self._worker is not None:
-            self._worker.send(signal.SIGKILL)
 
     def _is_over(self) -> bool:
-        if not self._draining or self._worker is not None:
+        if not self._draining or self._workers():
             return False
         return self._end_was_read or time.monotonic() >= self._stay_until
 
     def _state(self) -> AgentState:
         if self._draining:
             return "draining"
-        if self._running:
+        if self._worker is not None:
             return "running"
-        return "ready" if self._worker is not None and self._worker.reports.ready else "warming"
+        return "ready" if self._next.state == "ready" else "warming"
 
     def _refuse_wanted(self, why: str) -> None:
         if self._wanted is not None:

@@ -16,7 +16,7 @@ class AgentStatus:
     pid: int
     """Process id of the agent."""
     worker_pid: int | None
-    """Process id of the worker that warms, waits or runs; None between two."""
+    """Process id of the worker that runs, else of the one that warms or waits; None between two."""
     state: AgentState
     """``warming``: the worker imports; ``ready``: it waits for a start; ``draining``: the agent is about to end."""
     draining: bool
@@ -35,6 +35,8 @@ class AgentStatus:
     """Why the last attempt to warm a worker failed; None once one is ready."""
     beat_age_s: float | None
     """Seconds since the running worker's last sign of life, of which there is one a second; None if none runs."""
+    standby: Literal["none", "warming", "ready"] = "none"
+    """The next worker, while one runs. ``none``: there is none yet, or the agent keeps none."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the run has noted: rank, size, step, ..."""
     events: Sequence[Mapping[str, Any]] = ()

@@ -21,7 +21,13 @@ def run_agent(config: AgentConfig, progress: Progress) -> int:
         ConfigError: The token cannot be read, or the address cannot be bound.
     """
     token = read_token(config.token_file)
-    agent = Agent(config.name, config.worker_command, grace_seconds=config.grace_seconds, progress=progress)
+    agent = Agent(
+        config.name,
+        config.worker_command,
+        grace_seconds=config.grace_seconds,
+        progress=progress,
+        standby=config.standby,
+    )
     with SignalInbox() as signals, AgentServer(agent, bind=config.bind, token=token) as server:
         try:
             progress.message(f"Agent {config.name} listens on {server.address}{' (token)' if token else ''}")

@@ -188,6 +188,7 @@ class ElasticSupervisor(Supervisor):
             token_file=self._token_file,
             address_file=str(self._workspace.agent_address_file(agent.start)),
             grace_seconds=self._config.grace_seconds,
+            standby=self._config.standby,
             esmm=self._esmm,
         )
 

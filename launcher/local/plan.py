@@ -83,6 +83,7 @@ def plan_agent(
     token_file: str,
     address_file: str,
     grace_seconds: float,
+    standby: bool = False,
     esmm: Sequence[str] = ESMM,
 ) -> ProcessPlan:
     """Plan the agent of one worker of an elastic training.
@@ -94,13 +95,15 @@ def plan_agent(
         token_file: Holds the token of servers and agents.
         address_file: Where the agent writes its HOST:PORT once it listens.
         grace_seconds: That the worker has to leave after SIGTERM.
+        standby: Whether it keeps a second, warm worker beside one that runs.
         esmm: The words that run ``esmm``.
     """
     return ProcessPlan(
         name=name,
         command=(
             *(*esmm, "agent", "--name", name, "--bind", FREE_PORT, "--address-file", address_file),
-            *("--token-file", token_file, "--grace-seconds", f"{grace_seconds:g}", "--"),
+            *("--token-file", token_file, "--grace-seconds", f"{grace_seconds:g}"),
+            *(("--standby", "--") if standby else ("--",)),
             *(*command, "--servers", ",".join(addresses), "--token-file", token_file),
         ),
         environment={"PYTHONUNBUFFERED": "1", PROGRESS_FORM: "json"},
@@ -240,6 +243,7 @@ def dry_run_elastic(config: LocalConfig, run: str) -> list[ProcessPlan]:
             token_file=SECRET,
             address_file=file,
             grace_seconds=config.grace_seconds,
+            standby=config.standby,
         )
         for number, file in enumerate(_unknown_files("agent", config.num_workers))
     ]

@@ -9,8 +9,10 @@ from launcher.local.config import LocalConfig
 from launcher.local.plan import (
     ESMM,
     dry_run,
+    dry_run_elastic,
     full_environment,
     horovod_environment,
+    plan_agent,
     plan_lines,
     plan_servers,
     plan_workers,
@@ -96,6 +98,33 @@ def test_a_dry_run_shows_every_process_and_neither_a_token_nor_an_address_that_n
     assert ESMM[0] == sys.executable
 
 
+@pytest.mark.parametrize(("standby", "flags"), [(True, "--standby "), (False, "")])
+def test_an_agent_gets_its_name_the_token_a_file_for_its_address_and_the_line_of_its_worker(standby, flags):
+    plan = plan_agent(
+        "worker-3",
+        ("train", "--data", "d"),
+        addresses=["h:1", "h:2"],
+        token_file="/t/token",
+        address_file="/t/a",
+        grace_seconds=7.5,
+        standby=standby,
+        esmm=["esmm"],
+    )
+    assert " ".join(plan.command) == (
+        "esmm agent --name worker-3 --bind 127.0.0.1:0 --address-file /t/a --token-file /t/token --grace-seconds 7.5 "
+        f"{flags}-- train --data d --servers h:1,h:2 --token-file /t/token"
+    )
+    assert plan.reports
+
+
+@pytest.mark.parametrize("standby", [True, False])
+def test_every_worker_of_an_elastic_training_has_a_standby_or_none_has(standby):
+    config = LocalConfig(workers=2, min_workers=1, standby=standby, command=("train", "--data", "d"))
+    agents = [plan for plan in dry_run_elastic(config, "r") if plan.name.startswith("worker")]
+    assert [plan.name for plan in agents] == ["worker-0", "worker-1"]
+    assert all(("--standby" in plan.command) == standby for plan in agents)
+
+
 def test_words_after_the_dashes_that_begin_with_a_flag_are_for_train():
     assert LocalConfig(command=("--data", "d")).worker_command == ("train", "--data", "d")
     assert LocalConfig(command=("evaluate", "--run", "r")).worker_command == ("evaluate", "--run", "r")
@@ -109,6 +138,7 @@ def test_words_after_the_dashes_that_begin_with_a_flag_are_for_train():
         ({"workers": 2, "servers": 0}, "servers is 0 and workers is 2.*Set --servers 1 or more, or --workers 1"),
         ({"grace_seconds": 0}, "grace_seconds is 0"),
         ({"start_timeout_s": float("nan")}, "start_timeout_s is nan"),
+        ({"standby": True}, "standby is set, but without min_workers or max_workers no worker is ever replaced"),
         ({"command": ()}, "nothing to run.* after --"),
         ({"command": ("synth", "raw")}, "Workers cannot run 'synth'.*train, evaluate, predict"),
         ({"command": ("--servers", "h:1")}, "--servers stands after --"),

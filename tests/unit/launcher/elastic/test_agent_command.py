@@ -38,6 +38,11 @@ def test_a_wrong_setting_is_refused(settings, text):
         config(**settings)
 
 
+def test_a_standby_is_kept_only_if_it_is_asked_for():
+    assert not config().standby
+    assert config(standby=True).standby
+
+
 def test_other_addresses_than_loopback_may_be_bound_with_a_token():
     assert config(bind="0.0.0.0:7070", token_file="token").token_file == Path("token")
 
