@@ -10,8 +10,15 @@ from typing import Protocol
 class Progress(Protocol):
     """A listener to the progress of long work. Methods are called from one thread and return at once."""
 
-    def start(self, task: str, total: float | None, unit: str) -> None:
-        """Begin a task. ``total`` is in ``unit``; None if it is not known. Ends the task before, if one runs."""
+    def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
+        """Begin a task; ends the one before, if one runs.
+
+        Args:
+            task: What it is.
+            total: How much there is to do, in ``unit``; None if it is not known.
+            unit: Such as ``steps``.
+            done: How much of it was done before.
+        """
 
     def advance(self, amount: float, note: str = "") -> None:
         """Report ``amount`` more units done, and optionally a short state such as the loss."""
@@ -26,7 +33,7 @@ class Progress(Protocol):
 class NoProgress:
     """Listens to nothing."""
 
-    def start(self, task: str, total: float | None, unit: str) -> None:
+    def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         """Do nothing."""
 
     def advance(self, amount: float, note: str = "") -> None:

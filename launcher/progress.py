@@ -66,18 +66,19 @@ class LineProgress:
         self._task = ""
         self._total: float | None = None
         self._unit = ""
-        self._done = 0.0
+        self._done = self._before = 0.0
         self._note = ""
         self._started = self._last = 0.0
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT_LINES)
 
-    def start(self, task: str, total: float | None, unit: str) -> None:
+    def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         """Write that the task begins."""
         self.finish()
-        self._task, self._total, self._unit, self._done, self._note = task, total, unit, 0.0, ""
+        self._task, self._total, self._unit, self._done, self._note = task, total, unit, done, ""
+        self._before = done
         self._started = self._last = self._clock()
         self._recent.clear()
-        self._recent.append((self._started, 0.0))
+        self._recent.append((self._started, done))
         self.message(f"{task}: {amount_text(total, unit)}" if total else task)
 
     def advance(self, amount: float, note: str = "") -> None:
@@ -101,8 +102,9 @@ class LineProgress:
         if elapsed < SHORT_TASK_S:
             self._task = ""
             return
-        done = f"{amount_text(self._done, self._unit)} in " if self._done else ""
-        rate = f" ({self._rate(self._done / elapsed)})" if self._done and elapsed > 0 else ""
+        now_done = self._done - self._before
+        done = f"{amount_text(now_done, self._unit)} in " if now_done else ""
+        rate = f" ({self._rate(now_done / elapsed)})" if now_done and elapsed > 0 else ""
         note = f", {self._note}" if self._note else ""
         self.message(f"{self._task}: done, {done}{duration(elapsed)}{rate}{note}")
         self._task = ""
@@ -135,7 +137,7 @@ class BarProgress:
         self._task_id = rich.progress.TaskID(0)
         self._unit = ""
 
-    def start(self, task: str, total: float | None, unit: str) -> None:
+    def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         """Draw a new bar."""
         self.finish()
         self._unit = unit
@@ -150,7 +152,7 @@ class BarProgress:
             rich.progress.TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
         )
-        self._task_id = self._bar.add_task(task, total=total, rate="", note="")
+        self._task_id = self._bar.add_task(task, total=total, completed=round(done), rate="", note="")
         self._bar.start()
 
     def advance(self, amount: float, note: str = "") -> None:

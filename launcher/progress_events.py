@@ -25,10 +25,10 @@ class JsonProgress:
         self._amount = 0.0
         self._note = ""
 
-    def start(self, task: str, total: float | None, unit: str) -> None:
+    def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         """Write that a task begins."""
         self._flush()
-        self._write({"event": "start", "task": task, "total": total, "unit": unit})
+        self._write({"event": "start", "task": task, "total": total, "unit": unit, "done": done})
 
     def advance(self, amount: float, note: str = "") -> None:
         """Count, and write if the last write is old enough."""
@@ -74,8 +74,14 @@ def replay(event: str, progress: Progress) -> bool:
     except ValueError:
         return False
     match found:
-        case {"event": "start", "task": str(task), "total": None | int() | float() as total, "unit": str(unit)}:
-            progress.start(task, total, unit)
+        case {
+            "event": "start",
+            "task": str(task),
+            "total": None | int() | float() as total,
+            "unit": str(unit),
+            "done": int() | float() as done,
+        }:
+            progress.start(task, total, unit, done)
         case {"event": "advance", "amount": int() | float() as amount, "note": str(note)}:
             progress.advance(amount, note)
         case {"event": "message", "text": str(text)}:

@@ -54,11 +54,11 @@ class Injector:
     """Injects faults into a run, one after the other, each into a run that has recovered from the one before."""
 
     def __init__(self, run: ElasticRun, *, ranks: int, timeout_s: float = 120.0) -> None:
-        self._run, self._ranks, self._timeout_s = run, ranks, timeout_s
+        self._run, self.ranks, self._timeout_s = run, ranks, timeout_s
 
     def inject(self, fault: Fault) -> Injected:
         """Wait for the moment, inject, and wait until the run has recovered."""
-        self._run.wait_for_ranks(self._ranks, self._timeout_s)
+        self._run.wait_for_ranks(self.ranks, self._timeout_s)
         self._wait_for(fault.during)
         victim = self._victim(fault)
         process = self._run.processes()[victim]
@@ -70,7 +70,7 @@ class Injector:
         reached = self._step()
         self._wait(lambda: self._step() != reached, f"a step after {fault}")
         recovery_s = time.monotonic() - at
-        self._run.wait_for_ranks(self._ranks, self._timeout_s)
+        self._run.wait_for_ranks(self.ranks, self._timeout_s)
         return Injected(
             fault=str(fault),
             victim=victim,
@@ -86,8 +86,8 @@ class Injector:
         at = time.monotonic()
         write_wish(Folder.open(self._run.run), ScaleWish(workers=workers, id=str(time.time_ns())))
         self._run.wait_for_ranks(workers, self._timeout_s)
-        what = f"scale {self._ranks} -> {workers}"
-        self._ranks = workers
+        what = f"scale {self.ranks} -> {workers}"
+        self.ranks = workers
         whole_s = time.monotonic() - at
         return Injected(fault=what, victim="-", at_step=before, recovery_s=0.0, whole_s=whole_s, lost_steps=0)
 
@@ -105,7 +105,7 @@ class Injector:
             return f"server {fault.index}"
         if fault.target == "driver":
             return "driver"
-        rank = 0 if fault.target == "rank 0" else 1 + fault.index % max(1, self._ranks - 1)
+        rank = 0 if fault.target == "rank 0" else 1 + fault.index % max(1, self.ranks - 1)
         name = self._wait(lambda: self._worker(rank), f"rank {rank}")
         return f"agent {name}" if fault.target == "agent" else name
 

@@ -35,7 +35,7 @@ class FillsDisk(NoProgress):
         self._ballast, self._full, self._before_room = place / "ballast", full, before_room
         self._steps, self._task = 0.0, ""
 
-    def start(self, task: str, total: float | None, unit: str) -> None:
+    def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         self._steps, self._task = 0.0, task
 
     def advance(self, amount: float, note: str = "") -> None:

@@ -98,8 +98,7 @@ class Stepper:
             WorkerLostError: Another rank has ended.
         """
         impressions = 0
-        self._progress.start("Training", self._count.total, "steps")
-        self._progress.advance(self.step)
+        self._progress.start("Training", self._count.total, "steps", self.step)
         pushed = PushedSteps(self.step)
         with self._batches.between(self.step, last_step, pushed) as prepared:
             start = time.monotonic()

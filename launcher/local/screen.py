@@ -59,9 +59,9 @@ class _Labelled:
         self._name = name
         self._bar = bar
 
-    def start(self, task: str, total: float | None, unit: str) -> None:
+    def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         if self._bar:
-            self._bar.start(task, total, unit)
+            self._bar.start(task, total, unit, done)
 
     def advance(self, amount: float, note: str = "") -> None:
         if self._bar:

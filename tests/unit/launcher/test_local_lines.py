@@ -11,7 +11,7 @@ class Recorder:
     def __init__(self):
         self.seen = []
 
-    def start(self, task, total, unit):
+    def start(self, task, total, unit, done=0.0):
         self.seen.append(("start", task, total, unit))
 
     def advance(self, amount, note=""):
@@ -63,7 +63,7 @@ def test_progress_of_the_leader_is_replayed_and_that_of_others_only_as_messages(
     screen = Screen(recorder, ["worker 0", "worker 1"], colours=False)
     for name in ("worker 0", "worker 1"):
         for event in (
-            '{"event": "start", "task": "train", "total": 4, "unit": "steps"}',
+            '{"event": "start", "task": "train", "total": 4, "unit": "steps", "done": 0}',
             '{"event": "advance", "amount": 2, "note": "loss 1"}',
             '{"event": "message", "text": "one\\ntwo"}',
             '{"event": "finish"}',

@@ -167,3 +167,15 @@ def test_short_bytes_counts_in_powers_of_1000():
 )
 def test_duration_has_two_units_at_most(seconds, text):
     assert duration(seconds) == text
+
+
+def test_what_was_done_before_counts_into_the_share_and_not_into_the_rate(clock):
+    progress, out = line_progress(clock)
+    progress.start("train", 200, "steps", 100)
+    clock.seconds += 5
+    progress.advance(50)
+    progress.finish()
+    assert out.getvalue().splitlines()[1:] == [
+        "train:  75%, 150 of 200 steps, 10/s, ends 23:59:55 (in 5.0 s)",
+        "train: done, 50 steps in 5.0 s (10/s)",
+    ]

@@ -58,13 +58,15 @@ def test_an_error_is_remembered_like_a_reply(calls):
 def test_replies_of_long_ago_are_forgotten_and_work_is_not(calls):
     slow, quick = Work(), Work()
     quick.may_end.set()
-    with pytest.raises(NotReadyError):
-        calls.join("restore", "slow", 0.0, slow)
     for i in range(100):
         calls.join("save", str(i), 5.0, quick)
     assert len(calls._works) <= 17
+    with pytest.raises(NotReadyError):
+        calls.join("restore", "slow", 0.0, slow)
     with pytest.raises(NotReadyError, match="a restore whose client is gone is still at work"):
         calls.check_idle()
+    with pytest.raises(NotReadyError, match="a restore whose client is gone is still at work"):
+        calls.join("save", "another", 0.0, quick)
     slow.may_end.set()
     assert calls.join("restore", "slow", 5.0, slow) == b"reply 1"
     calls.check_idle()

@@ -147,7 +147,7 @@ def test_progress_is_told_of_every_impression(tmp_path):
         def __init__(self):
             self.started, self.done, self.finished = [], 0.0, 0
 
-        def start(self, task, total, unit):
+        def start(self, task, total, unit, done=0.0):
             self.started.append((task, total, unit))
 
         def advance(self, amount, note=""):
