@@ -47,7 +47,9 @@ class ElasticRun:
         return self._process.poll()
 
     def processes(self) -> dict[str, psutil.Process]:
-        """Return its processes by name: ``server 0``, ``driver``, ``agent worker-0``, ``worker-0``."""
+        """Return its processes by name: ``server 0``, ``driver``, ``agent worker-0``, ``worker-0`` (if it runs)."""
+        status = self.status()
+        running = {worker.pid for worker in status.workers} if status is not None else set()
         found: dict[str, psutil.Process] = {}
         names: dict[int, str] = {}
         workers = []
@@ -62,7 +64,7 @@ class ElasticRun:
                         names[process.pid] = name
                         found[name] = process
         for parent, process in workers:
-            if parent in names:
+            if parent in names and process.pid in running:
                 found[names[parent].removeprefix("agent ")] = process
         return found
 

@@ -365,6 +365,7 @@ class _Driver:
         return replace(
             found,
             state="stalled" if stalled else found.state,
+            pid=status.worker_pid,
             rank=facts.get("rank"),
             phase=str(facts.get("phase", "starting")),
             step=facts.get("step"),

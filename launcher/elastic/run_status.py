@@ -28,6 +28,8 @@ class WorkerStatus:
     state: str
     """``warming``, ``ready`` (waits for a place), ``running``, ``stalled``, ``draining``; ``silent``: its agent does
     not answer."""
+    pid: int | None = None
+    """Process id on its host, of a worker that runs."""
     rank: int | None = None
     phase: str = ""
     """``training``, ``evaluating``, ``saving``, ``meeting``."""

@@ -26,10 +26,11 @@ def status_lines(status: RunStatus, now: float | None = None) -> list[str]:
     if status.error:
         lines.append(f"error: {status.error}")
     if status.workers:
-        head = ["worker", "state", "rank", "step", "doing", "last sign of life", "starts"]
+        head = ["worker", "state", "pid", "rank", "step", "doing", "last sign of life", "starts"]
         rows = [
             [
-                *(each.name, each.state, _or_dash(each.rank), "-" if each.step is None else f"{each.step:,}"),
+                *(each.name, each.state, _or_dash(each.pid), _or_dash(each.rank)),
+                "-" if each.step is None else f"{each.step:,}",
                 each.phase or "-",
                 "-" if each.beat_age_s is None else f"{each.beat_age_s:.1f} s ago",
                 str(each.starts),

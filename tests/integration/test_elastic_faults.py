@@ -47,7 +47,18 @@ def data(tmp_path_factory):
 def disturbed(data, tmp_path_factory):
     """A run in which all of the matrix has happened, stopped at its end; and what it cost."""
     folder = tmp_path_factory.mktemp("disturbed")
-    local = ["--workers", str(RANKS), "--min-workers", "1", "--servers", "2", "--stall-seconds", "20", "--"]
+    local = [
+        "--workers",
+        str(RANKS),
+        "--min-workers",
+        "1",
+        "--servers",
+        "2",
+        "--stall-seconds",
+        "20",
+        "--standby",
+        "--",
+    ]
     with elastic_run(
         folder / "run", [*local, *training(data, folder / "run")], log=folder / "log", esmm=SLOW_SAVES
     ) as run:
