@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
@@ -20,6 +20,8 @@ class OpenedStore:
     """Steps that the servers have undone: 0 or 1."""
     lost_steps: int = 0
     """Steps whose updates of rows are lost; never any in ``sync``."""
+    repeated_steps: int = 0
+    """Steps whose updates of rows will be made twice; never any in ``sync``."""
 
 
 @contextmanager
@@ -73,17 +75,17 @@ def opened_store(
 
     stores: list[RemoteStore] = []
 
-    def open_first() -> tuple[int, int]:
+    def open_first() -> dict[str, int]:
         stores.append(remote("open" if go_on_after is None else "continue"))
-        return stores[0].rewound.undone_steps, stores[0].rewound.lost_steps
+        return asdict(stores[0].rewound)
 
     try:
-        undone_steps, lost_steps = world.on_root(open_first)
+        rewound = world.on_root(open_first)
         if not stores:
             stores.append(remote("join"))
         if isinstance(world, ElasticWorld):
             world.on_lost = stores[0].interrupt
-        yield OpenedStore(store=stores[0], undone_steps=undone_steps, lost_steps=lost_steps)
+        yield OpenedStore(store=stores[0], **rewound)
         world.wait()
         if world.rank == 0:
             stores[0].close_run()

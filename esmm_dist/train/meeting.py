@@ -91,7 +91,12 @@ def met_ranks(
     ) as opened:
         if go_on is not None:
             _go_on(go_on, world, standing)
-            facts = {"step": go_on.step, "undone_steps": opened.undone_steps, "lost_sparse_steps": opened.lost_steps}
+            facts = {
+                "step": go_on.step,
+                "undone_steps": opened.undone_steps,
+                "lost_sparse_steps": opened.lost_steps,
+                "repeated_sparse_steps": opened.repeated_steps,
+            }
             progress.message(
                 f"{world.size} rank{'s' * (world.size != 1)} go on from memory after step {go_on.step:,}"
                 + (f"; {opened.lost_steps} steps of sparse updates are lost" if opened.lost_steps else "")

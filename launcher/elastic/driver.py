@@ -343,6 +343,7 @@ class _Driver:
             restarts=dict(journal.restarts),
             undone_steps=journal.undone_steps,
             lost_sparse_steps=journal.lost_sparse_steps,
+            repeated_sparse_steps=journal.repeated_sparse_steps,
             rolled_back_steps=journal.rolled_back_steps,
             error=self._error,
             workers=tuple(sorted(workers, key=lambda worker: worker.name)),

@@ -46,7 +46,7 @@ class Journal:
         self.checkpoint: tuple[int, float] | None = None
         """Step of the newest checkpoint, and when it was saved, in seconds since 1970."""
         self.restarts: Counter[str] = Counter()
-        self.undone_steps = self.lost_sparse_steps = self.rolled_back_steps = 0
+        self.undone_steps = self.lost_sparse_steps = self.repeated_sparse_steps = self.rolled_back_steps = 0
         for line in self._lines:
             self._count(json.loads(line))
 
@@ -110,6 +110,7 @@ class Journal:
         elif event == "went_on":
             self.undone_steps += int(entry.get("undone_steps", 0))
             self.lost_sparse_steps += int(entry.get("lost_sparse_steps", 0))
+            self.repeated_sparse_steps += int(entry.get("repeated_sparse_steps", 0))
         elif event == "rolled_back":
             self.rolled_back_steps += max(0, int(entry.get("from_step", 0)) - int(entry.get("to_step", 0)))
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
@@ -85,6 +86,8 @@ class RunStatus:
     """Steps that were undone and made again, which costs their time and nothing else."""
     lost_sparse_steps: int = 0
     """In ``bounded`` and ``async``: steps whose updates of rows were lost, in part or whole."""
+    repeated_sparse_steps: int = 0
+    """In ``bounded`` and ``async``: steps whose updates of rows were made twice, in part or whole."""
     rolled_back_steps: int = 0
     """Steps that were made again from a checkpoint."""
     error: str = ""
@@ -130,13 +133,20 @@ def read_status(run: Folder) -> RunStatus:
             "--max-workers 4 ..., or look at a plain one with esmm checkpoints."
         ) from e
     try:
-        found = json.loads(data)
-        workers = tuple(build(WorkerStatus, each, where=STATUS_NAME) for each in found.pop("workers", ()))
-        servers = tuple(build(ServerStatus, each, where=STATUS_NAME) for each in found.pop("servers", ()))
+        found = _object(data)
+        workers = tuple(build(WorkerStatus, dict(each), where=STATUS_NAME) for each in found.pop("workers", ()))
+        servers = tuple(build(ServerStatus, dict(each), where=STATUS_NAME) for each in found.pop("servers", ()))
         status = build(RunStatus, found, where=STATUS_NAME)
-    except (ValueError, AttributeError) as e:
+    except (ValueError, TypeError) as e:
         raise ConfigError(f"{run}/{STATUS_NAME} is damaged ({e}). A running driver writes it anew each second.") from e
     return replace(status, workers=workers, servers=servers)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +166,6 @@ def write_wish(run: Folder, wish: ScaleWish) -> None:
 def read_wish(run: Folder) -> ScaleWish | None:
     """Read the wish in the run's folder; None if there is none, or none that makes sense."""
     try:
-        return build(ScaleWish, json.loads(run.read_bytes(SCALE_NAME)), where=SCALE_NAME)
+        return build(ScaleWish, _object(run.read_bytes(SCALE_NAME)), where=SCALE_NAME)
     except (FileNotFoundError, ValueError, ConfigError):
         return None

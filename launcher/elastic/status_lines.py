@@ -21,7 +21,7 @@ def status_lines(status: RunStatus, now: float | None = None) -> list[str]:
     lines.append(f"restarts: {restarts or 'none'}")
     lines.append(
         f"steps made again: {status.undone_steps:,} undone, {status.rolled_back_steps:,} from a checkpoint; "
-        f"sparse updates lost: {status.lost_sparse_steps:,} steps"
+        f"sparse updates: {status.lost_sparse_steps:,} steps lost, {status.repeated_sparse_steps:,} made twice"
     )
     if status.error:
         lines.append(f"error: {status.error}")
