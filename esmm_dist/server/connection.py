@@ -53,6 +53,13 @@ _CHANNEL = [
     ("grpc.use_local_subchannel_pool", 1),  # one connection a client object, also within a process
 ]
 
+_OF_NETWORK = (
+    flight.FlightUnavailableError,
+    flight.FlightTimedOutError,
+    flight.FlightInternalError,
+    flight.FlightCancelledError,  # by a server that stops while the call is at work
+)
+
 
 class Connection:
     """Calls to one server. Thread-safe; the connection is made by the first call, kept, and replaced when it is dead.
@@ -223,7 +230,7 @@ class Connection:
             return ServerError(f"{self.name} refuses the call: {text}.")
         if "andshake failed" in str(error) or "SSL_ERROR" in str(error):
             return ServerError(f"{self.name}: TLS failed ({text}). Check --tls-ca, --tls-cert and their dates.")
-        if isinstance(error, (flight.FlightUnavailableError, flight.FlightTimedOutError, flight.FlightInternalError)):
+        if isinstance(error, _OF_NETWORK):
             return RetryError(f"{self.name}: {text}.")
         return ServerError(f"{self.name}: {text}. Is it a parameter server of this version?")
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from esmm_dist.errors import ConfigError, EsmmError, LostError, RetryError
+from esmm_dist.errors import ConfigError, EsmmError, GiveUpError, LostError, RetryError
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.reporter import Reporter
 from esmm_dist.train.config import TrainConfig
@@ -56,6 +56,9 @@ def train_elastically(config: TrainConfig, progress: Progress, world: ElasticWor
                 reporter.event("interrupted", step=step, reason=str(e))
                 if failures >= _MOST_FAILURES:
                     raise
+            except GiveUpError as e:
+                reporter.event("failed", gives_up=True, error=str(e))
+                raise
             lost_at = time.monotonic()
             reporter.note(phase="meeting")
             world.rejoin()
