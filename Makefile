@@ -1,6 +1,7 @@
 # make demo   from a synthetic raw log to a trained and evaluated model
 # make test   every check that .ci/run runs
-# Both make .venv first (minutes, once). make PYTHON=/path/to/python3.11 names a Python that is not on PATH.
+# make chaos  a long training under random faults, compared with an undisturbed one (a quarter of an hour)
+# All make .venv first (minutes, once). make PYTHON=/path/to/python3.11 names a Python that is not on PATH.
 
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
@@ -9,7 +10,7 @@ export PYTHON
 bin := .venv/bin
 DIR ?= demo
 
-.PHONY: help setup demo test unit slow format doctor
+.PHONY: help setup demo test unit slow chaos format doctor
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -25,6 +26,9 @@ test: setup
 
 slow: setup
 	@$(bin)/python -m pytest -m slow
+
+chaos: setup
+	@$(bin)/python -m tests.integration.chaos
 
 format: setup
 	@$(bin)/ruff check --fix --quiet

@@ -48,7 +48,7 @@ class ElasticRun:
 
     def processes(self) -> dict[str, psutil.Process]:
         """Return its processes by name: ``server 0``, ``driver``, ``agent worker-0``, ``worker-0`` (if it runs)."""
-        status = self.status()
+        status = self.find_status()
         running = {worker.pid for worker in status.workers} if status is not None else set()
         found: dict[str, psutil.Process] = {}
         names: dict[int, str] = {}
@@ -76,7 +76,13 @@ class ElasticRun:
         """Send a signal to ``esmm local`` itself."""
         self._process.send_signal(number)
 
-    def status(self) -> RunStatus | None:
+    def status(self) -> RunStatus:
+        """Return what the driver wrote last; there must be something."""
+        status = self.find_status()
+        assert status is not None, self.tail()
+        return status
+
+    def find_status(self) -> RunStatus | None:
         """Return what the driver wrote last; None if nothing is there yet."""
         with contextlib.suppress(ConfigError):
             return read_status(Folder.open(self.run))
@@ -96,7 +102,7 @@ class ElasticRun:
 
     def worker_of_rank(self, rank: int) -> str | None:
         """Return the name of the worker that is a rank now."""
-        status = self.status()
+        status = self.find_status()
         for worker in status.workers if status is not None else ():
             if worker.rank == rank and worker.state == "running":
                 return worker.name
@@ -109,7 +115,7 @@ class ElasticRun:
             if self.exit_status is not None:
                 raise AssertionError(f"ended ({self.exit_status}) before {what}:\n{self.tail()}")
             if time.monotonic() >= deadline:
-                raise AssertionError(f"no {what} within {timeout_s:g} s: {self.status()}\n{self.tail()}")
+                raise AssertionError(f"no {what} within {timeout_s:g} s: {self.find_status()}\n{self.tail()}")
             time.sleep(every_s)
         return found
 
@@ -117,7 +123,7 @@ class ElasticRun:
         """Wait until so many ranks make steps together."""
 
         def make_steps() -> bool:
-            status = self.status()
+            status = self.find_status()
             if status is None or status.state != "running" or status.ranks != ranks:
                 return False
             running = [worker for worker in status.workers if worker.state == "running"]
@@ -129,14 +135,14 @@ class ElasticRun:
 
     def wait_for_step(self, step: int, timeout_s: float = 90.0) -> None:
         """Wait until so many steps are done."""
-        self.wait_until(lambda: (s := self.status()) is not None and s.step >= step, timeout_s, f"step {step}")
+        self.wait_until(lambda: (s := self.find_status()) is not None and s.step >= step, timeout_s, f"step {step}")
 
     def wait_for_end(self, timeout_s: float = 180.0) -> int:
         """Wait for its end; return its exit status."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"no end within {timeout_s:g} s: {self.status()}\n{self.tail()}") from None
+            raise AssertionError(f"no end within {timeout_s:g} s: {self.find_status()}\n{self.tail()}") from None
 
     def tail(self, lines: int = 40) -> str:
         """Return the end of its log."""

@@ -112,7 +112,7 @@ class Injector:
     def _worker(self, rank: int) -> str | None:
         """Return the worker of a rank; where it is between two ranks, any that runs."""
         name = self._run.worker_of_rank(rank)
-        if name is None and (status := self._run.status()) is not None:
+        if name is None and (status := self._run.find_status()) is not None:
             running = sorted(worker.name for worker in status.workers if worker.state == "running")
             name = running[rank % len(running)] if running else None
         return name if name in self._run.processes() else None
@@ -142,11 +142,11 @@ class Injector:
         return sum(self._count(event) for event in ("began", "went_on", "rolled_back"))
 
     def _step(self) -> int:
-        status = self._run.status()
+        status = self._run.find_status()
         return status.step if status is not None else 0
 
     def _lost(self) -> int:
-        status = self._run.status()
+        status = self._run.find_status()
         return status.undone_steps + status.rolled_back_steps if status is not None else 0
 
 

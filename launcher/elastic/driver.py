@@ -85,7 +85,7 @@ class _Driver:
         self._agents = AgentWatch(
             directory=self._directory, token=read_token(config.token_file), on_event=self._on_worker_event
         )
-        self._servers = ServerWatch(config)
+        self._servers = ServerWatch(config, self._on_server_restart)
         self._starts: dict[str, int] = {}
         self._ranks: Ranks | None = None
         self._finish = threading.Event()
@@ -189,7 +189,7 @@ class _Driver:
             self._ranks, self._state = ranks, "running"
             ranks.start(num_ranks)
             told: set[str] = set()
-            while not ranks.finished or ranks.running:
+            while (not ranks.finished or ranks.running) and not ranks.hopeless:
                 if self._fatal or ranks.fatal:
                     raise DriverError(self._fatal or ranks.fatal or "")
                 if self._finish.is_set():
@@ -245,6 +245,10 @@ class _Driver:
             # The workers train on, and the next driver takes over: nothing here is needed for that
             os._exit(128 + number)
         self._finish.set()
+
+    def _on_server_restart(self, index: int) -> None:
+        self._journal.add("server_lost", server=index, step=self._step)
+        self._progress.message(f"server {index} was started again; its rows come from the last checkpoint.")
 
     def _on_worker_start(self, name: str, facts: Mapping[str, Any]) -> None:
         self._starts[name] = self._starts.get(name, 0) + 1

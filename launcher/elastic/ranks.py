@@ -124,6 +124,13 @@ class Ranks:
             hosts = list(self._driver.host_assignments)
             return bool(hosts) and all(self.exits.get(host) == 0 for host in hosts)
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether all that had met are gone: whoever was about to join them waits for nobody."""
+        with self._lock:
+            met = [host for host, joined in self._joined.items() if joined.is_set()]
+            return bool(met) and not set(met) & set(self._held.values())
+
     def close(self) -> None:
         """Take no new worker from now on."""
         self._closed = True

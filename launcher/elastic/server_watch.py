@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from esmm_dist.errors import EsmmError
@@ -21,8 +22,15 @@ SLOW_S = 3.0
 class ServerWatch:
     """Asks each server for its figures, in a thread of its own: one that does not answer holds up no other."""
 
-    def __init__(self, connection: ConnectionConfig) -> None:
-        """Prepare to ask; ``start`` begins."""
+    def __init__(self, connection: ConnectionConfig, on_restart: Callable[[int], None]) -> None:
+        """Prepare to ask; ``start`` begins.
+
+        Args:
+            connection: Where they are.
+            on_restart: Told the index of a server that has been started again, in a thread of this watch.
+        """
+        self._on_restart = on_restart
+        self._starts = [1] * len(connection.addresses)
         self._configs = [
             replace(connection, servers=address, server_timeout_s=ANSWER_S) for address in connection.addresses
         ]
@@ -65,12 +73,18 @@ class ServerWatch:
             step=stats.step if stats else 0,
             rows=stats.rows if stats else 0,
             resident_bytes=stats.resident_bytes if stats else 0,
+            starts=self._starts[index],
         )
 
     def _watch(self, index: int) -> None:
         while not self._stopped.wait(POLL_S):
             try:
-                (self._stats[index],) = server_stats(self._configs[index])
-                self._answered[index], self._failed[index] = time.monotonic(), False
+                (stats,) = server_stats(self._configs[index])
             except EsmmError:
                 self._failed[index] = True
+                continue
+            before, self._stats[index] = self._stats[index], stats
+            self._answered[index], self._failed[index] = time.monotonic(), False
+            if before is not None and stats.uptime_s < before.uptime_s:
+                self._starts[index] += 1
+                self._on_restart(index)

@@ -113,14 +113,13 @@ def disturb(data: Path, folder: Path, args: argparse.Namespace) -> list[Injected
 
 def lose_everything(run: ElasticRun) -> Injected:
     """Kill all processes at once; the same command goes on."""
-    status = run.status()
+    at_step = run.status().step
     processes = run.processes()
     run.send_self(signal.SIGKILL)
     for process in processes.values():
         if process.is_running():
             process.kill()
     run.wait_for_end(30)
-    at_step = status.step if status is not None else 0
     return Injected(
         fault="everything kill -9", victim="all", at_step=at_step, recovery_s=0.0, whole_s=0.0, lost_steps=0
     )
