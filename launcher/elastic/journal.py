@@ -42,6 +42,7 @@ class Journal:
         self._lock = threading.Lock()
         self._lines = _read_lines(run)
         self._published_at, self._dirty = 0.0, False
+        self._reached = 0  # by workers that have all ended
         self._newest: dict[tuple[str, int], int] = {}  # number of the newest event by worker and agent
         self.checkpoint: tuple[int, float] | None = None
         """Step of the newest checkpoint, and when it was saved, in seconds since 1970."""
@@ -111,6 +112,11 @@ class Journal:
             self.undone_steps += int(entry.get("undone_steps", 0))
             self.lost_sparse_steps += int(entry.get("lost_sparse_steps", 0))
             self.repeated_sparse_steps += int(entry.get("repeated_sparse_steps", 0))
+        if event == "all_restarted":
+            self._reached = int(entry.get("step", 0))
+        elif event == "began":
+            self.rolled_back_steps += max(0, self._reached - int(entry.get("step", 0)))
+            self._reached = 0
         elif event == "rolled_back":
             self.rolled_back_steps += max(0, int(entry.get("from_step", 0)) - int(entry.get("to_step", 0)))
 
