@@ -25,7 +25,7 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
     give_up = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < give_up, f"no {what} within {PATIENCE_S:g} s"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def is_there(pid: int) -> bool:
