@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
     give_up = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < give_up, f"no {what} within {PATIENCE_S:g} s"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def is_there(pid: int) -> bool:
@@ -102,13 +101,9 @@ class AgentProcess:
 
     def trains(self, **environment: str) -> tuple[int, int]:
         """Start, wait until the training makes steps, and return the run's id and process id."""
-        steps = self._advances()
         run_id, worker = self.starts(ESMM_PROGRESS="json", **environment)
-        wait_for(lambda: self._advances() > steps, "steps")
+        self.until(lambda s: s.facts.get("impressions"), "steps")
         return run_id, worker
-
-    def _advances(self) -> int:
-        return len(re.findall('"event": "advance"', self.err))
 
     def close(self) -> None:
         """Kill it; what it has started must be gone then."""

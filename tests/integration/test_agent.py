@@ -67,15 +67,6 @@ def test_a_warm_worker_trains_at_once_and_when_it_is_killed_its_successor_is_rea
     assert not re.search(r"(?i)warning|horovod|gloo", agent.err), agent.err  # nothing of the libraries'
 
 
-def test_a_worker_that_is_told_to_finish_saves_and_goes(agent):
-    run_id, worker = agent.trains()
-    assert agent.client.stop(run_id, "finish", "stopped by the user")
-    status = agent.ended(run_id)
-    assert (status.exit_code, status.killed_by) == (0, None)
-    assert not is_there(worker)
-    wait_for(lambda: "Stopped by SIGINT" in agent.out, "report")
-
-
 def test_sigterm_to_the_agent_lets_its_worker_leave_and_the_driver_read_how_it_ended(agent):
     run_id, worker = agent.trains()
     os.kill(worker, signal.SIGSTOP)  # so that there is time to look

@@ -17,23 +17,31 @@ GRACE_S = 1.0
 FLAGS = ("--grace-seconds", f"{GRACE_S:g}")
 
 
-@pytest.fixture
-def data(tmp_path) -> Path:
-    folder: Path = tmp_path / "data"
-    folder.mkdir()
-    return folder
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    made: Path = tmp_path_factory.mktemp("data")
+    return made
 
 
 @pytest.fixture
-def agent(data: Path, tmp_path: Path) -> Iterator[AgentProcess]:
-    with an_agent(tmp_path / "worker-0", "--data", data, flags=FLAGS, esmm_agent=STAND_IN) as made:
+def data(folder: Path) -> Iterator[Path]:
+    """Yield the folder that workers look into, empty again when the test ends."""
+    yield folder
+    for file in folder.iterdir():
+        file.unlink()
+
+
+@pytest.fixture(scope="module")
+def agent(folder: Path, tmp_path_factory) -> Iterator[AgentProcess]:
+    where = tmp_path_factory.mktemp("agents") / "worker-0"
+    with an_agent(where, "--data", folder, flags=FLAGS, esmm_agent=STAND_IN) as made:
         yield made
 
 
-@pytest.fixture
-def standby_agent(data: Path, tmp_path: Path) -> Iterator[AgentProcess]:
-    flags = (*FLAGS, "--standby")
-    with an_agent(tmp_path / "worker-0", "--data", data, flags=flags, esmm_agent=STAND_IN) as made:
+@pytest.fixture(scope="module")
+def standby_agent(folder: Path, tmp_path_factory) -> Iterator[AgentProcess]:
+    where = tmp_path_factory.mktemp("standby") / "worker-0"
+    with an_agent(where, "--data", folder, flags=(*FLAGS, "--standby"), esmm_agent=STAND_IN) as made:
         yield made
 
 
@@ -77,6 +85,18 @@ def test_a_worker_that_stalls_shows_no_sign_of_life_and_is_killed_for_it(agent):
     status = agent.ended(run_id)
     assert (status.exit_code, status.killed_by, status.beat_age_s) == (-signal.SIGKILL, "stalled", None)
     assert not is_there(worker)
+
+
+def test_a_worker_that_is_told_to_finish_gets_sigint_and_all_the_time_it_needs(data, agent):
+    run_id, worker = agent.starts()
+    agent.until(lambda s: s.facts.get("step"), "step")
+    os.kill(worker, signal.SIGSTOP)
+    assert agent.client.stop(run_id, "finish", "stopped by the user")
+    time.sleep(GRACE_S + 0.5)
+    assert agent.status().running
+    os.kill(worker, signal.SIGCONT)
+    status = agent.ended(run_id)
+    assert (status.exit_code, status.killed_by) == (3, None)
 
 
 def test_a_worker_that_cannot_get_ready_is_tried_again_and_says_why(data, agent):
@@ -134,9 +154,10 @@ def test_a_second_start_is_the_standbys(data, standby_agent):
 
 def test_a_standby_that_cannot_get_ready_shows_while_the_worker_runs_on(data, standby_agent):
     agent = standby_agent
-    agent.ready()
-    (data / "broken").touch()
+    (data / "waits").touch()
     run_id, worker = agent.starts()
+    (data / "broken").touch()
+    (data / "waits").unlink()
     status = agent.until(lambda s: s.warm_error, "failure")
     assert status.warm_error == "worker-0 could not get ready: ImportError: no such library"
     assert (status.state, status.id, status.worker_pid) == ("running", run_id, worker)
@@ -155,32 +176,36 @@ def test_a_standby_that_is_killed_is_replaced(standby_agent):
     assert agent.until(lambda s: s.standby == "ready", "standby").worker_pid == worker
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("state", ["warming", "ready"])
-def test_no_standby_outlives_its_agent(data, standby_agent, number, state):
-    agent = standby_agent
-    agent.ready()
-    if state == "warming":
-        (data / "cold").touch()
-    agent.starts()
-    agent.until(lambda s: s.standby == state, "standby")
-    workers = agent.children()
-    assert len(workers) == 2
-    agent.process.send_signal(number)
-    assert agent.process.wait(PATIENCE_S) == (-number if number == signal.SIGKILL else 0)
-    wait_for(lambda: not any(map(is_there, workers)), "end of all")
+@pytest.mark.parametrize(
+    ("number", "state", "worker"),
+    [
+        (signal.SIGTERM, "warming", ""),
+        (signal.SIGINT, "ready", "stubborn"),  # the standby has ended long before the worker is killed
+        (signal.SIGKILL, "ready", ""),
+    ],
+)
+def test_no_standby_outlives_its_agent(data, tmp_path, number, state, worker):
+    flags = (*FLAGS, "--standby")
+    with an_agent(tmp_path / "worker-0", "--data", data, flags=flags, esmm_agent=STAND_IN) as agent:
+        agent.ready()
+        if state == "warming":
+            (data / "cold").touch()
+        if worker:
+            (data / worker).touch()
+        _, pid = agent.starts()
+        agent.until(lambda s: s.standby == state, "standby")
+        workers = agent.children()
+        assert len(workers) == 2
+        agent.process.send_signal(number)
+        if worker:
+            wait_for(lambda: agent.children() == {pid}, "end of the standby")
+        assert agent.process.wait(PATIENCE_S) == (-number if number == signal.SIGKILL else 0)
+        wait_for(lambda: not any(map(is_there, workers)), "end of all")
 
 
-def test_an_agent_that_ends_kills_its_standby_before_its_worker_has_left(data, standby_agent):
-    (data / "stubborn").touch()
-    _, worker = standby_agent.starts()
-    standby_agent.until(lambda s: s.standby == "ready", "standby")
-    standby_agent.process.send_signal(signal.SIGTERM)
-    wait_for(lambda: standby_agent.children() == {worker}, "end of the standby")
-    assert standby_agent.process.wait(PATIENCE_S) == 0
-
-
-def test_a_worker_that_is_not_started_ends_with_its_agent(agent):
+def test_a_worker_that_is_not_started_ends_with_its_agent(agent):  # the last one that uses this agent
+    run_id, _ = agent.starts()
+    agent.client.stop(run_id, "kill", "")
     worker = agent.ready().worker_pid
     agent.process.send_signal(signal.SIGINT)
     assert agent.process.wait(PATIENCE_S) == 0
