@@ -56,9 +56,15 @@ class Injector:
     def __init__(self, run: ElasticRun, *, ranks: int, timeout_s: float = 120.0) -> None:
         self._run, self.ranks, self._timeout_s = run, ranks, timeout_s
 
-    def inject(self, fault: Fault) -> Injected:
-        """Wait for the moment, inject, and wait until the run has recovered."""
-        self._run.wait_for_ranks(self.ranks, self._timeout_s)
+    def inject(self, fault: Fault, *, until_all_are_back: bool = True) -> Injected:
+        """Wait for the moment, inject, and wait until the run has recovered.
+
+        Args:
+            fault: What to inject.
+            until_all_are_back: Wait until all ranks are there again; else until steps are made.
+        """
+        if fault.target in ("worker", "rank 0") or fault.during == "join":
+            self._run.wait_for_ranks(self.ranks, self._timeout_s)
         self._wait_for(fault.during)
         victim = self._victim(fault)
         process = self._run.processes()[victim]
@@ -70,7 +76,8 @@ class Injector:
         reached = self._step()
         self._wait(lambda: self._step() != reached, f"a step after {fault}")
         recovery_s = time.monotonic() - at
-        self._run.wait_for_ranks(self.ranks, self._timeout_s)
+        if until_all_are_back:
+            self._run.wait_for_ranks(self.ranks, self._timeout_s)
         return Injected(
             fault=str(fault),
             victim=victim,

@@ -136,7 +136,7 @@ class Trainer:
             kept.impressions, kept.seconds = kept.impressions + trained, kept.seconds + took
             self._pause(stop)
             if self._stepper.ranks_change and self._step < self._count.total and not self._stepper.is_stopping(stop):
-                raise RanksChangeError(leaving=stop.leave)
+                raise RanksChangeError(leaving=self._stepper.leaves)
         complete = self._step == self._count.total
         metrics = self._final_metrics() if complete else {}
         stopped_by = None if complete else self._stepper.stop_name(stop)

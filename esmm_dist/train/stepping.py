@@ -39,6 +39,8 @@ class _Agreed:
     leaving: int = 0
     """Ranks that leave."""
     change: bool = False
+    leaves: bool = False
+    """Whether this rank is one of those that leave. A signal that has come since is for the next step."""
 
 
 class Stepper:
@@ -121,6 +123,11 @@ class Stepper:
         return self._agreed.change or self._agreed.leaving > 0
 
     @property
+    def leaves(self) -> bool:
+        """Whether this rank leaves after the step at hand."""
+        return self._agreed.leaves
+
+    @property
     def all_leave(self) -> bool:
         """Whether no rank stays after the step at hand: on every rank the same answer."""
         return self._agreed.leaving == self._world.size
@@ -161,7 +168,7 @@ class Stepper:
                 counts=lookups[table].counts,
             )
         stopping, leaving, changing = result.wishes.tolist()
-        self._agreed = _Agreed(stop=stopping > 0, leaving=leaving, change=changing > 0)
+        self._agreed = _Agreed(stop=stopping > 0, leaving=leaving, change=changing > 0, leaves=wishes.leave)
         self._impressions += result.impressions
         self._reporter.note(step=step, impressions=self._impressions)
         note = ""

@@ -36,10 +36,11 @@ def scale(config: ScaleConfig, progress: Progress, *, sleep: Callable[[float], N
     run = Folder.open(config.run)
     status = read_status(run)
     _check(config, status)
+    asked_at = time.time()
     write_wish(run, ScaleWish(workers=config.workers, id=secrets.token_hex(8)))
     start = time.monotonic()
     progress.start(f"Scaling {status.run}", None, "s")
-    while config.wait_s and not _has(read_status(run), config.workers):
+    while config.wait_s and not _has(read_status(run), config.workers, asked_at):
         if time.monotonic() >= start + config.wait_s:
             raise RetryError(
                 f"{run}: {config.workers} workers are asked for, and {read_status(run).ranks} train after "
@@ -68,7 +69,9 @@ def _check(config: ScaleConfig, status: RunStatus) -> None:
         )
 
 
-def _has(status: RunStatus, workers: int) -> bool:
-    """Return whether exactly so many train; one that meets the others does not yet."""
+def _has(status: RunStatus, workers: int, asked_at: float) -> bool:
+    """Return whether exactly so many train, and somebody has said so since; one that meets the others does not yet."""
+    if status.written_at < asked_at:
+        return False
     training = [each for each in status.workers if each.state == "running" and each.rank is not None]
     return status.wanted_workers == workers and status.ranks == workers == len(training)

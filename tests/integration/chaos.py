@@ -68,7 +68,8 @@ def training(data: Path, run: Path, steps: int) -> list[str]:
         *("train", "--data", str(data), "--run", str(run), "--global-batch-records", "64", "--seed", "5"),
         *("--epochs", str(-(-steps // 20)), "--max-steps", str(steps), "--eval-every-steps", "0"),
         *("--checkpoint-every-steps", str(EVERY), "--keep-checkpoints", "1000"),
-        *("--embedding-dim", "4", "--hidden-units", "32", "16"),
+        # Linear towers: next to the kink of a ReLU, differences of one bit become large by themselves
+        *("--embedding-dim", "8", "--hidden-units"),
     ]
 
 

@@ -32,7 +32,8 @@ def training(data: Path, run: Path) -> list[str]:
     return [
         *("train", "--data", str(data), "--run", str(run), "--global-batch-records", "64", "--epochs", "400"),
         *("--checkpoint-every-steps", str(EVERY), "--keep-checkpoints", "1000", "--eval-every-steps", "0"),
-        *("--embedding-dim", "4", "--hidden-units", "16", "--log-every-steps", "10"),
+        # Linear towers: next to the kink of a ReLU, differences of one bit become large by themselves
+        *("--embedding-dim", "4", "--log-every-steps", "10", "--hidden-units"),
     ]
 
 
@@ -65,7 +66,7 @@ def disturbed(data, tmp_path_factory):
         injector = Injector(run, ranks=RANKS)
         found = []
         for fault in MATRIX:
-            found.append(injector.inject(fault))
+            found.append(injector.inject(fault, until_all_are_back=False))
             print(found[-1], flush=True)
         run.wait_for_ranks(RANKS)
         run.send_self(signal.SIGINT)
@@ -87,10 +88,12 @@ def undisturbed(data, disturbed, tmp_path_factory):
 
 
 def test_every_checkpoint_of_a_disturbed_run_is_that_of_an_undisturbed_one(disturbed, undisturbed):
-    steps = checkpoint_steps(Folder.open(disturbed[0]))
-    assert steps == checkpoint_steps(Folder.open(undisturbed))
+    steps = sorted(checkpoint_steps(Folder.open(disturbed[0])))
+    regular = list(range(EVERY, steps[-1] + 1, EVERY))
+    assert set(regular) <= set(steps)  # and those of workers that saved and ended
     differences = {
-        step: largest_difference(saved_arrays(disturbed[0], step), saved_arrays(undisturbed, step)) for step in steps
+        step: largest_difference(saved_arrays(disturbed[0], step), saved_arrays(undisturbed, step))
+        for step in [*regular, steps[-1]]
     }
     print(differences)
     assert max(differences.values()) < 1e-5
