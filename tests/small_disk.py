@@ -37,6 +37,7 @@ class FillsDisk(NoProgress):
 
     def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         self._steps, self._task = 0.0, task
+        self.advance(done)
 
     def advance(self, amount: float, note: str = "") -> None:
         if self._task != "Training":

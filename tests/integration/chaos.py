@@ -1,6 +1,6 @@
 """``make chaos``: a long training under random faults, compared with an undisturbed one. Run it by hand.
 
-    python tests/integration/chaos.py --steps 2000 --faults 30 --seed 1
+    python -m tests.integration.chaos --steps 8000 --faults 30 --seed 1
 
 Everything that a training consists of is killed, stopped and ended, at moments drawn from a seed. Printed are the
 schedule, the time that each recovery took, the work that was lost, and how far the models are apart in the end.
@@ -138,7 +138,7 @@ def show(injected: Injected) -> None:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--faults", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep runs and logs in this folder")
