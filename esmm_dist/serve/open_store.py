@@ -80,9 +80,13 @@ def opened_store(
         return asdict(stores[0].rewound)
 
     try:
-        rewound = world.on_root(open_first)
-        if not stores:
-            stores.append(remote("join"))
+        rewound: dict[str, int] = {}
+        if world.elastic:
+            rewound = world.on_root(open_first)
+            if not stores:
+                stores.append(remote("join"))
+        else:  # no meeting: rank 0 may open a store before the others do, see serve/load.py
+            stores.append(remote("open"))
         if isinstance(world, ElasticWorld):
             world.on_lost = stores[0].interrupt
         yield OpenedStore(store=stores[0], **rewound)
