@@ -14,7 +14,6 @@ import pyarrow as pa
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tfra
-from esmm_dist.server.address_file import publish_address
 from esmm_dist.server.config import ServerConfig, is_loopback, split_address
 from esmm_dist.server.memory import (
     drop_resident_code,
@@ -24,6 +23,7 @@ from esmm_dist.server.memory import (
 from esmm_dist.server.metrics_endpoint import MetricsEndpoint
 from esmm_dist.server.security import TokenCheck, read_pem
 from esmm_dist.server.token_file import read_token
+from esmm_dist.whole_file import write_whole
 
 _LAST_CALLS_S = 10.0
 
@@ -105,7 +105,7 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
             )
         drop_resident_code()
         if config.address_file is not None:
-            publish_address(config.address_file, address)
+            write_whole(config.address_file, address + "\n")
         progress.message(f"Server {config.index}/{config.count} listens on {address}{_protection(config)}")
         if metrics is not None:
             progress.message(f"Metrics at http://{shown_host}:{metrics.port}/metrics")

@@ -1,7 +1,6 @@
 """``esmm servers``: the figures of running parameter servers."""
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from esmm_dist.progress import Progress
@@ -18,17 +17,9 @@ def _load_settings() -> type:
 def _run(settings: Any, progress: Progress) -> Outcome:
     from esmm_dist.server.client import server_stats
     from launcher.servers.table import server_lines
-    from launcher.servers.watch import watch
+    from launcher.watch import read_and_watch
 
-    found = server_stats(settings)
-    if settings.watch is not None:
-
-        def read() -> Sequence[str]:
-            nonlocal found
-            found = server_stats(settings)
-            return server_lines(found)
-
-        watch(read, sys.stderr, every_s=settings.watch)
+    found = read_and_watch(lambda: server_stats(settings), server_lines, sys.stderr, every_s=settings.watch)
     return Outcome(lines=server_lines(found), result={"servers": json_value(found)})
 
 

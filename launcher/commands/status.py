@@ -1,7 +1,6 @@
 """``esmm status``: the state of an elastic run."""
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from esmm_dist.progress import Progress
@@ -19,18 +18,10 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     from esmm_dist.storage import Folder
     from launcher.elastic.run_status import read_status
     from launcher.elastic.status_lines import is_stale, status_lines
-    from launcher.servers.watch import watch
+    from launcher.watch import read_and_watch
 
     run = Folder.open(settings.run)
-    status = read_status(run)
-    if settings.watch is not None:
-
-        def read() -> Sequence[str]:
-            nonlocal status
-            status = read_status(run)
-            return status_lines(status)
-
-        watch(read, sys.stderr, every_s=settings.watch)
+    status = read_and_watch(lambda: read_status(run), status_lines, sys.stderr, every_s=settings.watch)
     return Outcome(lines=status_lines(status), result=json_value(status) | {"stale": is_stale(status)})
 
 

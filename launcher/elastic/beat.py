@@ -1,10 +1,11 @@
 """What a driver tells the process that started it, once a second, through a file."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from esmm_dist.whole_file import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +21,8 @@ class Beat:
 
 
 def write_beat(path: Path, beat: Beat) -> None:
-    """Write it under another name first: whoever reads the file reads it whole."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(json.dumps(asdict(beat)), encoding="utf-8")
-    os.replace(temporary, path)
+    """Write it."""
+    write_whole(path, json.dumps(asdict(beat)))
 
 
 def read_beat(path: Path) -> Beat | None:

@@ -3,8 +3,8 @@
 import contextlib
 
 from esmm_dist.progress import Progress
-from esmm_dist.server.address_file import publish_address
 from esmm_dist.server.token_file import read_token
+from esmm_dist.whole_file import write_whole
 from launcher.elastic.agent import Agent
 from launcher.elastic.agent_config import AgentConfig
 from launcher.elastic.agent_http import AgentServer
@@ -32,7 +32,7 @@ def run_agent(config: AgentConfig, progress: Progress) -> int:
         try:
             progress.message(f"Agent {config.name} listens on {server.address}{' (token)' if token else ''}")
             if config.address_file is not None:
-                publish_address(config.address_file, server.address)
+                write_whole(config.address_file, server.address + "\n")
             agent.run(signals)
         finally:
             if config.address_file is not None:

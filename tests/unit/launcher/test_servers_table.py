@@ -11,7 +11,7 @@ from esmm_dist.server.stats import CallStats, ServerStats
 from launcher import cli
 from launcher.servers.config import ServersConfig
 from launcher.servers.table import server_lines
-from launcher.servers.watch import watch
+from launcher.watch import watch
 
 
 def calls(number=0, per_s=0.0, p50_ms=0.0, p99_ms=0.0):

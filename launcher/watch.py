@@ -4,11 +4,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+Found = TypeVar("Found")
 
 
 def watch(
@@ -32,6 +34,30 @@ def watch(
         while True:
             show([f"{now():%H:%M:%S}, every {every_s:g} s; Ctrl-C ends", *read()])
             sleep(every_s)
+
+
+def read_and_watch(
+    read: Callable[[], Found], lines: Callable[[Found], Sequence[str]], stream: TextIO, *, every_s: float | None
+) -> Found:
+    """Read something once, or show it again and again until KeyboardInterrupt; return it as it was read last.
+
+    Args:
+        read: Returns it, new each time.
+        lines: Says it for a reader.
+        stream: Where to show it.
+        every_s: Seconds between two. None: once, and nothing is shown.
+    """
+    found = read()
+    if every_s is None:
+        return found
+
+    def read_lines() -> Sequence[str]:
+        nonlocal found
+        found = read()
+        return lines(found)
+
+    watch(read_lines, stream, every_s=every_s)
+    return found
 
 
 @contextlib.contextmanager
