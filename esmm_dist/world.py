@@ -18,8 +18,9 @@ import contextlib
 import json
 import os
 import re
+import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -258,9 +259,10 @@ class ElasticWorld(HorovodWorld):
         self.on_lost = on_lost
         self._change_announced = threading.Event()
         self._meetings = 0
+        before = _open_sockets()
         super().__init__()
+        self._met(before)
         self._listen()
-        self._met()
 
     @property
     def change_announced(self) -> bool:
@@ -275,24 +277,31 @@ class ElasticWorld(HorovodWorld):
         """
         self._hvd.shutdown()
         self._change_announced.clear()
+        before = _open_sockets()
         self._hvd.init()
         self.rank, self.size = self._hvd.rank(), self._hvd.size()
-        self._met()
+        self._met(before)
 
     def leave(self) -> None:
         """Leave these ranks for good."""
         self.on_lost = lambda: None
         self._hvd.shutdown()
 
-    def _met(self) -> None:
+    def _met(self, sockets_before: Mapping[int, str]) -> None:
+        """Begin to watch the ranks, over the connections that have been made to them."""
         self._meetings += 1
+        connections = dict(_open_sockets().items() - sockets_before.items())
         # What else looks into the environment (the command line's messages) finds the rank of now
         os.environ["HOROVOD_RANK"], os.environ["HOROVOD_SIZE"] = str(self.rank), str(self.size)
         name = f"watch.{self._meetings}.{self.rank}"
-        threading.Thread(target=self._watch, args=(name,), name="world-watch", daemon=True).start()
+        threading.Thread(target=self._watch, args=(name, connections), name="world-watch", daemon=True).start()
 
-    def _watch(self, name: str) -> None:
-        """Start an operation that no other rank joins: it ends when Horovod does, with an error, on a lost rank too."""
+    def _watch(self, name: str, connections: Mapping[int, str]) -> None:
+        """Start an operation that no other rank joins: it ends when Horovod does, with an error, on a lost rank too.
+
+        Then hang up: a third rank that waits for this one would wait for gloo's timeout, since Horovod keeps the
+        connections of a world that has ended until the next one is met.
+        """
         tf, hvd = self._tf, self._hvd
 
         @tf.function  # Horovod knows the operation by its name, which only a graph keeps
@@ -304,6 +313,7 @@ class ElasticWorld(HorovodWorld):
             with tf.device("/CPU:0"):
                 never_complete(tf.zeros([1]))
         except tf.errors.OpError:
+            _hang_up(connections)
             if meeting == self._meetings:
                 self.on_lost()
 
@@ -317,6 +327,25 @@ class ElasticWorld(HorovodWorld):
     def on_hosts_updated(self, timestamp: int, change: Any) -> None:
         """Note an announcement; Horovod calls it from a thread of its own."""
         self._change_announced.set()
+
+
+def _open_sockets() -> dict[int, str]:
+    """Return the sockets of this process by descriptor, each with the kernel's name for it (``socket:[INODE]``)."""
+    found = {}
+    for entry in os.scandir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the descriptor of this very listing is gone by now
+            if (name := os.readlink(entry.path)).startswith("socket:"):
+                found[int(entry.name)] = name
+    return found
+
+
+def _hang_up(connections: Mapping[int, str]) -> None:
+    """Tell the other ends that nothing more comes. The descriptors stay open, and stay their owner's."""
+    still_open = _open_sockets()
+    for descriptor, name in connections.items():
+        if still_open.get(descriptor) == name:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+                connection.shutdown(socket.SHUT_WR)
 
 
 def open_world() -> World:

@@ -11,7 +11,9 @@ import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage import Folder
-from tests.elastic_run import ESMM, ElasticRun, elastic_run, largest_difference, saved_arrays
+from launcher.elastic.ranks import GLOO_TIMEOUT_S
+from tests.elastic_run import ESMM, ElasticRun, elastic_run
+from tests.saved_models import largest_difference, saved_arrays
 from tests.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
@@ -75,6 +77,8 @@ def test_workers_join_stall_leave_and_die_with_everything_and_the_model_is_the_s
         run.wait_until(lambda: events(run, "worker_stalled"), 30, "the stall")
         assert events(run, "worker_stalled")[0]["worker"] == stalled
         run.wait_for_ranks(3)
+        # The first to notice a loss hangs up on the others; else they would wait for a timeout
+        assert max(each["seconds"] for each in events(run, "met")) < GLOO_TIMEOUT_S
 
         assert esmm("scale", str(run_folder), "--workers", "2").returncode == 0
         run.wait_until(lambda: "agent worker-2" not in run.processes(), 20, "the end of its agent")
