@@ -12,6 +12,7 @@
     │   ├── StackError          the machine: compiler, library, disk, memory
     │   ├── NumericalError      a loss or gradient that is not finite
     │   └── ServerError         a parameter server refuses: another run, other settings, no access
+    ├── LeftError               this process has left its training, as it was told to
     └── RetryError              the same call may succeed later (a lost connection)
         ├── StorageError        a disk or an object store refuses: full, read-only, not reachable
         └── LostError           a process of the run is lost: those that are left meet anew
@@ -66,6 +67,12 @@ class NumericalError(GiveUpError):
 
 class ServerError(GiveUpError):
     """A parameter server refuses a call: it serves another run, with other settings, or the caller may not."""
+
+
+class LeftError(EsmmError):
+    """This process has left its training, as it was told to; the others go on, or all is saved."""
+
+    exit_status = 75  # EX_TEMPFAIL of sysexits.h: not done, and nothing wrong
 
 
 class RetryError(EsmmError):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from esmm_dist.errors import ConfigError, EsmmError, GiveUpError, LostError, RetryError
+from esmm_dist.errors import ConfigError, GiveUpError, LeftError, RetryError
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.reporter import Reporter
 from esmm_dist.train.config import TrainConfig
@@ -18,12 +18,6 @@ _MOST_FAILURES = 5
 """Meetings in a row that bring no step; then something is wrong that meeting does not mend."""
 
 _LOCK_S = 10.0
-
-
-class LeftError(EsmmError):
-    """This process has left the training, as it was told to; the others go on, or all is saved."""
-
-    exit_status = 75  # EX_TEMPFAIL of sysexits.h: not done, and nothing wrong
 
 
 def train_elastically(config: TrainConfig, progress: Progress, world: ElasticWorld, reporter: Reporter) -> TrainResult:
@@ -49,7 +43,7 @@ def train_elastically(config: TrainConfig, progress: Progress, world: ElasticWor
                     world.leave()
                     raise LeftError("This worker has left the training; nothing is lost.") from None
                 reporter.event("ranks_change", step=kept.standing.step if kept.standing else None)
-            except (LostError, RetryError) as e:
+            except RetryError as e:
                 step = kept.standing.step if kept.standing else None
                 failures = failures + 1 if (step or 0) <= best_step else 0
                 best_step = max(best_step, step or 0)

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +42,7 @@ TAKE_OVER_S = 30.0
 """Workers of a driver before this one have so long to save and end."""
 
 MOST_DEATHS = 6
-"""Workers lost in a row without a step between them: then something kills each that comes."""
+"""Losses of one worker in a row without a step of anybody between them: then something kills each that comes."""
 
 RATE_S = 10.0
 
@@ -93,7 +93,7 @@ class _Driver:
         self._state = "starting"
         self._error = ""
         self._fatal = ""
-        self._deaths = 0
+        self._deaths: Counter[str] = Counter()
         self._step = self._best_step = self._total_steps = 0
         self._rates: deque[tuple[float, int]] = deque()
         self._started_at = time.time()
@@ -224,9 +224,13 @@ class _Driver:
         return 0
 
     def _check_warming(self) -> None:
-        for view in self._agents.views.values():
-            if view.status is not None and view.status.warm_error:
-                self._error = f"{view.name} does not get ready: {view.status.warm_error}"
+        """Say in the status which workers do not get ready."""
+        problems = [
+            f"{view.name} does not get ready: {view.status.warm_error}"
+            for view in self._agents.views.values()
+            if view.status is not None and view.status.warm_error
+        ]
+        self._error = "; ".join(problems)
 
     def _finish_workers(self, ranks: Ranks, told: set[str]) -> None:
         for name in ranks.running:
@@ -261,12 +265,10 @@ class _Driver:
         self._journal.add(event, worker=name, step=self._step, **facts)
         self._progress.message(f"{name}: {event.replace('_', ' ')} ({facts.get('reason', '')})")
         if event != "worker_left":
-            self._deaths += 1
-            if self._deaths >= MOST_DEATHS:
-                self._fatal = (
-                    f"{self._deaths} workers were lost in a row without a step between them; the last one, {name}: "
-                    f"{facts.get('reason', '')}"
-                )
+            self._deaths[name] += 1
+            if self._deaths[name] >= MOST_DEATHS:
+                reason = facts.get("reason", "")
+                self._fatal = f"{name} was lost {MOST_DEATHS} times without a step in between; the last time: {reason}"
 
     def _on_worker_event(self, name: str, agent_pid: int, event: Mapping[str, Any]) -> None:
         """Note what a worker tells; in the thread of the watch."""
@@ -305,7 +307,8 @@ class _Driver:
                 continue
             self._step = int(facts.get("step", self._step) or 0)
             if self._step > self._best_step:
-                self._best_step, self._deaths = self._step, 0
+                self._best_step = self._step
+                self._deaths.clear()
             if "impressions" in facts:
                 point = (time.monotonic(), int(facts["impressions"]))
                 if self._rates and point[1] < self._rates[-1][1]:

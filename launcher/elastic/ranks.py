@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from esmm_dist.errors import RetryError
+from esmm_dist.errors import LeftError, RetryError
 from launcher.elastic.agents import AgentView, AgentWatch
 from launcher.elastic.rendezvous import rendezvous_server
 
@@ -24,10 +24,11 @@ TRIES_TO_JOIN = 3
 
 POLL_S = 0.1
 
-LEFT = 75
-"""Exit status of a worker that was told to leave, see ``esmm_dist.train.elastic.LeftError``."""
+MEET_AGAIN_S = 8.0
+"""A rank was lost while others joined: those that do not meet anew within this time wait for it, within Horovod, and
+would be aborted after gloo's timeout."""
 
-GLOO_TIMEOUT_S = 60
+GLOO_TIMEOUT_S = 30
 """Seconds within which the ranks must meet, and after which one that is lost without a trace is noticed."""
 
 WAIT_S = 600.0
@@ -81,6 +82,8 @@ class Ranks:
         self.exits: dict[str, int] = {}
         """Exit statuses by host, of workers that have ended."""
         self._closed = False
+        self._losses = 0  # of ranks that had met the others
+        self._void_at = 0.0  # when the last of them was lost while others joined; monotonic seconds
         self._server = rendezvous_server(host)
         self._driver = ElasticDriver(
             self._server, self, min_workers, max_workers, timeout=WAIT_S, cooldown_range=None, verbose=0
@@ -162,19 +165,25 @@ class Ranks:
             self._joined[host] = threading.Event()
         try:
             code = 1
+            losses = self._losses
             for _ in range(TRIES_TO_JOIN):
-                code = self._run_once(name, host, slot, events)
+                code = self._run_once(name, host, slot, events, losses)
                 # The others wait for it, and would all be aborted if it did not come: no new one is assigned meanwhile
-                if self._joined[host].is_set() or code == 0 or self.fatal or any(e.is_set() for e in events):
+                joined, void = self._joined[host].is_set(), self._losses > losses
+                if joined or void or code == 0 or self.fatal or any(e.is_set() for e in events):
                     break
             return code, time.time()
         finally:
             with self._lock:
+                if self._joined[host].is_set() and code != 0:
+                    self._losses += 1
+                    if any(not self._joined[other].is_set() for other in self._held.values()):
+                        self._void_at = time.monotonic()
                 self._life[name] = self._life.get(name, 0) + 1
                 self._held.pop(name, None)
                 self.exits[host] = code
 
-    def _run_once(self, name: str, host: str, slot: Any, events: Sequence[threading.Event]) -> int:
+    def _run_once(self, name: str, host: str, slot: Any, events: Sequence[threading.Event], losses: int) -> int:
         from horovod.runner.gloo_run import create_slot_env_vars
 
         view = self._watch.views.get(name)
@@ -186,14 +195,26 @@ class Ranks:
             self._on_end("agent_lost", name, {"reason": str(e)})
             return 137
         self._on_start(name, {"rank": slot.rank, "size": slot.size})
-        code, event, reason = self._watched(view, run_id, events)
+        code, event, reason = self._watched(
+            view, run_id, events, lambda: self._losses > losses and not self._joined[host].is_set()
+        )
         if event:
             self._on_end(event, name, {"exit_code": code, "reason": reason, "joined": self._joined[host].is_set()})
         return code
 
-    def _watched(self, view: AgentView, run_id: int, events: Sequence[threading.Event]) -> tuple[int, str, str]:
-        """Wait for the end of a worker; return its exit status, and what is to be told of it."""
+    def _watched(
+        self, view: AgentView, run_id: int, events: Sequence[threading.Event], is_void: Callable[[], bool]
+    ) -> tuple[int, str, str]:
+        """Wait for the end of a worker; return its exit status, and what is to be told of it.
+
+        Args:
+            view: Of its agent.
+            run_id: Of its start.
+            events: Once any is set, it is to end.
+            is_void: Whether a rank was lost that it waits for: what it was to join will never be complete.
+        """
         told: list[str] = []
+        meeting_since: float | None = None
         while True:
             time.sleep(POLL_S)
             now, status = time.monotonic(), view.status
@@ -206,17 +227,26 @@ class Ranks:
             if status.id > run_id:
                 return 137, "worker_lost", "another driver has started its agent's worker"
             if status.facts.get("phase") == "left":  # the others need not wait until its process has ended
-                return LEFT, "worker_left", "it was told to leave"
+                return LeftError.exit_status, "worker_left", "it was told to leave"
             if not status.running:
                 return self._ended(status.exit_code if status.exit_code is not None else 137, view, told)
-            if any(event.is_set() for event in events) and not told:
+            if told:
+                continue  # it is being killed
+            meeting_since = (meeting_since or now) if status.facts.get("phase") == "meeting" else None
+            in_void = meeting_since is not None and meeting_since < self._void_at < now - MEET_AGAIN_S
+            if any(event.is_set() for event in events) or is_void():
                 told.append("")
-                with contextlib.suppress(RetryError):
-                    view.client.stop(run_id, how="kill", reason="the ranks are over")
-            if status.beat_age_s is not None and status.beat_age_s > self._stall_seconds and not told:
+                self._kill(view, run_id, "the ranks are over")
+            elif status.beat_age_s is not None and status.beat_age_s > self._stall_seconds:
                 told.append(f"no sign of life for {status.beat_age_s:.0f} s")
-                with contextlib.suppress(RetryError):
-                    view.client.stop(run_id, how="kill", reason="stalled")
+                self._kill(view, run_id, "stalled")
+            elif in_void:
+                told.append("it waited for ranks that were lost while they met")
+                self._kill(view, run_id, told[0])
+
+    def _kill(self, view: AgentView, run_id: int, reason: str) -> None:
+        with contextlib.suppress(RetryError):
+            view.client.stop(run_id, how="kill", reason=reason)
 
     def _ended(self, code: int, view: AgentView, told: Sequence[str]) -> tuple[int, str, str]:
         status = view.status
@@ -225,7 +255,7 @@ class Ranks:
             return 0, "", ""
         if told:
             return code, "worker_stalled" if told[0] else "", told[0]
-        if code == LEFT:
+        if code == LeftError.exit_status:
             return code, "worker_left", "it was told to leave"
         if code == 2 and error:  # a setting that is wrong is wrong for the next worker too
             self.fatal = self.fatal or error

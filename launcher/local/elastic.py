@@ -10,7 +10,6 @@ It decides nothing about the training: that is the driver's. If it dies itself, 
 """
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 from esmm_dist.errors import StorageError
 from esmm_dist.storage import Folder
+from esmm_dist.whole_file import write_whole
 from launcher.elastic.beat import Beat, read_beat
 from launcher.elastic.run_status import read_wish
 from launcher.local import plan
@@ -280,9 +280,7 @@ class ElasticSupervisor(Supervisor):
                 addresses[agent.name] = file.read_text().strip()
         state = {"wanted": self._wanted, "agents": addresses}
         if state != self._written:
-            temporary = self._workspace.agents_file.with_name(".agents.json.writing")
-            temporary.write_text(json.dumps(state))
-            os.replace(temporary, self._workspace.agents_file)
+            write_whole(self._workspace.agents_file, json.dumps(state))
             self._written = state
 
     def _end_silent(self, beat: Beat | None) -> None:
