@@ -8,6 +8,7 @@ updated, so that all ranks update, raise or stop at the same step::
 float32 counts exactly up to 2^24 = 16.7 M: enough for the impressions of one step.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -200,6 +201,7 @@ class _Total(NamedTuple):
     wishes: tf.Tensor
 
 
+@functools.cache
 def dropout_seed(seed: int, rank: int) -> int:
     """Return the first half of a rank's dropout seed (the step is the other), 0 .. 2^31 - 1.
 
