@@ -19,8 +19,9 @@ from pathlib import Path
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage import Folder
-from tests.elastic_run import ESMM, ElasticRun, elastic_run, largest_difference, saved_arrays
+from tests.elastic_run import ESMM, ElasticRun, elastic_run
 from tests.faults import During, Fault, How, Injected, Injector, Target
+from tests.saved_models import largest_difference, saved_arrays
 from tests.tiny_dataset import tiny_groups, write_dataset
 
 RANKS, SERVERS = 3, 2

@@ -9,8 +9,9 @@ import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage import Folder
-from tests.elastic_run import ESMM, SLOW_SAVES, elastic_run, largest_difference, saved_arrays
+from tests.elastic_run import ESMM, SLOW_SAVES, elastic_run
 from tests.faults import During, Fault, How, Injector, Target
+from tests.saved_models import largest_difference, saved_arrays
 from tests.tiny_dataset import tiny_groups, write_dataset
 
 RANKS = 2

@@ -11,14 +11,13 @@ import pytest
 
 from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.config import build
-from esmm_dist.embedding.table_files import read_rows
-from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from launcher.settings import merge
 from tests.parallel.horovod_ranks import run_ranks
+from tests.saved_models import saved_rows
 from tests.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(400)
@@ -50,14 +49,6 @@ def data(tmp_path_factory):
     return folder
 
 
-def rows_of(run: Path) -> dict[str, np.ndarray]:
-    """Return all rows of a run's last checkpoint, ordered by id, from however many files."""
-    checkpoint = open_checkpoint(Folder.open(run), STEPS)
-    parts = [read_rows(checkpoint.folder, file) for file in checkpoint.manifest.tables]
-    order = np.argsort(np.concatenate([part.ids for part in parts]))
-    return {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in TableRows.__annotations__}
-
-
 def dense_of(run: Path) -> dict[str, np.ndarray]:
     return open_checkpoint(Folder.open(run), STEPS).dense()
 
@@ -76,7 +67,7 @@ def test_embedded_one_server_and_three_servers_end_with_the_same_bits(
         run = tmp_path / name
         own = {"data": data, "run": str(run), "embedding": optimizer, "store": {"servers": servers}}
         result = train(build(TrainConfig, merge(SETTINGS, own), where="test"), NoProgress())
-        arrays = {**rows_of(run), **dense_of(run)}
+        arrays = {**saved_rows(run, STEPS), **dense_of(run)}
         ends.append(({key: value.tobytes() for key, value in arrays.items()}, result.metrics, result.rows))
     assert result.metrics["ctr"].auc > 0.6  # something was learned
     assert ends[0] == ends[1]
@@ -98,10 +89,10 @@ def test_one_two_and_three_ranks_end_with_the_same_rows_weights_and_aucs(data, t
     for ranks in (2, 3):
         result = run_ranks(ranks, *line, tmp_path / str(ranks), folder=tmp_path / f"out-{ranks}")
         assert result.status == 0, result.err
-    expected_rows, expected_dense = rows_of(tmp_path / "1"), dense_of(tmp_path / "1")
+    expected_rows, expected_dense = saved_rows(tmp_path / "1", STEPS), dense_of(tmp_path / "1")
     expected_aucs = aucs_of(tmp_path / "1")
     for ranks in (2, 3):
-        rows, dense = rows_of(tmp_path / str(ranks)), dense_of(tmp_path / str(ranks))
+        rows, dense = saved_rows(tmp_path / str(ranks), STEPS), dense_of(tmp_path / str(ranks))
         for name in ("ids", "last_step", "count"):
             np.testing.assert_array_equal(rows[name], expected_rows[name])
         differences = {name: relative_difference(rows[name], expected_rows[name]) for name in ("rows", "slots")}

@@ -15,13 +15,12 @@ import pytest
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.config import build
-from esmm_dist.embedding.table_files import read_rows
-from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.parallel.horovod_ranks import RanksResult, finished_ranks, process_of_rank, run_ranks, started_ranks
+from tests.saved_models import saved_rows
 from tests.server_processes import server_processes
 from tests.tiny_dataset import Group, Impression, tiny_groups, write_dataset
 
@@ -75,14 +74,6 @@ def trained(number: int, servers: int, folder: Path, run: Path, *flags: str) -> 
         return result
 
 
-def rows_of(run: Path, step: int) -> dict[str, np.ndarray]:
-    """Return all rows of a checkpoint, ordered by id, from however many files."""
-    checkpoint = open_checkpoint(Folder.open(run), step)
-    parts = [read_rows(checkpoint.folder, file) for file in checkpoint.manifest.tables]
-    order = np.argsort(np.concatenate([part.ids for part in parts]))
-    return {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in TableRows.__annotations__}
-
-
 def assert_same_end(run: Path, alone: Path) -> None:
     """Compare weights, rows, losses and metrics after the last step.
 
@@ -92,7 +83,7 @@ def assert_same_end(run: Path, alone: Path) -> None:
     assert sorted(found) == sorted(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
-    rows, expected_rows = rows_of(run, STEPS), rows_of(alone, STEPS)
+    rows, expected_rows = saved_rows(run, STEPS), saved_rows(alone, STEPS)
     for name in ("ids", "last_step", "count"):
         np.testing.assert_array_equal(rows[name], expected_rows[name])
     for name in ("rows", "slots"):
@@ -117,7 +108,7 @@ def test_three_ranks_and_two_servers_train_what_one_process_trains(folder, alone
     assert_same_end(run, alone)
     report = json.loads(result.out[0])
     assert (report["step"], report["stopped_by"]) == (STEPS, None)
-    assert report["rows"] == len(rows_of(run, STEPS)["ids"])
+    assert report["rows"] == len(saved_rows(run, STEPS)["ids"])
     assert (
         report["impressions"]
         == 2 * json.loads((folder / "data/manifest.json").read_text())["splits"]["train"]["impressions"]

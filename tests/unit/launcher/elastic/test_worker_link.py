@@ -131,6 +131,7 @@ def test_a_reader_that_is_gone_is_no_error(pipe, link):
         link.error("last", 1)
     link.close()
     link.close()
+    assert not link._thread.is_alive()  # and nothing was raised
 
 
 def test_the_end_of_the_process_does_not_wait_long_for_a_reader_that_hangs(pipe, link):
