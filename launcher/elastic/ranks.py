@@ -24,6 +24,9 @@ TRIES_TO_JOIN = 3
 
 POLL_S = 0.1
 
+MET_PHASES = ("training", "evaluating", "saving")
+"""What a worker does that has met the others."""
+
 MEET_AGAIN_S = 8.0
 """A rank was lost while others joined: those that do not meet anew within this time wait for it, within Horovod, and
 would be aborted after gloo's timeout."""
@@ -77,6 +80,7 @@ class Ranks:
         self._life: dict[str, int] = {}
         self._held: dict[str, str] = {}  # names of started workers: their hosts
         self._joined: dict[str, threading.Event] = {}
+        self._trained: set[str] = set()  # hosts whose worker has met all others once
         self.fatal: str | None = None
         """Why it is of no use to start any worker again."""
         self.exits: dict[str, int] = {}
@@ -177,7 +181,7 @@ class Ranks:
             with self._lock:
                 if self._joined[host].is_set() and code != 0:
                     self._losses += 1
-                    if any(not self._joined[other].is_set() for other in self._held.values()):
+                    if any(other not in self._trained for other in self._held.values() if other != host):
                         self._void_at = time.monotonic()
                 self._life[name] = self._life.get(name, 0) + 1
                 self._held.pop(name, None)
@@ -232,8 +236,11 @@ class Ranks:
                 return self._ended(status.exit_code if status.exit_code is not None else 137, view, told)
             if told:
                 continue  # it is being killed
-            meeting_since = (meeting_since or now) if status.facts.get("phase") == "meeting" else None
-            in_void = meeting_since is not None and meeting_since < self._void_at < now - MEET_AGAIN_S
+            phase = status.facts.get("phase")
+            if phase in MET_PHASES:
+                self._trained.add(self._held.get(view.name, ""))
+            meeting_since = (meeting_since or now) if phase == "meeting" else None
+            in_void = meeting_since is not None and meeting_since - 1 < self._void_at < now - MEET_AGAIN_S
             if any(event.is_set() for event in events) or is_void():
                 told.append("")
                 self._kill(view, run_id, "the ranks are over")
