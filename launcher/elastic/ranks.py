@@ -27,7 +27,7 @@ POLL_S = 0.1
 MET_PHASES = ("training", "evaluating", "saving")
 """What a worker does that has met the others."""
 
-MEET_AGAIN_S = 8.0
+MEET_AGAIN_S = 6.0
 """A rank was lost while others joined: those that do not meet anew within this time wait for it, within Horovod, and
 would be aborted after gloo's timeout."""
 
