@@ -39,7 +39,7 @@ def scale(config: ScaleConfig, progress: Progress, *, sleep: Callable[[float], N
     asked_at = time.time()
     write_wish(run, ScaleWish(workers=config.workers, id=secrets.token_hex(8)))
     start = time.monotonic()
-    progress.start(f"Scaling {status.run}", None, "s")
+    told = ""
     while config.wait_s and not _has(read_status(run), config.workers, asked_at):
         if time.monotonic() >= start + config.wait_s:
             raise RetryError(
@@ -48,9 +48,10 @@ def scale(config: ScaleConfig, progress: Progress, *, sleep: Callable[[float], N
             )
         if read_status(run).ended:
             raise ConfigError(f"{run} has ended meanwhile ({read_status(run).state}); there is nothing to scale.")
+        if (states := _states(read_status(run))) != told:
+            told = states
+            progress.message(f"{time.monotonic() - start:4.0f} s: {states}")
         sleep(LOOK_S)
-        progress.advance(LOOK_S)
-    progress.finish()
     return ScaleResult(workers=config.workers, before=status.ranks, seconds=round(time.monotonic() - start, 1))
 
 
@@ -67,6 +68,10 @@ def _check(config: ScaleConfig, status: RunStatus) -> None:
             f"workers is {config.workers}, and this run was started with --min-workers {status.min_workers} "
             f"--max-workers {status.max_workers}. Set a number between them."
         )
+
+
+def _states(status: RunStatus) -> str:
+    return ", ".join(f"{each.name} {each.phase if each.state == 'running' else each.state}" for each in status.workers)
 
 
 def _has(status: RunStatus, workers: int, asked_at: float) -> bool:

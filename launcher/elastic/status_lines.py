@@ -9,7 +9,7 @@ from launcher.text_table import text_table
 
 
 def status_lines(status: RunStatus, now: float | None = None) -> list[str]:
-    """Return the state as a few lines and two tables.
+    """Return the state as a few lines and, of a run that has not ended, two tables.
 
     Args:
         status: As the driver wrote it.
@@ -25,6 +25,8 @@ def status_lines(status: RunStatus, now: float | None = None) -> list[str]:
     )
     if status.error:
         lines.append(f"error: {status.error}")
+    if status.ended:
+        return lines
     if status.workers:
         head = ["worker", "state", "pid", "rank", "step", "doing", "last sign of life", "starts"]
         rows = [
@@ -63,7 +65,9 @@ def _headline(status: RunStatus, now: float) -> str:
             f"{status.run}: its driver has written nothing for {duration(status.age_s(now))} (it was {status.state}). "
             "If esmm local has ended too, the same command goes on from the last checkpoint"
         )
-    elif not status.ended:
+    elif status.ended:
+        return f"{text} after generation {status.generation}"
+    else:
         text += f" for {duration(now - status.started_at)}"
     least, most = status.min_workers, status.max_workers
     return (
