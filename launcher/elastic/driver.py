@@ -24,6 +24,7 @@ from esmm_dist.errors import EsmmError, RetryError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.server.token_file import read_token
 from esmm_dist.storage import Folder
+from launcher.elastic.agent_tls import driver_tls
 from launcher.elastic.agents import AgentView, AgentWatch, FileDirectory
 from launcher.elastic.beat import Beat, write_beat
 from launcher.elastic.driver_config import DriverConfig
@@ -83,7 +84,10 @@ class _Driver:
         self._journal = Journal(self._run, progress)
         self._directory = FileDirectory(config.agents_file)
         self._agents = AgentWatch(
-            directory=self._directory, token=read_token(config.token_file), on_event=self._on_worker_event
+            directory=self._directory,
+            token=read_token(config.token_file),
+            on_event=self._on_worker_event,
+            tls=driver_tls(config.tls_ca),
         )
         self._servers = ServerWatch(config, self._on_server_restart)
         self._starts: dict[str, int] = {}
@@ -270,9 +274,9 @@ class _Driver:
                 reason = facts.get("reason", "")
                 self._fatal = f"{name} was lost {MOST_DEATHS} times without a step in between; the last time: {reason}"
 
-    def _on_worker_event(self, name: str, agent_pid: int, event: Mapping[str, Any]) -> None:
+    def _on_worker_event(self, name: str, instance: str, event: Mapping[str, Any]) -> None:
         """Note what a worker tells; in the thread of the watch."""
-        if not self._journal.add_of_worker(name, agent_pid, event):
+        if not self._journal.add_of_worker(name, instance, event):
             return
         if event["event"] == "failed" and event.get("gives_up"):
             self._fatal = self._fatal or str(event.get("error", ""))

@@ -18,7 +18,8 @@ class DriverConfig(ConnectionConfig):
     """Folder or URI of the run."""
 
     agents_file: Path
-    """File with the agents' addresses and the number of workers that is wanted, which may change at any time."""
+    """File with the agents' addresses and the number of workers that is wanted, which may change at any time. With
+    tls_ca agents are asked over TLS, as servers are."""
 
     beat_file: Path | None = None
     """File that is written each second: what this process knows, for whoever started it."""
