@@ -1,7 +1,7 @@
 """TLS between a driver and its agents: who shows a certificate, and who checks it.
 
-An agent shows a certificate; a driver checks that its authority has signed it, for the very host that it asked for. That
-the driver may ask is shown by the token, not by a certificate, so that a health probe needs none.
+An agent shows a certificate; a driver checks that its authority has signed it, for the very host that it asked for.
+That the driver may ask is shown by the token, not by a certificate, so that a health probe needs none.
 """
 
 import ssl
