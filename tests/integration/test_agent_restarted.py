@@ -1,4 +1,4 @@
-"""A real ``esmm agent`` over TLS that is started again at its address, as a container is: the driver's watch sees it."""
+"""A real ``esmm agent`` over TLS that is started again at its address, as a container is: the watch sees it."""
 
 import contextlib
 import sys
