@@ -28,6 +28,9 @@ class AgentDirectory(Protocol):
     def wanted(self) -> int:
         """Return the number of workers that are wanted."""
 
+    def trouble(self) -> str:
+        """Return why these answers may be old; empty if they are not."""
+
 
 class FileDirectory:
     """The agents of ``esmm local``, in a file: ``{"wanted": 2, "agents": {"worker-0": "127.0.0.1:1234"}}``."""
@@ -44,6 +47,10 @@ class FileDirectory:
     def wanted(self) -> int:
         """Return the number of workers that are wanted."""
         return int(self._read()["wanted"])
+
+    def trouble(self) -> str:
+        """Return nothing: a file can always be read."""
+        return ""
 
     def _read(self) -> dict[str, Any]:
         with contextlib.suppress(FileNotFoundError):  # before it is written for the first time there is nobody

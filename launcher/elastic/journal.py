@@ -88,6 +88,11 @@ class Journal:
         except OSError as e:
             self._progress.message(f"{EVENTS_NAME} cannot be written: {e}")
 
+    def newest(self, most: int) -> list[str]:
+        """Return the newest events, each a line of JSON."""
+        with self._lock:
+            return self._lines[-most:]
+
     def publish(self, *, now: bool = False) -> None:
         """Bring the events to an object store, if it is time."""
         with self._lock:

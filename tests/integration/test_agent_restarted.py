@@ -30,6 +30,9 @@ class OneAgent:
     def wanted(self) -> int:
         return 1
 
+    def trouble(self) -> str:
+        return ""
+
 
 @contextlib.contextmanager
 def agent_at(folder: Path, authority: Authority, bind: str) -> Iterator[AgentProcess]:
