@@ -1,4 +1,4 @@
-"""What can be done with a job, wherever it runs: one interface, with a backend for this machine and one for a cluster."""
+"""What can be done with a job, wherever it runs: one interface; a backend for this machine and one for clusters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,8 +51,10 @@ class Done:
 
 
 class JobBackend(Protocol):
-    """A job. Every method raises an ``EsmmError`` whose message says what to do: ``ConfigError`` where the verb makes no
-    sense in the job's state, ``RetryError`` after a wait in vain.
+    """A job.
+
+    Every method raises an ``EsmmError`` whose message says what to do: ``ConfigError`` where the verb makes no sense in
+    the job's state, ``RetryError`` after a wait in vain.
     """
 
     def status(self) -> JobStatus:
@@ -62,7 +64,8 @@ class JobBackend(Protocol):
         """Return lines of its log, without ends of lines.
 
         Args:
-            which: Whose: ``driver``, ``worker-0``, ``server-1``. None: the driver's, or what tells most.
+            which: Whose: ``driver``, ``worker-0``, ``server-1``; ``rank-0``: of the worker that has this rank now.
+                None: the driver's, or what tells most.
             follow: Whether to go on with new lines, until the process has ended for good.
             tail: Begin with the last so many lines. None: with all that are kept.
         """
