@@ -1,7 +1,7 @@
-"""The secrets of a job: a random token, and an authority of its own with one certificate for those who listen and one
-for those who call.
+"""The secrets of a job: a random token, and certificates of an authority of its own.
 
-The authority's key is forgotten once it has signed: nobody can sign anything else with it.
+One certificate is for those who listen (servers, agents), one for those who call (workers, driver). The authority's
+key is forgotten once it has signed: nobody can sign anything else with it.
 """
 
 import datetime

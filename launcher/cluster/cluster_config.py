@@ -10,7 +10,7 @@ from launcher.cluster import names
 from launcher.cluster.quantities import bytes_of, check_quantity, cores_of
 
 Backend = Literal["plain", "mpijob"]
-Access = Literal["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod"]
+Access = Literal["ReadWriteMany", "ReadWriteOnce"]
 
 MOST_SERVERS = 4096
 MOST_WORKERS = 4096
@@ -21,8 +21,8 @@ class PodSize:
     """What a pod gets."""
 
     cpu: str | int | float
-    """Cores (``2``, ``500m``) that the pod is promised. There is no limit: cores that nobody uses would stay idle, and a
-    throttled worker holds up all others."""
+    """Cores (``2``, ``500m``) that the pod is promised. There is no limit: cores that nobody uses would stay
+    idle, and a throttled worker holds up all others."""
 
     memory: str | int
     """Memory (``4Gi``), promised and limit at once: a pod that holds more is killed, and none is killed for another's
@@ -195,15 +195,15 @@ class ClusterConfig:
     """Where and how a job runs."""
 
     image: str
-    """Image of all pods, built from k8s/Dockerfile.cpu or k8s/Dockerfile.gpu. Name a version: with ``latest`` a pod that
-    is started again may be of other code than the rest."""
+    """Image of all pods, built from k8s/Dockerfile.cpu or k8s/Dockerfile.gpu. Name a version: with ``latest`` a pod
+    that is started again may be of other code than the rest."""
 
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     """None: the cluster's rule (Always for ``latest``, else IfNotPresent)."""
 
     backend: Backend = "plain"
-    """What makes the workers and the driver: ``plain``, a StatefulSet and a Job, which every cluster has; ``mpijob``, an
-    MPIJob (v2beta1), for clusters where Kubeflow's operator does the queueing."""
+    """What makes the workers and the driver: ``plain``, a StatefulSet and a Job, which every cluster has; ``mpijob``,
+    an MPIJob (v2beta1), for clusters where Kubeflow's operator does the queueing."""
 
     servers: ServersConfig = field(default_factory=ServersConfig)
     workers: WorkersConfig = field(default_factory=WorkersConfig)
@@ -257,8 +257,8 @@ class ClusterConfig:
     least the time of a step and of a checkpoint."""
 
     stall_seconds: float = 60.0
-    """Without a sign of life for so long a worker is killed and replaced. Twice that of esmm local: pods share nodes and
-    networks with others."""
+    """Without a sign of life for so long a worker is killed and replaced. Twice that of esmm local: pods share nodes
+    and networks with others."""
 
     interface: str = "eth0"
     """Network interface of pods, over which workers reach each other."""
@@ -268,15 +268,16 @@ class ClusterConfig:
     Kubernetes 1.21, which labels namespaces with their names."""
 
     service_monitor: bool = False
-    """Whether to make a ServiceMonitor, by which the Prometheus operator finds the metrics. The cluster must have it."""
+    """Whether to make a ServiceMonitor, by which the Prometheus operator finds the metrics. The cluster must
+    have it."""
 
     network_policy: bool = True
     """Whether to make the NetworkPolicy that lets only this job's pods in. It does something only where the cluster's
     network enforces it. Off: whoever has the token gets in from everywhere."""
 
     tls: bool = True
-    """Whether servers, agents and their clients show certificates and encrypt. The authority is the job's own. Off: plain
-    text, with the token in it; for a network that encrypts by itself."""
+    """Whether servers, agents and their clients show certificates and encrypt. The authority is the job's own. Off:
+    plain text, with the token in it; for a network that encrypts by itself."""
 
     def __post_init__(self) -> None:
         if not self.image or any(c.isspace() for c in self.image):
@@ -327,8 +328,8 @@ class ClusterConfig:
             for key, value in pairs.items():
                 if not names.is_label_key(key) or not names.is_label_value(value):
                     raise ConfigError(
-                        f"{setting} has '{key}: {value}', which is no label. A key is NAME or DOMAIN/NAME, a value at most "
-                        "63 letters, digits, '-', '_' and '.'."
+                        f"{setting} has '{key}: {value}', which is no label. A key is NAME or DOMAIN/NAME, a value at "
+                        "most 63 letters, digits, '-', '_' and '.'."
                     )
                 if setting in ("pod_labels", "queue_labels") and key in names.OWN_LABELS:
                     raise ConfigError(f"{setting} has '{key}', by which the job finds its pods. Leave it out.")

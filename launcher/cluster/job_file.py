@@ -1,14 +1,38 @@
 """A job file: the settings of a task as ``esmm TASK --print-config`` writes them, a name, and where it runs."""
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
+import yaml
+
+from esmm_dist.config import nearest_hint, to_mapping
+from esmm_dist.errors import ConfigError
+from launcher.cluster import names
+from launcher.cluster.build_settings import build_settings, unknown
 from launcher.cluster.cluster_config import ClusterConfig
+from launcher.cluster.locations import CLAIM_SCHEME, Kind, claim_place, resolve_place
+from launcher.cluster.quantities import bytes_of, cores_of
+from launcher.cluster.yaml_lines import YamlText
+from launcher.commands import COMMANDS
 
 Task = Literal["train", "preprocess", "evaluate", "predict", "export"]
 TASKS: tuple[str, ...] = get_args(Task)
+
+OWN_KEYS = ("name", "task", "namespace", "cluster")
+"""Keys of a job file that are no settings of the task."""
+
+CLUSTERS = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
+"""Settings of a task's group ``store`` that are decided by ``cluster``."""
+
+TRAIN_ONLY = ("servers", "workers", "driver", "backend", "worker_node_selector", "service_monitor")
+"""Settings of ``cluster`` that mean nothing to a task of one pod."""
+
+FOLDERS = ("run", "init_from")
+"""Settings that may be in an object store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +70,173 @@ class JobFile:
         """Return the job with its namespace decided."""
         return replace(self, namespace=namespace)
 
+    def with_servers(self, count: int) -> "JobFile":
+        """Return the job on another number of servers.
 
-def read_job(source: Path | str) -> JobFile:
+        Raises:
+            ConfigError: There cannot be so many.
+        """
+        return replace(self, cluster=replace(self.cluster, servers=replace(self.cluster.servers, count=count)))
+
+
+def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
     """Read and check a job file.
 
     Args:
-        source: The path of a file; or its text, as ``job.yaml`` of ConfigMap J holds it.
+        source: The path of a file (a ``Path``); or its text (a ``str``), as ``job.yaml`` of ConfigMap J holds it.
+        where: What errors call a text; a file goes by its path.
 
     Raises:
         ConfigError: Something is wrong; the message begins with FILE:LINE.
     """
-    raise NotImplementedError
+    text = _open(source, where)
+    data = text.data
+    name, task, namespace = _name(text), _task(text), _namespace(text)
+    if "cluster" not in data:
+        raise text.error([], "cluster is missing: where the job runs. Add it, with at least 'cluster: {image: IMAGE}'.")
+    cluster = build_settings(ClusterConfig, data["cluster"], text, ["cluster"])
+    given = {key: value for key, value in data.items() if key not in OWN_KEYS}
+    settings, claims = _settings(task, given, text)
+    _check_use(task, cluster, claims, text)
+    if task == "preprocess":
+        settings = _fit_preprocess(settings, cluster, text)
+    return JobFile(
+        name=name, task=task, namespace=namespace, given=given, settings=settings, claims=claims, cluster=cluster
+    )
 
 
 def job_yaml(job: JobFile) -> str:
     """Return the text of a job file with every setting of ``cluster`` resolved; ``read_job`` reads it back."""
-    raise NotImplementedError
+    cluster = to_mapping(job.cluster)
+    if job.task == "train":
+        cluster["workers"]["start"] = job.cluster.workers.first
+    for name in ("pod",) if job.task == "train" else TRAIN_ONLY:
+        del cluster[name]
+    head = {"name": job.name, "task": job.task, "namespace": job.namespace}
+    whole = {key: value for key, value in head.items() if value is not None} | {**job.given, "cluster": cluster}
+    return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _open(source: Path | str, where: str) -> YamlText:
+    if isinstance(source, str):
+        return YamlText(source, where=where)
+    try:
+        return YamlText(source.read_text(encoding="utf-8"), where=str(source))
+    except OSError as e:
+        raise ConfigError(f"Cannot read {source}: {e.strerror}. Check the path.") from e
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"{source} is not UTF-8 text (byte {e.start}). Save it as UTF-8.") from e
+
+
+def _name(text: YamlText) -> str:
+    if "name" not in text.data:
+        raise text.error([], "name is missing: what the job is called, such as 'name: nightly'. Add it.")
+    name = text.data["name"]
+    if not isinstance(name, str) or not names.is_job_name(name):
+        raise text.error(
+            ["name"],
+            f"name is {name!r}. Use 1 .. {names.MOST_NAME} lower case letters, digits and '-', beginning with a letter "
+            "and not ending with '-': the names of pods and services are made of it.",
+        )
+    return name
+
+
+def _task(text: YamlText) -> Any:
+    if "task" not in text.data:
+        raise text.error([], f"task is missing: what the job does. Add it: one of {', '.join(TASKS)}.")
+    if text.data["task"] not in TASKS or text.data["task"] not in COMMANDS:
+        raise text.error(
+            ["task"], f"there is no task {text.data['task']!r}.{nearest_hint(str(text.data['task']), TASKS)}"
+        )
+    return text.data["task"]
+
+
+def _namespace(text: YamlText) -> str | None:
+    namespace = text.data.get("namespace")
+    if namespace is not None and not (isinstance(namespace, str) and names.is_label(namespace)):
+        raise text.error(["namespace"], f"namespace is {namespace!r}, which no namespace can be called.")
+    return namespace
+
+
+def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Check the task's settings by its own class.
+
+    Returns:
+        All of them as pods see them, and the claims that they name.
+    """
+    cls = COMMANDS[task].load_settings()
+    hints = get_type_hints(cls)
+    known = [f.name for f in dataclasses.fields(cls)]
+    for key in given:
+        if key not in known:
+            raise text.error([str(key)], unknown([str(key)], [*known, *OWN_KEYS]))
+    claims: list[str] = []
+    resolved = {key: _resolve(value, _kind(key, hints[key]), text, [key], claims) for key, value in given.items()}
+    store = given.get("store")
+    if isinstance(store, Mapping):
+        for name in CLUSTERS:
+            if store.get(name) not in (None, "embedded"):
+                raise text.error(
+                    ["store", name], f"store.{name} is decided by the cluster section (servers, tls). Leave it out."
+                )
+    settings = to_mapping(build_settings(cls, resolved, text, []))
+    if "store" in settings:
+        settings["store"] = {key: value for key, value in settings["store"].items() if key not in CLUSTERS}
+    return settings, tuple(dict.fromkeys(claims))
+
+
+def _kind(name: str, hint: Any) -> Kind | None:
+    """Return what kind of place a setting is. None: no place."""
+    if name in FOLDERS:
+        return "folder"
+    if name == "schema":
+        return "schema"
+    return "files" if hint is Path or Path in get_args(hint) else None
+
+
+def _resolve(value: Any, kind: Kind | None, text: YamlText, path: list[str | int], claims: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _resolve(each, None, text, [*path, key], claims) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_resolve(each, None, text, [*path, i], claims) for i, each in enumerate(value)]
+    if not isinstance(value, str) or (kind is None and not value.startswith(CLAIM_SCHEME)):
+        return value
+    try:
+        setting = str(path[-1])
+        place = claim_place(setting, value) if kind is None else resolve_place(setting, value, kind)
+    except ConfigError as e:
+        raise text.error(path, str(e)) from e
+    if place.claim is not None:
+        claims.append(place.claim)
+    return place.location
+
+
+def _check_use(task: str, cluster: ClusterConfig, claims: tuple[str, ...], text: YamlText) -> None:
+    """Check that nothing in ``cluster`` is without effect."""
+    written = text.data["cluster"]
+    for setting in ("pod",) if task == "train" else TRAIN_ONLY:
+        if setting in written:
+            whose = "tasks of one pod; a training has servers, workers and driver" if task == "train" else "task: train"
+            hint = "" if task == "train" else f" A task of one pod such as {task} has cluster.pod."
+            raise text.error(["cluster", setting], f"cluster.{setting} is for {whose}. Leave it out.{hint}")
+    for claim in cluster.claims:
+        if claim not in claims:
+            named = ", ".join(claims) or "none"
+            raise text.error(
+                ["cluster", "claims", claim],
+                f"cluster.claims has '{claim}', but no setting leads there. Settings name: {named}. Write "
+                f"pvc://{claim}/PATH in one, or leave it out.",
+            )
+
+
+def _fit_preprocess(settings: dict[str, Any], cluster: ClusterConfig, text: YamlText) -> dict[str, Any]:
+    """Return the settings with as many processes as the pod has cores: in a pod all of the node's look usable."""
+    memory = bytes_of(cluster.pod.memory)
+    if settings["memory_gb"] * 1e9 > memory:
+        raise text.error(
+            ["memory_gb"] if "memory_gb" in text.data else ["cluster", "pod", "memory"],
+            f"memory_gb is {settings['memory_gb']}, but the pod has cluster.pod.memory: {cluster.pod.memory}, "
+            f"{memory / 1e9:.2f} GB. Set less, or a larger pod.",
+        )
+    workers = settings["workers"] or max(1, math.floor(cores_of(cluster.pod.cpu)))
+    return {**settings, "workers": workers}

@@ -1,0 +1,86 @@
+"""Places in a job file: ``pvc://CLAIM/PATH`` and object stores, and where pods find them.
+
+A claim is mounted at /mnt/claims/CLAIM in every pod of the job: a worker reads data there, and servers write their
+parts of a checkpoint. An object store is reached by its URI from everywhere.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.storage import without_credentials
+from launcher.cluster import names
+
+CLAIM_SCHEME = "pvc://"
+STORES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")
+"""Schemes that ``esmm_dist.storage`` opens and that are the same place from every pod."""
+
+_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
+
+Kind = Literal["files", "folder", "schema"]
+"""What a setting may name. files: read or written as files, so a claim; folder: a claim or an object store; schema: a
+shipped schema's name, or a file in a claim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a setting leads."""
+
+    location: str
+    """As pods see it: a path, or a URI."""
+    claim: str | None = None
+    """To be mounted."""
+
+
+def resolve_place(setting: str, value: str, kind: Kind) -> Place:
+    """Return where a setting of a task leads in the pods.
+
+    Raises:
+        ConfigError: Pods do not see it; the message names the setting.
+    """
+    if value.startswith(CLAIM_SCHEME):
+        return claim_place(setting, value)
+    if kind == "schema" and "/" not in value and not value.endswith((".yaml", ".yml")):
+        return Place(location=value)
+    found = _URI.match(value)
+    scheme = found["scheme"].lower() if found else ""
+    if scheme in STORES:
+        if kind != "folder":
+            raise ConfigError(
+                f"{setting} is {without_credentials(value)}, but it is read or written as files. Copy it into a claim "
+                "and write pvc://CLAIM/PATH."
+            )
+        if without_credentials(value) != value:
+            raise ConfigError(
+                f"{setting} is {without_credentials(value)} with parts that may be credentials, which do not belong into "
+                "a job file. Put them into a Secret, as the variables that the store's client reads (AWS_ACCESS_KEY_ID), "
+                "and name it in cluster.env_from_secrets."
+            )
+        return Place(location=value)
+    other = " or s3://BUCKET/PATH" if kind == "folder" else ""
+    if found and scheme != "file":
+        raise ConfigError(
+            f"{setting} is {without_credentials(value)}: nothing here opens {scheme}://. Write pvc://CLAIM/PATH{other}."
+        )
+    raise ConfigError(
+        f"{setting} is {value}, a path of this machine, which pods do not see. Write pvc://CLAIM/PATH{other}."
+    )
+
+
+def claim_place(setting: str, value: str) -> Place:
+    """Return where a ``pvc://`` leads.
+
+    Raises:
+        ConfigError: It names no claim, or leads out of it.
+    """
+    claim, _, path = value.removeprefix(CLAIM_SCHEME).partition("/")
+    if not names.is_volume_claim(claim):
+        raise ConfigError(
+            f"{setting} is {value}, but '{claim}' cannot be the name of a claim: 1 .. 57 lower case letters, digits "
+            "and '-'. Write pvc://CLAIM/PATH."
+        )
+    parts = [part for part in path.split("/") if part]
+    if any(part in (".", "..") for part in parts):
+        raise ConfigError(f"{setting} is {value}. Write the path within the claim without '.' and '..'.")
+    return Place(location="/".join([names.claim_path(claim), *parts]), claim=claim)
