@@ -260,9 +260,9 @@ def test_a_new_driver_of_a_run_that_has_ended_starts_nothing_and_gives_back_the_
 
 
 def test_agents_are_found_in_exactly_one_way():
-    for wrong in ({}, {"agents_file": Path("agents.json"), "job": JOB}):
+    for file, job in ((None, None), (Path("agents.json"), JOB)):
         with pytest.raises(ConfigError, match="give exactly one of them. In a pod it is --job NAME"):
-            DriverConfig(run="run", servers="127.0.0.1:7070", **wrong)
+            DriverConfig(run="run", servers="127.0.0.1:7070", agents_file=file, job=job)
 
 
 def test_statuses_are_whole_json(api, driver, clock):
