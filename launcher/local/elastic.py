@@ -10,6 +10,7 @@ It decides nothing about the training: that is the driver's. If it dies itself, 
 """
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -90,7 +91,13 @@ class ElasticSupervisor(Supervisor):
             stop_wish: Whether somebody has asked for a stop otherwise.
             esmm: The words that run ``esmm``.
         """
-        super().__init__(screen, signals, grace_s=config.grace_seconds, stop_wish=stop_wish)
+        super().__init__(
+            screen,
+            signals,
+            grace_s=config.grace_seconds,
+            environment=workspace.environment(os.environ),
+            stop_wish=stop_wish,
+        )
         self._config, self._workspace, self._esmm = config, workspace, esmm
         self._run_location, self._run = run, Folder.open(run)
         self._token_file = str(workspace.token_file)

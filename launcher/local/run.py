@@ -79,7 +79,13 @@ def _run_static(config: LocalConfig, screen: Screen, stop_wish: Callable[[], boo
     with (
         SignalInbox() as signals,
         open_workspace() as workspace,
-        Supervisor(screen, signals, grace_s=config.grace_seconds, stop_wish=stop_wish) as supervisor,
+        Supervisor(
+            screen,
+            signals,
+            grace_s=config.grace_seconds,
+            environment=workspace.environment(os.environ),
+            stop_wish=stop_wish,
+        ) as supervisor,
     ):
         report = _run(config, supervisor, workspace, esmm)
         screen.rest()

@@ -1,0 +1,1 @@
+"""Jobs: runs of this machine and of clusters, under the same verbs."""
