@@ -2,7 +2,7 @@
 
 ::
 
-    RUN/local.json    {"command": ["local", ...], "folder": where it was started, "pid": ..., "started_at": ...}
+    RUN/local.json    {"command": ["local", ...], "folder": where it was started, "pid": ..., "host": ..., ...}
     RUN/.local.lock   locked while it runs; of a local disk only
     RUN/stop.json     {"id": ...}: whoever writes another one asks it to stop, as Ctrl-C does
     RUN/logs/         see log_files.py
@@ -16,6 +16,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
+from typing import IO
 
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError, StorageError
@@ -39,6 +40,7 @@ class LocalRecord:
     folder: str
     """In which it was started: paths of the command may be relative."""
     pid: int
+    host: str
     started_at: float
     """Seconds since 1970."""
 
@@ -58,7 +60,9 @@ def command_line(config: LocalConfig) -> tuple[str, ...]:
 def _record(config: LocalConfig) -> LocalRecord:
     # As in config.yaml, credentials of a URI stay out: a resumed run takes them from the environment
     words = tuple(str(without_credentials(word)) for word in command_line(config))
-    return LocalRecord(command=words, folder=os.getcwd(), pid=os.getpid(), started_at=time.time())
+    return LocalRecord(
+        command=words, folder=os.getcwd(), pid=os.getpid(), host=os.uname().nodename, started_at=time.time()
+    )
 
 
 @contextlib.contextmanager
@@ -76,15 +80,24 @@ def recorded(run: Folder, config: LocalConfig) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if run.is_local:
             lock = stack.enter_context((run.local_path / LOCK_NAME).open("a"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as e:
+            _take(lock, run)
+        run.write_bytes(RECORD_NAME, json.dumps(asdict(_record(config))).encode() + b"\n")
+        yield
+
+
+def _take(lock: IO[str], run: Folder) -> None:
+    give_up = time.monotonic() + 1.0  # whoever looks whether it is held holds it for a moment
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as e:
+            if time.monotonic() >= give_up:
                 raise ConfigError(
                     f"Another esmm local trains in {run}. Wait for it, stop it (esmm cancel {run}), or give another "
                     "--run."
                 ) from e
-        run.write_bytes(RECORD_NAME, json.dumps(asdict(_record(config))).encode() + b"\n")
-        yield
+        time.sleep(0.05)
 
 
 def read_record(run: Folder) -> LocalRecord | None:
@@ -103,11 +116,11 @@ def read_record(run: Folder) -> LocalRecord | None:
         raise ConfigError(f"{run}/{RECORD_NAME} is damaged ({e}). Start the run with its esmm local command.") from e
 
 
-def is_held(run: Folder) -> bool:
-    """Return whether an ``esmm local`` trains in a run of a local disk now."""
+def is_held(run: Folder, lock_name: str = LOCK_NAME) -> bool:
+    """Return whether an ``esmm local`` (or who holds another lock) trains in a run of a local disk now."""
     try:
-        with (run.local_path / LOCK_NAME).open("a" if (run.local_path / LOCK_NAME).exists() else "r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with (run.local_path / lock_name).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
     except BlockingIOError:
