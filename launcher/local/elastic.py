@@ -77,6 +77,7 @@ class ElasticSupervisor(Supervisor):
         screen: Screen,
         signals: SignalInbox,
         *,
+        stop_wish: Callable[[], bool] = lambda: False,
         esmm: Sequence[str] = plan.ESMM,
     ) -> None:
         """Start nothing yet.
@@ -87,9 +88,16 @@ class ElasticSupervisor(Supervisor):
             workspace: For addresses and the token.
             screen: Shows the lines of all.
             signals: Those that ask this process to stop.
+            stop_wish: Whether somebody has asked for a stop otherwise.
             esmm: The words that run ``esmm``.
         """
-        super().__init__(screen, signals, grace_s=config.grace_seconds, environment=workspace.environment(os.environ))
+        super().__init__(
+            screen,
+            signals,
+            grace_s=config.grace_seconds,
+            environment=workspace.environment(os.environ),
+            stop_wish=stop_wish,
+        )
         self._config, self._workspace, self._esmm = config, workspace, esmm
         self._run_location, self._run = run, Folder.open(run)
         self._token_file = str(workspace.token_file)
@@ -325,6 +333,7 @@ class ElasticSupervisor(Supervisor):
     def _note_end(self, child: Child) -> None:
         self.report += child.report
         self.endings.append(child.ending())
+        self._keep_error(self.endings[-1])
 
     def _obey(self, number: signal.Signals) -> None:
         if self.asked is None:

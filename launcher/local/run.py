@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from esmm_dist.progress import Progress
+from esmm_dist.storage import Folder
 from launcher.command import Outcome
 from launcher.elastic.rendezvous import rendezvous
 from launcher.local import plan
-from launcher.local.config import LocalConfig
+from launcher.local.config import WORKER_COMMANDS, LocalConfig
 from launcher.local.elastic import ElasticSupervisor
 from launcher.local.ending import LocalError, problem
+from launcher.local.log_files import FOLDER_NAME, LogFiles
+from launcher.local.run_record import StopWish, recorded
 from launcher.local.screen import Screen
 from launcher.local.signals import SignalInbox
 from launcher.local.supervisor import Supervisor
@@ -54,13 +57,34 @@ def run_local(
     names = [f"server {i}" for i in range(config.servers)] + ["driver"] * config.elastic
     names += [worker.format(i) for i in range(config.bounds[1] if config.elastic else config.num_workers)]
     screen = Screen(progress, names, colours=isinstance(progress, BarProgress))
-    if config.elastic:
-        return _run_elastic(config, settings.run, screen, esmm)
+    with contextlib.ExitStack() as stack:
+        stop_wish: Callable[[], bool] = _nobody_asks
+        if config.worker_command[0] == WORKER_COMMANDS[0]:
+            run = Folder.open(settings.run)
+            stack.enter_context(recorded(run, config))
+            stop_wish = StopWish(run).has_come
+            if run.is_local:
+                screen.logs = LogFiles(run.local_path / FOLDER_NAME, progress.message)
+                stack.callback(screen.logs.close)
+        if config.elastic:
+            return _run_elastic(config, settings.run, screen, stop_wish, esmm)
+        return _run_static(config, screen, stop_wish, esmm)
+
+
+def _nobody_asks() -> bool:
+    return False
+
+
+def _run_static(config: LocalConfig, screen: Screen, stop_wish: Callable[[], bool], esmm: Sequence[str]) -> Outcome:
     with (
         SignalInbox() as signals,
         open_workspace() as workspace,
         Supervisor(
-            screen, signals, grace_s=config.grace_seconds, environment=workspace.environment(os.environ)
+            screen,
+            signals,
+            grace_s=config.grace_seconds,
+            environment=workspace.environment(os.environ),
+            stop_wish=stop_wish,
         ) as supervisor,
     ):
         report = _run(config, supervisor, workspace, esmm)
@@ -73,11 +97,13 @@ def run_local(
     return _outcome(config, report)
 
 
-def _run_elastic(config: LocalConfig, run: str, screen: Screen, esmm: Sequence[str]) -> Outcome:
+def _run_elastic(
+    config: LocalConfig, run: str, screen: Screen, stop_wish: Callable[[], bool], esmm: Sequence[str]
+) -> Outcome:
     with (
         SignalInbox() as signals,
         open_workspace() as workspace,
-        ElasticSupervisor(config, run, workspace, screen, signals, esmm=esmm) as supervisor,
+        ElasticSupervisor(config, run, workspace, screen, signals, stop_wish=stop_wish, esmm=esmm) as supervisor,
     ):
         supervisor.run()
         screen.rest()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from esmm_dist.progress import Progress
+from launcher.local.log_files import OWN_NAME, LogFiles
 from launcher.progress_events import replay, split_event
 
 # ANSI colours that are readable on dark and on light ground.
@@ -17,6 +18,9 @@ class Screen:
         names: Of all processes, in order: each gets a colour, and all the same width.
         colours: Whether to colour names; for a terminal only.
     """
+
+    logs: LogFiles | None = None
+    """Keep what is shown, if there are any."""
 
     def __init__(self, progress: Progress, names: Sequence[str], *, colours: bool) -> None:
         self._progress = progress
@@ -38,13 +42,21 @@ class Screen:
         if event and not replay(event, _Labelled(self, name, self._progress if leads else None)):
             text += event
         if text:
-            self.say(f"{self._labels[name]} {text}")
+            self._progress.message(f"{self._labels[name]} {text}")
         elif not line:
-            self.say(self._labels[name])
+            self._progress.message(self._labels[name])
+        if text or not line:
+            self.keep(name, text)
 
     def say(self, text: str) -> None:
         """Show a line of ``esmm local`` itself."""
         self._progress.message(text)
+        self.keep(OWN_NAME, text)
+
+    def keep(self, name: str, text: str) -> None:
+        """Keep lines without showing them."""
+        if self.logs is not None:
+            self.logs.write(name, text)
 
     def rest(self) -> None:
         """End the progress line."""

@@ -40,11 +40,12 @@ class Supervisor:
         *,
         grace_s: float,
         environment: Mapping[str, str],
+        stop_wish: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._screen = screen
         self._signals = signals
-        self._grace_s = grace_s
+        self._grace_s, self._stop_wish = grace_s, stop_wish
         self._environment = environment
         self._clock = clock
         self._children: list[Child] = []
@@ -138,6 +139,8 @@ class Supervisor:
                 self._note_end(child)
         for number in self._signals.take():
             self._obey(number)
+        if self.asked is None and self._stop_wish():
+            self._obey(signal.SIGINT)
 
     def _show(self, child: Child, *, last: bool = False) -> None:
         before = set(child.pipes)
@@ -149,8 +152,14 @@ class Supervisor:
     def _note_end(self, child: Child) -> None:
         ending = child.ending()
         self.endings.append(ending)
+        self._keep_error(ending)
         if self._failed_at is None and (ending.failed or (ending.interrupted and not child.is_server)):
             self._failed_at = self._clock()
+
+    def _keep_error(self, ending: Ending) -> None:
+        """Keep why a process ended in its log: shown is that only when all have ended."""
+        if ending.error:
+            self._screen.keep(ending.name, ending.error)
 
     def _obey(self, number: signal.Signals) -> None:
         workers = self._running(servers=False)

@@ -12,13 +12,12 @@ from typing import Any, Literal
 
 from esmm_dist.progress import Progress
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
+from launcher.cluster.names import AGENT_PORT, COMPONENT, INSTANCE
 
 Backend = Literal["plain", "mpijob"]
 
 LIST_S = 1.0
 """Seconds between two lists."""
-
-AGENT_PORT = 7071
 
 ENDED_PHASES = ("Succeeded", "Failed")
 
@@ -41,7 +40,7 @@ class WorkerPods:
         """Labels that they carry."""
         if self.backend == "mpijob":
             return f"training.kubeflow.org/job-name={self.job},training.kubeflow.org/job-role=worker"
-        return f"app.kubernetes.io/instance={self.job},app.kubernetes.io/component=worker"
+        return f"{INSTANCE}={self.job},{COMPONENT}=worker"
 
     def address(self, pod: str) -> str:
         """Return HOST:PORT of a pod's agent. The name is one that its certificate is for."""

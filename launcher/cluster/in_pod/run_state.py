@@ -19,10 +19,8 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
 from launcher.cluster.in_pod.pod_directory import Backend
-from launcher.elastic.run_status import EVENTS_NAME, STATUS_NAME, RunStatus, parse_status
-
-WISH = "esmm-dist/wish"
-"""Annotation of ConfigMap J: what is asked of the driver."""
+from launcher.cluster.names import EVENTS_KEY, STATUS_KEY, WISH
+from launcher.elastic.run_status import RunStatus, parse_status
 
 WISH_S = 2.0
 PUBLISH_S = 5.0
@@ -114,7 +112,7 @@ class RunState:
         """
         data = self._access.get(self._objects.status).get("data") or {}
         try:
-            status = parse_status(data[STATUS_NAME].encode())
+            status = parse_status(data[STATUS_KEY].encode())
         except (KeyError, ConfigError):  # nobody has published anything yet
             return None
         if status.state == "stopped" and not self._stop_is_wished():
@@ -192,7 +190,7 @@ class RunState:
 
     def _publish(self, status: RunStatus, events: Sequence[str]) -> None:
         lines = newest_within(events, most=MOST_EVENTS, most_bytes=MOST_EVENT_BYTES)
-        data = {STATUS_NAME: status.to_json(), EVENTS_NAME: "".join(f"{line}\n" for line in lines)}
+        data = {STATUS_KEY: status.to_json(), EVENTS_KEY: "".join(f"{line}\n" for line in lines)}
         self._published_at = time.monotonic()  # one that fails is tried again after as long
         self._access.patch(self._objects.status, {"data": data})
         self._published = _content(status, events)
