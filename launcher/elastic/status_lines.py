@@ -7,16 +7,23 @@ from launcher.elastic.run_status import STALE_S, RunStatus
 from launcher.progress import duration, short_bytes, short_number
 from launcher.text_table import text_table
 
+LOCAL_REMEDY = "If esmm local has ended too, the same command goes on from the last checkpoint"
 
-def status_lines(status: RunStatus, now: float | None = None) -> list[str]:
+
+def status_lines(
+    status: RunStatus, now: float | None = None, *, stale_s: float = STALE_S, remedy: str = LOCAL_REMEDY
+) -> list[str]:
     """Return the state as a few lines and, of a run that has not ended, two tables.
 
     Args:
         status: As the driver wrote it.
         now: Seconds since 1970; None: now.
+        stale_s: After so many seconds without a word from the driver it is taken for lost.
+        remedy: What to do then.
     """
     now = time.time() if now is None else now
-    lines = [_headline(status, now), _progress_line(status), _checkpoint_line(status, now)]
+    stale = is_stale(status, now, stale_s=stale_s)
+    lines = [_headline(status, now, remedy if stale else None), _progress_line(status), _checkpoint_line(status, now)]
     restarts = ", ".join(f"{count} x {what}" for what, count in sorted(status.restarts.items()))
     lines.append(f"restarts: {restarts or 'none'}")
     lines.append(
@@ -53,17 +60,17 @@ def status_lines(status: RunStatus, now: float | None = None) -> list[str]:
     return lines
 
 
-def is_stale(status: RunStatus, now: float | None = None) -> bool:
+def is_stale(status: RunStatus, now: float | None = None, *, stale_s: float = STALE_S) -> bool:
     """Return whether the run should be going on, and nobody has said so for a while."""
-    return not status.ended and status.age_s(now) > STALE_S
+    return not status.ended and status.age_s(now) > stale_s
 
 
-def _headline(status: RunStatus, now: float) -> str:
+def _headline(status: RunStatus, now: float, remedy: str | None) -> str:
     text = f"{status.run}: {status.state}"
-    if is_stale(status, now):
+    if remedy is not None:
         text = (
             f"{status.run}: its driver has written nothing for {duration(status.age_s(now))} (it was {status.state}). "
-            "If esmm local has ended too, the same command goes on from the last checkpoint"
+            f"{remedy}"
         )
     elif status.ended:
         return f"{text} after generation {status.generation}"
