@@ -40,7 +40,7 @@ def scale(config: ScaleConfig, progress: Progress, *, sleep: Callable[[float], N
     write_wish(run, ScaleWish(workers=config.workers, id=secrets.token_hex(8)))
     start = time.monotonic()
     told = ""
-    while config.wait_s and not _has(read_status(run), config.workers, asked_at):
+    while config.wait_s and not trains(read_status(run), config.workers, asked_at):
         if time.monotonic() >= start + config.wait_s:
             raise RetryError(
                 f"{run}: {config.workers} workers are asked for, and {read_status(run).ranks} train after "
@@ -74,7 +74,7 @@ def _states(status: RunStatus) -> str:
     return ", ".join(f"{each.name} {each.phase if each.state == 'running' else each.state}" for each in status.workers)
 
 
-def _has(status: RunStatus, workers: int, asked_at: float) -> bool:
+def trains(status: RunStatus, workers: int, asked_at: float) -> bool:
     """Return whether exactly so many train, and somebody has said so since; one that meets the others does not yet."""
     if status.written_at < asked_at:
         return False
