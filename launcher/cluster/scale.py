@@ -38,7 +38,9 @@ def scale_workers(api: Api, job: str, count: int, *, wait_s: float, progress: Pr
             f"Job {job} has ended ({seen.state}); there is nothing to scale. esmm resume {job} goes on with it."
         )
     before = seen.status.ranks if seen.status is not None else 0
-    start, asked_at = time.monotonic(), time.time()
+    start = time.monotonic()
+    # By the driver's clock, which need not be this machine's
+    seen_at = seen.status.written_at if seen.status is not None else 0.0
     if seen.file.cluster.backend == "mpijob":
         change = {"spec": {"mpiReplicaSpecs": {"Worker": {"replicas": count}}}}
         api.patch(kinds.MPI_JOB, names.config(job), change)
@@ -53,7 +55,7 @@ def scale_workers(api: Api, job: str, count: int, *, wait_s: float, progress: Pr
     def reached(later: Seen) -> bool:
         if later.ended:
             raise ConfigError(f"Job {job} has ended meanwhile ({later.state}); there is nothing to scale.")
-        return later.status is not None and trains(later.status, count, asked_at)
+        return later.status is not None and later.status.written_at > seen_at and trains(later.status, count, seen_at)
 
     progress.start(f"scale {job}", None, "s")
     wait_for(api, job, reached, what=f"{count} workers train", wait_s=wait_s, progress=progress)

@@ -1,0 +1,82 @@
+"""All jobs of a namespace, or of all namespaces."""
+
+from dataclasses import dataclass
+
+from esmm_dist.errors import ConfigError
+from launcher.cluster import api as kinds
+from launcher.cluster import names
+from launcher.cluster.api import Api, Object
+from launcher.cluster.job_file import JobFile, read_job
+from launcher.cluster.status import driver_resource, published_status, state_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRow:
+    """One job in a list."""
+
+    job: str
+    where: str
+    """Namespace; ``local`` for runs of this machine."""
+    task: str
+    state: str
+    ranks: int | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    since: str = ""
+    """When it was submitted."""
+
+
+def cluster_jobs(api: Api, *, everywhere: bool = False) -> list[JobRow]:
+    """Return the jobs, by namespace and name.
+
+    Raises:
+        ClusterError: The cluster cannot be reached, or refuses.
+    """
+    configs = api.all(kinds.CONFIG_MAP, names.ALL_JOBS_QUERY, everywhere=everywhere)
+    by_name = {_key(each): each for each in configs}
+    query = f"{names.NAME}={names.APP}"
+    drivers = {(kinds.JOB.kind, *_key(each)): each for each in api.all(kinds.JOB, query, everywhere=everywhere)}
+    pods = api.all(kinds.POD, query, everywhere=everywhere)
+    files = {key: _file(each) for key, each in by_name.items() if names.JOB_KEY in (each.get("data") or {})}
+    if any(file is not None and file.cluster.backend == "mpijob" for file in files.values()):
+        more = api.all(kinds.MPI_JOB, query, everywhere=everywhere)
+        drivers |= {(kinds.MPI_JOB.kind, *_key(each)): each for each in more}
+    rows = []
+    for key, file in sorted(files.items()):
+        namespace, job = key
+        since = str(by_name[key]["metadata"].get("creationTimestamp", ""))
+        if file is None:
+            rows.append(JobRow(job=job, where=namespace, task="?", state="unreadable", since=since))
+            continue
+        status = published_status(by_name.get((namespace, names.status(job))))
+        resource, name = driver_resource(file)
+        own = [pod for pod in pods if _key(pod)[0] == namespace and _instance(pod) == job]
+        state = state_of(file, status, drivers.get((resource.kind, namespace, name)), own)
+        rows.append(
+            JobRow(
+                job=job,
+                where=namespace,
+                task=file.task,
+                state=state,
+                ranks=status.ranks if status else None,
+                step=status.step if status else None,
+                total_steps=status.total_steps if status else None,
+                since=since,
+            )
+        )
+    return rows
+
+
+def _key(thing: Object) -> tuple[str, str]:
+    return str(thing["metadata"]["namespace"]), str(thing["metadata"]["name"])
+
+
+def _instance(thing: Object) -> str:
+    return str((thing["metadata"].get("labels") or {}).get(names.INSTANCE))
+
+
+def _file(config: Object) -> JobFile | None:
+    try:
+        return read_job(config["data"][names.JOB_KEY])
+    except ConfigError:  # of another version of this project
+        return None
