@@ -12,7 +12,9 @@ from launcher.cluster.quantities import bytes_of, check_quantity, cores_of
 Backend = Literal["plain", "mpijob"]
 Access = Literal["ReadWriteMany", "ReadWriteOnce"]
 
-MOST_SERVERS = 4096
+MOST_SERVERS = 512
+"""Their addresses are one argument of each worker, which Linux limits to 128 KB."""
+
 MOST_WORKERS = 4096
 
 
@@ -52,8 +54,8 @@ class ServersConfig(PodSize):
 
     cpu: str | int | float = 1
     memory: str | int = "2Gi"
-    """Rows of 16 columns with Adagrad take some 200 bytes each (esmm_dist/server/README.md), and a checkpoint that is
-    written needs room beside them: plan twice the rows."""
+    """4.5 M rows of 16 columns with Adam took 1.5 GB on one server (esmm_dist/server/README.md); divide what yours
+    take by the number of servers, and leave a half more for growth and for a save at work."""
 
     max_unavailable: int = 0
     """Servers that a drained node may take at once. 0: none, the drain waits: a server's rows since the last checkpoint
@@ -133,7 +135,7 @@ class TaskPodConfig(PodSize):
     number."""
 
     memory: str | int = "6Gi"
-    """preprocess may hold memory_gb of it; keep a quarter more for TensorFlow-free overhead and the page cache."""
+    """preprocess may hold memory_gb of it; leave a third more for what its processes hold beside data."""
 
     retries: int = 6
     """Times that the pod is started again after a failure. It goes on where it was: preprocess keeps finished pieces. A

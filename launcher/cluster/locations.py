@@ -53,9 +53,9 @@ def resolve_place(setting: str, value: str, kind: Kind) -> Place:
             )
         if without_credentials(value) != value:
             raise ConfigError(
-                f"{setting} is {without_credentials(value)} with parts that may be credentials, which do not belong into "
-                "a job file. Put them into a Secret, as the variables that the store's client reads (AWS_ACCESS_KEY_ID), "
-                "and name it in cluster.env_from_secrets."
+                f"{setting} is {without_credentials(value)} with parts that may be credentials, which do not belong "
+                "into a job file. Put them into a Secret, as the variables that the store's client reads "
+                "(AWS_ACCESS_KEY_ID), and name it in cluster.env_from_secrets."
             )
         return Place(location=value)
     other = " or s3://BUCKET/PATH" if kind == "folder" else ""

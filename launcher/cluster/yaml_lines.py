@@ -24,21 +24,24 @@ class YamlText:
             ConfigError: It is not YAML, holds something else than a mapping, or a key twice (YAML would keep the last).
         """
         self.where = where
+        root: yaml.Node | None = None
         try:
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as e:
             mark = e.problem_mark or e.context_mark
             line = f":{mark.line + 1}" if mark else ""
             raise ConfigError(f"{where}{line}: this is not YAML: {e.problem or e.context}.") from e
         except (yaml.YAMLError, RecursionError):
-            self._root = None  # parse_yaml says it
+            pass  # parse_yaml says it
         self.data = parse_yaml(text, where=where)
-        assert isinstance(self._root, yaml.MappingNode)
-        self._refuse_twice(self._root, [])
+        assert isinstance(root, yaml.MappingNode)
+        self._root = root
+        self._refuse_twice(root, [])
 
     def line(self, path: Path) -> int:
         """Return the line (from 1) of a key, or of the nearest thing around it that is in the text."""
-        node, line = self._root, self._root.start_mark.line + 1
+        node: yaml.Node = self._root
+        line = node.start_mark.line + 1
         for part in path:
             found = _child(node, part)
             if found is None:

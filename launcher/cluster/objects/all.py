@@ -1,24 +1,58 @@
 """All objects of a job, in the order in which they are made."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from launcher.cluster.certificates import Secrets
 from launcher.cluster.job_file import JobFile
-
-Manifest = dict[str, Any]
+from launcher.cluster.objects.config import claims, config_map, secret, status_map
+from launcher.cluster.objects.driver import driver
+from launcher.cluster.objects.manifest import Manifest, owned
+from launcher.cluster.objects.monitor import service_monitor
+from launcher.cluster.objects.mpijob import mpijob
+from launcher.cluster.objects.security import disruption_budgets, driver_access, network_policy, pod_account
+from launcher.cluster.objects.servers import servers
+from launcher.cluster.objects.task_pod import task_pod
+from launcher.cluster.objects.workers import workers
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiVersions:
-    """What a cluster knows, as far as it matters here. The defaults are those of Kubernetes 1.21 and later."""
+    """What a cluster knows, as far as it matters here. The default is Kubernetes 1.29 and later."""
 
     disruption_budget: Literal["policy/v1", "policy/v1beta1"] | None = "policy/v1"
     """None: PodDisruptionBudgets are left out."""
 
+    job_policies: bool = True
+    """Whether Jobs have podFailurePolicy and podReplacementPolicy. Others drop them, or kubectl refuses them."""
+
+    @classmethod
+    def of(cls, major: int, minor: int) -> "ApiVersions":
+        """Return what a version of Kubernetes knows."""
+        version = (major, minor)
+        return cls(
+            disruption_budget="policy/v1" if version >= (1, 21) else "policy/v1beta1",
+            job_policies=version >= (1, 29),
+        )
+
+
+NEWEST = ApiVersions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needed:
+    """An object that a job's pods refer to and that is not made with it."""
+
+    kind: Literal["Secret", "PersistentVolumeClaim", "PriorityClass"]
+    name: str
+    setting: str
+    """That names it, such as ``cluster.pull_secrets``."""
+
 
 def render(
-    job: JobFile, secrets: Secrets, *, api: ApiVersions = ApiVersions(), owner_uid: str | None = None
+    job: JobFile, secrets: Secrets, *, api: ApiVersions = NEWEST, owner_uid: str | None = None
 ) -> list[Manifest]:
     """Return the manifests of a job; the first is the ConfigMap that owns the others.
 
@@ -29,4 +63,44 @@ def render(
         owner_uid: Uid of that ConfigMap once it is made: the others then refer to it as their owner, but for claims,
             which stay. None: no references (what ``kubectl apply`` is given).
     """
-    raise NotImplementedError
+    config = job.cluster
+    rest = [*claims(job), pod_account(job)]
+    if config.network_policy:
+        rest.append(network_policy(job))
+    if job.task == "train":
+        rest += _training(job, secrets, api)
+    else:
+        rest.append(task_pod(job, policies=api.job_policies))
+    return [config_map(job), *(rest if owner_uid is None else owned(rest, job.name, owner_uid))]
+
+
+def needed(job: JobFile) -> list[Needed]:
+    """Return what must exist before a job is submitted."""
+    config = job.cluster
+    named = [("Secret", name, "cluster.env_from_secrets") for name in config.env_from_secrets]
+    named += [("Secret", name, "cluster.pull_secrets") for name in config.pull_secrets]
+    if config.priority_class is not None:
+        named.append(("PriorityClass", config.priority_class, "cluster.priority_class"))
+    named += [("PersistentVolumeClaim", name, f"pvc://{name}") for name in job.claims if name not in config.claims]
+    return [Needed(kind=kind, name=name, setting=setting) for kind, name, setting in named]  # type: ignore[arg-type]
+
+
+def manifests_json(manifests: Sequence[Manifest]) -> str:
+    """Return manifests as one document that ``kubectl apply -f -`` reads.
+
+    JSON, because what PyYAML writes without quotes (y, n) kubectl reads as booleans.
+    """
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}, indent=2)
+
+
+def _training(job: JobFile, secrets: Secrets, api: ApiVersions) -> list[Manifest]:
+    config = job.cluster
+    found = [status_map(job), secret(job, secrets), *driver_access(job)]
+    if api.disruption_budget is not None:
+        found += disruption_budgets(job, api.disruption_budget)
+    if config.service_monitor:
+        found.append(service_monitor(job))
+    found += servers(job)
+    if config.backend == "mpijob":
+        return [*found, mpijob(job)]
+    return [*found, *workers(job), driver(job, policies=api.job_policies)]

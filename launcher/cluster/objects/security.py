@@ -1,0 +1,86 @@
+"""Who may do what: service accounts, the driver's rights, who gets in, and what a drained node may take."""
+
+from typing import Any
+
+from launcher.cluster import names
+from launcher.cluster.job_file import JobFile
+from launcher.cluster.objects.manifest import Manifest, manifest
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+def pod_account(job: JobFile) -> Manifest:
+    """Return the ServiceAccount of all pods but the driver: no rights, no token."""
+    return _account(job, names.pod_account(job.name), "config")
+
+
+def driver_access(job: JobFile) -> list[Manifest]:
+    """Return the driver's ServiceAccount, Role and RoleBinding: what it asks of the API, and no more."""
+    name = names.driver(job.name)
+    sets = [names.server(job.name)]
+    if job.cluster.backend == "plain":
+        sets.append(names.worker(job.name))
+    rules = [
+        # By label, which RBAC cannot express: the driver sees all pods of its namespace
+        _rule("", "pods", ["get", "list", "watch"]),
+        _rule("", "configmaps", ["get"], [names.config(job.name)]),
+        _rule("", "configmaps", ["get", "patch"], [names.status(job.name)]),
+        _rule("apps", "statefulsets/scale", ["patch"], sets),
+    ]
+    role = manifest(job, f"{RBAC}/v1", "Role", name, "driver", {"rules": rules})
+    binding = {
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": job.known_namespace}],
+    }
+    return [
+        _account(job, name, "driver"),
+        role,
+        manifest(job, f"{RBAC}/v1", "RoleBinding", name, "driver", binding),
+    ]
+
+
+def network_policy(job: JobFile) -> Manifest:
+    """Return the NetworkPolicy: only pods of this job get in, and the named namespace to the metrics.
+
+    All ports of a job's own pods are open to each other: Horovod listens on ports that nobody knows before. What goes
+    out is not limited: names, the object store and the API are reached at addresses that nobody knows here.
+    """
+    own = {names.NAME: names.APP, names.INSTANCE: job.name}
+    ingress: list[dict[str, Any]] = [{"from": [{"podSelector": {"matchLabels": own}}]}]
+    if job.cluster.metrics_namespace is not None and job.task == "train":
+        namespace = {"matchLabels": {"kubernetes.io/metadata.name": job.cluster.metrics_namespace}}
+        ports = [{"protocol": "TCP", "port": names.METRICS_PORT}]
+        ingress.append({"from": [{"namespaceSelector": namespace}], "ports": ports})
+    spec = {"podSelector": {"matchLabels": own}, "policyTypes": ["Ingress"], "ingress": ingress}
+    return manifest(job, "networking.k8s.io/v1", "NetworkPolicy", names.config(job.name), "config", {"spec": spec})
+
+
+def disruption_budgets(job: JobFile, api_version: str) -> list[Manifest]:
+    """Return the PodDisruptionBudgets of servers and workers.
+
+    An MPIJob's workers get none: such a budget is counted through a scale subresource, which MPIJob lacks.
+    """
+    config = job.cluster
+    budgets = [_budget(job, api_version, names.server(job.name), "server", config.servers.max_unavailable)]
+    if config.backend == "plain":
+        budgets.append(_budget(job, api_version, names.worker(job.name), "worker", config.workers.max_unavailable))
+    return budgets
+
+
+def _budget(job: JobFile, api_version: str, name: str, component: names.Component, most: int) -> Manifest:
+    spec = {"maxUnavailable": most, "selector": {"matchLabels": names.selector(job.name, component)}}
+    return manifest(job, api_version, "PodDisruptionBudget", name, component, {"spec": spec})
+
+
+def _account(job: JobFile, name: str, component: names.Component) -> Manifest:
+    account = manifest(job, "v1", "ServiceAccount", name, component, {"automountServiceAccountToken": False})
+    if job.cluster.account_annotations:
+        account["metadata"]["annotations"] = dict(job.cluster.account_annotations)
+    return account
+
+
+def _rule(group: str, resource: str, verbs: list[str], names_: list[str] | None = None) -> dict[str, Any]:
+    rule: dict[str, Any] = {"apiGroups": [group], "resources": [resource], "verbs": verbs}
+    if names_ is not None:
+        rule["resourceNames"] = names_
+    return rule

@@ -1,0 +1,41 @@
+"""Tasks of one pod: preprocess, evaluate, predict, export."""
+
+from esmm_dist.errors import ConfigError
+from launcher.cluster import names
+from launcher.cluster.job_file import JobFile
+from launcher.cluster.objects.manifest import Manifest, manifest
+from launcher.cluster.objects.pods import PodPlan, pod_template
+
+
+def task_pod(job: JobFile, *, policies: bool) -> Manifest:
+    """Return Job J-task.
+
+    Each try is a pod of its own, so that the log of a failed one stays, and another node may do better. What preprocess
+    has finished is found by the next try.
+
+    Args:
+        job: Of which.
+        policies: Whether the cluster knows ``podFailurePolicy`` and ``podReplacementPolicy``.
+    """
+    config = job.cluster
+    plan = PodPlan(
+        component="task",
+        size=config.pod,
+        command=["esmm"],
+        args=[job.task, "--config", names.settings_path(job.task)],
+        settings=True,
+        account=names.pod_account(job.name),
+        grace_seconds=config.grace_seconds,
+    )
+    template = pod_template(job, plan)
+    template["spec"]["restartPolicy"] = "Never"
+    in_vain = {"containerName": "task", "operator": "In", "values": [ConfigError.exit_status]}
+    # A wrong setting fails the job at once; where that is unknown, it is tried as often as the rest
+    failure = {"rules": [{"action": "FailJob", "onExitCodes": in_vain}]}
+    spec = {
+        "backoffLimit": config.pod.retries,
+        **({"podFailurePolicy": failure, "podReplacementPolicy": "Failed"} if policies else {}),
+        "template": template,
+    }
+    name, labels = names.task(job.name), config.queue_labels
+    return manifest(job, "batch/v1", "Job", name, "task", {"spec": spec}, labels=labels)
