@@ -333,7 +333,7 @@ class ElasticSupervisor(Supervisor):
     def _note_end(self, child: Child) -> None:
         self.report += child.report
         self.endings.append(child.ending())
-        self._keep_error(self.endings[-1])
+        self._keep_last_words(child)
 
     def _obey(self, number: signal.Signals) -> None:
         if self.asked is None:

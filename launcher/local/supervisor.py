@@ -152,14 +152,15 @@ class Supervisor:
     def _note_end(self, child: Child) -> None:
         ending = child.ending()
         self.endings.append(ending)
-        self._keep_error(ending)
+        self._keep_last_words(child)
         if self._failed_at is None and (ending.failed or (ending.interrupted and not child.is_server)):
             self._failed_at = self._clock()
 
-    def _keep_error(self, ending: Ending) -> None:
-        """Keep why a process ended in its log: shown is that only when all have ended."""
-        if ending.error:
-            self._screen.keep(ending.name, ending.error)
+    def _keep_last_words(self, child: Child) -> None:
+        """Keep in its log what is shown only when all have ended: its report, and why it failed."""
+        for text in (*child.report, child.ending().error):
+            if text:
+                self._screen.keep(child.plan.name, text)
 
     def _obey(self, number: signal.Signals) -> None:
         workers = self._running(servers=False)

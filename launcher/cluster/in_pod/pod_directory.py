@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from esmm_dist.progress import Progress
+from launcher.cluster import names
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
 from launcher.cluster.names import AGENT_PORT, COMPONENT, INSTANCE
 
@@ -44,7 +45,7 @@ class WorkerPods:
 
     def address(self, pod: str) -> str:
         """Return HOST:PORT of a pod's agent. The name is one that its certificate is for."""
-        service = self.job if self.backend == "mpijob" else f"{self.job}-worker"
+        service = self.job if self.backend == "mpijob" else names.worker(self.job)
         return f"{pod}.{service}.{self.namespace}.svc:{AGENT_PORT}"
 
 
@@ -116,9 +117,9 @@ class PodDirectory:
         staying = [pod for pod in alive if "deletionTimestamp" not in pod["metadata"]]
         self._ready_once &= {pod["metadata"]["uid"] for pod in alive}
         self._ready_once |= {pod["metadata"]["uid"] for pod in staying if _is_ready(pod)}
-        names = sorted(pod["metadata"]["name"] for pod in alive if pod["metadata"]["uid"] in self._ready_once)
+        found = sorted(pod["metadata"]["name"] for pod in alive if pod["metadata"]["uid"] in self._ready_once)
         self._wanted = len(staying)
-        self._addresses = {name: self._pods.address(name) for name in names}
+        self._addresses = {name: self._pods.address(name) for name in found}
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:

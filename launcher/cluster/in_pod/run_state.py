@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
+from launcher.cluster import names
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
 from launcher.cluster.in_pod.pod_directory import Backend
 from launcher.cluster.names import EVENTS_KEY, STATUS_KEY, WISH
@@ -59,19 +60,19 @@ class JobObjects:
     @property
     def config(self) -> str:
         """Of ConfigMap J."""
-        return f"/api/v1/namespaces/{self.namespace}/configmaps/{self.job}"
+        return f"/api/v1/namespaces/{self.namespace}/configmaps/{names.config(self.job)}"
 
     @property
     def status(self) -> str:
         """Of ConfigMap J-status."""
-        return f"{self.config}-status"
+        return f"/api/v1/namespaces/{self.namespace}/configmaps/{names.status(self.job)}"
 
     @property
     def scales(self) -> tuple[str, ...]:
         """Of what is scaled to 0 at the end; an MPIJob's workers are ended by its operator."""
         sets = f"/apis/apps/v1/namespaces/{self.namespace}/statefulsets"
-        workers = (f"{sets}/{self.job}-worker/scale",) if self.backend == "plain" else ()
-        return (*workers, f"{sets}/{self.job}-server/scale")
+        workers = (f"{sets}/{names.worker(self.job)}/scale",) if self.backend == "plain" else ()
+        return (*workers, f"{sets}/{names.server(self.job)}/scale")
 
 
 class RunState:
