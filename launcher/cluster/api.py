@@ -193,6 +193,14 @@ class Api:
             raise
         return any(each.get("name") == resource.plural for each in found.get("resources") or [])
 
+    def version(self) -> tuple[int, int]:
+        """Return the cluster's version of Kubernetes."""
+        resource = Resource("version", "Version", "version", False)
+        found = json.loads(self._ask("GET", "/version", [], None, "get", resource, ""))
+        # Some clouds write "27+"
+        major, minor = (re.match(r"\d+", str(found.get(each, ""))) for each in ("major", "minor"))
+        return (int(major[0]), int(minor[0])) if major and minor else (1, 20)
+
     def _json(
         self,
         method: str,

@@ -10,7 +10,7 @@ from launcher.cluster import names
 from launcher.cluster.api import Api, ClusterError, Object
 from launcher.cluster.cancel import publish
 from launcher.cluster.certificates import Secrets
-from launcher.cluster.objects.all import render
+from launcher.cluster.objects.all import ApiVersions, render
 from launcher.cluster.status import Seen, driver_resource, look
 from launcher.cluster.wait import wait_for
 from launcher.jobs.backend import Done
@@ -74,7 +74,8 @@ def start_again(api: Api, seen: Seen, *, progress: Progress) -> int:
         # What a driver published at the end would tell the next one that all is done
         publish(api, job, None)
         api.patch(kinds.CONFIG_MAP, names.config(job), {"metadata": {"annotations": {names.WISH: None}}})
-    manifests = render(file, read_secrets(api, job), owner_uid=seen.uid)
+    versions = ApiVersions.of(*api.version())
+    manifests = render(file, read_secrets(api, seen), api=versions, owner_uid=seen.uid)
     driver = next(each for each in manifests if _is(each, resource, name))
     workers = workers_to_start(seen)
     if resource is kinds.MPI_JOB:
@@ -93,13 +94,15 @@ def workers_to_start(seen: Seen) -> int:
     return wished if config.min <= wished <= config.max else config.first
 
 
-def read_secrets(api: Api, job: str) -> Secrets:
+def read_secrets(api: Api, seen: Seen) -> Secrets:
     """Return the secrets that a job was submitted with; its pods have no others.
 
     Raises:
         ClusterError: They are gone, or may not be read.
     """
-    data = api.get(kinds.SECRET, names.config(job)).get("data") or {}
+    if seen.file.task != "train":
+        return Secrets(files={})
+    data = api.get(kinds.SECRET, names.config(seen.job)).get("data") or {}
     return Secrets(files={key: base64.b64decode(value).decode() for key, value in data.items()})
 
 

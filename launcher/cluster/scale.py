@@ -102,7 +102,7 @@ def scale_servers(api: Api, job: str, count: int, *, wait_s: float, progress: Pr
 
 def change_objects(api: Api, seen: Seen, file: JobFile) -> None:
     """Make the objects of a job that has ended those of a changed job file. Its sets stay at 0 pods."""
-    for manifest in render(file, read_secrets(api, seen.job), owner_uid=seen.uid):
+    for manifest in render(file, read_secrets(api, seen), owner_uid=seen.uid):
         name = manifest["metadata"]["name"]
         if manifest["kind"] == "ConfigMap" and name == names.config(seen.job):
             # Last, as it is what says how many there are: a change that was interrupted can be made again

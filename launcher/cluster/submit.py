@@ -1,0 +1,152 @@
+"""Make a job in a cluster, and follow it to its end."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from esmm_dist.errors import ConfigError, EsmmError
+from esmm_dist.progress import Progress
+from launcher.cluster import api as kinds
+from launcher.cluster import names
+from launcher.cluster.api import Api, ClusterError, Object, Resource, connect, resource_of
+from launcher.cluster.certificates import make_secrets
+from launcher.cluster.checks import check_name_is_free, check_needed, check_objects, taken
+from launcher.cluster.job_file import JobFile, read_job
+from launcher.cluster.logs import LogReader
+from launcher.cluster.objects.all import ApiVersions, render
+from launcher.cluster.status import Seen, look, ready_pods, troubles_of
+
+FOLLOW_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """A job that was made."""
+
+    job: str
+    namespace: str
+    objects: int
+
+
+def read(path: str, namespace: str | None) -> JobFile:
+    """Read a job file; its namespace may be overridden.
+
+    Raises:
+        ConfigError: The file is wrong; the message begins with FILE:LINE.
+    """
+    job = read_job(Path(path))
+    return job.in_namespace(namespace) if namespace is not None else job
+
+
+def dry_run(job: JobFile) -> list[Object]:
+    """Return the manifests for ``kubectl apply -f -``; a cluster, if there is one, is asked for its version only."""
+    api: Api | None = None
+    versions = ApiVersions()
+    try:
+        api = connect(job.namespace)
+        versions = ApiVersions.of(*api.version())
+    except ClusterError:  # none is needed to look at manifests
+        pass
+    job = job.in_namespace(job.namespace or (api.namespace if api is not None else "default"))
+    return render(job, make_secrets(job), api=versions)
+
+
+def submit(api: Api, job: JobFile, progress: Progress) -> Submitted:
+    """Check, then make all objects; if one is refused, those before it are removed again.
+
+    Raises:
+        ConfigError: The name is taken, or something that the job needs is not there.
+        ClusterError: The cluster refuses.
+    """
+    job = job.in_namespace(api.namespace)
+    check_name_is_free(api, job.name)
+    check_needed(api, job, progress)
+    secrets, versions = make_secrets(job), ApiVersions.of(*api.version())
+    drafts = render(job, secrets, api=versions)
+    progress.start(f"submit {job.name} to namespace {job.namespace}", 2 * len(drafts), "objects")
+    check_objects(api, drafts, progress)
+    made: list[tuple[Resource, str]] = []
+    try:
+        config = _create(api, drafts[0], made, progress)
+        uid = str(config["metadata"]["uid"])
+        rest = render(job, secrets, api=versions, owner_uid=uid)[1:]
+        for manifest in rest:
+            _create(api, manifest, made, progress)
+    except (EsmmError, KeyboardInterrupt):
+        progress.message("what was made is removed again")
+        for resource, name in reversed(made):
+            api.delete(resource, name)
+        raise
+    progress.finish()
+    return Submitted(job=job.name, namespace=api.namespace, objects=len(drafts))
+
+
+def follow(
+    api: Api,
+    job: str,
+    show: Callable[[str], None],
+    *,
+    wait_s: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Seen:
+    """Show the job's state, troubles and the driver's (or task's) lines as they come, until it has ended.
+
+    Args:
+        api: The cluster.
+        job: The job's name.
+        show: Shows one line.
+        wait_s: Give up after so many seconds; the job goes on. None: never.
+        sleep: Waits so many seconds.
+
+    Raises:
+        ClusterError: The cluster cannot be reached, or refuses.
+        ConfigError: Somebody has deleted the job.
+    """
+    start, reader, said = time.monotonic(), LogReader(api), ""
+    while True:
+        seen = look(api, job)
+        text = "; ".join([_line(seen), *(troubles_of(seen) if not seen.ended else [])])
+        if text != said:
+            said = text
+            show(f"[{job}] {text}")
+        pods = seen.pods_of("driver" if seen.file.task == "train" else "task")
+        for line in reader.read(pods):
+            show(line)
+        if seen.ended:
+            for each in troubles_of(seen):
+                show(f"[{job}] {each}")
+            return seen
+        if wait_s is not None and time.monotonic() >= start + wait_s:
+            raise ConfigError(f"Job {job} has not ended within {wait_s:g} s. It goes on: esmm status {job}.")
+        sleep(FOLLOW_S)
+
+
+def _line(seen: Seen) -> str:
+    parts = [seen.state]
+    if not seen.ended:
+        parts += [f"{kind} {text}" for kind, text in ready_pods(seen).items()]
+        if seen.status is not None:
+            parts.append(f"{seen.status.ranks} ranks")
+    return ", ".join(parts)
+
+
+def _create(api: Api, manifest: Object, made: list[tuple[Resource, str]], progress: Progress) -> Object:
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
+    try:
+        found = api.create(manifest)
+    except ClusterError as e:
+        if e.reason != "AlreadyExists":
+            raise
+        if kind == "PersistentVolumeClaim":  # kept by a job before; its size is what it is
+            progress.message(f"claim {name} is there already, and is used as it is")
+            return api.get(kinds.CLAIM, name)
+        if kind == "ConfigMap" and name == names.config(manifest["metadata"]["labels"][names.INSTANCE]):
+            raise taken(name, api.namespace) from e
+        raise ConfigError(
+            f"{e} It is of a job that is about to go, or of none: wait, or remove it (kubectl get "
+            f"{resource_of(manifest).plural} {name} -n {api.namespace})."
+        ) from e
+    made.append((resource_of(manifest), name))
+    progress.advance(1, f"{kind} {name}")
+    return found
