@@ -45,6 +45,9 @@ class Command:
     positional: Sequence[str] = field(default=())
     """Settings that are given without a flag, in this order."""
 
+    short: Mapping[str, str] = field(default_factory=dict)
+    """Settings that have a short flag too: ``{"follow": "-f"}``."""
+
     rest: str | None = None
     """Setting that takes the words after ``--`` as they are: another command's line."""
 

@@ -32,6 +32,8 @@ _COMMON = {
     "debug": (bool, False, "Show a traceback when something goes wrong."),
 }
 
+_NO_SHORT: Mapping[str, str] = {}
+
 _POSITIONAL = cast(Any, tyro.conf.Positional)
 _HIDDEN = cast(Any, tyro.conf.Suppress)
 
@@ -67,6 +69,7 @@ def parse(
     base: Mapping[str, Any],
     where: str,
     positional: Sequence[str] = (),
+    short: Mapping[str, str] = _NO_SHORT,
     hidden: str | None = None,
 ) -> tuple[dict[str, Any], CommonFlags]:
     """Parse a command's flags on top of settings from files.
@@ -79,6 +82,7 @@ def parse(
         base: Settings from files, as read from YAML.
         where: Where ``base`` is from, named in errors.
         positional: Settings given without a flag.
+        short: Short flags of settings, by their names: ``-f``.
         hidden: A setting that has no flag: it is in ``base`` or missing.
 
     Returns:
@@ -92,7 +96,7 @@ def parse(
     refuse_unknown(cls, base, where=where)
     _refuse_unknown_flags(cls, args, prog, hidden)
     optional = "--print-config" in args
-    twin = _twin(cls, positional, optional=optional, common=True, hidden=hidden)
+    twin = _twin(cls, positional, optional=optional, common=True, short=short, hidden=hidden)
     parsed = tyro.cli(
         twin,
         prog=prog,
@@ -158,7 +162,13 @@ def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str, hidden: str
 
 
 def _twin(
-    cls: type, positional: Sequence[str], *, optional: bool, common: bool = False, hidden: str | None = None
+    cls: type,
+    positional: Sequence[str],
+    *,
+    optional: bool,
+    common: bool = False,
+    short: Mapping[str, str] = _NO_SHORT,
+    hidden: str | None = None,
 ) -> Any:
     """Make a class with the settings of ``cls``, their help, and nothing else."""
     docs = setting_docs(cls)
@@ -176,7 +186,7 @@ def _twin(
             fields.append((f.name, _HIDDEN[hint]))
             continue
         metavar = f.name.upper() if f.name in positional else None
-        annotated = Annotated[hint, *_argument(hint, docs.get(f.name, ""), metavar)]  # type: ignore[valid-type]
+        annotated = Annotated[hint, *_argument(hint, docs.get(f.name, ""), metavar, short.get(f.name))]  # type: ignore[valid-type]
         fields.append((f.name, _POSITIONAL[annotated] if f.name in positional else annotated))
     if common:
         fields += [(name, _common_argument(kind, text)) for name, (kind, _, text) in _COMMON.items()]
@@ -185,11 +195,11 @@ def _twin(
     return twin
 
 
-def _argument(hint: Any, text: str, metavar: str | None) -> tuple[Any, ...]:
+def _argument(hint: Any, text: str, metavar: str | None, short: str | None) -> tuple[Any, ...]:
     """Return what tells tyro how to read and describe a setting."""
     if get_origin(hint) is dict:
         return _MAPPING_ARGUMENT, tyro.conf.arg(help=text)
-    return (tyro.conf.arg(help=text, metavar=metavar),)
+    return (tyro.conf.arg(help=text, metavar=metavar, aliases=[short] if short else None),)
 
 
 def _common_argument(kind: Any, text: str) -> Any:

@@ -47,6 +47,7 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
         base=base,
         where=where,
         positional=command.positional,
+        short=command.short,
         hidden=command.rest,
     )
     return Resolved(cls=cls, values=values, common=common)

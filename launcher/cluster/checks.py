@@ -31,8 +31,8 @@ def check_name_is_free(api: Api, job: str) -> None:
         return
     if (found["metadata"].get("labels") or {}).get(names.NAME) != names.APP:
         raise ConfigError(
-            f"Namespace {api.namespace} has a ConfigMap '{job}' of something else, and a job's is called as the job. Give "
-            "the job another name."
+            f"Namespace {api.namespace} has a ConfigMap '{job}' of something else, and a job's is called as the job. "
+            "Give the job another name."
         )
     raise taken(job, api.namespace)
 

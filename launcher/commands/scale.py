@@ -1,34 +1,33 @@
-"""``esmm scale``: change the number of workers of an elastic run."""
+"""``esmm scale``: change the number of workers or servers of a job."""
 
 from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
-from launcher.json_line import json_value
 
 
 def _load_settings() -> type:
-    from launcher.elastic.status_config import ScaleConfig
+    from launcher.jobs.config import ScaleJobConfig
 
-    return ScaleConfig
+    return ScaleJobConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from launcher.elastic.scale import scale
+    from launcher.jobs.find import find_job
 
-    result = scale(settings, progress)
-    if settings.wait_s == 0:
-        lines = [f"Asked for {settings.workers} workers (there were {result.before})."]
+    job = find_job(settings.job, settings.namespace)
+    if settings.workers is not None:
+        done = job.scale_workers(settings.workers, wait_s=settings.wait_s, progress=progress)
     else:
-        lines = [f"{result.workers} workers train (before: {result.before}), after {result.seconds:.1f} s."]
-    return Outcome(lines=lines, result=json_value(result))
+        done = job.scale_servers(settings.servers, wait_s=settings.wait_s, progress=progress)
+    return Outcome(lines=done.lines, result=done.result, done=done.done)
 
 
 COMMAND = Command(
     name="scale",
-    summary="Change the number of workers of an elastic run while it trains.",
+    summary="Change the number of workers of a run or job while it trains, or of a job's servers.",
     example="esmm scale run --workers 3",
     load_settings=_load_settings,
     run=_run,
-    positional=("run",),
+    positional=("job",),
 )

@@ -1,4 +1,4 @@
-"""``esmm status``: the state of an elastic run."""
+"""``esmm status``: the state of a job."""
 
 import sys
 from typing import Any
@@ -9,27 +9,43 @@ from launcher.json_line import json_value
 
 
 def _load_settings() -> type:
-    from launcher.elastic.status_config import StatusConfig
+    from launcher.jobs.config import StatusJobConfig
 
-    return StatusConfig
+    return StatusJobConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
+    from launcher.jobs.find import is_local
+
+    return _local(settings) if is_local(settings.job, settings.namespace) else _cluster(settings)
+
+
+def _local(settings: Any) -> Outcome:
     from esmm_dist.storage import Folder
     from launcher.elastic.run_status import read_status
     from launcher.elastic.status_lines import is_stale, status_lines
     from launcher.watch import read_and_watch
 
-    run = Folder.open(settings.run)
+    run = Folder.open(settings.job)
     status = read_and_watch(lambda: read_status(run), status_lines, sys.stderr, every_s=settings.watch)
     return Outcome(lines=status_lines(status), result=json_value(status) | {"stale": is_stale(status)})
 
 
+def _cluster(settings: Any) -> Outcome:
+    from launcher.cluster.status import job_lines
+    from launcher.jobs.find import find_job
+    from launcher.watch import read_and_watch
+
+    job = find_job(settings.job, settings.namespace)
+    status = read_and_watch(job.status, job_lines, sys.stderr, every_s=settings.watch)
+    return Outcome(lines=job_lines(status), result=json_value(status))
+
+
 COMMAND = Command(
     name="status",
-    summary="Show the ranks, servers, speed, checkpoints and restarts of an elastic run.",
+    summary="Show the ranks, servers, speed, checkpoints and restarts of a run or job, and what holds it up.",
     example="esmm status run --watch 2",
     load_settings=_load_settings,
     run=_run,
-    positional=("run",),
+    positional=("job",),
 )

@@ -49,6 +49,9 @@ class Done:
     result: Mapping[str, Any]
     """For a program."""
 
+    done: bool = True
+    """False: it was not done; the process exits with 1."""
+
 
 class JobBackend(Protocol):
     """A job.

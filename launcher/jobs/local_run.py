@@ -81,6 +81,7 @@ class LocalRun:
             raise ConfigError(f"{self._run} has no {FOLDER_NAME}/: no esmm local has trained there yet.")
         if which is None:
             which = next((name for name in ("driver", "worker-0", "local") if name in names), names[0])
+        which = self._with_rank(which)
         if which not in names:
             raise ConfigError(f"{self._run} has no log of '{which}'. There are: {', '.join(names)}.")
         return self._lines(log_path(folder, which), follow=follow, tail=tail)
@@ -166,7 +167,7 @@ class LocalRun:
         progress.message(f"esmm {' '.join(record.command)}")
         with contextlib.chdir(record.folder):
             outcome = run_line(record.command)
-        return Done(lines=outcome.lines, result=outcome.result)
+        return Done(lines=outcome.lines, result=outcome.result, done=outcome.done)
 
     def delete(self, *, keep_data: bool, wait_s: float, progress: Progress) -> Done:
         """Remove what a run has written; files of others in its folder stay.
@@ -197,6 +198,15 @@ class LocalRun:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+    def _with_rank(self, which: str) -> str:
+        """Return the name of the worker that has a rank (``rank-0``); of a plain run it is that of the rank."""
+        kind, _, rank = which.rpartition("-")
+        if kind != "rank":
+            return which
+        status = self._find_status()
+        workers = status.workers if status is not None else ()
+        return next((each.name for each in workers if str(each.rank) == rank), f"worker-{rank}")
 
     def _kill(self) -> None:
         record = read_record(self._run)

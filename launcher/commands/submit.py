@@ -1,0 +1,56 @@
+"""``esmm submit``: run a job in a cluster."""
+
+from typing import Any
+
+from esmm_dist.progress import Progress
+from launcher.command import Command, Outcome
+
+
+def _load_settings() -> type:
+    from launcher.jobs.config import SubmitConfig
+
+    return SubmitConfig
+
+
+def _run(settings: Any, progress: Progress) -> Outcome:
+    from launcher.cluster.api import connect
+    from launcher.cluster.objects.all import manifests_json
+    from launcher.cluster.submit import dry_run, read, submit
+
+    job = read(settings.file, settings.namespace)
+    if settings.dry_run:
+        manifests = dry_run(job)
+        return Outcome(lines=manifests_json(manifests).splitlines(), result={"manifests": manifests})
+    api = connect(job.namespace)
+    made = submit(api, job, progress)
+    result = {"job": made.job, "namespace": made.namespace, "objects": made.objects}
+    flag = f" --namespace {made.namespace}" if settings.namespace or job.namespace else ""
+    line = f"Job {made.job} is submitted to namespace {made.namespace}. esmm status {made.job}{flag} shows how it is."
+    if not settings.follow:
+        return Outcome(lines=[line], result=result)
+    progress.message(line)
+    return _follow(api, made.job, result, progress)
+
+
+def _follow(api: Any, job: str, result: dict[str, Any], progress: Progress) -> Outcome:
+    from launcher.cluster.status import job_lines, job_status
+    from launcher.cluster.submit import follow
+    from launcher.json_line import json_value
+
+    try:
+        seen = follow(api, job, lambda line: print(line, flush=True))
+    except KeyboardInterrupt:
+        progress.message(f"The job goes on. esmm logs {job} -f shows its lines, esmm cancel {job} ends it.")
+        raise
+    status = job_status(seen)
+    return Outcome(lines=job_lines(status), result=result | {"status": json_value(status)}, done=status.state == "done")
+
+
+COMMAND = Command(
+    name="submit",
+    summary="Run a job in a Kubernetes cluster: a training, or another task in one pod.",
+    example="esmm submit job.yaml --follow",
+    load_settings=_load_settings,
+    run=_run,
+    positional=("file",),
+)

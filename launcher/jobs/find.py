@@ -1,0 +1,58 @@
+"""From a word on the command line to the job that it names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from esmm_dist.errors import ConfigError
+from launcher.elastic.run_status import STATUS_NAME
+from launcher.jobs.backend import JobBackend
+from launcher.local.run_record import RECORD_NAME
+
+
+def is_local(word: str, namespace: str | None) -> bool:
+    """Return whether a word names a run of this machine: a URI, a path with '/', or a folder that holds a run.
+
+    Args:
+        word: As typed.
+        namespace: As typed; with one it is a job of a cluster.
+    """
+    if namespace is not None:
+        return False
+    if "/" in word or word in (".", ".."):
+        return True
+    return any((Path(word) / name).is_file() for name in (STATUS_NAME, RECORD_NAME))
+
+
+def find_job(word: str, namespace: str | None = None, *, say: Callable[[str], None] = lambda text: None) -> JobBackend:
+    """Return the job. Whether there is one is found by its verbs.
+
+    Args:
+        word: Folder or URI of a local run, or the name of a cluster job.
+        namespace: Of the cluster job. None: that of the kubeconfig.
+        say: Told what ``logs`` of a cluster job waits for.
+
+    Raises:
+        ConfigError: It names no local run, and no cluster is known that could have the job.
+        ClusterError: The kubeconfig cannot be used.
+    """
+    # Each backend imports what the other does without
+    if is_local(word, namespace):
+        from launcher.jobs.local_run import LocalRun
+
+        return LocalRun(word)
+    from launcher.cluster.api import cluster_is_known, connect
+
+    if namespace is None and not cluster_is_known():
+        raise ConfigError(
+            f"'{word}' is no run: {_local_trouble(word)}, and no cluster is known that could have a job of this name "
+            "(KUBECONFIG is not set, and there is no ~/.kube/config). A run is given as its folder or URI."
+        )
+    from launcher.jobs.cluster_job import ClusterJob
+
+    return ClusterJob(connect(namespace), word, say=say)
+
+
+def _local_trouble(word: str) -> str:
+    if not Path(word).is_dir():
+        return "there is no such folder"
+    return f"the folder has no {STATUS_NAME} (no elastic run was started there)"
