@@ -244,6 +244,7 @@ class Api:
                     header_params=dict(headers),
                     body=body,
                     auth_settings=["BearerToken"],
+                    _return_http_data_only=True,
                     _preload_content=False,
                     _request_timeout=(CONNECT_S, ANSWER_S),
                 )
