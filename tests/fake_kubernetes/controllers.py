@@ -206,7 +206,7 @@ class Controllers:
         self._store.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
 
     def _event(self, namespace: str, kind: str, name: str, reason: str, message: str) -> None:
-        event = {
+        event: Object = {
             "metadata": {"name": f"{name}.{reason.lower()}"},
             "involvedObject": {"kind": kind, "name": name, "namespace": namespace},
             "reason": reason,
@@ -221,7 +221,8 @@ class Controllers:
 
 
 def _ready(pod: Object) -> bool:
-    return any(each["ready"] for each in pod["status"].get("containerStatuses") or [])
+    states: list[Object] = pod["status"].get("containerStatuses") or []
+    return any(each["ready"] for each in states)
 
 
 def _read(text: str) -> RunStatus:

@@ -250,6 +250,7 @@ def _without_kind(thing: Object) -> Object:
 def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 2**16  # head and body in one piece: the second would wait 40 ms for an acknowledgement
 
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
