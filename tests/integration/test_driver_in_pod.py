@@ -64,7 +64,7 @@ def test_a_job_trains_is_told_to_stop_and_gives_back_its_pods(tmp_path):
 
                 def says() -> str:
                     assert driver.poll() is None, log.read_text() + agent.err
-                    return api.published().get("state", "")
+                    return str(api.published().get("state", ""))
 
                 wait_for(lambda: says() == "starting", "first status")
                 api.add_pod(WORKER)  # Ready
