@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -260,9 +261,10 @@ def test_a_new_driver_of_a_run_that_has_ended_starts_nothing_and_gives_back_the_
 
 
 def test_agents_are_found_in_exactly_one_way():
-    for file, job in ((None, None), (Path("agents.json"), JOB)):
+    wrongs: list[dict[str, Any]] = [{}, {"agents_file": Path("agents.json"), "job": JOB}]
+    for wrong in wrongs:
         with pytest.raises(ConfigError, match="give exactly one of them. In a pod it is --job NAME"):
-            DriverConfig(run="run", servers="127.0.0.1:7070", agents_file=file, job=job)
+            DriverConfig(run="run", servers="127.0.0.1:7070", **wrong)
 
 
 def test_statuses_are_whole_json(api, driver, clock):
