@@ -39,7 +39,7 @@ def _jobs(draw):
 
 
 JOBS = _jobs()
-many = settings(max_examples=40, deadline=None)
+many = settings(max_examples=20, deadline=None)
 
 
 def _matches(selector: dict[str, str], labels: dict[str, str]) -> bool:
