@@ -16,6 +16,7 @@ from launcher.command import Outcome
 from launcher.commands import COMMANDS
 from launcher.elastic.worker_link import worker_link
 from launcher.json_line import json_line
+from launcher.local.workspace import LOG_FOLDER
 from launcher.print_settings import settings_yaml
 from launcher.progress import make_progress
 from launcher.settings import Resolved, resolve
@@ -179,7 +180,9 @@ def _rank() -> tuple[int, int]:
 
 
 def _write_log(text: str) -> Path:
-    with tempfile.NamedTemporaryFile("w", prefix="esmm-", suffix=".log", delete=False, encoding="utf-8") as log:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="esmm-", suffix=".log", delete=False, encoding="utf-8", dir=os.environ.get(LOG_FOLDER)
+    ) as log:
         log.write(text)
     return Path(log.name)
 

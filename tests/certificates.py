@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +40,12 @@ class Authority:
         self.cert = folder / f"{name}.pem"
         self.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def sign(self, name: str, *, expired: bool = False) -> Pair:
-        """Write ``NAME.pem`` and ``NAME-key.pem``."""
+    def sign(self, name: str, *, expired: bool = False, hosts: Sequence[str] = ()) -> Pair:
+        """Write ``NAME.pem`` and ``NAME-key.pem``, for further hosts too."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names += map(x509.DNSName, hosts)
         last = NOW - DAY / 2 if expired else NOW + DAY
         certificate = (
             self._builder(subject, key.public_key(), NOW - DAY, last)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,9 +27,16 @@ class ElasticRun:
 
     def __init__(self, run: Path, args: Sequence[str], *, log: Path, esmm: Sequence[str] = ESMM) -> None:
         self.run, self.log = run, log
+        self._temporary = log.with_name("tmp")
+        self._temporary.mkdir(exist_ok=True)
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [*esmm, "local", *args], stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
+                [*esmm, "local", *args],
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, "TMPDIR": str(self._temporary)},
             )
         self._seen: set[psutil.Process] = set()
 
@@ -145,13 +153,15 @@ class ElasticRun:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def left_over(self) -> list[str]:
-        """Return those of its processes that have outlived it, after the moment that the kernel needs."""
+        """Return its processes and temporary files that have outlived it, after the moment that the kernel needs."""
         deadline = time.monotonic() + 10.0
         while (alive := [p for p in self._seen if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]) and (
             time.monotonic() < deadline
         ):
             time.sleep(0.1)
-        return [" ".join(process.cmdline()) for process in alive]
+        while (files := list(self._temporary.iterdir())) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return [*(" ".join(process.cmdline()) for process in alive), *map(str, files)]
 
     def close(self) -> None:
         """Kill what is left."""

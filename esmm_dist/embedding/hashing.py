@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def mix64(ids: npt.NDArray[np.int64], seed: int = 0) -> npt.NDArray[np.uint64]:
@@ -21,7 +21,7 @@ def mix64(ids: npt.NDArray[np.int64], seed: int = 0) -> npt.NDArray[np.uint64]:
     Source: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, figure 16 (variant 13).
     """
     with np.errstate(over="ignore"):
-        h = ids.astype(np.uint64) + (np.uint64(seed & 0xFFFF_FFFF_FFFF_FFFF) + np.uint64(1)) * _GOLDEN
-        h = (h ^ (h >> np.uint64(30))) * _MIX_1
-        h = (h ^ (h >> np.uint64(27))) * _MIX_2
+        h = ids.astype(np.uint64) + (np.uint64(seed & 0xFFFF_FFFF_FFFF_FFFF) + np.uint64(1)) * GOLDEN
+        h = (h ^ (h >> np.uint64(30))) * MIX_1
+        h = (h ^ (h >> np.uint64(27))) * MIX_2
         return h ^ (h >> np.uint64(31))

@@ -5,7 +5,8 @@ import numpy.typing as npt
 
 from esmm_dist.embedding.hashing import mix64
 
-_TABLE_BITS = 16
+PICK_BITS = 16
+"""An id's start row is the one of this many leading bits of its hash."""
 
 
 class StartValues:
@@ -25,11 +26,16 @@ class StartValues:
             seed: Of the run.
         """
         self._seed = seed
-        cells = np.arange((1 << _TABLE_BITS) * embedding_dim, dtype=np.int64)
+        cells = np.arange((1 << PICK_BITS) * embedding_dim, dtype=np.int64)
         uniform = (mix64(cells, seed + 1) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)  # [0, 1), exact
         self._rows = ((uniform * 2 - 1) * np.float32(scale)).reshape(-1, embedding_dim)
 
+    @property
+    def choices(self) -> npt.NDArray[np.float32]:
+        """The rows that ids start with, float32 [2^PICK_BITS, D]; not a copy."""
+        return self._rows
+
     def rows(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return the start rows of ids int64 [U]: float32 [U, D]."""
-        picks = (mix64(ids, self._seed) >> np.uint64(64 - _TABLE_BITS)).astype(np.int64)
+        picks = (mix64(ids, self._seed) >> np.uint64(64 - PICK_BITS)).astype(np.int64)
         return self._rows.take(picks, axis=0)

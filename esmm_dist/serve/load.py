@@ -106,23 +106,40 @@ def open_split(
     return reader, manifest.splits[split].impressions
 
 
+def embedding_of(checkpoint: Checkpoint) -> EmbeddingConfig:
+    """Return the settings of a checkpoint's tables."""
+    return build(EmbeddingConfig, checkpoint.manifest.settings["embedding"], where=str(checkpoint.folder))
+
+
+def dense_model(checkpoint: Checkpoint) -> Esmm:
+    """Return a checkpoint's model with its dense weights; its rows are not read.
+
+    Raises:
+        CheckpointError: The dense weights are damaged, or do not fit the checkpoint's settings.
+        ConfigError: The BASE network cannot be loaded.
+    """
+    manifest, where = checkpoint.manifest, str(checkpoint.folder)
+    settings = manifest.settings
+    hardware = build(HardwareConfig, settings.get("hardware", {}), where=where)
+    model = Esmm(
+        manifest.schema,
+        embedding_of(checkpoint),
+        build(ModelConfig, settings["model"], where=where),
+        seed=int(settings["seed"]),
+        mixed_precision=hardware.mixed_precision,
+    )
+    load_dense(model, None, checkpoint.dense())
+    return model
+
+
 @contextmanager
 def _model_of(
     checkpoint: Checkpoint, run: Folder, client: ClientConfig, generation: int, world: World, *, load_rows: bool
 ) -> Iterator[TrainedModel]:
-    manifest, where = checkpoint.manifest, str(checkpoint.folder)
-    settings, schema = manifest.settings, manifest.schema
-    seed = int(settings["seed"])
-    embedding = build(EmbeddingConfig, settings["embedding"], where=where)
-    hardware = build(HardwareConfig, settings.get("hardware", {}), where=where)
-    model = Esmm(
-        schema,
-        embedding,
-        build(ModelConfig, settings["model"], where=where),
-        seed=seed,
-        mixed_precision=hardware.mixed_precision,
-    )
-    load_dense(model, None, checkpoint.dense())
+    manifest = checkpoint.manifest
+    schema, seed = manifest.schema, int(manifest.settings["seed"])
+    embedding = embedding_of(checkpoint)
+    model = dense_model(checkpoint)
     dim_by_table = {table: embedding.dim_of(table) for table in schema.tables}
     forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=len(schema.labels))
     with opened_store(
@@ -140,5 +157,5 @@ def _model_of(
         yield TrainedModel(
             step=manifest.step,
             scorer=Scorer(schema=schema, store=opened.store, forward=forward),
-            global_batch_records=int(settings["input"]["global_batch_records"]),
+            global_batch_records=int(manifest.settings["input"]["global_batch_records"]),
         )

@@ -49,8 +49,8 @@ class ServerConfig:
     with the token names."""
 
     metrics_port: int | None = None
-    """Port of the Prometheus metrics, on the host of ``bind``. 0: a free one, which is printed. None: no metrics. They
-    need no token: numbers only, no rows."""
+    """Port of the Prometheus metrics and of the health (/healthz, /readyz), on the host of ``bind``. 0: a free one,
+    which is printed. None: neither. They need no token: numbers only, no rows."""
 
     max_request_rows: int = 4_000_000
     """Most rows of one pull or push, refused before they are read. 4 M rows of 16 columns are 290 MB."""

@@ -97,7 +97,9 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
     metrics = None
     try:
         if config.metrics_port is not None:
-            metrics = MetricsEndpoint(service.stats, host=host, port=config.metrics_port)
+            metrics = MetricsEndpoint(
+                service.stats, why_not_ready=service.why_not_ready, host=host, port=config.metrics_port
+            )
         address = f"{shown_host}:{service.port}"
         if token is None and not is_loopback(host):
             progress.message(

@@ -207,6 +207,15 @@ class ParameterService(flight.FlightServerBase):
             idle_s=now - self._last_call,
         )
 
+    def why_not_ready(self) -> str:
+        """Return why a rank could not use the rows now; empty if it could. Waits for nothing."""
+        run = self._run
+        if run is None:
+            return "no run is open here yet"
+        if not run.is_whole:
+            return f"the rows of run '{run.opened.run}' are not whole: a restore is at work, or failed"
+        return ""
+
     def close(self) -> None:
         """Wake the calls that wait for other ranks, and take no more of them."""
         self._repeated_calls.close()

@@ -14,7 +14,10 @@ def _load_settings() -> type:
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from launcher.elastic.driver import drive
+    if settings.job is not None:
+        from launcher.cluster.in_pod.drive_job import drive_job as drive
+    else:
+        from launcher.elastic.driver import drive
 
     result = drive(settings, progress)
     counts = ", ".join(f"{count} x {what}" for what, count in result.restarts.items())
@@ -26,7 +29,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
 
 COMMAND = Command(
     name="driver",
-    summary="Assign the ranks of an elastic run to its agents (esmm local starts it).",
+    summary="Assign the ranks of an elastic run to its agents (esmm local and cluster jobs start it).",
     example="esmm driver --run run --agents-file agents.json --servers 127.0.0.1:7070 --max-workers 4",
     load_settings=_load_settings,
     run=_run,

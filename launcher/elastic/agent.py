@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import selectors
 import signal
 import threading
@@ -79,6 +80,7 @@ class Agent:
             standby: Whether the next worker warms while one runs, rather than after its end.
         """
         self._name, self._grace_s, self._progress, self._standby = name, grace_seconds, progress, standby
+        self._instance = secrets.token_hex(8)
         self._lock = threading.RLock()
         self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._worker: WorkerProcess | None = None  # that runs
@@ -109,6 +111,7 @@ class Agent:
             return AgentStatus(
                 name=self._name,
                 pid=os.getpid(),
+                instance=self._instance,
                 worker_pid=None if worker is None else worker.pid,
                 state=self._state(),
                 draining=self._draining,

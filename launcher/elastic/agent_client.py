@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,10 +37,12 @@ class AgentClient:
     Args:
         address: HOST:PORT.
         token: That the agent asks for.
+        tls: Knows the authority that must have signed the agent's certificate, for the host of ``address``
+            (``agent_tls.py``); None: plain HTTP.
     """
 
-    def __init__(self, address: str, token: str | None) -> None:
-        self.address = address
+    def __init__(self, address: str, token: str | None, *, tls: ssl.SSLContext | None = None) -> None:
+        self.address, self._tls = address, tls
         self._host, self._port = split_address(address, where="agent")
         self._headers = {"Content-Type": "application/json"}
         if token is not None:
@@ -78,7 +81,11 @@ class AgentClient:
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, timeout_s: float) -> dict[str, Any]:
         what = path.partition("?")[0]
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
+        connection = (
+            http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
+            if self._tls is None
+            else http.client.HTTPSConnection(self._host, self._port, timeout=timeout_s, context=self._tls)
+        )
         try:
             connection.request(method, path, None if body is None else json.dumps(body), self._headers)
             response = connection.getresponse()

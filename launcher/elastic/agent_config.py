@@ -31,6 +31,12 @@ class AgentConfig:
     token_file: Path | None = None
     """File with the secret that the driver's requests must carry."""
 
+    tls_cert: Path | None = None
+    """PEM file of this agent's certificate: it answers over HTTPS only. Needs tls_key. None: plain HTTP."""
+
+    tls_key: Path | None = None
+    """PEM file of the certificate's private key."""
+
     grace_seconds: float = 30.0
     """Seconds that the worker has to leave by itself after SIGTERM, before it is killed. The grace period of a
     Kubernetes pod should be a little longer."""
@@ -54,6 +60,8 @@ class AgentConfig:
                 "processes. Write a long random text into a file and give it to agent and driver as --token-file, or "
                 "bind 127.0.0.1."
             )
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ConfigError("tls_cert and tls_key belong together: give both, or neither.")
         if not 0 < self.grace_seconds < float("inf"):
             raise ConfigError(f"grace_seconds is {self.grace_seconds}. Set seconds, more than 0.")
         if not self.command:

@@ -8,14 +8,16 @@
     POST /stop           {"id": n, "how": "kill" | "leave" | "finish", "reason": text}
                          -> {"running": whether that run was going on}
 
-Every error is ``{"error": text}``.
+Every error is ``{"error": text}``. With a certificate all of it is HTTPS.
 """
 
+import contextlib
 import hmac
 import json
 import re
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -74,18 +76,19 @@ class AgentServer(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, agent: Controlled, *, bind: str, token: str | None) -> None:
+    def __init__(self, agent: Controlled, *, bind: str, token: str | None, tls: ssl.SSLContext | None = None) -> None:
         """Bind.
 
         Args:
             agent: Acted upon.
             bind: HOST:PORT.
             token: That requests must carry; None: none.
+            tls: With its certificate; None: plain HTTP.
 
         Raises:
             ConfigError: The address cannot be bound.
         """
-        self.agent = agent
+        self.agent, self._tls = agent, tls
         self.expected = None if token is None else f"Bearer {token}".encode()
         self._host, port = split_address(bind, where="bind")
         if ":" in self._host:
@@ -115,6 +118,17 @@ class AgentServer(socketserver.ThreadingTCPServer):
         """Return HOST:PORT, with the port that was found free."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{host}:{self.server_address[1]}"
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer one request, in its own thread: a slow or half-open handshake keeps nobody else waiting."""
+        if self._tls is None:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(PATIENCE_S)
+        with self._tls.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
+            with contextlib.suppress(OSError):  # the client may be gone
+                secured.shutdown(socket.SHUT_WR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that went away."""

@@ -35,6 +35,8 @@ class AgentStatus:
     """Why the last attempt to warm a worker failed; None once one is ready."""
     beat_age_s: float | None
     """Seconds since the running worker's last sign of life, of which there is one a second; None if none runs."""
+    instance: str = ""
+    """Of the agent's process: another one after each start. Its pid will not do: a container's is always the same."""
     standby: Literal["none", "warming", "ready"] = "none"
     """The next worker, while one runs. ``none``: there is none yet, or the agent keeps none."""
     facts: Mapping[str, Any] = field(default_factory=dict)

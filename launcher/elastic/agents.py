@@ -2,11 +2,12 @@
 
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,9 @@ class AgentDirectory(Protocol):
     def wanted(self) -> int:
         """Return the number of workers that are wanted."""
 
+    def trouble(self) -> str:
+        """Return why these answers may be old; empty if they are not."""
+
 
 class FileDirectory:
     """The agents of ``esmm local``, in a file: ``{"wanted": 2, "agents": {"worker-0": "127.0.0.1:1234"}}``."""
@@ -43,6 +47,10 @@ class FileDirectory:
     def wanted(self) -> int:
         """Return the number of workers that are wanted."""
         return int(self._read()["wanted"])
+
+    def trouble(self) -> str:
+        """Return nothing: a file can always be read."""
+        return ""
 
     def _read(self) -> dict[str, Any]:
         with contextlib.suppress(FileNotFoundError):  # before it is written for the first time there is nobody
@@ -74,12 +82,14 @@ class AgentWatch:
     Args:
         directory: Where they are.
         token: Their secret.
-        on_event: Told each event of a worker: (name, pid of its agent, event). In the thread of the watch.
+        on_event: Told each event of a worker: (name, instance of its agent, event). In a thread of the watch.
+        tls: For agents over TLS; None: plain HTTP.
     """
 
     directory: AgentDirectory
     token: str | None
-    on_event: Callable[[str, int, Mapping[str, Any]], None]
+    on_event: Callable[[str, str, Mapping[str, Any]], None]
+    tls: ssl.SSLContext | None = None
     views: dict[str, AgentView] = field(default_factory=dict)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -99,23 +109,31 @@ class AgentWatch:
         with ThreadPoolExecutor(max_workers=MOST_AT_ONCE, thread_name_prefix="agent") as pool:
             while not self._stopped.wait(POLL_S):
                 self._find()
-                list(pool.map(self._ask, list(self.views.values())))
+                successors = [view for view in pool.map(self._ask, list(self.views.values())) if view is not None]
+                self.views = self.views | {view.name: view for view in successors}
 
     def _find(self) -> None:
         addresses = self.directory.addresses()
         views = {name: view for name, view in self.views.items() if addresses.get(name) == view.address}
         for name, address in addresses.items():
             if name not in views:
-                client = AgentClient(address, self.token)
+                client = AgentClient(address, self.token, tls=self.tls)
                 views[name] = AgentView(name=name, client=client, answered_at=time.monotonic(), address=address)
         self.views = views
 
-    def _ask(self, view: AgentView) -> None:
+    def _ask(self, view: AgentView) -> AgentView | None:
+        """Ask one agent; return its view anew if another process answers at its address than before."""
         try:
             status = view.client.status(after=view.seen_event)
         except RetryError:
-            return
-        view.status, view.answered_at = status, time.monotonic()
+            return None
+        now = time.monotonic()
+        if view.status is not None and status.instance != view.status.instance:
+            # Its events are counted from 1 again: the next question asks for all of them
+            status = replace(status, events=())
+            return AgentView(name=view.name, client=view.client, status=status, answered_at=now, address=view.address)
+        view.status, view.answered_at = status, now
         for event in status.events:
             view.seen_event = max(view.seen_event, int(event["number"]))
-            self.on_event(view.name, status.pid, event)
+            self.on_event(view.name, status.instance, event)
+        return None

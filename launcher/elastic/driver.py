@@ -14,17 +14,18 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from esmm_dist.errors import EsmmError, RetryError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.server.token_file import read_token
 from esmm_dist.storage import Folder
-from launcher.elastic.agents import AgentView, AgentWatch, FileDirectory
+from launcher.elastic.agent_tls import driver_tls
+from launcher.elastic.agents import AgentDirectory, AgentView, AgentWatch, FileDirectory
 from launcher.elastic.beat import Beat, write_beat
 from launcher.elastic.driver_config import DriverConfig
 from launcher.elastic.journal import Journal
@@ -62,28 +63,58 @@ class DriverResult:
     restarts: Mapping[str, int]
 
 
-def drive(config: DriverConfig, progress: Progress) -> DriverResult:
+class Publisher(Protocol):
+    """Tells others how the run is, and may ask it to stop."""
+
+    def begin(self, source: Any) -> None:
+        """Begin; ``source`` has ``status``, ``event_lines`` and ``finish``, for any thread."""
+
+    def close(self) -> None:
+        """The status is the last one."""
+
+
+def drive(
+    config: DriverConfig,
+    progress: Progress,
+    *,
+    directory: AgentDirectory | None = None,
+    publisher: Publisher | None = None,
+) -> DriverResult:
     """Drive a run to its end, or until SIGINT (all workers save and end). SIGTERM ends this process alone, at once.
+
+    Args:
+        config: The run, its servers and its bounds.
+        progress: Gets messages.
+        directory: Knows the agents; None: ``config.agents_file`` does.
+        publisher: Runs beside the driver.
 
     Raises:
         DriverError: The training cannot go on.
         EsmmError: A setting is wrong, or the run's folder cannot be written.
     """
-    with _Driver(config, progress) as driver:
+    if directory is None:
+        assert config.agents_file is not None
+        directory = FileDirectory(config.agents_file)
+    with _Driver(config, progress, directory, publisher) as driver:
         return driver.run()
 
 
 class _Driver:
     """One driver process. The main thread sees to the ranks; others watch agents and servers, and write the status."""
 
-    def __init__(self, config: DriverConfig, progress: Progress) -> None:
-        self._config, self._progress = config, progress
+    def __init__(
+        self, config: DriverConfig, progress: Progress, directory: AgentDirectory, publisher: Publisher | None
+    ) -> None:
+        self._config, self._progress, self._publisher = config, progress, publisher
         self._run = Folder.open(config.run)
         self._run.make()
         self._journal = Journal(self._run, progress)
-        self._directory = FileDirectory(config.agents_file)
+        self._directory = directory
         self._agents = AgentWatch(
-            directory=self._directory, token=read_token(config.token_file), on_event=self._on_worker_event
+            directory=self._directory,
+            token=read_token(config.token_file),
+            on_event=self._on_worker_event,
+            tls=driver_tls(config.tls_ca),
         )
         self._servers = ServerWatch(config, self._on_server_restart)
         self._starts: dict[str, int] = {}
@@ -106,6 +137,8 @@ class _Driver:
         self._agents.start()
         self._servers.start()
         self._writer.start()
+        if self._publisher is not None:
+            self._publisher.begin(self)
         return self
 
     def __exit__(self, *args: object) -> None:
@@ -115,8 +148,18 @@ class _Driver:
         self._servers.close()
         self._write()
         self._journal.publish(now=True)
+        if self._publisher is not None:
+            self._publisher.close()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def finish(self) -> None:
+        """Have all workers save and end, and then this driver."""
+        self._finish.set()
+
+    def event_lines(self, most: int) -> Sequence[str]:
+        """Return the newest events, each a line of JSON."""
+        return self._journal.newest(most)
 
     def run(self) -> DriverResult:
         """See ``drive``."""
@@ -133,7 +176,9 @@ class _Driver:
                 lives += 1
             self._state = "stopped" if self._step < self._total_steps or not self._total_steps else "done"
         except EsmmError as e:
-            self._state, self._error = "failed", str(e)
+            # Whoever publishes it also tries again where that may help
+            again = self._publisher is not None and isinstance(e, RetryError)
+            self._state, self._error = "starting" if again else "failed", str(e)
             self._journal.add("failed", error=str(e))
             raise
         self._journal.add(self._state, step=self._step)
@@ -230,6 +275,8 @@ class _Driver:
             for view in self._agents.views.values()
             if view.status is not None and view.status.warm_error
         ]
+        if trouble := self._directory.trouble():
+            problems.append(trouble)
         self._error = "; ".join(problems)
 
     def _finish_workers(self, ranks: Ranks, told: set[str]) -> None:
@@ -248,7 +295,7 @@ class _Driver:
         if number == signal.SIGTERM:
             # The workers train on, and the next driver takes over: nothing here is needed for that
             os._exit(128 + number)
-        self._finish.set()
+        self.finish()
 
     def _on_server_restart(self, index: int) -> None:
         self._journal.add("server_lost", server=index, step=self._step)
@@ -270,9 +317,9 @@ class _Driver:
                 reason = facts.get("reason", "")
                 self._fatal = f"{name} was lost {MOST_DEATHS} times without a step in between; the last time: {reason}"
 
-    def _on_worker_event(self, name: str, agent_pid: int, event: Mapping[str, Any]) -> None:
+    def _on_worker_event(self, name: str, instance: str, event: Mapping[str, Any]) -> None:
         """Note what a worker tells; in the thread of the watch."""
-        if not self._journal.add_of_worker(name, agent_pid, event):
+        if not self._journal.add_of_worker(name, instance, event):
             return
         if event["event"] == "failed" and event.get("gives_up"):
             self._fatal = self._fatal or str(event.get("error", ""))

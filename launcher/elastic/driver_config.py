@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.server.config import ConnectionConfig
@@ -11,14 +12,28 @@ from esmm_dist.server.config import ConnectionConfig
 class DriverConfig(ConnectionConfig):
     """Say who the ranks of an elastic run are, and start them through their agents, until the run is done.
 
-    ``esmm local`` starts it; by hand it is of little use.
+    ``esmm local`` and a job's driver pod start it; by hand it is of little use.
     """
 
     run: str
     """Folder or URI of the run."""
 
-    agents_file: Path
-    """File with the agents' addresses and the number of workers that is wanted, which may change at any time."""
+    agents_file: Path | None = None
+    """File with the agents' addresses and the number of workers that is wanted, which may change at any time. With
+    tls_ca agents are asked over TLS, as servers are."""
+
+    job: str | None = None
+    """Name of a job in the cluster that this process runs in: its workers are found in the API, its status is published
+    there. Instead of agents_file."""
+
+    namespace: str | None = None
+    """Namespace of the job. None: that of this pod."""
+
+    backend: Literal["plain", "mpijob"] = "plain"
+    """What makes the job's worker pods: a StatefulSet (``plain``), or an MPIJob's operator."""
+
+    service_account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    """Folder with the token, the authority and the namespace with which a pod asks the API."""
 
     beat_file: Path | None = None
     """File that is written each second: what this process knows, for whoever started it."""
@@ -40,6 +55,10 @@ class DriverConfig(ConnectionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if (self.agents_file is None) == (self.job is None):
+            raise ConfigError(
+                "agents_file and job say where the agents are: give exactly one of them. In a pod it is --job NAME."
+            )
         if self.embedded:
             raise ConfigError("servers is 'embedded': workers that come and go keep their rows on parameter servers.")
         if not 1 <= self.min_workers <= self.max_workers:

@@ -43,7 +43,7 @@ class Journal:
         self._lines = _read_lines(run)
         self._published_at, self._dirty = 0.0, False
         self._reached = 0  # by workers that have all ended
-        self._newest: dict[tuple[str, int], int] = {}  # number of the newest event by worker and agent
+        self._newest: dict[tuple[str, str], int] = {}  # number of the newest event by worker and agent
         self.checkpoint: tuple[int, float] | None = None
         """Step of the newest checkpoint, and when it was saved, in seconds since 1970."""
         self.restarts: Counter[str] = Counter()
@@ -56,23 +56,23 @@ class Journal:
         with self._lock:
             self._keep({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts})
 
-    def add_of_worker(self, worker: str, agent_pid: int, told: Mapping[str, Any]) -> bool:
+    def add_of_worker(self, worker: str, agent: str, told: Mapping[str, Any]) -> bool:
         """Keep an event that a worker has told, with its own time, unless a driver before this one has.
 
         Args:
             worker: Its name.
-            agent_pid: Of its agent, which counts the events.
+            agent: Instance of its agent, which counts the events.
             told: ``number``, ``time``, ``event`` and facts.
 
         Returns:
             Whether it is new.
         """
         with self._lock:
-            if told["number"] <= self._newest.get((worker, agent_pid), 0):
+            if told["number"] <= self._newest.get((worker, agent), 0):
                 return False
             facts = {key: value for key, value in told.items() if key not in ("id", "time", "event")}
             at = datetime.fromtimestamp(told["time"], UTC).isoformat(timespec="milliseconds")
-            self._keep({"time": at, "event": told["event"], "worker": worker, "agent_pid": agent_pid, **facts})
+            self._keep({"time": at, "event": told["event"], "worker": worker, "agent": agent, **facts})
             return True
 
     def _keep(self, entry: dict[str, Any]) -> None:
@@ -88,6 +88,11 @@ class Journal:
         except OSError as e:
             self._progress.message(f"{EVENTS_NAME} cannot be written: {e}")
 
+    def newest(self, most: int) -> list[str]:
+        """Return the newest events, each a line of JSON."""
+        with self._lock:
+            return self._lines[-most:]
+
     def publish(self, *, now: bool = False) -> None:
         """Bring the events to an object store, if it is time."""
         with self._lock:
@@ -101,8 +106,8 @@ class Journal:
             self._published_at = time.monotonic()
 
     def _count(self, entry: dict[str, Any]) -> None:
-        if "agent_pid" in entry:
-            self._newest[entry["worker"], entry["agent_pid"]] = entry["number"]
+        if "agent" in entry and "number" in entry:
+            self._newest[entry["worker"], entry["agent"]] = entry["number"]
         event = entry.get("event", "")
         if event == "saved":
             self.checkpoint = (int(entry["step"]), datetime.fromisoformat(entry["time"]).timestamp())

@@ -222,7 +222,10 @@ class Ranks:
         while True:
             time.sleep(POLL_S)
             now, status = time.monotonic(), view.status
-            if self._watch.views.get(view.name) is not view:
+            if (successor := self._watch.views.get(view.name)) is not view:
+                if successor is not None:  # the start may have reached this one already
+                    self._kill(successor, run_id, "its agent was started again")
+                    return 137, "agent_lost", "its agent was started again"
                 return 137, "agent_lost", "its agent is gone"
             if view.silent_s(now) > max(SILENT_S, self._stall_seconds):
                 return 137, "agent_lost", f"its agent has not answered for {view.silent_s(now):.0f} s"

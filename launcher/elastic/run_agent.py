@@ -8,6 +8,7 @@ from esmm_dist.whole_file import write_whole
 from launcher.elastic.agent import Agent
 from launcher.elastic.agent_config import AgentConfig
 from launcher.elastic.agent_http import AgentServer
+from launcher.elastic.agent_tls import agent_tls
 from launcher.local.signals import SignalInbox
 
 
@@ -18,9 +19,10 @@ def run_agent(config: AgentConfig, progress: Progress) -> int:
         The number of runs that were started.
 
     Raises:
-        ConfigError: The token cannot be read, or the address cannot be bound.
+        ConfigError: The token or the certificate cannot be read, or the address cannot be bound.
     """
     token = read_token(config.token_file)
+    tls = agent_tls(config.tls_cert, config.tls_key) if config.tls_cert and config.tls_key else None
     agent = Agent(
         config.name,
         config.worker_command,
@@ -28,9 +30,12 @@ def run_agent(config: AgentConfig, progress: Progress) -> int:
         progress=progress,
         standby=config.standby,
     )
-    with SignalInbox() as signals, AgentServer(agent, bind=config.bind, token=token) as server:
+    with SignalInbox() as signals, AgentServer(agent, bind=config.bind, token=token, tls=tls) as server:
         try:
-            progress.message(f"Agent {config.name} listens on {server.address}{' (token)' if token else ''}")
+            protection = ", ".join(["TLS"] * (tls is not None) + ["token"] * (token is not None))
+            progress.message(
+                f"Agent {config.name} listens on {server.address}{f' ({protection})' if protection else ''}"
+            )
             if config.address_file is not None:
                 write_whole(config.address_file, server.address + "\n")
             agent.run(signals)

@@ -133,12 +133,24 @@ def read_status(run: Folder) -> RunStatus:
             "--max-workers 4 ..., or look at a plain one with esmm checkpoints."
         ) from e
     try:
+        return parse_status(data)
+    except ConfigError as e:
+        raise ConfigError(f"{run}/{e} A running driver writes it anew each second.") from e
+
+
+def parse_status(data: bytes) -> RunStatus:
+    """Return the status that was written as JSON.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
         found = _object(data)
         workers = tuple(build(WorkerStatus, dict(each), where=STATUS_NAME) for each in found.pop("workers", ()))
         servers = tuple(build(ServerStatus, dict(each), where=STATUS_NAME) for each in found.pop("servers", ()))
         status = build(RunStatus, found, where=STATUS_NAME)
     except (ValueError, TypeError) as e:
-        raise ConfigError(f"{run}/{STATUS_NAME} is damaged ({e}). A running driver writes it anew each second.") from e
+        raise ConfigError(f"{STATUS_NAME} is damaged ({e}).") from e
     return replace(status, workers=workers, servers=servers)
 
 

@@ -10,6 +10,7 @@ It decides nothing about the training: that is the driver's. If it dies itself, 
 """
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ class ElasticSupervisor(Supervisor):
             signals: Those that ask this process to stop.
             esmm: The words that run ``esmm``.
         """
-        super().__init__(screen, signals, grace_s=config.grace_seconds)
+        super().__init__(screen, signals, grace_s=config.grace_seconds, environment=workspace.environment(os.environ))
         self._config, self._workspace, self._esmm = config, workspace, esmm
         self._run_location, self._run = run, Folder.open(run)
         self._token_file = str(workspace.token_file)

@@ -59,7 +59,9 @@ def run_local(
     with (
         SignalInbox() as signals,
         open_workspace() as workspace,
-        Supervisor(screen, signals, grace_s=config.grace_seconds) as supervisor,
+        Supervisor(
+            screen, signals, grace_s=config.grace_seconds, environment=workspace.environment(os.environ)
+        ) as supervisor,
     ):
         report = _run(config, supervisor, workspace, esmm)
         screen.rest()

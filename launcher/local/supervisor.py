@@ -4,11 +4,10 @@ One thread does it all: it waits for pipes, signals and ends at once. So lines a
 process is started by the thread that lives longest, as ``Child`` demands.
 """
 
-import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -40,11 +39,13 @@ class Supervisor:
         signals: SignalInbox,
         *,
         grace_s: float,
+        environment: Mapping[str, str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._screen = screen
         self._signals = signals
         self._grace_s = grace_s
+        self._environment = environment
         self._clock = clock
         self._children: list[Child] = []
         self._failed_at: float | None = None
@@ -81,7 +82,7 @@ class Supervisor:
 
     def start(self, plan: ProcessPlan, *, is_server: bool) -> Child:
         """Start a process."""
-        child = Child(plan, os.environ, is_server=is_server)
+        child = Child(plan, self._environment, is_server=is_server)
         self._children = [each for each in self._children if each.running]
         self._children.append(child)
         for pipe in child.pipes:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,9 @@ for _ in range(50):
         break
     time.sleep(0.1)
 """
+
+LOG_FOLDER = "ESMM_LOG_FOLDER"
+"""Variable with the folder for what must outlive an ``esmm local``: the tracebacks of its processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,14 @@ class Workspace:
         """Return the file that gets the signs of life of an elastic training's driver."""
         return self.folder / "driver.json"
 
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables of a process that leaves its temporary files here: one that is killed removes none."""
+        return {LOG_FOLDER: tempfile.gettempdir(), **inherited, "TMPDIR": str(self._temporary)}
+
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
+
     def address_file(self, server_index: int) -> Path:
         """Return the file into which a server writes HOST:PORT once it listens."""
         return self.folder / f"server-{server_index}"
@@ -65,6 +76,7 @@ def open_workspace() -> Iterator[Workspace]:
     workspace = Workspace(folder=Path(tempfile.mkdtemp(prefix="esmm-local-")))  # mode 0700
     try:
         with _removal_when_alone(workspace.folder):
+            workspace._temporary.mkdir()
             descriptor = os.open(workspace.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32) + "\n")

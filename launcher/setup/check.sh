@@ -11,7 +11,7 @@ esmm_missing() {
 }
 
 esmm_check() {
-    esmm_check_platform && esmm_check_python && esmm_check_uv && esmm_check_compiler && esmm_check_disk
+    esmm_check_platform && esmm_check_python && esmm_check_uv && esmm_check_compiler && esmm_check_cuda && esmm_check_disk
 }
 
 esmm_check_platform() {
@@ -70,6 +70,13 @@ esmm_check_compiler() {
     fi
     command -v make >/dev/null 2>&1 ||
         esmm_missing "make is missing, and Horovod must be compiled: install it (Debian, Ubuntu: sudo apt-get install make)."
+}
+
+esmm_check_cuda() {
+    [ -n "${HOROVOD_GPU_OPERATIONS:-}" ] || return 0
+    [ -x "${HOROVOD_CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ] || command -v nvcc >/dev/null 2>&1 ||
+        esmm_missing "CUDA's compiler nvcc is missing, and HOROVOD_GPU_OPERATIONS=$HOROVOD_GPU_OPERATIONS asks for a" \
+            "Horovod for GPUs: install the CUDA toolkit, name it with HOROVOD_CUDA_HOME, or unset the variable."
 }
 
 esmm_check_disk() {

@@ -123,14 +123,14 @@ def test_workers_join_stall_leave_and_die_with_everything_and_the_model_is_the_s
 def two_ranks(data, tmp_path_factory):
     """An undisturbed training of two ranks and two servers."""
     folder = tmp_path_factory.mktemp("two")
-    line = ["--workers", "2", "--min-workers", "1", "--servers", "2", "--", *training(data, folder / "run", 400)]
+    line = ["--workers", "2", "--min-workers", "1", "--servers", "2", "--", *training(data, folder / "run", 250)]
     with elastic_run(folder / "run", line, log=folder / "log") as run:
         assert run.wait_for_end() == 0, run.tail()
     return folder / "run"
 
 
 def test_after_the_loss_of_a_server_the_same_ranks_reach_the_same_bits(data, two_ranks, tmp_path):
-    line = ["--workers", "2", "--min-workers", "1", "--servers", "2", "--", *training(data, tmp_path / "run", 400)]
+    line = ["--workers", "2", "--min-workers", "1", "--servers", "2", "--", *training(data, tmp_path / "run", 250)]
     with elastic_run(tmp_path / "run", line, log=tmp_path / "log") as run:
         run.wait_for_ranks(2)
         run.wait_for_step(60)
@@ -144,6 +144,7 @@ def test_after_the_loss_of_a_server_the_same_ranks_reach_the_same_bits(data, two
         assert largest_difference(saved_arrays(tmp_path / "run", step), saved_arrays(two_ranks, step)) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "most_lost"), [("bounded", 3), ("async", 2)])
 def test_what_a_lost_rank_costs_in_bounded_and_async_is_counted_and_bounded(data, tmp_path, mode, most_lost):
     more = ("--update-mode", mode, "--max-staleness-steps", "2")

@@ -39,6 +39,7 @@ OPTIMIZERS: list[dict[str, Any]] = [
     {"embedding_optimizer": "sgd"},
     {"embedding_optimizer": "ftrl"},
 ]
+IN_SHORT = (0, 2)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,15 @@ def aucs_of(run: Path) -> dict[str, float]:
     return {task: figures["auc"] for task, figures in metrics.items()}
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda settings: "-".join(map(str, settings.values())))
+@pytest.mark.parametrize(
+    "optimizer",
+    # A few at each run of the checks: a store's pushes are compared for all of them (test_remote_store.py)
+    [
+        pytest.param(each, marks=() if number in IN_SHORT else pytest.mark.slow)
+        for number, each in enumerate(OPTIMIZERS)
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
 def test_embedded_one_server_and_three_servers_end_with_the_same_bits(
     data, tmp_path, one_server, three_servers, optimizer
 ):

@@ -68,6 +68,7 @@ def test_three_ranks_write_the_predictions_of_one_process_in_its_order(folder):
     assert_same_predictions(folder, out)
 
 
+@pytest.mark.slow
 def test_ranks_without_a_lane_score_nothing_and_wait_for_the_others(folder):
     out = folder / "five.parquet"
     ranks(5, folder, "predict", "--out", out)

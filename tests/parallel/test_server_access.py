@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+import urllib.error
 import urllib.request
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from esmm_dist.errors import EsmmError, RetryError, ServerError
 from esmm_dist.server import headers, wire
 from esmm_dist.server.client import server_stats
 from esmm_dist.server.config import ConnectionConfig
+from esmm_dist.storage import Folder
 from tests.certificates import Authority
 from tests.parallel.store_clients import DIM, embedding, open_stores, train
 from tests.server_processes import ESMM, server_processes
@@ -372,6 +374,28 @@ def test_metrics_say_in_prometheus_text_what_the_statistics_say(with_token, run)
     run.pull("main", IDS)
     assert metrics(address)["esmm_server_pull_calls_total"] == before["esmm_server_pull_calls_total"] + 1
     assert metrics(address)["esmm_server_generation"] == run._run.generation
+
+
+def test_a_server_is_ready_while_its_rows_are_whole(with_token, folder):
+    address = with_token.logs[0].read_text().split("Metrics at http://")[1].split("/metrics")[0]
+    assert readiness(address) == (503, "no run is open here yet\n")
+    with open_stores(with_token.servers, embedding(), folder / "run", token_file=folder / "token") as (store,):
+        assert readiness(address) == (200, "ready\n")
+        with pytest.raises(EsmmError):  # the rows are half those of a checkpoint from here on
+            store.restore(Folder.open(folder / "run/checkpoints/step-00000001"), [FILE], step=1)
+        status, why = readiness(address)
+        assert status == 503
+        assert "not whole: a restore is at work, or failed" in why
+        with urllib.request.urlopen(f"http://{address}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+
+
+def readiness(address: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
 
 
 def metrics(address: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ ROWS = 4_519_540
 """Ids of Ali-CCP that are seen at least 20 times."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_rows_of_ali_ccp_with_adams_slot_variables_fit_a_gigabyte_and_a_half(tmp_path):
     config = embedding("adam", embedding_dim=16)

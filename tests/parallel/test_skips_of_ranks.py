@@ -33,6 +33,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_ranks_skip_whole_batches_and_single_records_as_one_process_does(tmp_path):
     data = tmp_path / "data"
     write_dataset(data, {"train": tiny_groups(320)}, lanes=2, parts=8, compression="NONE")

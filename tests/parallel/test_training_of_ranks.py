@@ -128,6 +128,7 @@ def stopped_by_one_rank(number: int, servers: int, folder: Path, run: Path, *fla
         return result
 
 
+@pytest.mark.slow
 def test_a_signal_to_a_rank_without_lanes_stops_all_and_other_numbers_of_ranks_and_servers_go_on(folder, alone):
     run = folder / "resumed"
     result = stopped_by_one_rank(5, 1, folder, run)  # of four lanes, rank 4 has none

@@ -128,3 +128,13 @@ def test_versions_of_uv_are_compared_as_numbers(machine, version, enough):
     script = f". {REPOSITORY}/launcher/setup/check.sh; PYTHON_311=python3.11; esmm_uv_is_new_enough"
     done = subprocess.run(["/bin/sh", "-c", script], env={"PATH": str(machine)}, check=False)
     assert (done.returncode == 0) == enough
+
+
+def test_a_horovod_for_gpus_needs_cudas_compiler(machine, tmp_path):
+    gpu = {"HOROVOD_GPU_OPERATIONS": "NCCL", "HOROVOD_CUDA_HOME": str(tmp_path / "cuda")}
+    done = check(machine, **gpu)
+    assert done.returncode == 1
+    assert "nvcc is missing, and HOROVOD_GPU_OPERATIONS=NCCL asks for a Horovod for GPUs" in done.stderr
+    (tmp_path / "cuda/bin").mkdir(parents=True)
+    write(tmp_path / "cuda/bin", "nvcc", "exit 0")
+    assert check(machine, **gpu).returncode == 0

@@ -29,6 +29,7 @@ def test_flags_alone_are_those_of_train():
         ({"bind": "0.0.0.0:7070"}, "bind is 0.0.0.0:7070, which other machines reach, and there is no token"),
         ({"grace_seconds": 0}, "grace_seconds is 0"),
         ({"grace_seconds": float("inf")}, "grace_seconds is inf"),
+        ({"tls_cert": "cert.pem"}, "tls_cert and tls_key belong together"),
         ({"command": []}, "There is nothing to run"),
         ({"command": ["evaluate", "--run", "r"]}, "An agent cannot run 'evaluate'"),
     ],

@@ -14,6 +14,8 @@ from launcher.elastic.agent import How, StartRefusedError
 from launcher.elastic.agent_client import AgentClient, AgentError
 from launcher.elastic.agent_http import LONGEST_BODY, AgentServer, start_environment, stop_order
 from launcher.elastic.agent_status import AgentStatus
+from launcher.elastic.agent_tls import agent_tls, driver_tls
+from tests.certificates import Authority
 
 TOKEN = "0123456789abcdef"
 
@@ -260,3 +262,73 @@ def test_a_start_without_an_id_is_an_error_of_the_client():
 def test_a_port_that_is_taken_is_refused_by_name(agent, server):
     with pytest.raises(ConfigError, match=f"bind {server.address} is refused: Address already in use"):
         AgentServer(agent, bind=server.address, token=None)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def secured(agent, authority) -> Iterator[AgentServer]:
+    pair = authority.sign("agent")
+    with AgentServer(agent, bind="127.0.0.1:0", token=TOKEN, tls=agent_tls(pair.cert, pair.key)) as made:
+        yield made
+
+
+def test_over_tls_a_client_asks_as_ever(agent, secured, authority):
+    client = AgentClient(secured.address, TOKEN, tls=driver_tls(authority.cert))
+    assert client.status().name == "worker-0"
+    assert client.start({"HOROVOD_RANK": "1"}) == 7
+    with pytest.raises(AgentError, match="refuses /status with 401"):
+        AgentClient(secured.address, "another token 123", tls=driver_tls(authority.cert)).status()
+
+
+def test_a_client_asks_nothing_of_an_agent_whose_certificate_is_wrong(agent, secured, authority, tmp_path):
+    other = driver_tls(Authority(tmp_path, "other").cert)
+    with pytest.raises(AgentError, match="self-signed certificate in certificate chain|unable to get local issuer"):
+        AgentClient(secured.address, TOKEN, tls=other).status()
+    pair = authority.sign("elsewhere")
+    with (
+        AgentServer(agent, bind="127.0.0.2:0", token=TOKEN, tls=agent_tls(pair.cert, pair.key)) as server,
+        pytest.raises(AgentError, match="IP address mismatch"),
+    ):
+        AgentClient(server.address, TOKEN, tls=driver_tls(authority.cert)).status()
+    assert agent.asked == []
+
+
+def test_plain_and_encrypted_do_not_meet(agent, server, secured, authority):
+    with pytest.raises(AgentError, match="no answer to /status"):
+        AgentClient(secured.address, TOKEN).status()
+    with pytest.raises(AgentError, match="no answer to /status"):
+        AgentClient(server.address, TOKEN, tls=driver_tls(authority.cert)).status()
+    assert agent.asked == []
+
+
+def test_handshakes_that_never_end_keep_no_other_request_waiting(secured, authority):
+    client = AgentClient(secured.address, TOKEN, tls=driver_tls(authority.cert))
+    with contextlib.ExitStack() as stack:
+        for number in range(20):
+            half_open = stack.enter_context(socket.create_connection(("127.0.0.1", secured.server_address[1])))
+            if number % 2:
+                half_open.sendall(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a ClientHello
+        assert client.status().name == "worker-0"
+
+
+def test_a_handshake_that_never_ends_is_dropped(secured, monkeypatch):
+    monkeypatch.setattr("launcher.elastic.agent_http.PATIENCE_S", 0.2)
+    with socket.create_connection(("127.0.0.1", secured.server_address[1]), timeout=10) as half_open:
+        assert half_open.recv(1) == b""
+
+
+def test_certificates_that_do_not_fit_are_errors_that_name_the_file(authority, tmp_path):
+    first, second = authority.sign("first"), authority.sign("second")
+    with pytest.raises(
+        ConfigError, match=r"second-key.pem are no certificate and its private key \(KEY_VALUES_MISMATCH"
+    ):
+        agent_tls(first.cert, second.key)
+    with pytest.raises(ConfigError, match="tls_key .*missing.pem cannot be read: No such file"):
+        agent_tls(first.cert, tmp_path / "missing.pem")
+    with pytest.raises(ConfigError, match="tls_ca .*first-key.pem holds no certificate"):
+        driver_tls(first.key)
+    assert driver_tls(None) is None

@@ -107,10 +107,10 @@ def test_a_journal_goes_on_where_a_killed_driver_left_it(run, tmp_path):
 
 def test_an_event_of_a_worker_is_kept_once_whichever_driver_hears_it(run):
     told = {"number": 1, "id": 1, "time": NOW, "event": "saved", "step": 40}
-    assert Journal(run, NoProgress()).add_of_worker("worker-0", 10, told)
+    assert Journal(run, NoProgress()).add_of_worker("worker-0", "instance-10", told)
     second = Journal(run, NoProgress())
-    assert not second.add_of_worker("worker-0", 10, told)
-    assert second.add_of_worker("worker-0", 11, told)  # another agent counts anew
+    assert not second.add_of_worker("worker-0", "instance-10", told)
+    assert second.add_of_worker("worker-0", "instance-11", told)  # another agent counts anew
     assert second.checkpoint == (40, NOW)
 
 

@@ -1,0 +1,82 @@
+"""The driver of a job in its pod: agents from the API, the status into it, and an end that stays one.
+
+A Job starts its pod again as long as that exits with an error. So a run that has failed for good (a wrong setting, a
+worker that is lost over and over) publishes ``failed`` with the reason and exits with 0: started again, it would fail
+again, ten times, and its servers and GPUs would be held meanwhile. What may pass (no storage, no API, a defect) is an
+error, and the Job tries again.
+"""
+
+import os
+import time
+
+from esmm_dist.errors import EsmmError, RetryError
+from esmm_dist.progress import Progress
+from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
+from launcher.cluster.in_pod.pod_directory import PodDirectory, WorkerPods
+from launcher.cluster.in_pod.run_state import JobObjects, RunState
+from launcher.elastic.driver import DriverResult, drive
+from launcher.elastic.driver_config import DriverConfig
+from launcher.elastic.run_status import RunStatus
+
+
+def drive_job(config: DriverConfig, progress: Progress) -> DriverResult:
+    """Drive a job's run to its end, publish that, and give back its workers and servers.
+
+    Returns:
+        How it ended; ``failed`` too, if trying again cannot help.
+
+    Raises:
+        RetryError: Trying again may help.
+        ConfigError: This is no pod that may ask the API.
+    """
+    assert config.job is not None
+    access = ApiAccess(config.service_account)
+    namespace = config.namespace or access.namespace()
+    state = RunState(access, JobObjects(job=config.job, namespace=namespace, backend=config.backend), progress)
+    before = _found_end(state)
+    if before is not None:
+        progress.message(f"The run is {before.state} already; esmm resume {config.job} goes on with it.")
+        state.give_back()
+        return _result(before)
+    pods = WorkerPods(job=config.job, namespace=namespace, backend=config.backend)
+    error = ""
+    try:
+        with PodDirectory(access, pods, progress) as directory:
+            drive(config, progress, directory=directory, publisher=state)
+    except RetryError:
+        raise
+    except EsmmError as e:
+        error = str(e)
+        progress.message(f"The run has failed, and trying again would not help: {e}")
+    return _result(state.end(_never_begun(config, error)))
+
+
+def _found_end(state: RunState) -> RunStatus | None:
+    for _ in range(10):
+        try:
+            return state.find_end()
+        except AccessError as e:
+            if e.http_status is not None:
+                raise
+            time.sleep(3.0)
+    return state.find_end()
+
+
+def _never_begun(config: DriverConfig, error: str) -> RunStatus:
+    now = time.time()
+    return RunStatus(
+        run=config.run,
+        state="failed",
+        written_at=now,
+        started_at=now,
+        driver_pid=os.getpid(),
+        min_workers=config.min_workers,
+        max_workers=config.max_workers,
+        error=error,
+    )
+
+
+def _result(status: RunStatus) -> DriverResult:
+    return DriverResult(
+        state=status.state, step=status.step, total_steps=status.total_steps, restarts=dict(status.restarts)
+    )

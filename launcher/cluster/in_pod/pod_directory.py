@@ -1,0 +1,127 @@
+"""Where the agents of a job are: pods, as the cluster's API lists them.
+
+A pod is listed from the moment that it is Ready, and then until it is gone: a pod that is to end still has its grace
+period, in which its worker leaves the others in good order, and one whose probe fails for once is not lost. What is
+lost is found by its agent's silence.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from esmm_dist.progress import Progress
+from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
+
+Backend = Literal["plain", "mpijob"]
+
+LIST_S = 1.0
+"""Seconds between two lists."""
+
+AGENT_PORT = 7071
+
+ENDED_PHASES = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerPods:
+    """Which pods are the workers of a job, and how they are reached."""
+
+    job: str
+    namespace: str
+    backend: Backend = "plain"
+
+    @property
+    def path(self) -> str:
+        """Of the list of pods."""
+        return f"/api/v1/namespaces/{self.namespace}/pods"
+
+    @property
+    def selector(self) -> str:
+        """Labels that they carry."""
+        if self.backend == "mpijob":
+            return f"training.kubeflow.org/job-name={self.job},training.kubeflow.org/job-role=worker"
+        return f"app.kubernetes.io/instance={self.job},app.kubernetes.io/component=worker"
+
+    def address(self, pod: str) -> str:
+        """Return HOST:PORT of a pod's agent. The name is one that its certificate is for."""
+        service = self.job if self.backend == "mpijob" else f"{self.job}-worker"
+        return f"{pod}.{service}.{self.namespace}.svc:{AGENT_PORT}"
+
+
+class PodDirectory:
+    """Lists the pods each second, in a thread of its own; what it found last is there at once, from any thread.
+
+    While the API does not answer, the last answer stays: agents and driver need no API to go on.
+    """
+
+    def __init__(self, access: ApiAccess, pods: WorkerPods, progress: Progress) -> None:
+        """Know nobody yet; ``start`` begins.
+
+        Args:
+            access: To the API.
+            pods: Which ones.
+            progress: Told once when the API cannot be asked, and once when it can again.
+        """
+        self._access, self._pods, self._progress = access, pods, progress
+        self._ready_once: set[str] = set()  # uids
+        self._addresses: dict[str, str] = {}
+        self._wanted = 0
+        self._trouble = ""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._list_over_and_over, name="pods", daemon=True)
+
+    def __enter__(self) -> "PodDirectory":
+        """Begin to list."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """List no more; a list under way is left to itself."""
+        self._stopped.set()
+
+    def addresses(self) -> Mapping[str, str]:
+        """Return HOST:PORT by the worker's name, which is its pod's."""
+        return self._addresses
+
+    def wanted(self) -> int:
+        """Return the number of workers that are wanted: of pods that exist and are not to end."""
+        return self._wanted
+
+    def trouble(self) -> str:
+        """Return why these answers may be old; empty if they are not."""
+        return self._trouble
+
+    def list_once(self) -> None:
+        """Ask the API; if it does not answer, everything stays as it is."""
+        try:
+            found = self._access.get(self._pods.path, labelSelector=self._pods.selector)
+        except AccessError as e:
+            if not self._trouble:
+                self._progress.message(f"The pods cannot be listed: {e}. Going on with those that are known.")
+            self._trouble = f"the pods cannot be listed: {e}"
+            return
+        if self._trouble:
+            self._progress.message("The pods can be listed again.")
+        self._trouble = ""
+        self._take(found.get("items") or [])
+
+    def _list_over_and_over(self) -> None:
+        while True:
+            self.list_once()
+            if self._stopped.wait(LIST_S):
+                return
+
+    def _take(self, pods: list[dict[str, Any]]) -> None:
+        alive = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED_PHASES]
+        staying = [pod for pod in alive if "deletionTimestamp" not in pod["metadata"]]
+        self._ready_once &= {pod["metadata"]["uid"] for pod in alive}
+        self._ready_once |= {pod["metadata"]["uid"] for pod in staying if _is_ready(pod)}
+        names = sorted(pod["metadata"]["name"] for pod in alive if pod["metadata"]["uid"] in self._ready_once)
+        self._wanted = len(staying)
+        self._addresses = {name: self._pods.address(name) for name in names}
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -1,0 +1,241 @@
+"""The state of a job in the cluster's API: its driver publishes it there, and reads there what is asked of it.
+
+::
+
+    ConfigMap J         annotation esmm-dist/wish {"do": "stop", "id": ...}   read every 2 s
+    ConfigMap J-status  status.json (RunStatus), events.jsonl                 written every 5 s when changed
+    StatefulSets        J-worker, J-server                                    scaled to 0 when the run has ended
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.progress import Progress
+from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
+from launcher.cluster.in_pod.pod_directory import Backend
+from launcher.elastic.run_status import EVENTS_NAME, STATUS_NAME, RunStatus, parse_status
+
+WISH = "esmm-dist/wish"
+"""Annotation of ConfigMap J: what is asked of the driver."""
+
+WISH_S = 2.0
+PUBLISH_S = 5.0
+ALIVE_S = 10.0
+"""A status in which nothing has changed is published so often all the same: an old one means a lost driver."""
+
+MOST_EVENTS = 200
+MOST_EVENT_BYTES = 400_000
+"""A ConfigMap holds a megabyte in all."""
+
+END_PATIENCE_S = 300.0
+"""An API that cannot be reached for so long at the end of a run is given up: the Job starts the driver again."""
+
+
+class Source(Protocol):
+    """The driver."""
+
+    def status(self) -> RunStatus:
+        """Return the state of the run."""
+
+    def event_lines(self, most: int) -> Sequence[str]:
+        """Return the newest events, each a line of JSON."""
+
+    def finish(self) -> None:
+        """Have all workers save and end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobObjects:
+    """The paths of what belongs to a job in the API."""
+
+    job: str
+    namespace: str
+    backend: Backend = "plain"
+
+    @property
+    def config(self) -> str:
+        """Of ConfigMap J."""
+        return f"/api/v1/namespaces/{self.namespace}/configmaps/{self.job}"
+
+    @property
+    def status(self) -> str:
+        """Of ConfigMap J-status."""
+        return f"{self.config}-status"
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Of what is scaled to 0 at the end; an MPIJob's workers are ended by its operator."""
+        sets = f"/apis/apps/v1/namespaces/{self.namespace}/statefulsets"
+        workers = (f"{sets}/{self.job}-worker/scale",) if self.backend == "plain" else ()
+        return (*workers, f"{sets}/{self.job}-server/scale")
+
+
+class RunState:
+    """Publishes and obeys, in a thread of its own from ``begin`` to ``close``. What the API refuses holds up nobody."""
+
+    def __init__(
+        self,
+        access: ApiAccess,
+        objects: JobObjects,
+        progress: Progress,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Do nothing yet.
+
+        Args:
+            access: To the API.
+            objects: Where.
+            progress: Told once when the API refuses, and once when it no longer does.
+            sleep: Waits so many seconds.
+        """
+        self._access, self._objects, self._progress, self._sleep = access, objects, progress, sleep
+        self._source: Source | None = None
+        self._last: tuple[RunStatus, Sequence[str]] | None = None
+        self._published: tuple[dict[str, Any], str] = ({}, "")
+        self._published_at = self._asked_at = float("-inf")
+        self._troubles: set[str] = set()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="run-state", daemon=True)
+
+    def find_end(self) -> RunStatus | None:
+        """Return how the run has ended, if a driver before this one has published that.
+
+        A run that was stopped counts only while the wish to stop it is there.
+
+        Raises:
+            AccessError: The API does not answer, or refuses.
+        """
+        data = self._access.get(self._objects.status).get("data") or {}
+        try:
+            status = parse_status(data[STATUS_NAME].encode())
+        except (KeyError, ConfigError):  # nobody has published anything yet
+            return None
+        if status.state == "stopped" and not self._stop_is_wished():
+            return None
+        return status if status.ended else None
+
+    def begin(self, source: Source) -> None:
+        """Begin to publish what a driver says, and to tell it what is asked of it."""
+        self._source = source
+        self._thread.start()
+
+    def close(self) -> None:
+        """Publish and obey no more, and keep the driver's last words; waits for the call under way."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._source is not None:
+            self._last = self._source.status(), self._source.event_lines(MOST_EVENTS)
+
+    def end(self, otherwise: RunStatus) -> RunStatus:
+        """Publish how the run has ended, and give back its pods.
+
+        Args:
+            otherwise: What is published if the driver has never said anything.
+
+        Returns:
+            What was published.
+
+        Raises:
+            AccessError: The API does not answer for 5 minutes, or refuses.
+        """
+        status, events = self._last or (otherwise, [])
+        # In this order: a driver that is ended in between must not find pods gone and no reason for it
+        self._insist(lambda: self._publish(status, events))
+        self.give_back()
+        return status
+
+    def give_back(self) -> None:
+        """Scale the workers and servers to 0, which a driver before this one may have left undone.
+
+        Raises:
+            AccessError: As ``end``.
+        """
+        for path in self._objects.scales:
+            self._insist(partial(self._access.patch, path, {"spec": {"replicas": 0}}))
+
+    def look(self) -> None:
+        """Publish and obey what is due."""
+        assert self._source is not None
+        now = time.monotonic()
+        if now >= self._asked_at + WISH_S:
+            self._asked_at = now
+            self._try("wishes cannot be read", self._obey)
+        if now >= self._published_at + PUBLISH_S:
+            status, events = self._source.status(), self._source.event_lines(MOST_EVENTS)
+            if now >= self._published_at + ALIVE_S or _content(status, events) != self._published:
+                self._try("the status cannot be published", lambda: self._publish(status, events))
+
+    def _work(self) -> None:
+        while not self._stopped.wait(0.5):
+            self.look()
+
+    def _obey(self) -> None:
+        assert self._source is not None
+        if self._stop_is_wished():
+            self._source.finish()
+
+    def _stop_is_wished(self) -> bool:
+        annotations = self._access.get(self._objects.config).get("metadata", {}).get("annotations") or {}
+        try:
+            wish = json.loads(annotations.get(WISH, "null"))
+        except ValueError:
+            return False
+        return isinstance(wish, dict) and wish.get("do") == "stop"
+
+    def _publish(self, status: RunStatus, events: Sequence[str]) -> None:
+        lines = newest_within(events, most=MOST_EVENTS, most_bytes=MOST_EVENT_BYTES)
+        data = {STATUS_NAME: status.to_json(), EVENTS_NAME: "".join(f"{line}\n" for line in lines)}
+        self._published_at = time.monotonic()  # one that fails is tried again after as long
+        self._access.patch(self._objects.status, {"data": data})
+        self._published = _content(status, events)
+
+    def _try(self, what: str, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except AccessError as e:
+            if what not in self._troubles:
+                self._troubles.add(what)
+                self._progress.message(f"Training goes on, but {what}: {e}.")
+            return
+        if what in self._troubles:
+            self._troubles.remove(what)
+            self._progress.message(f"It is no longer so that {what}.")
+
+    def _insist(self, do: Callable[[], object]) -> None:
+        """Do it, again if it fails: what does not exist any more needs nothing."""
+        give_up, pause_s = time.monotonic() + END_PATIENCE_S, 0.5
+        while True:
+            try:
+                do()
+                return
+            except AccessError as e:
+                if e.http_status == 404:
+                    return
+                if e.http_status in (401, 403) or time.monotonic() >= give_up:
+                    raise
+            self._sleep(pause_s)
+            pause_s = min(2 * pause_s, 10.0)
+
+
+def newest_within(lines: Sequence[str], *, most: int, most_bytes: int) -> list[str]:
+    """Return the newest of the lines, in their order: ``most`` at most, and of ``most_bytes`` together."""
+    kept: list[str] = []
+    for line in reversed(lines[-most:]):
+        most_bytes -= len(line.encode()) + 1
+        if most_bytes < 0:
+            break
+        kept.append(line)
+    return kept[::-1]
+
+
+def _content(status: RunStatus, events: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Return what counts as a change: everything but when it was written."""
+    return asdict(status) | {"written_at": 0.0}, events[-1] if events else ""

@@ -1,0 +1,85 @@
+"""A real ``esmm agent`` over TLS that is started again at its address, as a container is: the watch sees it."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.elastic.agent_client import AgentClient
+from launcher.elastic.agent_tls import driver_tls
+from launcher.elastic.agents import AgentWatch
+from launcher.elastic.ranks import Ranks
+from tests.agent_process import TOKEN, AgentProcess, an_agent, wait_for
+from tests.certificates import Authority
+
+STAND_IN = (sys.executable, "-P", str(Path(__file__).with_name("agent_stand_in.py")))
+
+
+class OneAgent:
+    """A directory of one agent at an address that stays."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def addresses(self) -> Mapping[str, str]:
+        return {"worker-0": self.address}
+
+    def wanted(self) -> int:
+        return 1
+
+    def trouble(self) -> str:
+        return ""
+
+
+@contextlib.contextmanager
+def agent_at(folder: Path, authority: Authority, bind: str) -> Iterator[AgentProcess]:
+    pair = authority.sign("agent")
+    flags = ("--bind", bind, "--tls-cert", str(pair.cert), "--tls-key", str(pair.key), "--grace-seconds", "1")
+    folder.parent.mkdir()
+    with an_agent(folder, "--data", folder.parent, flags=flags, esmm_agent=STAND_IN) as made:
+        yield made
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def test_an_agent_started_again_at_its_address_is_a_lost_agent_and_a_new_one(tmp_path, authority):
+    tls = driver_tls(authority.cert)
+    events: list[tuple[str, Any]] = []
+    with agent_at(tmp_path / "a/worker-0", authority, "127.0.0.1:0") as first:
+        address = first.client.address
+        assert "(TLS, token)" in first.err
+        watch = AgentWatch(
+            directory=OneAgent(address),
+            token=TOKEN,
+            on_event=lambda name, instance, event: events.append((instance, event["event"])),
+            tls=tls,
+        )
+        watch.start()
+        wait_for(lambda: "worker-0" in watch.views and watch.views["worker-0"].status is not None, "status")
+        view = watch.views["worker-0"]
+        run_id = AgentClient(address, TOKEN, tls=tls).start({})
+        wait_for(lambda: view.status is not None and view.status.running, "run")
+        first.process.kill()
+        first.process.wait()
+    with agent_at(tmp_path / "b/worker-0", authority, address):
+        wait_for(lambda: watch.views["worker-0"] is not view, "view of its successor")
+        successor = watch.views["worker-0"]
+        assert view.status is not None
+        assert successor.status is not None
+        assert successor.status.instance not in ("", view.status.instance)
+        assert not successor.status.running
+        assert lost(watch, view, run_id) == (137, "agent_lost", "its agent was started again")
+        watch.close()
+
+
+def lost(watch: AgentWatch, view: Any, run_id: int) -> tuple[int, str, str]:
+    """Return what the ranks make of a start whose agent was replaced."""
+    ranks = Ranks.__new__(Ranks)  # without Horovod's driver, which has no part in it
+    ranks._watch, ranks._stall_seconds = watch, 30.0
+    return ranks._watched(view, run_id, [], lambda: False)
