@@ -7,8 +7,13 @@ import pytest
 import yaml
 
 from launcher.cluster import names
+from launcher.cluster.in_pod import run_state
+from launcher.cluster.in_pod.pod_directory import WorkerPods
+from launcher.cluster.in_pod.run_state import JobObjects
 from launcher.cluster.objects.all import Needed, needed
 from launcher.commands import COMMANDS
+from launcher.elastic import run_status
+from launcher.flags import finish
 from launcher.settings import resolve
 from tests.unit.cluster.jobs import find, make_job, rendered, templates
 
@@ -104,6 +109,66 @@ def test_the_config_map_holds_settings_that_the_command_reads(training, tmp_path
     assert str(resolved.values["data"]) == "/mnt/claims/clicks/data"
     assert "token_file" not in yaml.safe_load(data["train.yaml"])["store"]
     assert yaml.safe_load(data["job.yaml"])["data"] == "pvc://clicks/data"
+
+
+@pytest.mark.parametrize("backend", ["plain", "mpijob"])
+@pytest.mark.parametrize("tls", [True, False])
+def test_every_command_line_is_one_that_esmm_understands(backend, tls, tmp_path):
+    manifests = rendered(make_job(cluster={"backend": backend, "tls": tls, "workers": {"max": 2, "standby": True}}))
+    (tmp_path / "train.yaml").write_text(manifests[0]["data"]["train.yaml"])
+    values = {"$(POD_NAME)": "nightly-worker-0", "$(POD_IP)": "10.0.0.1", "/run/esmm/config": str(tmp_path)}
+    understood = []
+    for template in templates(manifests):
+        [container] = template["spec"]["containers"]
+        line = [*container["args"]]
+        if container["command"][0] == "sh":
+            line = ["server", "--index", "0", *line]
+        for variable, value in values.items():
+            line = [word.replace(variable, value) for word in line]
+        for part in (line, line[line.index("--") + 1 :] if "--" in line else None):
+            if part is not None:
+                resolved = resolve(COMMANDS[part[0]], part[1:])
+                finish(resolved.cls, resolved.values)
+                understood.append(part[0])
+    assert sorted(understood) == ["agent", "driver", "server", "train"]
+
+
+@pytest.mark.parametrize("task", ["preprocess", "evaluate", "predict", "export"])
+def test_the_settings_of_a_task_of_one_pod_are_what_its_command_reads(task, tmp_path):
+    data = rendered(make_job(task))[0]["data"]
+    path = tmp_path / f"{task}.yaml"
+    path.write_text(data[path.name])
+    resolved = resolve(COMMANDS[task], ["--config", str(path)])
+    assert type(finish(resolved.cls, resolved.values)) is COMMANDS[task].load_settings()
+
+
+def test_addresses_are_those_at_which_the_driver_looks():
+    job = make_job()
+    for backend in ("plain", "mpijob"):
+        host, _, port = (
+            WorkerPods(job=job.name, namespace="ml", backend=backend).address("nightly-worker-0").partition(":")
+        )
+        assert int(port) == names.AGENT_PORT
+        assert f"*.{host.partition('.')[2]}" in names.certified_names(job.name, "ml")
+    assert JobObjects(job=job.name, namespace="ml").status.endswith(f"/{names.status(job.name)}")
+    assert (run_state.WISH, run_status.STATUS_NAME, run_status.EVENTS_NAME) == (
+        names.WISH,
+        names.STATUS_KEY,
+        names.EVENTS_KEY,
+    )
+
+
+def test_ports_on_command_lines_are_those_of_the_containers(training):
+    for kind, name, flags in [
+        ("StatefulSet", "nightly-server", {"--bind": "grpc", "--metrics-port": "metrics"}),
+        ("StatefulSet", "nightly-worker", {"--bind": "agent"}),
+    ]:
+        container = _container(training, kind, name)
+        ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+        for flag, port in flags.items():
+            value = container["args"][container["args"].index(flag) + 1]
+            assert value.rpartition(":")[2] == ports.pop(port)
+        assert not ports
 
 
 def test_secrets_are_in_the_secret_only_and_each_pod_sees_its_own(training):
@@ -238,7 +303,7 @@ def test_what_must_exist_is_listed_with_the_setting_that_names_it():
 def test_the_drivers_rights_are_these_and_no_others(training):
     rules = find(training, "Role", "nightly-driver")["rules"]
     assert [(r["apiGroups"], r["resources"], r.get("resourceNames"), r["verbs"]) for r in rules] == [
-        ([""], ["pods"], None, ["get", "list", "watch"]),
+        ([""], ["pods"], None, ["list"]),
         ([""], ["configmaps"], ["nightly"], ["get"]),
         ([""], ["configmaps"], ["nightly-status"], ["get", "patch"]),
         (["apps"], ["statefulsets/scale"], ["nightly-server", "nightly-worker"], ["patch"]),
