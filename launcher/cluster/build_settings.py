@@ -6,6 +6,7 @@
 import dataclasses
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pydantic
@@ -64,7 +65,7 @@ def _value(hint: Any, value: Any, text: YamlText, path: list[str | int]) -> Any:
     if isinstance(value, bool) and bool not in (hint, *get_args(hint)):  # to pydantic it would be the number 0 or 1
         raise text.error(path, f"{dotted(path)} is {str(value).lower()}, which is no value for it.")
     try:
-        return pydantic.TypeAdapter(hint).validate_python(value)
+        return _adapter(hint).validate_python(value)
     except pydantic.ValidationError as e:
         first = e.errors()[0]
         inside = [part for part in first["loc"] if _is_there(value, part)]
@@ -75,6 +76,11 @@ def _value(hint: Any, value: Any, text: YamlText, path: list[str | int]) -> Any:
             else ""
         )
         raise text.error(whole, f"{dotted(whole)}: {first['msg']} (got {first['input']!r}).{quote}") from e
+
+
+@cache
+def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(hint)
 
 
 def _item_class(hint: Any) -> type | None:

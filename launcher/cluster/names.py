@@ -6,6 +6,7 @@ label that a StatefulSet makes of its name and a hash) stays within the 63 that 
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 from launcher.versions import installed
@@ -116,6 +117,7 @@ def labels(job: str, component: Component) -> dict[str, str]:
     }
 
 
+@cache
 def version() -> str:
     """Return the version of this project, as a label can hold it."""
     return installed()["esmm_dist"].replace(" ", "-").replace("+", "-")

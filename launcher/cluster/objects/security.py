@@ -22,7 +22,7 @@ def driver_access(job: JobFile) -> list[Manifest]:
         sets.append(names.worker(job.name))
     rules = [
         # By label, which RBAC cannot express: the driver sees all pods of its namespace
-        _rule("", "pods", ["get", "list", "watch"]),
+        _rule("", "pods", ["list"]),
         _rule("", "configmaps", ["get"], [names.config(job.name)]),
         _rule("", "configmaps", ["get", "patch"], [names.status(job.name)]),
         _rule("apps", "statefulsets/scale", ["patch"], sets),

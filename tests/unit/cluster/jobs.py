@@ -6,7 +6,8 @@ import yaml
 
 from launcher.cluster.certificates import Secrets
 from launcher.cluster.job_file import JobFile, read_job
-from launcher.cluster.objects.all import NEWEST, ApiVersions, Manifest, render
+from launcher.cluster.objects.all import NEWEST, ApiVersions, render
+from launcher.cluster.objects.manifest import Manifest
 
 NAMESPACE = "ml"
 UID = "5b1c0f0e-3a57-4d0e-9d5c-0a4f2d3c7e11"

@@ -33,13 +33,13 @@ TRAININGS = st.fixed_dictionaries(
 
 @st.composite
 def _jobs(draw):
-    task = draw(st.sampled_from(["train", "train", "preprocess", "evaluate", "predict"]))
+    task = draw(st.sampled_from(["train", "train", "preprocess", "evaluate", "predict", "export"]))
     cluster = draw(CLUSTERS) | (draw(TRAININGS) if task == "train" else {})
     return make_job(task, name=draw(JOB_NAMES), cluster=cluster)
 
 
 JOBS = _jobs()
-many = settings(max_examples=40, deadline=None)
+many = settings(max_examples=20, deadline=None)
 
 
 def _matches(selector: dict[str, str], labels: dict[str, str]) -> bool:

@@ -34,11 +34,16 @@ EVERYTHING = {
 }
 
 
+def _api(version: str) -> ApiVersions:
+    major, minor = version.split(".")
+    return ApiVersions.of(int(major), int(minor))
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("cluster", [{}, EVERYTHING], ids=["defaults", "everything"])
 def test_a_training_is_valid(version, cluster):
     kinds = set()
-    for each in rendered(make_job(cluster=cluster), owner_uid=UID):
+    for each in rendered(make_job(cluster=cluster), api=_api(version), owner_uid=UID):
         kinds.add(each["kind"])
         if each["kind"] not in WITHOUT_SCHEMA:
             kubernetes_validate.validate(each, version, strict=True)
@@ -47,15 +52,15 @@ def test_a_training_is_valid(version, cluster):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("task", ["preprocess", "evaluate", "predict"])
+@pytest.mark.parametrize("task", ["preprocess", "evaluate", "predict", "export"])
 def test_a_task_of_one_pod_is_valid(version, task):
-    for each in rendered(make_job(task), owner_uid=UID):
+    for each in rendered(make_job(task), api=_api(version), owner_uid=UID):
         kubernetes_validate.validate(each, version, strict=True)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_pods_of_an_mpijob_are_valid_as_pods(version):
-    manifests = rendered(make_job(cluster=EVERYTHING | {"backend": "mpijob"}))
+    manifests = rendered(make_job(cluster=EVERYTHING | {"backend": "mpijob"}), api=_api(version))
     job = find(manifests, "MPIJob", "nightly")
     for replicas in job["spec"]["mpiReplicaSpecs"].values():
         pod = {"apiVersion": "v1", "kind": "Pod", **copy.deepcopy(replicas["template"])}
