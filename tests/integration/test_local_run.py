@@ -18,6 +18,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage import Folder
 from launcher.commands import COMMANDS
 from launcher.elastic.run_status import RunStatus, write_status
+from launcher.jobs.backend import JobBackend
 from launcher.jobs.local_run import LocalRun
 from launcher.local.log_files import LogFiles
 from launcher.local.run import run_local
@@ -61,7 +62,7 @@ def started(tmp_path: Path) -> Iterator[Started]:
 
 
 def test_a_run_is_stopped_as_by_ctrl_c_and_its_lines_are_kept(started):
-    run = LocalRun(str(started.run))
+    run: JobBackend = LocalRun(str(started.run))
     assert run.status().state == "running"
     done = run.cancel(now=False, wait_s=30, progress=NoProgress())
     assert started.process.wait(10) == 0
@@ -169,9 +170,10 @@ def test_servers_are_changed_by_hand_and_a_folder_that_is_no_run_has_no_verbs(tm
         run.logs(None, follow=False)
     with pytest.raises(ConfigError, match="has no local.json"):
         run.resume(wait_s=0, progress=NoProgress())
-    for verb in (run.cancel, run.status):
-        with pytest.raises(ConfigError, match="is no run"):
-            verb(**({"now": True, "wait_s": 0, "progress": NoProgress()} if verb == run.cancel else {}))
+    with pytest.raises(ConfigError, match="is no run"):
+        run.cancel(now=True, wait_s=0, progress=NoProgress())
+    with pytest.raises(ConfigError, match="is no run"):
+        run.status()
 
 
 def test_a_log_keeps_the_newest_lines_in_two_files_and_a_refusal_is_told_once(tmp_path):
