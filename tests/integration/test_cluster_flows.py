@@ -30,6 +30,7 @@ name: prepare
 task: preprocess
 out: pvc://data/aliccp
 raw: pvc://data/raw
+schema: pvc://data/schema.yaml
 cluster: {image: "registry.example/esmm:1", claims: {data: {size: 1Gi}}}
 """
 
