@@ -216,8 +216,17 @@ class Api:
         verb = {"GET": "get" if name else "list", "POST": "create"}.get(method, method.lower())
         path = resource.path(None if everywhere else self.namespace, name, part)
         data = self._ask(method, path, query or [], body, verb, resource, name or about)
-        found = json.loads(data)
-        assert isinstance(found, dict)
+        try:
+            found = json.loads(data)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            said = _one_line(data[:80].decode(errors="replace")) or "nothing"
+            raise ClusterError(
+                f"{self.host} does not answer as a cluster's API does ({said}): "
+                f"something between here and the cluster answers instead, such as a page to log in. Check the server "
+                f"that {self._who} names; kubectl cluster-info shows the same."
+            )
         return found
 
     def _ask(
@@ -246,30 +255,31 @@ class Api:
                     auth_settings=["BearerToken"],
                     _return_http_data_only=True,
                     _preload_content=False,
+                    _return_http_data_only=True,
                     _request_timeout=(CONNECT_S, ANSWER_S),
                 )
                 return bytes(answer.data)
             except ApiException as e:
+                # What is wrong with certificates comes without an answer
+                if not e.status:
+                    raise self._no_answer(e) from e
                 # A create whose answer says 500 may have been done all the same
                 again = e.status in TRY_AGAIN and (method != "POST" or e.status in (429, 503))
                 if not left or not again:
                     raise self._refusal(e.status, e.body, verb, resource, name) from e
             except (urllib3.exceptions.HTTPError, OSError) as e:
                 before = isinstance(e, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
-                if not left or not (before or method != "POST") or _is_final(e):
+                if not left or not (before or method != "POST"):
                     raise self._no_answer(e) from e
             self._sleep(PAUSE_S * (TRIES - left))
         raise AssertionError("unreachable")
 
     def _no_answer(self, error: Exception) -> ClusterError:
-        text = str(error)
+        text = _one_line(str(getattr(error, "reason", None) or error))
         # The library's own words end with the system's: "<...>: Failed to establish a new connection: [Errno 111] ..."
-        why = (
-            re.sub(r"^.*?(\[Errno -?\d+\] )", "", text)
-            if "[Errno" in text
-            else text.rpartition("object at 0x")[2] or text
-        )
+        why = re.sub(r"^.*\[Errno -?\d+\] ", "", text)
         if "CERTIFICATE_VERIFY_FAILED" in text:
+            why = re.sub(r"^.*certificate verify failed: | \(_ssl\.c:\d+\).*$", "", text)
             return ClusterError(
                 f"The cluster at {self.host} shows a certificate that {self._who} does not vouch for ({why}). Fetch a "
                 "new kubeconfig from the cluster's owner."
@@ -436,10 +446,6 @@ def _status_object(body: Any) -> Mapping[str, Any]:
     except ValueError:
         return {"message": text[:300]}
     return found if isinstance(found, dict) else {}
-
-
-def _is_final(error: Exception) -> bool:
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)
 
 
 def _after(text: str, mark: str) -> str:

@@ -1,0 +1,121 @@
+"""What reaches a cluster over TLS, and what is said where nothing of use comes back."""
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.cluster import api
+from tests.certificates import Authority
+
+
+class Answers(ThreadingHTTPServer):
+    """Says the same to whatever is asked, over TLS; counts."""
+
+    daemon_threads = True
+
+    def __init__(self, pair: Any) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.cert, pair.key)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.status, self.body, self.calls = 200, b"{}", 0
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are what is tested."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Answers
+
+    def do_GET(self) -> None:
+        self.server.calls += 1
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(name="answers")
+def fixture_answers(tmp_path: Path) -> Iterator[Answers]:
+    server = Answers(Authority(tmp_path).sign("server"))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def known(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch, *, ca: Path | None = None) -> api.Api:
+    config = {
+        "current-context": "here",
+        "clusters": [
+            {
+                "name": "c",
+                "cluster": {
+                    "server": f"https://127.0.0.1:{port}",
+                    "certificate-authority": str(ca or folder / "ca.pem"),
+                },
+            }
+        ],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "models"}}],
+    }
+    (folder / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
+    monkeypatch.setattr(api, "PAUSE_S", 0.01)
+    return api.connect()
+
+
+def test_an_object_is_read_in_the_namespace_of_the_context(
+    tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.body = b'{"metadata": {"name": "p"}}'
+    found = known(tmp_path, answers.server_port, monkeypatch)
+    assert found.namespace == "models"
+    assert found.get(api.POD, "p") == {"metadata": {"name": "p"}}
+
+
+def test_a_certificate_of_another_authority_is_named_and_not_asked_for_again(
+    tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Authority(tmp_path, "other").cert
+    with pytest.raises(api.ClusterError) as e:
+        known(tmp_path, answers.server_port, monkeypatch, ca=other).get(api.POD, "p")
+    assert "shows a certificate that context 'here' of" in str(e.value)
+    assert "Fetch a new kubeconfig" in str(e.value)
+    assert answers.calls == 0
+
+
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"[]", b""])
+def test_what_is_no_api_is_said_to_be_none(
+    body: bytes, tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.body = body
+    with pytest.raises(api.ClusterError, match="does not answer as a cluster's API does"):
+        known(tmp_path, answers.server_port, monkeypatch).get(api.POD, "p")
+
+
+def test_a_busy_cluster_is_asked_three_times(tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers.status = 503
+    with pytest.raises(api.ClusterError, match="503"):
+        known(tmp_path, answers.server_port, monkeypatch).get(api.POD, "p")
+    assert answers.calls == api.TRIES
+
+
+def test_a_cluster_that_is_down_is_said_to_give_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Authority(tmp_path)
+    with socket.socket() as bound:  # not listening: refuses
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(api.ClusterError, match=r"gives no answer \(Connection refused\)"):
+            known(tmp_path, bound.getsockname()[1], monkeypatch).get(api.POD, "p")
