@@ -255,7 +255,6 @@ class Api:
                     auth_settings=["BearerToken"],
                     _return_http_data_only=True,
                     _preload_content=False,
-                    _return_http_data_only=True,
                     _request_timeout=(CONNECT_S, ANSWER_S),
                 )
                 return bytes(answer.data)
