@@ -12,6 +12,10 @@ import pytest
 from launcher.cli import main
 from tests.fake_kubernetes.server import FakeCluster, wait_until
 
+README = Path(__file__).parents[2] / "launcher/cluster/README.md"
+OPTIONAL = ("mpijobs", "servicemonitors", "priorityclasses")
+"""What this job does not use."""
+
 JOB = """\
 name: nightly
 task: train
@@ -646,3 +650,26 @@ def test_help_does_not_import_the_client() -> None:
     code = "import sys, launcher.cli; launcher.cli.main(['--help']); sys.exit('kubernetes' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
     assert done.returncode == 0
+
+
+def test_the_verbs_need_the_rights_that_the_readme_lists_and_no_others(running, esmm, tmp_path) -> None:
+    esmm("status", "nightly")
+    esmm("logs", "nightly")
+    esmm("scale", "nightly", "--workers", "1")
+    esmm("scale", "nightly", "--servers", "1")
+    esmm("cancel", "nightly")
+    esmm("resume", "nightly")
+    esmm("jobs")
+    esmm("delete", "nightly", "--no-keep-data")
+    found: dict[str, set[str]] = {}
+    for each in running.calls:
+        found.setdefault(each.resource, set()).add(each.verb)
+    text = README.read_text(encoding="utf-8").partition("### Rights")[2].partition("\n### ")[0]
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    listed = {
+        resource.strip(" `"): {verb.strip() for verb in row[2].split(",")}
+        for row in rows
+        for resource in row[1].split(",")
+    }
+    assert len(listed) > 10
+    assert found == {resource: verbs for resource, verbs in listed.items() if resource not in OPTIONAL}
