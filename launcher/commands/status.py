@@ -22,11 +22,16 @@ def _run(settings: Any, progress: Progress) -> Outcome:
 
 def _local(settings: Any) -> Outcome:
     from esmm_dist.storage import Folder
-    from launcher.elastic.run_status import read_status
+    from launcher.elastic.run_status import STATUS_NAME, read_status
     from launcher.elastic.status_lines import is_stale, status_lines
+    from launcher.jobs.local_run import LocalRun
+    from launcher.local.run_record import RECORD_NAME
     from launcher.watch import read_and_watch
 
     run = Folder.open(settings.job)
+    if run.has(RECORD_NAME) and not run.has(STATUS_NAME):  # esmm local without --min-workers: there is no driver
+        plain = LocalRun(settings.job).status()
+        return Outcome(lines=[f"{plain.job}: {plain.state} (not elastic)"], result=json_value(plain))
     status = read_and_watch(lambda: read_status(run), status_lines, sys.stderr, every_s=settings.watch)
     return Outcome(lines=status_lines(status), result=json_value(status) | {"stale": is_stale(status)})
 

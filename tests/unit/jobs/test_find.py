@@ -1,0 +1,48 @@
+"""Which job a word names."""
+
+import pytest
+
+from launcher.cli import main
+from launcher.jobs.find import is_local
+
+
+@pytest.mark.parametrize("word", ["s3://models/run", "runs/a", "./a", "."])
+def test_a_uri_or_a_path_is_a_local_run(word):
+    assert is_local(word, None)
+
+
+@pytest.mark.parametrize("name", ["status.json", "local.json"])
+def test_a_folder_with_a_run_is_one(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nightly").mkdir()
+    assert not is_local("nightly", None)  # a folder of anything
+    (tmp_path / "nightly" / name).write_text("{}")
+    assert is_local("nightly", None)
+
+
+def test_a_namespace_means_the_cluster(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nightly").mkdir()
+    (tmp_path / "nightly" / "status.json").write_text("{}")
+    assert not is_local("nightly", "team")
+
+
+def test_status_of_a_path_without_a_run_says_so_as_before(tmp_path, capsys):
+    assert main(["status", str(tmp_path)]) == 2
+    assert "has no status.json: no elastic run was started there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (["logs", "a", "--rank", "0", "--server", "1"], "rank and server are given. Set one of them"),
+        (["logs", "a", "--tail", "-1"], "tail is -1. Set 0 or more"),
+        (["scale", "a", "--workers", "0"], "workers is 0. Set 1 or more"),
+        (["cancel", "a", "--wait-s", "-1"], "wait_s is -1.0. Set seconds"),
+        (["status", "a", "--watch", "0"], "watch is 0.0. Set seconds"),
+        (["jobs", "--namespace", "a", "--all-namespaces"], "namespace and all_namespaces are both given"),
+    ],
+)
+def test_a_verb_refuses_what_makes_no_sense(line, expected, capsys):
+    assert main(line) == 2
+    assert expected in capsys.readouterr().err
