@@ -61,9 +61,7 @@ class NextWorker:
         if self.worker is None:
             if wanted and now >= self._due_at:
                 self.worker = WorkerProcess(self._command, os.environ, now)
-        elif self.worker.reports.ready:
-            self.error, self._failures = None, 0
-        elif now >= self.worker.born + WARM_S:
+        elif not self.worker.reports.ready and now >= self.worker.born + WARM_S:
             self.worker.send(signal.SIGKILL)
 
     def take(self) -> WorkerProcess | None:
@@ -81,6 +79,8 @@ class NextWorker:
         """Take what it has reported."""
         if self.worker is not None and self.worker.exit_code is None:
             self.worker.read(time.monotonic())
+            if self.worker.reports.ready:  # here, so that no status is ready and has an error
+                self.error, self._failures = None, 0
 
     def discard(self) -> None:
         """Kill it; ``advance`` notices when the kernel has done so."""
