@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from launcher.cluster import names
-from launcher.cluster.in_pod import run_state
 from launcher.cluster.in_pod.pod_directory import WorkerPods
 from launcher.cluster.in_pod.run_state import JobObjects
 from launcher.cluster.objects.all import Needed, needed
@@ -151,11 +150,7 @@ def test_addresses_are_those_at_which_the_driver_looks():
         assert int(port) == names.AGENT_PORT
         assert f"*.{host.partition('.')[2]}" in names.certified_names(job.name, "ml")
     assert JobObjects(job=job.name, namespace="ml").status.endswith(f"/{names.status(job.name)}")
-    assert (run_state.WISH, run_status.STATUS_NAME, run_status.EVENTS_NAME) == (
-        names.WISH,
-        names.STATUS_KEY,
-        names.EVENTS_KEY,
-    )
+    assert (run_status.STATUS_NAME, run_status.EVENTS_NAME) == (names.STATUS_KEY, names.EVENTS_KEY)
 
 
 def test_ports_on_command_lines_are_those_of_the_containers(training):
