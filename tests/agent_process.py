@@ -31,7 +31,7 @@ def is_there(pid: int) -> bool:
     """Return whether a process runs; one that has ended and waits for its parent does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second: it ended after the file was opened
         return False
 
 

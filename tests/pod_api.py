@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from launcher.cluster import names
 from launcher.cluster.in_pod.api_access import ApiAccess
 from tests.certificates import Authority
 
@@ -38,7 +39,7 @@ class PodApi:
 
     def add_pod(self, name: str, *, ready: bool = True, uid: str = "", labels: Mapping[str, str] | None = None) -> None:
         """Let there be a pod of the workers."""
-        own = {"app.kubernetes.io/instance": JOB, "app.kubernetes.io/component": "worker"}
+        own = names.selector(JOB, "worker")
         self.pods[name] = {
             "metadata": {"name": name, "uid": uid or f"uid of {name}", "labels": dict(labels or own)},
             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}]},

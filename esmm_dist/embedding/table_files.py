@@ -150,7 +150,7 @@ def _read(folder: Folder, file: TableFile) -> pa.Table:
         arrow = pa.ipc.open_file(pa.BufferReader(data)).read_all()
         arrow.validate(full=True)  # offsets and lengths that lead out of the file are found here
         return arrow
-    except (pa.ArrowException, OSError) as e:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:  # the last: a column's name
         raise CheckpointError(f"{where} is not an Arrow file: {e}.") from e
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
+from launcher.elastic.run_status import EVENTS_NAME, STATUS_NAME
 from launcher.versions import installed
 
 Component = Literal["config", "server", "worker", "driver", "task"]
@@ -45,8 +46,8 @@ TMP_PATH = "/tmp"
 JOB_KEY = "job.yaml"
 """Key of ConfigMap J: the job file."""
 
-STATUS_KEY = "status.json"
-EVENTS_KEY = "events.jsonl"
+STATUS_KEY = STATUS_NAME
+EVENTS_KEY = EVENTS_NAME
 """Keys of ConfigMap J-status."""
 
 TOKEN_KEY, CA_KEY = "token", "ca.crt"

@@ -89,12 +89,8 @@ def test_a_damaged_file_is_refused_by_name_or_reads_as_what_was_saved(contents, 
     assert name in problem
 
 
-@pytest.mark.parametrize("name", FILES[:3])
-@settings(max_examples=120)
-@given(data=st.data())
-def test_a_damaged_file_whose_checksum_was_made_to_fit_harms_nobody(contents, name, data):
-    """Behind the checksum stand the readers of NumPy and Arrow: what they make of nonsense is an error or rows."""
-    changed = data.draw(mutated(contents[name]))
+def read_with_fitting_checksum(contents: Contents, name: str, changed: bytes) -> None:
+    """Read a checkpoint of which one file was changed, and the manifest with it."""
     with tempfile.TemporaryDirectory() as temporary:
         (Path(temporary) / "manifest.json").write_bytes(contents["manifest.json"])
         manifest = read_checkpoint_manifest(Folder.open(temporary))
@@ -106,13 +102,27 @@ def test_a_damaged_file_whose_checksum_was_made_to_fit_harms_nobody(contents, na
 
     dense: CheckpointFile = described(manifest.dense)
     forged = dataclasses.replace(manifest, dense=dense, tables=tuple(map(described, manifest.tables)))
+    read({**contents, name: changed, "manifest.json": forged.to_json().encode()})
+
+
+@pytest.mark.parametrize("name", FILES[:3])
+@settings(max_examples=120)
+@given(data=st.data())
+def test_a_damaged_file_whose_checksum_was_made_to_fit_harms_nobody(contents, name, data):
+    """Behind the checksum stand the readers of NumPy and Arrow: what they make of nonsense is an error or rows."""
     try:
-        read({**contents, name: changed, "manifest.json": forged.to_json().encode()})
+        read_with_fitting_checksum(contents, name, data.draw(mutated(contents[name])))
     except CheckpointError as e:
         problem = str(e)
     else:
         return
     assert name in problem
+
+
+def test_a_column_whose_name_is_not_text_is_refused_by_the_name_of_its_file(contents):
+    changed = contents[FILES[1]].replace(b"slots", b"\x80lots")
+    with pytest.raises(CheckpointError, match=rf"{FILES[1]} is not an Arrow file: .*can't decode byte 0x80"):
+        read_with_fitting_checksum(contents, FILES[1], changed)
 
 
 @settings(max_examples=60)

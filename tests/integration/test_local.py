@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from launcher.elastic.rendezvous import rendezvous
-from launcher.local.workspace import open_workspace
+from launcher.local.workspace import LOG_FOLDER, open_workspace
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -376,6 +377,15 @@ def test_the_rendezvous_listens_on_loopback_only_and_closes_its_port():
     with rendezvous(2) as port:
         assert listeners(port) == [f"0100007F:{port:04X}"]  # 127.0.0.1, bytes reversed
     assert listeners(port) == []
+
+
+def test_temporary_files_of_processes_go_with_the_workspace_and_tracebacks_do_not():
+    with open_workspace() as workspace:
+        environment = workspace.environment({"A": "1", "TMPDIR": "/elsewhere"})
+        assert Path(environment["TMPDIR"]).parent == workspace.folder
+        assert Path(environment["TMPDIR"]).is_dir()
+        assert (environment["A"], environment[LOG_FOLDER]) == ("1", tempfile.gettempdir())
+        assert workspace.environment({LOG_FOLDER: "/logs"})[LOG_FOLDER] == "/logs"
 
 
 def test_each_workspace_has_a_token_of_its_own():

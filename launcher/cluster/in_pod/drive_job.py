@@ -12,8 +12,9 @@ import time
 from esmm_dist.errors import EsmmError, RetryError
 from esmm_dist.progress import Progress
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
-from launcher.cluster.in_pod.pod_directory import PodDirectory, WorkerPods
-from launcher.cluster.in_pod.run_state import JobObjects, RunState
+from launcher.cluster.in_pod.job_objects import JobObjects
+from launcher.cluster.in_pod.pod_directory import PodDirectory
+from launcher.cluster.in_pod.run_state import RunState
 from launcher.elastic.driver import DriverResult, drive
 from launcher.elastic.driver_config import DriverConfig
 from launcher.elastic.run_status import RunStatus
@@ -32,16 +33,16 @@ def drive_job(config: DriverConfig, progress: Progress) -> DriverResult:
     assert config.job is not None
     access = ApiAccess(config.service_account)
     namespace = config.namespace or access.namespace()
-    state = RunState(access, JobObjects(job=config.job, namespace=namespace, backend=config.backend), progress)
+    objects = JobObjects(job=config.job, namespace=namespace, backend=config.backend)
+    state = RunState(access, objects, progress)
     before = _found_end(state)
     if before is not None:
         progress.message(f"The run is {before.state} already; esmm resume {config.job} goes on with it.")
         state.give_back()
         return _result(before)
-    pods = WorkerPods(job=config.job, namespace=namespace, backend=config.backend)
     error = ""
     try:
-        with PodDirectory(access, pods, progress) as directory:
+        with PodDirectory(access, objects, progress) as directory:
             drive(config, progress, directory=directory, publisher=state)
     except RetryError:
         raise

@@ -7,46 +7,16 @@ lost is found by its agent's silence.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.cluster import names
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
-from launcher.cluster.names import AGENT_PORT, COMPONENT, INSTANCE
-
-Backend = Literal["plain", "mpijob"]
+from launcher.cluster.in_pod.job_objects import JobObjects
 
 LIST_S = 1.0
 """Seconds between two lists."""
 
 ENDED_PHASES = ("Succeeded", "Failed")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerPods:
-    """Which pods are the workers of a job, and how they are reached."""
-
-    job: str
-    namespace: str
-    backend: Backend = "plain"
-
-    @property
-    def path(self) -> str:
-        """Of the list of pods."""
-        return f"/api/v1/namespaces/{self.namespace}/pods"
-
-    @property
-    def selector(self) -> str:
-        """Labels that they carry."""
-        if self.backend == "mpijob":
-            return f"training.kubeflow.org/job-name={self.job},training.kubeflow.org/job-role=worker"
-        return f"{INSTANCE}={self.job},{COMPONENT}=worker"
-
-    def address(self, pod: str) -> str:
-        """Return HOST:PORT of a pod's agent. The name is one that its certificate is for."""
-        service = self.job if self.backend == "mpijob" else names.worker(self.job)
-        return f"{pod}.{service}.{self.namespace}.svc:{AGENT_PORT}"
 
 
 class PodDirectory:
@@ -55,15 +25,15 @@ class PodDirectory:
     While the API does not answer, the last answer stays: agents and driver need no API to go on.
     """
 
-    def __init__(self, access: ApiAccess, pods: WorkerPods, progress: Progress) -> None:
+    def __init__(self, access: ApiAccess, objects: JobObjects, progress: Progress) -> None:
         """Know nobody yet; ``start`` begins.
 
         Args:
             access: To the API.
-            pods: Which ones.
+            objects: Of the job.
             progress: Told once when the API cannot be asked, and once when it can again.
         """
-        self._access, self._pods, self._progress = access, pods, progress
+        self._access, self._objects, self._progress = access, objects, progress
         self._ready_once: set[str] = set()  # uids
         self._addresses: dict[str, str] = {}
         self._wanted = 0
@@ -95,7 +65,7 @@ class PodDirectory:
     def list_once(self) -> None:
         """Ask the API; if it does not answer, everything stays as it is."""
         try:
-            found = self._access.get(self._pods.path, labelSelector=self._pods.selector)
+            found = self._access.get(self._objects.pods, labelSelector=self._objects.worker_selector)
         except AccessError as e:
             if not self._trouble:
                 self._progress.message(f"The pods cannot be listed: {e}. Going on with those that are known.")
@@ -119,7 +89,7 @@ class PodDirectory:
         self._ready_once |= {pod["metadata"]["uid"] for pod in staying if _is_ready(pod)}
         found = sorted(pod["metadata"]["name"] for pod in alive if pod["metadata"]["uid"] in self._ready_once)
         self._wanted = len(staying)
-        self._addresses = {name: self._pods.address(name) for name in found}
+        self._addresses = {name: self._objects.agent_address(name) for name in found}
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:

@@ -11,15 +11,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
-from launcher.cluster import names
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
-from launcher.cluster.in_pod.pod_directory import Backend
+from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.names import EVENTS_KEY, STATUS_KEY, WISH
 from launcher.elastic.run_status import RunStatus, parse_status
 
@@ -47,32 +46,6 @@ class Source(Protocol):
 
     def finish(self) -> None:
         """Have all workers save and end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobObjects:
-    """The paths of what belongs to a job in the API."""
-
-    job: str
-    namespace: str
-    backend: Backend = "plain"
-
-    @property
-    def config(self) -> str:
-        """Of ConfigMap J."""
-        return f"/api/v1/namespaces/{self.namespace}/configmaps/{names.config(self.job)}"
-
-    @property
-    def status(self) -> str:
-        """Of ConfigMap J-status."""
-        return f"/api/v1/namespaces/{self.namespace}/configmaps/{names.status(self.job)}"
-
-    @property
-    def scales(self) -> tuple[str, ...]:
-        """Of what is scaled to 0 at the end; an MPIJob's workers are ended by its operator."""
-        sets = f"/apis/apps/v1/namespaces/{self.namespace}/statefulsets"
-        workers = (f"{sets}/{names.worker(self.job)}/scale",) if self.backend == "plain" else ()
-        return (*workers, f"{sets}/{names.server(self.job)}/scale")
 
 
 class RunState:

@@ -7,11 +7,9 @@ import pytest
 import yaml
 
 from launcher.cluster import names
-from launcher.cluster.in_pod.pod_directory import WorkerPods
-from launcher.cluster.in_pod.run_state import JobObjects
+from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.objects.all import Needed, needed
 from launcher.commands import COMMANDS
-from launcher.elastic import run_status
 from launcher.flags import finish
 from launcher.settings import resolve
 from tests.unit.cluster.jobs import find, make_job, rendered, templates
@@ -144,13 +142,11 @@ def test_the_settings_of_a_task_of_one_pod_are_what_its_command_reads(task, tmp_
 def test_addresses_are_those_at_which_the_driver_looks():
     job = make_job()
     for backend in ("plain", "mpijob"):
-        host, _, port = (
-            WorkerPods(job=job.name, namespace="ml", backend=backend).address("nightly-worker-0").partition(":")
-        )
+        objects = JobObjects(job=job.name, namespace="ml", backend=backend)
+        host, _, port = objects.agent_address("nightly-worker-0").partition(":")
         assert int(port) == names.AGENT_PORT
         assert f"*.{host.partition('.')[2]}" in names.certified_names(job.name, "ml")
     assert JobObjects(job=job.name, namespace="ml").status.endswith(f"/{names.status(job.name)}")
-    assert (run_status.STATUS_NAME, run_status.EVENTS_NAME) == (names.STATUS_KEY, names.EVENTS_KEY)
 
 
 def test_ports_on_command_lines_are_those_of_the_containers(training):

@@ -1,18 +1,18 @@
 """The workers of a job, as its driver finds them in a real HTTPS stand-in of the cluster's API."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
+from launcher.cluster import names
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
-from launcher.cluster.in_pod.pod_directory import PodDirectory, WorkerPods
-from tests.pod_api import JOB, NAMESPACE, PodApi, pod_api
+from launcher.cluster.in_pod.job_objects import JobObjects
+from launcher.cluster.in_pod.pod_directory import PodDirectory
+from tests.pod_api import JOB, NAMESPACE, pod_api
 
-PODS = WorkerPods(job=JOB, namespace=NAMESPACE)
+OBJECTS = JobObjects(job=JOB, namespace=NAMESPACE)
 FIRST, SECOND = f"{JOB}-worker-0", f"{JOB}-worker-1"
 
 
@@ -27,19 +27,13 @@ class Messages(NoProgress):
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Iterator[PodApi]:
-    with pod_api(tmp_path / "account") as made:
-        yield made
-
-
-@pytest.fixture
 def messages() -> Messages:
     return Messages()
 
 
 @pytest.fixture
 def directory(api, messages) -> PodDirectory:
-    return PodDirectory(api.access(), PODS, messages)
+    return PodDirectory(api.access(), OBJECTS, messages)
 
 
 def found(directory: PodDirectory) -> tuple[list[str], int]:
@@ -57,10 +51,8 @@ def test_a_pod_is_found_once_it_is_ready_and_wanted_before(api, directory):
 
 
 def test_pods_of_others_and_of_other_roles_are_not_found(api, directory):
-    api.add_pod(
-        "other-worker-0", labels={"app.kubernetes.io/instance": "other", "app.kubernetes.io/component": "worker"}
-    )
-    api.add_pod(f"{JOB}-server-0", labels={"app.kubernetes.io/instance": JOB, "app.kubernetes.io/component": "server"})
+    api.add_pod("other-worker-0", labels=names.selector("other", "worker"))
+    api.add_pod(f"{JOB}-server-0", labels=names.selector(JOB, "server"))
     assert found(directory) == ([], 0)
 
 
@@ -140,7 +132,7 @@ def test_workers_of_an_mpijob_have_its_labels_and_its_service(api, messages):
     labels = {"training.kubeflow.org/job-name": JOB, "training.kubeflow.org/job-role": "worker"}
     api.add_pod(FIRST, labels=labels)
     api.add_pod(f"{JOB}-launcher", labels=labels | {"training.kubeflow.org/job-role": "launcher"})
-    directory = PodDirectory(api.access(), WorkerPods(job=JOB, namespace=NAMESPACE, backend="mpijob"), messages)
+    directory = PodDirectory(api.access(), JobObjects(job=JOB, namespace=NAMESPACE, backend="mpijob"), messages)
     assert found(directory) == ([FIRST], 1)
     assert directory.addresses() == {FIRST: "nightly-worker-0.nightly.ml.svc:7071"}
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from esmm_dist.progress import NoProgress
 from launcher.cluster.in_pod import drive_job as job_module
 from launcher.cluster.in_pod.api_access import AccessError
 from launcher.cluster.in_pod.drive_job import drive_job
-from launcher.cluster.in_pod.run_state import JobObjects, RunState, newest_within
+from launcher.cluster.in_pod.job_objects import JobObjects
+from launcher.cluster.in_pod.run_state import RunState, newest_within
 from launcher.elastic.driver import DriverError
 from launcher.elastic.driver_config import DriverConfig
 from launcher.elastic.run_status import RunStatus
-from tests.pod_api import JOB, NAMESPACE, PodApi, pod_api
+from tests.pod_api import JOB, NAMESPACE, PodApi
 
 STATUS = RunStatus(run="s3://models/nightly", state="running", written_at=1.0, started_at=0.0, driver_pid=1, step=40)
 STOP = '{"do": "stop", "id": "a1"}'
@@ -40,12 +41,6 @@ class Driver:
 
     def finish(self) -> None:
         self.finished += 1
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[PodApi]:
-    with pod_api(tmp_path / "account") as made:
-        yield made
 
 
 @pytest.fixture
@@ -168,7 +163,9 @@ def test_the_end_is_insisted_on_while_the_api_is_away_and_given_up_without_the_r
 def test_what_was_deleted_meanwhile_needs_no_end(api):
     api.replicas.clear()
     api.maps.clear()
-    run_state(api).end(replace(STATUS, state="done"))
+    assert run_state(api).end(replace(STATUS, state="done")).state == "done"
+    assert {verb for verb, _ in api.calls} == {"patch"}
+    assert len(api.calls) == 3  # each once: what is not there is not tried again
 
 
 def test_an_api_that_stays_away_at_the_end_is_an_error_after_five_minutes(api, clock):

@@ -13,6 +13,7 @@ from esmm_dist.errors import CheckpointError, ConfigError, WorkerLostError
 from launcher import cli
 from launcher.command import Command, Outcome
 from launcher.commands import COMMANDS
+from launcher.local.workspace import LOG_FOLDER
 from tests.unit.launcher.sample_settings import SampleConfig, TableConfig
 
 
@@ -87,6 +88,17 @@ def test_an_unexpected_error_is_one_line_that_names_a_log_with_the_traceback(sam
     assert len(err.splitlines()) == 1
     assert "Traceback" in log.read_text()
     assert log.read_text().startswith("esmm sample d\n")
+
+
+def test_a_process_of_esmm_local_leaves_its_traceback_where_it_stays(sample, capsys, tmp_path, monkeypatch):
+    stays, goes = tmp_path / "stays", tmp_path / "goes"
+    for folder in (stays, goes):
+        folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(goes))
+    monkeypatch.setenv(LOG_FOLDER, str(stays))
+    sample.work = raises(ZeroDivisionError("x / 0"))
+    assert cli.main(["sample", "d"]) == cli.UNEXPECTED
+    assert (len(list(stays.iterdir())), len(list(goes.iterdir()))) == (1, 0)
 
 
 def test_an_unexpected_error_on_a_full_disk_still_says_what_it_was(sample, capsys, monkeypatch):

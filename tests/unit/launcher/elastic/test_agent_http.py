@@ -227,6 +227,9 @@ def answering(data: bytes) -> Iterator[AgentClient]:
         with connection:
             connection.recv(65_536)
             connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65_536):  # closed with a request's body unread, it would take the answer back
+                pass
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer)
