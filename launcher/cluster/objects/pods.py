@@ -134,7 +134,12 @@ def _container(job: JobFile, plan: PodPlan) -> dict[str, Any]:
 
 
 def _environment(config: ClusterConfig) -> list[dict[str, Any]]:
-    own = {"HOME": names.TMP_PATH, "TMPDIR": names.TMP_PATH, "PYTHONUNBUFFERED": "1"}
+    own = {
+        **{"HOME": names.TMP_PATH, "TMPDIR": names.TMP_PATH, "PYTHONUNBUFFERED": "1"},
+        # As all else in the pod resolves names. gRPC's own way merges lines of /etc/hosts that share an alias, such as
+        # the Service's name, and then takes one server for another.
+        "GRPC_DNS_RESOLVER": "native",
+    }
     fields = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP"}
     return [
         *({"name": name, "value": value} for name, value in {**own, **config.env}.items()),

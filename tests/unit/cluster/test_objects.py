@@ -61,7 +61,7 @@ def test_a_training_has_these_objects_in_this_order(training):
 def test_the_servers_know_their_number_and_ask_for_token_and_certificate(training):
     container = _container(training, "StatefulSet", "nightly-server")
     assert container["command"][:2] == ["sh", "-c"]
-    assert '--index "${HOSTNAME##*-}"' in container["command"][2]
+    assert '--index "${POD_NAME##*-}"' in container["command"][2]
     flags = _flags(container["args"])
     assert (flags["--count"], flags["--bind"], flags["--metrics-port"]) == ("2", "0.0.0.0:7070", "7072")
     assert flags["--token-file"] == "/run/esmm/secrets/token"
