@@ -1,6 +1,7 @@
 """What the log of a run's driver tells."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,10 +29,11 @@ def lines() -> Lines:
     return Lines()
 
 
-def status(step: int, ranks: int = 1, **changes: object) -> RunStatus:
+def status(step: int, ranks: int = 1, **changes: Any) -> RunStatus:
     workers = tuple(WorkerStatus(name=f"worker-{i}", state="running", phase="training") for i in range(ranks))
-    whole = {"run": "run", "state": "running", "written_at": 0.0, "started_at": 0.0, "driver_pid": 1, "ranks": ranks}
-    return RunStatus(**{**whole, "step": step, "total_steps": 1000, "workers": workers, **changes})
+    whole: dict[str, Any] = {"run": "run", "state": "running", "written_at": 0.0, "started_at": 0.0, "driver_pid": 1}
+    whole |= {"ranks": ranks, "step": step, "total_steps": 1000, "workers": workers}
+    return RunStatus(**{**whole, **changes})
 
 
 def test_ranks_checkpoints_and_evaluations_are_told_once(lines):
