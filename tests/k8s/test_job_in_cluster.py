@@ -23,7 +23,7 @@ IMAGE = os.environ.get("ESMM_TEST_IMAGE", "esmm:trial")
 CLASS = os.environ.get("ESMM_TEST_STORAGE_CLASS", "null")
 ACCESS = os.environ.get("ESMM_TEST_ACCESS", "ReadWriteMany")
 IMPRESSIONS = 600_000
-TRAINING = {"epochs": 6, "global_batch_records": 64}
+TRAINING = {"epochs": 3, "global_batch_records": 64}
 
 SYNTH = f"""
 name: clicks-synth
@@ -206,7 +206,7 @@ def test_troubles_are_said_in_the_clusters_own_words(namespace) -> None:
         *("apply", "-f", "-"),
         text=json.dumps({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": quota}),
     )
-    said = there.submit(training("over"), status=2)
+    said = there.submit(training("over"), status=1)
     assert re.search("over the quota.*small", said)
     assert [each for each in there.left() if "over" in each] == []
 

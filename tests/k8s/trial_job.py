@@ -17,7 +17,7 @@ from launcher.cluster import api as kinds
 from launcher.cluster.api import Api, ClusterError, connect
 from launcher.cluster.delete import OPTIONAL, OWNED
 
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
 
 KILL = "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline | grep -q ' train ' && kill -9 ${p#/proc/}; done"
 """Ends a worker's processes. The agent, whose command line has the worker's in it, is process 1 and bears no signal."""
