@@ -271,7 +271,7 @@ class ClusterConfig:
 
     service_monitor: bool = False
     """Whether to make a ServiceMonitor, by which the Prometheus operator finds the metrics. The cluster must
-    have it."""
+    have it. Needs metrics_namespace, unless network_policy is off: Prometheus would find them and not get in."""
 
     network_policy: bool = True
     """Whether to make the NetworkPolicy that lets only this job's pods in. It does something only where the cluster's
@@ -308,6 +308,12 @@ class ClusterConfig:
                     raise ConfigError(
                         f"{setting} names '{name}'. Names in a cluster are lower case letters, digits, '-' and '.'."
                     )
+        if self.service_monitor and self.network_policy and self.metrics_namespace is None:
+            raise ConfigError(
+                "service_monitor is true, but the job's NetworkPolicy lets no Prometheus in. Set metrics_namespace to "
+                "the namespace in which it runs, such as monitoring (kubectl get prometheus --all-namespaces shows "
+                "it), or network_policy: false."
+            )
         if self.metrics_namespace is not None and not names.is_label(self.metrics_namespace):
             raise ConfigError(f"metrics_namespace is '{self.metrics_namespace}', which no namespace can be called.")
         for claim in self.claims:

@@ -28,7 +28,10 @@ OWN_KEYS = ("name", "task", "namespace", "cluster")
 CLUSTERS = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
 """Settings of a task's group ``store`` that are decided by ``cluster``."""
 
-TRAIN_ONLY = ("servers", "workers", "driver", "backend", "worker_node_selector", "service_monitor")
+TRAIN_ONLY = (
+    *("servers", "workers", "driver", "backend", "worker_node_selector"),
+    *("metrics_namespace", "service_monitor"),
+)
 """Settings of ``cluster`` that mean nothing to a task of one pod."""
 
 FOLDERS = ("run", "init_from")
@@ -132,6 +135,12 @@ def _name(text: YamlText) -> str:
     if "name" not in text.data:
         raise text.error([], "name is missing: what the job is called, such as 'name: nightly'. Add it.")
     name = text.data["name"]
+    if isinstance(name, str) and name.endswith(names.RESERVED_END):
+        raise text.error(
+            ["name"],
+            f"name is '{name}', and ConfigMap {name} is where a job '{name.removesuffix(names.RESERVED_END)}' would "
+            f"publish. Choose a name that does not end with '{names.RESERVED_END}'.",
+        )
     if not isinstance(name, str) or not names.is_job_name(name):
         raise text.error(
             ["name"],
@@ -212,13 +221,20 @@ def _resolve(value: Any, kind: Kind | None, text: YamlText, path: list[str | int
 
 
 def _check_use(task: str, cluster: ClusterConfig, claims: tuple[str, ...], text: YamlText) -> None:
-    """Check that nothing in ``cluster`` is without effect."""
+    """Check that nothing in ``cluster`` is without effect, and that no other job's objects are called the same."""
     written = text.data["cluster"]
     for setting in ("pod",) if task == "train" else TRAIN_ONLY:
         if setting in written:
             whose = "tasks of one pod; a training has servers, workers and driver" if task == "train" else "task: train"
             hint = "" if task == "train" else f" A task of one pod such as {task} has cluster.pod."
             raise text.error(["cluster", setting], f"cluster.{setting} is for {whose}. Leave it out.{hint}")
+    end = names.operator_takes(text.data["name"]) if cluster.backend == "mpijob" else None
+    if end is not None:
+        raise text.error(
+            ["name"],
+            f"name ends with '{end}', and with backend: mpijob the operator makes a Service of this name, which is "
+            f"that of another job's {end.removeprefix('-')}s. Choose another name.",
+        )
     for claim in cluster.claims:
         if claim not in claims:
             named = ", ".join(claims) or "none"

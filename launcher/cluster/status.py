@@ -107,8 +107,8 @@ def find_config(api: Api, job: str) -> Object | None:
     """Return the ConfigMap of a job; None if there is no job of this name."""
     if not names.is_job_name(job):
         raise ConfigError(
-            f"'{job}' can be no job: a name is at most {names.MOST_NAME} lower case letters, digits and '-'. A local "
-            f"run is given as a path, such as ./{job}."
+            f"'{job}' can be no job: a name is at most {names.MOST_NAME} lower case letters, digits and '-', not "
+            f"ending with '{names.RESERVED_END}'. A local run is given as a path, such as ./{job}."
         )
     found = api.find(kinds.CONFIG_MAP, names.config(job))
     if found is None or (found["metadata"].get("labels") or {}).get(names.NAME) != names.APP:

@@ -97,6 +97,7 @@ def test_a_file_is_named_in_its_errors(tmp_path):
         ("name: nightly", "name: Nightly", 1, "name is 'Nightly'. Use 1 .. 40 lower case letters"),
         ("name: nightly", "name: 5", 1, "name is 5"),
         ("name: nightly", f"name: {'a' * 41}", 1, "Use 1 .. 40"),
+        ("name: nightly", "name: nightly-status", 1, "ConfigMap nightly-status is where a job 'nightly' would publish"),
         ("name: nightly\n", "", 1, "name is missing"),
         ("task: train\n", "", 1, "task is missing"),
         ("task: train", "task: trian", 2, "there is no task 'trian'. Did you mean 'train'?"),
@@ -154,6 +155,7 @@ def test_a_file_is_named_in_its_errors(tmp_path):
         ("  workers:\n", "  tolerations: [{key: a, seconds: 3}]\n  workers:\n", 10, "only effect: NoExecute has"),
         ("  workers:\n", "  pull_secrets: [A]\n  workers:\n", 10, "pull_secrets names 'A'"),
         ("  workers:\n", "  metrics_namespace: A\n  workers:\n", 10, "metrics_namespace is 'A'"),
+        ("  workers:\n", "  service_monitor: true\n  workers:\n", 10, "lets no Prometheus in. Set metrics_namespace"),
         ("  workers:\n", "  grace_seconds: 0\n  workers:\n", 10, "grace_seconds is 0"),
         ("  workers:\n", "  stall_seconds: .inf\n  workers:\n", 10, "stall_seconds is inf"),
         ("  workers:\n", "  interface: a b\n  workers:\n", 10, "interface is 'a b'"),
@@ -180,6 +182,20 @@ def test_settings_of_a_training_mean_nothing_to_a_task_of_one_pod():
     message = _refusal(job_text("evaluate", cluster={"workers": {"max": 2}}))
     assert "cluster.workers is for task: train" in message
     assert "cluster.pod" in message
+    message = _refusal(job_text("evaluate", cluster={"metrics_namespace": "monitoring"}))
+    assert "cluster.metrics_namespace is for task: train" in message
+
+
+def test_metrics_that_no_policy_guards_need_no_namespace():
+    assert make_job(cluster={"service_monitor": True, "network_policy": False}).cluster.metrics_namespace is None
+
+
+@pytest.mark.parametrize("end", ["server", "worker"])
+def test_the_service_of_an_mpijob_is_no_other_jobs(end):
+    message = _refusal(job_text(name=f"nightly-{end}", cluster={"backend": "mpijob"}))
+    assert message.startswith(f"job.yaml:1: name ends with '-{end}'")
+    assert f"another job's {end}s" in message
+    assert make_job(name=f"nightly-{end}").name == f"nightly-{end}"
 
 
 def test_a_preprocess_fits_its_pod():
