@@ -26,6 +26,7 @@ class PodPlan:
     size: PodSize
     command: Sequence[str]
     args: Sequence[str]
+    """As a kubelet reads them: what a user has written stands in ``literal``."""
     secrets: Sequence[str] = ()
     """Keys of Secret J that it sees."""
     settings: bool = False
@@ -78,6 +79,11 @@ def pod_template(job: JobFile, plan: PodPlan) -> dict[str, Any]:
         "volumes": _volumes(job, plan),
     }
     return {"metadata": metadata, "spec": spec}
+
+
+def literal(text: str) -> str:
+    """Return what a kubelet makes the text of: it replaces ``$(NAME)`` in arguments by a variable, ``$$`` by ``$``."""
+    return text.replace("$", "$$")
 
 
 def client_flags(job: JobFile) -> list[str]:
@@ -136,9 +142,11 @@ def _container(job: JobFile, plan: PodPlan) -> dict[str, Any]:
 def _environment(config: ClusterConfig) -> list[dict[str, Any]]:
     own = {"HOME": names.TMP_PATH, "TMPDIR": names.TMP_PATH, "PYTHONUNBUFFERED": "1"}
     fields = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP"}
+    # The user's last: a value may name only variables that stand before it
     return [
-        *({"name": name, "value": value} for name, value in {**own, **config.env}.items()),
+        *({"name": name, "value": value} for name, value in own.items()),
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
+        *({"name": name, "value": value} for name, value in config.env.items()),
     ]
 
 

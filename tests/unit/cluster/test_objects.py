@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import re
 
 import pytest
 import yaml
@@ -106,6 +107,33 @@ def test_the_config_map_holds_settings_that_the_command_reads(training, tmp_path
     assert str(resolved.values["data"]) == "/mnt/claims/clicks/data"
     assert "token_file" not in yaml.safe_load(data["train.yaml"])["store"]
     assert yaml.safe_load(data["job.yaml"])["data"] == "pvc://clicks/data"
+
+
+def _expanded(text, variables):
+    """As a kubelet does: unknown names stay, ``$$`` is a dollar."""
+    return re.sub(r"\$\$|\$\(([^)]*)\)", lambda m: "$" if m[0] == "$$" else variables.get(m[1], m[0]), text)
+
+
+@pytest.mark.parametrize("backend", ["plain", "mpijob"])
+@pytest.mark.parametrize("odd", ["$(HOME)", "$$(HOME)", "$", "a$$b", "$(POD_IP)$"])
+def test_a_dollar_in_a_setting_reaches_the_command_as_it_was_written(backend, odd):
+    manifests = rendered(make_job(run=f"pvc://models/{odd}", cluster={"backend": backend, "interface": odd}))
+    [args] = [args for args in _all_args(manifests) if args[0] == "driver"]
+    flags = _flags([_expanded(word, {"HOME": "/tmp", "POD_IP": "10.0.0.1"}) for word in args])
+    assert (flags["--run"], flags["--interface"]) == (f"/mnt/claims/models/{odd}", odd)
+    assert flags["--host"] == "10.0.0.1"
+
+
+def _all_args(manifests):
+    return [template["spec"]["containers"][0]["args"] for template in templates(manifests)]
+
+
+def test_variables_of_a_job_may_name_those_of_the_pod_and_those_above_them():
+    manifests = rendered(make_job(cluster={"env": {"Z": "$(POD_IP)", "A": "$(Z):$$(Z)"}}))
+    seen = {}
+    for each in _container(manifests, "StatefulSet", "nightly-worker")["env"]:
+        seen[each["name"]] = _expanded(each["value"], seen) if "value" in each else "10.0.0.1"
+    assert (seen["Z"], seen["A"]) == ("10.0.0.1", "10.0.0.1:$(Z)")
 
 
 @pytest.mark.parametrize("backend", ["plain", "mpijob"])
