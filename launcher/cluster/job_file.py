@@ -34,6 +34,9 @@ TRAIN_ONLY = (
 )
 """Settings of ``cluster`` that mean nothing to a task of one pod."""
 
+APART = ("data", "raw", "run", "out")
+"""Settings that must lead to different places: one of them is written, the others are read."""
+
 FOLDERS = ("run", "init_from")
 """Settings that may be in an object store."""
 
@@ -117,7 +120,8 @@ def job_yaml(job: JobFile) -> str:
         del cluster[name]
     head = {"name": job.name, "task": job.task, "namespace": job.namespace}
     whole = {key: value for key, value in head.items() if value is not None} | {**job.given, "cluster": cluster}
-    return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=120)
+    # Escapes what is not ASCII: PyYAML reads U+0085 and U+2028 as line breaks
+    return yaml.safe_dump(whole, sort_keys=False, width=120)
 
 
 def _open(source: Path | str, where: str) -> YamlText:
@@ -188,6 +192,7 @@ def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict
                 raise text.error(
                     ["store", name], f"store.{name} is decided by the cluster section (servers, tls). Leave it out."
                 )
+    _check_places(given, resolved, text)
     settings = to_mapping(build_settings(cls, resolved, text, []))
     if "store" in settings:
         settings["store"] = {key: value for key, value in settings["store"].items() if key not in CLUSTERS}
@@ -218,6 +223,21 @@ def _resolve(value: Any, kind: Kind | None, text: YamlText, path: list[str | int
     if place.claim is not None:
         claims.append(place.claim)
     return place.location
+
+
+def _check_places(given: Mapping[str, Any], resolved: Mapping[str, Any], text: YamlText) -> None:
+    """Check that what is read and what is written are different places."""
+    seen: dict[str, str] = {}
+    for key, place in resolved.items():
+        if key not in APART or not isinstance(place, str):
+            continue
+        other = seen.setdefault(place.rstrip("/"), key)
+        if other != key:
+            raise text.error(
+                [key],
+                f"{key} is {given[key]}, and so is {other}: the files of one would lie among those of the other. Give "
+                "each a place of its own.",
+            )
 
 
 def _check_use(task: str, cluster: ClusterConfig, claims: tuple[str, ...], text: YamlText) -> None:
