@@ -128,6 +128,8 @@ def _container(job: JobFile, plan: PodPlan) -> dict[str, Any]:
         "args": list(plan.args),
         "env": _environment(config),
         "resources": _resources(job, plan),
+        # What a process that ended in an error wrote last is then in its pod's status, and so in esmm status
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -207,6 +207,14 @@ def test_every_pod_runs_without_rights(job):
 
 @many
 @given(JOBS)
+def test_what_a_process_wrote_before_it_failed_stays_in_its_pods_status(job):
+    for template in templates(rendered(job)):
+        for container in _containers(template):
+            assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@many
+@given(JOBS)
 def test_what_dry_run_prints_is_one_list_of_all(job):
     manifests = rendered(job)
     assert json.loads(manifests_json(manifests)) == {"apiVersion": "v1", "kind": "List", "items": manifests}
