@@ -200,7 +200,10 @@ def test_submit_names_a_claim_that_is_missing(cluster, esmm, tmp_path) -> None:
         ("  pull_secrets: [hub]\n", "cluster.pull_secrets names Secret hub, which does not exist in namespace default"),
         ("  priority_class: high\n", "cluster.priority_class names PriorityClass high, which does not exist."),
         ("  backend: mpijob\n", "cluster has backend: mpijob, which needs Kubeflow's MPI operator"),
-        ("  service_monitor: true\n", "cluster has service_monitor: true, which needs the Prometheus operator"),
+        (
+            "  service_monitor: true\n  metrics_namespace: m\n",
+            "cluster has service_monitor: true, which needs the Prometheus operator",
+        ),
     ],
 )
 def test_submit_names_what_is_missing(cluster, esmm, tmp_path, line, expected) -> None:
