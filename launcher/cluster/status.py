@@ -215,7 +215,8 @@ def ready_pods(seen: Seen) -> dict[str, str]:
         whole = seen.sets.get(f"{seen.job}-{component}")
         wanted = int((whole.get("spec") or {}).get("replicas") or 0) if whole is not None else min(1, len(pods))
         if component == "worker" and whole is None:
-            wanted = len(pods)
+            replicas = ((seen.driver or {}).get("spec") or {}).get("mpiReplicaSpecs") or {}
+            wanted = int((replicas.get("Worker") or {}).get("replicas", len(pods)))
         if wanted or pods:
             ready = sum(1 for pod in pods if condition(pod, "Ready"))
             found[component] = f"{ready} of {wanted} ready"

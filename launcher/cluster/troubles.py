@@ -42,9 +42,9 @@ def find_troubles(job: str, *, pods: Sequence[Object], events: Sequence[Object],
 def short_name(job: str, thing: Object) -> str:
     """Return what a reader calls an object of a job: ``worker-0``, ``driver``, ``server``."""
     name = str(thing["metadata"]["name"])
-    component = (thing["metadata"].get("labels") or {}).get(names.COMPONENT)
+    component = _component(thing)
     if component in ("driver", "task"):
-        return str(component)
+        return component
     return name.removeprefix(f"{job}-")
 
 
@@ -107,9 +107,9 @@ def _owner_reasons(
 ) -> Iterable[str]:
     kind, name = str(owner["kind"]), str(owner["metadata"]["name"])
     for each in (owner.get("status") or {}).get("conditions") or []:
-        if kind == "Job" and each.get("type") == "Failed" and each.get("status") == "True":
+        if kind in ("Job", "MPIJob") and each.get("type") == "Failed" and each.get("status") == "True":
             why = _line(each.get("message")) or each.get("reason")
-            yield f"has failed for good: {why}{_last_words(_last_ending(pods, name))}"
+            yield f"has failed for good: {why}{_last_words(_last_ending(pods, owner))}"
             return
     wanted = (owner.get("spec") or {}).get("replicas", 1) if kind == "StatefulSet" else 1
     there = [pod for pod in pods if _owned(pod, kind, name)]
@@ -142,19 +142,22 @@ def _names(event: Object, pod: str) -> bool:
     return f"create Pod {pod} in " in str(event.get("message"))
 
 
-def _last_ending(pods: Sequence[Object], job: str) -> Object:
-    """Return how the last pod of a Job ended that failed."""
+def _last_ending(pods: Sequence[Object], owner: Object) -> Object:
+    """Return how the last pod that failed of a Job, or the last launcher of an MPIJob, ended."""
     failed = [
         pod
         for pod in pods
-        if (pod.get("status") or {}).get("phase") == "Failed"
-        and any(each.get("name") == job for each in pod["metadata"].get("ownerReferences") or [])
+        if (pod.get("status") or {}).get("phase") == "Failed" and _component(pod) == _component(owner)
     ]
     for pod in sorted(failed, key=_when, reverse=True):
         for each in pod["status"].get("containerStatuses") or []:
             if ended := (each.get("state") or {}).get("terminated"):
                 return dict(ended)
     return {}
+
+
+def _component(thing: Object) -> str:
+    return str((thing["metadata"].get("labels") or {}).get(names.COMPONENT))
 
 
 def _owned(pod: Object, kind: str, name: str) -> bool:

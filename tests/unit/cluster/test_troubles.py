@@ -82,7 +82,9 @@ def test_a_job_whose_event_names_no_pod_is_in_trouble_until_any_of_its_pods_was_
 def test_a_job_that_failed_for_good_says_what_its_last_pod_wrote():
     def ended(name: str, made: str, message: str) -> Any:
         states = [{"name": "driver", "state": {"terminated": {"exitCode": 1, "message": message}}}]
-        return _pod(name, ("Job", "nightly-driver"), made, phase="Failed", containerStatuses=states)
+        pod = _pod(name, ("Job", "nightly-driver"), made, phase="Failed", containerStatuses=states)
+        pod["metadata"]["labels"] = {"app.kubernetes.io/component": "driver"}
+        return pod
 
     pods = [ended("b", "2026-01-01T10:05:00Z", "a\nb\n\nc\nd\n"), ended("a", "2026-01-01T10:00:00Z", "old")]
     condition = {"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}
