@@ -12,7 +12,7 @@ import pytest
 from launcher.cli import main
 from tests.fake_kubernetes.server import FakeCluster, wait_until
 
-README = Path(__file__).parents[2] / "launcher/cluster/README.md"
+README = Path(__file__).parents[2] / "k8s/README.md"
 OPTIONAL = ("mpijobs", "servicemonitors", "priorityclasses")
 """What this job does not use."""
 
@@ -810,7 +810,7 @@ def test_the_verbs_need_the_rights_that_the_readme_lists_and_no_others(running, 
     found: dict[str, set[str]] = {}
     for each in running.calls:
         found.setdefault(each.resource, set()).add(each.verb)
-    text = README.read_text(encoding="utf-8").partition("### Rights")[2].partition("\n### ")[0]
+    text = README.read_text(encoding="utf-8").partition("## Rights")[2].partition("\n## ")[0]
     rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
     listed = {
         resource.strip(" `"): {verb.strip() for verb in row[2].split(",")}

@@ -31,8 +31,13 @@ def _of_any_version(part: Any) -> Any:
     return [_of_any_version(each) for each in part] if isinstance(part, list) else part
 
 
-def test_there_are_two_examples():
-    assert [path.name for path in EXAMPLES] == ["aliccp-gpu.yaml", "small-cpu.yaml"]
+def test_there_are_three_examples():
+    assert [path.name for path in EXAMPLES] == ["aliccp-gpu.yaml", "preprocess.yaml", "small-cpu.yaml"]
+
+
+def test_the_smallest_training_reads_what_the_preprocess_writes():
+    before, training = (read_job(ROOT / f"k8s/examples/{name}.yaml") for name in ("preprocess", "small-cpu"))
+    assert before.settings["out"] == training.settings["data"]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
