@@ -1,6 +1,7 @@
 # make demo   from a synthetic raw log to a trained and evaluated model
 # make test   every check that .ci/run runs
 # make chaos  a long training under random faults, compared with an undisturbed one (a quarter of an hour)
+# make test-k8s  jobs for real in the cluster that KUBECONFIG points to (half an hour)
 # All make .venv first (minutes, once). make PYTHON=/path/to/python3.11 names a Python that is not on PATH.
 
 SHELL := /bin/sh
@@ -10,7 +11,7 @@ export PYTHON
 bin := .venv/bin
 DIR ?= demo
 
-.PHONY: help setup demo test unit slow chaos format doctor
+.PHONY: help setup demo test test-k8s slow chaos format doctor
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -29,6 +30,9 @@ slow: setup
 
 chaos: setup
 	@$(bin)/python -m tests.integration.chaos
+
+test-k8s: setup
+	@$(bin)/python -m pytest -m k8s -s -q tests/k8s
 
 format: setup
 	@$(bin)/ruff check --fix --quiet

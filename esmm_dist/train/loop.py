@@ -282,6 +282,7 @@ class Trainer:
         if not ending and self._evaluations.is_due(self._step):
             self._reporter.note(phase="evaluating")
             self._evaluations.evaluate(self._step)
+            self._tell_evaluation()
         if ending or self._saver.is_due(self._step):
             self._reporter.note(phase="saving")
             self._saver.save(
@@ -300,7 +301,14 @@ class Trainer:
         metrics, new = self._evaluations.final_metrics(self._step)
         if new:
             self._saver.add_metrics(self._step, state=self._state(), metrics=self._evaluations.newest_metrics)
+        self._tell_evaluation()
         return metrics
+
+    def _tell_evaluation(self) -> None:
+        if self._world.rank == 0 and self._evaluations.done:
+            newest = self._evaluations.done[-1]
+            auc = {task: [m["auc"], m["auc_standard_error"]] for task, m in newest["metrics"].items()}
+            self._reporter.event("evaluated", step=newest["step"], split=newest["split"], auc=auc)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -19,7 +19,7 @@ from launcher.cluster.quantities import bytes_of, cores_of
 from launcher.cluster.yaml_lines import YamlText
 from launcher.commands import COMMANDS
 
-Task = Literal["train", "preprocess", "evaluate", "predict", "export"]
+Task = Literal["train", "synth", "preprocess", "evaluate", "predict", "export"]
 TASKS: tuple[str, ...] = get_args(Task)
 
 OWN_KEYS = ("name", "task", "namespace", "cluster")

@@ -1,5 +1,6 @@
 """The lines that a job's processes write, also across pods that are replaced and containers that are started again."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,9 @@ from launcher.cluster.api import Api, ClusterError, Object
 from launcher.cluster.status import Seen, look, troubles_of
 
 POLL_S = 1.0
+
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[.\d]*(Z|[+-]\d\d:\d\d) ")
+"""What is in front of a line. Nodes give their own time zone's."""
 
 
 def logs(
@@ -61,6 +65,8 @@ class LogReader:
         self._api, self._tail = api, tail
         self._last: dict[str, str] = {}
         """Time of the last line, by the pod's uid."""
+        self._shown: dict[tuple[str, int], int] = {}
+        """Lines without a time that were returned, by the pod's uid and the container's starts."""
 
     def read(self, pods: list[Object]) -> list[str]:
         """Return the lines that are new since the last call, oldest pod first; none of a pod that has not started."""
@@ -74,19 +80,27 @@ class LogReader:
     def _read_pod(self, pod: Object) -> list[str]:
         uid, name = str(pod["metadata"]["uid"]), str(pod["metadata"]["name"])
         last = self._last.get(uid, "")
-        restarted = any(int(each.get("restartCount") or 0) for each in _containers(pod))
+        restarts = sum(int(each.get("restartCount") or 0) for each in _containers(pod))
         try:
-            stamped = self._previous(name) if restarted and not last else []
-            # To the second only: lines of that second come twice
-            stamped += self._api.logs(name, since=last[:19] + "Z" if last else "")
+            lines = self._previous(name) if restarts and not last and (uid, restarts) not in self._shown else []
+            earlier = len(lines)
+            lines += self._api.logs(name, since=_second_of(last))
         except ClusterError as e:
             if e.http_status in (400, 404):  # it waits to start, or is gone meanwhile
                 return []
             raise
-        new = [line for line in stamped if line.partition(" ")[0] > last]
+        if not all(map(_STAMP.match, lines)):
+            return self._untimed(lines, earlier, (uid, restarts))
+        new = [line for line in lines if line.partition(" ")[0] > last]
         if new:
             self._last[uid] = new[-1].partition(" ")[0]
         return [line.partition(" ")[2] for line in new]
+
+    def _untimed(self, lines: list[str], earlier: int, container: tuple[str, int]) -> list[str]:
+        """Return what is new in a log without times, which is always whole. Some virtual nodes give such."""
+        shown = self._shown.get(container, 0)
+        self._shown[container] = len(lines) - earlier
+        return lines[:earlier] + lines[earlier + shown :]
 
     def _previous(self, name: str) -> list[str]:
         try:
@@ -129,6 +143,12 @@ def _no_pod(seen: Seen, which: str) -> str:
         f"{'Pods: ' + ', '.join(here) if here else 'It has no pods'}."
         f"{f' {why}.' if why else ''} What happened is in esmm status {seen.job}."
     )
+
+
+def _second_of(stamp: str) -> str:
+    """Return the time of a line to the second, which is all that can be asked for: lines of that second come twice."""
+    found = _STAMP.match(f"{stamp} ")
+    return found[1] + found[2] if found else ""
 
 
 def _containers(pod: Object) -> list[Object]:

@@ -64,8 +64,9 @@ def submit(api: Api, job: JobFile, progress: Progress) -> Submitted:
     check_needed(api, job, progress)
     secrets, versions = make_secrets(job), ApiVersions.of(*api.version())
     drafts = render(job, secrets, api=versions)
-    progress.start(f"submit {job.name} to namespace {job.namespace}", 2 * len(drafts), "objects")
+    progress.start(f"check {job.name} in namespace {job.namespace}", len(drafts), "objects")
     check_objects(api, drafts, progress)
+    progress.start(f"submit {job.name} to namespace {job.namespace}", len(drafts), "objects")
     made: list[tuple[Resource, str]] = []
     try:
         config = _create(api, drafts[0], made, progress)
@@ -106,13 +107,12 @@ def follow(
     start, reader, said = time.monotonic(), LogReader(api), ""
     while True:
         seen = look(api, job)
+        for line in reader.read(seen.pods_of("driver" if seen.file.task == "train" else "task")):
+            show(line)
         text = "; ".join([_line(seen), *(troubles_of(seen) if not seen.ended else [])])
         if text != said:
             said = text
             show(f"[{job}] {text}")
-        pods = seen.pods_of("driver" if seen.file.task == "train" else "task")
-        for line in reader.read(pods):
-            show(line)
         if seen.ended:
             for each in troubles_of(seen):
                 show(f"[{job}] {each}")

@@ -394,6 +394,7 @@ class _Driver:
             impressions_per_second=round(rate, 1),
             checkpoint_step=journal.checkpoint[0] if journal.checkpoint else None,
             checkpoint_at=journal.checkpoint[1] if journal.checkpoint else None,
+            evaluation=journal.evaluation,
             restarts=dict(journal.restarts),
             undone_steps=journal.undone_steps,
             lost_sparse_steps=journal.lost_sparse_steps,

@@ -46,6 +46,8 @@ class Journal:
         self._newest: dict[tuple[str, str], int] = {}  # number of the newest event by worker and agent
         self.checkpoint: tuple[int, float] | None = None
         """Step of the newest checkpoint, and when it was saved, in seconds since 1970."""
+        self.evaluation: dict[str, Any] = {}
+        """The newest, as ``RunStatus`` has it."""
         self.restarts: Counter[str] = Counter()
         self.undone_steps = self.lost_sparse_steps = self.repeated_sparse_steps = self.rolled_back_steps = 0
         for line in self._lines:
@@ -111,6 +113,8 @@ class Journal:
         event = entry.get("event", "")
         if event == "saved":
             self.checkpoint = (int(entry["step"]), datetime.fromisoformat(entry["time"]).timestamp())
+        if event == "evaluated":
+            self.evaluation = {name: entry[name] for name in ("step", "split", "auc")}
         if event in RESTARTS:
             self.restarts[RESTARTS[event]] += 1
         elif event == "went_on":

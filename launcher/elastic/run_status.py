@@ -80,6 +80,9 @@ class RunStatus:
     checkpoint_step: int | None = None
     checkpoint_at: float | None = None
     """Seconds since 1970."""
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    """The newest: ``step``, ``split``, and in ``auc`` the AUC of each task and its standard error (None: of one class
+    only). Empty: none yet."""
     restarts: Mapping[str, int] = field(default_factory=dict)
     """How often what happened: ``worker lost``, ``worker stalled``, ``server lost``, ``driver lost``, ..."""
     undone_steps: int = 0

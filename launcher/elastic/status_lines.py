@@ -23,7 +23,9 @@ def status_lines(
     """
     now = time.time() if now is None else now
     stale = is_stale(status, now, stale_s=stale_s)
-    lines = [_headline(status, now, remedy if stale else None), _progress_line(status), _checkpoint_line(status, now)]
+    lines = [_headline(status, now, remedy if stale else None), progress_line(status), _checkpoint_line(status, now)]
+    if status.evaluation:
+        lines.append(evaluation_line(status))
     restarts = ", ".join(f"{count} x {what}" for what, count in sorted(status.restarts.items()))
     lines.append(f"restarts: {restarts or 'none'}")
     lines.append(
@@ -83,10 +85,24 @@ def _headline(status: RunStatus, now: float, remedy: str | None) -> str:
     )
 
 
-def _progress_line(status: RunStatus) -> str:
+def progress_line(status: RunStatus) -> str:
+    """Return how far a run is, and how fast."""
     share = f" ({100 * status.step / status.total_steps:.0f}%)" if status.total_steps else ""
     speed = f", {short_number(status.impressions_per_second)} impressions/s" if status.impressions_per_second else ""
     return f"step {status.step:,} of {status.total_steps:,}{share}{speed}"
+
+
+def evaluation_line(status: RunStatus) -> str:
+    """Return the AUCs of a run's newest evaluation; it must have one."""
+    found = status.evaluation
+    aucs = ", ".join(f"{task} {_auc(*value)}" for task, value in found["auc"].items())
+    return f"AUC on {found['split']} at step {found['step']:,}: {aucs}"
+
+
+def _auc(auc: float | None, standard_error: float | None) -> str:
+    if auc is None:
+        return "none (one class only)"
+    return f"{auc:.4f}" + ("" if standard_error is None else f" ± {standard_error:.4f}")
 
 
 def _checkpoint_line(status: RunStatus, now: float) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ class FakeCluster:
         """Status of the next answers."""
         self.version = ("1", "30")
         self.token = TOKEN
+        self.zone: str | None = "Z"
+        """Time zone of the nodes, for the times of log lines. None: they give none, and log files whole."""
         self._lines: dict[tuple[str, str], list[str]] = {}
         self.store.create("namespaces", "", {"metadata": {"name": "default"}, "status": {"phase": "Active"}})
         self._controllers = Controllers(self.store, self.script, self.write)
@@ -227,8 +230,12 @@ class FakeCluster:
         if thing["status"]["phase"] == "Pending":
             raise Refusal(400, "BadRequest", f'container "main" in pod "{pod}" is waiting to start')
         lines = list(self._lines.get((namespace, pod), []))
+        if self.zone is None:
+            return "".join(f"{each.partition(' ')[2]}\n" for each in lines)
+        lines = [each.replace("Z ", f"{self.zone} ", 1) for each in lines]
         if since := query.get("sinceTime"):
-            lines = [each for each in lines if each[:19] >= since[:19]]
+            second = datetime.fromisoformat(since)
+            lines = [each for each in lines if datetime.fromisoformat(each.partition(" ")[0]) >= second]
         if tail := query.get("tailLines"):
             lines = lines[-int(tail) :]
         return "".join(f"{each}\n" for each in lines)

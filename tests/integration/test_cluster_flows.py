@@ -734,7 +734,9 @@ def test_logs_of_who_is_not_there(running, esmm) -> None:
     assert "Pods: driver-" in text
 
 
-def test_logs_that_follow_show_each_line_once_until_the_end(running, esmm) -> None:
+@pytest.mark.parametrize("zone", ["Z", "+08:00", None])
+def test_logs_that_follow_show_each_line_once_until_the_end(running, esmm, zone) -> None:
+    running.zone = zone
     pod = next(each for each in running.names("pods") if "driver" in each)
 
     def go_on() -> None:

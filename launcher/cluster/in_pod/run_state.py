@@ -20,6 +20,7 @@ from esmm_dist.progress import Progress
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.names import EVENTS_KEY, STATUS_KEY, WISH
+from launcher.elastic.run_report import RunReport
 from launcher.elastic.run_status import RunStatus, parse_status
 
 WISH_S = 2.0
@@ -64,11 +65,12 @@ class RunState:
         Args:
             access: To the API.
             objects: Where.
-            progress: Told once when the API refuses, and once when it no longer does.
+            progress: Told how the run goes; once when the API refuses, and once when it no longer does.
             sleep: Waits so many seconds.
         """
         self._access, self._objects, self._progress, self._sleep = access, objects, progress, sleep
         self._source: Source | None = None
+        self._report = RunReport(progress)
         self._last: tuple[RunStatus, Sequence[str]] | None = None
         self._published: tuple[dict[str, Any], str] = ({}, "")
         self._published_at = self._asked_at = float("-inf")
@@ -105,6 +107,7 @@ class RunState:
             self._thread.join()
         if self._source is not None:
             self._last = self._source.status(), self._source.event_lines(MOST_EVENTS)
+            self._report.tell(self._last[0])
 
     def end(self, otherwise: RunStatus) -> RunStatus:
         """Publish how the run has ended, and give back its pods.
@@ -146,8 +149,10 @@ class RunState:
                 self._try("the status cannot be published", lambda: self._publish(status, events))
 
     def _work(self) -> None:
+        assert self._source is not None
         while not self._stopped.wait(0.5):
             self.look()
+            self._report.tell(self._source.status())
 
     def _obey(self) -> None:
         assert self._source is not None

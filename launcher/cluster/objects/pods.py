@@ -142,11 +142,16 @@ def _container(job: JobFile, plan: PodPlan) -> dict[str, Any]:
 
 
 def _environment(config: ClusterConfig) -> list[dict[str, Any]]:
-    own = {"HOME": names.TMP_PATH, "TMPDIR": names.TMP_PATH, "PYTHONUNBUFFERED": "1"}
+    own = {
+        **{"HOME": names.TMP_PATH, "TMPDIR": names.TMP_PATH, "PYTHONUNBUFFERED": "1"},
+        # As all else in the pod resolves names. gRPC's own way merges lines of /etc/hosts that share an alias, such as
+        # the Service's name, and then takes one server for another.
+        "GRPC_DNS_RESOLVER": "native",
+    }
     fields = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP"}
     # The user's last: a value may name only variables that stand before it
     return [
-        *({"name": name, "value": value} for name, value in own.items()),
+        *({"name": name, "value": value} for name, value in own.items() if name not in config.env),
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
         *({"name": name, "value": value} for name, value in config.env.items()),
     ]

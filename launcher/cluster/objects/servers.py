@@ -13,7 +13,7 @@ LEAVE_S = 5
 """Seconds that a server goes on after its pod was told to end, before it is told itself. Workers that are told at the
 same moment (a drained node) get their last saves under way; calls under way are then answered to their end."""
 
-INDEXED = 'exec esmm server --index "${HOSTNAME##*-}" "$@"'
+INDEXED = 'exec esmm server --index "${POD_NAME##*-}" "$@"'
 """A StatefulSet has one template for all pods: the index is the end of the pod's name. The shell is replaced, so that
 SIGTERM reaches the server."""
 

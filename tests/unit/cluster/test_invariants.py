@@ -37,7 +37,7 @@ TRAININGS = st.fixed_dictionaries(
 
 @st.composite
 def _jobs(draw):
-    task = draw(st.sampled_from(["train", "train", "preprocess", "evaluate", "predict", "export"]))
+    task = draw(st.sampled_from(["train", "train", "synth", "preprocess", "evaluate", "predict", "export"]))
     cluster = draw(CLUSTERS) | (draw(TRAININGS) if task == "train" else {})
     return make_job(task, name=draw(JOB_NAMES), cluster=cluster)
 

@@ -62,7 +62,7 @@ def test_a_training_has_these_objects_in_this_order(training):
 def test_the_servers_know_their_number_and_ask_for_token_and_certificate(training):
     container = _container(training, "StatefulSet", "nightly-server")
     assert container["command"][:2] == ["sh", "-c"]
-    assert '--index "${HOSTNAME##*-}"' in container["command"][2]
+    assert '--index "${POD_NAME##*-}"' in container["command"][2]
     flags = _flags(container["args"])
     assert (flags["--count"], flags["--bind"], flags["--metrics-port"]) == ("2", "0.0.0.0:7070", "7072")
     assert flags["--token-file"] == "/run/esmm/secrets/token"
@@ -128,6 +128,12 @@ def _all_args(manifests):
     return [template["spec"]["containers"][0]["args"] for template in templates(manifests)]
 
 
+def test_a_variable_of_a_job_replaces_a_default_and_stands_there_once():
+    manifests = rendered(make_job(cluster={"env": {"GRPC_DNS_RESOLVER": "ares"}}))
+    found = [each for each in _container(manifests, "Job", "nightly-driver")["env"] if "GRPC" in each["name"]]
+    assert found == [{"name": "GRPC_DNS_RESOLVER", "value": "ares"}]
+
+
 def test_variables_of_a_job_may_name_those_of_the_pod_and_those_above_them():
     manifests = rendered(make_job(cluster={"env": {"Z": "$(POD_IP)", "A": "$(Z):$$(Z)"}}))
     seen = {}
@@ -158,7 +164,7 @@ def test_every_command_line_is_one_that_esmm_understands(backend, tls, tmp_path)
     assert sorted(understood) == ["agent", "driver", "server", "train"]
 
 
-@pytest.mark.parametrize("task", ["preprocess", "evaluate", "predict", "export"])
+@pytest.mark.parametrize("task", ["synth", "preprocess", "evaluate", "predict", "export"])
 def test_the_settings_of_a_task_of_one_pod_are_what_its_command_reads(task, tmp_path):
     data = rendered(make_job(task))[0]["data"]
     path = tmp_path / f"{task}.yaml"

@@ -83,6 +83,19 @@ def test_the_lines_tell_what_a_reader_asks_for():
     assert "0 h:1    slow    4.2 s ago" in text
 
 
+def test_the_newest_evaluation_is_shown_and_what_has_no_auc_is_said():
+    auc = {"ctr": [0.61234, 0.002], "cvr": [0.7, None], "ctcvr": [None, None]}
+    lines = status_lines(status_of(state="done", evaluation={"step": 1400, "split": "test", "auc": auc}), NOW)
+    assert "AUC on test at step 1,400: ctr 0.6123 ± 0.0020, cvr 0.7000, ctcvr none (one class only)" in lines
+
+
+def test_a_journal_keeps_the_newest_evaluation(run):
+    for number, step in enumerate((10, 20), start=1):
+        told = {"event": "evaluated", "step": step, "split": "test", "auc": {"ctr": [0.6, 0.01]}}
+        Journal(run, NoProgress()).add_of_worker("worker-0", "agent", {"number": number, "time": NOW, **told})
+    assert Journal(run, NoProgress()).evaluation == {"step": 20, "split": "test", "auc": {"ctr": [0.6, 0.01]}}
+
+
 def test_a_driver_that_has_been_silent_is_said_to_be_so():
     assert not is_stale(status_of(), NOW + 14)
     assert is_stale(status_of(), NOW + 16)
