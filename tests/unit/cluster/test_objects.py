@@ -128,6 +128,11 @@ def _all_args(manifests):
     return [template["spec"]["containers"][0]["args"] for template in templates(manifests)]
 
 
+def test_the_settings_that_pods_read_are_those_of_the_file_to_the_character():
+    text = rendered(make_job("evaluate", split="a\x85b"))[0]["data"]["evaluate.yaml"]
+    assert yaml.safe_load(text)["split"] == "a\x85b"
+
+
 def test_a_variable_of_a_job_replaces_a_default_and_stands_there_once():
     manifests = rendered(make_job(cluster={"env": {"GRPC_DNS_RESOLVER": "ares"}}))
     found = [each for each in _container(manifests, "Job", "nightly-driver")["env"] if "GRPC" in each["name"]]
