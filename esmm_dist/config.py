@@ -96,7 +96,10 @@ def parse_yaml(text: str | bytes, *, where: str, error: type[EsmmError] = Config
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise error(f"{where} is not valid YAML: {_shown(' '.join(str(e).split()))}") from e
     if not _is_small(data):
-        raise error(f"{where} holds more than {_MOST_VALUES:,} values, counting what aliases repeat. Write it out.")
+        raise error(
+            f"{where}:{_line_of_too_many(text)}: the file holds more than {_MOST_VALUES:,} values up to here, counting "
+            "what aliases repeat. Write it out."
+        )
     if not isinstance(data, dict):
         raise error(f"{where} holds {type(data).__name__}, not a mapping of settings. Write 'name: value' lines.")
     return data
@@ -121,6 +124,23 @@ def _is_small(data: Any) -> bool:
         elif isinstance(value, (list, tuple, set)):
             waiting.extend(value)
     return not waiting
+
+
+def _line_of_too_many(text: str | bytes) -> int:
+    """Return the line (from 1) of a YAML text that holds the first value of too many."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert root is not None
+    waiting, seen, line = [(0, root)], 0, 0
+    while waiting and seen <= _MOST_VALUES:
+        at, node = waiting.pop()
+        seen += 1
+        # What an alias repeats stands further up; the alias itself has no mark, but the key before it has
+        line = max(line, at, node.start_mark.line)
+        if isinstance(node, yaml.MappingNode):
+            waiting.extend((key.start_mark.line, value) for key, value in reversed(node.value))
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend((line, item) for item in reversed(node.value))
+    return line + 1
 
 
 def _shown(text: str) -> str:

@@ -20,6 +20,9 @@ ANSWER_S = 20.0
 TRIES = 3
 PAUSE_S = 0.5
 TRY_AGAIN = (429, 500, 502, 503, 504)
+PATIENCE_S = 30.0
+"""An answer may say after how many seconds to ask again (Retry-After). One call waits so long in all; an answer that
+asks for more is one like any other."""
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -244,7 +247,8 @@ class Api:
 
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Accept": "application/json, */*", "Content-Type": kind}
-        for left in reversed(range(TRIES)):
+        left, patience = TRIES - 1, PATIENCE_S
+        while True:
             try:
                 answer = self._client.call_api(
                     path,
@@ -264,6 +268,11 @@ class Api:
                     raise self._no_answer(e) from e
                 # A create whose answer says 500 may have been done all the same
                 again = e.status in TRY_AGAIN and (method != "POST" or e.status in (429, 503))
+                asked = _retry_after(e.headers) if again else None
+                if asked is not None and asked <= patience:
+                    patience -= asked
+                    self._sleep(asked)
+                    continue
                 if not left or not again:
                     raise self._refusal(e.status, e.body, verb, resource, name) from e
             except (urllib3.exceptions.HTTPError, OSError) as e:
@@ -271,7 +280,7 @@ class Api:
                 if not left or not (before or method != "POST"):
                     raise self._no_answer(e) from e
             self._sleep(PAUSE_S * (TRIES - left))
-        raise AssertionError("unreachable")
+            left -= 1
 
     def _no_answer(self, error: Exception) -> ClusterError:
         text = _one_line(str(getattr(error, "reason", None) or error))
@@ -431,6 +440,12 @@ def _no_right(message: str, verb: str, resource: Resource, where: str, who: str,
         f"cluster's owner for it (k8s/README.md lists all that are needed), and check: kubectl auth can-i {verb} "
         f"{plural}{scope}"
     )
+
+
+def _retry_after(headers: Any) -> float | None:
+    """Return the seconds (1 or more) that an answer asks to wait; None: it asks for none, or for a date."""
+    text = str((headers or {}).get("Retry-After") or "")
+    return max(1.0, float(text)) if text.isascii() and text.isdigit() else None
 
 
 def _causes(details: Mapping[str, Any]) -> str:

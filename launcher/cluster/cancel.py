@@ -41,7 +41,7 @@ def cancel(api: Api, job: str, *, now: bool, wait_s: float, progress: Progress) 
         return Done(lines=[f"Job {job} is asked to stop."], result={"job": job, "state": "stopping"})
 
     def reached(later: Seen) -> bool:
-        return later.ended and not later.pods_of("worker") and not later.pods_of("server") and not _task_pods(later)
+        return later.ended and not _alive(later, "worker") and not _alive(later, "server") and not _task_pods(later)
 
     progress.start(f"cancel {job}", None, "s")
     seen = wait_for(api, job, reached, what=what, wait_s=wait_s, progress=progress)
@@ -84,6 +84,12 @@ def _check_driver(seen: Seen) -> None:
         f"No driver of job {seen.job} runs that could have its workers save ({why}). esmm cancel {seen.job} --now ends "
         "it without; it then goes on from its last checkpoint, if there is one."
     )
+
+
+def _alive(seen: Seen, component: str) -> bool:
+    """Return whether pods of a kind still do something; those of an MPIJob that have ended stay, for their logs."""
+    ended = ("Succeeded", "Failed")
+    return any((pod.get("status") or {}).get("phase") not in ended for pod in seen.pods_of(component))
 
 
 def _task_pods(seen: Seen) -> bool:

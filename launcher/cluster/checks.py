@@ -92,20 +92,26 @@ def check_objects(api: Api, manifests: Sequence[Object], progress: Progress) -> 
             if manifest["kind"] != "PersistentVolumeClaim" or e.reason != "AlreadyExists":
                 raise
         progress.advance(1, f"checked {manifest['kind']} {manifest['metadata']['name']}")
-        if manifest["kind"] in POD_OWNERS:
-            _check_template(api, manifest)
+        for name, template in _templates(manifest):
+            _check_template(api, name, template)
 
 
-def _check_template(api: Api, owner: Object) -> None:
-    """Send a set's or job's template as a pod: Kubernetes up to 1.2x accepts sets whose pods it then refuses."""
-    template = owner["spec"]["template"]
+def _templates(owner: Object) -> list[tuple[str, Object]]:
+    """Return the templates of an object that makes pods, each with the name that one of its pods could have."""
+    name = owner["metadata"]["name"]
+    if owner["kind"] == "MPIJob":
+        replicas = owner["spec"]["mpiReplicaSpecs"]
+        return [(f"{name}-{kind.lower()}-0", each["template"]) for kind, each in replicas.items()]
+    return [(f"{name}-0", owner["spec"]["template"])] if owner["kind"] in POD_OWNERS else []
+
+
+def _check_template(api: Api, name: str, template: Object) -> None:
+    """Send a template as a pod: Kubernetes up to 1.2x accepts sets whose pods it then refuses."""
     # The account is not there yet, and a pod without one would be refused
     spec = {key: value for key, value in template["spec"].items() if key not in ("serviceAccountName",)}
     spec.setdefault("restartPolicy", "Always")
     spec["automountServiceAccountToken"] = False
-    metadata = {**template["metadata"], "name": f"{owner['metadata']['name']}-0"}
-    claims = [each["metadata"]["name"] for each in owner["spec"].get("volumeClaimTemplates") or []]
-    spec["volumes"] = [*(spec.get("volumes") or []), *({"name": each, "emptyDir": {}} for each in claims)]
+    metadata = {**template["metadata"], "name": name}
     try:
         api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, dry_run=True)
     except ClusterError as e:

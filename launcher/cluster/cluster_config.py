@@ -186,6 +186,11 @@ class Toleration:
     def __post_init__(self) -> None:
         if self.key is None and self.operator != "Exists":
             raise ConfigError("key is missing. Give the taint's key, or operator: Exists for all taints.")
+        if (self.key is not None and not names.is_label_key(self.key)) or not names.is_label_value(self.value or ""):
+            raise ConfigError(
+                f"key is {self.key!r}, value is {self.value!r}, which no taint has. A key is NAME or DOMAIN/NAME, a "
+                "value at most 63 letters, digits, '-', '_' and '.'."
+            )
         if self.operator == "Exists" and self.value is not None:
             raise ConfigError(f"value is '{self.value}', but operator Exists asks for none. Leave one of them out.")
         if self.seconds is not None and self.effect != "NoExecute":
@@ -233,7 +238,8 @@ class ClusterConfig:
     until ``workers.min`` are there."""
 
     env: dict[str, str] = field(default_factory=dict)
-    """Further environment variables of all pods. No secrets: see env_from_secrets."""
+    """Further environment variables of all pods. No secrets: see env_from_secrets. As in every manifest, ``$(POD_IP)``,
+    ``$(POD_NAME)`` and ``$(NAME)`` of those above stand for their values, and ``$$`` for a dollar."""
 
     env_from_secrets: tuple[str, ...] = ()
     """Secrets whose keys become environment variables of all pods, such as AWS_ACCESS_KEY_ID. They must exist."""
@@ -271,7 +277,7 @@ class ClusterConfig:
 
     service_monitor: bool = False
     """Whether to make a ServiceMonitor, by which the Prometheus operator finds the metrics. The cluster must
-    have it."""
+    have it. Needs metrics_namespace, unless network_policy is off: Prometheus would find them and not get in."""
 
     network_policy: bool = True
     """Whether to make the NetworkPolicy that lets only this job's pods in. It does something only where the cluster's
@@ -308,6 +314,12 @@ class ClusterConfig:
                     raise ConfigError(
                         f"{setting} names '{name}'. Names in a cluster are lower case letters, digits, '-' and '.'."
                     )
+        if self.service_monitor and self.network_policy and self.metrics_namespace is None:
+            raise ConfigError(
+                "service_monitor is true, but the job's NetworkPolicy lets no Prometheus in. Set metrics_namespace to "
+                "the namespace in which it runs, such as monitoring (kubectl get prometheus --all-namespaces shows "
+                "it), or network_policy: false."
+            )
         if self.metrics_namespace is not None and not names.is_label(self.metrics_namespace):
             raise ConfigError(f"metrics_namespace is '{self.metrics_namespace}', which no namespace can be called.")
         for claim in self.claims:

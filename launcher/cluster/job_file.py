@@ -28,8 +28,14 @@ OWN_KEYS = ("name", "task", "namespace", "cluster")
 CLUSTERS = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
 """Settings of a task's group ``store`` that are decided by ``cluster``."""
 
-TRAIN_ONLY = ("servers", "workers", "driver", "backend", "worker_node_selector", "service_monitor")
+TRAIN_ONLY = (
+    *("servers", "workers", "driver", "backend", "worker_node_selector"),
+    *("metrics_namespace", "service_monitor"),
+)
 """Settings of ``cluster`` that mean nothing to a task of one pod."""
+
+APART = ("data", "raw", "run", "out")
+"""Settings that must lead to different places: one of them is written, the others are read."""
 
 FOLDERS = ("run", "init_from")
 """Settings that may be in an object store."""
@@ -114,7 +120,8 @@ def job_yaml(job: JobFile) -> str:
         del cluster[name]
     head = {"name": job.name, "task": job.task, "namespace": job.namespace}
     whole = {key: value for key, value in head.items() if value is not None} | {**job.given, "cluster": cluster}
-    return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=120)
+    # Escapes what is not ASCII: PyYAML reads U+0085 and U+2028 as line breaks
+    return yaml.safe_dump(whole, sort_keys=False, width=120)
 
 
 def _open(source: Path | str, where: str) -> YamlText:
@@ -132,6 +139,12 @@ def _name(text: YamlText) -> str:
     if "name" not in text.data:
         raise text.error([], "name is missing: what the job is called, such as 'name: nightly'. Add it.")
     name = text.data["name"]
+    if isinstance(name, str) and name.endswith(names.RESERVED_END):
+        raise text.error(
+            ["name"],
+            f"name is '{name}', and ConfigMap {name} is where a job '{name.removesuffix(names.RESERVED_END)}' would "
+            f"publish. Choose a name that does not end with '{names.RESERVED_END}'.",
+        )
     if not isinstance(name, str) or not names.is_job_name(name):
         raise text.error(
             ["name"],
@@ -179,6 +192,7 @@ def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict
                 raise text.error(
                     ["store", name], f"store.{name} is decided by the cluster section (servers, tls). Leave it out."
                 )
+    _check_places(given, resolved, text)
     settings = to_mapping(build_settings(cls, resolved, text, []))
     if "store" in settings:
         settings["store"] = {key: value for key, value in settings["store"].items() if key not in CLUSTERS}
@@ -211,14 +225,36 @@ def _resolve(value: Any, kind: Kind | None, text: YamlText, path: list[str | int
     return place.location
 
 
+def _check_places(given: Mapping[str, Any], resolved: Mapping[str, Any], text: YamlText) -> None:
+    """Check that what is read and what is written are different places."""
+    seen: dict[str, str] = {}
+    for key, place in resolved.items():
+        if key not in APART or not isinstance(place, str):
+            continue
+        other = seen.setdefault(place.rstrip("/"), key)
+        if other != key:
+            raise text.error(
+                [key],
+                f"{key} is {given[key]}, and so is {other}: the files of one would lie among those of the other. Give "
+                "each a place of its own.",
+            )
+
+
 def _check_use(task: str, cluster: ClusterConfig, claims: tuple[str, ...], text: YamlText) -> None:
-    """Check that nothing in ``cluster`` is without effect."""
+    """Check that nothing in ``cluster`` is without effect, and that no other job's objects are called the same."""
     written = text.data["cluster"]
     for setting in ("pod",) if task == "train" else TRAIN_ONLY:
         if setting in written:
             whose = "tasks of one pod; a training has servers, workers and driver" if task == "train" else "task: train"
             hint = "" if task == "train" else f" A task of one pod such as {task} has cluster.pod."
             raise text.error(["cluster", setting], f"cluster.{setting} is for {whose}. Leave it out.{hint}")
+    end = names.operator_takes(text.data["name"]) if cluster.backend == "mpijob" else None
+    if end is not None:
+        raise text.error(
+            ["name"],
+            f"name ends with '{end}', and with backend: mpijob the operator makes a Service of this name, which is "
+            f"that of another job's {end.removeprefix('-')}s. Choose another name.",
+        )
     for claim in cluster.claims:
         if claim not in claims:
             named = ", ".join(claims) or "none"

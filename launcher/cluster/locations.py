@@ -39,6 +39,7 @@ def resolve_place(setting: str, value: str, kind: Kind) -> Place:
     Raises:
         ConfigError: Pods do not see it; the message names the setting.
     """
+    _check_printable(setting, value)
     if value.startswith(CLAIM_SCHEME):
         return claim_place(setting, value)
     if kind == "schema" and "/" not in value and not value.endswith((".yaml", ".yml")):
@@ -74,6 +75,7 @@ def claim_place(setting: str, value: str) -> Place:
     Raises:
         ConfigError: It names no claim, or leads out of it.
     """
+    _check_printable(setting, value)
     claim, _, path = value.removeprefix(CLAIM_SCHEME).partition("/")
     if not names.is_volume_claim(claim):
         raise ConfigError(
@@ -84,3 +86,11 @@ def claim_place(setting: str, value: str) -> Place:
     if any(part in (".", "..") for part in parts):
         raise ConfigError(f"{setting} is {value}. Write the path within the claim without '.' and '..'.")
     return Place(location="/".join([names.claim_path(claim), *parts]), claim=claim)
+
+
+def _check_printable(setting: str, value: str) -> None:
+    if not value.isprintable():
+        raise ConfigError(
+            f"{setting} is {without_credentials(value)!r}, with line breaks or other characters that do not print. "
+            "Write it in one line, without them."
+        )

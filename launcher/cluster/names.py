@@ -15,6 +15,9 @@ from launcher.versions import installed
 Component = Literal["config", "server", "worker", "driver", "task"]
 
 MOST_NAME = 40
+RESERVED_END = "-status"
+"""Job J publishes in ConfigMap J-status, and a job of that name would own one of the same name."""
+
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"{_DNS_1123.pattern}(\.{_DNS_1123.pattern})*")
@@ -66,8 +69,16 @@ USER_ID = 10001
 
 
 def is_job_name(name: str) -> bool:
-    """Return whether a job may be called so: a DNS-1035 label of at most 40 characters."""
-    return len(name) <= MOST_NAME and _DNS_1035.fullmatch(name) is not None
+    """Return whether a job may be called so: a DNS-1035 label of at most 40 characters, without a reserved end."""
+    return len(name) <= MOST_NAME and _DNS_1035.fullmatch(name) is not None and not name.endswith(RESERVED_END)
+
+
+def operator_takes(name: str) -> str | None:
+    """Return the end that an MPIJob's name may not have, if it has one.
+
+    The operator names a Service after the MPIJob: that of J-server would be the Service of J's servers.
+    """
+    return next((end for end in ("-server", "-worker") if name.endswith(end)), None)
 
 
 def is_label(name: str) -> bool:
@@ -146,7 +157,7 @@ def config(job: str) -> str:
 
 def status(job: str) -> str:
     """Return the name of the ConfigMap in which the driver publishes."""
-    return f"{job}-status"
+    return f"{job}{RESERVED_END}"
 
 
 def server(job: str) -> str:

@@ -109,9 +109,12 @@ def read_secrets(api: Api, seen: Seen) -> Secrets:
 def _wait_until_gone(api: Api, seen: Seen, progress: Progress) -> None:
     resource, name = driver_resource(seen.file)
     give_up = time.monotonic() + GONE_S
-    component = "driver" if seen.file.task == "train" else "task"
-    labels = names.label_query(seen.job, "driver" if component == "driver" else "task")
-    while api.find(resource, name) is not None or api.all(kinds.POD, labels):
+    component: names.Component = "driver" if seen.file.task == "train" else "task"
+    queries = [names.label_query(seen.job, component)]
+    if resource is kinds.MPI_JOB:
+        # They go with it, and the operator makes none while pods of another MPIJob have their names
+        queries.append(names.label_query(seen.job, "worker"))
+    while api.find(resource, name) is not None or any(api.all(kinds.POD, each) for each in queries):
         if time.monotonic() >= give_up:
             raise ClusterError(
                 f"{resource.kind} {name} in namespace {seen.namespace} does not go after {GONE_S:g} s, so that no "

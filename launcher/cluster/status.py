@@ -107,8 +107,8 @@ def find_config(api: Api, job: str) -> Object | None:
     """Return the ConfigMap of a job; None if there is no job of this name."""
     if not names.is_job_name(job):
         raise ConfigError(
-            f"'{job}' can be no job: a name is at most {names.MOST_NAME} lower case letters, digits and '-'. A local "
-            f"run is given as a path, such as ./{job}."
+            f"'{job}' can be no job: a name is at most {names.MOST_NAME} lower case letters, digits and '-', not "
+            f"ending with '{names.RESERVED_END}'. A local run is given as a path, such as ./{job}."
         )
     found = api.find(kinds.CONFIG_MAP, names.config(job))
     if found is None or (found["metadata"].get("labels") or {}).get(names.NAME) != names.APP:
@@ -215,7 +215,8 @@ def ready_pods(seen: Seen) -> dict[str, str]:
         whole = seen.sets.get(f"{seen.job}-{component}")
         wanted = int((whole.get("spec") or {}).get("replicas") or 0) if whole is not None else min(1, len(pods))
         if component == "worker" and whole is None:
-            wanted = len(pods)
+            replicas = ((seen.driver or {}).get("spec") or {}).get("mpiReplicaSpecs") or {}
+            wanted = int((replicas.get("Worker") or {}).get("replicas", len(pods)))
         if wanted or pods:
             ready = sum(1 for pod in pods if condition(pod, "Ready"))
             found[component] = f"{ready} of {wanted} ready"

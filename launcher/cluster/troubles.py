@@ -1,5 +1,6 @@
 """Why a job does not go on, as its pods' conditions, container states and events tell: one line for each reason."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIma
 CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 MANY_STARTS = 2
 """A container that has ended so often is a trouble even while it runs again; once is what elastic runs are made for."""
+
+MOST_LINES, MOST_WORDS = 3, 400
+"""Of what a process wrote before it ended, its last lines and characters: the error, which stands at the end."""
 
 KILLED = {137: "killed", 139: "a segmentation fault", 143: "told to end"}
 
@@ -38,9 +42,9 @@ def find_troubles(job: str, *, pods: Sequence[Object], events: Sequence[Object],
 def short_name(job: str, thing: Object) -> str:
     """Return what a reader calls an object of a job: ``worker-0``, ``driver``, ``server``."""
     name = str(thing["metadata"]["name"])
-    component = (thing["metadata"].get("labels") or {}).get(names.COMPONENT)
+    component = _component(thing)
     if component in ("driver", "task"):
-        return str(component)
+        return component
     return name.removeprefix(f"{job}-")
 
 
@@ -94,8 +98,8 @@ def _ending(ended: Object) -> str:
 
 
 def _last_words(ended: Object) -> str:
-    lines = str(ended.get("message") or "").strip().splitlines()
-    return f"; it says: {lines[-1][:300]}" if lines else ""
+    lines = [_line(each) for each in str(ended.get("message") or "").splitlines() if each.strip()]
+    return f"; it says: {' / '.join(lines[-MOST_LINES:])[-MOST_WORDS:]}" if lines else ""
 
 
 def _owner_reasons(
@@ -103,19 +107,57 @@ def _owner_reasons(
 ) -> Iterable[str]:
     kind, name = str(owner["kind"]), str(owner["metadata"]["name"])
     for each in (owner.get("status") or {}).get("conditions") or []:
-        if kind == "Job" and each.get("type") == "Failed" and each.get("status") == "True":
-            yield f"has failed for good: {_line(each.get('message')) or each.get('reason')}"
+        if kind in ("Job", "MPIJob") and each.get("type") == "Failed" and each.get("status") == "True":
+            why = _line(each.get("message")) or each.get("reason")
+            yield f"has failed for good: {why}{_last_words(_last_ending(pods, owner))}"
             return
     wanted = (owner.get("spec") or {}).get("replicas", 1) if kind == "StatefulSet" else 1
-    there = sum(1 for pod in pods if _owned(pod, kind, name))
-    failed = [each for each in by_object.get((kind, name), ()) if each.get("reason") == "FailedCreate"]
-    if there < wanted and failed:
+    there = [pod for pod in pods if _owned(pod, kind, name)]
+    events = by_object.get((kind, name), ())
+    failed = [e for e in events if e.get("reason") == "FailedCreate" and not _made_since(e, events, there)]
+    if len(there) < wanted and failed:
         message = _line(failed[-1].get("message"))
         if "exceeded quota" in message:
             quota = message.partition("exceeded quota: ")[2]
             yield f"pods are over the namespace's quota: {quota}"
         else:
             yield f"pods cannot be made: {message}"
+
+
+def _made_since(failed: Object, events: Sequence[Object], there: Sequence[Object]) -> bool:
+    """Return whether a pod that could not be made was made later: its event stays for an hour.
+
+    A StatefulSet's event names the pod. A Job's does not, and any pod of it is the one.
+    """
+    named = re.search(r"create Pod (\S+) in ", str(failed.get("message")))
+    made = [
+        *(e for e in events if e.get("reason") == "SuccessfulCreate" and (not named or _names(e, named[1]))),
+        *(pod for pod in there if not named or pod["metadata"]["name"] == named[1]),
+    ]
+    # To the second, which is all that some of these times have
+    return any(_when(each)[:19] > _when(failed)[:19] for each in made)
+
+
+def _names(event: Object, pod: str) -> bool:
+    return f"create Pod {pod} in " in str(event.get("message"))
+
+
+def _last_ending(pods: Sequence[Object], owner: Object) -> Object:
+    """Return how the last pod that failed of a Job, or the last launcher of an MPIJob, ended."""
+    failed = [
+        pod
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") == "Failed" and _component(pod) == _component(owner)
+    ]
+    for pod in sorted(failed, key=_when, reverse=True):
+        for each in pod["status"].get("containerStatuses") or []:
+            if ended := (each.get("state") or {}).get("terminated"):
+                return dict(ended)
+    return {}
+
+
+def _component(thing: Object) -> str:
+    return str((thing["metadata"].get("labels") or {}).get(names.COMPONENT))
 
 
 def _owned(pod: Object, kind: str, name: str) -> bool:
@@ -133,9 +175,10 @@ def _by_object(events: Sequence[Object]) -> dict[tuple[str, str], list[Object]]:
     return found
 
 
-def _when(event: Object) -> str:
-    created = (event.get("metadata") or {}).get("creationTimestamp")
-    return str(event.get("lastTimestamp") or event.get("eventTime") or created or "")
+def _when(thing: Object) -> str:
+    """Return the time of an event, or of a pod's creation."""
+    created = (thing.get("metadata") or {}).get("creationTimestamp")
+    return str(thing.get("lastTimestamp") or thing.get("eventTime") or created or "")
 
 
 def _some(who: Sequence[str]) -> str:

@@ -21,7 +21,8 @@ class YamlText:
             where: The file's name in errors.
 
         Raises:
-            ConfigError: It is not YAML, holds something else than a mapping, or a key twice (YAML would keep the last).
+            ConfigError: It is not YAML, holds something else than a mapping, a key twice (YAML would keep the last), or
+                what is no text.
         """
         self.where = where
         root: yaml.Node | None = None
@@ -31,12 +32,15 @@ class YamlText:
             mark = e.problem_mark or e.context_mark
             line = f":{mark.line + 1}" if mark else ""
             raise ConfigError(f"{where}{line}: this is not YAML: {e.problem or e.context}.") from e
+        except yaml.reader.ReaderError as e:
+            line = f":{text.count(chr(10), 0, e.position) + 1}"
+            raise ConfigError(f"{where}{line}: YAML holds no character U+{e.character:04X}. Remove it.") from e
         except (yaml.YAMLError, RecursionError):
             pass  # parse_yaml says it
         self.data = parse_yaml(text, where=where)
         assert isinstance(root, yaml.MappingNode)
         self._root = root
-        self._refuse_twice(root, [])
+        self._check(root, [])
 
     def line(self, path: Path) -> int:
         """Return the line (from 1) of a key, or of the nearest thing around it that is in the text."""
@@ -53,10 +57,13 @@ class YamlText:
         """Return an error that names the file, the line and the setting (dotted)."""
         return ConfigError(f"{self.where}:{self.line(path)}: {text}")
 
-    def _refuse_twice(self, node: yaml.Node, path: list[str | int]) -> None:
+    def _check(self, node: yaml.Node, path: list[str | int]) -> None:
+        """Check that no mapping has a key twice, and that all texts are such as pods can be given."""
+        if isinstance(node, yaml.ScalarNode):
+            self._check_text(node, dotted(path))
         if isinstance(node, yaml.SequenceNode):
             for i, item in enumerate(node.value):
-                self._refuse_twice(item, [*path, i])
+                self._check(item, [*path, i])
         if not isinstance(node, yaml.MappingNode):
             return
         seen: dict[str, int] = {}
@@ -69,7 +76,20 @@ class YamlText:
                     "Keep one of them."
                 )
             seen[name] = line
-            self._refuse_twice(value, [*path, name])
+            self._check(key, path)
+            self._check(value, [*path, name])
+
+    def _check_text(self, node: yaml.ScalarNode, at: str) -> None:
+        wrong = ""
+        if node.tag == "tag:yaml.org,2002:binary":
+            wrong = "bytes (!!binary)"
+        elif "\0" in node.value:
+            wrong = "the character NUL, which ends a text for Linux"
+        elif any("\ud800" <= c <= "\udfff" for c in node.value):
+            wrong = "half a character (U+D800 .. U+DFFF), which UTF-8 cannot hold"
+        if wrong:
+            name = at or "the file"
+            raise ConfigError(f"{self.where}:{node.start_mark.line + 1}: {name} has {wrong}. Write it as plain text.")
 
 
 def dotted(path: Path) -> str:

@@ -12,6 +12,7 @@ from tests.fake_kubernetes.store import Object, Refusal, Store, stamp
 COMPONENT = "app.kubernetes.io/component"
 INSTANCE = "app.kubernetes.io/instance"
 SETS, JOBS, PODS, MAPS, EVENTS = "apps/statefulsets", "batch/jobs", "pods", "configmaps", "events"
+MPI_JOBS, SERVICES = "kubeflow/mpijobs", "services"
 
 
 @dataclass
@@ -51,9 +52,11 @@ class Controllers:
                 self._keep_set(each)
             for each in self._store.all(JOBS):
                 self._keep_job(each)
+            for each in self._store.all(MPI_JOBS):
+                self._keep_mpijob(each)
             for pod in self._store.all(PODS):
                 self._fare(pod)
-            for each in self._store.all(JOBS):
+            for each in [*self._store.all(JOBS), *self._store.all(MPI_JOBS)]:
                 if each["metadata"]["labels"].get(COMPONENT) == "driver":
                     self._drive(each)
 
@@ -70,21 +73,50 @@ class Controllers:
         if not conditions and not self._owned(owner):
             self._make_pod(owner, "Job", f"{owner['metadata']['name']}-{owner['metadata']['uid'][:5]}")
 
+    def _keep_mpijob(self, owner: Object) -> None:
+        """Do what Kubeflow's operator does; a launcher's pod is made without the Job between."""
+        namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
+        pods = self._owned(owner)
+        if (owner.get("status") or {}).get("conditions"):  # cleanPodPolicy: Running
+            for pod in pods:
+                if pod["metadata"]["labels"][COMPONENT] == "worker" and pod["status"]["phase"] == "Running":
+                    self._delete(pod)
+            return
+        if not self._store.find(SERVICES, namespace, name):
+            reference = {"kind": "MPIJob", "name": name, "uid": owner["metadata"]["uid"]}
+            self._store.create(SERVICES, namespace, {"metadata": {"name": name, "ownerReferences": [reference]}})
+        replicas = owner["spec"]["mpiReplicaSpecs"]
+        wanted = int(replicas["Worker"]["replicas"])
+        for i in range(wanted):
+            self._make_pod(owner, "MPIJob", f"{name}-worker-{i}", "worker", replicas["Worker"]["template"])
+        for pod in pods:
+            number = pod["metadata"]["name"].rpartition("-")[2]
+            if pod["metadata"]["labels"][COMPONENT] == "worker" and int(number) >= wanted:
+                self._delete(pod)
+        if not self._drivers(owner):
+            launcher = f"{name}-launcher-{owner['metadata']['uid'][:5]}"
+            self._make_pod(owner, "MPIJob", launcher, "driver", replicas["Launcher"]["template"])
+
+    def _drivers(self, owner: Object) -> list[Object]:
+        return [each for each in self._owned(owner) if each["metadata"]["labels"][COMPONENT] == "driver"]
+
     def _owned(self, owner: Object) -> list[Object]:
         uid = owner["metadata"]["uid"]
         pods = self._store.all(PODS, owner["metadata"]["namespace"])
         return [each for each in pods if any(o["uid"] == uid for o in each["metadata"].get("ownerReferences") or [])]
 
-    def _make_pod(self, owner: Object, kind: str, name: str) -> None:
+    def _make_pod(
+        self, owner: Object, kind: str, name: str, component: str = "", template: Object | None = None
+    ) -> None:
         namespace = owner["metadata"]["namespace"]
         if self._store.find(PODS, namespace, name):
             return
-        component = owner["metadata"]["labels"][COMPONENT]
+        component = component or owner["metadata"]["labels"][COMPONENT]
         if component in self._script.pod_quota:
             self._event(namespace, kind, owner["metadata"]["name"], "FailedCreate", self._script.pod_quota[component])
             return
         reference = {"kind": kind, "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
-        template = owner["spec"]["template"]
+        template = template or owner["spec"]["template"]
         metadata = {**template["metadata"], "name": name, "ownerReferences": [reference]}
         pod = {"metadata": metadata, "spec": template["spec"], "status": {"phase": "Pending"}}
         self._store.create(PODS, namespace, pod)
@@ -133,7 +165,7 @@ class Controllers:
         if (job.get("status") or {}).get("conditions"):
             return
         namespace, name = job["metadata"]["namespace"], job["metadata"]["labels"][INSTANCE]
-        pods = [each for each in self._owned(job) if each["status"]["phase"] == "Running"]
+        pods = [each for each in self._drivers(job) if each["status"]["phase"] == "Running"]
         if not pods or self._script.silent or not _ready(pods[0]):
             return
         config = self._store.find(MAPS, namespace, name)
@@ -156,11 +188,16 @@ class Controllers:
             self._write(namespace, pods[0]["metadata"]["name"], f"{status.ranks} ranks train from step {status.step}")
         if status.ended:
             self._write(namespace, pods[0]["metadata"]["name"], f"the run is {status.state}")
-            for each in ("server", "worker"):
+            is_mpijob = self._store.find(MPI_JOBS, namespace, name) is not None
+            for each in ("server",) if is_mpijob else ("server", "worker"):
                 self._store.scale(SETS, namespace, f"{name}-{each}", 0)
             pods[0]["status"]["phase"] = "Succeeded"
             pods[0]["status"]["conditions"] = []
-            self._end_job(namespace, job["metadata"]["name"], "Complete")
+            if is_mpijob:
+                ended = {"status": {"conditions": [{"type": "Succeeded", "status": "True"}]}}
+                self._store.patch(MPI_JOBS, namespace, name, ended)
+            else:
+                self._end_job(namespace, job["metadata"]["name"], "Complete")
 
     def _next_status(self, namespace: str, name: str, before: RunStatus | None) -> RunStatus:
         ready = {
@@ -171,7 +208,11 @@ class Controllers:
             ]
             for kind in ("worker", "server")
         }
-        wanted = int(self._store.get(SETS, namespace, f"{name}-worker")["spec"].get("replicas", 1))
+        mpijob = self._store.find(MPI_JOBS, namespace, name)
+        if mpijob is None:
+            wanted = int(self._store.get(SETS, namespace, f"{name}-worker")["spec"].get("replicas", 1))
+        else:
+            wanted = int(mpijob["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"])
         ranks = min(wanted, len(ready["worker"])) if ready["server"] else 0
         now = time.time()
         step = (before.step if before else 0) + (10 if ranks else 0)

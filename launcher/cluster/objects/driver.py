@@ -3,7 +3,7 @@
 from launcher.cluster import names
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.manifest import Manifest, manifest
-from launcher.cluster.objects.pods import CLIENT_SECRETS, PodPlan, client_flags, pod_template
+from launcher.cluster.objects.pods import CLIENT_SECRETS, PodPlan, client_flags, literal, pod_template
 
 TRIES = 10
 """Times that a driver that failed is started again; one that is lost with its node counts too."""
@@ -35,9 +35,9 @@ def driver_plan(job: JobFile) -> PodPlan:
     """Return what the driver's pod is, whoever makes it."""
     config = job.cluster
     assert job.run is not None
-    args = ["driver", "--run", job.run, "--job", job.name, "--namespace", job.known_namespace]
+    args = ["driver", "--run", literal(job.run), "--job", job.name, "--namespace", job.known_namespace]
     args += ["--backend", config.backend, *client_flags(job)]
-    args += ["--host", "$(POD_IP)", "--interface", config.interface]
+    args += ["--host", "$(POD_IP)", "--interface", literal(config.interface)]
     args += ["--min-workers", str(config.workers.min), "--max-workers", str(config.workers.max)]
     args += ["--stall-seconds", f"{config.stall_seconds:g}"]
     return PodPlan(

@@ -26,6 +26,7 @@ class PodPlan:
     size: PodSize
     command: Sequence[str]
     args: Sequence[str]
+    """As a kubelet reads them: what a user has written stands in ``literal``."""
     secrets: Sequence[str] = ()
     """Keys of Secret J that it sees."""
     settings: bool = False
@@ -80,6 +81,11 @@ def pod_template(job: JobFile, plan: PodPlan) -> dict[str, Any]:
     return {"metadata": metadata, "spec": spec}
 
 
+def literal(text: str) -> str:
+    """Return what a kubelet makes the text of: it replaces ``$(NAME)`` in arguments by a variable, ``$$`` by ``$``."""
+    return text.replace("$", "$$")
+
+
 def client_flags(job: JobFile) -> list[str]:
     """Return the flags of those who call servers."""
     addresses = names.server_addresses(job.name, job.known_namespace, job.cluster.servers.count)
@@ -122,6 +128,8 @@ def _container(job: JobFile, plan: PodPlan) -> dict[str, Any]:
         "args": list(plan.args),
         "env": _environment(config),
         "resources": _resources(job, plan),
+        # What a process that ended in an error wrote last is then in its pod's status, and so in esmm status
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -141,9 +149,11 @@ def _environment(config: ClusterConfig) -> list[dict[str, Any]]:
         "GRPC_DNS_RESOLVER": "native",
     }
     fields = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP"}
+    # The user's last: a value may name only variables that stand before it
     return [
-        *({"name": name, "value": value} for name, value in {**own, **config.env}.items()),
+        *({"name": name, "value": value} for name, value in own.items() if name not in config.env),
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
+        *({"name": name, "value": value} for name, value in config.env.items()),
     ]
 
 

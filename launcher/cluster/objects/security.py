@@ -47,7 +47,7 @@ def network_policy(job: JobFile) -> Manifest:
     """
     own = {names.NAME: names.APP, names.INSTANCE: job.name}
     ingress: list[dict[str, Any]] = [{"from": [{"podSelector": {"matchLabels": own}}]}]
-    if job.cluster.metrics_namespace is not None and job.task == "train":
+    if job.cluster.metrics_namespace is not None:
         namespace = {"matchLabels": {"kubernetes.io/metadata.name": job.cluster.metrics_namespace}}
         ports = [{"protocol": "TCP", "port": names.METRICS_PORT}]
         ingress.append({"from": [{"namespaceSelector": namespace}], "ports": ports})

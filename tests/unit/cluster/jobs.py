@@ -14,6 +14,7 @@ UID = "5b1c0f0e-3a57-4d0e-9d5c-0a4f2d3c7e11"
 
 TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "train": {"data": "pvc://clicks/data", "run": "pvc://models/run"},
+    "synth": {"out": "pvc://clicks/raw"},
     "preprocess": {"raw": "pvc://clicks/raw", "out": "pvc://clicks/data", "schema": "aliccp"},
     "evaluate": {"data": "pvc://clicks/data", "run": "s3://models/run"},
     "predict": {"data": "pvc://clicks/data", "run": "s3://models/run", "out": "pvc://clicks/scores.parquet"},

@@ -26,6 +26,9 @@ class Answers(ThreadingHTTPServer):
         context.load_cert_chain(pair.cert, pair.key)
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.status, self.body, self.calls = 200, b"{}", 0
+        self.headers: dict[str, str] = {}
+        self.busy = 10**9
+        """Calls that are answered with ``status``; then 200."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that hang up are what is tested."""
@@ -36,10 +39,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.calls += 1
-        self.send_response(self.server.status)
+        self.send_response(self.server.status if self.server.calls <= self.server.busy else 200)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
         self.wfile.write(self.server.body)
+
+    do_POST = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing."""
@@ -111,6 +118,48 @@ def test_a_busy_cluster_is_asked_three_times(tmp_path: Path, answers: Answers, m
     with pytest.raises(api.ClusterError, match="503"):
         known(tmp_path, answers.server_port, monkeypatch).get(api.POD, "p")
     assert answers.calls == api.TRIES
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_cluster_that_says_when_to_ask_again_is_asked_then(
+    status: int, tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.status, answers.headers, answers.busy = status, {"Retry-After": "6"}, 5
+    found, slept = known(tmp_path, answers.server_port, monkeypatch), []
+    monkeypatch.setattr(found, "_sleep", slept.append)
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+    assert found.create(manifest) == {}
+    assert (slept, answers.calls) == ([6.0] * 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("asks", "slept"),
+    [
+        ("10", [10.0, 10.0, 10.0, 0.01, 0.02]),  # 30 s in all, then as often as without
+        ("31", [0.01, 0.02]),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", [0.01, 0.02]),
+        ("-1", [0.01, 0.02]),
+        ("0", [1.0] * 30 + [0.01, 0.02]),
+    ],
+)
+def test_a_cluster_that_is_busy_for_long_is_waited_for_up_to_a_limit(
+    asks: str, slept: list[float], tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.status, answers.headers = 429, {"Retry-After": asks}
+    found, waits = known(tmp_path, answers.server_port, monkeypatch), []
+    monkeypatch.setattr(found, "_sleep", waits.append)
+    with pytest.raises(api.ClusterError, match="429"):
+        found.get(api.POD, "p")
+    assert waits == slept
+
+
+def test_what_is_refused_for_good_is_not_asked_again(
+    tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.status, answers.headers = 403, {"Retry-After": "1"}
+    with pytest.raises(api.ClusterError, match="403"):
+        known(tmp_path, answers.server_port, monkeypatch).get(api.POD, "p")
+    assert answers.calls == 1
 
 
 def test_a_cluster_that_is_down_is_said_to_give_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from esmm_dist.errors import ConfigError
 from launcher.cluster import names
 from launcher.cluster.objects.all import manifests_json, needed
 from tests.unit.cluster.jobs import UID, make_job, rendered, templates
 
-JOB_NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
+JOB_NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True).filter(
+    lambda name: not name.endswith(("-status", "-server", "-worker"))
+)
 CLUSTERS = st.fixed_dictionaries(
     {
         "tls": st.booleans(),
@@ -25,6 +28,7 @@ TRAININGS = st.fixed_dictionaries(
     {
         "backend": st.sampled_from(["plain", "mpijob"]),
         "service_monitor": st.booleans(),
+        "metrics_namespace": st.just("monitoring"),
         "servers": st.fixed_dictionaries({"count": st.integers(1, 512)}),
         "workers": st.fixed_dictionaries({"max": st.integers(1, 4096), "gpus": st.integers(0, 1)}),
     }
@@ -33,7 +37,7 @@ TRAININGS = st.fixed_dictionaries(
 
 @st.composite
 def _jobs(draw):
-    task = draw(st.sampled_from(["train", "train", "preprocess", "evaluate", "predict", "export"]))
+    task = draw(st.sampled_from(["train", "train", "synth", "preprocess", "evaluate", "predict", "export"]))
     cluster = draw(CLUSTERS) | (draw(TRAININGS) if task == "train" else {})
     return make_job(task, name=draw(JOB_NAMES), cluster=cluster)
 
@@ -203,11 +207,42 @@ def test_every_pod_runs_without_rights(job):
 
 @many
 @given(JOBS)
+def test_what_a_process_wrote_before_it_failed_stays_in_its_pods_status(job):
+    for template in templates(rendered(job)):
+        for container in _containers(template):
+            assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@many
+@given(JOBS)
 def test_what_dry_run_prints_is_one_list_of_all(job):
     manifests = rendered(job)
     assert json.loads(manifests_json(manifests)) == {"apiVersion": "v1", "kind": "List", "items": manifests}
 
 
-@pytest.mark.parametrize("name", ["a" * 41, "A", "1a", "a-", "a.b", "ä", ""])
+@pytest.mark.parametrize("other", ["plain", "mpijob"])
+@pytest.mark.parametrize("backend", ["plain", "mpijob"])
+def test_no_two_jobs_have_an_object_of_the_same_kind_and_name(backend, other):
+    mine = _kinds_and_names(rendered(make_job(cluster={"backend": backend})))
+    ends = sorted({name.removeprefix("nightly") for _, name in mine} - {""})
+    assert "-status" in ends
+    refused = []
+    for end in ends:
+        try:
+            theirs = _kinds_and_names(rendered(make_job(name=f"nightly{end}", cluster={"backend": other})))
+        except ConfigError:
+            refused.append(end)
+        else:
+            assert not mine & theirs, end
+    assert refused == [end for end in ends if end == "-status" or (other == "mpijob" and end in ("-server", "-worker"))]
+
+
+def _kinds_and_names(manifests: Any) -> set[tuple[str, str]]:
+    found = {(each["kind"], each["metadata"]["name"]) for each in manifests}
+    # Made by the operator
+    return found | {("Service", name) for kind, name in found if kind == "MPIJob"}
+
+
+@pytest.mark.parametrize("name", ["a-status", "a" * 41, "A", "1a", "a-", "a.b", "ä", ""])
 def test_names_that_could_not_hold_are_no_job_names(name):
     assert not names.is_job_name(name)

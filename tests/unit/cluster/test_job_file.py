@@ -2,6 +2,8 @@
 
 import pytest
 import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster.job_file import TASKS, job_yaml, read_job
@@ -30,6 +32,17 @@ def _refusal(text: str) -> str:
     with pytest.raises(ConfigError) as refused:
         read_job(text)
     return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "setting", "other"),
+    [("preprocess", "out", "raw"), ("evaluate", "run", "data"), ("predict", "out", "data"), ("export", "out", "run")],
+)
+def test_no_task_reads_where_it_writes(task, setting, other):
+    more = {setting: "pvc://a/b", other: "pvc://a/b/"}
+    message = _refusal(job_text(task, **more))  # type: ignore[arg-type]
+    assert "and so is" in message
+    assert "Give each a place of its own" in message
 
 
 @pytest.mark.parametrize("task", [task for task in TASKS if task in COMMANDS])
@@ -67,6 +80,15 @@ def test_a_task_of_one_pod_is_read_back_the_same():
     assert read_job(job_yaml(job)) == job
 
 
+@given(st.dictionaries(st.sampled_from("ABC"), st.text(st.characters(exclude_characters="\0"))))
+@example({"A": "a\x85b", "B": "\u2028", "C": "y"})
+@settings(max_examples=30, deadline=None)
+def test_every_text_in_a_variable_survives_the_config_map(env):
+    job = make_job(cluster={"env": env, "workers": {"start": 1}})
+    assert job.cluster.env == env
+    assert read_job(job_yaml(job)) == job
+
+
 def test_another_number_of_servers_is_checked_and_kept():
     assert read_job(job_yaml(make_job().with_servers(4))).cluster.servers.count == 4
     with pytest.raises(ConfigError, match="count is 0"):
@@ -97,6 +119,7 @@ def test_a_file_is_named_in_its_errors(tmp_path):
         ("name: nightly", "name: Nightly", 1, "name is 'Nightly'. Use 1 .. 40 lower case letters"),
         ("name: nightly", "name: 5", 1, "name is 5"),
         ("name: nightly", f"name: {'a' * 41}", 1, "Use 1 .. 40"),
+        ("name: nightly", "name: nightly-status", 1, "ConfigMap nightly-status is where a job 'nightly' would publish"),
         ("name: nightly\n", "", 1, "name is missing"),
         ("task: train\n", "", 1, "task is missing"),
         ("task: train", "task: trian", 2, "there is no task 'trian'. Did you mean 'train'?"),
@@ -150,10 +173,22 @@ def test_a_file_is_named_in_its_errors(tmp_path):
         ("  workers:\n", "  queue_labels: {app.kubernetes.io/name: x}\n  workers:\n", 10, "finds its pods"),
         ("  workers:\n", "  pod_annotations: {a/b/c: x}\n  workers:\n", 10, "which is no key"),
         ("  workers:\n", "  tolerations: [{value: x}]\n  workers:\n", 10, "cluster.tolerations[0]: key is missing"),
+        ("  workers:\n", "  tolerations: [{key: a b, value: x}]\n  workers:\n", 10, "which no taint has"),
+        ("  workers:\n", "  tolerations: [{key: a, value: 'x\n'}]\n  workers:\n", 10, "which no taint has"),
+        ("  workers:\n", "  env: {A: 'x', B: \"\\0\"}\n  workers:\n", 10, "cluster.env.B has the character NUL"),
+        ("  workers:\n", "  env:\n    \"\\0\": x\n  workers:\n", 11, "cluster.env has the character NUL"),
+        ("  workers:\n", "  env: {A: \"\\ud800\"}\n  workers:\n", 10, "cluster.env.A has half a character"),
+        ("image: esmm:1.0", "image: esmm\0", 8, "YAML holds no character U+0000. Remove it"),
+        ("run: s3://models/nightly?region=eu-west-1", "run: !!binary AAAA", 4, "run has bytes (!!binary). Write it as"),
+        ("pvc://clicks/data", '"pvc://clicks/a\\nb"', 3, "data is 'pvc://clicks/a\\nb', with line breaks"),
+        ("s3://models/nightly?region=eu-west-1", '"s3://models/\\x07"', 4, "or other characters that do not print"),
+        ("s3://models/nightly?region=eu-west-1", "pvc://clicks//data/", 4, "and so is data: the files of one"),
+        ("embedding_dim: 18", f"embedding_dim: [{'1,' * 100_001}]", 6, "more than 100,000 values up to here"),
         ("  workers:\n", "  tolerations: [{operator: Exists, value: x}]\n  workers:\n", 10, "Exists asks for none"),
         ("  workers:\n", "  tolerations: [{key: a, seconds: 3}]\n  workers:\n", 10, "only effect: NoExecute has"),
         ("  workers:\n", "  pull_secrets: [A]\n  workers:\n", 10, "pull_secrets names 'A'"),
         ("  workers:\n", "  metrics_namespace: A\n  workers:\n", 10, "metrics_namespace is 'A'"),
+        ("  workers:\n", "  service_monitor: true\n  workers:\n", 10, "lets no Prometheus in. Set metrics_namespace"),
         ("  workers:\n", "  grace_seconds: 0\n  workers:\n", 10, "grace_seconds is 0"),
         ("  workers:\n", "  stall_seconds: .inf\n  workers:\n", 10, "stall_seconds is inf"),
         ("  workers:\n", "  interface: a b\n  workers:\n", 10, "interface is 'a b'"),
@@ -180,6 +215,20 @@ def test_settings_of_a_training_mean_nothing_to_a_task_of_one_pod():
     message = _refusal(job_text("evaluate", cluster={"workers": {"max": 2}}))
     assert "cluster.workers is for task: train" in message
     assert "cluster.pod" in message
+    message = _refusal(job_text("evaluate", cluster={"metrics_namespace": "monitoring"}))
+    assert "cluster.metrics_namespace is for task: train" in message
+
+
+def test_metrics_that_no_policy_guards_need_no_namespace():
+    assert make_job(cluster={"service_monitor": True, "network_policy": False}).cluster.metrics_namespace is None
+
+
+@pytest.mark.parametrize("end", ["server", "worker"])
+def test_the_service_of_an_mpijob_is_no_other_jobs(end):
+    message = _refusal(job_text(name=f"nightly-{end}", cluster={"backend": "mpijob"}))
+    assert message.startswith(f"job.yaml:1: name ends with '-{end}'")
+    assert f"another job's {end}s" in message
+    assert make_job(name=f"nightly-{end}").name == f"nightly-{end}"
 
 
 def test_a_preprocess_fits_its_pod():

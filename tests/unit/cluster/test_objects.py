@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import re
 
 import pytest
 import yaml
@@ -108,6 +109,44 @@ def test_the_config_map_holds_settings_that_the_command_reads(training, tmp_path
     assert yaml.safe_load(data["job.yaml"])["data"] == "pvc://clicks/data"
 
 
+def _expanded(text, variables):
+    """As a kubelet does: unknown names stay, ``$$`` is a dollar."""
+    return re.sub(r"\$\$|\$\(([^)]*)\)", lambda m: "$" if m[0] == "$$" else variables.get(m[1], m[0]), text)
+
+
+@pytest.mark.parametrize("backend", ["plain", "mpijob"])
+@pytest.mark.parametrize("odd", ["$(HOME)", "$$(HOME)", "$", "a$$b", "$(POD_IP)$"])
+def test_a_dollar_in_a_setting_reaches_the_command_as_it_was_written(backend, odd):
+    manifests = rendered(make_job(run=f"pvc://models/{odd}", cluster={"backend": backend, "interface": odd}))
+    [args] = [args for args in _all_args(manifests) if args[0] == "driver"]
+    flags = _flags([_expanded(word, {"HOME": "/tmp", "POD_IP": "10.0.0.1"}) for word in args])
+    assert (flags["--run"], flags["--interface"]) == (f"/mnt/claims/models/{odd}", odd)
+    assert flags["--host"] == "10.0.0.1"
+
+
+def _all_args(manifests):
+    return [template["spec"]["containers"][0]["args"] for template in templates(manifests)]
+
+
+def test_the_settings_that_pods_read_are_those_of_the_file_to_the_character():
+    text = rendered(make_job("evaluate", split="a\x85b"))[0]["data"]["evaluate.yaml"]
+    assert yaml.safe_load(text)["split"] == "a\x85b"
+
+
+def test_a_variable_of_a_job_replaces_a_default_and_stands_there_once():
+    manifests = rendered(make_job(cluster={"env": {"GRPC_DNS_RESOLVER": "ares"}}))
+    found = [each for each in _container(manifests, "Job", "nightly-driver")["env"] if "GRPC" in each["name"]]
+    assert found == [{"name": "GRPC_DNS_RESOLVER", "value": "ares"}]
+
+
+def test_variables_of_a_job_may_name_those_of_the_pod_and_those_above_them():
+    manifests = rendered(make_job(cluster={"env": {"Z": "$(POD_IP)", "A": "$(Z):$$(Z)"}}))
+    seen = {}
+    for each in _container(manifests, "StatefulSet", "nightly-worker")["env"]:
+        seen[each["name"]] = _expanded(each["value"], seen) if "value" in each else "10.0.0.1"
+    assert (seen["Z"], seen["A"]) == ("10.0.0.1", "10.0.0.1:$(Z)")
+
+
 @pytest.mark.parametrize("backend", ["plain", "mpijob"])
 @pytest.mark.parametrize("tls", [True, False])
 def test_every_command_line_is_one_that_esmm_understands(backend, tls, tmp_path):
@@ -130,7 +169,7 @@ def test_every_command_line_is_one_that_esmm_understands(backend, tls, tmp_path)
     assert sorted(understood) == ["agent", "driver", "server", "train"]
 
 
-@pytest.mark.parametrize("task", ["preprocess", "evaluate", "predict", "export"])
+@pytest.mark.parametrize("task", ["synth", "preprocess", "evaluate", "predict", "export"])
 def test_the_settings_of_a_task_of_one_pod_are_what_its_command_reads(task, tmp_path):
     data = rendered(make_job(task))[0]["data"]
     path = tmp_path / f"{task}.yaml"

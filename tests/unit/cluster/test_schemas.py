@@ -52,7 +52,7 @@ def test_a_training_is_valid(version, cluster):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("task", ["preprocess", "evaluate", "predict", "export"])
+@pytest.mark.parametrize("task", ["synth", "preprocess", "evaluate", "predict", "export"])
 def test_a_task_of_one_pod_is_valid(version, task):
     for each in rendered(make_job(task), api=_api(version), owner_uid=UID):
         kubernetes_validate.validate(each, version, strict=True)
