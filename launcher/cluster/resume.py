@@ -50,7 +50,10 @@ def resume(api: Api, job: str, *, wait_s: float, progress: Progress) -> Done:
         if seen.file.task != "train":
             return later.state in ("running", "done")
         return later.state == "done" or (
-            later.status is not None and later.state == "running" and later.status.ranks >= wanted
+            later.status is not None
+            and later.state == "running"
+            and later.status.ranks >= wanted
+            and any(worker.step is not None for worker in later.status.workers)  # before, its step is not known
         )
 
     seen = wait_for(api, job, reached, what="it goes on", wait_s=wait_s, progress=progress)

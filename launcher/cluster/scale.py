@@ -34,9 +34,8 @@ def scale_workers(api: Api, job: str, count: int, *, wait_s: float, progress: Pr
             "Set a number between them."
         )
     if seen.ended:
-        raise ConfigError(
-            f"Job {job} has ended ({seen.state}); there is nothing to scale. esmm resume {job} goes on with it."
-        )
+        remedy = "" if seen.state == "done" else f" esmm resume {job} goes on with it."
+        raise ConfigError(f"Job {job} has ended ({seen.state}); there is nothing to scale.{remedy}")
     before = seen.status.ranks if seen.status is not None else 0
     start = time.monotonic()
     # By the driver's clock, which need not be this machine's
