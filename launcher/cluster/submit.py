@@ -18,6 +18,8 @@ from launcher.cluster.objects.all import ApiVersions, render
 from launcher.cluster.status import Seen, look, ready_pods, troubles_of
 
 FOLLOW_S = 2.0
+LASTING_LOOKS = 3
+"""A trouble that goes by itself within some seconds (a claim that is not bound yet) is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +107,14 @@ def follow(
         ConfigError: Somebody has deleted the job.
     """
     start, reader, said = time.monotonic(), LogReader(api), ""
+    lasting: dict[str, int] = {}
     while True:
         seen = look(api, job)
         for line in reader.read(seen.pods_of("driver" if seen.file.task == "train" else "task")):
             show(line)
-        text = "; ".join([_line(seen), *(troubles_of(seen) if not seen.ended else [])])
+        troubles = [] if seen.ended else troubles_of(seen)
+        lasting = {each: lasting.get(each, 0) + 1 for each in troubles}
+        text = "; ".join([_line(seen), *(each for each in troubles if lasting[each] >= LASTING_LOOKS)])
         if text != said:
             said = text
             show(f"[{job}] {text}")

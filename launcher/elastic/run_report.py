@@ -9,6 +9,9 @@ from launcher.elastic.status_lines import evaluation_line, progress_line
 from launcher.progress import duration
 
 PROGRESS_S = 15.0
+STEADY_S = 2.0
+"""A number of ranks that lasts less is not told: ranks save, evaluate and end one after the other."""
+
 SPEED_S = 60.0
 """Time over which the end is estimated from the steps made."""
 
@@ -24,6 +27,7 @@ class RunReport:
         """
         self._progress = progress
         self._ranks = 0
+        self._other_ranks: tuple[int, float] | None = None
         self._checkpoint: int | None = None
         self._evaluated: int | None = None
         self._told_at = float("-inf")
@@ -38,9 +42,7 @@ class RunReport:
         """
         now = time.monotonic() if now is None else now
         self._count(status, now)
-        ranks = sum(worker.phase == "training" for worker in status.workers)
-        if ranks and ranks != self._ranks:
-            self._ranks = ranks
+        if ranks := self._new_ranks(status, now):
             of = f" of {status.wanted_workers} wanted" if ranks != status.wanted_workers else ""
             self._say(now, f"{ranks} {'rank trains' if ranks == 1 else 'ranks train'}{of}, at step {status.step:,}")
         if status.checkpoint_step is not None and status.checkpoint_step != self._checkpoint:
@@ -51,6 +53,19 @@ class RunReport:
             self._progress.message(evaluation_line(status))
         if status.state == "running" and status.total_steps and now >= self._told_at + PROGRESS_S:
             self._say(now, progress_line(status) + self._time_left(status))
+
+    def _new_ranks(self, status: RunStatus, now: float) -> int:
+        """Return the number of ranks that train if it is another one and has lasted; else 0."""
+        ranks = sum(worker.phase == "training" for worker in status.workers)
+        if not ranks or ranks == self._ranks:
+            self._other_ranks = None
+            return 0
+        if self._other_ranks is None or self._other_ranks[0] != ranks:
+            self._other_ranks = ranks, now
+        if self._ranks and now < self._other_ranks[1] + STEADY_S:
+            return 0
+        self._ranks = ranks
+        return ranks
 
     def _say(self, now: float, line: str) -> None:
         self._told_at = now

@@ -42,10 +42,12 @@ def test_ranks_checkpoints_and_evaluations_are_told_once(lines):
     assert lines.new() == ["2 ranks train of 3 wanted, at step 0"]
     now = status(100, ranks=1, wanted_workers=1, checkpoint_step=100)
     report.tell(now, 1.0)
-    assert lines.new() == ["1 rank trains, at step 100", "Step 100 is saved"]
+    assert lines.new() == ["Step 100 is saved"]
+    report.tell(now, 3.0)
+    assert lines.new() == ["1 rank trains, at step 100"]
     evaluated = replace(now, evaluation={"step": 100, "split": "test", "auc": {"ctr": [0.6, 0.01]}})
-    report.tell(evaluated, 2.0)
-    report.tell(evaluated, 3.0)
+    report.tell(evaluated, 4.0)
+    report.tell(evaluated, 5.0)
     assert lines.new() == ["AUC on test at step 100: ctr 0.6000 ± 0.0100"]
 
 
@@ -65,6 +67,14 @@ def test_the_end_is_not_estimated_from_steps_that_were_undone(lines):
     for second, step in ((0, 0), (10, 500), (16, 100), (32, 260)):
         report.tell(status(step), float(second))
     assert lines.new()[-1] == "step 260 of 1,000 (26%), ends in about 1 min 14 s"
+
+
+def test_ranks_that_end_one_after_the_other_are_no_change(lines):
+    report = RunReport(lines)
+    report.tell(status(990, ranks=2), 0.0)
+    report.tell(status(1000, ranks=1), 1.0)
+    report.tell(status(1000, ranks=0), 4.0)
+    assert lines.new() == ["2 ranks train of 1 wanted, at step 990"]
 
 
 def test_who_meets_or_saves_is_no_reason_for_a_line(lines):
