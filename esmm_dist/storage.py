@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,25 @@ import pyarrow as pa
 from pyarrow import fs
 
 from esmm_dist.errors import ConfigError, StorageError
+from esmm_dist.stores import COLLAPSED_URI
 
 # The SDK's own 1 s and 3 s are too short for a busy store. It tries three times: a place that nobody answers from is
 # given up after some 20 s, and one that accepts connections but stays silent after some 50 s.
 _S3_TIMEOUTS_S = {"connect_timeout": 5.0, "request_timeout": 15.0}
 
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
-_COLLAPSED_URI = re.compile(r"(s3|gs|gcs|hdfs|viewfs|abfs|abfss):/[^/]")
 # Query parameters that say where a place is; others (a GCS token, an Azure account key) may be secrets
 _PUBLIC_PARAMETERS = {"scheme", "region", "endpoint_override", "allow_bucket_creation", "allow_bucket_deletion"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """What a listing says about a file."""
+
+    size: int
+    """Bytes."""
+    changed_ns: int
+    """When it was written last, nanoseconds since 1970; a store may know it to the second only."""
 
 
 class Folder:
@@ -53,7 +64,7 @@ class Folder:
             StorageError: What the URI names cannot be reached (some kinds connect at once).
         """
         text = str(location)
-        if _COLLAPSED_URI.match(text):
+        if COLLAPSED_URI.match(text):
             raise ConfigError(f"'{text}' is neither a path nor a URI. Write two slashes after the colon.")
         if not _URI.match(text):
             return cls(str(Path(text)), fs.LocalFileSystem(), str(Path(text)))
@@ -73,6 +84,18 @@ class Folder:
             raise ConfigError(f"'{shown}' names no bucket. Write {shown.split('?')[0]}BUCKET/RUN.")
         head, question, query = text.partition("?")
         return cls(head.rstrip("/") + question + query, _with_timeouts(filesystem), path.rstrip("/"))
+
+    @property
+    def parent(self) -> "Folder | None":
+        """The folder that it is in. None: it is a bucket, or the root."""
+        above, slash, _ = self._path.rpartition("/")
+        if self.is_local:
+            path = Path(self.location)
+            return Folder.open(path.parent) if path.parent != path else None
+        if not slash or not above:
+            return None
+        head, question, query = self._location.partition("?")
+        return Folder(head.rpartition("/")[0] + question + query, self._filesystem, above)
 
     def __truediv__(self, name: str) -> "Folder":
         """Return the folder of a plain name inside this one."""
@@ -132,6 +155,18 @@ class Folder:
     def file_sizes(self) -> dict[str, int]:
         """Return the bytes of each file in it, by plain name; none if the folder is not there."""
         return {info.base_name: int(info.size) for info in self._infos() if info.type == fs.FileType.File}
+
+    def tree(self) -> dict[str, StoredFile]:
+        """Return all files in it and in the folders below, by their path within it: ``train/lane-0.tfrecord``.
+
+        None if the folder is not there. A name that could lead out of a folder it is copied to, and what is neither
+        a file nor a folder (a link to a folder, a pipe), is a ``StorageError``.
+        """
+        found = dict(self._local_tree() if self.is_local else self._remote_tree())
+        for path in found:
+            if not all(is_plain_name(part) for part in path.split("/")):
+                raise StorageError(f"{self} holds '{path}', which is no name of a file on a disk. Give it another.")
+        return dict(sorted(found.items()))
 
     def size(self, name: str) -> int:
         """Return the bytes of a file."""
@@ -224,6 +259,34 @@ class Folder:
             _sync_folder(self.local_path)
             self.local_path.rename(other.local_path)
             _sync_folder(other.local_path.parent)
+
+    def _local_tree(self) -> Iterator[tuple[str, StoredFile]]:
+        top = self.local_path
+
+        def refuse(error: OSError) -> None:
+            if error.filename != str(top) or not isinstance(error, FileNotFoundError):
+                raise error
+
+        with self._failures("cannot be listed"):
+            for folder, folders, files in os.walk(top, onerror=refuse):
+                for name in [*(each for each in folders if os.path.islink(os.path.join(folder, each))), *files]:
+                    path = Path(folder, name)
+                    if not path.is_file():
+                        raise StorageError(f"{path} is neither a file nor a folder. Leave it out.")
+                    about = path.stat()
+                    yield (
+                        path.relative_to(top).as_posix(),
+                        StoredFile(size=about.st_size, changed_ns=about.st_mtime_ns),
+                    )
+
+    def _remote_tree(self) -> Iterator[tuple[str, StoredFile]]:
+        with self._failures("cannot be listed"):
+            for info in self._filesystem.get_file_info(
+                fs.FileSelector(self._path, allow_not_found=True, recursive=True)
+            ):
+                if info.type == fs.FileType.File:
+                    path = info.path.removeprefix(f"{self._path}/")
+                    yield path, StoredFile(size=int(info.size), changed_ns=int(info.mtime_ns or 0))
 
     def _infos(self) -> list[fs.FileInfo]:
         with self._failures("cannot be listed"):

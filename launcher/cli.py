@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError, EsmmError
+from esmm_dist.stores import stored_uri
 from esmm_dist.world import process_rank
 from launcher import flags, versions
 from launcher.command import Outcome
@@ -116,10 +117,20 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
         EsmmError: Whatever the command raises.
     """
     resolved = resolved or resolve_line(line)
-    settings = flags.finish(resolved.cls, resolved.values)
-    progress = make_progress()
+    command, progress = COMMANDS[line[0]], make_progress()
     try:
-        return COMMANDS[line[0]].run(settings, progress)
+        uris = {
+            name: uri
+            for name, value in resolved.values.items()
+            if isinstance(value, Path) and (uri := stored_uri(value)) is not None
+        }
+        if not uris:
+            return command.run(flags.finish(resolved.cls, resolved.values), progress)
+        from launcher.stored.places import run_on_copies
+
+        return run_on_copies(
+            command, uris, lambda copies: flags.finish(resolved.cls, {**resolved.values, **copies}), progress
+        )
     finally:
         progress.finish()
 

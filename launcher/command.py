@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from esmm_dist.progress import Progress
 
@@ -19,6 +19,21 @@ class Outcome:
 
     done: bool = True
     """False: the work was not done (a check failed); the process exits with 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPlace:
+    """A setting that names a place of files and may name one in an object store.
+
+    What is read is copied to this machine before the command runs, and what it has written is copied there after
+    (``launcher/stored/places.py``).
+    """
+
+    use: Literal["read", "write"]
+    kind: Literal["folder", "file"] = "folder"
+    told_by: str | None = None
+    """File that says whose a folder is that holds files already. The command finds it in its ``out`` and decides.
+    None: such a folder is refused."""
 
 
 def _no_stored_settings(flags: Mapping[str, str]) -> None:
@@ -50,6 +65,9 @@ class Command:
 
     rest: str | None = None
     """Setting that takes the words after ``--`` as they are: another command's line."""
+
+    stored: Mapping[str, StoredPlace] = field(default_factory=dict)
+    """Settings that may name a place in an object store though the work reads and writes files."""
 
     find_stored: Callable[[Mapping[str, str]], Mapping[str, Any] | None] = _no_stored_settings
     """From the flags as typed, finds settings stored by an earlier run; flags and ``--config`` override them."""

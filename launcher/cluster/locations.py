@@ -10,11 +10,10 @@ from typing import Literal
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.storage import without_credentials
+from esmm_dist.stores import STORES
 from launcher.cluster import names
 
 CLAIM_SCHEME = "pvc://"
-STORES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")
-"""Schemes that ``esmm_dist.storage`` opens and that are the same place from every pod."""
 
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome
+from launcher.command import Command, Outcome, StoredPlace
 from launcher.json_line import json_value
 from launcher.text_table import text_table
 
@@ -50,4 +50,5 @@ COMMAND = Command(
     example="esmm evaluate --run run --data data --split test",
     load_settings=_load_settings,
     run=_run,
+    stored={"data": StoredPlace(use="read")},
 )

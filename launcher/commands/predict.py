@@ -3,7 +3,7 @@
 from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome
+from launcher.command import Command, Outcome, StoredPlace
 from launcher.json_line import json_value
 
 
@@ -26,4 +26,5 @@ COMMAND = Command(
     example="esmm predict --run run --data data --split test --out predictions.parquet",
     load_settings=_load_settings,
     run=_run,
+    stored={"data": StoredPlace(use="read"), "out": StoredPlace(use="write", kind="file")},
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from esmm_dist.schema.manifest import DatasetManifest
-from launcher.command import Command, Outcome
+from launcher.command import Command, Outcome, StoredPlace
 from launcher.json_line import json_value
 from launcher.progress import short_bytes
 
@@ -64,5 +64,6 @@ COMMAND = Command(
     example="esmm preprocess raw data --schema aliccp",
     load_settings=_load_settings,
     run=_run,
+    stored={"raw": StoredPlace(use="read"), "out": StoredPlace(use="write", told_by="manifest.json")},
     positional=("raw", "out"),
 )

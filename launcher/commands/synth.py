@@ -3,7 +3,7 @@
 from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome
+from launcher.command import Command, Outcome, StoredPlace
 from launcher.json_line import json_value
 
 
@@ -26,5 +26,6 @@ COMMAND = Command(
     example="esmm synth raw --impressions 300000",
     load_settings=_load_settings,
     run=_run,
+    stored={"out": StoredPlace(use="write", told_by="synth.json")},
     positional=("out",),
 )

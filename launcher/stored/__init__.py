@@ -1,0 +1,1 @@
+"""Places in object stores, for commands that read and write files."""

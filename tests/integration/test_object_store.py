@@ -1,0 +1,240 @@
+"""Logs, data sets, predictions and models in a store that speaks S3 (a real server), through the command line."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from esmm_dist.progress import Progress
+from esmm_dist.storage import Folder
+from esmm_dist.storage_copy import copy_tree
+from launcher.cli import main
+from tests.s3_server import S3Server
+
+SYNTH = ["--impressions", "3000", "--seed", "5"]
+PREPROCESS = ["--schema", "aliccp", "--min-count", "2", "--lanes", "4", "--workers", "1"]
+
+
+@pytest.fixture(scope="module")
+def store():
+    with S3Server() as server:
+        server.make_bucket("bucket")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log, a data set and a run on this machine, to compare with."""
+    folder = tmp_path_factory.mktemp("local")
+    assert main(["synth", f"{folder}/raw", *SYNTH]) == 0
+    assert main(["preprocess", f"{folder}/raw", f"{folder}/data", *PREPROCESS]) == 0
+    few = ["--max-steps", "4", "--global-batch-records", "32", "--embedding-dim", "4", "--hidden-units", "8"]
+    assert main(["train", "--data", f"{folder}/data", "--run", f"{folder}/run", *few]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stored(store: S3Server, local: Path) -> Path:
+    """The log and the data set, also in the store."""
+    for name in ("raw", "data"):
+        assert main(["copy", f"{local}/{name}", store.uri(f"bucket/{name}")]) == 0
+    return local
+
+
+@pytest.fixture(autouse=True)
+def no_copies_left(tmp_path, monkeypatch):
+    """Copies lie where a test looks that none is left."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    yield
+    assert list((tmp_path / "tmp").glob("esmm-copy-*")) == []
+
+
+def content(folder: Folder) -> dict[str, bytes]:
+    found = {}
+    for path in folder.tree():
+        *folders, name = path.split("/")
+        inner = folder
+        for each in folders:
+            inner = inner / each
+        found[path] = inner.read_bytes(name)
+    return found
+
+
+def test_a_log_is_prepared_in_a_store_as_on_a_disk(store, local, capsys):
+    raw, data = store.uri("bucket/first/raw"), store.uri("bucket/first/data")
+    assert main(["synth", raw, *SYNTH]) == 0
+    assert content(Folder.open(raw)) == content(Folder.open(local / "raw"))
+    capsys.readouterr()
+    assert main(["preprocess", raw, data, *PREPROCESS, "--json"]) == 0
+    made, expected = content(Folder.open(data)), content(Folder.open(local / "data"))
+    assert made == expected
+    told = capsys.readouterr()
+    assert json.loads(told.out)["data"] == "s3://bucket/first/data"
+    assert "Data set s3://bucket/first/data: schema aliccp" in told.err
+    assert "asecret" not in told.out + told.err
+
+
+def test_a_prepared_log_is_not_prepared_again_and_other_settings_are_refused(store, stored, capsys):
+    raw, data = store.uri("bucket/raw"), store.uri("bucket/data")
+    assert main(["preprocess", raw, data, *PREPROCESS]) == 0
+    assert "s3://bucket/data holds this data set already; nothing to do." in capsys.readouterr().err
+    before = content(Folder.open(data))
+    assert main(["preprocess", raw, data, *PREPROCESS, "--seed", "18"]) == 2
+    assert "s3://bucket/data holds a finished data set of other settings: seed was 17" in capsys.readouterr().err
+    assert content(Folder.open(data)) == before
+
+
+def test_a_place_with_other_files_is_refused_before_the_work(store, stored, capsys):
+    Folder.open(store.uri("bucket/taken")).write_bytes("theirs", b"1")
+    for command in (
+        ["synth", store.uri("bucket/taken"), *SYNTH],
+        ["preprocess", f"{stored}/raw", store.uri("bucket/taken"), *PREPROCESS],
+        ["export", "--run", f"{stored}/run", "--out", store.uri("bucket/taken")],
+    ):
+        assert main(command) == 2
+        assert "out is s3://bucket/taken, which holds files already" in capsys.readouterr().err
+    assert Folder.open(store.uri("bucket/taken")).names() == ["theirs"]
+
+
+def test_a_model_is_measured_on_data_in_a_store(store, stored, capsys):
+    found = []
+    for data in (f"{stored}/data", store.uri("bucket/data")):
+        assert main(["evaluate", "--run", f"{stored}/run", "--data", data, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+
+
+def test_predictions_are_put_into_a_store_and_replaced(store, stored, tmp_path, capsys):
+    run, out = ["--run", f"{stored}/run"], store.uri("bucket/scores/day-1.parquet")
+    for split in ("train", "test"):
+        assert main(["predict", *run, "--data", store.uri("bucket/data"), "--split", split, "--out", out]) == 0
+    assert "s3://bucket/scores/day-1.parquet" in capsys.readouterr().out
+    assert main(["predict", *run, "--data", f"{stored}/data", "--out", f"{tmp_path}/here.parquet"]) == 0
+    assert main(["copy", out, f"{tmp_path}/there.parquet"]) == 0
+    assert pq.read_table(tmp_path / "there.parquet") == pq.read_table(tmp_path / "here.parquet")
+
+
+def test_a_model_is_put_into_a_store(store, stored, tmp_path):
+    assert main(["export", "--run", f"{stored}/run", "--out", f"{tmp_path}/here"]) == 0
+    assert main(["export", "--run", f"{stored}/run", "--out", store.uri("bucket/model/1")]) == 0
+    assert main(["copy", store.uri("bucket/model/1"), f"{tmp_path}/there"]) == 0
+    here, there = (Folder.open(tmp_path / side).tree() for side in ("here", "there"))
+    assert list(here) == list(there)  # but not the empty folder "assets": stores know none
+    readers = [tf.train.load_checkpoint(str(tmp_path / side / "variables/variables")) for side in ("here", "there")]
+    for name in readers[0].get_variable_to_shape_map():
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH":
+            np.testing.assert_array_equal(*(reader.get_tensor(name) for reader in readers))
+
+
+def test_a_training_is_told_to_copy_its_data_first(store, stored, tmp_path, capsys):
+    assert main(["train", "--data", store.uri("bucket/data"), "--run", f"{tmp_path}/run"]) == 2
+    told = capsys.readouterr().err
+    assert "data is s3://bucket/data, and esmm train reads files." in told
+    assert "esmm copy s3://bucket/data FOLDER" in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_each_of_several_processes_is_told_to_copy_first(store, stored, monkeypatch, capsys):
+    monkeypatch.setattr("launcher.stored.places.process_rank", lambda: (1, 3))
+    assert main(["evaluate", "--run", f"{stored}/run", "--data", store.uri("bucket/data")]) == 2
+    assert "which each of 3 processes would copy" in capsys.readouterr().err
+
+
+def test_a_preprocess_that_was_ended_goes_on_with_what_it_has_in_scratch(store, local, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "scratch"))
+    raw, data = store.uri("bucket/again/raw"), store.uri("bucket/again/data")
+    assert main(["copy", f"{local}/raw", raw]) == 0
+
+    def ends(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr("preprocess.run.publish", ends)
+        assert main(["preprocess", raw, data, *PREPROCESS]) == 130
+    assert Folder.open(data).names() == []
+    capsys.readouterr()
+    assert main(["preprocess", raw, data, *PREPROCESS]) == 0
+    told = capsys.readouterr().err
+    assert "Continuing the run that was begun here." in told
+    assert "copy raw" not in told  # it is there
+    assert content(Folder.open(data)) == content(Folder.open(local / "data"))
+    left = {path.name for path in (tmp_path / "scratch").rglob("*") if path.is_file()} - {".lock"}
+    assert left == {path.name for path in (local / "raw").iterdir()}  # for the next one; its result is in the store
+
+
+def test_a_result_that_was_put_by_half_is_put_whole(store, local, tmp_path, monkeypatch):
+    monkeypatch.setattr("esmm_dist.storage_copy.WAIT_S", 0.01)
+    raw, data = f"{local}/raw", store.uri("bucket/half/data")
+
+    def ends(source: Folder, target: Folder, progress: Progress, **more: Any) -> None:
+        store.refuse_after(8)
+        copy_tree(source, target, progress, **more)
+
+    try:
+        with monkeypatch.context() as context:
+            context.setattr("launcher.stored.places.copy_tree", ends)
+            assert main(["preprocess", raw, data, *PREPROCESS]) == 1
+    finally:
+        store.refuse_after(float("inf"))
+    half = Folder.open(data).names()
+    assert ".copying" in half
+    assert "manifest.json" not in half
+    assert main(["preprocess", raw, data, *PREPROCESS]) == 0
+    assert content(Folder.open(data)) == content(Folder.open(local / "data"))
+
+
+def test_two_commands_do_not_share_a_copy_in_scratch(store, stored, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "scratch"))
+    evaluate = ["evaluate", "--run", f"{stored}/run", "--data", store.uri("bucket/data")]
+    assert main(evaluate) == 0
+    (lock,) = (tmp_path / "scratch").glob("*/.lock")
+    descriptor = os.open(lock, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        assert main(evaluate) == 2
+    finally:
+        os.close(descriptor)
+    assert "Another command is at work on the copy of s3://bucket/data" in capsys.readouterr().err
+
+
+def test_scratch_that_cannot_be_written_is_named(store, stored, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "file/scratch"))
+    assert main(["evaluate", "--run", f"{stored}/run", "--data", store.uri("bucket/data")]) == 1
+    assert f"ESMM_SCRATCH is {tmp_path}/file/scratch, which cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (["copy", "{tmp}/missing", "{tmp}/x"], "holds no files, or is not there"),
+        (["copy", "", "{tmp}/x"], "source is empty"),
+        (["copy", "{tmp}", "{tmp}/x", "--parallel", "0"], "parallel is 0"),
+        (["copy", "ftp://host/x", "{tmp}/x"], "is no place that can be opened"),
+    ],
+)
+def test_a_wrong_copy_is_refused(line, told, tmp_path, capsys):
+    assert main([word.format(tmp=tmp_path) for word in line]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_copy_tells_what_it_did(store, local, capsys):
+    to = store.uri("bucket/told/data")
+    assert main(["copy", f"{local}/data", to, "--json"]) == 0
+    told = capsys.readouterr()
+    result = json.loads(told.out)
+    assert result["files"] == len(Folder.open(local / "data").tree())
+    assert result["target"] == "s3://bucket/told/data"
+    assert f"Copied {result['files']} files" in told.err
+    assert "asecret" not in told.out + told.err
+    assert main(["copy", f"{local}/data", to]) == 0
+    assert f"Copied 0 files, 0 B, from {local}/data to s3://bucket/told/data; {result['files']} were there." in (
+        capsys.readouterr().out
+    )
