@@ -31,8 +31,8 @@ class PodSize:
     need."""
 
     storage: str | int | None = None
-    """Size of the scratch space /tmp, promised and limit at once. None: what the node has left. Rows, checkpoints and
-    data do not lie there."""
+    """Space on the node for /tmp and for copies of data in an object store, promised and limit at once. None: what the
+    node has left. Rows, checkpoints and data in claims do not lie there."""
 
     def __post_init__(self) -> None:
         check_quantity("cpu", self.cpu)
@@ -128,7 +128,7 @@ class DriverConfig(PodSize):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskPodConfig(PodSize):
-    """The one pod of preprocess, evaluate, predict and export."""
+    """The one pod of synth, preprocess, evaluate, predict and export."""
 
     cpu: str | int | float = 2
     """preprocess runs as many processes as there are whole cores here, unless its setting ``workers`` says another
@@ -140,6 +140,10 @@ class TaskPodConfig(PodSize):
     retries: int = 6
     """Times that the pod is started again after a failure. It goes on where it was: preprocess keeps finished pieces. A
     wrong setting is not tried again."""
+
+    scratch: str | None = None
+    """Place in a claim (pvc://CLAIM/PATH) for copies of what lies in object stores. None: the pod's /tmp. In a claim a
+    preprocess whose pod is lost goes on with what it has; in /tmp it begins anew."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

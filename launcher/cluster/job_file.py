@@ -38,7 +38,10 @@ APART = ("data", "raw", "run", "out")
 """Settings that must lead to different places: one of them is written, the others are read."""
 
 FOLDERS = ("run", "init_from")
-"""Settings that may be in an object store."""
+"""Settings that may be in an object store in every task; others are those that the task's command can copy."""
+
+FETCHED = {"train": ("data",)}
+"""Settings that may be in an object store because each worker's pod copies what they name before it begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,9 @@ class JobFile:
 
     claims: tuple[str, ...]
     """Claims that settings name, in order."""
+
+    fetched: Mapping[str, str]
+    """URI of each setting that names data to be copied into the workers' pods."""
 
     cluster: ClusterConfig
 
@@ -102,12 +108,21 @@ def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
         raise text.error([], "cluster is missing: where the job runs. Add it, with at least 'cluster: {image: IMAGE}'.")
     cluster = build_settings(ClusterConfig, data["cluster"], text, ["cluster"])
     given = {key: value for key, value in data.items() if key not in OWN_KEYS}
-    settings, claims = _settings(task, given, text)
+    settings, claims, fetched = _settings(task, given, text)
+    if cluster.pod.scratch is not None:
+        claims = tuple(dict.fromkeys((*claims, _scratch(cluster.pod.scratch, text))))
     _check_use(task, cluster, claims, text)
     if task == "preprocess":
         settings = _fit_preprocess(settings, cluster, text)
     return JobFile(
-        name=name, task=task, namespace=namespace, given=given, settings=settings, claims=claims, cluster=cluster
+        name=name,
+        task=task,
+        namespace=namespace,
+        given=given,
+        settings=settings,
+        claims=claims,
+        fetched=fetched,
+        cluster=cluster,
     )
 
 
@@ -171,11 +186,13 @@ def _namespace(text: YamlText) -> str | None:
     return namespace
 
 
-def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _settings(
+    task: str, given: Mapping[str, Any], text: YamlText
+) -> tuple[dict[str, Any], tuple[str, ...], dict[str, str]]:
     """Check the task's settings by its own class.
 
     Returns:
-        All of them as pods see them, and the claims that they name.
+        All of them as pods see them, the claims that they name, and those that name data to be fetched.
     """
     cls = COMMANDS[task].load_settings()
     hints = get_type_hints(cls)
@@ -184,7 +201,7 @@ def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict
         if key not in known:
             raise text.error([str(key)], unknown([str(key)], [*known, *OWN_KEYS]))
     claims: list[str] = []
-    resolved = {key: _resolve(value, _kind(key, hints[key]), text, [key], claims) for key, value in given.items()}
+    resolved = {key: _resolve(value, _kind(task, key, hints[key]), text, [key], claims) for key, value in given.items()}
     store = given.get("store")
     if isinstance(store, Mapping):
         for name in CLUSTERS:
@@ -193,15 +210,30 @@ def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict
                     ["store", name], f"store.{name} is decided by the cluster section (servers, tls). Leave it out."
                 )
     _check_places(given, resolved, text)
-    settings = to_mapping(build_settings(cls, resolved, text, []))
+    uris = {key: str(resolved[key]) for key in resolved if "://" in str(resolved[key]) and key not in FOLDERS}
+    fetched = {key: uri for key, uri in uris.items() if key in FETCHED.get(task, ())}
+    resolved |= {key: names.fetched_path(key) for key in fetched}
+    # As they were given: a path made of one has a slash less
+    kept = {key: uri for key, uri in uris.items() if key not in fetched and key in COMMANDS[task].stored}
+    settings = to_mapping(build_settings(cls, resolved, text, [])) | kept
     if "store" in settings:
         settings["store"] = {key: value for key, value in settings["store"].items() if key not in CLUSTERS}
-    return settings, tuple(dict.fromkeys(claims))
+    return settings, tuple(dict.fromkeys(claims)), fetched
 
 
-def _kind(name: str, hint: Any) -> Kind | None:
+def _scratch(place: str, text: YamlText) -> str:
+    """Return the claim of ``cluster.pod.scratch``."""
+    try:
+        claim = resolve_place("scratch", place, "files").claim
+    except ConfigError as e:
+        raise text.error(["cluster", "pod", "scratch"], str(e)) from e
+    assert claim is not None
+    return claim
+
+
+def _kind(task: str, name: str, hint: Any) -> Kind | None:
     """Return what kind of place a setting is. None: no place."""
-    if name in FOLDERS:
+    if name in FOLDERS or name in FETCHED.get(task, ()) or name in COMMANDS[task].stored:
         return "folder"
     if name == "schema":
         return "schema"

@@ -1,7 +1,8 @@
 """Places in a job file: ``pvc://CLAIM/PATH`` and object stores, and where pods find them.
 
 A claim is mounted at /mnt/claims/CLAIM in every pod of the job: a worker reads data there, and servers write their
-parts of a checkpoint. An object store is reached by its URI from everywhere.
+parts of a checkpoint. An object store is reached by its URI from everywhere; data there are copied into each worker's
+pod before it begins.
 """
 
 import re
@@ -18,8 +19,8 @@ CLAIM_SCHEME = "pvc://"
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 
 Kind = Literal["files", "folder", "schema"]
-"""What a setting may name. files: read or written as files, so a claim; folder: a claim or an object store; schema: a
-shipped schema's name, or a file in a claim."""
+"""What a setting may name. files: a claim only; folder: a claim or an object store; schema: a shipped schema's name, or
+a file in a claim."""
 
 
 @dataclass(frozen=True, kw_only=True)

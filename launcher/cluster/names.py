@@ -10,6 +10,7 @@ from functools import cache
 from typing import Literal
 
 from launcher.elastic.run_status import EVENTS_NAME, STATUS_NAME
+from launcher.stored import SCRATCH
 from launcher.versions import installed
 
 Component = Literal["config", "server", "worker", "driver", "task"]
@@ -45,6 +46,8 @@ SECRETS_PATH = "/run/esmm/secrets"
 CONFIG_PATH = "/run/esmm/config"
 CLAIMS_PATH = "/mnt/claims"
 TMP_PATH = "/tmp"
+FETCHED_PATH = "/mnt/fetched"
+"""Data of an object store, copied before a worker begins."""
 
 JOB_KEY = "job.yaml"
 """Key of ConfigMap J: the job file."""
@@ -61,7 +64,7 @@ CLIENT_CERT_KEY, CLIENT_KEY_KEY = "client.crt", "client.key"
 OWN_LABELS = (NAME, INSTANCE, COMPONENT, PART_OF, MANAGED_BY, VERSION)
 """Labels that every object of a job has."""
 
-OWN_VARIABLES = ("HOME", "TMPDIR", "POD_NAME", "POD_IP", "PYTHONUNBUFFERED")
+OWN_VARIABLES = ("HOME", "TMPDIR", "POD_NAME", "POD_IP", "PYTHONUNBUFFERED", SCRATCH)
 """Environment variables that every pod has."""
 
 USER_ID = 10001
@@ -203,6 +206,11 @@ def settings_path(task: str) -> str:
 def claim_path(claim: str) -> str:
     """Return where pods find a claim."""
     return f"{CLAIMS_PATH}/{claim}"
+
+
+def fetched_path(setting: str) -> str:
+    """Return where a worker finds what a setting names in an object store."""
+    return f"{FETCHED_PATH}/{setting}"
 
 
 def server_addresses(job: str, namespace: str, count: int) -> Sequence[str]:

@@ -21,9 +21,7 @@ from esmm_dist.storage import Folder, without_credentials
 from esmm_dist.storage_copy import COPYING, copy_file, copy_tree
 from esmm_dist.world import process_rank
 from launcher.command import Command, Outcome, StoredPlace
-
-SCRATCH = "ESMM_SCRATCH"
-"""Environment variable: folder for copies of what lies in object stores."""
+from launcher.stored import SCRATCH
 
 
 def run_on_copies(

@@ -1,7 +1,7 @@
 """What all pods of a job share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from launcher.cluster import names
@@ -10,7 +10,10 @@ from launcher.cluster.job_file import JobFile
 
 HEALTH_SCHEMES = {True: "HTTPS", False: "HTTP"}
 
-SECRET_VOLUME, CONFIG_VOLUME, TMP_VOLUME = "secrets", "config", "tmp"
+SECRET_VOLUME, CONFIG_VOLUME, TMP_VOLUME, FETCHED_VOLUME = "secrets", "config", "tmp", "fetched"
+
+FETCH = "fetch"
+"""Container that copies data before the others begin."""
 
 SERVER_SECRETS = (names.TOKEN_KEY, names.CA_KEY, names.SERVER_CERT_KEY, names.SERVER_KEY_KEY)
 CLIENT_SECRETS = (names.TOKEN_KEY, names.CA_KEY, names.CLIENT_CERT_KEY, names.CLIENT_KEY_KEY)
@@ -36,6 +39,10 @@ class PodPlan:
     """Further parts of the container: probes, lifecycle."""
     pod: Mapping[str, Any] = field(default_factory=dict)
     """Further parts of the pod's spec."""
+    fetched: Mapping[str, str] = field(default_factory=dict)
+    """URIs of data to be copied before it begins, by the setting that names them."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Further variables."""
     gpus: int = 0
     node_selector: Mapping[str, str] = field(default_factory=dict)
     account: str
@@ -75,6 +82,7 @@ def pod_template(job: JobFile, plan: PodPlan) -> dict[str, Any]:
         },
         **{key: value for key, value in optional.items() if value},
         **plan.pod,
+        **({"initContainers": [_fetch(job, plan)]} if plan.fetched else {}),
         "containers": [_container(job, plan)],
         "volumes": _volumes(job, plan),
     }
@@ -126,7 +134,7 @@ def _container(job: JobFile, plan: PodPlan) -> dict[str, Any]:
         "image": config.image,
         "command": list(plan.command),
         "args": list(plan.args),
-        "env": _environment(config),
+        "env": _environment(config, plan.env),
         "resources": _resources(job, plan),
         # What a process that ended in an error wrote last is then in its pod's status, and so in esmm status
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -141,12 +149,30 @@ def _container(job: JobFile, plan: PodPlan) -> dict[str, Any]:
     }
 
 
-def _environment(config: ClusterConfig) -> list[dict[str, Any]]:
+def _fetch(job: JobFile, plan: PodPlan) -> dict[str, Any]:
+    """Return the container that copies data; with the pod's volume they outlive a container that is started again."""
+    [(setting, uri)] = plan.fetched.items()
+    alone = replace(
+        plan,
+        args=["copy", literal(uri), names.fetched_path(setting)],
+        container={},
+        ports={},
+        secrets=(),
+        settings=False,
+        gpus=0,
+    )
+    tmp = {"name": TMP_VOLUME, "mountPath": names.TMP_PATH}
+    mounts = [tmp, {"name": FETCHED_VOLUME, "mountPath": names.FETCHED_PATH}]
+    return {**_container(job, alone), "name": FETCH, "volumeMounts": mounts}
+
+
+def _environment(config: ClusterConfig, further: Mapping[str, str]) -> list[dict[str, Any]]:
     own = {
         **{"HOME": names.TMP_PATH, "TMPDIR": names.TMP_PATH, "PYTHONUNBUFFERED": "1"},
         # As all else in the pod resolves names. gRPC's own way merges lines of /etc/hosts that share an alias, such as
         # the Service's name, and then takes one server for another.
         "GRPC_DNS_RESOLVER": "native",
+        **further,
     }
     fields = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP"}
     # The user's last: a value may name only variables that stand before it
@@ -172,6 +198,8 @@ def _resources(job: JobFile, plan: PodPlan) -> dict[str, Any]:
 def _volumes(job: JobFile, plan: PodPlan) -> list[dict[str, Any]]:
     tmp: dict[str, Any] = {} if plan.size.storage is None else {"sizeLimit": str(plan.size.storage)}
     volumes: list[dict[str, Any]] = [{"name": TMP_VOLUME, "emptyDir": tmp}]
+    if plan.fetched:
+        volumes.append({"name": FETCHED_VOLUME, "emptyDir": tmp.copy()})
     keys = _keys(job, plan)
     if keys:
         items = [{"key": key, "path": key} for key in keys]
@@ -184,6 +212,8 @@ def _volumes(job: JobFile, plan: PodPlan) -> list[dict[str, Any]]:
 
 def _mounts(job: JobFile, plan: PodPlan) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = [{"name": TMP_VOLUME, "mountPath": names.TMP_PATH}]
+    if plan.fetched:
+        mounts.append({"name": FETCHED_VOLUME, "mountPath": names.FETCHED_PATH, "readOnly": True})
     if _keys(job, plan):
         mounts.append({"name": SECRET_VOLUME, "mountPath": names.SECRETS_PATH, "readOnly": True})
     if plan.settings:

@@ -1,10 +1,12 @@
-"""Tasks of one pod: preprocess, evaluate, predict, export."""
+"""Tasks of one pod: synth, preprocess, evaluate, predict, export."""
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
 from launcher.cluster.job_file import JobFile
+from launcher.cluster.locations import claim_place
 from launcher.cluster.objects.manifest import Manifest, manifest
 from launcher.cluster.objects.pods import PodPlan, pod_template
+from launcher.stored import SCRATCH
 
 
 def task_pod(job: JobFile, *, policies: bool) -> Manifest:
@@ -18,12 +20,14 @@ def task_pod(job: JobFile, *, policies: bool) -> Manifest:
         policies: Whether the cluster knows ``podFailurePolicy`` and ``podReplacementPolicy``.
     """
     config = job.cluster
+    scratch = config.pod.scratch
     plan = PodPlan(
         component="task",
         size=config.pod,
         command=["esmm"],
         args=[job.task, "--config", names.settings_path(job.task)],
         settings=True,
+        env={} if scratch is None else {SCRATCH: claim_place("scratch", scratch).location},
         account=names.pod_account(job.name),
         grace_seconds=config.grace_seconds,
     )

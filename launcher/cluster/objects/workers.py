@@ -61,6 +61,7 @@ def worker_plan(job: JobFile) -> PodPlan:
         settings=True,
         ports=PORTS,
         container=container,
+        fetched=job.fetched,
         gpus=config.workers.gpus,
         node_selector=config.worker_node_selector,
         account=names.pod_account(job.name),

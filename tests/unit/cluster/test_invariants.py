@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
 from launcher.cluster.objects.all import manifests_json, needed
-from tests.unit.cluster.jobs import UID, make_job, rendered, templates
+from tests.unit.cluster.jobs import TASK_SETTINGS, UID, make_job, rendered, templates
 
 JOB_NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True).filter(
     lambda name: not name.endswith(("-status", "-server", "-worker"))
@@ -39,7 +39,12 @@ TRAININGS = st.fixed_dictionaries(
 def _jobs(draw):
     task = draw(st.sampled_from(["train", "train", "synth", "preprocess", "evaluate", "predict", "export"]))
     cluster = draw(CLUSTERS) | (draw(TRAININGS) if task == "train" else {})
-    return make_job(task, name=draw(JOB_NAMES), cluster=cluster)
+    more = {"data": "s3://clicks/data"} if "data" in TASK_SETTINGS[task] and draw(st.booleans()) else {}
+    if task != "train" and draw(st.booleans()):
+        cluster["pod"] = {"scratch": "pvc://work/scratch"}
+    if "data" in more:
+        cluster["claims"] = {}
+    return make_job(task, name=draw(JOB_NAMES), cluster=cluster, **more)
 
 
 JOBS = _jobs()
@@ -51,7 +56,7 @@ def _matches(selector: dict[str, str], labels: dict[str, str]) -> bool:
 
 
 def _containers(template: Any) -> list[Any]:
-    return list(template["spec"]["containers"])
+    return [*template["spec"]["containers"], *template["spec"].get("initContainers", [])]
 
 
 @many
@@ -103,7 +108,8 @@ def test_every_mount_has_a_volume_and_every_volume_is_mounted(job):
         assert len(set(volumes)) == len(volumes)
         for container in _containers(template):
             mounts = container["volumeMounts"]
-            assert sorted(mount["name"] for mount in mounts) == sorted(volumes)
+            mounted = sorted(mount["name"] for mount in mounts)
+            assert mounted == (["fetched", "tmp"] if container["name"] == "fetch" else sorted(volumes))
             assert len({mount["mountPath"] for mount in mounts}) == len(mounts)
 
 

@@ -127,7 +127,8 @@ def test_a_file_is_named_in_its_errors(tmp_path):
         ("data: pvc://clicks/data\n", "", 1, "data is missing, and has no default"),
         ("run: s3", "runn: s3", 4, "there is no setting 'runn'. Did you mean 'run'?"),
         ("pvc://clicks/data", "data", 3, "data is data, a path of this machine, which pods do not see. Write pvc://"),
-        ("pvc://clicks/data", "s3://a/b", 3, "it is read or written as files"),
+        ("pvc://clicks/data", "s3://key:secret@a/b", 3, "parts that may be credentials"),
+        ("pvc://clicks/data", "http://a/b", 3, "nothing here opens http://. Write pvc://CLAIM/PATH or s3://BUCKET"),
         ("pvc://clicks/data", "pvc://Clicks/data", 3, "'Clicks' cannot be the name of a claim"),
         ("pvc://clicks/data", "pvc:///data", 3, "'' cannot be the name of a claim"),
         ("pvc://clicks/data", "pvc://clicks/../x", 3, "without '.' and '..'"),
@@ -235,6 +236,26 @@ def test_a_preprocess_fits_its_pod():
     message = _refusal(job_text("preprocess", memory_gb=4.0, cluster={"pod": {"memory": "3Gi"}}))
     assert "memory_gb is 4.0, but the pod has cluster.pod.memory: 3Gi, 3.22 GB" in message
     assert "retries is -1" in _refusal(job_text("preprocess", cluster={"pod": {"retries": -1}}))
+
+
+def test_data_in_an_object_store_are_fetched_for_a_training_and_left_to_the_commands_of_the_other_tasks():
+    job = make_job(data="s3://clicks/data?region=eu-west-1")
+    assert job.fetched == {"data": "s3://clicks/data?region=eu-west-1"}
+    assert job.settings["data"] == "/mnt/fetched/data"
+    assert read_job(job_yaml(job)).fetched == job.fetched
+    other = make_job("preprocess", raw="s3://clicks/raw", out="gs://clicks/data")
+    assert other.fetched == {}
+    assert (other.settings["raw"], other.settings["out"]) == ("s3://clicks/raw", "gs://clicks/data")
+    assert make_job("predict", data="s3://a/data", out="s3://a/x.parquet").settings["out"] == "s3://a/x.parquet"
+
+
+def test_scratch_of_a_task_is_in_a_claim_that_is_mounted():
+    job = make_job("preprocess", raw="s3://clicks/raw", cluster={"pod": {"scratch": "pvc://work/a"}})
+    assert job.claims == ("clicks", "work")
+    for place, told in (("s3://a/b", "Copy it into a claim"), ("/tmp", "a path of this machine"), ("pvc://A/b", "'A'")):
+        text = job_text("preprocess", cluster={"pod": {"scratch": place}})
+        assert f"scratch is {place}" in _refusal(text)
+        assert told in _refusal(text)
 
 
 def test_a_schema_is_a_shipped_name_or_in_a_claim():

@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from esmm_dist.stores import stored_uri
 from launcher.cluster import names
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.objects.all import Needed, needed
@@ -167,6 +168,55 @@ def test_every_command_line_is_one_that_esmm_understands(backend, tls, tmp_path)
                 finish(resolved.cls, resolved.values)
                 understood.append(part[0])
     assert sorted(understood) == ["agent", "driver", "server", "train"]
+
+
+@pytest.mark.parametrize("backend", ["plain", "mpijob"])
+def test_data_in_an_object_store_are_copied_before_a_worker_begins(backend):
+    place = "s3://clicks/$(x)?region=eu-west-1"
+    cluster = {"backend": backend, "workers": {"gpus": 1, "storage": "30Gi", "memory": "3Gi"}, "env": {"A": "b"}}
+    manifests = rendered(make_job(data=place, cluster=cluster | {"env_from_secrets": ["keys"]}))
+    for template in templates(manifests):
+        spec = template["spec"]
+        worker = spec["containers"][0]["name"] == "worker"
+        assert ("initContainers" in spec) == worker
+        assert ("fetched" in {volume["name"] for volume in spec["volumes"]}) == worker
+        if not worker:
+            continue
+        [fetch], [container] = spec["initContainers"], spec["containers"]
+        assert fetch["command"] == ["esmm"]
+        line = [_expanded(word, {}) for word in fetch["args"]]
+        resolved = resolve(COMMANDS[line[0]], line[1:])
+        assert (resolved.values["source"], resolved.values["target"]) == (place, "/mnt/fetched/data")
+        assert yaml.safe_load(manifests[0]["data"]["train.yaml"])["data"] == "/mnt/fetched/data"
+        assert {"name": "fetched", "emptyDir": {"sizeLimit": "30Gi"}} in spec["volumes"]
+        assert {"name": "fetched", "mountPath": "/mnt/fetched", "readOnly": True} in container["volumeMounts"]
+        assert [mount["name"] for mount in fetch["volumeMounts"]] == ["tmp", "fetched"]
+        same = ("image", "env", "envFrom", "securityContext", "terminationMessagePolicy")
+        assert {key: fetch[key] for key in same} == {key: container[key] for key in same}
+        limits = {"memory": "3Gi", "ephemeral-storage": "30Gi"}
+        assert fetch["resources"]["limits"] == limits
+        assert container["resources"]["limits"] == limits | {"nvidia.com/gpu": "1"}
+        assert "ports" not in fetch
+        assert not any("robe" in key for key in fetch)
+
+
+def test_scratch_of_a_task_is_told_to_its_command():
+    job = make_job("preprocess", raw="s3://clicks/raw", cluster={"pod": {"scratch": "pvc://work/here"}})
+    [template] = templates(rendered(job))
+    [container] = template["spec"]["containers"]
+    assert {"name": "ESMM_SCRATCH", "value": "/mnt/claims/work/here"} in container["env"]
+    assert {"name": "claim-work", "mountPath": "/mnt/claims/work"} in container["volumeMounts"]
+
+
+@pytest.mark.parametrize("task", ["preprocess", "predict"])
+def test_a_task_of_one_pod_is_told_the_uris_as_they_were_given(task, tmp_path):
+    uri = "s3://clicks/x?region=eu-west-1"
+    setting = "raw" if task == "preprocess" else "data"
+    settings = yaml.safe_load(rendered(make_job(task, **{setting: uri}))[0]["data"][f"{task}.yaml"])
+    assert settings[setting] == uri
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    assert stored_uri(resolve(COMMANDS[task], ["--config", str(path)]).values[setting]) == uri
 
 
 @pytest.mark.parametrize("task", ["synth", "preprocess", "evaluate", "predict", "export"])

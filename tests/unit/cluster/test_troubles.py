@@ -104,3 +104,22 @@ def test_a_crash_is_told_with_the_last_lines():
     assert told.startswith("worker-1 crashes: exit code 1, started 4 times; it says: xxx")
     assert told.endswith("x / ValueError: no such file")
     assert len(told) < 500
+
+
+def test_a_copy_of_data_that_fails_is_told_with_what_it_says():
+    wrong = {"reason": "Error", "exitCode": 1, "message": "esmm: s3://clicks/data cannot be listed: ACCESS_DENIED."}
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    init = {"name": "fetch", "state": state, "lastState": {"terminated": wrong}, "restartCount": 2, "ready": False}
+    copies = init | {"state": {"running": {"startedAt": "2026-11-26T10:00:00Z"}}, "restartCount": 0}
+    waits = {"name": "worker", "state": {"waiting": {"reason": "PodInitializing"}}, "restartCount": 0, "ready": False}
+    pod = {
+        "metadata": {"name": "nightly-worker-0", "labels": {"app.kubernetes.io/component": "worker"}},
+        "status": {"phase": "Pending", "initContainerStatuses": [init], "containerStatuses": [waits]},
+    }
+    [told] = find_troubles("nightly", pods=[pod], events=[], owners=[])
+    assert told.startswith(
+        "worker-0 cannot copy its data: exit code 1, started 3 times; it says: esmm: s3://clicks/data"
+    )
+    pod["status"]["initContainerStatuses"] = [copies]  # type: ignore[index]
+    found = find_troubles("nightly", pods=[pod], events=[], owners=[])
+    assert found == ["worker-0 copies its data, since 2026-11-26T10:00:00Z"]
