@@ -2,6 +2,8 @@
 
 Needs KUBECONFIG, and an image of this project that the nodes have: ESMM_TEST_IMAGE (``esmm:trial``). The claim is
 made of the class ESMM_TEST_STORAGE_CLASS (the cluster's default) with access ESMM_TEST_ACCESS (``ReadWriteMany``).
+ESMM_TEST_STORE names a place in an object store that pods reach (``s3://BUCKET/PATH``), for which AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY are the credentials; without it one test is skipped. Nothing is removed there.
 """
 
 import json
@@ -13,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from launcher.cluster import api as kinds
 from tests.k8s.trial_job import TrialNamespace
@@ -22,6 +25,8 @@ pytestmark = [pytest.mark.k8s, pytest.mark.timeout(1500)]
 IMAGE = os.environ.get("ESMM_TEST_IMAGE", "esmm:trial")
 CLASS = os.environ.get("ESMM_TEST_STORAGE_CLASS", "null")
 ACCESS = os.environ.get("ESMM_TEST_ACCESS", "ReadWriteMany")
+STORE = os.environ.get("ESMM_TEST_STORE", "")
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 IMPRESSIONS = 600_000
 TRAINING = {"epochs": 3, "global_batch_records": 64}
 
@@ -191,6 +196,39 @@ def test_what_a_dry_run_prints_does_the_same_when_kubectl_applies_it(namespace) 
     there.wait("applied", lambda run: run.get("step", 0) >= 20, "1 rank trains")
     there.esmm("delete", "applied")
     assert [each for each in there.left() if "applied" in each] == []
+
+
+@pytest.mark.skipif(not STORE, reason="no object store: set ESMM_TEST_STORE (tests/k8s/test_job_in_cluster.py)")
+def test_log_data_set_run_and_predictions_are_in_an_object_store(namespace) -> None:
+    there = namespace
+    keys = {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "store-keys"}}
+    there.kubectl("apply", "-f", "-", text=json.dumps(keys | {"stringData": {key: os.environ[key] for key in KEYS}}))
+
+    def place(name: str) -> str:
+        head, question, query = STORE.partition("?")
+        return f"{head}/{there.name}/{name}{question}{query}"
+
+    def in_store(text: str, **places: str) -> str:
+        job = yaml.safe_load(text) | {setting: place(name) for setting, name in places.items()}
+        job["cluster"].pop("claims", None)
+        return yaml.safe_dump(job | {"cluster": job["cluster"] | {"env_from_secrets": ["store-keys"]}}, sort_keys=False)
+
+    there.submit(in_store(SYNTH, out="raw"), "--follow")
+    there.submit(in_store(PREPROCESS, raw="raw", out="data"), "--follow")
+    there.submit(in_store(training("stored"), data="data", run="run"))
+    there.wait("stored", lambda run: run.get("ranks") == 1 and run["step"] >= 20, "1 rank trains")
+    there.esmm("scale", "stored", "--workers", "2")
+    there.esmm("cancel", "stored")
+    for task, places in (("predict", {"out": "scores.parquet"}), ("export", {"out": "model/1"})):
+        job = yaml.safe_load(EVALUATE) | {"name": f"stored-{task}", "task": task}
+        if task == "export":
+            del job["data"]
+        reads = {key: key for key in ("data", "run") if key in job}
+        said = there.submit(in_store(yaml.safe_dump(job), **reads, **places), "--follow")
+        assert str(place(places["out"])).partition("?")[0] in said
+    for job_name in ("stored", "stored-predict", "stored-export", "clicks-data", "clicks-synth"):
+        there.esmm("delete", job_name)
+    assert there.left() == []
 
 
 def test_troubles_are_said_in_the_clusters_own_words(namespace) -> None:
