@@ -62,8 +62,12 @@ def run_on_copies(
         for name, uri in uris.items():
             if command.stored[name].use == "write":
                 _put(name, command.stored[name], copies[name], Folder.open(uri), progress)
+    folders = [name for name, place in command.stored.items() if place.use == "write" and place.kind == "folder"]
+    fetch = [f"To have it on a disk: esmm copy {shown[str(copies[name])]} FOLDER" for name in folders if name in copies]
     return Outcome(
-        lines=_with_places(outcome.lines, shown), result=_with_places(outcome.result, shown), done=outcome.done
+        lines=[*_with_places(outcome.lines, shown), *fetch],
+        result=_with_places(outcome.result, shown),
+        done=outcome.done,
     )
 
 

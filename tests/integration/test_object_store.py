@@ -121,9 +121,10 @@ def test_predictions_are_put_into_a_store_and_replaced(store, stored, tmp_path, 
     assert pq.read_table(tmp_path / "there.parquet") == pq.read_table(tmp_path / "here.parquet")
 
 
-def test_a_model_is_put_into_a_store(store, stored, tmp_path):
+def test_a_model_is_put_into_a_store(store, stored, tmp_path, capsys):
     assert main(["export", "--run", f"{stored}/run", "--out", f"{tmp_path}/here"]) == 0
     assert main(["export", "--run", f"{stored}/run", "--out", store.uri("bucket/model/1")]) == 0
+    assert "esmm copy s3://bucket/model/1 FOLDER" in capsys.readouterr().out
     assert main(["copy", store.uri("bucket/model/1"), f"{tmp_path}/there"]) == 0
     here, there = (Folder.open(tmp_path / side).tree() for side in ("here", "there"))
     assert list(here) == list(there)  # but not the empty folder "assets": stores know none
