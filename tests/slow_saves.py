@@ -7,7 +7,7 @@ from dataclasses import replace
 from launcher.cli import main
 from launcher.commands import COMMANDS
 
-SAVE_S = 0.7
+SAVE_S = 0.4
 
 
 def slow_down_saves() -> None:

@@ -27,5 +27,6 @@ if [ -n "$failed" ]; then
     printf 'Not tested: fix these first:%s\n' "$failed"
     exit 1
 fi
-# One worker runs all tests of a file, so that a file's costly fixtures (a trained model) are made once.
-exec $bin/python -m pytest -m "not slow and not gpu and not k8s" -n 2 --dist loadfile -q
+# One worker runs all tests of a file, so that a file's costly fixtures (a trained model) are made once. The files in their
+# order: whole trainings first, so that the one that takes longest does not run alone at the end.
+exec $bin/python -m pytest -m "not slow and not gpu and not k8s" -n 2 --dist loadfile --no-loadscope-reorder -q

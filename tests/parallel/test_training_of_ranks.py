@@ -101,6 +101,7 @@ def assert_same_end(run: Path, alone: Path) -> None:
             assert evaluation["metrics"][task]["impressions"] == metrics["impressions"]
 
 
+@pytest.mark.slow  # its short form: test_equal_results.py
 def test_three_ranks_and_two_servers_train_what_one_process_trains(folder, alone):
     run = folder / "three"
     result = trained(3, 2, folder, run, "--json")  # four lanes do not divide by three
