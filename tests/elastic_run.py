@@ -18,8 +18,8 @@ from esmm_dist.storage import Folder
 from launcher.elastic.run_status import RunStatus, read_status
 
 ESMM = (sys.executable, "-P", "-m", "launcher")
-SLOW_SAVES = (sys.executable, str(Path(__file__).with_name("slow_saves.py")))
-"""``esmm`` whose servers take a while to save, so that a fault can hit a save."""
+SLOW_SERVERS = (sys.executable, str(Path(__file__).with_name("slow_servers.py")))
+"""``esmm`` whose servers take a while to save and to make a step."""
 
 
 class ElasticRun:
@@ -187,7 +187,7 @@ def elastic_run(run: Path, args: Sequence[str], *, log: Path, esmm: Sequence[str
 
 def _name(line: Sequence[str]) -> str | None:
     """Return the name of a process by its command line; None for one in between."""
-    if len(line) < 3 or ("launcher" not in line and not any(part.endswith("slow_saves.py") for part in line)):
+    if len(line) < 3 or ("launcher" not in line and not any(part.endswith("slow_servers.py") for part in line)):
         return None
     if any("PR_SET_PDEATHSIG" in part or "prctl" in part for part in line):
         return None  # about to become another program

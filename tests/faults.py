@@ -16,7 +16,7 @@ Target = Literal["worker", "rank 0", "server", "driver", "agent"]
 How = Literal["kill -9", "SIGTERM", "SIGSTOP+CONT", "SIGSTOP"]
 During = Literal["step", "save", "join"]
 
-STOPPED_S = 1.0
+STOPPED_S = 0.5
 """Between SIGSTOP and SIGCONT."""
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage import Folder
-from tests.elastic_run import ESMM, SLOW_SAVES, elastic_run
+from tests.elastic_run import ESMM, SLOW_SERVERS, elastic_run
 from tests.faults import During, Fault, How, Injector, Target
 from tests.saved_models import largest_difference, saved_arrays
 from tests.tiny_dataset import tiny_groups, write_dataset
 
 RANKS = 2
-EVERY = 40
+EVERY = 20
 """Steps between checkpoints."""
 
 TARGETS: tuple[Target, ...] = ("worker", "server", "rank 0", "driver")
@@ -62,7 +62,7 @@ def disturbed(data, tmp_path_factory):
         "--",
     ]
     with elastic_run(
-        folder / "run", [*local, *training(data, folder / "run")], log=folder / "log", esmm=SLOW_SAVES
+        folder / "run", [*local, *training(data, folder / "run")], log=folder / "log", esmm=SLOW_SERVERS
     ) as run:
         injector = Injector(run, ranks=RANKS)
         found = []

@@ -1,4 +1,7 @@
-"""Runs ``esmm`` as it is, except that its servers save to a disk that is slow: each save takes a while longer."""
+"""Runs ``esmm`` as it is, except that its servers are slow: each save and each step takes a while longer.
+
+A fault can then hit a save, and a process that starts finds cores that the training leaves free.
+"""
 
 import sys
 import time
@@ -8,11 +11,21 @@ from launcher.cli import main
 from launcher.commands import COMMANDS
 
 SAVE_S = 0.4
+STEP_S = 0.06
 
 
-def slow_down_saves() -> None:
-    """Make each table's files take their time."""
+def slow_down() -> None:
+    """Make each table's files, and the updates of its rows, take their time."""
     from esmm_dist.embedding import embedded_store, table_files
+    from esmm_dist.embedding.embedded_store import EmbeddedStore
+
+    push = EmbeddedStore.push
+
+    def slow_push(*args, **kwargs):
+        time.sleep(STEP_S)
+        return push(*args, **kwargs)
+
+    EmbeddedStore.push = slow_push  # type: ignore[method-assign]
 
     save_table = table_files.save_table
 
@@ -28,7 +41,7 @@ if __name__ == "__main__":
         from esmm_dist.quiet import import_tfra
 
         import_tfra()
-        slow_down_saves()
+        slow_down()
     if sys.argv[1] == "local":
         from launcher.commands.local import check_line
         from launcher.local.run import run_local
