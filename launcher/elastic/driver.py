@@ -33,7 +33,7 @@ from launcher.elastic.ranks import SILENT_S, Ranks, stopped_at_end
 from launcher.elastic.run_status import RunStatus, WorkerStatus, write_status
 from launcher.elastic.server_watch import ServerWatch
 
-WRITE_S, WRITE_REMOTE_S = 1.0, 5.0
+WRITE_S, WRITE_REMOTE_S = 0.5, 5.0
 """Seconds between two writings of the status, on a local disk and in an object store."""
 
 START_PATIENCE_S = 20.0
