@@ -132,6 +132,20 @@ class Folder:
         assert self.is_local, f"{self} has no local path"
         return Path(self._path)
 
+    def is_within(self, other: "Folder") -> bool:
+        """Return whether it is another folder or lies in it, by their locations: with other names for one store, no."""
+        if self.is_local != other.is_local:
+            return False
+        if self.is_local:
+            return Path(other.location).resolve() in (path := Path(self.location).resolve(), *path.parents)
+        (place, _, query), (other_place, _, other_query) = (
+            str(without_credentials(folder.location)).partition("?") for folder in (self, other)
+        )
+        endpoints = [
+            {part for part in each.split("&") if part.startswith("endpoint_")} for each in (query, other_query)
+        ]
+        return endpoints[0] == endpoints[1] and f"{place}/".startswith(f"{other_place}/")
+
     def make(self) -> None:
         """Make the folder and those above it; nothing happens if it is there.
 

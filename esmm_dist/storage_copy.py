@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder, StoredFile
-
-COPYING = ".copying"
-"""File in a target that is not complete."""
+from esmm_dist.stores import COPYING
 
 PARALLEL = 8
 """Files at once: a store answers one request late and many in the same time."""
@@ -56,13 +54,13 @@ def copy_tree(
     *,
     task: str = "copy",
     again: bool = False,
-    only: Iterable[str] | None = None,
+    exact: bool = False,
     parallel: int = PARALLEL,
 ) -> Copied:
     """Copy all files of a folder, those in folders below too; blocks until they are there.
 
     A file that is there with the same size, and is not older than its source, is kept: a copy that was ended goes on.
-    Files of the target that the source has not are left. A copy on a disk has the time of its source, and is whole or
+    A copy on a disk has the time of its source, and is whole or
     has another name; memory is ``parallel`` times 4 MB.
 
     Args:
@@ -71,7 +69,7 @@ def copy_tree(
         progress: Told how many bytes of how many are copied.
         task: What progress calls it.
         again: Whether to copy files that are there, too.
-        only: Paths within the source. None: all.
+        exact: Whether files of the target that the source has not are removed; else they are left.
         parallel: Files at once.
 
     Raises:
@@ -80,7 +78,7 @@ def copy_tree(
             next call goes on.
     """
     _check_apart(source, target)
-    files = {path: about for path, about in source.tree().items() if only is None or path in set(only)}
+    files = source.tree()
     if not files:
         raise ConfigError(f"{source} holds no files, or is not there: nothing to copy. Check the path.")
     if COPYING in files:
@@ -95,6 +93,10 @@ def copy_tree(
         _check_room(target, result.file_bytes, {path: there[path] for path in missing if path in there})
         target.write_bytes(COPYING, b"This folder is being copied; without this file it is complete.\n")
         _copy_files(source, target, missing, progress, task, parallel)
+    if exact:
+        for path in there.keys() - files.keys() - {COPYING}:
+            folder, name = _place(target, path)
+            folder.delete_file(name)
     target.delete_file(COPYING)
     return result
 
@@ -122,8 +124,7 @@ def copy_file(source: Folder, name: str, target: Folder, target_name: str, progr
 
 
 def _check_apart(source: Folder, target: Folder) -> None:
-    a, b = (folder.location.partition("?")[0].rstrip("/") + "/" for folder in (source, target))
-    if a.startswith(b) or b.startswith(a):
+    if source.is_within(target) or target.is_within(source):
         raise ConfigError(f"{source} and {target} lie one in the other. Give a target of its own.")
 
 
@@ -159,10 +160,7 @@ def _copy_files(
             copied[0] += amount
 
     def copy(path: str) -> None:
-        *folders, name = path.split("/")
-        from_folder, to_folder = source, target
-        for part in folders:
-            from_folder, to_folder = from_folder / part, to_folder / part
+        (from_folder, name), (to_folder, _) = _place(source, path), _place(target, path)
         if to_folder.is_local:
             to_folder.make()
         _copy_with_tries(from_folder, name, to_folder, name, files[path], count)
@@ -186,6 +184,14 @@ def _copy_files(
             pool.shutdown(cancel_futures=True)
             raise
     progress.finish()
+
+
+def _place(top: Folder, path: str) -> tuple[Folder, str]:
+    """Return the folder in which a path of a tree lies, and its name there."""
+    *folders, name = path.split("/")
+    for part in folders:
+        top = top / part
+    return top, name
 
 
 def _groups(files: Iterable[str]) -> list[list[str]]:

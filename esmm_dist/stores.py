@@ -1,10 +1,13 @@
-"""Which URIs name a place in an object store, that is the same place from every machine."""
+"""What is known of object stores without opening one: the URIs of their places, and which copies are whole."""
 
 import re
 from pathlib import Path
 
 STORES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")
 """Schemes that ``esmm_dist.storage`` opens, without ``file``."""
+
+COPYING = ".copying"
+"""File in a folder that is the beginning of a copy (``esmm_dist.storage_copy``)."""
 
 COLLAPSED_URI = re.compile(rf"({'|'.join(STORES)}):/[^/]")
 """A URI that was made a path, which has one slash less."""

@@ -15,6 +15,7 @@ from isal.igzip_lib import IsalError
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import FlatSource, Schema
+from esmm_dist.stores import COPYING
 from preprocess.chunks import Reader, stream_chunks
 
 FileKind = Literal["skeleton", "common", "log"]
@@ -49,10 +50,12 @@ def find_inputs(raw: Path, schema: Schema) -> list[InputFile]:
     """List the raw files of all splits that the folder holds; ``train`` must be there.
 
     Raises:
-        InputDataError: The folder or a file is missing, or stands there in two forms.
+        InputDataError: The folder or a file is missing, stands there in two forms, or is the beginning of a copy.
     """
     if not raw.is_dir():
         raise InputDataError(f"{raw} is not a folder. Give the folder that holds the raw logs.")
+    if (raw / COPYING).exists():
+        raise InputDataError(f"{raw} is a copy that is not complete. Copy into it again first: esmm copy SOURCE {raw}")
     files = []
     for split in SPLITS:
         of_split = (

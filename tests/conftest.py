@@ -1,6 +1,19 @@
-"""What every test shares: property tests that give the same answer on every run, however slow the machine."""
+"""What every test shares: property tests that give the same answer on every run, however slow the machine; a store."""
+
+from collections.abc import Iterator
 
 import hypothesis
+import pytest
+
+from tests.s3_server import S3Server
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("steady")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    """A store that speaks S3, with an empty bucket ``bucket``."""
+    with S3Server() as server:
+        server.make_bucket("bucket")
+        yield server

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -62,9 +62,6 @@ class JobFile:
     claims: tuple[str, ...]
     """Claims that settings name, in order."""
 
-    fetched: Mapping[str, str]
-    """URI of each setting that names data to be copied into the workers' pods."""
-
     cluster: ClusterConfig
 
     @property
@@ -77,6 +74,11 @@ class JobFile:
     def run(self) -> str | None:
         """The run, as pods see it; a preprocess has none."""
         return self.settings.get("run")
+
+    @property
+    def fetched(self) -> Mapping[str, str]:
+        """URI of each setting that names data to be copied into the workers' pods."""
+        return _stored(self.given, FETCHED.get(self.task, ()))
 
     def in_namespace(self, namespace: str) -> "JobFile":
         """Return the job with its namespace decided."""
@@ -108,21 +110,14 @@ def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
         raise text.error([], "cluster is missing: where the job runs. Add it, with at least 'cluster: {image: IMAGE}'.")
     cluster = build_settings(ClusterConfig, data["cluster"], text, ["cluster"])
     given = {key: value for key, value in data.items() if key not in OWN_KEYS}
-    settings, claims, fetched = _settings(task, given, text)
+    settings, claims = _settings(task, given, text)
     if cluster.pod.scratch is not None:
         claims = tuple(dict.fromkeys((*claims, _scratch(cluster.pod.scratch, text))))
     _check_use(task, cluster, claims, text)
     if task == "preprocess":
         settings = _fit_preprocess(settings, cluster, text)
     return JobFile(
-        name=name,
-        task=task,
-        namespace=namespace,
-        given=given,
-        settings=settings,
-        claims=claims,
-        fetched=fetched,
-        cluster=cluster,
+        name=name, task=task, namespace=namespace, given=given, settings=settings, claims=claims, cluster=cluster
     )
 
 
@@ -186,13 +181,11 @@ def _namespace(text: YamlText) -> str | None:
     return namespace
 
 
-def _settings(
-    task: str, given: Mapping[str, Any], text: YamlText
-) -> tuple[dict[str, Any], tuple[str, ...], dict[str, str]]:
+def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Check the task's settings by its own class.
 
     Returns:
-        All of them as pods see them, the claims that they name, and those that name data to be fetched.
+        All of them as pods see them, and the claims that they name.
     """
     cls = COMMANDS[task].load_settings()
     hints = get_type_hints(cls)
@@ -210,15 +203,18 @@ def _settings(
                     ["store", name], f"store.{name} is decided by the cluster section (servers, tls). Leave it out."
                 )
     _check_places(given, resolved, text)
-    uris = {key: str(resolved[key]) for key in resolved if "://" in str(resolved[key]) and key not in FOLDERS}
-    fetched = {key: uri for key, uri in uris.items() if key in FETCHED.get(task, ())}
-    resolved |= {key: names.fetched_path(key) for key in fetched}
-    # As they were given: a path made of one has a slash less
-    kept = {key: uri for key, uri in uris.items() if key not in fetched and key in COMMANDS[task].stored}
-    settings = to_mapping(build_settings(cls, resolved, text, [])) | kept
+    resolved |= {key: names.fetched_path(key) for key in _stored(given, FETCHED.get(task, ()))}
+    # URIs as they were given: a path made of one has a slash less
+    settings = to_mapping(build_settings(cls, resolved, text, [])) | _stored(given, COMMANDS[task].stored)
     if "store" in settings:
         settings["store"] = {key: value for key, value in settings["store"].items() if key not in CLUSTERS}
-    return settings, tuple(dict.fromkeys(claims)), fetched
+    return settings, tuple(dict.fromkeys(claims))
+
+
+def _stored(given: Mapping[str, Any], settings: Iterable[str]) -> dict[str, str]:
+    """Return those of some settings that name a place in an object store. They are resolved: others are in claims."""
+    texts = {key: given[key] for key in settings if isinstance(given.get(key), str)}
+    return {key: text for key, text in texts.items() if not text.startswith(CLAIM_SCHEME)}
 
 
 def _scratch(place: str, text: YamlText) -> str:

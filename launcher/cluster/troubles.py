@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from launcher.cluster import names
-from launcher.cluster.objects.pods import FETCH
 
 Object = Mapping[str, Any]
 
@@ -62,7 +61,7 @@ def _pod_reasons(pod: Object, by_object: Mapping[tuple[str, str], Sequence[Objec
     events = by_object.get(("Pod", pod["metadata"]["name"]), ())
     states = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     for each in states:
-        if each["name"] == FETCH and (running := (each.get("state") or {}).get("running")):
+        if each["name"] == names.FETCH and (running := (each.get("state") or {}).get("running")):
             yield f"copies its data, since {running.get('startedAt')}"
         reason = _container_reason(each, str(images.get(each["name"]) or each.get("image")), events)
         if reason:
@@ -90,7 +89,7 @@ def _container_reason(container: Object, image: str, events: Sequence[Object]) -
         return None
     if container.get("ready") and starts < 2 * MANY_STARTS:
         return None
-    what = "cannot copy its data" if container["name"] == FETCH else "crashes"
+    what = "cannot copy its data" if container["name"] == names.FETCH else "crashes"
     return f"{what}: {_ending(ended)}, started {starts + 1} times{_last_words(ended)}"
 
 

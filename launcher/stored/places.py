@@ -18,7 +18,8 @@ from typing import Any
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder, without_credentials
-from esmm_dist.storage_copy import COPYING, copy_file, copy_tree
+from esmm_dist.storage_copy import copy_file, copy_tree
+from esmm_dist.stores import COPYING
 from esmm_dist.world import process_rank
 from launcher.command import Command, Outcome, StoredPlace
 from launcher.stored import SCRATCH
@@ -50,7 +51,8 @@ def run_on_copies(
             place, folder = command.stored[name], Folder.open(uri)
             copies[name] = stack.enter_context(_scratch(uri)) / folder.name
             if place.use == "read":
-                copy_tree(folder, Folder.open(copies[name]), progress, task=f"copy {name} from {folder}")
+                task = f"copy {name} from {folder}"
+                copy_tree(folder, Folder.open(copies[name]), progress, task=task, exact=True)
             else:
                 _look_at_target(name, place, folder, copies[name], progress)
         shown = {str(copies[name]): str(Folder.open(uri)) for name, uri in uris.items()}
@@ -171,5 +173,8 @@ def _put(name: str, place: StoredPlace, local: Path, target: Folder, progress: P
         copy_file(Folder.open(local.parent), local.name, above, target.name, progress)
         local.unlink()
         return
-    copy_tree(Folder.open(local), target, progress, task=f"copy {name} to {target}", again=True)
+    made = Folder.open(local)
+    if set(made.tree()) == {place.told_by}:  # the command has found its result there, and done nothing
+        return
+    copy_tree(made, target, progress, task=f"copy {name} to {target}", again=True)
     shutil.rmtree(local)

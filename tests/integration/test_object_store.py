@@ -22,13 +22,6 @@ PREPROCESS = ["--schema", "aliccp", "--min-count", "2", "--lanes", "4", "--worke
 
 
 @pytest.fixture(scope="module")
-def store():
-    with S3Server() as server:
-        server.make_bucket("bucket")
-        yield server
-
-
-@pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log, a data set and a run on this machine, to compare with."""
     folder = tmp_path_factory.mktemp("local")
@@ -40,10 +33,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stored(store: S3Server, local: Path) -> Path:
+def stored(s3: S3Server, local: Path) -> Path:
     """The log and the data set, also in the store."""
     for name in ("raw", "data"):
-        assert main(["copy", f"{local}/{name}", store.uri(f"bucket/{name}")]) == 0
+        assert main(["copy", f"{local}/{name}", s3.uri(f"bucket/{name}")]) == 0
     return local
 
 
@@ -67,8 +60,8 @@ def content(folder: Folder) -> dict[str, bytes]:
     return found
 
 
-def test_a_log_is_prepared_in_a_store_as_on_a_disk(store, local, capsys):
-    raw, data = store.uri("bucket/first/raw"), store.uri("bucket/first/data")
+def test_a_log_is_prepared_in_a_store_as_on_a_disk(s3, local, capsys):
+    raw, data = s3.uri("bucket/first/raw"), s3.uri("bucket/first/data")
     assert main(["synth", raw, *SYNTH]) == 0
     assert content(Folder.open(raw)) == content(Folder.open(local / "raw"))
     capsys.readouterr()
@@ -81,8 +74,8 @@ def test_a_log_is_prepared_in_a_store_as_on_a_disk(store, local, capsys):
     assert "asecret" not in told.out + told.err
 
 
-def test_a_prepared_log_is_not_prepared_again_and_other_settings_are_refused(store, stored, capsys):
-    raw, data = store.uri("bucket/raw"), store.uri("bucket/data")
+def test_a_prepared_log_is_not_prepared_again_and_other_settings_are_refused(s3, stored, capsys):
+    raw, data = s3.uri("bucket/raw"), s3.uri("bucket/data")
     assert main(["preprocess", raw, data, *PREPROCESS]) == 0
     assert "s3://bucket/data holds this data set already; nothing to do." in capsys.readouterr().err
     before = content(Folder.open(data))
@@ -91,41 +84,41 @@ def test_a_prepared_log_is_not_prepared_again_and_other_settings_are_refused(sto
     assert content(Folder.open(data)) == before
 
 
-def test_a_place_with_other_files_is_refused_before_the_work(store, stored, capsys):
-    Folder.open(store.uri("bucket/taken")).write_bytes("theirs", b"1")
+def test_a_place_with_other_files_is_refused_before_the_work(s3, stored, capsys):
+    Folder.open(s3.uri("bucket/taken")).write_bytes("theirs", b"1")
     for command in (
-        ["synth", store.uri("bucket/taken"), *SYNTH],
-        ["preprocess", f"{stored}/raw", store.uri("bucket/taken"), *PREPROCESS],
-        ["export", "--run", f"{stored}/run", "--out", store.uri("bucket/taken")],
+        ["synth", s3.uri("bucket/taken"), *SYNTH],
+        ["preprocess", f"{stored}/raw", s3.uri("bucket/taken"), *PREPROCESS],
+        ["export", "--run", f"{stored}/run", "--out", s3.uri("bucket/taken")],
     ):
         assert main(command) == 2
         assert "out is s3://bucket/taken, which holds files already" in capsys.readouterr().err
-    assert Folder.open(store.uri("bucket/taken")).names() == ["theirs"]
+    assert Folder.open(s3.uri("bucket/taken")).names() == ["theirs"]
 
 
-def test_a_model_is_measured_on_data_in_a_store(store, stored, capsys):
+def test_a_model_is_measured_on_data_in_a_store(s3, stored, capsys):
     found = []
-    for data in (f"{stored}/data", store.uri("bucket/data")):
+    for data in (f"{stored}/data", s3.uri("bucket/data")):
         assert main(["evaluate", "--run", f"{stored}/run", "--data", data, "--json"]) == 0
         found.append(json.loads(capsys.readouterr().out))
     assert found[0] == found[1]
 
 
-def test_predictions_are_put_into_a_store_and_replaced(store, stored, tmp_path, capsys):
-    run, out = ["--run", f"{stored}/run"], store.uri("bucket/scores/day-1.parquet")
+def test_predictions_are_put_into_a_store_and_replaced(s3, stored, tmp_path, capsys):
+    run, out = ["--run", f"{stored}/run"], s3.uri("bucket/scores/day-1.parquet")
     for split in ("train", "test"):
-        assert main(["predict", *run, "--data", store.uri("bucket/data"), "--split", split, "--out", out]) == 0
+        assert main(["predict", *run, "--data", s3.uri("bucket/data"), "--split", split, "--out", out]) == 0
     assert "s3://bucket/scores/day-1.parquet" in capsys.readouterr().out
     assert main(["predict", *run, "--data", f"{stored}/data", "--out", f"{tmp_path}/here.parquet"]) == 0
     assert main(["copy", out, f"{tmp_path}/there.parquet"]) == 0
     assert pq.read_table(tmp_path / "there.parquet") == pq.read_table(tmp_path / "here.parquet")
 
 
-def test_a_model_is_put_into_a_store(store, stored, tmp_path, capsys):
+def test_a_model_is_put_into_a_store(s3, stored, tmp_path, capsys):
     assert main(["export", "--run", f"{stored}/run", "--out", f"{tmp_path}/here"]) == 0
-    assert main(["export", "--run", f"{stored}/run", "--out", store.uri("bucket/model/1")]) == 0
+    assert main(["export", "--run", f"{stored}/run", "--out", s3.uri("bucket/model/1")]) == 0
     assert "esmm copy s3://bucket/model/1 FOLDER" in capsys.readouterr().out
-    assert main(["copy", store.uri("bucket/model/1"), f"{tmp_path}/there"]) == 0
+    assert main(["copy", s3.uri("bucket/model/1"), f"{tmp_path}/there"]) == 0
     here, there = (Folder.open(tmp_path / side).tree() for side in ("here", "there"))
     assert list(here) == list(there)  # but not the empty folder "assets": stores know none
     readers = [tf.train.load_checkpoint(str(tmp_path / side / "variables/variables")) for side in ("here", "there")]
@@ -134,23 +127,23 @@ def test_a_model_is_put_into_a_store(store, stored, tmp_path, capsys):
             np.testing.assert_array_equal(*(reader.get_tensor(name) for reader in readers))
 
 
-def test_a_training_is_told_to_copy_its_data_first(store, stored, tmp_path, capsys):
-    assert main(["train", "--data", store.uri("bucket/data"), "--run", f"{tmp_path}/run"]) == 2
+def test_a_training_is_told_to_copy_its_data_first(s3, stored, tmp_path, capsys):
+    assert main(["train", "--data", s3.uri("bucket/data"), "--run", f"{tmp_path}/run"]) == 2
     told = capsys.readouterr().err
     assert "data is s3://bucket/data, and esmm train reads files." in told
     assert "esmm copy s3://bucket/data FOLDER" in told
     assert not (tmp_path / "run").exists()
 
 
-def test_each_of_several_processes_is_told_to_copy_first(store, stored, monkeypatch, capsys):
+def test_each_of_several_processes_is_told_to_copy_first(s3, stored, monkeypatch, capsys):
     monkeypatch.setattr("launcher.stored.places.process_rank", lambda: (1, 3))
-    assert main(["evaluate", "--run", f"{stored}/run", "--data", store.uri("bucket/data")]) == 2
+    assert main(["evaluate", "--run", f"{stored}/run", "--data", s3.uri("bucket/data")]) == 2
     assert "which each of 3 processes would copy" in capsys.readouterr().err
 
 
-def test_a_preprocess_that_was_ended_goes_on_with_what_it_has_in_scratch(store, local, tmp_path, monkeypatch, capsys):
+def test_a_preprocess_that_was_ended_goes_on_with_what_it_has_in_scratch(s3, local, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "scratch"))
-    raw, data = store.uri("bucket/again/raw"), store.uri("bucket/again/data")
+    raw, data = s3.uri("bucket/again/raw"), s3.uri("bucket/again/data")
     assert main(["copy", f"{local}/raw", raw]) == 0
 
     def ends(*args: object) -> None:
@@ -170,12 +163,30 @@ def test_a_preprocess_that_was_ended_goes_on_with_what_it_has_in_scratch(store, 
     assert left == {path.name for path in (local / "raw").iterdir()}  # for the next one; its result is in the store
 
 
-def test_a_result_that_was_put_by_half_is_put_whole(store, local, tmp_path, monkeypatch):
+def test_what_is_gone_from_the_store_is_gone_from_its_copy_in_scratch(s3, local, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "scratch"))
+    raw = s3.uri("bucket/less/raw")
+    assert main(["copy", f"{local}/raw", raw]) == 0
+    assert main(["preprocess", raw, f"{tmp_path}/one", *PREPROCESS]) == 0
+    for name in ("sample_skeleton_test.csv", "common_features_test.csv"):
+        Folder.open(raw).delete_file(name)
+    assert main(["preprocess", raw, f"{tmp_path}/two", *PREPROCESS, "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out.splitlines()[-1])["splits"]) == ["train"]
+
+
+def test_half_a_copy_of_a_log_is_not_prepared(local, tmp_path, capsys):
+    assert main(["copy", f"{local}/raw", f"{tmp_path}/raw"]) == 0
+    (tmp_path / "raw/.copying").write_text("")
+    assert main(["preprocess", f"{tmp_path}/raw", f"{tmp_path}/data", *PREPROCESS]) == 1
+    assert "raw is a copy that is not complete. Copy into it again first" in capsys.readouterr().err
+
+
+def test_a_result_that_was_put_by_half_is_put_whole(s3, local, tmp_path, monkeypatch):
     monkeypatch.setattr("esmm_dist.storage_copy.WAIT_S", 0.01)
-    raw, data = f"{local}/raw", store.uri("bucket/half/data")
+    raw, data = f"{local}/raw", s3.uri("bucket/half/data")
 
     def ends(source: Folder, target: Folder, progress: Progress, **more: Any) -> None:
-        store.refuse_after(8)
+        s3.refuse_after(8)
         copy_tree(source, target, progress, **more)
 
     try:
@@ -183,7 +194,7 @@ def test_a_result_that_was_put_by_half_is_put_whole(store, local, tmp_path, monk
             context.setattr("launcher.stored.places.copy_tree", ends)
             assert main(["preprocess", raw, data, *PREPROCESS]) == 1
     finally:
-        store.refuse_after(float("inf"))
+        s3.refuse_after(float("inf"))
     half = Folder.open(data).names()
     assert ".copying" in half
     assert "manifest.json" not in half
@@ -191,9 +202,9 @@ def test_a_result_that_was_put_by_half_is_put_whole(store, local, tmp_path, monk
     assert content(Folder.open(data)) == content(Folder.open(local / "data"))
 
 
-def test_two_commands_do_not_share_a_copy_in_scratch(store, stored, tmp_path, monkeypatch, capsys):
+def test_two_commands_do_not_share_a_copy_in_scratch(s3, stored, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "scratch"))
-    evaluate = ["evaluate", "--run", f"{stored}/run", "--data", store.uri("bucket/data")]
+    evaluate = ["evaluate", "--run", f"{stored}/run", "--data", s3.uri("bucket/data")]
     assert main(evaluate) == 0
     (lock,) = (tmp_path / "scratch").glob("*/.lock")
     descriptor = os.open(lock, os.O_RDWR)
@@ -205,10 +216,10 @@ def test_two_commands_do_not_share_a_copy_in_scratch(store, stored, tmp_path, mo
     assert "Another command is at work on the copy of s3://bucket/data" in capsys.readouterr().err
 
 
-def test_scratch_that_cannot_be_written_is_named(store, stored, tmp_path, monkeypatch, capsys):
+def test_scratch_that_cannot_be_written_is_named(s3, stored, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "file/scratch"))
-    assert main(["evaluate", "--run", f"{stored}/run", "--data", store.uri("bucket/data")]) == 1
+    assert main(["evaluate", "--run", f"{stored}/run", "--data", s3.uri("bucket/data")]) == 1
     assert f"ESMM_SCRATCH is {tmp_path}/file/scratch, which cannot be written" in capsys.readouterr().err
 
 
@@ -226,8 +237,8 @@ def test_a_wrong_copy_is_refused(line, told, tmp_path, capsys):
     assert told in capsys.readouterr().err
 
 
-def test_a_copy_tells_what_it_did(store, local, capsys):
-    to = store.uri("bucket/told/data")
+def test_a_copy_tells_what_it_did(s3, local, capsys):
+    to = s3.uri("bucket/told/data")
     assert main(["copy", f"{local}/data", to, "--json"]) == 0
     told = capsys.readouterr()
     result = json.loads(told.out)

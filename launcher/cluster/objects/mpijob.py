@@ -16,7 +16,7 @@ from launcher.cluster.objects.workers import worker_plan
 API_VERSION = "kubeflow.org/v2beta1"
 
 SSH_PATH = "/run/esmm/ssh"
-"""Where the operator mounts the keys that nobody uses; its own choice, /root/.ssh, is not for this user."""
+"""Where the operator mounts the keys that nobody uses; its own choice is in root's home, which is not for this user."""
 
 
 def mpijob(job: JobFile) -> Manifest:

@@ -12,9 +12,6 @@ HEALTH_SCHEMES = {True: "HTTPS", False: "HTTP"}
 
 SECRET_VOLUME, CONFIG_VOLUME, TMP_VOLUME, FETCHED_VOLUME = "secrets", "config", "tmp", "fetched"
 
-FETCH = "fetch"
-"""Container that copies data before the others begin."""
-
 SERVER_SECRETS = (names.TOKEN_KEY, names.CA_KEY, names.SERVER_CERT_KEY, names.SERVER_KEY_KEY)
 CLIENT_SECRETS = (names.TOKEN_KEY, names.CA_KEY, names.CLIENT_CERT_KEY, names.CLIENT_KEY_KEY)
 WORKER_SECRETS = (*SERVER_SECRETS, names.CLIENT_CERT_KEY, names.CLIENT_KEY_KEY)
@@ -163,7 +160,7 @@ def _fetch(job: JobFile, plan: PodPlan) -> dict[str, Any]:
     )
     tmp = {"name": TMP_VOLUME, "mountPath": names.TMP_PATH}
     mounts = [tmp, {"name": FETCHED_VOLUME, "mountPath": names.FETCHED_PATH}]
-    return {**_container(job, alone), "name": FETCH, "volumeMounts": mounts}
+    return {**_container(job, alone), "name": names.FETCH, "volumeMounts": mounts}
 
 
 def _environment(config: ClusterConfig, further: Mapping[str, str]) -> list[dict[str, Any]]:

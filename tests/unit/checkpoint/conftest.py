@@ -6,19 +6,11 @@ import pytest
 
 from esmm_dist.quiet import import_tfra
 from esmm_dist.storage import Folder
-from tests.s3_server import S3Server
 
 # Through the quiet door before any test module loads them: they warn, and warnings are errors
 import_tfra()
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def s3():
-    with S3Server() as server:
-        server.make_bucket("bucket")
-        yield server
 
 
 @pytest.fixture

@@ -15,13 +15,6 @@ from tests.small_disk import small_disk
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def s3():
-    with S3Server() as server:
-        server.make_bucket("bucket")
-        yield server
-
-
 @pytest.fixture(params=["local", "s3"])
 def folder(request, tmp_path) -> Folder:
     """A folder that does not exist yet."""

@@ -14,8 +14,8 @@ import pytest
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage import Folder
-from esmm_dist.storage_copy import COPYING, Copied, copy_file, copy_tree
-from tests.s3_server import S3Server
+from esmm_dist.storage_copy import Copied, copy_file, copy_tree
+from esmm_dist.stores import COPYING
 from tests.small_disk import small_disk
 
 _numbers = itertools.count()
@@ -27,13 +27,6 @@ FILES = {
     "test/deep/er": b"x" * 1000,
     "a name with spaces and ü": b"1",
 }
-
-
-@pytest.fixture(scope="module")
-def s3():
-    with S3Server() as server:
-        server.make_bucket("bucket")
-        yield server
 
 
 @pytest.fixture
@@ -104,9 +97,13 @@ def test_all_is_copied_again_where_that_is_asked(disk, tmp_path):
     assert content(tmp_path / "target") == FILES
 
 
-def test_only_some_files_are_copied_where_that_is_asked(disk, tmp_path):
-    copy_tree(disk, Folder.open(tmp_path / "target"), NoProgress(), only=["manifest.json"])
-    assert content(tmp_path / "target") == {"manifest.json": FILES["manifest.json"]}
+def test_files_that_the_source_has_not_are_left_unless_the_copy_is_to_be_exact(disk, stored, tmp_path):
+    copy_tree(disk, stored, NoProgress())
+    (tmp_path / "source/train/lane-0").unlink()
+    assert copy_tree(disk, stored, NoProgress()).files == 0
+    assert set(stored.tree()) == set(FILES)
+    copy_tree(disk, stored, NoProgress(), exact=True)
+    assert set(stored.tree()) == set(FILES) - {"train/lane-0"}
 
 
 def test_the_manifest_comes_last_and_a_half_copy_says_so(disk, tmp_path):
@@ -203,6 +200,17 @@ def test_a_missing_or_empty_source_is_refused(tmp_path, stored):
 def test_a_folder_is_not_copied_into_itself(disk, tmp_path, target):
     with pytest.raises(ConfigError, match="one in the other"):
         copy_tree(disk, Folder.open(tmp_path / target), NoProgress())
+
+
+def test_places_are_one_in_the_other_only_within_one_store(s3, tmp_path):
+    outer, inner = Folder.open(s3.uri("bucket/a")), Folder.open(s3.uri("bucket/a/b", key="other"))
+    with pytest.raises(ConfigError, match="one in the other"):
+        copy_tree(inner, outer, NoProgress())
+    elsewhere = Folder.open(s3.uri("bucket/a").replace(s3.address.partition(":")[2], "1"))
+    assert not inner.is_within(elsewhere)
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert Folder.open(tmp_path / "link/x").is_within(Folder.open(tmp_path))
+    assert not Folder.open(tmp_path).is_within(Folder.open(s3.uri("bucket")))
 
 
 def test_a_folder_beside_with_a_longer_name_is_not_inside(disk, tmp_path):

@@ -19,13 +19,6 @@ from tests.s3_server import S3Server
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def s3():
-    with S3Server() as server:
-        server.make_bucket("bucket")
-        yield server
-
-
 @pytest.fixture(params=["local", "s3"])
 def location(request, tmp_path) -> str:
     """A run of either kind."""

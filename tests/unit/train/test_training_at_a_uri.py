@@ -18,13 +18,6 @@ from tests.tiny_dataset import tiny_groups, write_dataset
 
 
 @pytest.fixture(scope="module")
-def s3():
-    with S3Server() as server:
-        server.make_bucket("bucket")
-        yield server
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     write_dataset(folder, {"train": tiny_groups(160), "test": tiny_groups(30, seed=2, first_sample=5000)})
