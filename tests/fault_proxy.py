@@ -64,7 +64,6 @@ class FaultProxy:
         self._delay_s, self._swallows = 0.0, False
         self._reset_at: dict[Direction, int | None] = {"up": None, "down": None}
         self._listening: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
         self._port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy")
@@ -158,11 +157,10 @@ class FaultProxy:
             listening.listen()
             listening.setblocking(False)
             self._listening, self._port = listening, listening.getsockname()[1]
-            self._accepting = self._loop.create_task(self._accept(listening))
+            self._loop.add_reader(listening, self._accept, listening)
 
     def _stop_listening(self) -> None:
-        if self._listening is not None and self._accepting is not None:
-            self._accepting.cancel()
+        if self._listening is not None:
             self._loop.remove_reader(self._listening)
             self._listening.close()
             self._listening = None
@@ -174,17 +172,20 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _accept(self, listening: socket.socket) -> None:
-        while True:
-            client, _ = await self._loop.sock_accept(listening)
-            client.setblocking(False)
-            self.accepted += 1
-            connection = _Connection(client)
-            connection.swallows = self._swallows
-            self._connections.add(connection)
-            connection.task = self._loop.create_task(self._serve(connection))
-            # One that is cancelled before its first step, or twice, does not come to its own end
-            connection.task.add_done_callback(functools.partial(self._forget, connection))
+    def _accept(self, listening: socket.socket) -> None:
+        # In one piece: a task that awaits the accepting loses the connection when it is cancelled at that moment
+        try:
+            client, _ = listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the client is gone again
+        client.setblocking(False)
+        self.accepted += 1
+        connection = _Connection(client)
+        connection.swallows = self._swallows
+        self._connections.add(connection)
+        connection.task = self._loop.create_task(self._serve(connection))
+        # One that is cancelled before its first step, or twice, does not come to its own end
+        connection.task.add_done_callback(functools.partial(self._forget, connection))
 
     async def _serve(self, connection: _Connection) -> None:
         """Forward both ways until both sides have ended, or one is reset; then both are."""

@@ -201,3 +201,14 @@ def test_connections_that_are_reset_before_they_are_served_are_closed_too(echo):
             with socket.create_connection((host, int(port)), timeout=5):
                 proxy.reset()
     gc.collect()  # an unclosed socket would warn here, and warnings are errors
+
+
+def test_connections_that_come_as_it_stops_listening_are_closed_too(echo):
+    for _ in range(300):
+        with FaultProxy(echo.address) as proxy:
+            host, port = proxy.address.split(":")
+            with contextlib.ExitStack() as stack:
+                for _ in range(3):
+                    stack.enter_context(socket.create_connection((host, int(port)), timeout=5))
+                proxy.refuse()
+    gc.collect()
