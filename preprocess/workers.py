@@ -5,7 +5,8 @@ is kept in ``done/`` (see ``workspace``).
 
 Ownership: the pool belongs to the thread that opened it, which alone submits work and hears of results. Shutdown: at
 an error, Ctrl-C or SIGTERM tasks that wait are dropped, running ones are ended, and leaving the ``with`` block returns
-when the processes are gone. A worker whose parent was killed ends itself within a second.
+when the processes are gone; a signal that comes while the executor is at work counts when it has returned (see
+``interrupts``). A worker whose parent was killed ends itself within a second.
 """
 
 import ctypes
@@ -27,10 +28,13 @@ import pyarrow as pa
 
 from esmm_dist.errors import StackError
 from esmm_dist.progress import Progress
+from preprocess.interrupts import Interrupts
 from preprocess.workspace import write_text
 
 Result = dict[str, Any]
 DONE_FOLDER = "done"
+
+_INTERRUPT_S = 0.2  # the longest wait before a signal counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +53,12 @@ class Task:
 class Pool:
     """Runs tasks in worker processes, or in this process if there is to be one worker only."""
 
-    def __init__(self, work: Path, workers: int, executor: ProcessPoolExecutor | None) -> None:
+    def __init__(self, work: Path, workers: int, executor: ProcessPoolExecutor | None, interrupts: Interrupts) -> None:
         """Keep results in ``work``; use ``executor``, or this process if it is None."""
         self._done = work / DONE_FOLDER
         self._done.mkdir(exist_ok=True)
         self._waiting = workers + 2
-        self._executor = executor
+        self._executor, self._interrupts = executor, interrupts
         self._running: dict[Future[Result], Task] = {}
 
     def run(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[str, Result]]:
@@ -99,12 +103,16 @@ class Pool:
     def _submit(self, task: Task) -> Future[Result]:
         assert self._executor is not None
         try:
-            return self._executor.submit(run_task, self._done, task)
+            with self._interrupts.held():
+                return self._executor.submit(run_task, self._done, task)
         except BrokenProcessPool as e:
             raise _worker_died() from e
 
     def _collect(self, progress: Progress) -> Iterator[tuple[str, Result]]:
-        ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        ended: set[Future[Result]] = set()
+        while not ended:
+            with self._interrupts.held():
+                ended, _ = wait(self._running, timeout=_INTERRUPT_S, return_when=FIRST_COMPLETED)
         for future in ended:
             task = self._running.pop(future)
             try:
@@ -134,39 +142,24 @@ def run_task(done: Path, task: Task) -> Result:
 @contextmanager
 def open_pool(work: Path, workers: int) -> Iterator[Pool]:
     """Start worker processes and end them on leaving, at once if it is left by an error."""
+    interrupts = Interrupts()
     if workers == 1:
-        with _sigterm_interrupts():
-            yield Pool(work, 1, None)
+        with interrupts.installed():
+            yield Pool(work, 1, None, interrupts)
         return
     # Spawned, not forked: a fork copies the locks of Arrow's and the caller's threads in whatever state they are.
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),))
-    try:
-        with _sigterm_interrupts():
-            yield Pool(work, workers, executor)
-    except BaseException:
-        for process in list((executor._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM end the work as Ctrl-C does; signals can only be set in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_signal: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with interrupts.installed():
+        try:
+            yield Pool(work, workers, executor, interrupts)
+        except BaseException:
+            for process in list((executor._processes or {}).values()):
+                process.terminate()
+            raise
+        finally:
+            with interrupts.held():
+                executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin_worker(parent: int) -> None:

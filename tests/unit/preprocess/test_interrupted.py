@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,13 +42,53 @@ if __name__ == "__main__":
     preprocess.run.preprocess(config, NoProgress())
 """
 
+# A pool that gets a signal at the worst moment: with locks that the executor's own thread needs, and nobody to give
+# them back but the code that the signal interrupts.
+INTERRUPTED = """
+import signal, sys
+from concurrent.futures import _base
+from pathlib import Path
+from esmm_dist.progress import NoProgress
+from preprocess.workers import Task, open_pool
 
-def start(folder: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
-    """Start preprocess as the leader of a new process group."""
-    program = folder / "program.py"
-    program.write_text(PROGRAM)
-    arguments = [sys.executable, str(program), str(folder / "raw"), str(out), str(small_schema(folder)), str(workers)]
-    return subprocess.Popen(arguments, start_new_session=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    work, number = sys.argv[1:]
+    acquire = _base._AcquireFutures.__enter__
+
+    def acquire_and_be_interrupted(futures):
+        acquire(futures)
+        print("interrupted", flush=True)
+        signal.raise_signal(int(number))
+
+    _base._AcquireFutures.__enter__ = acquire_and_be_interrupted
+    with open_pool(Path(work), 2) as pool:
+        pool.run_all([Task(name=f"task-{i}", function=dict) for i in range(9)], NoProgress())
+"""
+
+
+@contextmanager
+def started(folder: Path, program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a program as the leader of a new process group, of which nothing is left after the block."""
+    (folder / "program.py").write_text(program)
+    command = [sys.executable, str(folder / "program.py"), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with (
+        (folder / "said").open("w") as said,
+        subprocess.Popen(
+            command, start_new_session=True, env=environment, stdout=said, stderr=said, text=True
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def preprocessing(folder: Path, out: Path, workers: int) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Run preprocess."""
+    return started(folder, PROGRAM, str(folder / "raw"), str(out), str(small_schema(folder)), str(workers))
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -62,22 +104,23 @@ def big_log(folder: Path) -> None:
 def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path: Path):
     """SIGKILL to the whole group when so many tasks are done; every stage is hit, among them the last moves."""
     big_log(tmp_path)
-    assert start(tmp_path, tmp_path / "whole", 1).wait() == 0
+    with preprocessing(tmp_path, tmp_path / "whole", 1) as process:
+        assert process.wait() == 0
     expected = files(tmp_path / "whole")
     assert {"manifest.json", "vocabulary.parquet", "rejects/train.jsonl"} < set(expected)
     out = tmp_path / "out"
     kills = 0
     for done_before_kill, workers in ((1, 1), (9, 1), (21, 2), (40, 1), (58, 1), (75, 1), (95, 1)):
-        process = start(tmp_path, out, workers)
-        while process.poll() is None and _tasks_done(out) < done_before_kill:
-            time.sleep(0.002)
-        if process.poll() is None:
-            assert not (out / "manifest.json").exists()
-            os.killpg(process.pid, signal.SIGKILL)
-            kills += 1
-        process.wait()
+        with preprocessing(tmp_path, out, workers) as process:
+            while process.poll() is None and _tasks_done(out) < done_before_kill:
+                time.sleep(0.002)
+            if process.poll() is None:
+                assert not (out / "manifest.json").exists()
+                os.killpg(process.pid, signal.SIGKILL)
+                kills += 1
     assert kills >= 5
-    assert start(tmp_path, out, 1).wait() == 0
+    with preprocessing(tmp_path, out, 1) as process:
+        assert process.wait() == 0
     assert files(out) == expected
 
 
@@ -89,17 +132,31 @@ def _tasks_done(out: Path) -> int:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_by_a_signal_it_leaves_no_process_and_can_continue(tmp_path: Path, number: signal.Signals):
     big_log(tmp_path)
-    process = start(tmp_path, tmp_path / "out", 2)
-    while _tasks_done(tmp_path / "out") < 2:
-        assert process.poll() is None
-        time.sleep(0.002)
-    process.send_signal(number)
-    assert process.wait(timeout=30) != 0
-    deadline = time.monotonic() + 10  # multiprocessing's own helper ends a moment after its parent
-    while _group_lives(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not _group_lives(process.pid)
+    with preprocessing(tmp_path, tmp_path / "out", 2) as process:
+        while _tasks_done(tmp_path / "out") < 2:
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.send_signal(number)
+        assert process.wait(timeout=60) != 0
+        _wait_for_end_of_group(process.pid)
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_in_the_middle_of_the_executors_locks_ends_it_too(tmp_path: Path, number: signal.Signals):
+    with started(tmp_path, INTERRUPTED, str(tmp_path), str(int(number))) as process:
+        assert process.wait(timeout=60) != 0
+        _wait_for_end_of_group(process.pid)
+    said = (tmp_path / "said").read_text()
+    assert said.startswith("interrupted\n")
+    assert said.endswith("KeyboardInterrupt\n")
+
+
+def _wait_for_end_of_group(group: int) -> None:
+    deadline = time.monotonic() + 30  # multiprocessing's own helper ends a moment after its parent
+    while _group_lives(group):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def _group_lives(group: int) -> bool:
@@ -186,9 +243,10 @@ def test_memory_stays_under_the_bound_with_more_input_than_it_may_hold(tmp_path:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "without"), *sys.path])}
     arguments = [sys.executable, "-c", program, str(folder), str(tmp_path / "out"), str(small_schema(tmp_path))]
     found = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment)
-    match = re.search(r"VmHWM:\s+(\d+) kB", found.stdout)
-    assert match is not None
-    assert int(match[1]) * 1024 < 200_000_000
+    peak, mapped = (int(kb) * 1024 for kb in re.findall(r"^(?:VmHWM|RssFile):\s+(\d+) kB", found.stdout, re.MULTILINE))
+    # Of the 95 MB that the plan counts for a process, 60 are pages of library files. How many more of them count as
+    # resident is the kernel's choice (by its size of read-ahead and folio), which takes them back where memory is short
+    assert peak - mapped < 200_000_000 - 60_000_000
 
 
 def test_plan_uses_fewer_workers_rather_than_more_memory():
