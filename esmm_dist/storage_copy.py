@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from esmm_dist.errors import ConfigError, StorageError
+from esmm_dist.interrupts import Interrupts
 from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder, StoredFile
 from esmm_dist.stores import COPYING
@@ -167,12 +168,15 @@ def _copy_files(
 
     progress.start(task, sum(file.size for file in files.values()), "B")
     told = 0
-    with ThreadPoolExecutor(parallel, thread_name_prefix="copy") as pool:
+    interrupts = Interrupts()
+    with interrupts.installed(), ThreadPoolExecutor(parallel, thread_name_prefix="copy") as pool:
         try:
             for group in _groups(files):
-                pending: set[Future[None]] = {pool.submit(copy, path) for path in group}
+                with interrupts.held():
+                    pending: set[Future[None]] = {pool.submit(copy, path) for path in group}
                 while pending:
-                    done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                    with interrupts.held():
+                        done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                     for each in done:
                         each.result()
                     with lock:

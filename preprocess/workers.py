@@ -27,8 +27,8 @@ from typing import Any
 import pyarrow as pa
 
 from esmm_dist.errors import StackError
+from esmm_dist.interrupts import Interrupts
 from esmm_dist.progress import Progress
-from preprocess.interrupts import Interrupts
 from preprocess.workspace import write_text
 
 Result = dict[str, Any]

@@ -42,27 +42,16 @@ if __name__ == "__main__":
     preprocess.run.preprocess(config, NoProgress())
 """
 
-# A pool that gets a signal at the worst moment: with locks that the executor's own thread needs, and nobody to give
-# them back but the code that the signal interrupts.
 INTERRUPTED = """
-import signal, sys
-from concurrent.futures import _base
+import sys
 from pathlib import Path
 from esmm_dist.progress import NoProgress
 from preprocess.workers import Task, open_pool
+from tests.worst_moment import interrupt_in_locks
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    work, number = sys.argv[1:]
-    acquire = _base._AcquireFutures.__enter__
-
-    def acquire_and_be_interrupted(futures):
-        acquire(futures)
-        print("interrupted", flush=True)
-        signal.raise_signal(int(number))
-
-    _base._AcquireFutures.__enter__ = acquire_and_be_interrupted
-    with open_pool(Path(work), 2) as pool:
+    interrupt_in_locks(int(sys.argv[2]))
+    with open_pool(Path(sys.argv[1]), 2) as pool:
         pool.run_all([Task(name=f"task-{i}", function=dict) for i in range(9)], NoProgress())
 """
 

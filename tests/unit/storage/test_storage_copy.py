@@ -152,6 +152,24 @@ def test_a_copy_killed_half_way_goes_on(disk, tmp_path):
     assert content(tmp_path / "target") == content(tmp_path / "source")  # and no file with a temporary name
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_in_the_middle_of_the_executors_locks_ends_a_copy_that_the_next_one_goes_on_with(disk, tmp_path, number):
+    program = (
+        "import sys; from esmm_dist.progress import NoProgress; from esmm_dist.storage import Folder;"
+        "from esmm_dist.storage_copy import copy_tree; from tests.worst_moment import interrupt_in_locks;"
+        "interrupt_in_locks(int(sys.argv[3]));"
+        "copy_tree(Folder.open(sys.argv[1]), Folder.open(sys.argv[2]), NoProgress())"
+    )
+    line = [sys.executable, "-c", program, str(tmp_path / "source"), str(tmp_path / "target"), str(int(number))]
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert ended.returncode != 0
+    assert ended.stdout.startswith("interrupted\n")
+    assert ended.stderr.endswith("KeyboardInterrupt\n")
+    assert COPYING in content(tmp_path / "target")
+    copy_tree(disk, Folder.open(tmp_path / "target"), NoProgress())
+    assert content(tmp_path / "target") == content(tmp_path / "source")
+
+
 def test_a_store_that_refuses_for_a_while_is_asked_again(s3, disk, stored, monkeypatch):
     monkeypatch.setattr("esmm_dist.storage_copy.WAIT_S", 0.5)
     tried = iter([False, False, True, True, True, True, True, True])
