@@ -48,7 +48,8 @@ class AgentProcess:
             self.process = subprocess.Popen(command, stdout=out, stderr=err, env=os.environ | variables)
         wait_for(lambda: (folder / "address").exists() or self.process.poll() is not None, "address")
         assert self.process.poll() is None, self.err
-        self.client = AgentClient((folder / "address").read_text().strip(), TOKEN)
+        self.address = (folder / "address").read_text().strip()
+        self.client = AgentClient(self.address, TOKEN)
 
     @property
     def out(self) -> str:
