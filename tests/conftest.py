@@ -1,5 +1,6 @@
 """What every test shares: property tests that give the same answer on every run, however slow the machine; a store."""
 
+import tempfile
 from collections.abc import Iterator
 
 import hypothesis
@@ -9,6 +10,15 @@ from tests.s3_server import S3Server
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have processes that tests kill leave their temporary files where pytest removes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture(scope="module")
