@@ -53,7 +53,7 @@ def resume(api: Api, job: str, *, wait_s: float, progress: Progress) -> Done:
             later.status is not None
             and later.state == "running"
             and later.status.ranks >= wanted
-            and any(worker.step is not None for worker in later.status.workers)  # before, its step is not known
+            and any(w.rank == 0 and w.step is not None for w in later.status.workers)  # before, its step is not known
         )
 
     seen = wait_for(api, job, reached, what="it goes on", wait_s=wait_s, progress=progress)

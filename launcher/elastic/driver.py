@@ -127,6 +127,7 @@ class _Driver:
         self._deaths: Counter[str] = Counter()
         self._step = self._best_step = self._total_steps = 0
         self._rates: deque[tuple[float, int]] = deque()
+        self._looking = threading.Lock()
         self._started_at = time.time()
         self._writer = threading.Thread(target=self._write_over_and_over, name="status", daemon=True)
         self._previous: dict[int, Any] = {}
@@ -344,25 +345,27 @@ class _Driver:
                 self._journal.publish()
 
     def _look(self) -> None:
-        """Take the newest facts of the workers."""
-        for view in self._agents.views.values():
-            if view.status is None or not view.status.running:
-                continue
-            facts = view.status.facts
-            self._total_steps = int(facts.get("total_steps", self._total_steps))
-            if facts.get("rank") != 0:
-                continue
-            self._step = int(facts.get("step", self._step) or 0)
-            if self._step > self._best_step:
-                self._best_step = self._step
-                self._deaths.clear()
-            if "impressions" in facts:
-                point = (time.monotonic(), int(facts["impressions"]))
-                if self._rates and point[1] < self._rates[-1][1]:
-                    self._rates.clear()  # another process counts, or it counts anew
-                self._rates.append(point)
-                while point[0] - self._rates[0][0] > RATE_S:
-                    self._rates.popleft()
+        """Take the newest facts of the workers; from any thread."""
+        with self._looking:
+            for view in self._agents.views.values():
+                if view.status is not None and view.status.running:
+                    self._take(view.status.facts)
+
+    def _take(self, facts: Mapping[str, Any]) -> None:
+        self._total_steps = int(facts.get("total_steps", self._total_steps))
+        if facts.get("rank") != 0:
+            return
+        self._step = int(facts.get("step", self._step) or 0)
+        if self._step > self._best_step:
+            self._best_step = self._step
+            self._deaths.clear()
+        if "impressions" in facts:
+            point = (time.monotonic(), int(facts["impressions"]))
+            if self._rates and point[1] < self._rates[-1][1]:
+                self._rates.clear()  # another process counts, or it counts anew
+            self._rates.append(point)
+            while point[0] - self._rates[0][0] > RATE_S:
+                self._rates.popleft()
 
     def _write(self) -> None:
         try:
@@ -373,10 +376,12 @@ class _Driver:
     def status(self) -> RunStatus:
         """Return the state of the run."""
         workers = [self._worker_status(view) for view in self._agents.views.values()]
+        self._look()  # after them, so that the run's step is not older than theirs
         rate = 0.0
-        if len(self._rates) > 1 and self._state == "running":
-            (since, before), (now, impressions) = self._rates[0], self._rates[-1]
-            rate = (impressions - before) / max(now - since, 1e-6)
+        with self._looking:
+            if len(self._rates) > 1 and self._state == "running":
+                (since, before), (now, impressions) = self._rates[0], self._rates[-1]
+                rate = (impressions - before) / max(now - since, 1e-6)
         journal, config = self._journal, self._config
         return RunStatus(
             run=str(self._run),
