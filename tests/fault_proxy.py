@@ -33,6 +33,7 @@ class _Connection:
         self.client = client
         self.upstream: socket.socket | None = None
         self.swallows = False
+        self.loses_answers = False
         self.task: asyncio.Task[None] | None = None
         self.pumps: dict[Direction, asyncio.Task[None]] = {}
 
@@ -110,6 +111,15 @@ class FaultProxy:
                 connection.swallows = True
 
         self._command(swallow)
+
+    def lose_answers(self) -> None:
+        """Forward what clients send, and lose what they would get, on connections that exist."""
+
+        def lose() -> None:
+            for connection in self._connections:
+                connection.loses_answers = True
+
+        self._command(lose)
 
     def half_open(self) -> None:
         """Let the upstream's end of all connections vanish without telling the clients; new ones are forwarded."""
@@ -229,7 +239,7 @@ class FaultProxy:
         while data := await self._loop.sock_recv(source, _CHUNK_BYTES):
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
-            if not connection.swallows:
+            if not (connection.swallows or (connection.loses_answers and direction == "down")):
                 sink = connection.upstream if direction == "up" else connection.client
                 assert sink is not None
                 await self._forward(data, sink, direction)

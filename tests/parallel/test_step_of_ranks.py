@@ -1,5 +1,6 @@
 """Several ranks make the steps of one process: the same dense weights, losses and row gradients."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,12 @@ def folder(tmp_path_factory):
 def alone(folder):
     out = folder / "alone"
     out.mkdir()
-    subprocess.run([sys.executable, PROGRAM, folder / "data", out], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    subprocess.run(
+        [sys.executable, PROGRAM, folder / "data", out],
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     return np.load(out / "rank-0.npz")
 
 

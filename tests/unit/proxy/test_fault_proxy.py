@@ -162,6 +162,16 @@ def test_a_black_hole_swallows_and_answers_nothing_on_old_and_new_connections(pr
         asked(old)
 
 
+def test_lost_answers_are_those_of_old_connections_to_questions_that_came(proxy, connect, echo):
+    old = connect()
+    asked(old)
+    proxy.lose_answers()
+    with pytest.raises(TimeoutError):
+        asked(old)
+    assert echo.received == b"hellohello"
+    assert asked(connect()) == b"hello"
+
+
 def test_a_half_open_connection_has_lost_its_server_and_does_not_know(proxy, connect, echo):
     old = connect()
     asked(old)
