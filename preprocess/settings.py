@@ -6,6 +6,7 @@ from typing import Any
 
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError
+from esmm_dist.schema.differences import schema_differences
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.config import PreprocessConfig
@@ -48,8 +49,7 @@ def check_same(out: Path, manifest: DatasetManifest, settings: Mapping[str, Any]
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     ]
-    if manifest.schema != schema:
-        differences.append(f"the schema was another one than '{schema.name}' is now")
+    differences += [f"schema: {each}" for each in schema_differences(schema, manifest.schema)]
     if differences:
         raise ConfigError(
             f"{out} holds a finished data set of other settings: {'; '.join(differences)}. "

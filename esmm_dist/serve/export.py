@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
+from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.checkpoint.reader import Checkpoint
 from esmm_dist.config import to_mapping
-from esmm_dist.errors import CheckpointError, ConfigError, StorageError
+from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tensorflow
 from esmm_dist.storage import Folder, without_credentials
@@ -24,7 +25,8 @@ class ExportConfig:
     """Which model goes where."""
 
     run: str
-    """The run, a path or a URI. No server is needed: rows are read from the checkpoint's files."""
+    """The run, a path or a URI; RUN:STEP names one of its checkpoints. No server is needed: rows are read from the
+    checkpoint's files."""
 
     step: int | None = None
     """Step of the checkpoint. None: the newest that is undamaged."""
@@ -35,8 +37,12 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.out.exists() or self.out.is_symlink():
             raise ConfigError(f"out is {self.out}, which exists. Give the name of a new folder, or remove it.")
-        if self.step is not None and self.step < 0:
-            raise ConfigError(f"step is {self.step}. Give the step of a checkpoint; esmm checkpoints RUN lists them.")
+        _ = self.checkpoint  # checks run and step
+
+    @property
+    def checkpoint(self) -> CheckpointChoice:
+        """The checkpoint that is exported."""
+        return CheckpointChoice.parse(self.run, self.step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,21 +81,16 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.serve.served_model import ServedModel
 
-    folder = Folder.open(config.run)
     found: list[tuple[Checkpoint, ServedModel]] = []
 
     def take(checkpoint: Checkpoint) -> None:
         found.append((checkpoint, _served_model(checkpoint, progress)))
 
-    if config.step is not None:
-        take(open_checkpoint(folder, config.step))
-    elif restore_newest(folder, progress, take) is None:
-        place = without_credentials(config.run)
-        raise CheckpointError(f"{folder} holds no checkpoint. Train first: esmm train --data DATA --run {place}")
+    config.checkpoint.restore(progress, take)
     [(checkpoint, model)] = found
     rows = {table: int(served.ids.shape[0]) for table, served in model.tables.items()}
     description = {
-        "run": without_credentials(folder.location),
+        "run": without_credentials(Folder.open(config.checkpoint.run).location),
         "step": checkpoint.manifest.step,
         "rows": rows,
         "schema": to_mapping(checkpoint.manifest.schema),

@@ -1,14 +1,15 @@
-"""Load a trained model from a run's newest checkpoint."""
+"""Load a trained model from a checkpoint of a run."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
+from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
-from esmm_dist.errors import CheckpointError, SchemaError
+from esmm_dist.errors import SchemaError
 from esmm_dist.input.config import InputConfig, OnBadRecord
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.config import HardwareConfig, ModelConfig
@@ -16,11 +17,12 @@ from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.progress import Progress
+from esmm_dist.schema.differences import record_differences
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.serve.open_store import new_generation, opened_store
 from esmm_dist.serve.score import Scorer
 from esmm_dist.server.config import ClientConfig, ConnectionConfig
-from esmm_dist.storage import Folder, without_credentials
+from esmm_dist.storage import Folder
 from esmm_dist.world import World
 
 
@@ -34,23 +36,25 @@ class TrainedModel:
 
 
 @contextmanager
-def opened_model(run: str, progress: Progress, *, connection: ConnectionConfig, world: World) -> Iterator[TrainedModel]:
-    """Load the newest undamaged checkpoint of a run on all ranks, for the ``with`` block.
+def opened_model(
+    choice: CheckpointChoice, progress: Progress, *, connection: ConnectionConfig, world: World
+) -> Iterator[TrainedModel]:
+    """Load a checkpoint of a run on all ranks, for the ``with`` block.
 
     Rank 0 chooses the checkpoint. Without servers every rank reads all of it; with servers rank 0 has them read the
     rows, and the others read the rest.
 
     Args:
-        run: Path or URI of the run.
-        progress: Told of damaged checkpoints.
-        connection: Servers to hold the rows meanwhile.
-        world: The ranks.
+        choice: the checkpoint
+        progress: receives a message for each damaged checkpoint
+        connection: servers that hold the rows meanwhile
+        world: the ranks
 
     Raises:
-        CheckpointError: The run has no checkpoint, or only damaged ones.
+        CheckpointError: The run has no (such) checkpoint, or only damaged ones.
         EsmmError: As ``opened_store``.
     """
-    folder = Folder.open(run)
+    folder = Folder.open(choice.run)
     client = build(ClientConfig, to_mapping(connection), where="settings")
     with ExitStack() as stack:
         found: list[tuple[TrainedModel, int]] = []
@@ -65,11 +69,7 @@ def opened_model(run: str, progress: Progress, *, connection: ConnectionConfig, 
                     found.append((model, generation))
                     stack.push(attempt.pop_all())
 
-            if restore_newest(folder, progress, take) is None:
-                place = without_credentials(run)
-                raise CheckpointError(
-                    f"{folder} holds no checkpoint. Train first: esmm train --data DATA --run {place}"
-                )
+            choice.restore(progress, take)
             return {"step": found[0][0].step, "generation": found[0][1]}
 
         chosen = world.on_root(choose)
@@ -94,10 +94,11 @@ def open_split(
         InputDataError: There is no such data set or split.
     """
     manifest = read_manifest(data)
-    if manifest.schema != trained.scorer.schema:
+    differences = record_differences(manifest.schema, trained.scorer.schema, before_is="the model has")
+    if differences:
         raise SchemaError(
-            f"{data} was made with schema '{manifest.schema.name}', the model with '{trained.scorer.schema.name}', and "
-            "the two differ. Preprocess the data with the model's schema."
+            f"The schema of {data} ('{manifest.schema.name}') is not that of the model "
+            f"('{trained.scorer.schema.name}'): {'; '.join(differences)}. Preprocess the data with the model's schema."
         )
     # The batch is as large as in training, rounded to what this data set's lanes allow
     records = max(1, round(trained.global_batch_records / manifest.lanes)) * manifest.lanes

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
@@ -27,7 +28,10 @@ class PredictConfig:
     """Which model scores what."""
 
     run: str
-    """The run, a path or a URI; its newest checkpoint is used."""
+    """The run, a path or a URI; RUN:STEP names one of its checkpoints."""
+
+    step: int | None = None
+    """Step of the checkpoint. None: the newest that is undamaged."""
 
     data: Path
     """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""
@@ -44,10 +48,16 @@ class PredictConfig:
     store: ConnectionConfig = field(default_factory=ConnectionConfig)
 
     def __post_init__(self) -> None:
+        _ = self.checkpoint  # checks run and step
         if self.out.is_dir():
             raise ConfigError(
                 f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet."
             )
+
+    @property
+    def checkpoint(self) -> CheckpointChoice:
+        """The checkpoint that scores."""
+        return CheckpointChoice.parse(self.run, self.step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +106,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     from esmm_dist.serve.score import scored_batches
 
     progress = progress if world.rank == 0 else NoProgress()
-    with opened_model(config.run, progress, connection=config.store, world=world) as trained:
+    with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
         reader, impressions = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
         progress.start(f"Predicting {config.split}", impressions, "impressions")
         written = 0

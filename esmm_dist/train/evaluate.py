@@ -1,4 +1,4 @@
-"""Evaluate a run's newest checkpoint on a split."""
+"""Evaluate a checkpoint of a run on a split."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import gather_skipped, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores
@@ -24,7 +25,10 @@ class EvaluateConfig:
     """Which model is evaluated on what."""
 
     run: str
-    """The run, a path or a URI; its newest checkpoint is used."""
+    """The run, a path or a URI; RUN:STEP names one of its checkpoints."""
+
+    step: int | None = None
+    """Step of the checkpoint. None: the newest that is undamaged."""
 
     data: Path
     """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""
@@ -36,6 +40,14 @@ class EvaluateConfig:
     """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
 
     store: ConnectionConfig = field(default_factory=ConnectionConfig)
+
+    def __post_init__(self) -> None:
+        _ = self.checkpoint  # checks run and step
+
+    @property
+    def checkpoint(self) -> CheckpointChoice:
+        """The checkpoint that is evaluated."""
+        return CheckpointChoice.parse(self.run, self.step)
 
 
 def evaluate(config: EvaluateConfig, progress: Progress) -> dict[str, TaskMetrics]:
@@ -51,7 +63,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> dict[str, TaskMetric
     from esmm_dist.serve.score import scored_batches
 
     progress = progress if world.rank == 0 else NoProgress()
-    with opened_model(config.run, progress, connection=config.store, world=world) as trained:
+    with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
         reader, impressions = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
         progress.start(f"Evaluating {config.split}", impressions, "impressions")
         try:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
+from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.checkpoint.reader import Checkpoint, restore_newest
 from esmm_dist.embedding.store import EmbeddingStore
-from esmm_dist.errors import CheckpointError, CheckpointMismatchError, ConfigError
+from esmm_dist.errors import CheckpointMismatchError, ConfigError
 from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Schema
-from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import DenseSide
 from esmm_dist.train.run_folder import RunFolder, check_settings_fit
@@ -73,12 +73,6 @@ def start_run(
     standing.begin(int(begun["step"]))
 
 
-def split_run_step(text: str) -> tuple[str, int | None]:
-    """Split RUN or RUN:STEP."""
-    run, colon, step = text.rpartition(":")
-    return (run, int(step)) if colon and run and step.isascii() and step.isdigit() else (text, None)
-
-
 def _restored(
     config: TrainConfig,
     run: RunFolder,
@@ -111,19 +105,11 @@ def _init_from(
     config: TrainConfig, text: str, schema: Schema, store: EmbeddingStore, dense: DenseSide, progress: Progress
 ) -> None:
     """Take the weights of another run's checkpoint."""
-    location, step = split_run_step(text)
-    folder = Folder.open(location)
 
     def take(checkpoint: Checkpoint) -> None:
         _take_weights(checkpoint, config, schema=schema, store=store, model=dense.model)
 
-    if step is None:
-        checkpoint = restore_newest(folder, progress, take)
-    else:
-        checkpoint = open_checkpoint(folder, step)
-        take(checkpoint)
-    if checkpoint is None:
-        raise CheckpointError(f"init_from is {folder}, which holds no checkpoint. Give a run, or RUN:STEP.")
+    checkpoint = CheckpointChoice.parse(text).restore(progress, take)
     progress.message(f"Starting from the weights of {checkpoint.folder}.")
 
 

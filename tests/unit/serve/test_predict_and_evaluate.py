@@ -2,6 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.reader import newest_checkpoint
 from esmm_dist.config import build
 from esmm_dist.errors import CheckpointError, ConfigError, InputDataError, SchemaError
@@ -29,7 +31,7 @@ WORLD = SoloWorld()
 
 
 def loaded(run: Path) -> AbstractContextManager[TrainedModel]:
-    return opened_model(str(run), NoProgress(), connection=ConnectionConfig(), world=WORLD)
+    return opened_model(CheckpointChoice(run=str(run)), NoProgress(), connection=ConnectionConfig(), world=WORLD)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,7 @@ def trained(tmp_path_factory):
         "input": {"global_batch_records": 16, "epochs": 1},
         "embedding": {"embedding_dim": 4},
         "model": {"hidden_units": [8], "dropout": 0.5},
+        "checkpoint": {"checkpoint_every_steps": 5},
     }
     return folder, train(build(TrainConfig, settings, where="test"), NoProgress())
 
@@ -129,9 +132,29 @@ def test_a_run_without_a_checkpoint_says_how_to_train(tmp_path):
 
 def test_data_of_another_schema_is_refused(trained, tmp_path):
     folder, _ = trained
-    write_dataset(tmp_path, {"test": TEST}, schema=tiny_schema(name="other"))
-    with pytest.raises(SchemaError, match="was made with schema 'other', the model with 'tiny', and the two differ"):
+    fields = tuple(replace(f, combiner="mean") if f.name == "tags" else f for f in tiny_schema().fields)
+    write_dataset(tmp_path, {"test": TEST}, schema=tiny_schema(fields=fields))
+    message = (
+        r"\('tiny'\) is not that of the model \('tiny'\): fields.tags.combiner is 'mean', the model has 'sum'\. Pre"
+    )
+    with pytest.raises(SchemaError, match=message):
         evaluate(EvaluateConfig(run=str(folder / "run"), data=tmp_path), NoProgress())
+
+
+def test_data_whose_schema_names_other_files_is_scored(trained, tmp_path):
+    folder, result = trained
+    write_dataset(tmp_path, {"test": TEST}, schema=tiny_schema(name="tomorrow"))
+    assert evaluate(EvaluateConfig(run=str(folder / "run"), data=tmp_path), NoProgress()) == result.metrics
+
+
+@pytest.mark.parametrize("given", [{"run": "{run}:5"}, {"run": "{run}", "step": 5}])
+def test_a_step_chooses_the_checkpoint(trained, tmp_path, given):
+    folder, _ = trained
+    given = {**given, "run": given["run"].format(run=folder / "run")}
+    written = predict(PredictConfig(**given, data=folder / "data", out=tmp_path / "at-5.parquet"), NoProgress())
+    assert written.step == 5
+    newest = evaluate(EvaluateConfig(run=str(folder / "run"), data=folder / "data"), NoProgress())
+    assert evaluate(EvaluateConfig(**given, data=folder / "data"), NoProgress()) != newest
 
 
 def test_an_unknown_split_is_refused(trained):

@@ -20,7 +20,6 @@ from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.run import train
-from esmm_dist.train.starting import split_run_step
 from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 
 
@@ -77,22 +76,6 @@ def saved_dense(run: Path, step: int) -> list[np.ndarray]:
     return [arrays[name] for name in sorted(arrays) if name.startswith("model/")]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("runs/a", ("runs/a", None)),
-        ("runs/a:120", ("runs/a", 120)),
-        ("s3://bucket/run", ("s3://bucket/run", None)),
-        ("s3://bucket/run:8", ("s3://bucket/run", 8)),
-        ("hdfs://host:8020/run", ("hdfs://host:8020/run", None)),
-        ("runs/a:b", ("runs/a:b", None)),
-        (":5", (":5", None)),
-    ],
-)
-def test_a_step_may_stand_behind_the_run(text, expected):
-    assert split_run_step(text) == expected
-
-
 @pytest.mark.parametrize(("suffix", "step"), [("", 10), (":4", 4)])
 def test_all_weights_and_rows_are_taken_and_steps_and_optimizer_begin_anew(data, other, tmp_path, suffix, step):
     found = trainer(data, tmp_path, init_from=f"{other}{suffix}")
@@ -140,7 +123,10 @@ def test_a_run_of_other_tables_is_refused(other, tmp_path):
 
 
 def test_a_run_or_step_that_is_not_there_is_named(data, other, tmp_path):
-    with pytest.raises(CheckpointError, match=f"init_from is {tmp_path}/none, which holds no checkpoint"):
+    with pytest.raises(
+        CheckpointError,
+        match=f"{tmp_path}/none holds no checkpoint. Train first: esmm train --data DATA --run {tmp_path}/none",
+    ):
         trainer(data, tmp_path / "a", init_from=f"{tmp_path}/none")
     with pytest.raises(CheckpointError, match=f"{other} has no checkpoint of step 5. It has: 4, 8, 10."):
         trainer(data, tmp_path / "b", init_from=f"{other}:5")

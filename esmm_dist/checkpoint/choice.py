@@ -1,0 +1,70 @@
+"""Which checkpoint of a run is meant: RUN, RUN:STEP, or RUN with a step beside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
+from esmm_dist.errors import CheckpointError, ConfigError
+from esmm_dist.progress import Progress
+from esmm_dist.storage import Folder, without_credentials
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointChoice:
+    """A checkpoint as a user names it."""
+
+    run: str
+    """Path or URI of the run."""
+
+    step: int | None = None
+    """Step of the checkpoint. None: the newest that is undamaged."""
+
+    @classmethod
+    def parse(cls, text: str, step: int | None = None) -> "CheckpointChoice":
+        """Read RUN or RUN:STEP.
+
+        Args:
+            text: As typed. The query of a URI (``s3://bucket/run?endpoint_override=HOST:9000``) holds no step.
+            step: Step that was given beside it.
+
+        Raises:
+            ConfigError: No run is named, the step is negative, or two different steps are named.
+        """
+        run, _, digits = text.rpartition(":")
+        named = digits.isascii() and digits.isdigit() and _may_have_step(run)
+        choice = cls(run=run, step=int(digits)) if named else cls(run=text, step=step)
+        if not choice.run.strip():
+            raise ConfigError("run is empty. Give the folder or URI of a run; is the shell's variable set?")
+        if step is not None and step < 0:
+            raise ConfigError(f"step is {step}. Give the step of a checkpoint; esmm checkpoints RUN lists them.")
+        if named and step is not None and step != choice.step:
+            raise ConfigError(f"run is {text}, which names step {choice.step}, and step is {step}. Give one of them.")
+        return choice
+
+    def restore(self, progress: Progress, take: Callable[[Checkpoint], None]) -> Checkpoint:
+        """Open the checkpoint and hand it over; of the newest, go on to the one before where it is damaged.
+
+        Args:
+            progress: Receives a message for each damaged checkpoint.
+            take: Takes over weights and rows; see ``restore_newest``.
+
+        Raises:
+            CheckpointError: The run has no (such) checkpoint, or it is damaged.
+            EsmmError: Whatever else ``take`` raises.
+        """
+        folder = Folder.open(self.run)
+        if self.step is not None:
+            checkpoint = open_checkpoint(folder, self.step)
+            take(checkpoint)
+            return checkpoint
+        newest = restore_newest(folder, progress, take)
+        if newest is None:
+            place = without_credentials(self.run)
+            raise CheckpointError(f"{folder} holds no checkpoint. Train first: esmm train --data DATA --run {place}")
+        return newest
+
+
+def _may_have_step(run: str) -> bool:
+    """Return whether digits behind a run are a step: not a port in the authority or in the query of a URI."""
+    _, scheme, rest = run.partition("://")
+    return ("/" in rest and "?" not in rest) if scheme else bool(run)
