@@ -7,6 +7,7 @@ same classes (``launcher/settings.py``).
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -20,6 +21,14 @@ T = TypeVar("T")
 
 _MOST_VALUES = 100_000
 _MOST_SHOWN = 400
+_MOST_NEAR = 4
+_SYNONYMS = {
+    **{"lr": ("learning", "rate"), "bs": ("batch", "records"), "size": ("records",), "dimension": ("dim",)},
+    **{"layers": ("hidden", "units"), "optimiser": ("optimizer",), "output": ("out",), "input": ("data",)},
+    **{"dataset": ("data",), "model": ("run",), "ps": ("servers",), "num": (), "dir": (), "path": (), "file": ()},
+}
+"""Words of other systems for those of the settings here; words that say nothing are left out."""
+_NO_WORDS = {"", "s", "of", "the", "every", "max", "min", "no"}
 
 
 def build(cls: type[T], mapping: Mapping[str, Any], *, where: str, error: type[EsmmError] = ConfigError) -> T:
@@ -51,15 +60,18 @@ def build(cls: type[T], mapping: Mapping[str, Any], *, where: str, error: type[E
 
 
 def refuse_unknown(cls: type, mapping: Mapping[str, Any], *, where: str, error: type[EsmmError] = ConfigError) -> None:
-    """Check that every key of a mapping is a setting of the class, or of the classes nested in it.
+    """Check that every key is a setting of the class, or of the classes nested in it, and that no path is empty.
 
     Raises:
-        EsmmError: (of class ``error``) One is not; the nearest known one is named.
+        EsmmError: (of class ``error``) A key is no setting (the nearest known one is named), or a path is empty.
     """
     unknown = _first_unknown_key(cls, mapping, prefix="")
     if unknown is not None:
         key, known = unknown
         raise error(f"{where}: unknown setting '{_shown(key)}'.{nearest_hint(key.rsplit('.', 1)[-1], known)}")
+    empty = _first_empty_path(cls, mapping, prefix="")
+    if empty is not None:  # Path("") would be the current folder
+        raise error(f"{where}: {empty} is empty. Give a path, or leave the setting out.")
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:
@@ -108,9 +120,32 @@ def parse_yaml(text: str | bytes, *, where: str, error: type[EsmmError] = Config
 def nearest_hint(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'? ..." for an unknown name, or the list of known names if none is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    near = " or ".join(f"'{each}'" for each in near_names(name, names))
+    hint = f" Did you mean {near}?" if near else ""
     return f"{hint} Known: {', '.join(names)}."
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that a wrong one may have meant: the nearest by its letters, else up to four by its words.
+
+    Other systems say ``learning-rate``, ``batch-size`` or ``lr`` for what here has a longer name.
+
+    Args:
+        name: as typed, with words joined by ``-`` or ``_``
+        known: names that would be right
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near and not (_words(name) < _words(near[0])):
+        return near
+    shared = {each: len(_words(name) & _words(each)) for each in names}
+    most = max(shared.values(), default=0)
+    return [each for each in names if shared[each] == most][:_MOST_NEAR] if most else near
+
+
+def _words(name: str) -> set[str]:
+    """Return the words of a setting's name, each as settings here say it."""
+    return {each for word in re.split("[-_. ]+", name.lower()) for each in _SYNONYMS.get(word, (word,))} - _NO_WORDS
 
 
 def _is_small(data: Any) -> bool:
@@ -169,6 +204,19 @@ def _first_unknown_key(cls: Any, mapping: Mapping[str, Any], prefix: str) -> tup
             return f"{prefix}{key}", names
         for nested, item, label in _nested_mappings(hints[key], value, key):
             found = _first_unknown_key(nested, item, f"{prefix}{label}.")
+            if found is not None:
+                return found
+    return None
+
+
+def _first_empty_path(cls: Any, mapping: Mapping[str, Any], prefix: str) -> str | None:
+    """Find the first setting (dotted) that takes a path and has an empty text."""
+    hints = get_type_hints(cls)
+    for key, value in mapping.items():
+        if Path in (hints[key], *get_args(hints[key])) and isinstance(value, str) and not value.strip():
+            return f"{prefix}{key}"
+        for nested, item, label in _nested_mappings(hints[key], value, key):
+            found = _first_empty_path(nested, item, f"{prefix}{label}.")
             if found is not None:
                 return found
     return None

@@ -64,6 +64,10 @@ class Folder:
             StorageError: What the URI names cannot be reached (some kinds connect at once).
         """
         text = str(location)
+        if not text.strip():
+            raise ConfigError(
+                "A place is empty. Give a path or a URI; if it came from a variable, that one is not set."
+            )
         if COLLAPSED_URI.match(text):
             raise ConfigError(f"'{text}' is neither a path nor a URI. Write two slashes after the colon.")
         if not _URI.match(text):

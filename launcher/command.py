@@ -60,6 +60,9 @@ class Command:
     positional: Sequence[str] = field(default=())
     """Settings that are given without a flag, in this order."""
 
+    main: Sequence[str] = field(default=())
+    """Settings that are used most: ``esmm NAME --help`` begins with them."""
+
     short: Mapping[str, str] = field(default_factory=dict)
     """Settings that have a short flag too: ``{"follow": "-f"}``."""
 

@@ -7,26 +7,23 @@ finished values go through ``esmm_dist.config.build``, so that a value from a fl
 
 import argparse
 import dataclasses
-import difflib
-from collections.abc import Mapping, Sequence
+import io
+import itertools
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
-from typing import Annotated, Any, cast, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_type_hints
 
-import pydantic
 import tyro
-import yaml
 
-from esmm_dist.config import build, refuse_unknown
+from esmm_dist.config import build, near_names, refuse_unknown
 from esmm_dist.errors import ConfigError
+from launcher.flag_values import reader, typed
 from launcher.setting_docs import class_doc, setting_docs
 
 _COMMON = {
-    "config": (
-        str | None,
-        None,
-        "YAML file of settings, or the name of a shipped one (small-data); flags override it. An unknown setting in it "
-        "is an error.",
-    ),
+    "config": (str | None, None, "YAML file of settings; flags override it. An unknown setting in it is an error."),
     "print_config": (bool, False, "Print the settings as YAML, with their meaning, and do nothing else."),
     "json": (bool, False, "Print the result as one JSON line, last on stdout (the report goes to stderr)."),
     "debug": (bool, False, "Show a traceback when something goes wrong."),
@@ -71,6 +68,7 @@ def parse(
     positional: Sequence[str] = (),
     short: Mapping[str, str] = _NO_SHORT,
     hidden: str | None = None,
+    shipped: Sequence[str] = (),
 ) -> tuple[dict[str, Any], CommonFlags]:
     """Parse a command's flags on top of settings from files.
 
@@ -84,27 +82,30 @@ def parse(
         positional: Settings given without a flag.
         short: Short flags of settings, by their names: ``-f``.
         hidden: A setting that has no flag: it is in ``base`` or missing.
+        shipped: names of shipped files of settings, told by the help of ``--config``
 
     Returns:
         The settings as a nested mapping of typed values (``finish`` checks them), and the common flags. A required
         setting is missing from the mapping only with ``--print-config``.
 
     Raises:
-        ConfigError: A flag is unknown, or ``base`` has an unknown setting or a value of the wrong type.
-        SystemExit: 0 after ``--help``; 2 after a message on stderr about a flag.
+        ConfigError: A flag is unknown, missing or has a wrong value, or ``base`` has an unknown setting or one of the
+            wrong type.
+        SystemExit: 0 after ``--help``.
     """
     refuse_unknown(cls, base, where=where)
     _refuse_unknown_flags(cls, args, prog, hidden)
     optional = "--print-config" in args
-    twin = _twin(cls, positional, optional=optional, common=True, short=short, hidden=hidden)
-    parsed = tyro.cli(
-        twin,
-        prog=prog,
-        description=description,
-        args=list(args),
-        default=_defaults(twin, cls, base, where, optional=optional, common=True),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
-    )
+    twin = _twin(cls, positional, optional=optional, common=shipped, short=short, hidden=hidden)
+    with _refused_in_a_sentence(prog):
+        parsed = tyro.cli(
+            twin,
+            prog=prog,
+            description=description,
+            args=list(args),
+            default=_defaults(twin, cls, base, where, optional=optional, common=True),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
+        )
     common = CommonFlags(**{name: getattr(parsed, name) for name in _COMMON})
     return _values(parsed, cls, optional), common
 
@@ -156,9 +157,38 @@ def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str, hidden: str
             return
         name = arg.removeprefix("--").split("=")[0].replace("_", "-")
         if arg.startswith("--") and name.removeprefix("no-") not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-            hint = f" Did you mean '--{near[0]}'?" if near else ""
+            near = " or ".join(f"'--{each}'" for each in near_names(name, known))
+            hint = f" Did you mean {near}?" if near else ""
             raise ConfigError(f"Unknown flag '--{name}'.{hint} {prog} --help lists all.")
+
+
+@contextmanager
+def _refused_in_a_sentence(prog: str) -> Iterator[None]:
+    """Turn the box that tyro prints about a line it refuses into an error of one sentence."""
+    printed = io.StringIO()
+    try:
+        with redirect_stderr(printed):
+            yield
+    except SystemExit as e:
+        if not e.code:
+            raise
+        raise ConfigError(f"{_first_section(printed.getvalue())} {prog} --help lists all flags.") from None
+    sys.stderr.write(printed.getvalue())
+
+
+def _first_section(box: str) -> str:
+    """Return what a box says before its first rule, without the help of flags, which stands further to the right.
+
+    tyro draws the frame with other characters, or none, where the terminal has no better ones.
+    """
+    below_title = (line[1:-1] for line in box.splitlines()[1:])
+    said = itertools.takewhile(lambda line: not _is_rule(line), itertools.dropwhile(_is_rule, below_title))
+    text = " ".join(line.strip() for line in said if line.strip() and not line.startswith(" " * 8))
+    return text if text.endswith(".") else f"{text}."
+
+
+def _is_rule(line: str) -> bool:
+    return bool(line.strip()) and not set(line.strip()) - set("─-")
 
 
 def _twin(
@@ -166,11 +196,20 @@ def _twin(
     positional: Sequence[str],
     *,
     optional: bool,
-    common: bool = False,
+    common: Sequence[str] | None = None,
     short: Mapping[str, str] = _NO_SHORT,
     hidden: str | None = None,
 ) -> Any:
-    """Make a class with the settings of ``cls``, their help, and nothing else."""
+    """Make a class with the settings of ``cls`` and their help.
+
+    Args:
+        cls: the settings class
+        positional: settings given without a flag
+        optional: whether required settings may be missing
+        common: names of shipped files of settings, if the flags that every command has belong to it; else None
+        short: short flags of settings
+        hidden: a setting that has no flag
+    """
     docs = setting_docs(cls)
     hints = get_type_hints(cls)
     fields: list[tuple[str, Any]] = []
@@ -181,48 +220,38 @@ def _twin(
             fields.append((f.name, _twin(hint, (), optional=optional)))
             continue
         if optional and _is_required(f):
-            hint = hint | None
+            hint = cast(Any, hint) | None
         if f.name == hidden:
             fields.append((f.name, _HIDDEN[hint]))
             continue
-        metavar = f.name.upper() if f.name in positional else None
-        annotated = Annotated[hint, *_argument(hint, docs.get(f.name, ""), metavar, short.get(f.name))]  # type: ignore[valid-type]
+        argument = _argument(
+            hint, docs.get(f.name, ""), f.name, positional=f.name in positional, short=short.get(f.name)
+        )
+        annotated = Annotated[hint, *argument]  # type: ignore[valid-type]
         fields.append((f.name, _POSITIONAL[annotated] if f.name in positional else annotated))
-    if common:
-        fields += [(name, _common_argument(kind, text)) for name, (kind, _, text) in _COMMON.items()]
+    if common is not None:
+        names = f" Shipped ones, by name: {', '.join(common)}." if common else ""
+        texts = {"config": _COMMON["config"][2] + names}
+        fields += [(name, _common_argument(kind, texts.get(name, text))) for name, (kind, _, text) in _COMMON.items()]
     twin = dataclasses.make_dataclass(cls.__name__, fields, kw_only=True)
     twin.__doc__ = class_doc(cls) or cls.__name__
     return twin
 
 
-def _argument(hint: Any, text: str, metavar: str | None, short: str | None) -> tuple[Any, ...]:
+def _argument(hint: Any, text: str, name: str, *, positional: bool, short: str | None) -> tuple[Any, ...]:
     """Return what tells tyro how to read and describe a setting."""
-    if get_origin(hint) is dict:
-        return _MAPPING_ARGUMENT, tyro.conf.arg(help=text)
-    return (tyro.conf.arg(help=text, metavar=metavar, aliases=[short] if short else None),)
+    shown = name.upper() if positional else f"--{name.replace('_', '-')}"
+    described = tyro.conf.arg(
+        help=text, metavar=name.upper() if positional else None, aliases=[short] if short else None
+    )
+    read = reader(hint, shown)
+    return (described,) if read is None else (read, described)
 
 
 def _common_argument(kind: Any, text: str) -> Any:
     if kind is bool:
         return Annotated[bool, tyro.conf.arg(help=text, help_behavior_hint=""), tyro.conf.FlagCreatePairsOff]
     return Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint="", metavar="FILE")]
-
-
-def _mapping_from_text(text: str) -> dict[str, Any]:
-    value = yaml.safe_load(text)
-    if not isinstance(value, dict):
-        raise ValueError(f"{text!r} is not a mapping such as '{{a: 1, b: 2}}'")
-    return value
-
-
-# Without it, tyro would make a flag of each key of the default.
-_MAPPING_ARGUMENT = tyro.constructors.PrimitiveConstructorSpec[dict[str, Any]](
-    nargs=1,
-    metavar="'{NAME: VALUE, ...}'",
-    instance_from_str=lambda args: _mapping_from_text(args[0]),
-    is_instance=lambda value: isinstance(value, dict),
-    str_from_instance=lambda value: [yaml.safe_dump(value, default_flow_style=True).strip()],
-)
 
 
 def _defaults(
@@ -236,11 +265,11 @@ def _defaults(
         hint = hints[f.name]
         if dataclasses.is_dataclass(hint):
             assert isinstance(hint, type)
-            given = _typed(dict[str, Any], base.get(f.name, {}), f"{where}: {f.name}")
+            given = typed(dict[str, Any], base.get(f.name, {}), f"{where}: {f.name}")
             nested = _instance_mapping(_default(f, optional)) | given
             values[f.name] = _defaults(twin_types[f.name], hint, nested, f"{where}: {f.name}", optional=optional)
         elif f.name in base:
-            values[f.name] = _typed(hint, base[f.name], f"{where}: {f.name}")
+            values[f.name] = typed(hint, base[f.name], f"{where}: {f.name}")
         else:
             values[f.name] = _default(f, optional)
     return twin(**values)
@@ -251,13 +280,6 @@ def _instance_mapping(value: Any) -> dict[str, Any]:
     if not dataclasses.is_dataclass(value):
         return {}
     return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-
-
-def _typed(hint: Any, value: Any, where: str) -> Any:
-    try:
-        return pydantic.TypeAdapter(hint).validate_python(value)
-    except pydantic.ValidationError as e:
-        raise ConfigError(f"{where}: {e.errors()[0]['msg']} (got {value!r}).") from e
 
 
 def _is_required(f: dataclasses.Field[Any]) -> bool:

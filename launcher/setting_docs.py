@@ -1,9 +1,11 @@
 """What the strings that follow a settings class's settings say: the help of flags, the comments of printed settings."""
 
 import ast
+import dataclasses
 import inspect
 import textwrap
 from functools import cache
+from typing import get_type_hints
 
 
 @cache
@@ -16,6 +18,15 @@ def setting_docs(cls: type) -> dict[str, str]:
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
         docs |= _own_docs(base)
+    return docs
+
+
+def nested_docs(cls: type) -> dict[str, str]:
+    """Return the same of a class and of the groups within it."""
+    docs = dict(setting_docs(cls))
+    for hint in get_type_hints(cls).values():
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            docs |= nested_docs(hint)
     return docs
 
 

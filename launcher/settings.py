@@ -1,5 +1,6 @@
 """Resolve a command's settings: defaults, then an earlier run's, then the ``--config`` file's, then the flags'."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 from esmm_dist.config import read_yaml, refuse_unknown
 from launcher import flags
 from launcher.command import Command
-from launcher.shipped_settings import settings_path
+from launcher.setting_docs import nested_docs
+from launcher.shipped_settings import settings_path, shipped_names
+
+_HELP_WIDTH = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
     # Checked before the file is laid over them, so that the file is not blamed for them.
     refuse_unknown(cls, base, where=where)
     if "config" in typed:
-        path = settings_path(typed["config"])
+        path = settings_path(typed["config"], cls)
         base, where = merge(base, read_yaml(path)), str(path)
     if command.rest and (rest or "--print-config" not in args):
         base = {**base, command.rest: list(rest) or list(base.get(command.rest, ()))}
@@ -43,14 +47,35 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
         cls,
         args,
         prog=f"esmm {command.name}",
-        description=f"{command.summary}\n\nExample: {command.example}",
+        description=_description(command, cls),
         base=base,
         where=where,
         positional=command.positional,
         short=command.short,
         hidden=command.rest,
+        shipped=shipped_names(cls),
     )
     return Resolved(cls=cls, values=values, common=common)
+
+
+def _description(command: Command, cls: type) -> str:
+    """Return what stands above the flags: what the command does, an example, and the flags that are used most."""
+    parts = [command.summary, f"Example: {command.example}"]
+    if command.main:
+        docs = nested_docs(cls)
+        flags_ = {name: f"--{name.replace('_', '-')}" for name in command.main}
+        width = max(len(flag) for flag in flags_.values())
+        lines = [_help_line(flag, docs[name], width) for name, flag in flags_.items()]
+        parts.append("\n".join(["Most used:", *lines]))
+    return "\n\n".join(parts)
+
+
+def _help_line(flag: str, doc: str, width: int) -> str:
+    """Return a flag with the first sentence of what it means, on lines of at most 80 characters."""
+    first = doc.split(". ")[0].rstrip(".")
+    return textwrap.fill(
+        f"{first}.", _HELP_WIDTH, initial_indent=f"  {flag:<{width}}  ", subsequent_indent=" " * (width + 4)
+    )
 
 
 def split_rest(args: Sequence[str]) -> tuple[list[str], list[str]]:

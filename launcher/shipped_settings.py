@@ -3,28 +3,51 @@
 from importlib import resources
 from pathlib import Path
 
-from esmm_dist.config import nearest_hint
+from esmm_dist.config import nearest_hint, read_yaml, refuse_unknown
 from esmm_dist.errors import ConfigError
 
 
-def settings_path(name_or_path: str) -> Path:
+def settings_path(name_or_path: str, cls: type) -> Path:
     """Return the path of a settings file.
 
     Args:
         name_or_path: A path that ends in ``.yaml`` or ``.yml``, or the name of a shipped file such as ``small-data``.
+        cls: class of the settings that it is to hold
 
     Raises:
-        ConfigError: It is neither; the nearest shipped name is given.
+        ConfigError: It is neither, or a shipped file of other settings; the nearest shipped name is given.
     """
     if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
         return Path(name_or_path)
-    shipped = {path.stem: path for path in _shipped_folder().glob("*.yaml")}
-    if name_or_path not in shipped:
+    fitting = shipped_names(cls)
+    if name_or_path in fitting:
+        return _shipped()[name_or_path]
+    if name_or_path in _shipped():
         raise ConfigError(
-            f"--config is {name_or_path}, which is neither a .yaml file nor a shipped name."
-            f"{nearest_hint(name_or_path, shipped)}"
+            f"--config is {name_or_path}, which holds settings of esmm train. Give it to esmm train, or behind -- to "
+            "esmm local."
         )
-    return shipped[name_or_path]
+    raise ConfigError(
+        f"--config is {name_or_path}, which is neither a .yaml file nor a shipped name."
+        + (nearest_hint(name_or_path, fitting) if fitting else " No settings of this command are shipped.")
+    )
+
+
+def shipped_names(cls: type) -> list[str]:
+    """Return the names of the shipped files that hold settings of a class, sorted."""
+    return [name for name, path in sorted(_shipped().items()) if _holds_settings_of(cls, path)]
+
+
+def _holds_settings_of(cls: type, path: Path) -> bool:
+    try:
+        refuse_unknown(cls, read_yaml(path), where=path.stem)
+    except ConfigError:
+        return False
+    return True
+
+
+def _shipped() -> dict[str, Path]:
+    return {path.stem: path for path in _shipped_folder().glob("*.yaml")}
 
 
 def _shipped_folder() -> Path:

@@ -24,7 +24,8 @@ class ModelConfig:
     An id's own effect is then learned at once, scale² times as fast as through a tower. 0: no such term."""
 
     task_weights: tuple[float, ...] = ()
-    """Weight of each label's loss, first label first. Empty: 1 each, as in the ESMM paper (equation 4)."""
+    """Weight of each label's loss, first label first; the last one counts for all labels behind it too. Empty: 1 each,
+    as in the ESMM paper (equation 4)."""
 
     def __post_init__(self) -> None:
         if any(units < 1 for units in self.hidden_units):
@@ -40,16 +41,16 @@ class ModelConfig:
         """Return one weight a label.
 
         Raises:
-            ConfigError: Their number differs from that of the labels.
+            ConfigError: There are more weights than labels.
         """
         if not self.task_weights:
             return (1.0,) * num_labels
-        if len(self.task_weights) != num_labels:
+        if len(self.task_weights) > num_labels:
             raise ConfigError(
                 f"task_weights has {len(self.task_weights)} weights, but the schema has {num_labels} labels. "
-                "Give one weight a label, or none at all."
+                "Give one weight a label, or fewer: the last one counts for the labels behind it."
             )
-        return self.task_weights
+        return self.task_weights + self.task_weights[-1:] * (num_labels - len(self.task_weights))
 
 
 @dataclass(frozen=True, kw_only=True)

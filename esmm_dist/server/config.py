@@ -88,8 +88,8 @@ class ConnectionConfig:
     """How to reach servers."""
 
     servers: str = EMBEDDED
-    """``embedded``: rows live in the training process, which must be the only one. HOST:PORT,HOST:PORT,...: on these
-    parameter servers, in the order of their index."""
+    """Where rows live. ``embedded``: in the training process, which must be the only one. HOST:PORT,HOST:PORT,...: on
+    these parameter servers, in the order of their index."""
 
     token_file: Path | None = None
     """File with the secret that the servers ask for."""
@@ -159,6 +159,9 @@ def split_address(address: str, *, where: str) -> tuple[str, int]:
         ConfigError: It is not of that form.
     """
     host, colon, port = address.rpartition(":")
+    if "/" in address:
+        plain = address.rpartition("//")[2].partition("/")[0]
+        raise ConfigError(f"{where} names '{address}'. An address has no scheme and no path: write {plain}.")
     if not colon or not host or not port.isdigit() or int(port) > 65535:
         raise ConfigError(f"{where} names '{address}'. Write HOST:PORT, such as 127.0.0.1:7070 or [::1]:7070.")
     return host.removeprefix("[").removesuffix("]"), int(port)

@@ -49,5 +49,6 @@ COMMAND = Command(
     example="esmm train --data data --run run",
     load_settings=_load_settings,
     run=_run,
+    main=("data", "run", "epochs", "global_batch_records", "embedding_learning_rate", "servers"),
     find_stored=find_stored_settings,
 )

@@ -36,7 +36,7 @@ def kuairand_medians(folder: Path, schema: str) -> dict[str, float]:
     """Return the median AUC over the seeds with the settings shipped for small data."""
     data = folder / "data"
     preprocess(PreprocessConfig(raw=KUAIRAND, out=data, schema=schema, min_count=1), NoProgress())
-    settings = read_yaml(settings_path("small-data"))
+    settings = read_yaml(settings_path("small-data", TrainConfig))
     runs = [reached(data, folder / f"run-{seed}", settings, seed) for seed in SEEDS]
     return {task: statistics.median(run[task] for run in runs) for task in runs[0]}
 

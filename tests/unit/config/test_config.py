@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from esmm_dist.config import build, nearest_hint, read_yaml, refuse_unknown, to_mapping
+from esmm_dist.config import build, near_names, nearest_hint, read_yaml, refuse_unknown, to_mapping
 from esmm_dist.errors import ConfigError, SchemaError
 
 
@@ -122,3 +122,23 @@ def test_a_file_that_holds_no_settings_is_named_with_the_reason(tmp_path, data, 
 def test_a_file_of_settings_is_read(tmp_path):
     (tmp_path / "settings.yaml").write_text("a: 1\nb: {c: [2, x]}\n")
     assert read_yaml(tmp_path / "settings.yaml") == {"a": 1, "b": {"c": [2, "x"]}}
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_path_is_not_the_current_folder(value):
+    with pytest.raises(ConfigError, match="f: path is empty. Give a path, or leave the setting out."):
+        build(Outer, {"path": value}, where="f")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("widht", ["width"]),  # the nearest by its letters
+        ("rate", ["dense_rate", "row_rate"]),  # by its words
+        ("lr", ["row_rate_of_learning"]),  # as other systems say it
+        ("xyzzy", []),
+    ],
+)
+def test_names_near_a_wrong_one_are_found_by_letters_and_by_words(name, expected):
+    known = ["width", "row_rate_of_learning"] if name != "rate" else ["dense_rate", "row_rate", "depth"]
+    assert near_names(name, known) == expected

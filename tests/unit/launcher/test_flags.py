@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.train.config import TrainConfig
 from launcher import flags
 from tests.unit.launcher.sample_settings import SampleConfig, TableConfig
 
@@ -27,6 +28,8 @@ def test_defaults_hold_where_no_flag_is_given():
     [
         (["--no-shuffle"], SampleConfig(data=Path("d"), shuffle=False)),
         (["--towers", "3", "4", "5"], SampleConfig(data=Path("d"), towers=(3, 4, 5))),
+        (["--towers", "3,4", "5"], SampleConfig(data=Path("d"), towers=(3, 4, 5))),
+        (["--towers"], SampleConfig(data=Path("d"), towers=())),
         (["--limit", "1e-3"], SampleConfig(data=Path("d"), limit=0.001)),
         (["--limit=2"], SampleConfig(data=Path("d"), limit=2.0)),
         (["--task-weights", "{ctr: 1, ctcvr: 2}"], SampleConfig(data=Path("d"), task_weights={"ctr": 1, "ctcvr": 2})),
@@ -61,6 +64,22 @@ def test_an_unknown_flag_that_resembles_nothing_points_to_the_help():
         parse("--data", "d", "--xyzzy=1")
 
 
+@pytest.mark.parametrize(
+    ("flag", "near"),
+    [
+        ("--learning-rate", "'--dense-learning-rate' or '--embedding-learning-rate'"),
+        ("--lr", "'--dense-learning-rate' or '--embedding-learning-rate'"),
+        ("--batch-size", "'--global-batch-records'"),
+        ("--num-epochs", "'--epochs'"),
+        ("--hidden-layers", "'--hidden-units'"),
+        ("--embeding-dim", "'--embedding-dim'"),
+    ],
+)
+def test_a_word_of_another_system_leads_to_the_flags_that_mean_it(flag, near):
+    with pytest.raises(ConfigError, match=rf"Unknown flag '{flag}'\. Did you mean {near}\?"):
+        flags.parse(TrainConfig, [flag, "1"], prog="esmm train", description="", base={}, where="")
+
+
 def test_an_unknown_setting_in_the_file_names_the_file_and_the_nearest_known_one():
     with pytest.raises(ConfigError, match=r"my\.yaml: unknown setting 'table\.optimiser'\. Did you mean 'optimizer'\?"):
         parse("--data", "d", base={"table": {"optimiser": "sgd"}})
@@ -84,17 +103,44 @@ def test_a_value_that_the_class_refuses_is_refused_from_a_flag_too():
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "--data PATH"),
-        (["--data", "d", "--embedding-dim", "many"], "--embedding-dim"),
-        (["--data", "d", "--optimizer", "adamx"], "adagrad"),
-        (["--data", "d", "--task-weights", "[1]"], "is not a mapping"),
+        ([], r"^Missing from esmm sample: --data PATH\. esmm sample --help lists all flags\.$"),
+        (
+            ["--data"],
+            r"^Missing value for argument '--data'\. Expected 1 values\. esmm sample --help lists all flags\.$",
+        ),
+        (["--data", "d", "word"], r"^Unrecognized options: word\. esmm sample --help lists all flags\.$"),
+        (
+            ["--data", "d", "--embedding-dim", "many"],
+            r"^--embedding-dim: Input should be a valid int.*\(got 'many'\)\.$",
+        ),
+        (["--data", "d", "--towers", "64,x"], r"^--towers: Input should be a valid integer.*\(got \['64', 'x'\]\)\.$"),
+        (
+            ["--data", "d", "--optimizer", "adamx"],
+            r"^--optimizer: Input should be 'adagrad' or 'sgd' \(got 'adamx'\)\.$",
+        ),
+        (
+            ["--data", "d", "--task-weights", "[1]"],
+            r"^--task-weights: '\[1\]' is not a mapping such as '\{a: 1, b: 2\}'\.$",
+        ),
+        (["--data", "d", "--task-weights", "{a: "], r"^--task-weights: '\{a: ' is not YAML \("),
+        # An unset variable of a shell
+        (["--data", ""], r"^--data is empty\. Give a value; if it came from a shell variable, that one is not set\.$"),
+        (["--data= "], r"^--data is empty\. Give a value"),
     ],
 )
-def test_a_line_that_cannot_be_parsed_ends_with_status_2_and_says_where(args, message, capsys):
-    with pytest.raises(SystemExit) as ended:
+def test_a_line_that_cannot_be_parsed_is_refused_in_one_sentence(args, message, capsys):
+    with pytest.raises(ConfigError, match=message):
         parse(*args)
-    assert ended.value.code == 2
-    assert message in " ".join(capsys.readouterr().err.split())
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_empty_positional_setting_is_refused_by_its_name():
+    with pytest.raises(ConfigError, match=r"^DATA is empty\."):
+        parse("", positional=("data",))
+
+
+def test_none_takes_a_default_away():
+    assert parse("--data", "d", "--limit", "None", base={"limit": 3})[0].limit is None
 
 
 def test_help_shows_each_setting_with_its_meaning_and_default(capsys):

@@ -52,6 +52,10 @@ def test_every_loss_weighs_one_unless_told_otherwise():
     assert ModelConfig(task_weights=(0.5, 2.0)).weights_for(2) == (0.5, 2.0)
 
 
-def test_weights_that_do_not_match_the_labels_are_refused():
-    with pytest.raises(ConfigError, match="task_weights has 2 weights, but the schema has 3 labels"):
-        ModelConfig(task_weights=(1.0, 1.0)).weights_for(3)
+def test_the_last_weight_counts_for_the_labels_behind_it():
+    assert ModelConfig(task_weights=(1.0, 2.0)).weights_for(4) == (1.0, 2.0, 2.0, 2.0)
+
+
+def test_more_weights_than_labels_are_refused():
+    with pytest.raises(ConfigError, match="task_weights has 3 weights, but the schema has 2 labels"):
+        ModelConfig(task_weights=(1.0, 1.0, 1.0)).weights_for(2)

@@ -152,6 +152,8 @@ def test_where_a_folder_is(tmp_path, monkeypatch, s3):
         ("s3:/bucket/run", r"'s3:/bucket/run' is neither a path nor a URI. Write two slashes after the colon"),
         ("s3://?endpoint_override=h", r"'s3://\?endpoint_override=h' names no bucket. Write s3://BUCKET/RUN"),
         ("file://host/x", r"is no place .*: Unsupported hostname"),
+        ("", r"A place is empty\. Give a path or a URI"),
+        (" ", r"A place is empty\. Give a path or a URI"),
     ],
 )
 def test_what_is_no_place_is_refused(location, message):

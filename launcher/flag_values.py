@@ -1,0 +1,109 @@
+"""Read the value of one flag: as pydantic reads a value from a file, with an error of one sentence."""
+
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pydantic
+import tyro
+import yaml
+
+from esmm_dist.errors import ConfigError
+
+_NONE = "None"
+
+
+def typed(hint: Any, value: Any, where: str) -> Any:
+    """Return a value as the type that a setting has.
+
+    Raises:
+        ConfigError: It is not of that type.
+    """
+    try:
+        return pydantic.TypeAdapter(hint).validate_python(value)
+    except pydantic.ValidationError as e:
+        raise ConfigError(f"{where}: {e.errors()[0]['msg']} (got {value!r}).") from e
+
+
+def reader(hint: Any, shown: str) -> Any:
+    """Return what makes tyro read a flag's words with ``read``; None for a switch, which has no words.
+
+    Args:
+        hint: type of the setting
+        shown: flag as a user types it, named in errors
+    """
+    if _inner(hint) is bool:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec[Any](
+        nargs="*" if _element(hint) is not None else 1,
+        metavar=metavar(hint),
+        instance_from_str=lambda words: read(hint, words, shown),
+        is_instance=lambda value: True,  # defaults come from the settings class
+        str_from_instance=_words,
+    )
+
+
+def read(hint: Any, words: list[str], shown: str) -> Any:
+    """Return the value of a flag's words.
+
+    A list takes several words, or one with commas between its values; a mapping is written as YAML.
+
+    Raises:
+        ConfigError: They are no value of the type, or a place or name is empty.
+    """
+    if words == [_NONE] and hint is not _inner(hint):
+        return None
+    inner, element = _inner(hint), _element(hint)
+    if element is not None:
+        return typed(inner, [part for word in words for part in word.split(",") if part.strip()], shown)
+    if get_origin(inner) is dict:
+        return _mapping(words[0], shown)
+    if inner in (str, Path) and not words[0].strip():
+        raise ConfigError(f"{shown} is empty. Give a value; if it came from a shell variable, that one is not set.")
+    return typed(inner, words[0], shown)
+
+
+def metavar(hint: Any) -> str:
+    """Return how help names a value of a type."""
+    inner, element = _inner(hint), _element(hint)
+    if element is not None:
+        text = f"[{metavar(element)} [{metavar(element)} ...]]"
+    elif get_origin(inner) is dict:
+        text = "'{NAME: VALUE, ...}'"
+    elif get_origin(inner) is Literal:
+        text = "{" + ",".join(str(each) for each in get_args(inner)) + "}"
+    else:
+        text = inner.__name__.upper()
+    return text if inner is hint else f"{{{_NONE}}}|{text}"
+
+
+def _inner(hint: Any) -> Any:
+    """Return the type without None."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    types = [each for each in get_args(hint) if each is not type(None)]
+    return types[0] if len(types) == 1 else Union[tuple(types)]  # noqa: UP007
+
+
+def _element(hint: Any) -> Any:
+    """Return the type of a list's elements; None if it is no list."""
+    inner = _inner(hint)
+    return get_args(inner)[0] if get_origin(inner) in (tuple, list) else None
+
+
+def _mapping(text: str, shown: str) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise ConfigError(f"{shown}: {text!r} is not YAML ({' '.join(str(e).split())}).") from e
+    if not isinstance(value, dict):
+        raise ConfigError(f"{shown}: {text!r} is not a mapping such as '{{a: 1, b: 2}}'.")
+    return value
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, (list, tuple)):
+        return [str(each) for each in value]
+    if isinstance(value, dict):
+        return [yaml.safe_dump(value, default_flow_style=True).strip()]
+    return [str(value)]
