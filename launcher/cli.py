@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from esmm_dist.errors import ConfigError, EsmmError
+from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.stores import stored_uri
+from esmm_dist.system_refusal import refusal
 from esmm_dist.world import process_rank
 from launcher import flags, versions
 from launcher.command import Outcome
@@ -75,6 +76,13 @@ def _main(line: list[str]) -> int:
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as e:
+        text = refusal(e) if isinstance(e, OSError) else None
+        if text is not None:
+            if debug:
+                traceback.print_exc()
+            _complain(text)
+            worker_link().error(text, StorageError.exit_status)
+            return StorageError.exit_status
         _report_unexpected(e, line, debug)
         return UNEXPECTED
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esmm_dist.errors import SchemaError
 from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.fields import Field, FlatSource
 from preprocess.feature_rows import FeatureEntries
@@ -47,16 +46,8 @@ class _Items:
     weights: pa.Array | None = None
 
 
-def read_column(table: pa.Table, column: str, what: str) -> pa.Array:
-    """Return a column as one array.
-
-    Raises:
-        SchemaError: The log has no such column.
-    """
-    if column not in table.column_names:
-        raise SchemaError(
-            f"{what} reads column '{column}', missing from the log. Its columns: {', '.join(table.column_names)}."
-        )
+def read_column(table: pa.Table, column: str) -> pa.Array:
+    """Return a column as one array; the table has it once (``flat_header.check_columns``)."""
     array = table.column(column).combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # a table without rows has no chunk to combine
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
@@ -69,7 +60,7 @@ def read_labels(
     """Return the labels, uint8 [rows, labels]; rows with something else than 0/1/true/false are rejected."""
     columns = []
     for label in labels:
-        texts = _as_text(read_column(table, source.labels[label], f"Label '{label}'"))
+        texts = _as_text(read_column(table, source.labels[label]))
         codes, values = _encode(texts, lambda text: _LABELS.get(text, -1))
         of_row = np.where(codes >= 0, values[codes] if len(values) else -1, -1)
         reasons.add(np.flatnonzero(of_row < 0), Reason.BAD_LABEL)
@@ -79,7 +70,7 @@ def read_labels(
 
 def read_sample_ids(table: pa.Table, column: str, reasons: RowReasons) -> I64:
     """Return the sample ids, int64 [rows]; rows whose id is no whole number are rejected."""
-    texts = _as_text(read_column(table, column, "source.sample_id"))
+    texts = _as_text(read_column(table, column))
     codes, values = _encode(texts, lambda text: int(text) if _is_id(text) else -1)
     of_row: I64 = np.where(codes >= 0, values[codes] if len(values) else -1, -1)
     reasons.add(np.flatnonzero(of_row < 0), Reason.BAD_SAMPLE_ID)
@@ -96,7 +87,7 @@ def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, re
         source: Says the separators.
         reasons: Where rejected rows are noted.
     """
-    items = _items(read_column(table, field.name, f"Field '{field.name}'"), field, source, reasons)
+    items = _items(read_column(table, field.name), field, source, reasons)
     codes, ids = _encode(items.texts, lambda text: feature_id(field.name, text))
     values = np.ones(len(items.row), np.float32)
     if items.weights is not None:

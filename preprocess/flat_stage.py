@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esmm_dist.schema.fields import Field, FlatSource
-from preprocess.chunks import chunk_size, num_chunks, read_chunk, split_lines
+from preprocess.chunks import MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange
 from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids
+from preprocess.flat_header import check_columns, check_header_line, columns_read
 from preprocess.flat_text import read_header, read_rows
 from preprocess.hashing import U64, mix64
 from preprocess.inputs import InputFile, reading, stream_texts
@@ -35,10 +36,12 @@ _NO_USER_CONTEXTS = 1 << 20  # a log without user fields is cut into so many con
 
 def flat_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
     """List the tasks of all files; those of compressed text carry their text."""
+    read = columns_read(job.schema)
     for file in files:
         if file.packing == "plain":
             with reading(file.path), file.path.open("rb") as opened:
-                header = opened.readline()
+                header = opened.readline(MAX_LINE_BYTES)
+            _check_header(file, header, read)
             for chunk in range(num_chunks(file.path.stat().st_size, job.chunk_bytes)):
                 yield _task(job, file, chunk, header, None)
         elif file.packing == "parquet":
@@ -47,7 +50,13 @@ def flat_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
     for file, chunk, text in stream_texts([f for f in files if f.packing == "gz"], job.chunk_bytes):
         if chunk == 0:
             header = text.partition(b"\n")[0]
+            _check_header(file, header, read)
         yield _task(job, file, chunk, header, text)
+
+
+def _check_header(file: InputFile, header: bytes, read: dict[str, str]) -> None:
+    check_header_line(file.path, header)
+    check_columns(file.path, read_header(header), read)
 
 
 def _task(job: ParseJob, file: InputFile, chunk: int, header: bytes, text: bytes | None) -> Task:
@@ -64,6 +73,8 @@ def _parquet_tasks(job: ParseJob, file: InputFile) -> Iterator[Task]:
     """One task for each row group, which makes one chunk of every ``BATCH_ROWS`` rows: Parquet cannot seek to a row."""
     with reading(file.path):
         metadata = pq.read_metadata(file.path)
+        names = pq.read_schema(file.path).names
+    check_columns(file.path, names, columns_read(job.schema))
     chunk = 0
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group).num_rows
@@ -92,11 +103,8 @@ def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, te
 
 def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Parse one row group of a Parquet file, batch by batch."""
-    source = job.schema.source
-    assert isinstance(source, FlatSource)
-    wanted = {*(f.name for f in job.schema.fields), *source.labels.values(), source.sample_id}
     chunks = []
-    for i, batch in enumerate(_batches(file, group, wanted)):
+    for i, batch in enumerate(_batches(file, group, list(columns_read(job.schema)))):
         table = pa.table(batch)
         chunk = ChunkId(split=first.split, file=first.file, chunk=first.chunk + i)
         numbers = np.arange(table.num_rows)
@@ -105,9 +113,8 @@ def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) 
     return {"chunks": chunks}
 
 
-def _batches(file: InputFile, group: int, wanted: set[str | None]) -> Iterator[pa.RecordBatch]:
+def _batches(file: InputFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     with reading(file.path), pq.ParquetFile(file.path) as opened:
-        columns = [name for name in opened.schema_arrow.names if name in wanted]
         yield from opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False)
 
 

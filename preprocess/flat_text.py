@@ -2,19 +2,31 @@
 
 import csv
 import io
+import re
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from esmm_dist.errors import InputDataError
 from preprocess.rejects import Reason, Reject, reject
+
+_VALUE = rb'(?:"(?:[^"]++|"")*+"[^,]*+|[^",][^,]*+|)'
+"""One value as Arrow reads it: a quote counts at the value's start only, and what follows the closing one is kept.
+Possessive (++), so that nothing is tried twice: a line is matched in one pass."""
+
+_CLOSED = re.compile(_VALUE + rb"(?:," + _VALUE + rb")*+", re.DOTALL)
+_BOM = b"\xef\xbb\xbf"
 
 
 def read_header(line: bytes) -> list[str]:
     """Return the column names of the first line of a file."""
-    text = line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").rstrip("\r\n")
-    return next(csv.reader([text]), [])
+    text = line.removeprefix(_BOM).decode("utf-8", "replace").rstrip("\r\n")
+    try:
+        return next(csv.reader([text]), [])
+    except csv.Error as e:
+        raise InputDataError(f"The header line {text[:80]!r} cannot be read ({e}). Write it as RFC 4180 has it.") from e
 
 
 def read_rows(lines: list[bytes], first: int, names: list[str]) -> tuple[pa.Table, npt.NDArray[np.int64], list[Reject]]:
@@ -31,7 +43,7 @@ def read_rows(lines: list[bytes], first: int, names: list[str]) -> tuple[pa.Tabl
     rejects = []
     numbers, kept = [], []
     for number, line in enumerate(lines, first):
-        line = line.removesuffix(b"\r")
+        line = line.rstrip(b"\r")  # \r\r\n: a text that was written as Windows text twice
         reason = _odd(line)
         if reason is None:
             numbers.append(number)
@@ -48,6 +60,8 @@ def read_rows(lines: list[bytes], first: int, names: list[str]) -> tuple[pa.Tabl
         return "skip"
 
     text = b"\n".join(kept)
+    if text.startswith(_BOM):  # Arrow drops one at the beginning of what it reads: it would depend on the chunks
+        text = _BOM + text
     table = pacsv.read_csv(
         io.BytesIO(text),
         read_options=pacsv.ReadOptions(use_threads=False, column_names=names, block_size=len(text) + 1),
@@ -66,7 +80,7 @@ def _odd(line: bytes) -> Reason | None:
     """Find lines that Arrow would not take as one row, or as an empty one."""
     if not line:
         return Reason.WRONG_COLUMNS
-    if b'"' in line and line.count(b'"') % 2:
+    if b'"' in line and not _CLOSED.fullmatch(line):
         return Reason.WRONG_COLUMNS  # an open quote would swallow the lines after it
     if b"\r" in line:
         return Reason.WRONG_COLUMNS  # would end the row

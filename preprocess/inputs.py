@@ -1,6 +1,5 @@
 """Find the raw files of a schema in a folder."""
 
-import glob
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import FlatSource, Schema
 from esmm_dist.stores import COPYING
 from preprocess.chunks import Reader, stream_chunks
+from preprocess.flat_files import matching_files
 
 FileKind = Literal["skeleton", "common", "log"]
 Packing = Literal["plain", "gz", "tar.gz", "parquet"]
@@ -127,7 +127,7 @@ def _flat_files(raw: Path, source: FlatSource, split: str) -> list[InputFile]:
     pattern = source.files.get(split)
     if pattern is None:
         return []
-    paths = sorted(Path(p) for p in glob.glob(str(raw / pattern)))
+    paths = matching_files(raw, pattern)
     return [
         InputFile(split=split, kind="log", index=i, path=path, packing=_flat_packing(path))
         for i, path in enumerate(paths)

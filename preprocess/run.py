@@ -7,6 +7,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema import load_schema
 from esmm_dist.schema.fields import AliCcpSource, Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
+from esmm_dist.system_refusal import refusals_named
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
 from preprocess.inputs import InputFile, find_inputs
@@ -33,6 +34,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         SchemaError: The schema is unknown, wrong, or does not fit the log's columns.
         InputDataError: Logs are missing, damaged, or more lines are rejected than allowed.
         StackError: A worker process died.
+        StorageError: The system refuses a file: no space, no right, too large.
     """
     schema = load_schema(config.schema)
     check_schema(schema)
@@ -52,7 +54,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         split_bytes=max(text_bytes.values()),
     )
     identity = run_identity(settings, schema, files, plan, CHUNK_BYTES)
-    with open_workspace(config.out, identity, progress) as work:
+    with refusals_named(config.out), open_workspace(config.out, identity, progress) as work:
         if not (work / MANIFEST_NAME).is_file():
             with open_pool(work, plan.workers) as pool:
                 manifest = Stages(config, schema, files, plan, settings, work, pool, progress).run()

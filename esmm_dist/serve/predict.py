@@ -20,6 +20,7 @@ from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
 from esmm_dist.server.config import ConnectionConfig
+from esmm_dist.system_refusal import refusals_named
 from esmm_dist.world import open_world
 
 
@@ -111,7 +112,9 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         progress.start(f"Predicting {config.split}", impressions, "impressions")
         written = 0
         try:
-            with _rows_written(config.out, trained.scorer.schema.labels) if world.rank == 0 else _nowhere() as write:
+            labels = trained.scorer.schema.labels
+            rows = _rows_written(config.out, labels) if world.rank == 0 else _nowhere()
+            with refusals_named(config.out), rows as write:
                 for batch in scored_batches(trained.scorer, reader, world):
                     write([batch.sample_ids, *probabilities(batch.logits)])
                     written += batch.num_impressions

@@ -62,6 +62,12 @@ def assert_same(parsed: ParsedRows, row: int, expected: ParsedLine) -> None:
     assert tuple(parsed.labels[row].tolist()) == expected.labels
 
 
+def check_refused(error: EsmmError, out: Path) -> None:
+    """Check that a log was refused for what it holds, not because lines were lost on the way."""
+    assert "add up" not in str(error)
+    assert not (out / "manifest.json").exists()
+
+
 @settings(max_examples=25)
 @given(skeleton=mutated(TEXTS["skeleton"], NOISE), common=mutated(TEXTS["common"], NOISE))
 def test_a_damaged_log_is_preprocessed_with_every_line_accounted_for_or_refused(skeleton, common):
@@ -72,8 +78,8 @@ def test_a_damaged_log_is_preprocessed_with_every_line_accounted_for_or_refused(
         (raw / "common_features_train.csv").write_bytes(common)
         try:
             manifest = run(raw, Path(temporary) / "out")
-        except EsmmError:
-            assert not (Path(temporary) / "out/manifest.json").exists()
+        except EsmmError as e:
+            check_refused(e, Path(temporary) / "out")
             return
         report = manifest.report["splits"]["train"]
         for kind, text in (("skeleton", skeleton), ("common", common)):
@@ -95,7 +101,7 @@ fields:
   - {name: h, owner: user, multi_hot: true, weighted: true}
   - {name: i, owner: item}
 """
-FLAT = b"id,c,b,u,h,i\n" + b"".join(b"%d,%d,0,%d,%d:0.5|7:1,%d\n" % (n, n % 2, n % 5, n, n % 3) for n in range(30))
+FLAT = b"id,c,b,u,h,i\n" + b"".join(b'%d,%d,0,"%d",%d:0.5|7:1,%d\n' % (n, n % 2, n % 5, n, n % 3) for n in range(30))
 
 
 @settings(max_examples=25)
@@ -108,8 +114,8 @@ def test_a_damaged_flat_log_is_preprocessed_with_every_line_accounted_for_or_ref
         (raw / "log.csv").write_bytes(text)
         try:
             manifest = run(raw, Path(temporary) / "out", schema=str(schema))
-        except EsmmError:
-            assert not (Path(temporary) / "out/manifest.json").exists()
+        except EsmmError as e:
+            check_refused(e, Path(temporary) / "out")
             return
         report = manifest.report["splits"]["train"]["log"]
         assert report["lines_in"] == report["rows_out"] + sum(report["rejected"].values())

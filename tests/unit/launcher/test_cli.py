@@ -1,5 +1,6 @@
 """The command line as a whole: what is printed where, and with which exit status."""
 
+import errno
 import json
 import os
 import subprocess
@@ -103,10 +104,17 @@ def test_a_process_of_esmm_local_leaves_its_traceback_where_it_stays(sample, cap
 
 def test_an_unexpected_error_on_a_full_disk_still_says_what_it_was(sample, capsys, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
-    sample.work = raises(OSError(28, "No space left on device"))
+    sample.work = raises(ZeroDivisionError("x / 0"))
     assert cli.main(["sample", "d"]) == cli.UNEXPECTED
-    assert (
-        "unexpected OSError: [Errno 28] No space left on device. The traceback is in nowhere" in capsys.readouterr().err
+    assert "unexpected ZeroDivisionError: x / 0. The traceback is in nowhere" in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_is_a_sentence_with_the_place(sample, capsys):
+    sample.work = raises(OSError(errno.EROFS, "Read-only file system", "/mnt/x"))
+    assert cli.main(["sample", "d"]) == 1
+    assert capsys.readouterr().err == (
+        "esmm: /mnt/x: the system refuses (EROFS: Read-only file system). Choose a place that can be written; "
+        "then run it again.\n"
     )
 
 

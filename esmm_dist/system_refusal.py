@@ -1,0 +1,67 @@
+"""What the operating system refuses, as one sentence: which place, why, and what to do.
+
+An ``OSError`` of a write knows its reason but often not its file. ``refusals_named`` is put around work whose files
+stand in one place; the command line (``launcher/cli.py``) turns what is left into a sentence.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from esmm_dist.errors import StorageError
+
+_SPACE = "Free some space there, or choose another place"
+_RIGHTS = "Check its owner and rights, or choose another place"
+_REMEDIES = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: "Free some of the quota, or choose another place",
+    errno.EFBIG: "Raise the limit on the size of a file (ulimit -f), or choose a place whose file system allows it",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "Choose a place that can be written",
+    errno.ENOENT: "Check the path: it, a folder of it or what a link points to is missing",
+    errno.ENOTDIR: "Check the path: a part of it is a file, not a folder",
+    errno.EISDIR: "Check the path: it is a folder, not a file",
+    errno.EEXIST: "Move it away, or choose another place",
+    errno.ENOTEMPTY: "Move what it holds away, or choose another place",
+    errno.ENAMETOOLONG: "Choose a shorter path",
+    errno.ELOOP: "Check the path: its links point to each other",
+    errno.EMFILE: "Raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "End other programs: the machine has no open files left",
+    errno.ENOMEM: "Free some memory",
+    errno.EIO: "Check the disk: it does not answer as it should",
+    errno.ESTALE: "Mount the file system again",
+    errno.ETXTBSY: "End the program that uses it",
+    errno.EXDEV: "Choose a place on the same file system",
+}
+
+
+def refusal(error: OSError, place: Path | None = None) -> str | None:
+    """Return the sentence for an error of the system, or None if it is none (a lost connection, a fault of ours).
+
+    Args:
+        error: As it was raised.
+        place: Where the work's files stand; named if the error names no file.
+    """
+    number = error.errno
+    if number is None or number not in _REMEDIES:
+        return None
+    name = error.filename2 if error.filename2 is not None and number != errno.ENOENT else error.filename
+    where = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else place
+    shown = "A file that the system does not name (--debug shows where it was used)" if where is None else where
+    reason = f"{errno.errorcode[number]}: {os.strerror(number)}"
+    return f"{shown}: the system refuses ({reason}). {_REMEDIES[number]}; then run it again."
+
+
+@contextmanager
+def refusals_named(place: Path) -> Iterator[None]:
+    """Turn errors of the system within the block into a ``StorageError`` that names the file, or ``place``."""
+    try:
+        yield
+    except OSError as e:
+        text = refusal(e, place)
+        if text is None:
+            raise
+        raise StorageError(text) from e

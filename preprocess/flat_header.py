@@ -1,0 +1,79 @@
+"""Check the columns of each file of a flat log before its rows are read, so that an error names the file."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from esmm_dist.config import nearest_hint
+from esmm_dist.errors import InputDataError, SchemaError
+from esmm_dist.schema.fields import FlatSource, Schema
+
+_SHOWN_COLUMNS = 30
+
+
+def columns_read(schema: Schema) -> dict[str, str]:
+    """Return the columns that a schema reads, and what for."""
+    source = schema.source
+    assert isinstance(source, FlatSource)
+    columns = {field.name: f"Field '{field.name}'" for field in schema.fields}
+    columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
+    if source.sample_id is not None:
+        columns[source.sample_id] = "source.sample_id"
+    return columns
+
+
+def check_columns(path: Path, names: Sequence[str], read: Mapping[str, str]) -> None:
+    """Check that a file has each column that is read, once.
+
+    Args:
+        path: The file.
+        names: Its columns.
+        read: The columns to read, and what for.
+
+    Raises:
+        SchemaError: A column is missing, or stands there twice.
+    """
+    for column, what in read.items():
+        places = [place for place, name in enumerate(names, 1) if name == column]
+        if not places:
+            shown = f"{', '.join(names[:_SHOWN_COLUMNS])}" + (", ..." if len(names) > _SHOWN_COLUMNS else "")
+            near = nearest_hint(column, names).partition(" Known:")[0]
+            raise SchemaError(
+                f"{what} reads column '{column}', missing from {path}.{near} Its {len(names)} columns: {shown}. "
+                "Correct the schema, or write the file with this column."
+            )
+        if len(places) > 1:
+            raise SchemaError(
+                f"{what} reads column '{column}', which {path} has {len(places)} times (columns "
+                f"{', '.join(map(str, places))}). Give each column of the file a name of its own."
+            )
+
+
+def check_header_line(path: Path, line: bytes) -> None:
+    r"""Check that a CSV file has a first line, and that its lines end as they should.
+
+    Args:
+        path: The file; ``.gz`` if it is compressed.
+        line: Its beginning, up to the first ``\n`` or as far as it was read.
+
+    Raises:
+        InputDataError: It is empty, or its lines end in ``\r`` alone.
+    """
+    text = line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+    if not text:
+        raise InputDataError(
+            f"{path} has no header line (it is empty, or begins with an empty line). Write it again with the names of "
+            "its columns in the first line, or move it away to go without it."
+        )
+    if b"\r" in text:
+        there = shlex.quote(str(path))
+        lf = shlex.quote(str(path.with_name(f"lf-{path.name}")))
+        command = (
+            f"zcat {there} | tr '\\r' '\\n' | gzip > {lf}"
+            if path.suffix == ".gz"
+            else f"tr '\\r' '\\n' < {there} > {lf}"
+        )
+        raise InputDataError(
+            f"{path}: the lines end in CR alone, as Excel writes 'CSV (Macintosh)'; they must end in LF or CR LF. "
+            f"Convert it and move the old file away: {command}"
+        )
