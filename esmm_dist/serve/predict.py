@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.errors import ConfigError
@@ -19,6 +18,7 @@ from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
+from esmm_dist.serve.table_form import check_form, table_writer
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.system_refusal import refusals_named
 from esmm_dist.world import open_world
@@ -41,7 +41,7 @@ class PredictConfig:
     """Split of the data set to score."""
 
     out: Path
-    """Parquet file to write; replaced if it exists."""
+    """File to write; replaced if it exists. Its name says the form: .parquet (or .pq), .csv, .csv.gz."""
 
     on_bad_record: OnBadRecord = "fail"
     """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
@@ -54,6 +54,7 @@ class PredictConfig:
             raise ConfigError(
                 f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet."
             )
+        check_form(self.out, setting="out")
 
     @property
     def checkpoint(self) -> CheckpointChoice:
@@ -136,12 +137,12 @@ Write = Callable[[list[npt.NDArray[Any]]], None]
 
 @contextmanager
 def _rows_written(out: Path, labels: tuple[str, ...]) -> Iterator[Write]:
-    """Write the columns of batches to a Parquet file, which is there if the ``with`` block ends well."""
+    """Write the columns of batches to a file, which is there if the ``with`` block ends well."""
     schema = pa.schema([("sample_id", pa.int64()), *((name, pa.float32()) for name in prediction_columns(labels))])
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".writing")
     try:
-        with pq.ParquetWriter(temporary, schema) as writer:
+        with table_writer(temporary, schema, named=out) as writer:
             yield lambda columns: writer.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
         temporary.replace(out)
     finally:

@@ -22,7 +22,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
 
 COMMAND = Command(
     name="predict",
-    summary="Write a Parquet file of predictions: sample_id, pctr, pcvr, pctcvr.",
+    summary="Write a file of predictions (Parquet or CSV): sample_id, pctr, pcvr, pctcvr.",
     example="esmm predict --run run --data data --split test --out predictions.parquet",
     load_settings=_load_settings,
     run=_run,

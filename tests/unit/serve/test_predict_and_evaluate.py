@@ -1,5 +1,6 @@
 """A trained run scores a split: probabilities, metrics, and what is refused."""
 
+import gzip
 import json
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
@@ -66,6 +68,33 @@ def test_predictions_are_the_chains_probabilities_of_every_impression_in_file_or
     assert (written.impressions, written.step, written.path) == (len(pctr), result.step, str(out))
     assert written.lines()[0].startswith(f"Wrote {len(pctr):,} predictions of the model at step 10 to {out} (")
     assert [path.name for path in out.parent.iterdir()] == ["scores.parquet"]
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.csv.gz"])
+def test_a_name_that_says_csv_gets_a_csv_of_the_same_numbers(trained, tmp_path, name):
+    folder, _ = trained
+    tables = []
+    for out in (tmp_path / name, tmp_path / "scores.pq"):
+        predict(PredictConfig(run=str(folder / "run"), data=folder / "data", out=out), NoProgress())
+        types = {each: pa.float32() for each in ("pctr", "pcvr", "pctcvr")}
+        read = (
+            pacsv.read_csv(out, convert_options=pacsv.ConvertOptions(column_types=types))
+            if out.suffix != ".pq"
+            else None
+        )
+        tables.append(read or pq.read_table(out))
+    assert tables[0].equals(tables[1])
+    opened = gzip.open if name.endswith(".gz") else open
+    with opened(tmp_path / name, "rt") as file:
+        assert file.readline() == '"sample_id","pctr","pcvr","pctcvr"\n'
+
+
+@pytest.mark.parametrize("name", ["scores", "scores.tsv", "scores.parquet.gz", "csv"])
+def test_a_name_that_says_no_form_is_refused(tmp_path, name):
+    with pytest.raises(
+        ConfigError, match=rf"out is .*{name}, whose name says no form .* ends in .parquet, .pq, .csv or"
+    ):
+        PredictConfig(run="run", data=tmp_path, out=tmp_path / name)
 
 
 def test_a_second_prediction_replaces_the_file_with_the_same_bytes(trained):

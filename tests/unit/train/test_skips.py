@@ -151,7 +151,7 @@ def test_evaluation_and_prediction_fail_or_skip_and_say_what_is_missing(data, tr
     run, result, _ = trained
     for act in (
         lambda: evaluate(EvaluateConfig(run=str(run), data=data), NoProgress()),
-        lambda: predict(PredictConfig(run=str(run), data=data, out=tmp_path / "scores"), NoProgress()),
+        lambda: predict(PredictConfig(run=str(run), data=data, out=tmp_path / "scores.parquet"), NoProgress()),
     ):
         with pytest.raises(InputDataError, match=f"{MISSING_TEST} is missing, but"):
             act()
@@ -161,13 +161,13 @@ def test_evaluation_and_prediction_fail_or_skip_and_say_what_is_missing(data, tr
     lost = impressions(TEST[3::4][:5])
     line = f"{MISSING_TEST}: 5 records, {lost} impressions (is missing, but the manifest lists it)"
     assert line in progress.texts
-    config = PredictConfig(run=str(run), data=data, out=tmp_path / "scores", on_bad_record="skip")
+    config = PredictConfig(run=str(run), data=data, out=tmp_path / "scores.parquet", on_bad_record="skip")
     predicted = predict(config, NoProgress())
     assert predicted.lines()[1] == f"{lost} impressions have no row."
     assert line in predicted.lines()
     gone = {i.sample_id for group in TEST[3::4][:5] for i in group.impressions}
     expected = {i.sample_id for group in TEST for i in group.impressions} - gone
-    assert set(pq.read_table(tmp_path / "scores")["sample_id"].to_pylist()) == expected
+    assert set(pq.read_table(tmp_path / "scores.parquet")["sample_id"].to_pylist()) == expected
 
 
 def test_a_list_that_cannot_be_written_is_told_and_written_at_the_next_pause(tmp_path):
