@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.direct_http import keep_horovod_from_proxies
 from esmm_dist.errors import ConfigError, EsmmError, StackError, WorkerLostError
 from esmm_dist.quiet import import_horovod, import_tensorflow
 
@@ -321,6 +322,7 @@ class ElasticWorld(HorovodWorld):
         """Let the driver announce changes of the ranks."""
         from horovod.common.elastic import notification_manager
 
+        keep_horovod_from_proxies()
         notification_manager.init()
         notification_manager.register_listener(self)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+from esmm_dist.direct_http import open_directly
+
 _STARTS_WITHIN_S = 60
 
 
@@ -40,14 +42,14 @@ class S3Server:
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket."""
-        with urllib.request.urlopen(urllib.request.Request(f"http://{self.address}/{name}", method="PUT")):
+        with open_directly(urllib.request.Request(f"http://{self.address}/{name}", method="PUT")):
             pass
 
     def refuse_after(self, requests: float) -> None:
         """Answer this many requests from now on, and all others with "access denied". Infinity: answer all again."""
         url = f"http://{self.address}/moto-api/reset-auth"
         headers = {"Content-Type": "text/plain"}
-        with urllib.request.urlopen(urllib.request.Request(url, data=str(requests).encode(), headers=headers)):
+        with open_directly(urllib.request.Request(url, data=str(requests).encode(), headers=headers)):
             pass
 
     def close(self) -> None:

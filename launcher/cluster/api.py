@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -351,7 +352,18 @@ def connect(namespace: str | None = None) -> Api:
             "view shows it."
         ) from e
     settings.retries = False  # urllib3's own would come on top of ours
+    settings.proxy, settings.no_proxy = proxies_of(settings.host)
     return Api(client.ApiClient(settings), namespace=namespace or found, who=who)
+
+
+def proxies_of(host: str) -> tuple[str | None, str]:
+    """Return the proxy that leads to an API server, and the hosts that are reached without it, as kubectl takes them.
+
+    The library lets http_proxy lead to HTTPS hosts too, and forgets no_proxy.
+    """
+    found = urllib.request.getproxies_environment()
+    without = [found["no"]] if "no" in found else []
+    return found.get(host.partition(":")[0]), ",".join([*without, "localhost", "127.0.0.0/8", "::1"])
 
 
 def kubeconfig_files() -> list[Path]:

@@ -20,6 +20,22 @@ MAKE = {
 NEEDED = {"Secret": kinds.SECRET, "PersistentVolumeClaim": kinds.CLAIM, "PriorityClass": kinds.PRIORITY_CLASS}
 
 
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
+"""Variables that name a proxy, in small or capital letters."""
+
+
+def proxy_warning(job: JobFile) -> str | None:
+    """Return what to know of a job whose pods get a proxy in their environment; None if they get none."""
+    found = [name for name in job.cluster.env if name.lower() in PROXIES]
+    if not found:
+        return None
+    return (
+        f"cluster.env sets {', '.join(found)}. Calls between the job's pods, and to the cluster's API, never go to a "
+        "proxy; those to an object store may, and those of your own code do. Name in no_proxy what must be reached "
+        "without it."
+    )
+
+
 def check_name_is_free(api: Api, job: str) -> None:
     """Check that no job has this name yet.
 

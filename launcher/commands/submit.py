@@ -14,10 +14,13 @@ def _load_settings() -> type:
 
 def _run(settings: Any, progress: Progress) -> Outcome:
     from launcher.cluster.api import connect
+    from launcher.cluster.checks import proxy_warning
     from launcher.cluster.objects.all import manifests_json
     from launcher.cluster.submit import dry_run, read, submit
 
     job = read(settings.file, settings.namespace)
+    if warning := proxy_warning(job):
+        progress.message(f"Warning: {warning}")
     if settings.dry_run:
         manifests = dry_run(job)
         return Outcome(lines=manifests_json(manifests).splitlines(), result={"manifests": manifests})

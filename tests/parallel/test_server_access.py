@@ -52,6 +52,19 @@ def run(with_token, folder):
         yield store
 
 
+@pytest.mark.parametrize(
+    "variable", ["http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"]
+)
+def test_no_proxy_of_the_environment_gets_a_call(with_token, folder, variable, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0)
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        config = ConnectionConfig(servers=with_token.servers, token_file=folder / "token", server_timeout_s=10)
+        assert server_stats(config)[0].index == 0
+        with pytest.raises(BlockingIOError):  # nobody has come
+            proxy.accept()
+
+
 @pytest.fixture
 def raw(with_token):
     """A Flight client that says what it likes."""

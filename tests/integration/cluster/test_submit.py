@@ -39,6 +39,12 @@ def test_dry_run_prints_what_submit_makes_and_sends_nothing(cluster, esmm, job) 
     assert cluster.store.get("apps/statefulsets", "default", "nightly-server")["spec"] == server["spec"]
 
 
+def test_a_proxy_in_the_pods_environment_is_warned_of(cluster, esmm, tmp_path, capsys) -> None:
+    text = JOB.replace("cluster:\n", "cluster:\n  env: {HTTP_PROXY: 'http://proxy:3128', no_proxy: 's3.internal'}\n")
+    assert main(["submit", write(tmp_path, text), "--dry-run"]) == 0
+    assert "Warning: cluster.env sets HTTP_PROXY. Calls between the job's pods" in capsys.readouterr().err
+
+
 def test_dry_run_needs_no_cluster(esmm, job, monkeypatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     assert json.loads(esmm("submit", job, "--dry-run"))["items"][0]["metadata"]["namespace"] == "default"

@@ -168,3 +168,33 @@ def test_a_cluster_that_is_down_is_said_to_give_no_answer(tmp_path: Path, monkey
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(api.ClusterError, match=r"gives no answer \(Connection refused\)"):
             known(tmp_path, bound.getsockname()[1], monkeypatch).get(api.POD, "p")
+
+
+@pytest.mark.parametrize(
+    ("environment", "host", "proxy"),
+    [
+        ({}, "https://10.0.0.1:6443", None),
+        ({"https_proxy": "http://p:1"}, "https://10.0.0.1:6443", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1"}, "https://10.0.0.1:6443", "http://p:1"),
+        ({"http_proxy": "http://p:1"}, "https://10.0.0.1:6443", None),  # as kubectl: of another scheme
+        ({"https_proxy": "http://p:1", "no_proxy": "10.0.0.0/8"}, "https://10.0.0.1:6443", None),
+        ({"https_proxy": "http://p:1", "NO_PROXY": "example.org,.internal"}, "https://api.internal:6443", None),
+        ({"https_proxy": "http://p:1"}, "https://127.0.0.1:6443", None),
+        ({"https_proxy": "http://p:1"}, "https://localhost:6443", None),
+    ],
+)
+def test_the_cluster_is_reached_through_the_proxy_that_kubectl_takes(
+    environment: dict[str, str], host: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kubernetes import client
+
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = client.Configuration(host=host)
+    settings.proxy, settings.no_proxy = api.proxies_of(host)
+    manager = client.ApiClient(settings).rest_client.pool_manager
+    found = getattr(manager, "proxy", None)
+    assert (None if found is None else found.url) == proxy
