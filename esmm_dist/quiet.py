@@ -21,6 +21,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import IO, Any
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -72,6 +73,12 @@ def import_horovod() -> Any:
     """
     import_tensorflow()
     return _import_quietly("horovod.tensorflow")
+
+
+def horovod_library() -> Path:
+    """Return the file of Horovod's library, which ``import_horovod`` has loaded."""
+    mpi_ops = importlib.import_module("horovod.tensorflow.mpi_ops")
+    return Path(mpi_ops._basics.MPI_LIB_CTYPES._name)
 
 
 def _import_quietly(name: str) -> Any:

@@ -29,7 +29,8 @@ import numpy.typing as npt
 
 from esmm_dist.direct_http import keep_horovod_from_proxies
 from esmm_dist.errors import ConfigError, EsmmError, StackError, WorkerLostError
-from esmm_dist.quiet import import_horovod, import_tensorflow
+from esmm_dist.gloo_device import listen_on_interface
+from esmm_dist.quiet import horovod_library, import_horovod, import_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -145,13 +146,14 @@ class HorovodWorld:
         Call it before TensorFlow has used a device.
 
         Raises:
-            StackError: The machine has fewer GPUs than ranks.
+            StackError: The machine has fewer GPUs than ranks, or no address to listen at.
         """
         # What it writes when a rank ends (some lines on every other rank), and its warning when rank 0 saves for a
         # minute while the others wait, tell a user nothing to do. It is read when Horovod starts.
         os.environ.setdefault("HOROVOD_LOG_LEVEL", "fatal")
         self._tf = import_tensorflow()
         self._hvd = import_horovod()
+        listen_on_interface(horovod_library())
         self._hvd.init()
         self.rank, self.size, self.local_rank = self._hvd.rank(), self._hvd.size(), self._hvd.local_rank()
         gpus = self._tf.config.list_physical_devices("GPU")

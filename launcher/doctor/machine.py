@@ -3,10 +3,13 @@
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+from esmm_dist.errors import StackError
+from esmm_dist.gloo_device import check_host_name
 from launcher.doctor.finding import Finding
 from launcher.progress import short_bytes
 
@@ -29,6 +32,7 @@ def check_machine(folder: Path) -> list[Finding]:
         judge_memory(available_memory_bytes()),
         judge_disk(folder, shutil.disk_usage(folder).free),
         judge_compiler(compiler_version()),
+        judge_host_name(socket.gethostname()),
     ]
 
 
@@ -78,6 +82,20 @@ def judge_compiler(version: str | None) -> Finding:
         text="g++ is not on PATH; it is needed only to install Horovod again",
         remedy="If set-up asks for it: sudo apt-get install g++",
     )
+
+
+def judge_host_name(name: str) -> Finding:
+    """Judge the machine's name: Horovod's ranks listen at its address where no interface is named for them."""
+    try:
+        check_host_name(name)
+    except StackError:
+        return Finding(
+            name="host name",
+            status="note",
+            text=f"'{name}' leads to no address of this machine; esmm local and cluster jobs do without",
+            remedy=f"For horovodrun add the line '127.0.0.1 {name}' to /etc/hosts (on several machines: its own).",
+        )
+    return Finding(name="host name", status="ok", text=f"'{name}' leads to this machine")
 
 
 def available_memory_bytes(

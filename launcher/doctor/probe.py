@@ -4,11 +4,13 @@ Runs in a process of its own, because a library of the wrong build may end its p
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from esmm_dist.quiet import import_horovod, import_tensorflow, import_tfra
+from esmm_dist.gloo_device import INTERFACE, listen_on_interface
+from esmm_dist.quiet import horovod_library, import_horovod, import_tensorflow, import_tfra
 
 
 def probe_tfra() -> dict[str, Any]:
@@ -25,6 +27,8 @@ def probe_horovod() -> dict[str, Any]:
     """Start Horovod with one rank, sum one tensor, and say what it was built with."""
     hvd = import_horovod()
     tf = import_tensorflow()
+    os.environ[INTERFACE] = "lo"  # as esmm local has its ranks: the machine's name need not have an address
+    listen_on_interface(horovod_library())
     hvd.init()
     total = hvd.allreduce(tf.constant([1.0, 2.0]), op=hvd.Sum, name="probe").numpy().tolist()
     state = {"sum": total, "gloo": bool(hvd.gloo_built()), "nccl": bool(hvd.nccl_built()), "gpus": gpus()}

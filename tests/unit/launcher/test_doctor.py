@@ -27,6 +27,8 @@ GOOD_HOROVOD = {"sum": [1.0, 2.0], "gloo": True, "nccl": False}
         (machine.judge_disk(Path("/x"), machine.MIN_DISK_BYTES), "ok", "2 GB free in /x"),
         (machine.judge_disk(Path("/x"), 10**6), "failed", "1 MB free in /x; the demo needs 2 GB"),
         (machine.judge_compiler("g++ 12"), "ok", "g++ 12"),
+        (machine.judge_host_name("localhost"), "ok", "'localhost' leads to this machine"),
+        (machine.judge_host_name("192.0.2.77"), "note", "'192.0.2.77' leads to no address of this machine"),
         (machine.judge_compiler(None), "note", "g++ is not on PATH"),
         (judge_tfra(ProbeResult(state={"found": [71, -1, 70]})), "ok", "looked up"),
         (judge_tfra(ProbeResult(state={"found": [71, 0, 70]})), "failed", "looked up [71, 0, 70]"),
