@@ -6,16 +6,18 @@ same classes (``launcher/settings.py``).
 """
 
 import dataclasses
+import datetime
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast
 
 import pydantic
 import yaml
 
 from esmm_dist.errors import ConfigError, EsmmError
+from esmm_dist.setting_names import first_empty_path, first_wrong_name
 
 T = TypeVar("T")
 
@@ -48,15 +50,11 @@ def build(cls: type[T], mapping: Mapping[str, Any], *, where: str, error: type[E
     try:
         return pydantic.TypeAdapter(cls).validate_python(dict(mapping))
     except EsmmError as e:  # of a class nested in it, which knows neither the file nor what is read from it
-        if isinstance(e, error):
+        if error is ConfigError and isinstance(e, error):  # settings name themselves, and may be a flag's
             raise
         raise error(f"{where}: {e}") from e
     except pydantic.ValidationError as e:
-        first = e.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise error(
-            f"{where}: {_shown(key) or cls.__name__}: {_shown(first['msg'])} (got {_shown(repr(first['input']))})."
-        ) from e
+        raise error(f"{where}: {_first_error(e, mapping, cls.__name__)}") from e
 
 
 def refuse_unknown(cls: type, mapping: Mapping[str, Any], *, where: str, error: type[EsmmError] = ConfigError) -> None:
@@ -65,11 +63,14 @@ def refuse_unknown(cls: type, mapping: Mapping[str, Any], *, where: str, error: 
     Raises:
         EsmmError: (of class ``error``) A key is no setting (the nearest known one is named), or a path is empty.
     """
-    unknown = _first_unknown_key(cls, mapping, prefix="")
-    if unknown is not None:
-        key, known = unknown
-        raise error(f"{where}: unknown setting '{_shown(key)}'.{nearest_hint(key.rsplit('.', 1)[-1], known)}")
-    empty = _first_empty_path(cls, mapping, prefix="")
+    wrong = first_wrong_name(cls, mapping)
+    if wrong is not None:
+        key, hint = _shown(wrong.key), nearest_hint(wrong.name, wrong.known)
+        if not wrong.is_tag:
+            raise error(f"{where}: unknown setting '{key}'.{hint}")
+        given = f"'{_shown(wrong.name)}'" if wrong.name else "missing"
+        raise error(f"{where}: {key} is {given}.{hint}")
+    empty = first_empty_path(cls, mapping)
     if empty is not None:  # Path("") would be the current folder
         raise error(f"{where}: {empty} is empty. Give a path, or leave the setting out.")
 
@@ -81,8 +82,13 @@ def to_mapping(settings: Any) -> dict[str, Any]:
     return mapping
 
 
-def read_yaml(path: Path, *, error: type[EsmmError] = ConfigError) -> dict[str, Any]:
+def read_yaml(path: Path, *, error: type[EsmmError] = ConfigError, words: bool = False) -> dict[str, Any]:
     """Read a YAML file that holds one mapping.
+
+    Args:
+        path: The file.
+        error: Class of the error to raise.
+        words: As of ``parse_yaml``.
 
     Raises:
         EsmmError: (of class ``error``) The file is missing, is not YAML, or holds something else than a mapping.
@@ -93,17 +99,26 @@ def read_yaml(path: Path, *, error: type[EsmmError] = ConfigError) -> dict[str, 
         raise error(f"Cannot read {path}: {e.strerror}. Check the path.") from e
     except UnicodeDecodeError as e:
         raise error(f"{path} is not UTF-8 text (byte {e.start}). Save it as UTF-8.") from e
-    return parse_yaml(text, where=str(path), error=error)
+    return parse_yaml(text, where=str(path), error=error, words=words)
 
 
-def parse_yaml(text: str | bytes, *, where: str, error: type[EsmmError] = ConfigError) -> dict[str, Any]:
+def parse_yaml(
+    text: str | bytes, *, where: str, error: type[EsmmError] = ConfigError, words: bool = False
+) -> dict[str, Any]:
     """Parse YAML that holds one mapping.
+
+    Args:
+        text: The YAML.
+        where: Named in errors: the file.
+        error: Class of the error to raise.
+        words: True: ``yes``, ``no``, ``on`` and ``off`` are texts, as in YAML 1.2: names and values of a log may be
+            called so. False: they are true and false.
 
     Raises:
         EsmmError: (of class ``error``) It is not YAML, or holds something else than a mapping.
     """
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=_WordsLoader if words else yaml.SafeLoader)
     # PyYAML lets through what int() and date() say to '9...9' and '2001-13-45', and Python's limit on deep nesting
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise error(f"{where} is not valid YAML: {_shown(' '.join(str(e).split()))}") from e
@@ -146,6 +161,43 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
 def _words(name: str) -> set[str]:
     """Return the words of a setting's name, each as settings here say it."""
     return {each for word in re.split("[-_. ]+", name.lower()) for each in _SYNONYMS.get(word, (word,))} - _NO_WORDS
+
+
+class _WordsLoader(yaml.SafeLoader):
+    """Reads ``true`` and ``false`` alone as such, as YAML 1.2 does."""
+
+
+_BOOL_TAG = "tag:yaml.org,2002:bool"
+_WordsLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL_TAG]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_WordsLoader.add_implicit_resolver(_BOOL_TAG, re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+
+
+def _first_error(errors: pydantic.ValidationError, mapping: Mapping[str, Any], whole: str) -> str:
+    """Return the first error in a sentence that names the setting as the user wrote it; ``whole`` is all of them."""
+    first = errors.errors()[0]
+    key = _shown(_path_of(first["loc"], mapping)) or whole
+    if first["type"] == "missing":
+        return f"{key} is missing."
+    value = first["input"]
+    is_scalar = isinstance(value, (bool, int, float, datetime.date))
+    hint = f' Write it in quotes: "{value}".' if first["type"] == "string_type" and is_scalar else ""
+    return f"{key}: {_shown(first['msg'])} (got {_shown(repr(value))}).{hint}"
+
+
+def _path_of(loc: Sequence[str | int], mapping: Mapping[str, Any]) -> str:
+    """Return where an error is, ``fields[0].owner``; names of classes that pydantic puts between are left out."""
+    path, at = "", cast(Any, mapping)
+    for i, part in enumerate(loc):
+        if isinstance(part, int) and isinstance(at, (list, tuple)):
+            path, at = f"{path}[{part}]", at[part]
+            continue
+        inside = isinstance(at, Mapping) and part in at
+        if inside or (i == len(loc) - 1 and isinstance(at, Mapping) and part != "[key]"):
+            path, at = f"{path}.{part}" if path else str(part), at[part] if inside else None
+    return path
 
 
 def _is_small(data: Any) -> bool:
@@ -193,48 +245,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return value
-
-
-def _first_unknown_key(cls: Any, mapping: Mapping[str, Any], prefix: str) -> tuple[str, list[str]] | None:
-    """Find the first key (dotted) that no dataclass field matches, with the names known at that place."""
-    hints = get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]
-    for key, value in mapping.items():
-        if key not in names:
-            return f"{prefix}{key}", names
-        for nested, item, label in _nested_mappings(hints[key], value, key):
-            found = _first_unknown_key(nested, item, f"{prefix}{label}.")
-            if found is not None:
-                return found
-    return None
-
-
-def _first_empty_path(cls: Any, mapping: Mapping[str, Any], prefix: str) -> str | None:
-    """Find the first setting (dotted) that takes a path and has an empty text."""
-    hints = get_type_hints(cls)
-    for key, value in mapping.items():
-        if Path in (hints[key], *get_args(hints[key])) and isinstance(value, str) and not value.strip():
-            return f"{prefix}{key}"
-        for nested, item, label in _nested_mappings(hints[key], value, key):
-            found = _first_empty_path(nested, item, f"{prefix}{label}.")
-            if found is not None:
-                return found
-    return None
-
-
-def _nested_mappings(hint: Any, value: Any, key: str) -> list[tuple[Any, Mapping[str, Any], str]]:
-    """List (dataclass, mapping, label) for a mapping, or a list of mappings, that fills one dataclass type."""
-    classes = [c for c in (hint, *_flat_args(hint)) if dataclasses.is_dataclass(c)]
-    if len(classes) != 1:  # a union of several is left to pydantic, which tells them apart
-        return []
-    if isinstance(value, Mapping) and get_origin(hint) is dict:
-        return [(classes[0], v, f"{key}.{name}") for name, v in value.items() if isinstance(v, Mapping)]
-    if isinstance(value, Mapping):
-        return [(classes[0], value, key)]
-    if isinstance(value, list):
-        return [(classes[0], v, f"{key}[{i}]") for i, v in enumerate(value) if isinstance(v, Mapping)]
-    return []
-
-
-def _flat_args(hint: Any) -> list[Any]:
-    return [a for arg in get_args(hint) for a in (arg, *_flat_args(arg))]

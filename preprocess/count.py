@@ -16,7 +16,10 @@ I64 = npt.NDArray[np.int64]
 
 
 def count_partition(work: Path, schema: Schema, source: PartitionSource, buckets: int) -> Result:
-    """Count the ids of one partition; write (field, id, count) partitioned by id into ``buckets``."""
+    """Count the ids of one partition; write (field, id, count) partitioned by id into ``buckets``.
+
+    Ids of a field that has those of another one (``ids_of``) are counted as that one's.
+    """
     partition = load_partition(work, source)
     fields, ids, counts = [], [], []
     parts = [
@@ -30,7 +33,7 @@ def count_partition(work: Path, schema: Schema, source: PartitionSource, buckets
     for owned, rows, uses in parts:
         for index, field in enumerate(owned):
             field_ids, field_counts = count_field(rows, index, uses)
-            fields.append(np.full(len(field_ids), schema.fields.index(field), np.uint8))
+            fields.append(np.full(len(field_ids), schema.id_space_index(field), np.uint8))
             ids.append(field_ids)
             counts.append(field_counts)
     all_ids = np.concatenate(ids)

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esmm_dist.schema.feature_id import feature_id
-from esmm_dist.schema.fields import Field, FlatSource
+from esmm_dist.schema.fields import Field
+from esmm_dist.schema.sources import FlatSource
 from preprocess.feature_rows import FeatureEntries
 from preprocess.raw_line import MAX_ID, parse_value
 from preprocess.rejects import Reason
@@ -88,7 +89,7 @@ def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, re
         reasons: Where rejected rows are noted.
     """
     items = _items(read_column(table, field.name), field, source, reasons)
-    codes, ids = _encode(items.texts, lambda text: feature_id(field.name, text))
+    codes, ids = _encode(items.texts, lambda text: feature_id(field.id_space, text))
     values = np.ones(len(items.row), np.float32)
     if items.weights is not None:
         values = _weights(items, reasons)

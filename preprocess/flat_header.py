@@ -6,7 +6,8 @@ from pathlib import Path
 
 from esmm_dist.config import nearest_hint
 from esmm_dist.errors import InputDataError, SchemaError
-from esmm_dist.schema.fields import FlatSource, Schema
+from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.sources import FlatSource
 
 _SHOWN_COLUMNS = 30
 

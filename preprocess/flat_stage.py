@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from esmm_dist.schema.fields import Field, FlatSource
+from esmm_dist.schema.fields import Field
+from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange
 from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids

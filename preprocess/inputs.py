@@ -13,7 +13,8 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 
 from esmm_dist.errors import InputDataError
-from esmm_dist.schema.fields import FlatSource, Schema
+from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.sources import SPLITS, FlatSource
 from esmm_dist.stores import COPYING
 from preprocess.chunks import Reader, stream_chunks
 from preprocess.flat_files import matching_files
@@ -21,9 +22,9 @@ from preprocess.flat_files import matching_files
 FileKind = Literal["skeleton", "common", "log"]
 Packing = Literal["plain", "gz", "tar.gz", "parquet"]
 
-SPLITS = ("train", "test")
 # isal's stubs call its error class an instance.
 _UNREADABLE = (EOFError, OSError, zlib.error, cast(type[Exception], IsalError), tarfile.TarError, pa.ArrowInvalid)
+_MOST_NAMES = 10  # of the raw folder, in messages
 _ALICCP_KINDS: dict[FileKind, str] = {"skeleton": "sample_skeleton", "common": "common_features"}
 
 
@@ -63,17 +64,42 @@ def find_inputs(raw: Path, schema: Schema) -> list[InputFile]:
             if isinstance(schema.source, FlatSource)
             else (_aliccp_files(raw, split))
         )
-        if not of_split and split == "train":
-            raise InputDataError(_nothing_found(raw, schema))
+        if not of_split and _is_wanted(schema, split):
+            raise InputDataError(_nothing_found(raw, schema, split))
         files += of_split
+    _refuse_same_file(files)
     return files
 
 
-def _nothing_found(raw: Path, schema: Schema) -> str:
+def _is_wanted(schema: Schema, split: str) -> bool:
+    return split == "train" or (isinstance(schema.source, FlatSource) and split in schema.source.files)
+
+
+def _refuse_same_file(files: list[InputFile]) -> None:
+    """Refuse one file, by whatever name, in both splits or twice in one."""
+    first: dict[tuple[int, int, str], InputFile] = {}
+    for file in files:
+        status = file.path.stat()
+        other = first.setdefault((status.st_dev, status.st_ino, file.member), file)
+        if other is file:
+            continue
+        names = f"{file.path}" if other.path == file.path else f"{other.path} and {file.path} are one file, which"
+        where = (
+            f"in the {other.split} and the {file.split} split" if other.split != file.split else "twice in its split"
+        )
+        raise InputDataError(
+            f"{names} is {where}: its impressions would count twice, and a test on them says nothing. Correct "
+            "source.files of the schema, or the folder; source.split cuts a test split out of the train files."
+        )
+
+
+def _nothing_found(raw: Path, schema: Schema, split: str) -> str:
     if isinstance(schema.source, FlatSource):
-        pattern = schema.source.files.get("train")
+        names = sorted(path.name for path in raw.iterdir())
+        more = ", ..." if len(names) > _MOST_NAMES else ""
         return (
-            f"{raw} holds no file for the train split: schema '{schema.name}' says source.files.train = {pattern!r}. "
+            f"{raw} holds no file for the {split} split: schema '{schema.name}' says source.files.{split} = "
+            f"{schema.source.files[split]!r}. The folder holds: {', '.join(names[:_MOST_NAMES]) or 'nothing'}{more}. "
             "Correct the schema or the folder."
         )
     return (

@@ -94,7 +94,7 @@ def _filter(
     for index, field in enumerate(owned):
         in_schema = schema.fields.index(field)
         at = np.flatnonzero(field_of_feature == index)
-        kept = vocabulary.contains(in_schema, rows.ids[at])
+        kept = vocabulary.contains(schema.id_space_index(field), rows.ids[at])
         gone = at[~kept]
         keep[gone] = False
         dropped[in_schema] = int(uses[row_of_feature[gone]].sum())

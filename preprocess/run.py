@@ -5,8 +5,9 @@ import shutil
 from esmm_dist.errors import SchemaError
 from esmm_dist.progress import Progress
 from esmm_dist.schema import load_schema
-from esmm_dist.schema.fields import AliCcpSource, Schema
+from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
+from esmm_dist.schema.sources import AliCcpSource
 from esmm_dist.system_refusal import refusals_named
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig

@@ -20,8 +20,9 @@ import numpy as np
 from esmm_dist.config import build
 from esmm_dist.errors import InputDataError
 from esmm_dist.progress import Progress
-from esmm_dist.schema.fields import FlatSource, Schema
+from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
+from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
 from preprocess.count import count_partition

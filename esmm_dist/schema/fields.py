@@ -1,13 +1,21 @@
 """The schema: which fields a log has, who owns them, and which labels form the chain."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
+import pydantic
+
+from esmm_dist.config import nearest_hint
 from esmm_dist.errors import SchemaError
+from esmm_dist.schema.columns import check_columns
+from esmm_dist.schema.sources import AliCcpSource, FlatSource
 
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_ALICCP = AliCcpSource()
 
 Owner = Literal["user", "item", "context"]
 Combiner = Literal["sum", "mean", "sqrtn"]
@@ -40,7 +48,11 @@ class Field:
     """Keep at most this many ids of a multi-hot field, in the log's order, when training reads it. None: all."""
 
     table: str = "main"
-    """Name of the embedding table that holds this field's rows. Fields of one table share an id space."""
+    """Name of the embedding table that holds this field's rows. Fields of one table share rows for equal ids."""
+
+    ids_of: str | None = None
+    """Name of the field of a flat log whose ids this one's values are: the items of a history (``ids_of: item_id``)
+    have the feature ids, the counts and the rows of the item. None: the field has ids of its own."""
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -57,34 +69,10 @@ class Field:
         if self.max_ids is not None and not self.multi_hot:
             raise SchemaError(f"Field '{self.name}': max_ids is for multi-hot fields. Set multi_hot: true or drop it.")
 
-
-@dataclass(frozen=True, kw_only=True)
-class AliCcpSource:
-    """The raw Ali-CCP form: ``sample_skeleton_{split}.csv`` and ``common_features_{split}.csv``."""
-
-    form: Literal["aliccp"] = "aliccp"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlatSource:
-    """A user's own log: CSV or Parquet, one row an impression, one column a field."""
-
-    form: Literal["flat"]
-
-    files: dict[str, str]
-    """For each split (``train``, ``test``) the name or glob of its files, relative to the raw folder."""
-
-    labels: dict[str, str]
-    """For each label of the chain, the column (0/1 or true/false) that holds it."""
-
-    sample_id: str | None = None
-    """Integer column that names the impression. None: impressions are numbered in file order from 1."""
-
-    list_separator: str = "|"
-    """Between the ids of a multi-hot text column. Parquet list columns need none."""
-
-    weight_separator: str = ":"
-    """Between an id and its weight in a weighted text column: ``id:weight``."""
+    @property
+    def id_space(self) -> str:
+        """Name of the field whose values have the feature ids: ``ids_of``, or the field itself."""
+        return self.ids_of if self.ids_of is not None else self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +88,7 @@ class Schema:
     """The label chain, each a step deeper: ``(click, conversion)``. A label counts only if all before it are 1."""
 
     fields: tuple[Field, ...]
-    source: AliCcpSource | FlatSource = AliCcpSource()
+    source: Annotated[AliCcpSource | FlatSource, pydantic.Discriminator("form")] = _ALICCP
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
@@ -117,12 +105,12 @@ class Schema:
                 f"Schema '{self.name}': no field is owned by item or context. "
                 "Nothing would tell a user's impressions apart; set the owner of at least one field."
             )
-        if isinstance(self.source, FlatSource):
-            missing = [label for label in self.labels if label not in self.source.labels]
-            if missing:
-                raise SchemaError(
-                    f"Schema '{self.name}': source.labels names no column for label '{missing[0]}'. Add it."
-                )
+        try:
+            _check_id_spaces(self.fields, shares_values=isinstance(self.source, FlatSource))
+            if isinstance(self.source, FlatSource):
+                check_columns(self.source, self.labels, [f.name for f in self.fields])
+        except SchemaError as e:
+            raise SchemaError(f"Schema '{self.name}': {e}") from e
 
     @cached_property
     def user_fields(self) -> tuple[Field, ...]:
@@ -139,6 +127,10 @@ class Schema:
         """Names of the embedding tables in use, sorted."""
         return tuple(sorted({f.table for f in self.fields}))
 
+    def id_space_index(self, field: Field) -> int:
+        """Return the index, among all fields, of the field whose ids this one's values are (``Field.id_space``)."""
+        return self.fields.index(self.field(field.id_space))
+
     def field(self, name: str) -> Field:
         """Return the field of this name.
 
@@ -149,3 +141,38 @@ class Schema:
             if field.name == name:
                 return field
         raise SchemaError(f"Schema '{self.name}' has no field '{name}'. Known: {[f.name for f in self.fields]}.")
+
+
+def _check_id_spaces(fields: Sequence[Field], *, shares_values: bool) -> None:
+    """Check that every ``ids_of`` names a field with ids of its own, in the same table.
+
+    Args:
+        fields: Of one schema.
+        shares_values: Whether equal values of two fields can have equal ids: those of a flat log.
+
+    Raises:
+        SchemaError: One does not.
+    """
+    by_name = {field.name: field for field in fields}
+    for field in fields:
+        if field.ids_of is None:
+            continue
+        where, target = f"field '{field.name}': ids_of is '{field.ids_of}'", by_name.get(field.ids_of)
+        if not shares_values:
+            raise SchemaError(
+                f"{where}, but the Ali-CCP form has its ids in the log: fields of one table share rows for equal ids. "
+                "Leave ids_of out."
+            )
+        if target is None:
+            raise SchemaError(f"{where}, which is no field.{nearest_hint(field.ids_of, set(by_name) - {field.name})}")
+        if target is field:
+            raise SchemaError(f"{where}, the field itself. Name another field, or leave ids_of out.")
+        if target.ids_of is not None:
+            raise SchemaError(
+                f"{where}, which has no ids of its own. Set ids_of: {target.ids_of}, where they are from."
+            )
+        if target.table != field.table:
+            raise SchemaError(
+                f"{where}, whose table is '{target.table}', but table is '{field.table}' here: equal ids would have "
+                f"two rows. Set table: {target.table}."
+            )

@@ -31,7 +31,7 @@ def load_schema(name_or_path: str) -> Schema:
                 f"There is no schema '{name_or_path}'.{nearest_hint(name_or_path, available_presets())} "
                 "For your own log, give the path of a .yaml file."
             )
-    return build(Schema, read_yaml(path, error=SchemaError), where=str(path), error=SchemaError)
+    return build(Schema, read_yaml(path, error=SchemaError, words=True), where=str(path), error=SchemaError)
 
 
 def _preset_folder() -> Path:

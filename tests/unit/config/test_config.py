@@ -1,8 +1,11 @@
 """Settings from mappings and back; what is unknown or of the wrong type is named."""
 
+import datetime
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import pydantic
 import pytest
 
 from esmm_dist.config import build, near_names, nearest_hint, read_yaml, refuse_unknown, to_mapping
@@ -31,6 +34,23 @@ class Outer:
     by_name: dict[str, Inner] = field(default_factory=dict)
     layers: tuple[Inner, ...] = ()
     either: Inner | Other | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circle:
+    kind: Literal["circle"] = "circle"
+    radius: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square:
+    kind: Literal["square"]
+    side: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    shape: Annotated[Circle | Square, pydantic.Discriminator("kind")]
 
 
 FULL = {
@@ -76,12 +96,39 @@ def test_plain_values_read_back_to_equal_settings():
             r"f: inner.width: Input should be a valid integer.* \(got 'wide'\)",
         ),
         ({"path": "x", "inner": {"width": 1.5}}, "f: inner.width: Input should be a valid integer"),
-        ({}, "f: path: Field required"),
+        ({}, "f: path is missing"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(mapping, message):
     with pytest.raises(ConfigError, match=message):
         build(Outer, mapping, where="f")
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (
+            {"kind": "square", "sied": "x"},
+            r"^f: unknown setting 'shape\.sied'\. Did you mean 'side'\? Known: kind, side",
+        ),
+        ({"kind": "sqare", "side": "x"}, r"^f: shape\.kind is 'sqare'\. Did you mean 'square'\? Known: circle, square"),
+        ({"side": "x"}, r"^f: shape\.kind is missing\. Known: circle, square"),
+        ({"kind": 1}, r"^f: shape\.kind is '1'\. Known: circle, square"),
+        ({"kind": "square"}, r"^f: shape\.side is missing\.$"),
+        (
+            {"kind": "square", "side": 1},
+            r"^f: shape\.side: Input should be a valid string \(got 1\)\. Write .*: \"1\"\.$",
+        ),
+        ({"kind": "circle", "radius": "x"}, r"^f: shape\.radius: Input should be a valid integer"),
+        ("square", r"^f: shape: Input should be a valid dictionary or object to extract fields from \(got 'square'\)"),
+    ],
+)
+def test_a_setting_of_several_classes_is_checked_as_the_one_that_its_tag_names(shape, message):
+    with pytest.raises(ConfigError, match=message):
+        build(Drawing, {"shape": shape}, where="f")
+    assert build(Drawing, {"shape": {"kind": "square", "side": "x"}}, where="f").shape == Square(
+        kind="square", side="x"
+    )
 
 
 def test_a_settings_own_check_is_raised_as_it_is():
@@ -94,6 +141,8 @@ def test_the_callers_class_of_error_is_raised():
         refuse_unknown(Inner, {"x": 1}, where="f", error=SchemaError)
     with pytest.raises(SchemaError, match="valid integer"):
         build(Inner, {"width": []}, where="f", error=SchemaError)
+    with pytest.raises(SchemaError, match=r"^f: width is 0\. Set 1 or more"):
+        build(Inner, {"width": 0}, where="f", error=SchemaError)
 
 
 def test_a_name_that_is_near_none_gets_the_list():
@@ -142,3 +191,11 @@ def test_an_empty_path_is_not_the_current_folder(value):
 def test_names_near_a_wrong_one_are_found_by_letters_and_by_words(name, expected):
     known = ["width", "row_rate_of_learning"] if name != "rate" else ["dense_rate", "row_rate", "depth"]
     assert near_names(name, known) == expected
+
+
+def test_words_are_texts_where_names_of_a_log_may_be_called_so(tmp_path):
+    (tmp_path / "settings.yaml").write_text("no: [yes, on, off, true, FALSE, 1, 2024-01-31]\n")
+    day = datetime.date(2024, 1, 31)
+    booleans: Any = read_yaml(tmp_path / "settings.yaml")
+    assert booleans == {False: [True, True, False, True, False, 1, day]}
+    assert read_yaml(tmp_path / "settings.yaml", words=True) == {"no": ["yes", "on", "off", True, False, 1, day]}

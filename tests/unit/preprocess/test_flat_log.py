@@ -226,6 +226,31 @@ def test_pattern_that_matches_nothing_is_named(tmp_path: Path):
         run(raw, tmp_path / "out", schema=schema(tmp_path, "other-*.csv"))
 
 
+def test_test_split_without_files_is_refused_with_its_pattern_and_what_the_folder_holds(tmp_path: Path):
+    raw = write_csv(tmp_path, ROWS)
+    path = schema(tmp_path, 'log.csv", test: "tset*.csv')
+    with pytest.raises(
+        InputDataError, match=r"no file for the test split: .*files\.test = 'tset\*\.csv'.* holds: log\.csv"
+    ):
+        run(raw, tmp_path / "out", schema=path)
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("l*.csv", r"raw/log\.csv is in the train and the test split"),
+        ("other.csv", r"raw/log\.csv and .*raw/other\.csv are one file, which is in the train and the test split"),
+    ],
+)
+def test_one_file_in_both_splits_is_refused_by_its_name(tmp_path: Path, test: str, message: str):
+    raw = write_csv(tmp_path, ROWS)
+    (raw / "other.csv").symlink_to(raw / "log.csv")
+    with pytest.raises(InputDataError, match=message):
+        run(raw, tmp_path / "out", schema=schema(tmp_path, f'log.csv", test: "{test}'))
+    with pytest.raises(InputDataError, match=r"are one file, which is twice in its split"):
+        run(raw, tmp_path / "out", schema=schema(tmp_path, "*.csv"))
+
+
 def test_damaged_parquet_file_is_named(tmp_path: Path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "log.parquet").write_bytes(b"PAR1 not really")

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from esmm_dist.schema import Field, FlatSource, Schema
 from esmm_dist.schema.differences import record_differences, schema_differences
-from esmm_dist.schema.fields import Field, FlatSource, Schema
 
 SOURCE = FlatSource(form="flat", files={"train": "a.csv"}, labels={"click": "c", "order": "o"})
 SHOP = Schema(

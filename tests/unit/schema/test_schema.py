@@ -1,7 +1,9 @@
 """Schemas, the shipped presets, and the manifest."""
 
+import dataclasses
 import json
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ def test_shipped_presets_are_these_and_all_load():
     names = available_presets()
     assert names == ["aliccp", "aliccp-full", "flat-example", "guidebook", "kuairand-flat"]
     sizes = {name: len(load_schema(name).fields) for name in names}
-    assert sizes == {"aliccp": 19, "aliccp-full": 23, "flat-example": 7, "guidebook": 12, "kuairand-flat": 22}
+    assert sizes == {"aliccp": 19, "aliccp-full": 23, "flat-example": 8, "guidebook": 12, "kuairand-flat": 22}
 
 
 def test_guidebook_has_the_twelve_fields_of_the_guide():
@@ -91,6 +93,85 @@ def test_schema_file_of_nonsense_is_refused_at_once_and_in_few_words(tmp_path: P
     assert len(str(caught.value)) < 2000
 
 
+FLAT = """
+name: own
+labels: [click, conversion]
+source:
+  form: flat
+  files: {train: train.csv, test: test.csv}
+  labels: {click: clicked, conversion: bought}
+  sample_id: id
+fields: [{name: user, owner: user}, {name: item, owner: item}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("form: flat", "form: flatt", r"source\.form is 'flatt'\. Did you mean 'flat'\? Known: aliccp, flat\."),
+        ("  form: flat\n", "", r"source\.form is missing\. Known: aliccp, flat\."),
+        ("form: flat", "form: aliccp", r"unknown setting 'source\.files'\. Known: form\."),
+        ("sample_id", "sampel_id", r"unknown setting 'source\.sampel_id'\. Did you mean 'sample_id'\?"),
+        ("  files: {train: train.csv, test: test.csv}\n", "", r"source\.files is missing\."),
+        ("files: {train: train.csv, test: test.csv}", "files: train.csv", r"source\.files: .*valid dict.*'train\.csv'"),
+        ("test: test.csv", "tset: test.csv", r"source\.files names files for 'tset', no split\. Did you mean 'test'"),
+        ("test: test.csv", "valid: x.csv", r"source\.files names files for 'valid', no split\. Known: test, train"),
+        ("train: train.csv, ", "", r"source\.files names no files for train\. Add train: a file"),
+        ("train: train.csv", "train: ''", r"source\.files\.train is empty\. Name a file"),
+        ("train: train.csv", "train: 1", r"source\.files\.train: .*valid string \(got 1\)\. Write it in quotes: \"1\""),
+        ("sample_id: id", "list_separator: 1", r"source\.list_separator: .*valid string \(got 1\)\. Write it in quo"),
+        (
+            "sample_id: id",
+            "list_separator: |",
+            r"source\.list_separator is ''\. Write it in quotes, such as list_sep",
+        ),
+        ("sample_id: id", "weight_separator: >", r"source\.weight_separator is ''\. Write it in quotes"),
+        (
+            "sample_id: id",
+            'list_separator: "\\n"',
+            r"source\.list_separator is '\\n'\. Write it in quotes.*A line break",
+        ),
+        ("sample_id: id", 'list_separator: ":"', r"list_separator and source\.weight_separator are both ':'"),
+        (
+            "click: clicked",
+            "clik: clicked",
+            r"source\.labels names 'clik', no label of the chain\. Did you mean 'click'",
+        ),
+        ("click: clicked, ", "", r"source\.labels names no column for label 'click'\. Add it"),
+        ("click: clicked", "click: bought", r"source\.labels gives column 'bought' to 'click' and to 'conversion'"),
+        ("{name: item,", "{name: bought,", r"field 'bought' is the column of label 'conversion' too: the model would"),
+        ("{name: item,", "{name: id,", r"field 'id' is source\.sample_id too"),
+        ("sample_id: id", "sample_id: bought", r"source\.sample_id reads column 'bought', which is label 'conversion'"),
+        ("{name: item,", "{name: 101,", r"fields\[1\]\.name: .*valid string \(got 101\)\. Write it in quotes: \"101\""),
+        ("{name: item, owner: item}", "{name: item}", r"fields\[1\]\.owner is missing\."),
+        (
+            "{name: item, owner: item}",
+            "{name: item, owner: shop}",
+            r"fields\[1\]\.owner: Input should be 'user', 'item'",
+        ),
+        ("{name: item, owner: item}", "{name: item, owner: item, table: a b}", r"Field 'item': table is 'a b'"),
+    ],
+)
+def test_every_mistake_in_a_schema_file_is_told_with_the_file_the_setting_and_what_would_be_right(
+    tmp_path: Path, old: str, new: str, message: str
+):
+    path = tmp_path / "own.yaml"
+    path.write_text(FLAT)
+    assert load_schema(str(path)).name == "own"
+    assert FLAT.count(old) == 1
+    path.write_text(FLAT.replace(old, new))
+    with pytest.raises(SchemaError, match=rf"^{path}: .*{message}"):
+        load_schema(str(path))
+
+
+def test_every_setting_of_a_flat_source_is_explained_in_the_example():
+    example = Path(str(resources.files("esmm_dist.schema"))) / "presets" / "flat-example.yaml"
+    text = example.read_text()
+    names = [f.name for f in dataclasses.fields(FlatSource)]
+    assert len(names) > 5
+    assert [name for name in names if f" {name}:" not in text] == []
+
+
 def test_schema_file_that_is_missing_is_an_error(tmp_path: Path):
     with pytest.raises(SchemaError, match=r"Cannot read .*none\.yml: No such file"):
         load_schema(str(tmp_path / "none.yml"))
@@ -107,6 +188,37 @@ def test_schema_file_that_is_missing_is_an_error(tmp_path: Path):
 def test_wrong_field_is_an_error(settings: dict[str, object], text: str):
     with pytest.raises(SchemaError, match=text):
         replace(ITEM, **settings)  # type: ignore[arg-type]
+
+
+HISTORY = Field(name="history", owner="user", multi_hot=True, ids_of="item")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        (
+            (ITEM, replace(HISTORY, ids_of="itm")),
+            r"'history': ids_of is 'itm', which is no field\. Did you mean 'item'",
+        ),
+        ((ITEM, replace(HISTORY, ids_of="history")), r"'history': ids_of is 'history', the field itself"),
+        (
+            (ITEM, HISTORY, replace(HISTORY, name="last", ids_of="history")),
+            r"'last': .* no ids of its own\. Set ids_of: item",
+        ),
+        ((ITEM, replace(HISTORY, table="t")), r"whose table is 'main', but table is 't' here: .* Set table: main\."),
+    ],
+)
+def test_field_with_the_ids_of_no_other_is_an_error(fields: tuple[Field, ...], text: str):
+    source = FlatSource(form="flat", files={"train": "x"}, labels={"a": "a", "b": "b"})
+    schema = Schema(name="s", labels=("a", "b"), fields=(ITEM, HISTORY), source=source)
+    assert [schema.id_space_index(field) for field in schema.fields] == [0, 0]
+    with pytest.raises(SchemaError, match=rf"^Schema 's': field {text}" if text[0] == "'" else text):
+        replace(schema, fields=fields)
+
+
+def test_form_whose_ids_stand_in_the_log_takes_no_ids_of():
+    with pytest.raises(SchemaError, match=r"field 'history': ids_of is 'item', but the Ali-CCP form has its ids"):
+        Schema(name="s", labels=("a", "b"), fields=(ITEM, HISTORY))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +295,7 @@ def test_folder_without_a_manifest_is_no_data_set(tmp_path: Path):
         ("[]", r"is not the manifest of a data set"),
         ('{"format": "other"}', r"is not the manifest of a data set"),
         ('{"format": "esmm_dist.dataset", "format_version": 99}', r"has format version 99; this program reads 1"),
-        ('{"format": "esmm_dist.dataset", "format_version": 1}', r"manifest\.json: schema: Field required"),
+        ('{"format": "esmm_dist.dataset", "format_version": 1}', r"manifest\.json: schema is missing"),
     ],
 )
 def test_damaged_or_foreign_manifest_is_refused(tmp_path: Path, text: str, message: str):

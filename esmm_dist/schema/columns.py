@@ -1,0 +1,49 @@
+"""Check what the columns of a flat log are used for."""
+
+from collections.abc import Sequence
+
+from esmm_dist.config import nearest_hint
+from esmm_dist.errors import SchemaError
+from esmm_dist.schema.sources import FlatSource
+
+
+def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[str]) -> None:
+    """Check that each label has a column, and that no column has two uses that exclude each other.
+
+    Args:
+        source: Of the schema.
+        labels: Its label chain.
+        fields: Names of its fields, which are their columns.
+
+    Raises:
+        SchemaError: A label has no column, or a column that is another label, the sample id or a field too.
+    """
+    for label in source.labels:
+        if label not in labels:
+            raise SchemaError(f"source.labels names '{label}', no label of the chain.{nearest_hint(label, labels)}")
+    label_of: dict[str, str] = {}
+    for label in labels:
+        column = source.labels.get(label)
+        if column is None:
+            raise SchemaError(f"source.labels names no column for label '{label}'. Add it.")
+        if column in label_of:
+            raise SchemaError(
+                f"source.labels gives column '{column}' to '{label_of[column]}' and to '{label}'. Name two columns."
+            )
+        label_of[column] = label
+    for field in fields:
+        if field in label_of:
+            raise SchemaError(
+                f"field '{field}' is the column of label '{label_of[field]}' too: the model would read the answer. "
+                "Take it out of fields."
+            )
+        if field == source.sample_id:
+            raise SchemaError(
+                f"field '{field}' is source.sample_id too: each impression has another one, and nothing can be learned "
+                "from it. Take it out of fields."
+            )
+    if source.sample_id in label_of:
+        raise SchemaError(
+            f"source.sample_id reads column '{source.sample_id}', which is label '{label_of[source.sample_id]}'. "
+            "Name another column."
+        )
