@@ -47,12 +47,16 @@ def _lines(rows: Sequence[Any]) -> list[str]:
         [
             [
                 *(each.job, each.where, each.task, each.state, "-" if each.ranks is None else str(each.ranks)),
-                "-" if each.step is None else f"{each.step:,} of {each.total_steps:,}",
+                "-" if each.step is None else _steps(each.step, each.total_steps),
                 each.since or "-",
             ]
             for each in rows
         ],
     )
+
+
+def _steps(step: int, total_steps: int | None) -> str:
+    return f"{step:,}" if total_steps is None else f"{step:,} of {total_steps:,}"
 
 
 COMMAND = Command(

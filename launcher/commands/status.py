@@ -25,15 +25,23 @@ def _local(settings: Any) -> Outcome:
     from launcher.elastic.run_status import STATUS_NAME, read_status
     from launcher.elastic.status_lines import is_stale, status_lines
     from launcher.jobs.local_run import LocalRun
-    from launcher.local.run_record import RECORD_NAME
     from launcher.watch import read_and_watch
 
     run = Folder.open(settings.job)
-    if run.has(RECORD_NAME) and not run.has(STATUS_NAME):  # esmm local without --min-workers: there is no driver
-        plain = LocalRun(settings.job).status()
-        return Outcome(lines=[f"{plain.job}: {plain.state} (not elastic)"], result=json_value(plain))
+    if not run.has(STATUS_NAME):  # not elastic: there is no driver
+        plain = read_and_watch(LocalRun(settings.job).status, _plain_lines, sys.stderr, every_s=settings.watch)
+        return Outcome(lines=_plain_lines(plain), result=json_value(plain))
     status = read_and_watch(lambda: read_status(run), status_lines, sys.stderr, every_s=settings.watch)
     return Outcome(lines=status_lines(status), result=json_value(status) | {"stale": is_stale(status)})
+
+
+def _plain_lines(status: Any) -> list[str]:
+    from launcher.jobs.plain_run import progress_lines
+
+    return [
+        f"{status.job}: {status.state} (not elastic)",
+        *(progress_lines(status.progress) if status.progress is not None else []),
+    ]
 
 
 def _cluster(settings: Any) -> Outcome:

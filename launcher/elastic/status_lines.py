@@ -1,7 +1,9 @@
 """The state of an elastic run as lines for a reader."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from launcher.elastic.run_status import STALE_S, RunStatus
 from launcher.progress import duration, short_bytes, short_number
@@ -87,14 +89,25 @@ def _headline(status: RunStatus, now: float, remedy: str | None) -> str:
 
 def progress_line(status: RunStatus) -> str:
     """Return how far a run is, and how fast."""
-    share = f" ({100 * status.step / status.total_steps:.0f}%)" if status.total_steps else ""
     speed = f", {short_number(status.impressions_per_second)} impressions/s" if status.impressions_per_second else ""
-    return f"step {status.step:,} of {status.total_steps:,}{share}{speed}"
+    return f"{steps_text(status.step, status.total_steps)}{speed}"
+
+
+def steps_text(step: int, total_steps: int | None) -> str:
+    """Return how many steps are done, of how many where that is known."""
+    if total_steps is None:
+        return f"step {step:,}"
+    share = f" ({100 * step / total_steps:.0f}%)" if total_steps else ""
+    return f"step {step:,} of {total_steps:,}{share}"
 
 
 def evaluation_line(status: RunStatus) -> str:
     """Return the AUCs of a run's newest evaluation; it must have one."""
-    found = status.evaluation
+    return auc_line(status.evaluation)
+
+
+def auc_line(found: Mapping[str, Any]) -> str:
+    """Return the AUCs of an evaluation: ``step``, ``split``, and in ``auc`` (AUC, standard error) of each task."""
     aucs = ", ".join(f"{task} {_auc(*value)}" for task, value in found["auc"].items())
     return f"AUC on {found['split']} at step {found['step']:,}: {aucs}"
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from esmm_dist.progress import Progress
 from launcher.elastic.run_status import RunStatus
+from launcher.jobs.plain_run import PlainProgress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,9 @@ class JobStatus:
 
     run: RunStatus | None = None
     """As the driver wrote it last. None: it has not written yet, or there is no driver (tasks of one pod)."""
+
+    progress: PlainProgress | None = None
+    """What the files of a local training without a driver tell. None: it has a driver, or has not begun."""
 
     stale: bool = False
     """Whether the run should be going on, and its driver has said nothing for a while."""

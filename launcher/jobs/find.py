@@ -4,9 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.train.run_folder import LOG_NAME
 from launcher.elastic.run_status import STATUS_NAME
 from launcher.jobs.backend import JobBackend
 from launcher.local.run_record import RECORD_NAME
+
+RUN_FILES = frozenset({STATUS_NAME, RECORD_NAME, LOG_NAME})
+"""A folder with one of them is the run of a training: elastic, of ``esmm local``, or any other."""
 
 
 def is_local(word: str, namespace: str | None) -> bool:
@@ -20,7 +24,7 @@ def is_local(word: str, namespace: str | None) -> bool:
         return False
     if "/" in word or word in (".", ".."):
         return True
-    return any((Path(word) / name).is_file() for name in (STATUS_NAME, RECORD_NAME))
+    return any((Path(word) / name).is_file() for name in RUN_FILES)
 
 
 def find_job(word: str, namespace: str | None = None, *, say: Callable[[str], None] = lambda text: None) -> JobBackend:
@@ -55,4 +59,4 @@ def find_job(word: str, namespace: str | None = None, *, say: Callable[[str], No
 def _local_trouble(word: str) -> str:
     if not Path(word).is_dir():
         return "there is no such folder"
-    return f"the folder has no {STATUS_NAME} (no elastic run was started there)"
+    return f"the folder has none of {', '.join(sorted(RUN_FILES))}"

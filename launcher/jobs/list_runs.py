@@ -5,9 +5,8 @@ from pathlib import Path
 
 from esmm_dist.errors import EsmmError
 from launcher.cluster.jobs import JobRow
-from launcher.elastic.run_status import STATUS_NAME
+from launcher.jobs.find import RUN_FILES
 from launcher.jobs.local_run import LocalRun
-from launcher.local.run_record import RECORD_NAME
 
 DEPTH = 3
 """Folders below the current one; a home folder has millions of files further down."""
@@ -22,7 +21,7 @@ def _folders(below: Path) -> list[Path]:
     found: list[Path] = []
     for top, folders, files in os.walk(below):
         here = Path(top)
-        if STATUS_NAME in files or RECORD_NAME in files:
+        if RUN_FILES & set(files):
             found.append(here)
             folders.clear()
         elif len(here.relative_to(below).parts) >= DEPTH:
@@ -37,13 +36,13 @@ def _row(folder: Path, below: Path) -> JobRow | None:
         status = LocalRun(str(folder)).status()
     except EsmmError:
         return None
-    run = status.run
+    run = status.run or status.progress
     return JobRow(
         job=f"./{folder.relative_to(below)}",
         where="local",
         task="train",
         state="lost" if status.stale else status.state,
-        ranks=run.ranks if run else None,
+        ranks=status.run.ranks if status.run else None,
         step=run.step if run else None,
         total_steps=run.total_steps if run else None,
     )

@@ -12,16 +12,15 @@ from pathlib import Path
 from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder
+from esmm_dist.train.run_folder import CONFIG_NAME, LOG_NAME
 from launcher.elastic.run_status import EVENTS_NAME, SCALE_NAME, STATUS_NAME, RunStatus, read_status
 from launcher.elastic.scale import scale
 from launcher.elastic.status_config import ScaleConfig
 from launcher.elastic.status_lines import is_stale
 from launcher.jobs.backend import Done, JobStatus
+from launcher.jobs.plain_run import TRAIN_LOCK_NAME, is_training, read_progress
 from launcher.local.log_files import FOLDER_NAME, log_path, older
 from launcher.local.run_record import LOCK_NAME, RECORD_NAME, STOP_NAME, ask_to_stop, is_held, read_record
-
-TRAIN_LOCK_NAME = ".lock"
-"""Locked by the training itself (``esmm_dist/train/run_folder.py``), also where no ``esmm local`` has started it."""
 
 KEPT_NAMES = ("checkpoints", "config.yaml")
 """What a deletion that keeps the data leaves: a training can go on from it."""
@@ -49,11 +48,15 @@ class LocalRun:
         self._named = run
 
     def status(self) -> JobStatus:
-        """Return its state. How it ended is known of an elastic run only; another that does not run is ``stopped``."""
+        """Return its state. A run without a driver is ``running``, ``done`` (its last step is saved) or ``stopped``.
+
+        Raises:
+            ConfigError: There is no run.
+            StorageError: The storage refuses.
+        """
         status, running = self._find_status(), self._is_running()
         if status is None:
-            self._check_is_run()
-            return JobStatus(job=str(self._run), where="this machine", state="running" if running else "stopped")
+            return self._plain_status(running)
         lost = not status.ended and not running
         return JobStatus(
             job=str(self._run),
@@ -63,6 +66,18 @@ class LocalRun:
             stale=lost or is_stale(status),
             troubles=(status.error,) if status.error else (),
         )
+
+    def _plain_status(self, running: bool) -> JobStatus:
+        progress = read_progress(self._run) if is_training(self._run) else None
+        if progress is None and not self._run.has(RECORD_NAME):
+            raise ConfigError(
+                f"{self._run} is no run: it has neither {STATUS_NAME} (of an elastic training), nor {RECORD_NAME} (of "
+                f"esmm local), nor {CONFIG_NAME} with {LOG_NAME} (of esmm train). Give the folder that --run named."
+            )
+        running = running or (self._run.is_local and is_held(self._run, TRAIN_LOCK_NAME))
+        ended = "done" if progress is not None and progress.done else "stopped"
+        state = "running" if running else ended
+        return JobStatus(job=str(self._run), where="this machine", state=state, progress=progress)
 
     def logs(self, which: str | None, *, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Return the lines of a process, each with its time; ``local`` are those of ``esmm local`` itself.

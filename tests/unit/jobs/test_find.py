@@ -11,7 +11,7 @@ def test_a_uri_or_a_path_is_a_local_run(word):
     assert is_local(word, None)
 
 
-@pytest.mark.parametrize("name", ["status.json", "local.json"])
+@pytest.mark.parametrize("name", ["status.json", "local.json", "train_log.jsonl"])
 def test_a_folder_with_a_run_is_one(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nightly").mkdir()
@@ -27,9 +27,9 @@ def test_a_namespace_means_the_cluster(tmp_path, monkeypatch):
     assert not is_local("nightly", "team")
 
 
-def test_status_of_a_path_without_a_run_says_so_as_before(tmp_path, capsys):
+def test_status_of_a_path_without_a_run_says_what_it_looked_for(tmp_path, capsys):
     assert main(["status", str(tmp_path)]) == 2
-    assert "has no status.json: no elastic run was started there" in capsys.readouterr().err
+    assert "is no run: it has neither status.json (of an elastic training), nor local.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

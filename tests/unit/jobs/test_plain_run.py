@@ -1,0 +1,107 @@
+"""The state of a training that has no driver, from the files of its run."""
+
+import fcntl
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from esmm_dist.config import build
+from esmm_dist.progress import NoProgress
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.run import train
+from launcher.cli import main
+from launcher.jobs.find import is_local
+from launcher.jobs.local_run import LocalRun
+from launcher.jobs.plain_run import PlainProgress
+from tests.tiny_dataset import tiny_groups, write_dataset
+
+STEPS = 10  # 160 records, 16 a batch
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain")
+    write_dataset(folder / "data", {"train": tiny_groups(160), "test": tiny_groups(30, seed=2)})
+    settings = {
+        "data": folder / "data",
+        "run": str(folder / "runs/a"),
+        "log_every_steps": 2,
+        "input": {"global_batch_records": 16, "epochs": 1},
+        "embedding": {"embedding_dim": 4},
+        "model": {"hidden_units": [4]},
+        "checkpoint": {"checkpoint_every_steps": 4},
+    }
+    result = train(build(TrainConfig, settings, where="test"), NoProgress())
+    return folder, result
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of the run that a test may change."""
+    return Path(shutil.copytree(trained[0] / "runs", tmp_path / "runs")) / "a"
+
+
+def told(run: Path) -> tuple[str, PlainProgress]:
+    status = LocalRun(str(run)).status()
+    assert status.run is None
+    assert status.progress is not None
+    return status.state, status.progress
+
+
+def test_a_training_that_is_complete_is_done_and_tells_its_step_losses_and_auc(trained, run):
+    state, progress = told(run)
+    assert (state, progress.step, progress.total_steps) == ("done", STEPS, STEPS)
+    assert (progress.checkpoint_step, set(progress.losses)) == (STEPS, {"ctr_loss", "ctcvr_loss"})
+    auc, error = progress.evaluation["auc"]["ctr"]
+    metrics = trained[1].metrics["ctr"]
+    assert (auc, error, progress.evaluation["step"]) == (metrics.auc, metrics.auc_standard_error, STEPS)
+
+
+def test_a_training_whose_last_step_is_not_saved_is_stopped(run):
+    shutil.rmtree(run / f"checkpoints/step-{STEPS:08d}")
+    state, progress = told(run)
+    assert (state, progress.checkpoint_step, progress.step) == ("stopped", 8, STEPS)
+
+
+def test_a_training_that_holds_its_lock_is_running(run):
+    with (run / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert LocalRun(str(run)).status().state == "running"
+    assert LocalRun(str(run)).status().state == "done"
+
+
+def test_half_a_line_of_the_log_is_left_out(run):
+    (run / "metrics.json").unlink()
+    shutil.rmtree(run / "checkpoints")
+    log = run / "train_log.jsonl"
+    lines = log.read_text().splitlines()
+    log.write_text(lines[0] + '\n{"step": 9, "ctr')
+    _, progress = told(run)
+    assert progress.step == json.loads(lines[0])["step"] == 2
+    assert (progress.evaluation, progress.checkpoint_step) == ({}, None)
+
+
+def test_where_the_data_set_is_gone_the_number_of_steps_is_unknown_and_the_rest_is_told(trained, run, capsys):
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace(str(trained[0] / "data"), str(run / "gone")))
+    assert main(["status", str(run)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[:3] == [f"{run}: stopped (not elastic)", f"step {STEPS}", f"last checkpoint: step {STEPS}"]
+    assert out[3].startswith("losses: ctr_loss 0.")
+    assert out[4].startswith(f"AUC on test at step {STEPS}: ctr ")
+
+
+def test_jobs_lists_it_and_a_word_names_it(run, capsys, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    monkeypatch.chdir(run.parent.parent)
+    assert main(["jobs", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)["jobs"]
+    found = {name: row[name] for name in ("job", "where", "task", "state", "step", "total_steps")}
+    assert found == {
+        **{"job": "./runs/a", "where": "local", "task": "train", "state": "done"},
+        **{"step": STEPS, "total_steps": STEPS},
+    }
+    monkeypatch.chdir(run.parent)
+    assert is_local("a", None)
