@@ -1,11 +1,11 @@
 """Turn the columns of a flat log into features, labels and sample ids.
 
-What a column may be: a number or a text (one id), a list (many ids), a text of ids between separators (many ids); and
+What a column may be: a value (one id), a list of values (many ids), a text of ids between separators (many ids); and
 where the field is weighted, texts ``id:weight``, or pairs (a list of two-field structs, or a map). Null, NaN and the
-empty text mean that there is no id.
+empty text mean that there is no id. ``column_types`` lists the types, ``esmm_dist.schema.feature_id`` the ids.
 """
 
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esmm_dist.schema.feature_id import feature_id
+from esmm_dist.schema.feature_id import feature_id, may_have_lost_digits, value_text
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
+from preprocess.column_types import is_list, plain
 from preprocess.feature_rows import FeatureEntries
 from preprocess.raw_line import MAX_ID, parse_value
 from preprocess.rejects import Reason
+from preprocess.value_texts import written_texts
 
 I64 = npt.NDArray[np.int64]
 
@@ -26,11 +28,13 @@ _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1, "False": 0
 
 
 class RowReasons:
-    """The first reason why each row is rejected, if any."""
+    """The first reason why each row is rejected, if any; and what else is to be told of the rows."""
 
     def __init__(self) -> None:
         """Begin without rejects."""
         self.of_row: dict[int, Reason] = {}
+        self.lost_digits: Counter[str] = Counter()
+        """For each column its floats that may stand for several whole numbers."""
 
     def add(self, rows: I64, reason: Reason) -> None:
         """Reject rows; those that are rejected already keep their reason."""
@@ -40,11 +44,22 @@ class RowReasons:
 
 @dataclass(frozen=True, kw_only=True)
 class _Items:
-    """The ids of a column: ``row`` int64 [N], ``texts`` string [N], ``weights`` float or string [N], or None."""
+    """The values of a column that may be ids."""
 
     row: I64
+    """int64 [N]"""
     texts: pa.Array
-    weights: pa.Array | None = None
+    """string [N], as they are written; null: no value"""
+    lost: npt.NDArray[np.bool_]
+    """bool [N]: floats that are too large for their type"""
+    weights: pa.Array | None
+    """[N], of any type of values; None: all 1"""
+
+    def select(self, mask: npt.NDArray[np.bool_]) -> "_Items":
+        """Return the items where ``mask`` (bool [N]) is true."""
+        kept = pa.array(mask)
+        weights = None if self.weights is None else self.weights.filter(kept)
+        return _Items(row=self.row[mask], texts=self.texts.filter(kept), lost=self.lost[mask], weights=weights)
 
 
 def read_column(table: pa.Table, column: str) -> pa.Array:
@@ -52,7 +67,7 @@ def read_column(table: pa.Table, column: str) -> pa.Array:
     array = table.column(column).combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # a table without rows has no chunk to combine
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    return array
 
 
 def read_labels(
@@ -61,9 +76,8 @@ def read_labels(
     """Return the labels, uint8 [rows, labels]; rows with something else than 0/1/true/false are rejected."""
     columns = []
     for label in labels:
-        texts = _as_text(read_column(table, source.labels[label]))
-        codes, values = _encode(texts, lambda text: _LABELS.get(text, -1))
-        of_row = np.where(codes >= 0, values[codes] if len(values) else -1, -1)
+        codes, texts = _distinct(written_texts(read_column(table, source.labels[label]))[0])
+        of_row = np.array([*(_LABELS.get(text, -1) for text in texts), -1], np.int64)[codes]
         reasons.add(np.flatnonzero(of_row < 0), Reason.BAD_LABEL)
         columns.append(np.maximum(of_row, 0).astype(np.uint8))
     return np.stack(columns, axis=1)
@@ -71,9 +85,11 @@ def read_labels(
 
 def read_sample_ids(table: pa.Table, column: str, reasons: RowReasons) -> I64:
     """Return the sample ids, int64 [rows]; rows whose id is no whole number are rejected."""
-    texts = _as_text(read_column(table, column))
-    codes, values = _encode(texts, lambda text: int(text) if _is_id(text) else -1)
-    of_row: I64 = np.where(codes >= 0, values[codes] if len(values) else -1, -1)
+    written, lost = written_texts(read_column(table, column))
+    codes, texts = _distinct(written)
+    of_row: I64 = np.array([*map(_sample_id, texts), -1], np.int64)[codes]
+    lost |= np.array([*map(may_have_lost_digits, texts), False])[codes]
+    reasons.lost_digits[column] += int(lost.sum())
     reasons.add(np.flatnonzero(of_row < 0), Reason.BAD_SAMPLE_ID)
     return np.maximum(of_row, 0)
 
@@ -88,19 +104,20 @@ def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, re
         source: Says the separators.
         reasons: Where rejected rows are noted.
     """
-    items = _items(read_column(table, field.name), field, source, reasons)
-    codes, ids = _encode(items.texts, lambda text: feature_id(field.id_space, text))
-    values = np.ones(len(items.row), np.float32)
-    if items.weights is not None:
-        values = _weights(items, reasons)
+    items = _items(plain(read_column(table, field.name)), field, source, reasons)
+    codes, texts = _distinct(items.texts)
+    found = [feature_id(field.id_space, text) for text in texts]
+    ids = np.array([*(-1 if number is None else number for number in found), -1], np.int64)[codes]
+    lost = np.array([*map(may_have_lost_digits, texts), False])[codes] | items.lost
+    reasons.lost_digits[field.name] += int(lost.sum())
+    present = ids >= 0
+    items = items.select(present)
+    values = np.ones(len(items.row), np.float32) if items.weights is None else _weights(items, reasons)
     if not field.multi_hot:
         counts = np.bincount(items.row, minlength=table.num_rows)
         reasons.add(np.flatnonzero(counts > 1), Reason.SEVERAL_IDS)
     return FeatureEntries(
-        row=items.row,
-        field=np.full(len(items.row), index, np.uint8),
-        ids=ids[codes] if len(ids) else np.zeros(0, np.int64),
-        values=values,
+        row=items.row, field=np.full(len(items.row), index, np.uint8), ids=ids[present], values=values
     )
 
 
@@ -110,26 +127,23 @@ def _items(column: pa.Array, field: Field, source: FlatSource, reasons: RowReaso
         rows, column = _flatten(
             column.cast(pa.list_(pa.struct([("id", column.type.key_type), ("weight", column.type.item_type)])))
         )
-    elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+    elif is_list(column.type):
         rows, column = _flatten(column)
-    elif field.multi_hot:
-        rows, column = _flatten(pc.split_pattern(_as_text(column), source.list_separator))
-    weights = None
+    elif field.multi_hot and not pa.types.is_struct(column.type):
+        rows, column = _flatten(pc.split_pattern(written_texts(column)[0], source.list_separator))
+    column, weights = plain(column), None
     if pa.types.is_struct(column.type):
-        texts, weights = _as_text(column.field(0)), (column.field(1) if field.weighted else None)
-    else:
-        texts = _as_text(column)
-        if field.weighted:
-            texts, weights = _split_weights(rows, texts, source.weight_separator, reasons)
-    present = np.asarray(pc.fill_null(pc.greater(pc.binary_length(texts), 0), False))
-    mask = pa.array(present)
-    return _Items(
-        row=rows[present], texts=texts.filter(mask), weights=None if weights is None else weights.filter(mask)
-    )
+        column, weights = column.flatten()  # a null pair has a null id
+    texts, lost = written_texts(column)
+    if field.weighted and weights is None:
+        texts, weights = _split_weights(rows, texts, source.weight_separator, reasons)
+    return _Items(row=rows, texts=texts, lost=lost, weights=plain(weights) if field.weighted else None)
 
 
 def _flatten(lists: pa.Array) -> tuple[I64, pa.Array]:
-    return np.asarray(pc.list_parent_indices(lists)).astype(np.int64), pc.list_flatten(lists)
+    # Not list_parent_indices: it counts the items that may lie under a null, which list_flatten leaves out.
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
+    return np.repeat(np.arange(len(lists)), lengths), pc.list_flatten(lists)
 
 
 def _split_weights(rows: I64, texts: pa.Array, separator: str, reasons: RowReasons) -> tuple[pa.Array, pa.Array]:
@@ -147,9 +161,8 @@ def _weights(items: _Items, reasons: RowReasons) -> npt.NDArray[np.float32]:
     assert items.weights is not None
     if pa.types.is_floating(items.weights.type):  # as texts they would lose NaN
         return _float_weights(items.row, np.asarray(items.weights.cast(pa.float64()).fill_null(np.nan)), reasons)
-    encoded = _as_text(items.weights).dictionary_encode()
-    codes = np.asarray(encoded.indices.fill_null(-1)).astype(np.int64)
-    parsed = [parse_value(text.encode()) for text in encoded.dictionary.to_pylist()]
+    codes, texts = _distinct(written_texts(items.weights)[0])
+    parsed = [parse_value(text.encode()) for text in texts]
     values = np.array([1.0 if isinstance(value, Reason) else value for value in parsed], np.float64)
     for code, value in enumerate(parsed):
         if isinstance(value, Reason):
@@ -166,25 +179,14 @@ def _float_weights(row: I64, values: npt.NDArray[np.float64], reasons: RowReason
     return np.where(good, values, 0).astype(np.float32)
 
 
-def _as_text(column: pa.Array) -> pa.Array:
-    """Return values as texts; whole numbers of a float column without their point, NaN as null."""
-    if pa.types.is_floating(column.type):
-        column = column.cast(pa.float64())
-        values = np.asarray(column.fill_null(np.nan))
-        texts = column.cast(pa.string())
-        whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
-        as_integers = pa.array(np.where(whole, values, 0).astype(np.int64)).cast(pa.string())
-        texts = pc.if_else(pa.array(whole), as_integers, texts)
-        return pc.if_else(pa.array(np.isnan(values)), pa.scalar(None, pa.string()), texts)
-    return column.cast(pa.string())
-
-
-def _encode(texts: pa.Array, function: Callable[[str], int]) -> tuple[I64, I64]:
-    """Apply a function to each distinct text; return each text's index into the results (-1: null), and the results."""
+def _distinct(texts: pa.Array) -> tuple[I64, list[str]]:
+    """Return each text's index among the distinct ones (-1: null), and those."""
     encoded = texts.dictionary_encode()
-    codes = np.asarray(encoded.indices.fill_null(-1)).astype(np.int64)
-    return codes, np.array([function(text) for text in encoded.dictionary.to_pylist()], np.int64)
+    return np.asarray(encoded.indices.fill_null(-1)).astype(np.int64), encoded.dictionary.to_pylist()
 
 
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_ID
+def _sample_id(text: str) -> int:
+    """Return the whole number that a text is, or -1."""
+    number = value_text(text) or ""
+    good = number.isascii() and number.isdigit() and len(number) <= 19 and int(number) <= MAX_ID
+    return int(number) if good else -1

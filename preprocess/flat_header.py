@@ -4,10 +4,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from esmm_dist.config import nearest_hint
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
+from preprocess.column_types import is_readable, is_value
 
 _SHOWN_COLUMNS = 30
 
@@ -47,6 +50,23 @@ def check_columns(path: Path, names: Sequence[str], read: Mapping[str, str]) -> 
             raise SchemaError(
                 f"{what} reads column '{column}', which {path} has {len(places)} times (columns "
                 f"{', '.join(map(str, places))}). Give each column of the file a name of its own."
+            )
+
+
+def check_types(path: Path, types: pa.Schema, schema: Schema) -> None:
+    """Check that the columns of a Parquet file that a schema reads have types that it can read.
+
+    Raises:
+        SchemaError: A column has not; the message names it with its type.
+    """
+    fields = {field.name for field in schema.fields}
+    for column, what in columns_read(schema).items():
+        data_type = types.field(column).type
+        if not (is_readable(data_type) if column in fields else is_value(data_type)):
+            may_be = "a value, a list of values, or pairs of id and weight" if column in fields else "one value a row"
+            raise SchemaError(
+                f"{what} reads column '{column}' of {path}, which is {data_type}. It may be {may_be}, where a value is "
+                "a text, a number, a bool, a date or a time. Write the column as one of these."
             )
 
 

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
+from preprocess.column_types import without_views
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange
 from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids
-from preprocess.flat_header import check_columns, check_header_line, columns_read
+from preprocess.flat_header import check_columns, check_header_line, check_types, columns_read
 from preprocess.flat_text import read_header, read_rows
 from preprocess.hashing import U64, mix64
 from preprocess.inputs import InputFile, reading, stream_texts
@@ -74,8 +75,9 @@ def _parquet_tasks(job: ParseJob, file: InputFile) -> Iterator[Task]:
     """One task for each row group, which makes one chunk of every ``BATCH_ROWS`` rows: Parquet cannot seek to a row."""
     with reading(file.path):
         metadata = pq.read_metadata(file.path)
-        names = pq.read_schema(file.path).names
-    check_columns(file.path, names, columns_read(job.schema))
+        types = pq.read_schema(file.path)
+    check_columns(file.path, types.names, columns_read(job.schema))
+    check_types(file.path, types, job.schema)
     chunk = 0
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group).num_rows
@@ -116,7 +118,8 @@ def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) 
 
 def _batches(file: InputFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     with reading(file.path), pq.ParquetFile(file.path) as opened:
-        yield from opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False)
+        for batch in opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
+            yield batch.cast(pa.schema([each.with_type(without_views(each.type)) for each in batch.schema]))
 
 
 def write_table(
@@ -170,6 +173,7 @@ def write_table(
         "rows": len(index),
         "rejected": count_reasons(rejects),
         "ignored": {},
+        "lost_digits": {column: count for column, count in sorted(reasons.lost_digits.items()) if count},
         "partition_bytes": sizes.tolist(),
     }
 

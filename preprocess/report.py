@@ -44,6 +44,7 @@ def split_report(
             "rejected": rejected,
             "text_bytes": tally.text_bytes,
             "ignored_features": dict(sorted(tally.ignored.items())),
+            "lost_digits": dict(sorted(tally.lost_digits.items())),
         }
     dropped = np.sum([p["dropped_occurrences"] for p in partitions], axis=0).tolist()
     return {
@@ -74,6 +75,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
         for kind in ("skeleton", "common", "log"):
             if kind in of_split:
                 lines.append(_table_line(split, kind, of_split[kind]))
+                lines += _lost_digits_lines(split, of_split[kind])
         if of_split["impressions_without_user"]:
             lines.append(f"{split}: {of_split['impressions_without_user']:,} impressions have no common row; kept.")
     kept = sum(f["kept_ids"] for f in report["vocabulary"].values())
@@ -90,3 +92,11 @@ def _table_line(split: str, kind: str, table: Mapping[str, Any]) -> str:
         f"{split}: {table['lines_in']:,} {kind} lines in = {table['rows_out']:,} {what} out + "
         f"{sum(rejected.values()):,} rejected{reasons}."
     )
+
+
+def _lost_digits_lines(split: str, table: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{split}: {count:,} values of column '{column}' are floats so large (from 2^53; float32 from 2^24) that "
+        "several whole numbers may have become one. Write the column as integers or texts."
+        for column, count in table.get("lost_digits", {}).items()
+    ]

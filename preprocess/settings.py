@@ -14,7 +14,7 @@ from preprocess.inputs import InputFile
 from preprocess.plan import Plan
 
 _DECIDING = ("min_count", "group_size", "lanes", "seed", "compression", "shard_bytes")
-_LAYOUT_VERSION = 1  # of the files in .work; another one means that an older program began the run
+_LAYOUT_VERSION = 2  # of the files in .work; another one means that an older program began the run
 
 
 def deciding_settings(config: PreprocessConfig, files: Sequence[InputFile]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class TableTally:
     text_bytes: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
+    lost_digits: Counter[str] = field(default_factory=Counter)
+    """By column of a flat log, values that are floats too large for their type."""
     chunk_lines: dict[tuple[int, int], int] = field(default_factory=dict)
     """Lines of each (file, chunk), without the header's."""
     header_lines: int = 0
@@ -34,6 +36,7 @@ class TableTally:
         self.text_bytes += result["bytes"]
         self.rejected.update(result["rejected"])
         self.ignored.update(result["ignored"])
+        self.lost_digits.update(result.get("lost_digits", {}))
         self.chunk_lines[result["file"], result["chunk"]] = result["lines"]
         self.header_lines += result.get("header_lines", 0)
 
@@ -66,7 +69,7 @@ class TableTally:
     def from_mapping(cls, mapping: dict[str, Any]) -> "TableTally":
         """Read what ``to_mapping`` returned."""
         chunks = {(file, chunk): lines for file, chunk, lines in mapping["chunk_lines"]}
-        counters = {name: Counter(mapping[name]) for name in ("rejected", "ignored")}
+        counters = {name: Counter(mapping[name]) for name in ("rejected", "ignored", "lost_digits")}
         return cls(**{**mapping, **counters, "chunk_lines": chunks})
 
     def is_hopeless(self, most: float) -> bool:

@@ -1,20 +1,158 @@
-"""Feature ids of a flat log, whose values are texts or numbers without a common id space."""
+"""Feature ids of a flat log, whose values are texts or numbers without a common id space.
 
+A value has one id, however a file carries it: 111 in a column of any integer or float width, as decimal, as the text
+"111", or as "111.0", which is what pandas writes for it when the column has an empty cell. So each value has one text
+(``value_text``), of which the id is a hash. The rule looks at one value only, never at its column, so that chunks,
+files and days agree, and a server that gets single values too:
+
+=====================================  ===================================  ======================================
+value                                  text                                 so these are one
+=====================================  ===================================  ======================================
+null, NaN, empty text, "NaN", "nan"    none: the field has no id
+whole number (int, float, decimal)     its digits                           111, 111.0, float32(111), decimal 111.00
+text of a whole number with a point    its digits                           "111", "111.0", "111.00"
+float that is not whole                its shortest digits, no exponent     0.1, float32(0.1), "0.1"
+text of a float with exponent, as      that of the float                    "1.2345678E7" and 12345678; "1e+22" and
+Python, pandas, R, Java, Spark write                                        10**22; "1e-05" and "0.00001"
+true, false; "True", "False"           "true", "false"                      True, "True", "true"
+date and time                          "2024-01-31", "09:30:00.25", or      those of every unit; with a zone they
+                                       both with a space between            become UTC and end in +00:00
+UUID; bytes                            with hyphens; UTF-8, else hex
+any other text                         itself                               "007", "1.10", "5e3", " 7" stay as they are
+=====================================  ===================================  ======================================
+
+A code such as "007" or a version "1.10" is not a number to those who wrote it, and stays apart from "7" and "1.1". A
+version "2.0" is "2": what pandas writes for the number 2 cannot be told from it.
+
+A float cannot hold all whole numbers from 2^53 (float32: 2^24) on: ids that were made floats before they got here may
+have become one. ``may_have_lost_digits`` tells which those are.
+"""
+
+import datetime
 import hashlib
+import math
+import re
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
 
 ID_BITS = 63
 
+_WHOLE_WITH_POINT = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
+_EXPONENT = re.compile(r"-?[0-9](?:(?:\.[0-9]+)?e[+-][0-9]{2,3}|\.[0-9]+E-?[0-9]{1,3})", re.ASCII)
+_KNOWN: dict[str, str | None] = {"": None, "NaN": None, "nan": None, "True": "true", "False": "false"}
+_TIME = re.compile(
+    r"((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]*?)0*((?:[+-][0-9]{2}:[0-9]{2})?)",
+    re.ASCII,
+)
 
-def feature_id(field: str, text: str) -> int:
-    """Return the feature id of one value of one field: the first 63 bits of BLAKE2b of ``field``, a NUL and ``text``.
+
+def feature_id(field: str, value: object) -> int | None:
+    """Return the feature id of one value of one field: the first 63 bits of BLAKE2b of ``field``, a NUL and its text.
 
     The same everywhere and for ever: training, serving and another day's log agree without a shared dictionary. Fields
     do not share ids. Two of n values collide with probability n² / 2^64: 1 in 180,000 for 10 million values.
 
     Args:
         field: Name of the field in the schema.
-        text: The value as text: a whole number without point or leading zeros ("4", also where the column is float),
-            other values as they are written.
+        value: One id as the log or the caller holds it: text, number, bool, bytes, UUID, date or time; Python's or
+            NumPy's.
+
+    Returns:
+        The id; None if the value is missing (null, NaN, empty text).
+
+    Raises:
+        TypeError: The value is of no such type.
     """
-    digest = hashlib.blake2b(field.encode() + b"\0" + text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> (64 - ID_BITS)
+    text = value_text(value)
+    return None if text is None else hashed_id(field.encode() + b"\0" + text.encode())
+
+
+def hashed_id(data: bytes) -> int:
+    """Return the first 63 bits of the BLAKE2b hash of bytes, as a number from 0 to 2^63 - 1."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big") >> (64 - ID_BITS)
+
+
+def value_text(value: object) -> str | None:
+    """Return the one text of a value (the table above), or None if it is missing; a text's text is itself again.
+
+    Raises:
+        TypeError: The value is neither text, number, bool, bytes, UUID, date nor time.
+    """
+    match value:
+        case None:
+            return None
+        case str():
+            return _text_of_text(value)
+        case bool() | np.bool_():
+            return "true" if value else "false"
+        case int() | np.integer():
+            return str(int(value))
+        case float() | np.floating():
+            return _text_of_float(value)
+        case Decimal():
+            return _text_of_decimal(value)
+        case bytes():
+            return _text_of_bytes(value)
+        case datetime.datetime() if value.tzinfo is not None:
+            return _text_of_text(str(value.astimezone(datetime.UTC)))
+        case uuid.UUID() | datetime.date() | datetime.time():
+            return _text_of_text(str(value))
+    raise TypeError(f"{value!r} is a {type(value).__name__}, which has no feature id: give a text or a number")
+
+
+def may_have_lost_digits(value: object) -> bool:
+    """Return whether a value is a float, or the text of one, so large that it may stand for several whole numbers."""
+    if isinstance(value, str):
+        if _WHOLE_WITH_POINT.fullmatch(value) is None and _EXPONENT.fullmatch(value) is None:
+            return False
+        value = float(value)
+    if not isinstance(value, float | np.floating):
+        return False
+    digits = np.finfo(type(value)).nmant + 1
+    return math.isfinite(value) and abs(float(value)) >= 2**digits
+
+
+def _text_of_text(text: str) -> str | None:
+    if text in _KNOWN:
+        return _KNOWN[text]
+    if text[-1] not in "0123456789":
+        return text
+    whole = _WHOLE_WITH_POINT.fullmatch(text)
+    if whole is not None:
+        return "0" if whole[1] == "-0" else whole[1]
+    time = _TIME.fullmatch(text)
+    if time is not None:  # each unit has another number of zeros
+        return f"{time[1]}.{time[2]}{time[3]}" if time[2] else f"{time[1]}{time[3]}"
+    if _EXPONENT.fullmatch(text) is not None and math.isfinite(float(text)):
+        return _text_of_float(float(text))
+    return text
+
+
+def _text_of_float(value: float | np.floating[Any]) -> str | None:
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value == math.floor(value):
+        return str(int(value))
+    return np.format_float_positional(value, trim="-")
+
+
+def _text_of_decimal(value: Decimal) -> str | None:
+    if value.is_nan():
+        return None
+    if value.is_infinite():
+        return "inf" if value > 0 else "-inf"
+    # A fraction keeps the zeros of its scale, as the same column does when it is written as text.
+    whole = value.to_integral_value()
+    return format(abs(whole) if whole == 0 else whole, "f") if value == whole else format(value, "f")
+
+
+def _text_of_bytes(value: bytes) -> str | None:
+    try:
+        return _text_of_text(value.decode())
+    except UnicodeDecodeError:
+        return value.hex()
