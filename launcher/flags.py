@@ -46,9 +46,9 @@ class CommonFlags:
 
 
 def peek(args: Sequence[str]) -> dict[str, str]:
-    """Return the values of ``--config`` and ``--run`` before anything else is parsed: they say which files to read."""
+    """Return the values of the flags that say which files of settings to read, before anything else is parsed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in ("--config", "--run"):
+    for name in ("--config", "--run", "--like"):
         parser.add_argument(name, nargs="?")
     try:
         known, _ = parser.parse_known_args(list(args))

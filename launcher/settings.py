@@ -13,6 +13,9 @@ from launcher.shipped_settings import settings_path, shipped_names
 
 _HELP_WIDTH = 80
 
+_NAMING = ("like",)
+"""Settings of a file that name where other settings are stored. ``run`` is none: a file starts new runs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
@@ -34,13 +37,17 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
     cls = command.load_settings()
     args, rest = split_rest(args) if command.rest else (args, ())
     typed = flags.peek(args)
-    base: Mapping[str, Any] = command.find_stored(typed) or {}
+    file, path = {}, None
+    if "config" in typed:
+        path = settings_path(typed["config"], cls)
+        file = read_yaml(path)
+    named = {name: file[name] for name in _NAMING if isinstance(file.get(name), str)}
+    base: Mapping[str, Any] = command.find_stored({**named, **typed}) or {}
     where = "the run's stored settings"
     # Checked before the file is laid over them, so that the file is not blamed for them.
     refuse_unknown(cls, base, where=where)
-    if "config" in typed:
-        path = settings_path(typed["config"], cls)
-        base, where = merge(base, read_yaml(path)), str(path)
+    if path is not None:
+        base, where = merge(base, file), str(path)
     if command.rest and (rest or "--print-config" not in args):
         base = {**base, command.rest: list(rest) or list(base.get(command.rest, ()))}
     values, common = flags.parse(

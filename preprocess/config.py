@@ -21,8 +21,19 @@ class PreprocessConfig:
     out: Path
     """Folder of the data set. It must be new, empty, or one that an earlier run of preprocess began."""
 
-    schema: str
-    """Name of a shipped schema (``aliccp``, ``aliccp-full``, ``guidebook``) or the path of a schema's .yaml file."""
+    schema: str | None = None
+    """Name of a shipped schema (``aliccp``, ``aliccp-full``, ``guidebook``) or the path of a schema's .yaml file. None:
+    that of ``like``."""
+
+    like: str | None = None
+    """Data set (path or URI) that this one continues, such as yesterday's: its schema, and its settings where no flag
+    or file gives others, are taken over, and its vocabulary is kept as ``vocabulary`` says. The log may then have a
+    test split alone: a day to be scored."""
+
+    vocabulary: str | None = None
+    """Data set, or run (path or URI, RUN or RUN:STEP), whose ids are kept in train and test, however few train
+    impressions hold them here: what the model knows is not dropped. Of a data set, the impressions that held an id
+    count too; of a run, the ids of the checkpoint's rows are meant. None: that of ``like``, or none."""
 
     min_count: int = 20
     """Ids that fewer train impressions hold are dropped. 1 keeps every id of the train split. Default: that of the
@@ -59,6 +70,11 @@ class PreprocessConfig:
     copy again after a fault."""
 
     def __post_init__(self) -> None:
+        if self.schema is None and self.like is None:
+            raise ConfigError("schema is missing. Give --schema NAME (or FILE.yaml), or --like DATA to use its schema.")
+        for name in ("schema", "like", "vocabulary"):
+            if getattr(self, name) == "":
+                raise ConfigError(f"{name} is empty. Give a value, or leave it out; is the shell's variable set?")
         at_least = {"min_count": 1, "group_size": 1, "lanes": 1, "seed": 0, "shard_bytes": 1}
         for name, least in at_least.items():
             if getattr(self, name) < least:

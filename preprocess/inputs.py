@@ -47,8 +47,13 @@ class InputFile:
         return f"{self.path.name}:{self.member}" if self.member else self.path.name
 
 
-def find_inputs(raw: Path, schema: Schema) -> list[InputFile]:
-    """List the raw files of all splits that the folder holds; ``train`` must be there.
+def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[InputFile]:
+    """List the raw files of all splits that the folder holds.
+
+    Args:
+        raw: the folder
+        schema: names the files
+        needs_all: whether the train split, and each one that the schema names, must be there; False: any one of them
 
     Raises:
         InputDataError: The folder or a file is missing, stands there in two forms, or is the beginning of a copy.
@@ -64,11 +69,18 @@ def find_inputs(raw: Path, schema: Schema) -> list[InputFile]:
             if isinstance(schema.source, FlatSource)
             else (_aliccp_files(raw, split))
         )
-        if not of_split and _is_wanted(schema, split):
+        if not of_split and needs_all and _is_wanted(schema, split):
             raise InputDataError(_nothing_found(raw, schema, split))
         files += of_split
+    if not files:
+        raise InputDataError(_nothing_found(raw, schema, "train"))
     _refuse_same_file(files)
     return files
+
+
+def absent_splits(files: list[InputFile], schema: Schema) -> list[str]:
+    """Return the splits that a log should have and has not."""
+    return [split for split in SPLITS if _is_wanted(schema, split) and all(file.split != split for file in files)]
 
 
 def _is_wanted(schema: Schema, split: str) -> bool:

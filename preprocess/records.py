@@ -42,12 +42,15 @@ class RecordsJob:
 def write_records(job: RecordsJob, source: PartitionSource) -> Result:
     """Write the records of one partition and their index; return what was counted."""
     partition = load_partition(job.work, source)
-    vocabulary = VocabularyFilter(job.work, len(job.schema.fields))
+    vocabulary = VocabularyFilter(job.work, job.schema)
     uses = partition.uses()
-    common, dropped_user = _filter(partition.common, job.schema.user_fields, job.schema, vocabulary, uses)
+    common, lost_user = _filter(partition.common, job.schema.user_fields, job.schema, vocabulary, uses)
     impressions = partition.impressions
     ones = np.ones(len(impressions.keys), np.int64)
-    features, dropped_own = _filter(impressions.features, job.schema.impression_fields, job.schema, vocabulary, ones)
+    features, lost_own = _filter(impressions.features, job.schema.impression_fields, job.schema, vocabulary, ones)
+    lost = {name: lost_user[name] + lost_own[name] for name in lost_user}
+    without_user = int((partition.common_row < 0).sum())
+    lost["empty"][[job.schema.fields.index(field) for field in job.schema.user_fields]] += without_user
     groups = group_impressions(
         impressions.keys,
         impressions.sample_ids,
@@ -67,10 +70,12 @@ def write_records(job: RecordsJob, source: PartitionSource) -> Result:
         "bytes": int(index["length"].sum(dtype=np.int64)),
         "label_counts": labels.sum(axis=0, dtype=np.int64).tolist(),
         "broken_chains": broken.tolist(),
-        "missing_common_rows": int((partition.common_row < 0).sum()),
+        "missing_common_rows": without_user,
         "common_rows": partition.common_lines,
         "unused_common_rows": partition.unused_common_rows(),
-        "dropped_occurrences": (dropped_user + dropped_own).tolist(),
+        "dropped_occurrences": lost["dropped"].tolist(),
+        "empty_impressions": lost["empty"].tolist(),
+        "unknown_impressions": lost["unknown"].tolist(),
     }
 
 
@@ -86,19 +91,27 @@ def index_path(work: Path, name: str) -> Path:
 
 def _filter(
     rows: FeatureRows, owned: tuple[Field, ...], schema: Schema, vocabulary: VocabularyFilter, uses: I64
-) -> tuple[FeatureRows, I64]:
-    """Drop ids that are not in the vocabulary; return the rest, and by field the drops (in impressions)."""
+) -> tuple[FeatureRows, dict[str, I64]]:
+    """Drop ids that are not in the vocabulary.
+
+    Returns:
+        The rest, and for each field of the schema in impressions: ids that were ``dropped``, impressions that are
+        ``empty`` in the log, and those whose ids are all ``unknown``.
+    """
     keep = np.ones(len(rows.ids), np.bool_)
-    dropped = np.zeros(len(schema.fields), np.int64)
+    dropped, empty, without = (np.zeros(len(schema.fields), np.int64) for _ in range(3))
+    places = [schema.fields.index(field) for field in owned]
     field_of_feature, row_of_feature = rows.field_of_feature(), rows.row_of_feature()
-    for index, field in enumerate(owned):
-        in_schema = schema.fields.index(field)
+    for index, (in_schema, field) in enumerate(zip(places, owned, strict=True)):
         at = np.flatnonzero(field_of_feature == index)
         kept = vocabulary.contains(schema.id_space_index(field), rows.ids[at])
         gone = at[~kept]
         keep[gone] = False
         dropped[in_schema] = int(uses[row_of_feature[gone]].sum())
-    return (rows if keep.all() else rows.keep(keep)), dropped
+    kept_rows = rows if keep.all() else rows.keep(keep)
+    empty[places] = uses @ (rows.lengths == 0)
+    without[places] = uses @ (kept_rows.lengths == 0)
+    return kept_rows, {"dropped": dropped, "empty": empty, "unknown": without - empty}
 
 
 def _write(

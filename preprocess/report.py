@@ -52,15 +52,44 @@ def split_report(
         "impressions_without_user": total(partitions, "missing_common_rows"),
         "unused_common_rows": total(partitions, "unused_common_rows"),
         "dropped_occurrences": {f.name: n for f, n in zip(schema.fields, dropped, strict=True) if n},
+        "fields": _field_counts(schema, partitions),
         "record_bytes": total(partitions, "bytes"),
     }
 
 
+def _field_counts(schema: Schema, partitions: Sequence[Result]) -> dict[str, dict[str, int]]:
+    """Return for each field its impressions that are empty, and those of which no id is known."""
+    empty, unknown = (
+        np.sum([p[f"{what}_impressions"] for p in partitions], axis=0).tolist() for what in ("empty", "unknown")
+    )
+    return {field.name: {"empty": empty[i], "unknown": unknown[i]} for i, field in enumerate(schema.fields)}
+
+
 def vocabulary_report(schema: Schema, buckets: Sequence[Result]) -> dict[str, dict[str, int]]:
-    """Report kept and dropped ids by field."""
-    names = ("kept_ids", "dropped_ids", "dropped_occurrences")
-    sums = {name: np.sum([bucket[name] for bucket in buckets], axis=0).tolist() for name in names}
-    return {field.name: {name: sums[name][i] for name in names} for i, field in enumerate(schema.fields)}
+    """Report by field: ids of train, ids that were kept (those unseen in train among them) or dropped."""
+    names = ("kept_ids", "unseen_ids", "dropped_ids", "dropped_occurrences")
+    sums = {name: np.sum([bucket[name] for bucket in buckets], axis=0) for name in names}
+    sums["distinct_ids"] = sums["kept_ids"] - sums["unseen_ids"] + sums["dropped_ids"]
+    return {field.name: {name: int(sums[name][i]) for name in sums} for i, field in enumerate(schema.fields)}
+
+
+def check_kept(buckets: Sequence[Result], min_count: int, *, by_table: bool) -> None:
+    """Raise if no id is left to learn from or to score by.
+
+    Args:
+        buckets: merged counts
+        min_count: setting
+        by_table: whether ids are known by table, which are in no field's vocabulary
+
+    Raises:
+        InputDataError: Ids were counted, and none is kept.
+    """
+    largest = max(bucket["largest_count"] for bucket in buckets)
+    if largest and not by_table and not sum(sum(bucket["kept_ids"]) for bucket in buckets):
+        raise InputDataError(
+            f"No id is kept: min_count is {min_count}, and the most frequent id of the train split stands in "
+            f"{largest:,} impressions. Give a smaller --min-count."
+        )
 
 
 def total(results: Sequence[Result], name: str) -> int:
@@ -80,7 +109,9 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
             lines.append(f"{split}: {of_split['impressions_without_user']:,} impressions have no common row; kept.")
     kept = sum(f["kept_ids"] for f in report["vocabulary"].values())
     dropped = sum(f["dropped_ids"] for f in report["vocabulary"].values())
-    lines.append(f"vocabulary: {kept:,} ids kept, {dropped:,} seen too seldom.")
+    unseen = sum(f["unseen_ids"] for f in report["vocabulary"].values())
+    carried = f" ({unseen:,} of them known from before, and not in this train split)" if unseen else ""
+    lines.append(f"vocabulary: {kept:,} ids kept{carried}, {dropped:,} seen too seldom.")
     return lines
 
 

@@ -1,6 +1,7 @@
 """``preprocess``: the stages in their order, from raw logs to a finished data set."""
 
 import shutil
+from pathlib import Path
 
 from esmm_dist.errors import SchemaError
 from esmm_dist.progress import Progress
@@ -11,7 +12,8 @@ from esmm_dist.schema.sources import AliCcpSource
 from esmm_dist.system_refusal import refusals_named
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
-from preprocess.inputs import InputFile, find_inputs
+from preprocess.inputs import InputFile, absent_splits, find_inputs
+from preprocess.known import KnownIds
 from preprocess.plan import make_plan
 from preprocess.publish import publish
 from preprocess.raw_line import NUM_LABELS
@@ -28,7 +30,9 @@ _TEXT_PER_PACKED = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
 def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     """Turn raw logs into a data set; blocks until it is finished.
 
-    A run that was killed continues where it was; a finished one returns at once.
+    A run that was killed continues where it was; a finished one returns at once. ``config.like`` and
+    ``config.vocabulary`` are local folders here: the command ``esmm preprocess`` fetches data sets from object stores,
+    reads the ids of a run's rows, and takes over the settings of ``like``.
 
     Raises:
         ConfigError: The folder holds something else, or settings do not go together.
@@ -37,10 +41,14 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         StackError: A worker process died.
         StorageError: The system refuses a file: no space, no right, too large.
     """
-    schema = load_schema(config.schema)
+    schema = load_schema(config.schema) if config.schema is not None else _schema_like(config)
     check_schema(schema)
-    files = find_inputs(config.raw, schema)
-    settings = deciding_settings(config, files)
+    known_from = config.vocabulary or config.like
+    known = KnownIds.find(Path(known_from)) if known_from is not None else None
+    files = find_inputs(config.raw, schema, needs_all=known is None)
+    for split in absent_splits(files, schema):
+        progress.message(f"The log has no {split} split, and the data set will have none.")
+    settings = deciding_settings(config, files, known)
     if (config.out / MANIFEST_NAME).is_file():
         manifest = read_manifest(config.out)
         check_same(config.out, manifest, settings, schema)
@@ -58,7 +66,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     with refusals_named(config.out), open_workspace(config.out, identity, progress) as work:
         if not (work / MANIFEST_NAME).is_file():
             with open_pool(work, plan.workers) as pool:
-                manifest = Stages(config, schema, files, plan, settings, work, pool, progress).run()
+                manifest = Stages(config, schema, files, plan, settings, known, work, pool, progress).run()
             write_text(work / MANIFEST_NAME, manifest.to_json())  # from here on only moves are left
         manifest = read_manifest(work)
         publish(work, config.out, manifest)
@@ -66,6 +74,11 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     for line in report_lines(manifest.report):
         progress.message(line)
     return manifest
+
+
+def _schema_like(config: PreprocessConfig) -> Schema:
+    assert config.like is not None  # __post_init__ of the settings
+    return read_manifest(Path(config.like)).schema
 
 
 def _text_bytes(files: list[InputFile]) -> dict[str, int]:

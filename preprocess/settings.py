@@ -11,16 +11,26 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.config import PreprocessConfig
 from preprocess.inputs import InputFile
+from preprocess.known import KnownIds
 from preprocess.plan import Plan
 
 _DECIDING = ("min_count", "group_size", "lanes", "seed", "compression", "shard_bytes")
 _LAYOUT_VERSION = 2  # of the files in .work; another one means that an older program began the run
 
 
-def deciding_settings(config: PreprocessConfig, files: Sequence[InputFile]) -> dict[str, Any]:
+def deciding_settings(
+    config: PreprocessConfig, files: Sequence[InputFile], known: KnownIds | None = None
+) -> dict[str, Any]:
     """Return the settings and inputs that decide the bytes, as the manifest keeps them."""
     settings = {name: getattr(config, name) for name in _DECIDING}
+    if known is not None:
+        settings["known_ids_crc32c"] = known.checksums()
     return {**settings, "inputs": {path.name: path.stat().st_size for path in _paths(files)}}
+
+
+def settings_like(manifest: DatasetManifest) -> dict[str, Any]:
+    """Return the settings of a data set that another one takes over (``--like``)."""
+    return {name: manifest.settings[name] for name in _DECIDING if name in manifest.settings}
 
 
 def run_identity(

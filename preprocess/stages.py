@@ -12,6 +12,7 @@ A stage that is done in full is kept as ``all-NAME.json``; the files that only i
 then, so that the disk holds little more than the rows and the records at once.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ import numpy as np
 from esmm_dist.config import build
 from esmm_dist.errors import InputDataError
 from esmm_dist.progress import Progress
+from esmm_dist.schema.coverage import coverage_of, coverage_warnings
 from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.learnable import label_warnings
 from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import CHUNK_BYTES
@@ -28,6 +31,7 @@ from preprocess.config import PreprocessConfig
 from preprocess.count import count_partition
 from preprocess.flat_stage import flat_tasks
 from preprocess.inputs import InputFile
+from preprocess.known import KNOWN_IDS_NAME, KnownIds, known_paths, scatter_known
 from preprocess.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
 from preprocess.parse_stage import ParseJob, parse_tasks
 from preprocess.partition import PartitionSource, RowFile
@@ -36,11 +40,11 @@ from preprocess.publish import FINAL_FOLDER
 from preprocess.records import RecordsJob, records_path, write_records
 from preprocess.reject_files import REPEAT_REASONS, write_reject_file
 from preprocess.repeats import find_repeats, merge_repeats
-from preprocess.report import split_report, total, vocabulary_report
+from preprocess.report import check_kept, split_report, total, vocabulary_report
 from preprocess.row_files import RowKind, rows_path
 from preprocess.skew import split_partition, split_sources
 from preprocess.tally import TableTally
-from preprocess.vocabulary import VOCABULARY_NAME, merge_counts, write_vocabulary
+from preprocess.vocabulary import VOCABULARY_NAME, MergeJob, merge_counts, write_vocabulary
 from preprocess.workers import Pool, Result, Task
 
 Tables = dict[str, dict[str, TableTally]]
@@ -57,12 +61,14 @@ class Stages:
         files: list[InputFile],
         plan: Plan,
         settings: dict[str, Any],
+        known: KnownIds | None,
         work: Path,
         pool: Pool,
         progress: Progress,
     ) -> None:
-        """Keep what all stages share; ``settings`` go into the manifest."""
+        """Keep what all stages share; ``settings`` go into the manifest, ``known`` ids are kept."""
         self._config, self._schema, self._files, self._plan = config, schema, files, plan
+        self._known = known
         self._settings, self._work, self._pool, self._progress = settings, work, pool, progress
         self._splits = list(dict.fromkeys(file.split for file in files))
         for name in ("chunks", "counts", "records", "pieces", FINAL_FOLDER, *(f"final/{s}" for s in self._splits)):
@@ -78,6 +84,7 @@ class Stages:
                 see = f"See {self._reject_path(split)}."
                 tally.check_share(split, kind, self._config.max_reject_share, see)
         buckets = self._count(tables, partition_bytes)
+        check_kept(buckets, self._config.min_count, by_table=self._known is not None and "table" in self._known.paths)
         records = self._write_records(tables, partition_bytes)
         splits, report = {}, {}
         for split in self._splits:
@@ -93,8 +100,20 @@ class Stages:
             vocabulary_file=VOCABULARY_NAME,
             vocabulary_size=sum(field["kept_ids"] for field in vocabulary.values()),
             settings=self._settings,
-            report={"splits": report, "vocabulary": vocabulary},
+            report={
+                "splits": report,
+                "vocabulary": vocabulary,
+                "warnings": self._warnings(splits, {"splits": report, "vocabulary": vocabulary}),
+            },
         )
+
+    def _warnings(self, splits: dict[str, Split], report: dict[str, Any]) -> list[str]:
+        coverage = coverage_of(self._schema, report, {name: split.impressions for name, split in splits.items()})
+        carried = self._known is not None
+        return [
+            *label_warnings(self._schema, splits),
+            *coverage_warnings(coverage, min_count=self._config.min_count, carried=carried),
+        ]
 
     def _parse(self) -> tuple[Tables, dict[str, list[int]]]:
         tables: Tables = {s: {f.kind: TableTally() for f in self._files if f.split == s} for s in self._splits}
@@ -216,7 +235,7 @@ class Stages:
     def _count(self, tables: Tables, sizes: dict[str, list[int]]) -> list[Result]:
         known = self._pool.result("all-counts")
         if known is None:
-            sources = self._sources("train", tables, sizes)
+            sources = self._sources("train", tables, sizes) if "train" in self._splits else []
             buckets = self._plan.partitions
             self._progress.start("count ids", sum(size for _, size in sources), "B")
             shared = {"work": self._work, "schema": self._schema, "buckets": buckets}
@@ -227,24 +246,54 @@ class Stages:
                 ),
                 self._progress,
             )
-            known = {"buckets": self._merge_counts([s.name for s, _ in sources], buckets)}
+            known = {"buckets": self._merge_counts(tuple(s.name for s, _ in sources), buckets)}
             self._pool.keep("all-counts", known)
         merged: list[Result] = known["buckets"]
         return merged
 
-    def _merge_counts(self, names: list[str], buckets: int) -> list[Result]:
+    def _merge_counts(self, names: tuple[str, ...], buckets: int) -> list[Result]:
+        blocks = self._scatter_known(buckets)
         self._progress.start("make the vocabulary", float(buckets), "buckets")
-        num_fields = len(self._schema.fields)
-        shared = {"work": self._work, "names": names, "num_fields": num_fields, "min_count": self._config.min_count}
+        schema = self._schema
+        job = MergeJob(
+            work=self._work,
+            names=names,
+            known_fields=tuple(known_paths(self._work, "field", blocks)),
+            known_tables=tuple(known_paths(self._work, "table", blocks)),
+            table_of_field=tuple(schema.tables.index(field.table) for field in schema.fields),
+            min_count=self._config.min_count,
+        )
         tasks = (
-            Task(name=f"merge-{b:04d}", function=merge_counts, arguments={**shared, "bucket": b}, size=1.0)
+            Task(name=f"merge-{b:04d}", function=merge_counts, arguments={"job": job, "bucket": b}, size=1.0)
             for b in range(buckets)
         )
         merged = list(self._pool.run_all(tasks, self._progress).values())
-        kept = np.sum([bucket["kept_ids"] for bucket in merged], axis=0).tolist()
-        path = self._work / FINAL_FOLDER / VOCABULARY_NAME
-        write_vocabulary(path, self._work, self._schema, buckets, kept, int(self._config.memory_gb * 1e9))
+        write_vocabulary(
+            self._work / FINAL_FOLDER / VOCABULARY_NAME,
+            self._work,
+            schema,
+            buckets,
+            np.sum([bucket["kept_ids"] for bucket in merged], axis=0).tolist(),
+            job.known_tables,
+            int(self._config.memory_gb * 1e9),
+        )
         return merged
+
+    def _scatter_known(self, buckets: int) -> dict[str, int]:
+        """Put the known ids into buckets; return the number of their files. They go with the data set, too."""
+        if self._known is None:
+            return {}
+        self._progress.start("read the known ids", 1.0, "steps")
+        arguments = {"work": self._work, "known": self._known, "schema": self._schema, "buckets": buckets}
+        task = Task(name="known", function=scatter_known, arguments=arguments, size=1.0)
+        result = self._pool.run_all([task], self._progress)["known"]
+        if result["unused"]:
+            self._progress.message(f"Not used: known ids of {', '.join(result['unused'])}, which the schema lacks.")
+        of_tables = self._known.paths.get("table")
+        if of_tables is not None:
+            shutil.copyfile(of_tables, self._work / FINAL_FOLDER / KNOWN_IDS_NAME)
+        blocks: dict[str, int] = result["blocks"]
+        return blocks
 
     def _write_records(self, tables: Tables, sizes: dict[str, list[int]]) -> dict[str, dict[str, Result]]:
         """Return what was counted, by split and partition."""

@@ -19,7 +19,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.manifest import MANIFEST_NAME
 
 WORK_NAME = ".work"
-PRODUCTS = ("train", "test", "rejects", "vocabulary.parquet")
+PRODUCTS = ("train", "test", "rejects", "vocabulary.parquet", "known_ids.parquet")
 """What a finished run moves into the data set's folder, beside the manifest."""
 _RUN_NAME = "run.json"
 _LOCK_NAME = "lock"

@@ -96,6 +96,7 @@ def write_dataset(
             broken_chains=dict.fromkeys(schema.labels[1:], 0),
             shards=tuple(shards),
         )
+    all_groups = [group for groups in splits.values() for group in groups]
     manifest = DatasetManifest(
         schema=schema,
         compression=compression,
@@ -103,10 +104,15 @@ def write_dataset(
         group_size=4,
         splits=written,
         vocabulary_file="vocabulary.parquet",
-        vocabulary_size=0,
+        vocabulary_size=len({i for group in all_groups for values in group_values(group) for i, _ in values}),
     )
     (folder / MANIFEST_NAME).write_text(manifest.to_json())
     return manifest
+
+
+def group_values(group: Group) -> list[Values]:
+    """Return the values of all fields of a group, its impressions' among them."""
+    return [*group.fields, *(values for impression in group.impressions for values in impression.fields)]
 
 
 def _write_shard(

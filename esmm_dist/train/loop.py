@@ -18,6 +18,7 @@ from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import Progress
 from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.schema.checksum import file_crc32c
+from esmm_dist.schema.learnable import check_learnable, label_warnings
 from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
 from esmm_dist.serve.score import Scorer
 from esmm_dist.storage import without_credentials
@@ -74,6 +75,7 @@ class Trainer:
         if config.hardware.xla:
             tf.config.optimizer.set_jit("autoclustering")
         self._manifest = read_manifest(config.data)
+        check_learnable(self._manifest)
         batches = batch_plan(config.input, self._manifest)
         # From here on, and in all that is saved, the settings name the numbers that were chosen
         config = replace(config, input=replace(config.input, **to_mapping(batches)))
@@ -103,6 +105,8 @@ class Trainer:
             f"{self._count.total:,} steps: {batches.epochs} x {per_epoch:,} batches of "
             f"{batches.global_batch_records} records"
         )
+        for line in label_warnings(self._schema, {"train": self._manifest.splits["train"]}):
+            self._progress.message(f"Warning: {line}")
 
     def __enter__(self) -> "Trainer":
         """Return self."""

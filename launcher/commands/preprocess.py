@@ -1,11 +1,14 @@
 """``esmm preprocess``: turn a raw log into TFRecord shards with a manifest."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from esmm_dist.progress import Progress
+from esmm_dist.schema.coverage import coverage_of
 from esmm_dist.schema.manifest import DatasetManifest
 from launcher.command import Command, Outcome, StoredPlace
+from launcher.coverage_table import coverage_table
 from launcher.json_line import json_value
 from launcher.progress import short_bytes
 
@@ -16,10 +19,21 @@ def _load_settings() -> type:
     return PreprocessConfig
 
 
+def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the settings of the data set that ``--like`` names."""
+    if "like" not in flags:
+        return None
+    from launcher.stored.known_ids import stored_settings_like
+
+    return stored_settings_like(flags["like"])
+
+
 def _run(settings: Any, progress: Progress) -> Outcome:
+    from launcher.stored.known_ids import known_ids_fetched
     from preprocess.run import preprocess
 
-    manifest = preprocess(settings, progress)
+    with known_ids_fetched(settings, progress) as fetched:
+        manifest = preprocess(fetched, progress)
     return Outcome(lines=report_lines(settings.out, manifest), result=report_mapping(settings.out, manifest))
 
 
@@ -36,6 +50,15 @@ def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
             f"  {name}: {split.impressions:,} impressions in {split.records:,} records, {labels}{kept}; "
             f"{short_bytes(size)} in {len(split.shards)} shards{each}"
         )
+    impressions = {name: split.impressions for name, split in manifest.splits.items()}
+    fields = coverage_of(manifest.schema, manifest.report, impressions)
+    if fields:
+        lines += [
+            "",
+            *coverage_table(fields),
+            "empty: impressions without an id in the log; unknown: without a kept one",
+        ]
+    lines += [f"Warning: {line}" for line in manifest.report.get("warnings", [])]
     return lines
 
 
@@ -66,4 +89,5 @@ COMMAND = Command(
     run=_run,
     stored={"raw": StoredPlace(use="read"), "out": StoredPlace(use="write", told_by="manifest.json")},
     positional=("raw", "out"),
+    find_stored=find_stored_settings,
 )

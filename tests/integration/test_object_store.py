@@ -104,6 +104,17 @@ def test_a_model_is_measured_on_data_in_a_store(s3, stored, capsys):
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("vocabulary", ["data", "run"])
+def test_what_a_data_set_continues_may_be_in_a_store(s3, stored, vocabulary, tmp_path, capsys):
+    assert main(["copy", f"{stored}/run", s3.uri("bucket/run")]) == 0
+    like = ["--like", s3.uri("bucket/data"), "--vocabulary", s3.uri(f"bucket/{vocabulary}"), "--workers", "1"]
+    assert main(["preprocess", f"{stored}/raw", f"{tmp_path}/data", *like]) == 0
+    assert main(["preprocess", f"{stored}/raw", f"{tmp_path}/local", "--like", f"{stored}/data", "--vocabulary",
+                 f"{stored}/{vocabulary}", "--workers", "1"]) == 0  # fmt: skip
+    shards = [content(Folder.open(tmp_path / name / "test")) for name in ("data", "local")]
+    assert shards[0] == shards[1]
+
+
 def test_predictions_are_put_into_a_store_and_replaced(s3, stored, tmp_path, capsys):
     run, out = ["--run", f"{stored}/run"], s3.uri("bucket/scores/day-1.parquet")
     for split in ("train", "test"):

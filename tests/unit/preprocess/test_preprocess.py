@@ -222,7 +222,9 @@ def test_id_counts_once_for_every_impression_that_holds_it(tmp_path: Path):
     assert ("101", 72) not in counts
     assert manifest.vocabulary_size == len(vocabulary)
     report = manifest.report["vocabulary"]
-    assert report["301"] == {"kept_ids": 1, "dropped_ids": 1, "dropped_occurrences": 1}
+    assert report["301"] == {
+        "distinct_ids": 2, "kept_ids": 1, "unseen_ids": 0, "dropped_ids": 1, "dropped_occurrences": 1
+    }  # fmt: skip
     assert manifest.report["splits"]["train"]["dropped_occurrences"]["301"] == 1
     impressions = read_impressions(tmp_path / "out", manifest, "train")
     assert [f[:2] for f in impressions[0].own] == [("205", 31), ("210", 41), ("210", 41)]

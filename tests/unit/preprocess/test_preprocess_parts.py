@@ -199,7 +199,7 @@ def test_field_whose_ids_do_not_fit_memory_is_named(tmp_path: Path):
     kept = [0] * len(schema.fields)
     kept[0] = 1000
     with pytest.raises(ConfigError, match=r"Field '101' keeps 1000 ids; .*Raise memory_gb or min_count"):
-        write_vocabulary(tmp_path / "v.parquet", tmp_path, schema, 1, kept, 10)
+        write_vocabulary(tmp_path / "v.parquet", tmp_path, schema, 1, kept, (), 10)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""How far the known ids of each field cover a data set: what preprocess counted, and what in it needs a warning.
+
+An impression is, for a field, *empty* if the log gives it no id there, and *unknown* if it has ids there and none of
+them is kept: to the model the two are the same, for a user they are not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from esmm_dist.schema.fields import Schema
+
+_LARGE_UNKNOWN = 0.5
+"""So large a share of unknown impressions means that the field says little to the model."""
+_MUCH_MORE_UNKNOWN = 0.1
+"""A test split with so much more of them than train is not like train: a model cannot use there what it has learned."""
+_MANY_IDS = 100
+_FEW_KEPT = 0.01
+"""Of many ids, so small a share that is kept means that almost every value is seldom: a number, not a category."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCoverage:
+    """Impressions of one split, as one field sees them."""
+
+    impressions: int
+    empty: int
+    unknown: int
+
+    @property
+    def empty_share(self) -> float:
+        """Share of the impressions without an id in the log, in [0, 1]."""
+        return self.empty / max(self.impressions, 1)
+
+    @property
+    def unknown_share(self) -> float:
+        """Share of the impressions with ids of which none is known, in [0, 1]."""
+        return self.unknown / max(self.impressions, 1)
+
+    @property
+    def is_all_unknown(self) -> bool:
+        """Whether there are ids, and not one is known."""
+        return 0 < self.unknown == self.impressions - self.empty
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldCoverage:
+    """One field of a data set."""
+
+    name: str
+    alias: str
+    ids_of: str | None
+    """Field whose ids it has. None: its own; else the counts of ids are that field's."""
+    distinct_ids: int
+    """Ids that train impressions hold."""
+    kept_ids: int
+    """Ids of the field in the vocabulary, those carried over from another data set among them."""
+    splits: Mapping[str, SplitCoverage]
+
+    @property
+    def shown(self) -> str:
+        """The field as messages name it."""
+        return f"'{self.name}'" if self.alias == self.name else f"'{self.name}' ({self.alias})"
+
+
+def coverage_of(schema: Schema, report: Mapping[str, Any], impressions: Mapping[str, int]) -> list[FieldCoverage]:
+    """Read the coverage of each field from a data set's report.
+
+    Args:
+        schema: of the data set
+        report: its report; one that an older version wrote gives nothing
+        impressions: of each split
+    """
+    splits, vocabulary = report.get("splits", {}), report.get("vocabulary", {})
+    if not splits or any("fields" not in of_split for of_split in splits.values()):
+        return []
+    return [
+        FieldCoverage(
+            name=field.name,
+            alias=field.alias,
+            ids_of=field.ids_of,
+            distinct_ids=vocabulary[field.id_space]["distinct_ids"],
+            kept_ids=vocabulary[field.id_space]["kept_ids"],
+            splits={
+                split: SplitCoverage(impressions=impressions[split], **of_split["fields"][field.name])
+                for split, of_split in splits.items()
+            },
+        )
+        for field in schema.fields
+    ]
+
+
+def coverage_warnings(fields: Sequence[FieldCoverage], *, min_count: int, carried: bool) -> list[str]:
+    """Return a sentence for each field of a data set whose known ids cover too little, the gravest first.
+
+    Args:
+        fields: all fields
+        min_count: setting of preprocess
+        carried: whether ids were carried over from another data set or a run
+    """
+    lines: list[str] = []
+    if fields and all(_is_all_unknown(field, "test") for field in fields):
+        lines.append(
+            "Not one id of the test split is known: every prediction there is the same. "
+            + ("The ids are others, or written otherwise, than those of --like or --vocabulary." if carried else _OTHER)
+        )
+        return lines
+    for field in fields:
+        text = _train_warning(field, min_count) or _test_warning(field)
+        if text is not None:
+            lines.append(text)
+    return lines
+
+
+_OTHER = "Train and test write their ids differently, or hold others: compare the two files."
+
+
+def _is_all_unknown(field: FieldCoverage, split: str) -> bool:
+    return split in field.splits and field.splits[split].is_all_unknown
+
+
+def _train_warning(field: FieldCoverage, min_count: int) -> str | None:
+    train = field.splits.get("train")
+    if train is None or not field.distinct_ids:
+        return None
+    kept = f"{field.kept_ids:,} of {field.distinct_ids:,} ids kept"
+    if field.ids_of is not None and not field.kept_ids:
+        return None  # its owner has the warning
+    if field.kept_ids <= _FEW_KEPT * field.distinct_ids and field.distinct_ids >= _MANY_IDS:
+        return (
+            f"Field {field.shown}: {kept}, as almost every value is seldom. If it is a number (a time, a price, a "
+            "count), cut it into ranges first; else lower min_count, or leave the field out."
+        )
+    if not field.kept_ids:
+        return f"Field {field.shown}: {kept}, so it says nothing to a model. Lower min_count, or leave the field out."
+    if train.unknown_share >= _LARGE_UNKNOWN:
+        return (
+            f"Field {field.shown}: {train.unknown_share:.0%} of the train impressions hold no id that is known "
+            f"({kept}; min_count is {min_count}). Lower min_count if the model is to use them."
+        )
+    return None
+
+
+def _test_warning(field: FieldCoverage) -> str | None:
+    test, train = field.splits.get("test"), field.splits.get("train")
+    if test is None:
+        return None
+    if test.is_all_unknown:
+        return f"Field {field.shown}: not one of its ids in the test split is known. {_OTHER}"
+    before = train.unknown_share if train is not None else 0.0
+    if test.unknown_share - before >= _MUCH_MORE_UNKNOWN:
+        beside = f", and of train {before:.0%}" if train is not None else ""
+        return (
+            f"Field {field.shown}: {test.unknown_share:.0%} of the test impressions hold no id that is known{beside}. "
+            "A model that knows them needs --vocabulary RUN; else they are new, or written otherwise."
+        )
+    return None

@@ -1,0 +1,62 @@
+"""Whether a data set holds anything to learn: ids, and impressions of both kinds for each label."""
+
+from collections.abc import Sequence
+
+from esmm_dist.errors import InputDataError
+from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.manifest import DatasetManifest, Split
+from esmm_dist.schema.sources import FlatSource
+
+
+def check_learnable(manifest: DatasetManifest) -> None:
+    """Check that a model can learn from the train split; without one there is nothing to check.
+
+    Raises:
+        InputDataError: It has no id, or no impression where the first label is 1.
+    """
+    train = manifest.splits.get("train")
+    if train is None or not train.impressions:
+        return
+    if not manifest.vocabulary_size:
+        raise InputDataError(
+            "No feature id is kept in the data set, so that all impressions look the same to a model. Preprocess the "
+            f"log with a smaller --min-count (it was {manifest.settings.get('min_count', 'not recorded')})."
+        )
+    first = manifest.schema.labels[0]
+    if not train.label_counts[first]:
+        raise InputDataError(
+            f"Label '{first}' is 0 in all {train.impressions:,} train impressions, so there is nothing to learn. "
+            f"{_where(manifest.schema, first)}"
+        )
+
+
+def label_warnings(schema: Schema, splits: dict[str, Split]) -> list[str]:
+    """Return a sentence for each label that has one value only, among the impressions that it is measured on."""
+    lines: list[str] = []
+    for name, split in splits.items():
+        before, among = split.impressions, "impressions"
+        for label in schema.labels:
+            count = split.label_counts[label]
+            if not before:
+                break
+            if count in (0, before):
+                lines.append(
+                    f"Label '{label}' is {int(count > 0)} in all {before:,} {among} of the {name} split: "
+                    f"{_consequence(schema.labels, label, name, count)} {_where(schema, label)}"
+                )
+            before, among = count, f"impressions with {label}"
+    return lines
+
+
+def _consequence(labels: Sequence[str], label: str, split: str, count: int) -> str:
+    if split != "train":
+        return "its AUC is not defined there."
+    if count:
+        return "a model learns nothing about it. A log of clicks alone lacks the impressions that were not clicked."
+    return "esmm train refuses it." if label == labels[0] else "a model learns that it never happens."
+
+
+def _where(schema: Schema, label: str) -> str:
+    if isinstance(schema.source, FlatSource):
+        return f"Check column '{schema.source.labels[label]}' of the log, or source.labels of the schema."
+    return "Check the label columns of the sample_skeleton file."

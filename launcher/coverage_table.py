@@ -1,0 +1,32 @@
+"""Draw how far the known ids of each field cover a data set."""
+
+from collections.abc import Sequence
+
+from esmm_dist.schema.coverage import FieldCoverage
+from launcher.text_table import text_table
+
+
+def coverage_table(fields: Sequence[FieldCoverage]) -> list[str]:
+    """Return a table with a line a field: its ids, and for each split the shares that are empty and unknown."""
+    if not fields:
+        return []
+    splits = list(fields[0].splits)
+    head = ["field", "ids in train", "kept", *(f"{split} {what}" for split in splits for what in ("empty", "unknown"))]
+    rows = [
+        [
+            field.name if field.alias == field.name else f"{field.name} {field.alias}",
+            f"{field.distinct_ids:,}",
+            f"{field.kept_ids:,}",
+            *(
+                _percent(share)
+                for s in splits
+                for share in (field.splits[s].empty_share, field.splits[s].unknown_share)
+            ),
+        ]
+        for field in fields
+    ]
+    return text_table(head, rows)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%" if share else "0"
