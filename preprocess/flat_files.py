@@ -6,6 +6,7 @@ files beside them that say how the writing went (``_SUCCESS``, ``_committed_...`
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _UNFINISHED = {
 
 
 def matching_files(raw: Path, pattern: str) -> list[Path]:
-    """Return the files that a pattern names, each once, sorted; of a matching folder the parts that it holds.
+    """Return the files that a pattern names, each once, in ``natural_order``; of a folder the parts that it holds.
 
     Args:
         raw: The raw folder.
@@ -50,7 +51,16 @@ def matching_files(raw: Path, pattern: str) -> list[Path]:
             f"{raw} holds {len(found):,} files that match '{pattern}'; preprocess reads at most {MAX_FILES:,} a split. "
             "Join them to larger ones."
         )
-    return sorted(found)
+    return sorted(found, key=natural_order)
+
+
+def natural_order(path: Path) -> tuple[tuple[str | int, ...], str]:
+    """Return a key that orders paths by their texts and numbers: ``train-2`` before ``train-10``.
+
+    Rows without a ``sample_id`` are numbered in this order.
+    """
+    pieces = re.split(r"([0-9]+)", str(path))  # a text, a number, a text, ...
+    return tuple(int(each) if i % 2 else each for i, each in enumerate(pieces)), str(path)
 
 
 def _parts(folder: Path) -> Iterator[Path]:

@@ -29,7 +29,8 @@ class FlatSource:
     """For each label of the chain, the column (0/1 or true/false) that holds it."""
 
     sample_id: str | None = None
-    """Integer column that names the impression. None: impressions are numbered in file order from 1."""
+    """Integer column that names the impression. None: impressions are numbered from 1, file after file; train-2
+    comes before train-10."""
 
     list_separator: str = "|"
     """Between the ids of a multi-hot text column. Parquet list columns need none."""

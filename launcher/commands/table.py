@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from esmm_dist.errors import CheckpointError, ConfigError
+from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
 from launcher.commands.checkpoints import refuse_missing_run
@@ -11,7 +11,9 @@ from launcher.json_line import json_value
 from launcher.text_table import text_table
 
 if TYPE_CHECKING:
+    from esmm_dist.checkpoint.choice import CheckpointChoice
     from esmm_dist.checkpoint.summary import SavedRow
+    from esmm_dist.schema.fields import Schema
 
 _SHOWN_COLUMNS = 4
 
@@ -21,48 +23,79 @@ class TableConfig:
     """Print rows of a saved embedding table."""
 
     run: str
-    """Folder of the run, a path or a URI."""
+    """Folder of the run, a path or a URI; RUN:STEP names one of its checkpoints."""
 
-    ids: str
+    ids: str | None = None
     """Feature ids, with commas between them: ``1,2,3``. With a negative one first, write ``--ids=-1,2``."""
+
+    field: str | None = None
+    """Field whose row is shown, by its name or alias in the schema, for ``value``."""
+
+    value: str | None = None
+    """Value of ``field`` as it stands in the log: its feature id is looked up."""
 
     step: int | None = None
     """Step of the checkpoint. None: the newest."""
 
     table: str | None = None
-    """Name of the table. None: the only one."""
+    """Name of the table. None: that of ``field``, or the only one."""
 
     def __post_init__(self) -> None:
-        refuse_missing_run(self.run)
-        self.parsed_ids()
+        refuse_missing_run(self.checkpoint.run)
+        if (self.field is None) != (self.value is None):
+            raise ConfigError("field and value belong together: --field user_id --value 111.")
+        if (self.field is None) == (self.ids is None):
+            raise ConfigError("Set either ids or field and value: --ids 1,2,3, or --field user_id --value 111.")
+        if self.ids is not None:
+            self.parsed_ids(self.ids)
 
-    def parsed_ids(self) -> list[int]:
+    @property
+    def checkpoint(self) -> "CheckpointChoice":
+        """The checkpoint that holds the rows."""
+        from esmm_dist.checkpoint.choice import CheckpointChoice
+
+        return CheckpointChoice.parse(self.run, self.step)
+
+    def parsed_ids(self, ids: str) -> list[int]:
         """Return the ids as numbers.
 
         Raises:
             ConfigError: One is no 64-bit integer.
         """
         try:
-            ids = [int(part) for part in self.ids.split(",")]
+            found = [int(part) for part in ids.split(",")]
         except ValueError as e:
-            raise ConfigError(f"ids is '{self.ids}'. Give whole numbers with commas between them: 1,2,3.") from e
-        for each in ids:
+            raise ConfigError(f"ids is '{ids}'. Give whole numbers with commas between them: 1,2,3.") from e
+        for each in found:
             if not -(2**63) <= each < 2**63:
                 raise ConfigError(f"ids holds {each}, which is no 64-bit integer and so is the id of no feature.")
-        return ids
+        return found
+
+    def of_schema(self, schema: "Schema") -> tuple[str | None, list[int]]:
+        """Return the table and the ids that are meant.
+
+        Raises:
+            SchemaError: The schema has no such field, or the value has no feature id.
+            ConfigError: The field is in another table than ``table``.
+        """
+        if self.field is None or self.value is None:
+            assert self.ids is not None
+            return self.table, self.parsed_ids(self.ids)
+        from esmm_dist.schema.value_ids import field_of_name, id_of_value
+
+        table = field_of_name(schema, self.field).table
+        if self.table not in (None, table):
+            raise ConfigError(f"table is '{self.table}', but field '{self.field}' is in '{table}'. Leave table out.")
+        return table, [id_of_value(schema, self.field, self.value)]
 
 
 def _run(settings: TableConfig, progress: Progress) -> Outcome:
-    from esmm_dist.checkpoint.reader import newest_checkpoint, open_checkpoint
     from esmm_dist.checkpoint.summary import find_rows
-    from esmm_dist.storage import Folder, without_credentials
+    from esmm_dist.storage import Folder
 
-    run = Folder.open(settings.run)
-    checkpoint = newest_checkpoint(run, progress) if settings.step is None else open_checkpoint(run, settings.step)
-    if checkpoint is None:
-        shown = without_credentials(settings.run)
-        raise CheckpointError(f"{run} holds no checkpoint. Train first: esmm train --data DATA --run {shown}")
-    rows = find_rows(checkpoint, settings.table, settings.parsed_ids())
+    run = Folder.open(settings.checkpoint.run)
+    checkpoint = settings.checkpoint.restore(progress, lambda checkpoint: None)
+    rows = find_rows(checkpoint, *settings.of_schema(checkpoint.manifest.schema))
     lines = [
         f"{checkpoint.folder}",
         *text_table(["id", "row", "slot variables", "last step", "steps"], [_cells(row) for row in rows]),
@@ -86,7 +119,7 @@ def _first(values: list[float]) -> str:
 COMMAND = Command(
     name="table",
     summary="Print rows of a saved embedding table, with their slot variables.",
-    example="esmm table run --ids 1,2,3",
+    example="esmm table run --field user_id --value 111",
     load_settings=lambda: TableConfig,
     run=_run,
     positional=("run",),

@@ -111,6 +111,35 @@ def test_a_run_without_checkpoints_says_so(local, capsys):
     assert f"{local} holds no checkpoint. Train first: esmm train --data DATA --run {local}" in err
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "Set either ids or field and value"),
+        (["--ids", "1", "--field", "item", "--value", "2"], "Set either ids or field and value"),
+        (["--field", "item"], "field and value belong together"),
+        (["--field", "itme", "--value", "2"], "has no field 'itme'"),
+        (
+            ["--field", "item", "--value", "2.5"],
+            "value is '2.5', but feature ids of the Ali-CCP form are whole numbers",
+        ),
+        (["--field", "item", "--value", "2", "--table", "b"], "table is 'b', but field 'item' is in 'main'. Leave"),
+    ],
+)
+def test_a_value_that_names_no_row_is_refused(local, capsys, flags, message):
+    save(Folder.open(local), 10, SavedRows())
+    status, _, err = printed(capsys, "table", str(local), *flags)
+    assert status == 2
+    assert message in err
+
+
+def test_a_value_names_its_row(local, capsys):
+    save(Folder.open(local), 10, SavedRows())
+    saved = int(SavedRows().rows.ids.max())
+    by_id = result_of(capsys, "table", str(local), "--ids", str(saved))
+    assert by_id["rows"][0]["row"] is not None
+    assert result_of(capsys, "table", f"{local}:10", "--field", "item", "--value", str(saved)) == by_id
+
+
 @pytest.mark.parametrize("line", [["checkpoints"], ["table", "--ids", "1"]])
 def test_a_local_run_that_is_missing_is_a_wrong_setting(local, capsys, line):
     status, _, err = printed(capsys, *line, f"{local}/no")

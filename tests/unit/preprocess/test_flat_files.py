@@ -35,6 +35,15 @@ def test_wildcards_in_the_raw_folders_own_name_are_plain_text(tmp_path: Path, fo
     assert names(raw, "train*.csv") == ["train-1.csv", "train-2.csv"]
 
 
+def test_numbers_in_names_are_ordered_as_numbers(tmp_path: Path):
+    made = ["train-1.csv", "train-2.csv", "train-10.csv", "train-10b.csv"]
+    raw = make(tmp_path / "raw", *reversed(made), "day=9/part-0.csv", "day=10/part-0.csv")
+    assert names(raw, "train*.csv") == made
+    assert names(raw, "day=*/*.csv") == ["day=9/part-0.csv", "day=10/part-0.csv"]
+    same_number = make(tmp_path / "same", "a-1.csv", "a-01.csv")
+    assert names(same_number, "a*.csv") == ["a-01.csv", "a-1.csv"]
+
+
 def test_two_stars_stand_for_any_number_of_folders(tmp_path: Path):
     raw = make(tmp_path / "raw", "a.csv", "day=1/a.csv", "day=1/hour=2/b.csv", "day=2/c.txt", ".hidden/a.csv")
     assert names(raw, "**/*.csv") == ["a.csv", "day=1/a.csv", "day=1/hour=2/b.csv"]
