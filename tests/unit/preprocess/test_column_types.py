@@ -21,7 +21,7 @@ from preprocess.flat_columns import RowReasons, read_field
 from tests.unit.preprocess.raw_logs import run
 from tests.unit.preprocess.test_flat_log import schema
 
-SOURCE = FlatSource(form="flat", files={}, labels={})
+SOURCE = FlatSource(form="flat", files={"train": "log.parquet"}, labels={"click": "clicked", "conversion": "bought"})
 UUIDS = [uuid.UUID(int=n) for n in range(3)]
 
 
