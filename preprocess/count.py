@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from esmm_dist.schema.fields import Schema
 from preprocess.blocks import Column, write_blocks
-from preprocess.feature_rows import FeatureRows, splits_of
+from preprocess.feature_rows import FeatureRows, index_dtype, splits_of
 from preprocess.hashing import mix64
 from preprocess.partition import PartitionSource, load_partition
 from preprocess.workers import Result
@@ -22,6 +22,7 @@ def count_partition(work: Path, schema: Schema, source: PartitionSource, buckets
     """
     partition = load_partition(work, source)
     fields, ids, counts = [], [], []
+    field_dtype = index_dtype(len(schema.fields))
     parts = [
         (schema.user_fields, partition.common, partition.uses()),
         (
@@ -33,11 +34,11 @@ def count_partition(work: Path, schema: Schema, source: PartitionSource, buckets
     for owned, rows, uses in parts:
         for index, field in enumerate(owned):
             field_ids, field_counts = count_field(rows, index, uses)
-            fields.append(np.full(len(field_ids), schema.id_space_index(field), np.uint8))
+            fields.append(np.full(len(field_ids), schema.id_space_index(field), field_dtype))
             ids.append(field_ids)
             counts.append(field_counts)
     all_ids = np.concatenate(ids)
-    bucket = (mix64(all_ids.astype(np.uint64)) % np.uint64(buckets)).astype(np.uint16)
+    bucket = (mix64(all_ids.astype(np.uint64)) % np.uint64(buckets)).astype(index_dtype(buckets))
     order = np.argsort(bucket, kind="stable")
     splits = splits_of(np.bincount(bucket, minlength=buckets))
     write_blocks(

@@ -10,21 +10,24 @@ on, rows hold their features field after field in schema order (``FeatureRows``)
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 I64 = npt.NDArray[np.int64]
+Index = npt.NDArray[np.unsignedinteger[Any]]
+"""Indices of fields or partitions, in the ``index_dtype`` of their number."""
 
 _RADIX_ROWS = 65536  # NumPy sorts 16-bit integers stably in linear time (radix), 7 times faster than 64-bit ones
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureEntries:
-    """N features in log order: ``row`` int64 [N], ``field`` uint8 [N], ``ids`` int64 [N], ``values`` float32 [N]."""
+    """N features in log order: ``row`` int64 [N], ``field`` [N], ``ids`` int64 [N], ``values`` float32 [N]."""
 
     row: I64
-    field: npt.NDArray[np.uint8]
+    field: Index
     ids: I64
     values: npt.NDArray[np.float32]
 
@@ -50,10 +53,10 @@ class FeatureRows:
         """Return where each row's features begin: int64 [R + 1]."""
         return splits_of(self.lengths.sum(axis=1, dtype=np.int64))
 
-    def field_of_feature(self) -> npt.NDArray[np.uint8]:
-        """Return the field index of each feature: uint8 [N]."""
+    def field_of_feature(self) -> Index:
+        """Return the field index of each feature: [N]."""
         rows, fields = self.lengths.shape
-        return np.repeat(np.tile(np.arange(fields, dtype=np.uint8), rows), self.lengths.ravel())
+        return np.repeat(np.tile(np.arange(fields, dtype=index_dtype(fields)), rows), self.lengths.ravel())
 
     def row_of_feature(self) -> I64:
         """Return the row of each feature: int64 [N]."""
@@ -72,14 +75,27 @@ class FeatureRows:
         return FeatureRows(lengths=lengths, ids=self.ids[mask], values=self.values[mask])
 
 
+def index_dtype(count: int) -> "np.dtype[np.unsignedinteger[Any]]":
+    """Return the narrowest type that holds the indices 0 to ``count`` - 1: NumPy sorts 8 and 16 bits in linear time."""
+    for dtype in (np.uint8, np.uint16, np.uint32):
+        if count <= np.iinfo(dtype).max + 1:
+            return np.dtype(dtype)
+    raise ValueError(f"{count} things cannot be told apart by 32 bits")
+
+
 def arrange(entries: FeatureEntries, row_order: I64, num_fields: int) -> FeatureRows:
     """Put features into rows: row i of the result is row ``row_order[i]``, its features by field, else in log order.
 
     Args:
         entries: N features of R rows.
         row_order: A permutation of the rows, int64 [R].
-        num_fields: F; every ``entries.field`` is below it.
+        num_fields: F.
+
+    Raises:
+        ValueError: A field is not below F: its features would become those of the next row.
     """
+    if len(entries.field) and int(entries.field.max()) >= num_fields:
+        raise ValueError(f"features of field {entries.field.max()} of {num_fields}")
     rank = np.empty(len(row_order), np.int64)
     rank[row_order] = np.arange(len(row_order))
     rows = rank[entries.row]

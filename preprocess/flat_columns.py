@@ -17,7 +17,7 @@ from esmm_dist.schema.feature_id import feature_id, may_have_lost_digits, value_
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.column_types import is_list, plain
-from preprocess.feature_rows import FeatureEntries
+from preprocess.feature_rows import FeatureEntries, index_dtype
 from preprocess.raw_line import MAX_ID, parse_value
 from preprocess.rejects import Reason
 from preprocess.value_texts import written_texts
@@ -117,7 +117,7 @@ def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, re
         counts = np.bincount(items.row, minlength=table.num_rows)
         reasons.add(np.flatnonzero(counts > 1), Reason.SEVERAL_IDS)
     return FeatureEntries(
-        row=items.row, field=np.full(len(items.row), index, np.uint8), ids=ids[present], values=values
+        row=items.row, field=np.full(len(items.row), index, index_dtype(index + 1)), ids=ids[present], values=values
     )
 
 

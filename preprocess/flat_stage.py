@@ -17,7 +17,7 @@ from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.column_types import without_views
-from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange
+from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange, index_dtype
 from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids
 from preprocess.flat_header import check_columns, check_header_line, check_types, columns_read
 from preprocess.flat_text import read_header, read_rows
@@ -197,7 +197,7 @@ def _read_fields(table: pa.Table, fields: tuple[Field, ...], source: FlatSource,
     parts = [read_field(table, field, index, source, reasons) for index, field in enumerate(fields)]
     return FeatureEntries(
         row=np.concatenate([np.zeros(0, np.int64), *(part.row for part in parts)]),
-        field=np.concatenate([np.zeros(0, np.uint8), *(part.field for part in parts)]),
+        field=np.concatenate([np.zeros(0, index_dtype(len(fields))), *(part.field for part in parts)]),
         ids=np.concatenate([np.zeros(0, np.int64), *(part.ids for part in parts)]),
         values=np.concatenate([np.zeros(0, np.float32), *(part.values for part in parts)]),
     )

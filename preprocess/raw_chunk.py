@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from esmm_dist.schema.fields import Field
-from preprocess.feature_rows import FeatureEntries
+from preprocess.feature_rows import FeatureEntries, index_dtype
 from preprocess.hashing import U64, text_key
 from preprocess.raw_line import HEAD_COLUMNS, NUM_LABELS, Kind, ParsedLine, parse_line
 from preprocess.rejects import Reason, Reject, reject
@@ -37,8 +37,6 @@ _USUAL: dict[Kind, re.Pattern[bytes]] = {
     "skeleton": re.compile(rb"[0-9]+,[01],[01],[^,]*,[0-9]+," + _LIST, re.ASCII),
     "common": re.compile(rb"[^,]*,[0-9]+," + _LIST, re.ASCII),
 }
-_IGNORED = 255  # field index of features that the schema does not name
-MAX_FIELDS = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +114,13 @@ def _renumber(rows: ParsedRows, numbers: npt.NDArray[np.int64]) -> ParsedRows:
 def _slow(line: bytes, number: int, kind: Kind, fields: Sequence[Field]) -> ParsedRows:
     parsed = parse_line(line, kind, fields)
     if isinstance(parsed, Reason):
-        return _rows_of([], number, kind, [reject(number, parsed, line)])
-    return _rows_of([parsed], number, kind, [])
+        return _rows_of([], number, kind, fields, [reject(number, parsed, line)])
+    return _rows_of([parsed], number, kind, fields, [])
 
 
-def _rows_of(parsed: list[ParsedLine], number: int, kind: Kind, rejects: list[Reject]) -> ParsedRows:
+def _rows_of(
+    parsed: list[ParsedLine], number: int, kind: Kind, fields: Sequence[Field], rejects: list[Reject]
+) -> ParsedRows:
     features = [feature for line in parsed for feature in line.features]
     return ParsedRows(
         lines=np.full(len(parsed), number, np.int64),
@@ -129,7 +129,7 @@ def _rows_of(parsed: list[ParsedLine], number: int, kind: Kind, rejects: list[Re
         labels=np.array([line.labels for line in parsed], np.uint8).reshape(len(parsed), _num_labels(kind)),
         features=FeatureEntries(
             row=np.zeros(len(features), np.int64),
-            field=np.array([f[0] for f in features], np.uint8),
+            field=np.array([f[0] for f in features], index_dtype(len(fields))),
             ids=np.array([f[1] for f in features], np.int64),
             values=np.array([f[2] for f in features], np.float64).astype(np.float32),
         ),
@@ -147,7 +147,7 @@ def _fast(
     entries, name_codes, names = _parse_feature_lists(feature_lists, fields)
     suspect = head.suspect | (np.bincount(entries.row, minlength=len(lines)) != head.feature_num)
     suspect[entries.row[~(np.isfinite(entries.values) & (entries.values >= 0))]] = True
-    known = entries.field != _IGNORED
+    known = entries.field != len(fields)
     one_hot = np.array([not field.multi_hot for field in fields], np.bool_)
     counts = entries.select(known).lengths(len(lines), len(fields))
     suspect |= (counts[:, one_hot] > 1).any(axis=1)
@@ -242,6 +242,8 @@ def _parse_feature_lists(
 ) -> tuple[FeatureEntries, npt.NDArray[np.int32], list[str]]:
     """Read the features of all lines; those whose id or value is not a number have the value NaN.
 
+    Features that the schema does not name have the field index ``len(fields)``.
+
     Returns:
         The features, and for each of them the index of its field's name among the names seen.
     """
@@ -274,7 +276,7 @@ def _parse_feature_lists(
     codes = np.asarray(encoded.indices)
     seen = [name.decode() for name in encoded.dictionary.to_pylist()]
     by_name = {field.name: index for index, field in enumerate(fields)}
-    field_of_name = np.array([by_name.get(name, _IGNORED) for name in seen], np.uint8)
+    field_of_name = np.array([by_name.get(name, len(fields)) for name in seen], index_dtype(len(fields) + 1))
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which the caller looks for
         values32 = np.asarray(values).astype(np.float32)
     entries = FeatureEntries(row=line_of_feature, field=field_of_name[codes], ids=np.asarray(ids), values=values32)

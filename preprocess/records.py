@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.errors import ConfigError
 from esmm_dist.schema.fields import Field, Schema
 from preprocess.encode import TargetEncoder, impression_encoder, no_user, user_encoder
 from preprocess.example_proto import example
@@ -25,6 +26,9 @@ I64 = npt.NDArray[np.int64]
 INDEX_DTYPE = np.dtype([("key", "<u8"), ("offset", "<u8"), ("length", "<u4"), ("crc", "<u4"), ("impressions", "<u4")])
 """``offset``, ``length``: bytes of the record with its frame; ``crc``: its masked CRC-32C, orders records whose keys
 are equal."""
+
+MAX_RECORD_BYTES = 2**31 - 1
+"""No reader of protocol buffers takes a longer message."""
 
 _IMPRESSIONS_AT_ONCE = 4096  # encoded together: enough for NumPy, little enough for the cache
 
@@ -146,8 +150,19 @@ def _write(
                 for user, own_lists, target_lists in zip(user_rows, own, targets, strict=True)
             ]
             here = slice(first, first + len(framed))
-            index["length"][here] = [len(record) for record in framed]
+            lengths = [len(record) for record in framed]
+            _check_lengths(lengths, job.group_size)
+            index["length"][here] = lengths
             index["crc"][here] = [int.from_bytes(record[-4:], "little") for record in framed]
             file.write(b"".join(framed))
     temporary.replace(path)
     return index
+
+
+def _check_lengths(lengths: list[int], group_size: int) -> None:
+    longest = max(lengths, default=0)
+    if longest > MAX_RECORD_BYTES:
+        raise ConfigError(
+            f"A record of up to {group_size} impressions has {longest:,} bytes, and readers take {MAX_RECORD_BYTES:,} at "
+            "the most. Set a smaller group_size."
+        )

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from preprocess.blocks import Column, write_blocks
-from preprocess.feature_rows import FeatureEntries, arrange, splits_of
+from preprocess.feature_rows import FeatureEntries, Index, arrange, index_dtype, splits_of
 from preprocess.hashing import U64, mix64
 
 I64 = npt.NDArray[np.int64]
@@ -100,10 +100,10 @@ def write_rows(path: Path, rows: RawRows, kind: RowKind, num_fields: int, partit
     return write_blocks(path, columns)
 
 
-def partition_of(keys: U64, partitions: int) -> npt.NDArray[np.uint16]:
-    """Return the partition of each key: uint16 [R]."""
-    return (mix64(keys) % np.uint64(partitions)).astype(np.uint16)
+def partition_of(keys: U64, partitions: int) -> Index:
+    """Return the partition of each key: [R]."""
+    return (mix64(keys) % np.uint64(partitions)).astype(index_dtype(partitions))
 
 
-def _splits(part: npt.NDArray[np.uint16], partitions: int) -> I64:
+def _splits(part: Index, partitions: int) -> I64:
     return splits_of(np.bincount(part, minlength=partitions))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from preprocess.blocks import Array, Column, read_block, write_blocks
-from preprocess.feature_rows import FeatureRows, splits_of
+from preprocess.feature_rows import FeatureRows, Index, index_dtype, splits_of
 from preprocess.groups import num_ranges, order_hash, range_of
 from preprocess.hashing import U64, mix64
 from preprocess.partition import PartitionSource, RowFile, find
@@ -101,13 +101,11 @@ def _read(source: PartitionSource, kind: RowKind) -> Iterator[tuple[RowFile, dic
         yield file, rows
 
 
-def _part_of(keys: U64, ranges: U64, parts: int) -> npt.NDArray[np.uint16]:
-    return (mix64(mix64(keys) ^ ranges) % np.uint64(parts)).astype(np.uint16)
+def _part_of(keys: U64, ranges: U64, parts: int) -> Index:
+    return (mix64(mix64(keys) ^ ranges) % np.uint64(parts)).astype(index_dtype(parts))
 
 
-def _copies(
-    common: U64, keys: U64, ranges: I64, parts: int
-) -> tuple[I64, npt.NDArray[np.uint16], npt.NDArray[np.bool_]]:
+def _copies(common: U64, keys: U64, ranges: I64, parts: int) -> tuple[I64, Index, npt.NDArray[np.bool_]]:
     """Return which common rows go where, and whether as a copy: once to every part with impressions of its context."""
     place = find(keys, common)
     times = np.where(place >= 0, ranges[place] if len(ranges) else 1, 1)
@@ -117,7 +115,7 @@ def _copies(
     pairs = np.unique(np.stack((index, part.astype(np.int64))), axis=1)
     is_copy = np.zeros(pairs.shape[1], np.bool_)
     is_copy[1:] = pairs[0, 1:] == pairs[0, :-1]
-    return pairs[0], pairs[1].astype(np.uint16), is_copy
+    return pairs[0], pairs[1].astype(index_dtype(parts)), is_copy
 
 
 def _take(rows: Mapping[str, Array], index: I64) -> dict[str, Array]:
@@ -126,7 +124,7 @@ def _take(rows: Mapping[str, Array], index: I64) -> dict[str, Array]:
     return taken | {name: array[index] for name, array in rows.items() if name not in taken}
 
 
-def _write(path: Path, rows: Mapping[str, Array], part: npt.NDArray[np.uint16], parts: int, kind: RowKind) -> I64:
+def _write(path: Path, rows: Mapping[str, Array], part: Index, parts: int, kind: RowKind) -> I64:
     rows = _take(rows, np.argsort(part, kind="stable"))
     splits = splits_of(np.bincount(part, minlength=parts))
     feature_splits = splits_of(rows["lengths"].sum(axis=1, dtype=np.int64))[splits]
