@@ -163,6 +163,6 @@ def _check_lengths(lengths: list[int], group_size: int) -> None:
     longest = max(lengths, default=0)
     if longest > MAX_RECORD_BYTES:
         raise ConfigError(
-            f"A record of up to {group_size} impressions has {longest:,} bytes, and readers take {MAX_RECORD_BYTES:,} at "
-            "the most. Set a smaller group_size."
+            f"A record of up to {group_size} impressions has {longest:,} bytes, and readers take {MAX_RECORD_BYTES:,} "
+            "at the most. Set a smaller group_size."
         )
