@@ -24,22 +24,27 @@ from preprocess.value_texts import written_texts
 
 I64 = npt.NDArray[np.int64]
 
-_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1, "False": 0, "True": 1}
+_LABELS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 class RowReasons:
-    """The first reason why each row is rejected, if any; and what else is to be told of the rows."""
+    """The first reason why each row is rejected, if any, and the column that is it; and what else is to be told."""
 
-    def __init__(self) -> None:
-        """Begin without rejects."""
-        self.of_row: dict[int, Reason] = {}
-        self.lost_digits: Counter[str] = Counter()
+    def __init__(self, column: str = "", others: "RowReasons | None" = None) -> None:
+        """Begin without rejects, or go on with those of other columns."""
+        self._column = column
+        self.of_row: dict[int, tuple[Reason, str]] = others.of_row if others is not None else {}
+        self.lost_digits: Counter[str] = others.lost_digits if others is not None else Counter()
         """For each column its floats that may stand for several whole numbers."""
+
+    def of(self, column: str) -> "RowReasons":
+        """Return the same rejects, where those added are because of a column."""
+        return RowReasons(column, self)
 
     def add(self, rows: I64, reason: Reason) -> None:
         """Reject rows; those that are rejected already keep their reason."""
         for row in rows.tolist():
-            self.of_row.setdefault(row, reason)
+            self.of_row.setdefault(row, (reason, self._column))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +78,16 @@ def read_column(table: pa.Table, column: str) -> pa.Array:
 def read_labels(
     table: pa.Table, source: FlatSource, labels: tuple[str, ...], reasons: RowReasons
 ) -> npt.NDArray[np.uint8]:
-    """Return the labels, uint8 [rows, labels]; rows with something else than 0/1/true/false are rejected."""
+    """Return the labels, uint8 [rows, labels].
+
+    Rows with something else than 0, 1, true, false and what ``source.label_values`` lists are rejected.
+    """
     columns = []
     for label in labels:
-        codes, texts = _distinct(written_texts(read_column(table, source.labels[label]))[0])
-        of_row = np.array([*(_LABELS.get(text, -1) for text in texts), -1], np.int64)[codes]
-        reasons.add(np.flatnonzero(of_row < 0), Reason.BAD_LABEL)
+        column = source.labels[label]
+        codes, texts = _distinct(written_texts(read_column(table, column))[0])
+        of_row = np.array([*(_label(text, source) for text in texts), source.label_values.get("", -1)], np.int64)[codes]
+        reasons.of(column).add(np.flatnonzero(of_row < 0), Reason.BAD_LABEL)
         columns.append(np.maximum(of_row, 0).astype(np.uint8))
     return np.stack(columns, axis=1)
 
@@ -90,7 +99,7 @@ def read_sample_ids(table: pa.Table, column: str, reasons: RowReasons) -> I64:
     of_row: I64 = np.array([*map(_sample_id, texts), -1], np.int64)[codes]
     lost |= np.array([*map(may_have_lost_digits, texts), False])[codes]
     reasons.lost_digits[column] += int(lost.sum())
-    reasons.add(np.flatnonzero(of_row < 0), Reason.BAD_SAMPLE_ID)
+    reasons.of(column).add(np.flatnonzero(of_row < 0), Reason.BAD_SAMPLE_ID)
     return np.maximum(of_row, 0)
 
 
@@ -104,6 +113,7 @@ def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, re
         source: Says the separators.
         reasons: Where rejected rows are noted.
     """
+    reasons = reasons.of(field.name)
     items = _items(plain(read_column(table, field.name)), field, source, reasons)
     codes, texts = _distinct(items.texts)
     found = [feature_id(field.id_space, text) for text in texts]
@@ -183,6 +193,13 @@ def _distinct(texts: pa.Array) -> tuple[I64, list[str]]:
     """Return each text's index among the distinct ones (-1: null), and those."""
     encoded = texts.dictionary_encode()
     return np.asarray(encoded.indices.fill_null(-1)).astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _label(text: str, source: FlatSource) -> int:
+    """Return the label that a text is, or -1."""
+    plain_text = value_text(text) or ""  # "2.0" is the 2 that is listed
+    declared = source.label_values.get(text, source.label_values.get(plain_text))
+    return _LABELS.get(plain_text.lower(), -1) if declared is None else declared
 
 
 def _sample_id(text: str) -> int:

@@ -162,7 +162,10 @@ def write_table(
     sizes = sizes + _write(
         job, chunk, "skeleton", keys[index], numbers[index], own_rows, sample_ids[index], labels[index]
     )
-    rejects = rejects + [reject(int(numbers[row]), why, text_of_row(row)) for row, why in reasons.of_row.items()]
+    rejects = rejects + [
+        reject(int(numbers[row]), why, text_of_row(row), column, _value_text(table, row, column))
+        for row, (why, column) in reasons.of_row.items()
+    ]
     rejects.sort(key=lambda r: r.line)
     write_rejects(job.work, "log", chunk, rejects)
     return {
@@ -224,6 +227,11 @@ def _write(
         features=features,
     )
     return write_rows(rows_path(job.work, kind, chunk), raw, kind, rows.lengths.shape[1], job.partitions)
+
+
+def _value_text(table: pa.Table, row: int, column: str) -> str:
+    value = table.column(column)[row].as_py()
+    return "" if value is None else str(value)
 
 
 def _row_text(table: pa.Table, row: int) -> bytes:

@@ -1,4 +1,7 @@
-"""Write ``rejects/{split}.jsonl``: every rejected line with file, line number, reason and the beginning of its text."""
+"""Write ``rejects/{split}.jsonl``: every rejected line with file, line number, reason and the beginning of its text.
+
+A line of a flat log that one column is the reason for comes with the column's name and value.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,7 +10,7 @@ from pathlib import Path
 from preprocess.chunks import read_chunk, split_lines
 from preprocess.inputs import InputFile, stream_texts
 from preprocess.parse_stage import rejects_path
-from preprocess.rejects import Reason, Reject, read_chunk_rejects, reject, reject_line
+from preprocess.rejects import Reason, Reject, read_chunk_rejects, reject, reject_line, reject_place
 from preprocess.repeats import load_repeats
 from preprocess.row_files import ChunkId, RowKind, chunk_of_position
 from preprocess.tally import TableTally
@@ -20,7 +23,7 @@ REPEAT_REASONS: dict[RowKind, Reason] = {
 
 def write_reject_file(
     path: Path, work: Path, files: Sequence[tuple[InputFile, RowKind, TableTally]], chunk_bytes: int
-) -> None:
+) -> dict[str, dict[str, str]]:
     """Write the rejects of one split, file after file, lines ascending.
 
     Args:
@@ -28,7 +31,11 @@ def write_reject_file(
         work: Where the chunks' rejects and the repeats stand.
         files: The split's files, the kind of rows whose repeats are theirs, and their counts.
         chunk_bytes: As the files were parsed.
+
+    Returns:
+        For each kind of file and each reason, where its first line stands, in words.
     """
+    first: dict[str, dict[str, str]] = {}
     with path.open("w", encoding="utf-8") as out:
         for file, kind, tally in files:
             repeats = _repeated_lines(work, kind, file)
@@ -38,7 +45,9 @@ def write_reject_file(
                 rejects = [*_parsed_rejects(work, file.kind, chunk), *quoted.get(chunk.chunk, [])]
                 for r in sorted(rejects, key=lambda r: r.line):
                     line = before[chunk.file, chunk.chunk] + r.line + 1
-                    out.write(reject_line(file.shown_name, line, r.reason, r.text))
+                    out.write(reject_line(file.shown_name, line, r))
+                    first.setdefault(file.kind, {}).setdefault(r.reason, reject_place(file.shown_name, line, r))
+    return first
 
 
 def _parsed_rejects(work: Path, kind: str, chunk: ChunkId) -> list[Reject]:

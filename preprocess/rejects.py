@@ -7,6 +7,7 @@ from enum import StrEnum
 
 MAX_TEXT = 500
 """Characters of a rejected line that are kept; enough to recognise it, bounded whatever the line is."""
+_MAX_VALUE = 80
 
 
 class Reason(StrEnum):
@@ -19,7 +20,7 @@ class Reason(StrEnum):
     BAD_SAMPLE_ID = "bad_sample_id"
     """The sample id is not a whole number from 0 to 2^63 - 1."""
     BAD_LABEL = "bad_label"
-    """A label is neither 0 nor 1 (a flat log may also say true or false)."""
+    """A label is neither 0 nor 1 (a flat log may also say true or false, and what ``source.label_values`` lists)."""
     BAD_FEATURE_COUNT = "bad_feature_count"
     """feature_num is not a whole number, or not the number of features in the list."""
     BAD_FEATURE = "bad_feature"
@@ -49,24 +50,40 @@ class Reject:
     reason: Reason
     text: str
     """The beginning of the line; bytes that are not UTF-8 are written as ``\\xNN``."""
+    column: str = ""
+    """Column of a flat log that is the reason. Empty: the line as a whole is, or the form has no named columns."""
+    value: str = ""
+    """The beginning of what that column holds."""
 
 
-def reject(line: int, reason: Reason, raw: bytes) -> Reject:
+def reject(line: int, reason: Reason, raw: bytes, column: str = "", value: str = "") -> Reject:
     """Make the reject of a raw line; at most ``MAX_TEXT`` characters of it are kept."""
-    return Reject(line=line, reason=reason, text=raw[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")[:MAX_TEXT])
+    text = raw[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")[:MAX_TEXT]
+    return Reject(line=line, reason=reason, text=text, column=column, value=value[:_MAX_VALUE])
 
 
-def reject_line(file: str, line: int, reason: str, text: str) -> str:
+def reject_line(file: str, line: int, found: Reject) -> str:
     """Return one line of ``rejects/{split}.jsonl``; ``line`` is 1-based within ``file``."""
-    return json.dumps({"file": file, "line": line, "reason": reason, "text": text}, ensure_ascii=False) + "\n"
+    where = {"column": found.column, "value": found.value} if found.column else {}
+    entry = {"file": file, "line": line, "reason": found.reason, **where, "text": found.text}
+    return json.dumps(entry, ensure_ascii=False) + "\n"
+
+
+def reject_place(file: str, line: int, found: Reject) -> str:
+    """Say where a rejected line stands and, if one column is the reason, what that holds; ``line`` is 1-based."""
+    value = f", column '{found.column}' is '{found.value}'" if found.column else ""
+    return f"{file} line {line:,}{value}"
 
 
 def chunk_rejects_text(rejects: Iterable[Reject]) -> str:
     """Return the text of a chunk's file of rejects: JSON lines, in line order."""
-    return "".join(json.dumps([r.line, r.reason, r.text]) + "\n" for r in rejects)
+    return "".join(json.dumps([r.line, r.reason, r.text, r.column, r.value]) + "\n" for r in rejects)
 
 
 def read_chunk_rejects(text: str) -> list[Reject]:
     """Read what ``chunk_rejects_text`` returned."""
     rows = [json.loads(line) for line in text.splitlines()]
-    return [Reject(line=line, reason=Reason(reason), text=quoted) for line, reason, quoted in rows]
+    return [
+        Reject(line=line, reason=Reason(reason), text=quoted, column=column, value=value)
+        for line, reason, quoted, column, value in rows
+    ]

@@ -12,7 +12,11 @@ from preprocess.workers import Result
 
 
 def split_report(
-    split: str, schema: Schema, tables: Mapping[str, TableTally], partitions: Sequence[Result]
+    split: str,
+    schema: Schema,
+    tables: Mapping[str, TableTally],
+    partitions: Sequence[Result],
+    first_rejects: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     """Report one split.
 
@@ -21,6 +25,7 @@ def split_report(
         schema: Of the log.
         tables: Counts of its lines by kind.
         partitions: What ``write_records`` returned for each partition.
+        first_rejects: For each kind and reason, where the first rejected line stands, in words.
 
     Raises:
         InputDataError: The numbers do not add up: a file in ``.work`` was changed by someone else.
@@ -42,6 +47,7 @@ def split_report(
             "lines_in": tally.lines,
             "rows_out": out[kind],
             "rejected": rejected,
+            "first_rejected": {reason: first_rejects[kind][reason] for reason in rejected},
             "text_bytes": tally.text_bytes,
             "ignored_features": dict(sorted(tally.ignored.items())),
             "lost_digits": dict(sorted(tally.lost_digits.items())),
@@ -116,8 +122,9 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _table_line(split: str, kind: str, table: Mapping[str, Any]) -> str:
-    rejected = table["rejected"]
-    reasons = f" ({', '.join(f'{reason} {n:,}' for reason, n in rejected.items())})" if rejected else ""
+    rejected, first = table["rejected"], table["first_rejected"]
+    each = [f"{reason} {n:,}, first in {first[reason]}" for reason, n in rejected.items()]
+    reasons = f" ({'; '.join(each)})" if each else ""
     what = "common rows" if kind == "common" else "impressions"
     return (
         f"{split}: {table['lines_in']:,} {kind} lines in = {table['rows_out']:,} {what} out + "

@@ -13,6 +13,7 @@ then, so that the disk holds little more than the rows and the records at once.
 """
 
 import shutil
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +79,19 @@ class Stages:
     def run(self) -> DatasetManifest:
         """Do what is left to do; return the manifest of what then stands in ``work/final``."""
         tables, partition_bytes = self._parse()
-        self._find_repeats(tables)
+        first_rejects = self._find_repeats(tables)
         for split, of_split in tables.items():
             for kind, tally in of_split.items():
                 see = f"See {self._reject_path(split)}."
-                tally.check_share(split, kind, self._config.max_reject_share, see)
+                first = first_rejects[split].get(kind, {})
+                tally.check_share(split, kind, self._config.max_reject_share, see, first)
         buckets = self._count(tables, partition_bytes)
         check_kept(buckets, self._config.min_count, by_table=self._known is not None and "table" in self._known.paths)
         records = self._write_records(tables, partition_bytes)
         splits, report = {}, {}
         for split in self._splits:
-            report[split] = split_report(split, self._schema, tables[split], list(records[split].values()))
+            counted = list(records[split].values())
+            report[split] = split_report(split, self._schema, tables[split], counted, first_rejects[split])
             splits[split] = self._write_shards(split, records[split])
         vocabulary = vocabulary_report(self._schema, buckets)
         return DatasetManifest(
@@ -133,21 +136,37 @@ class Stages:
         flat = isinstance(self._schema.source, FlatSource)
         tasks = flat_tasks(job, self._files) if flat else parse_tasks(job, self._files)
         sizes = {split: np.zeros(self._plan.partitions, np.int64) for split in self._splits}
-        for _, result in self._pool.run(tasks, self._progress):
+        hopeless: list[tuple[str, str]] = []
+        # What was begun is ended, so that the rejects of an early stop have no gap and know their lines.
+        for _, result in self._pool.run(takewhile(lambda _: not hopeless, tasks), self._progress):
             for chunk in result["chunks"]:
                 split, kind = chunk["split"], chunk["kind"]
                 tally = tables[split][kind]
                 tally.add(chunk)
                 sizes[split] += np.array(chunk["partition_bytes"], np.int64)
             if tally.is_hopeless(self._config.max_reject_share):
-                tally.check_share(split, kind, self._config.max_reject_share, "The run stopped at the first of them.")
+                hopeless.append((split, kind))
+        if hopeless:
+            self._stop_early(tables, *hopeless[0])
         return {
             "tables": {s: {k: t.to_mapping() for k, t in of_split.items()} for s, of_split in tables.items()},
             "partition_bytes": {split: size.tolist() for split, size in sizes.items()},
         }
 
-    def _find_repeats(self, tables: Tables) -> None:
-        """Find repeated names, add them to the rejects' counts, and write the files of rejects."""
+    def _stop_early(self, tables: Tables, split: str, kind: str) -> None:
+        """Keep the rejects of what was read of a split, and raise."""
+        tally = tables[split][kind]
+        first = self._write_rejects(split, tables)
+        see = f"The run stopped after {tally.lines:,} lines; see {self._reject_path(split)}."
+        tally.check_share(split, kind, self._config.max_reject_share, see, first.get(kind, {}))
+
+    def _find_repeats(self, tables: Tables) -> dict[str, dict[str, dict[str, str]]]:
+        """Find repeated names, add them to the rejects' counts, and write the files of rejects.
+
+        Returns:
+            For each split, kind of file and reason, where the first rejected line stands, in words.
+        """
+        first = {}
         for split in self._splits:
             for kind, lines in self._named_rows(tables[split]).items():
                 name = f"all-repeats-{split}-{kind}"
@@ -157,13 +176,19 @@ class Stages:
                     self._pool.keep(name, known)
                 if known["repeats"]:
                     lines.rejected[REPEAT_REASONS[kind]] += known["repeats"]
-            if self._pool.result(f"all-rejects-{split}") is None:
-                of_split = [f for f in self._files if f.split == split]
-                listed: list[tuple[InputFile, RowKind, TableTally]] = [
-                    (f, "common" if f.kind == "common" else "skeleton", tables[split][f.kind]) for f in of_split
-                ]
-                write_reject_file(self._reject_path(split), self._work, listed, CHUNK_BYTES)
-                self._pool.keep(f"all-rejects-{split}", {})
+            written = self._pool.result(f"all-rejects-{split}")
+            if written is None:
+                written = {"first": self._write_rejects(split, tables)}
+                self._pool.keep(f"all-rejects-{split}", written)
+            first[split] = written["first"]
+        return first
+
+    def _write_rejects(self, split: str, tables: Tables) -> dict[str, dict[str, str]]:
+        of_split = [f for f in self._files if f.split == split]
+        listed: list[tuple[InputFile, RowKind, TableTally]] = [
+            (f, "common" if f.kind == "common" else "skeleton", tables[split][f.kind]) for f in of_split
+        ]
+        return write_reject_file(self._reject_path(split), self._work, listed, CHUNK_BYTES)
 
     def _named_rows(self, of_split: dict[str, TableTally]) -> dict[RowKind, TableTally]:
         """Return the kinds of rows whose names must not repeat, with the counts of their lines."""

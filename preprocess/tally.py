@@ -1,11 +1,13 @@
 """Add up what parsing counted, and stop a run whose logs do not fit."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
 from esmm_dist.errors import InputDataError
+from preprocess.rejects import Reason
 from preprocess.row_files import ChunkId
 from preprocess.workers import Result
 
@@ -76,15 +78,26 @@ class TableTally:
         """Tell whether so much was rejected so far that reading on is a waste of time."""
         return sum(self.rejected.values()) > max(most, HOPELESS_SHARE) * self.lines
 
-    def check_share(self, split: str, kind: str, most: float, see: str) -> None:
+    def check_share(self, split: str, kind: str, most: float, see: str, first: Mapping[str, str]) -> None:
         """Raise if more than ``most`` of the lines were rejected.
+
+        Args:
+            split: Named in the message.
+            kind: Named in the message.
+            most: A share.
+            see: Where to read on.
+            first: For each reason, where the first line stands, in words.
 
         Raises:
             InputDataError: With the reasons.
         """
         count = sum(self.rejected.values())
         if count > most * self.lines:
-            reasons = ", ".join(f"{reason} {n:,}" for reason, n in self.rejected.most_common())
+            reasons = "; ".join(
+                f"{reason} {n:,}, first in {first[reason]}" for reason, n in self.rejected.most_common()
+            )
+            if Reason.BAD_LABEL in self.rejected and kind == "log":
+                see += " If the labels are right, say what their values mean in source.label_values of the schema."
             raise InputDataError(
                 f"{count:,} of {self.lines:,} {kind} lines of the {split} split are rejected ({reasons}), more than "
                 f"max_reject_share = {most:g} allows. {see} Correct the log or the schema, or raise max_reject_share."

@@ -1,12 +1,22 @@
 """Where the columns of a log come from: the ``source`` of a schema."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import pydantic
 
 from esmm_dist.config import nearest_hint
 from esmm_dist.errors import SchemaError
 
 SPLITS = ("train", "test")
+
+
+def _texts(values: Any) -> Any:
+    """Return a mapping with its scalar keys as the texts that stand in a log: ``{true: 1, 2: 0}``."""
+    if not isinstance(values, Mapping):
+        return values
+    return {str(key).lower() if isinstance(key, bool) else str(key): value for key, value in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +36,11 @@ class FlatSource:
     """For each split (``train``, ``test``) the name or glob of its files, relative to the raw folder."""
 
     labels: dict[str, str]
-    """For each label of the chain, the column (0/1 or true/false) that holds it."""
+    """For each label of the chain, the column that holds it: 0/1, true/false, or what ``label_values`` says."""
+
+    label_values: Annotated[dict[str, Literal[0, 1]], pydantic.BeforeValidator(_texts)] = field(default_factory=dict)
+    """Further values of the labels' columns: ``{yes: 1, no: 0}``; ``"": 0`` is for an empty cell or a null. 0, 1, true
+    and false (in any case) mean what they say unless they are listed here."""
 
     sample_id: str | None = None
     """Integer column that names the impression. None: impressions are numbered from 1, file after file; train-2
