@@ -396,11 +396,23 @@ def test_too_many_rejects_stop_the_run_with_the_reasons(tmp_path: Path):
     assert run(raw, tmp_path / "out", max_reject_share=0.05).splits["train"].impressions == 38
 
 
-def test_file_of_another_form_stops_the_run_at_its_first_chunk(tmp_path: Path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_file_of_another_form_stops_the_run_early_and_its_rejects_are_kept(
+    tmp_path: Path, cut_finely: None, monkeypatch: pytest.MonkeyPatch, workers: int
+):
+    plan = Plan(workers=workers, partitions=3, partition_limit_bytes=10**9)
+    monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
     log = make_log(40)
-    log.skeleton["train"] = [b"a;b;c"] * 40
-    with pytest.raises(InputDataError, match=r"The run stopped at the first of them\."):
+    log.skeleton["train"] = [b"a;b;c" + b" " * 200] * 400
+    with pytest.raises(
+        InputDataError, match=r"wrong_columns (\d+), first in sample_skeleton_train\.csv line 1\)"
+    ) as caught:
         run(log.write(tmp_path / "raw"), tmp_path / "out", max_reject_share=0.01)
+    kept = tmp_path / "out/.work/final/rejects/train.jsonl"
+    lines = [json.loads(line)["line"] for line in kept.read_text().splitlines()]
+    assert 2 <= len(lines) < 400
+    assert lines == list(range(1, len(lines) + 1))  # no gap, whichever worker was first
+    assert f"The run stopped after {len(lines)} lines; see {kept}." in str(caught.value)
 
 
 def test_finished_data_set_is_recognised_and_left_alone(tmp_path: Path):
