@@ -150,8 +150,7 @@ class CompiledStep:
         total = self._sum_over_ranks(dense_sums, loss_sums, impressions, ~finite, wishes)
         dense_means = _means(total.dense_sums, total.impressions)
         all_finite = (total.not_finite == 0) & _all_finite([total.loss_sums, *dense_means])
-        # Without impressions there is nothing to learn; Adam's momentum alone would move the weights
-        self._update_dense(dense_means, variables, all_finite & (total.impressions > 0))
+        self._update_dense(dense_means, variables, made=all_finite, learns=total.impressions > 0)
         return StepResult(
             loss_sums=total.loss_sums,
             gradient_sums=row_sums,
@@ -181,14 +180,31 @@ class CompiledStep:
             wishes=flags[2:],
         )
 
-    def _update_dense(self, means: list[tf.Tensor], variables: list[Any], wanted: tf.Tensor) -> None:
-        def update() -> tf.Tensor:
-            for variable, before in zip(self._changed, self._before, strict=bool(self._before)):
+    def _update_dense(
+        self, means: list[tf.Tensor], variables: list[Any], *, made: tf.Tensor, learns: tf.Tensor
+    ) -> None:
+        """Update the dense weights, and keep what they were for ``undo``.
+
+        Args:
+            means: Gradients.
+            variables: The weights that they are of.
+            made: bool scalar; False: the step fails, and the step before stays the last one.
+            learns: bool scalar; False: a step without impressions. It changes nothing (Adam's momentum alone would move
+                the weights), but it is a step like any other: undone, it gives back what it has found.
+        """
+
+        def keep() -> tf.Tensor:
+            for variable, before in zip(self._changed, self._before, strict=True):
                 before.assign(variable)
+            return tf.constant(True)
+
+        def update() -> tf.Tensor:
             self._optimizer.apply(means, variables)
             return tf.constant(True)
 
-        tf.cond(wanted, update, lambda: tf.constant(False))
+        if self._before:
+            tf.cond(made, keep, lambda: tf.constant(False))
+        tf.cond(made & learns, update, lambda: tf.constant(False))
 
 
 class _Total(NamedTuple):

@@ -140,14 +140,44 @@ def test_a_step_that_is_not_finite_changes_no_dense_weight_and_no_optimizer_stat
     assert step(inputs(), 2).finite
 
 
+class Elastic(SoloWorld):
+    """Ranks that may come and go: a step can be undone."""
+
+    elastic = True
+
+
+def empty_inputs() -> ModelInputs:
+    batch = empty_batch(tiny_schema())
+    lookups = LookupPlan(tiny_schema()).prepare(batch)
+    return model_inputs(batch, lookups, {"main": np.empty((0, DIM), np.float32)})
+
+
+@pytest.mark.parametrize("before", ["nothing", "a step", "an empty step"])
+@pytest.mark.parametrize("last", [inputs, empty_inputs])
+@pytest.mark.parametrize("then", ["undo", "a step that fails, undo"])
+def test_undo_takes_back_the_last_step_whether_it_had_impressions_or_not(before, last, then):
+    made = keras.optimizers.Adam(0.1)
+    model, step = make(optimizer=made, world=Elastic())
+    variables = [*model.variables, *made.variables]
+    for variable in variables:  # as a checkpoint does, once the step is there
+        variable.assign(variable + tf.cast(1, variable.dtype))
+    if before != "nothing":
+        assert step(inputs() if before == "a step" else empty_inputs(), 1).finite
+    expected = [np.array(variable.numpy()) for variable in variables]
+    assert step(last(), 2).finite
+    if then != "undo":
+        assert not step(inputs(np.nan), 3).finite
+    step.undo()
+    for variable, value in zip(variables, expected, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
+
+
 @pytest.mark.parametrize("hidden_units", [(6,), ()])
 def test_an_empty_share_gives_no_losses_no_gradients_and_changes_nothing_by_itself(hidden_units):
     model, step = make(hidden_units=hidden_units)
     before = [weights_of(tower) for tower in model.towers]
-    batch = empty_batch(tiny_schema())
-    lookups = LookupPlan(tiny_schema()).prepare(batch)
-    assert lookups["main"].ids.shape == (0,)
-    result = step(model_inputs(batch, lookups, {"main": np.empty((0, DIM), np.float32)}), 1)
+    assert empty_inputs().rows["main"].shape == (0, DIM)
+    result = step(empty_inputs(), 1)
     assert (result.finite, result.impressions) == (True, 0)
     np.testing.assert_array_equal(result.loss_sums, [0, 0])
     assert result.gradient_sums["main"].shape == (0, DIM)
