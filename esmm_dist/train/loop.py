@@ -19,7 +19,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.learnable import check_learnable, label_warnings
-from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
+from esmm_dist.schema.manifest import MANIFEST_NAME
 from esmm_dist.serve.score import Scorer
 from esmm_dist.storage import without_credentials
 from esmm_dist.train.batches import BatchSource
@@ -33,9 +33,10 @@ from esmm_dist.train.run_log import RunLog
 from esmm_dist.train.saving import Saver, is_saved
 from esmm_dist.train.skips import Skips
 from esmm_dist.train.standing import Standing
-from esmm_dist.train.starting import start_run
+from esmm_dist.train.starting import read_data, start_run
 from esmm_dist.train.stepping import StepCount, Stepper
 from esmm_dist.train.stop_signal import StopSignal
+from esmm_dist.train.stored_settings import StoredSettings
 from esmm_dist.world import SoloWorld, World
 
 
@@ -74,7 +75,7 @@ class Trainer:
             tf.config.experimental.enable_op_determinism()
         if config.hardware.xla:
             tf.config.optimizer.set_jit("autoclustering")
-        self._manifest = read_manifest(config.data)
+        self._manifest = read_data(config)
         check_learnable(self._manifest)
         batches = batch_plan(config.input, self._manifest)
         # From here on, and in all that is saved, the settings name the numbers that were chosen
@@ -143,6 +144,7 @@ class Trainer:
                 raise RanksChangeError(leaving=self._stepper.leaves)
         complete = self._step == self._count.total
         metrics = self._final_metrics() if complete else {}
+        self._world.on_root(lambda: self._settings.store(last=True))
         stopped_by = None if complete else self._stepper.stop_name(stop)
         return TrainResult(
             run=without_credentials(self._config.run),
@@ -186,7 +188,7 @@ class Trainer:
                 run=run,
                 schema=schema,
                 data_crc32c=self._data_crc32c,
-                total_steps=self._count.total,
+                count=self._count,
                 store=self._store,
                 standing=standing,
                 world=world,
@@ -198,6 +200,7 @@ class Trainer:
             run.write_log(run.read_log(standing.steps))  # the undone step may have been logged
         saved = standing.steps > 0 and world.on_root(lambda: run is not None and is_saved(run, standing.steps))
         self._log = RunLog(run)
+        self._settings = StoredSettings(run, config, self._progress)
         self._skips = Skips(
             run,
             world=world,
@@ -223,6 +226,7 @@ class Trainer:
             log=self._log,
             progress=self._progress,
             reporter=self._reporter,
+            on_step=self._settings.store,
         )
         self._evaluations = Evaluations(
             config.evaluation,

@@ -2,7 +2,7 @@
 
 ::
 
-    RUN/config.yaml        resolved settings, as the run was started (or resumed) with
+    RUN/config.yaml        resolved settings with which the newest steps were made, see stored_settings.py
     RUN/metrics.json       the newest evaluation, and all before it
     RUN/skipped.json       records that could not be read and were skipped, by shard; no such file if none were
     RUN/train_log.jsonl    training losses, one line a window of log_every_steps

@@ -1,6 +1,7 @@
 """Make one step after the other, on all ranks alike."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,7 @@ class Stepper:
         log: RunLog,
         progress: Progress,
         reporter: Reporter,
+        on_step: Callable[[], None],
     ) -> None:
         """Remember what a step needs.
 
@@ -73,10 +75,11 @@ class Stepper:
             log: Told the losses.
             progress: Told the steps.
             reporter: Told the steps.
+            on_step: Called after each step.
         """
         self._config, self._schema, self._count = config, schema, count
         self._store, self._standing, self._batches, self._world = store, standing, batches, world
-        self._log, self._progress, self._reporter = log, progress, reporter
+        self._log, self._progress, self._reporter, self._on_step = log, progress, reporter, on_step
         self._dense = standing.dense
         self._rates = RateCourse(
             total_steps=count.all_epochs,
@@ -175,6 +178,7 @@ class Stepper:
         if step % self._config.log_every_steps == 0 or step == self._count.all_epochs:
             note = self._log_losses()
         self._progress.advance(1, note)
+        self._on_step()
         return result.impressions
 
     def _log_losses(self) -> str:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import IO
 
 from esmm_dist.config import build
-from esmm_dist.errors import ConfigError, StorageError
+from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.storage import Folder, without_credentials
 from launcher.local.config import WORKER_COMMANDS, LocalConfig
 
@@ -69,6 +69,9 @@ def _record(config: LocalConfig) -> LocalRecord:
 def recorded(run: Folder, config: LocalConfig) -> Iterator[None]:
     """Leave the record, and hold the lock for the block. Other commands than ``train`` leave nothing in the run.
 
+    A line that is refused because a setting in it is wrong gives way to the one before: ``esmm resume`` would give it
+    again, and be refused again.
+
     Raises:
         ConfigError: Another ``esmm local`` trains in this run.
         StorageError: The storage refuses.
@@ -81,8 +84,14 @@ def recorded(run: Folder, config: LocalConfig) -> Iterator[None]:
         if run.is_local:
             lock = stack.enter_context((run.local_path / LOCK_NAME).open("a"))
             _take(lock, run)
+        before = run.read_bytes(RECORD_NAME) if run.has(RECORD_NAME) else None
         run.write_bytes(RECORD_NAME, json.dumps(asdict(_record(config))).encode() + b"\n")
-        yield
+        try:
+            yield
+        except EsmmError as e:
+            if before is not None and e.exit_status == ConfigError.exit_status:
+                run.write_bytes(RECORD_NAME, before)
+            raise
 
 
 def _take(lock: IO[str], run: Folder) -> None:

@@ -1,5 +1,6 @@
 """The verbs of a job on runs that a real ``esmm local`` trains, with stand-ins for the processes below it."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,9 +21,11 @@ from launcher.commands import COMMANDS
 from launcher.elastic.run_status import RunStatus, write_status
 from launcher.jobs.backend import JobBackend
 from launcher.jobs.local_run import LocalRun
+from launcher.local.config import LocalConfig
+from launcher.local.ending import LocalError
 from launcher.local.log_files import LogFiles
 from launcher.local.run import run_local
-from launcher.local.run_record import is_held, read_record
+from launcher.local.run_record import is_held, read_record, recorded
 from tests.agent_process import wait_for
 
 pytestmark = pytest.mark.timeout(120)
@@ -128,6 +131,21 @@ def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeyp
     assert given == [(("train", "--do", "wait"), record.folder)]
     assert Path.cwd() == started.folder
     assert any(line.startswith("worker 1: ") for line in done.lines)
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [(LocalError("max_steps is 4, but", 2), "first"), (LocalError("killed", 1), "second"), (None, "second")],
+)
+def test_a_line_whose_setting_is_wrong_is_not_the_one_that_resume_gives_again(tmp_path, error, kept):
+    run = Folder.open(tmp_path)
+    for word in ("first", "second"):
+        with contextlib.suppress(LocalError), recorded(run, LocalConfig(workers=2, command=("train", "--run", word))):
+            if word == "second" and error is not None:
+                raise error
+    record = read_record(run)
+    assert record is not None
+    assert record.command[-1] == kept
 
 
 def test_only_a_run_that_does_not_run_is_deleted_and_only_what_it_wrote(started):

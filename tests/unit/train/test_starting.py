@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.run import train
-from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
+from tests.tiny_dataset import Group, tiny_groups, tiny_schema, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +107,35 @@ def test_a_run_with_a_checkpoint_of_its_own_goes_on_from_that(data, other, tmp_p
 
 def test_what_does_not_fit_is_refused_and_no_older_checkpoint_is_tried(data, other, tmp_path):
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"model": {"hidden_units": [5]}}, "Dense variable '.*' has shape"),
+        (
+            {"model": {"hidden_units": [5]}},
+            "step-00000010: Dense variable '.*' has shape.* With other fields or towers, take its rows alone: "
+            "--init-what sparse",
+        ),
+        # Here that remedy would not do: its rows do not fit either
+        ({"model": {"hidden_units": [5]}, "embedding": {"embedding_dim": 3}}, "does not fit this run: .* 4 columns"),
         ({"embedding": {"embedding_dim": 4, "embedding_optimizer": "sgd"}}, "embedding_optimizer is sgd but adagrad"),
     ]
     for number, (changes, message) in enumerate(cases):
         with pytest.raises(CheckpointMismatchError, match=message):
             trainer(data, tmp_path / str(number), init_from=str(other), **changes)
+
+
+def test_a_run_of_one_more_field_takes_the_rows_alone_as_the_refusal_says(other, tmp_path):
+    fields = (*tiny_schema().fields, Field(name="brand", owner="item"))
+    groups = [
+        Group(
+            fields=group.fields,
+            impressions=[replace(each, fields=[*each.fields, [(5000, 1.0)]]) for each in group.impressions],
+        )
+        for group in tiny_groups(160)
+    ]
+    write_dataset(tmp_path / "data", {"train": groups}, schema=tiny_schema(fields=fields))
+    with pytest.raises(CheckpointMismatchError, match="With other fields or towers, .*: --init-what sparse"):
+        trainer(tmp_path / "data", tmp_path / "all", init_from=str(other))
+    found = trainer(tmp_path / "data", tmp_path / "sparse", init_from=str(other), init_what="sparse")
+    assert_rows_of(found, other, 10)
+    assert found.train().step == 10
 
 
 def test_a_run_of_other_tables_is_refused(other, tmp_path):

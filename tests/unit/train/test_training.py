@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps, rea
 from esmm_dist.config import build
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.table_files import read_rows
-from esmm_dist.errors import ConfigError, InputDataError, NumericalError
+from esmm_dist.errors import ConfigError, InputDataError, NumericalError, StorageError
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Field
@@ -25,6 +27,9 @@ from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.numerical_check import agreed_error
 from esmm_dist.train.run import TrainResult, refuse_rows_apart, train
+from esmm_dist.train.run_folder import RunFolder
+from esmm_dist.train.stop_signal import StopSignal
+from esmm_dist.train.stored_settings import StoredSettings
 from esmm_dist.world import SoloWorld
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
@@ -300,6 +305,100 @@ def test_a_changed_setting_is_refused_on_resuming_and_nothing_is_touched(data, t
     with pytest.raises(ConfigError, match=r"embedding_dim is 8 but 4 in .*step-00000060, from which this run would"):
         run_training(data, run, embedding={"embedding_dim": 8})
     assert (run / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        # The run is at step 60 = 3 epochs of 20 steps
+        ({"max_steps": 4}, r"max_steps is 4, but .*step-00000060.* is 60 steps far\. Set max_steps to 60 or more, or"),
+        ({"input": {"epochs": 1}}, r"epochs is 1, which is 20 steps, but .* is 60 steps far\. Set epochs to 3 or more"),
+        (
+            {"max_steps": 59, "input": {"epochs": 2}},
+            "max_steps is 59 and epochs is 2, which is 40 steps, but .* Set max_steps to 60 or more and epochs to 3",
+        ),
+    ],
+)
+def test_fewer_steps_than_are_done_are_refused_on_resuming_and_the_run_goes_on_as_before(
+    data, trained, changes, message
+):
+    run = trained[0]
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+    with pytest.raises(ConfigError, match=message):
+        run_training(data, run, **{"input": {"epochs": 3}, **changes})
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"} == before
+    again = run_training(data, run, max_steps=60, input={"epochs": 3})  # the remedy
+    assert (again.step, again.stopped_by) == (60, None)
+
+
+def test_settings_that_fail_in_the_first_step_are_not_those_of_the_run(data, tmp_path):
+    """Whatever fails before a step is made: here the step itself."""
+
+    class NoStep(Trainer):
+        def train_one(self) -> None:
+            def fail(*args: Any) -> None:
+                raise NumericalError("the step fails")
+
+            self._standing.dense.__dict__["step"] = fail
+            self.train()
+
+    run_training(data, tmp_path, max_steps=4, input={"epochs": 1})
+    before = (tmp_path / "config.yaml").read_text()
+    changed: dict[str, Any] = {"hardware": {"mixed_precision": True}, "input": {"epochs": 1}}
+    with pytest.raises(NumericalError, match="the step fails"):
+        NoStep(config_of(data, tmp_path, **changed), NoProgress()).train_one()
+    assert (tmp_path / "config.yaml").read_text() == before
+    trainer = Trainer(config_of(data, tmp_path, **changed), NoProgress())
+    trainer.train_steps(1)
+    assert _stored(tmp_path)["hardware"]["mixed_precision"] is True
+
+
+def test_a_run_that_stops_before_its_first_step_has_its_settings(data, tmp_path):
+    with StopSignal() as stop, Trainer(config_of(data, tmp_path), NoProgress()) as trainer:
+        stop.name = "SIGTERM"
+        result = trainer.train(stop)
+    assert (result.step, result.stopped_by) == (0, "SIGTERM")
+    assert _stored(tmp_path)["data"] == str(data)
+
+
+def test_settings_that_cannot_be_written_are_told_once_and_written_later(data, tmp_path):
+    class Refusing(RunFolder):
+        tries = 0
+
+        def write_settings(self, config: TrainConfig) -> None:
+            self.tries += 1
+            raise StorageError("the disk is full.")
+
+    run, progress = Refusing(tmp_path), Messages()
+    settings = StoredSettings(run, config_of(data, tmp_path), progress)
+    for _ in range(3):
+        settings.store()
+    assert run.tries == 1  # a step is no place to wait for a disk
+    assert progress.texts == ["The run's settings could not be written, and will be later. the disk is full."]
+    with pytest.raises(StorageError, match="the disk is full"):
+        settings.store(last=True)
+    assert not (tmp_path / "config.yaml").exists()
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_data_that_has_moved_is_missed_by_its_place_and_the_run_goes_on_with_the_new_one(
+    data, tmp_path, monkeypatch, relative
+):
+    old, new, run = tmp_path / "old", tmp_path / "new", tmp_path / "run"
+    shutil.copytree(data, old)
+    monkeypatch.chdir(tmp_path)
+    config = {"input": {"epochs": 1}, "max_steps": 4}
+    run_training(Path("old") if relative else old, run, **config)
+    old.rename(new)
+    message = (
+        f"{old} holds no data set, and {run}, which would resume, expects there the one that it was trained on. "
+        f"If that has moved, say where it is: esmm train --run {run} --data NEWPLACE"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        train(build(TrainConfig, _stored(run), where="test"), NoProgress())
+    assert (
+        train(build(TrainConfig, {**_stored(run), "data": new, "max_steps": 6}, where="test"), NoProgress()).step == 6
+    )
 
 
 def test_other_data_is_refused_on_resuming(trained, tmp_path):
