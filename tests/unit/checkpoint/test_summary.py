@@ -229,7 +229,7 @@ def test_rows_are_printed_with_their_first_columns_and_whole_in_json(local, caps
     ("ids", "message"),
     [
         ("1,two", "ids is '1,two'. Give whole numbers with commas between them"),
-        ("", "ids is ''. Give whole numbers"),
+        ("", "--ids is empty. Give a value"),
         (str(2**63), f"ids holds {2**63}, which is no 64-bit integer"),
     ],
 )
