@@ -22,15 +22,19 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.direct_http import keep_horovod_from_proxies
 from esmm_dist.errors import ConfigError, EsmmError, StackError, WorkerLostError
 from esmm_dist.gloo_device import listen_on_interface
 from esmm_dist.quiet import horovod_library, import_horovod, import_tensorflow
+from esmm_dist.rendezvous.client import RendezvousClient
+from esmm_dist.rendezvous.joining import join_ranks, own_rendezvous
+from esmm_dist.rendezvous.relay import Relay
+from esmm_dist.rendezvous.signing import PLACE
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -140,10 +144,13 @@ class HorovodWorld:
 
     elastic = False
 
-    def __init__(self) -> None:
+    def __init__(self, rendezvous: RendezvousClient | None = None) -> None:
         """Meet the other ranks, and take this rank's GPU if the machine has any. Blocks until all ranks are there.
 
         Call it before TensorFlow has used a device.
+
+        Args:
+            rendezvous: Where they meet; None: where Horovod's own variables say.
 
         Raises:
             StackError: The machine has fewer GPUs than ranks, or no address to listen at.
@@ -151,6 +158,9 @@ class HorovodWorld:
         # What it writes when a rank ends (some lines on every other rank), and its warning when rank 0 saves for a
         # minute while the others wait, tell a user nothing to do. It is read when Horovod starts.
         os.environ.setdefault("HOROVOD_LOG_LEVEL", "fatal")
+        if rendezvous is not None:
+            self._relay = Relay(rendezvous)  # for the life of the process
+            os.environ.update(self._relay.environment)
         self._tf = import_tensorflow()
         self._hvd = import_horovod()
         listen_on_interface(horovod_library())
@@ -247,14 +257,16 @@ class ElasticWorld(HorovodWorld):
 
     elastic = True
 
-    def __init__(self, on_lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, rendezvous: RendezvousClient, on_lost: Callable[[], None] = lambda: None) -> None:
         """Meet the other ranks. Blocks until all that the driver has assigned are there.
 
         Args:
+            rendezvous: Where they meet.
             on_lost: Called from another thread, once a world, when a rank is lost or has left it.
 
         Raises:
             StackError: As ``HorovodWorld``.
+            RetryError: The driver is gone.
         """
         # An operation that one rank alone starts is how the loss of the others is noticed, see _watch; Horovod would
         # complain of it each minute
@@ -263,9 +275,10 @@ class ElasticWorld(HorovodWorld):
         self._change_announced = threading.Event()
         self._meetings = 0
         before = _open_sockets()
-        super().__init__()
+        super().__init__(rendezvous)
         self._met(before)
-        self._listen()
+        name = f"{os.environ['HOROVOD_HOSTNAME']}:{os.environ['HOROVOD_LOCAL_RANK']}"
+        join_ranks(rendezvous, name, self._change_announced.set)
 
     @property
     def change_announced(self) -> bool:
@@ -320,18 +333,6 @@ class ElasticWorld(HorovodWorld):
             if meeting == self._meetings:
                 self.on_lost()
 
-    def _listen(self) -> None:
-        """Let the driver announce changes of the ranks."""
-        from horovod.common.elastic import notification_manager
-
-        keep_horovod_from_proxies()
-        notification_manager.init()
-        notification_manager.register_listener(self)
-
-    def on_hosts_updated(self, timestamp: int, change: Any) -> None:
-        """Note an announcement; Horovod calls it from a thread of its own."""
-        self._change_announced.set()
-
 
 def _open_sockets() -> dict[int, str]:
     """Return the sockets of this process by descriptor, each with the kernel's name for it (``socket:[INODE]``)."""
@@ -352,17 +353,30 @@ def _hang_up(connections: Mapping[int, str]) -> None:
                 connection.shutdown(socket.SHUT_WR)
 
 
-def open_world() -> World:
+def open_world(token_file: Path | None = None) -> World:
     """Return the world that this process was started into: Horovod's if there is more than one rank, or may be.
 
+    Args:
+        token_file: Holds the job's secret, which the ranks must show where they meet; None: there is none.
+
     Raises:
-        ConfigError: Horovod's variables in the environment are not numbers.
+        ConfigError: The variables in the environment are malformed or do not fit each other, or the token is missing.
+        RetryError: The ranks' rendezvous does not answer.
         StackError: As ``HorovodWorld``.
     """
     _, size = process_rank()
-    if os.environ.get("HOROVOD_ELASTIC") == "1":
-        return ElasticWorld()
-    return HorovodWorld() if size > 1 else SoloWorld()
+    elastic = os.environ.get("HOROVOD_ELASTIC") == "1"
+    if not elastic and size == 1:
+        return SoloWorld()
+    rendezvous = own_rendezvous(token_file)
+    if not elastic:
+        return HorovodWorld(rendezvous)
+    if rendezvous is None:
+        raise ConfigError(
+            f"The environment's HOROVOD_ELASTIC is 1, but {PLACE} is not set: Horovod's own elastic launcher started "
+            "this process. Start workers that come and go with esmm local --min-workers 1, or unset it."
+        )
+    return ElasticWorld(rendezvous)
 
 
 def process_rank() -> tuple[int, int]:

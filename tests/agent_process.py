@@ -12,6 +12,7 @@ import psutil
 
 from launcher.elastic.agent_client import AgentClient, AgentError
 from launcher.elastic.agent_status import AgentStatus
+from tests.secret_files import write_secret
 
 PATIENCE_S = 60.0
 TOKEN = "0123456789abcdef"
@@ -41,7 +42,7 @@ class AgentProcess:
     def __init__(self, folder: Path, *line: str | Path, esmm_agent: Sequence[str], **variables: str) -> None:
         self.folder = folder
         self.workers: set[int] = set()
-        (folder / "token").write_text(TOKEN)
+        write_secret(folder / "token", TOKEN)
         flags = ["--name", folder.name, "--address-file", folder / "address", "--token-file", folder / "token"]
         command = list(map(str, [*esmm_agent, *flags, *line]))
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:

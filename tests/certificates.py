@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.secret_files import write_secret
+
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
 
@@ -54,11 +56,8 @@ class Authority:
         )
         pair = Pair(cert=self._folder / f"{name}.pem", key=self._folder / f"{name}-key.pem")
         pair.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        pair.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
+        form = serialization.PrivateFormat.PKCS8
+        write_secret(pair.key, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
         return pair
 
     def _builder(

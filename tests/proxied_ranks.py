@@ -108,24 +108,19 @@ def _obey(listener: Listener, edges: RankEdges) -> None:
 
 def main(address: str, timeout_s: str, *words: str) -> int:
     """Run the command in ``words`` with proxies that obey at a Unix socket, and with this timeout of gloo."""
-    from horovod.runner.elastic import rendezvous
-
     from launcher.cli import main as esmm
     from launcher.elastic import ranks
+    from launcher.elastic.rendezvous import RendezvousStore
 
     ranks.GLOO_TIMEOUT_S = int(timeout_s)
 
     edges = RankEdges()
-    create = rendezvous.create_rendezvous_handler
+    put = RendezvousStore.put
 
-    def create_proxied(driver: Any) -> type:
-        class Handler(create(driver)):  # type: ignore[misc]
-            def _put_value(self, scope: str, key: str, value: bytes) -> None:
-                super()._put_value(scope, key, edges.told(scope, key, value))
+    def put_proxied(self: RendezvousStore, scope: str, key: str, value: bytes) -> None:
+        put(self, scope, key, edges.told(scope, key, value))
 
-        return Handler
-
-    rendezvous.create_rendezvous_handler = create_proxied
+    RendezvousStore.put = put_proxied  # type: ignore[method-assign]
     with Listener(address, "AF_UNIX") as listener:
         threading.Thread(target=_obey, args=(listener, edges), daemon=True).start()
         try:

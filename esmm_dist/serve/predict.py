@@ -102,7 +102,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         WorkerLostError: Another rank has ended.
     """
     start = time.monotonic()
-    world = open_world()
+    world = open_world(config.store.token_file)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.serve.load import open_split, opened_model
     from esmm_dist.serve.score import scored_batches

@@ -30,11 +30,11 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from esmm_dist.errors import RetryError, ServerError, StorageError, WorkerLostError
+from esmm_dist.secret_file import read_token
 from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.server.faults import received
 from esmm_dist.server.security import TokenSender, read_pem
-from esmm_dist.server.token_file import read_token
 from esmm_dist.server.wire import ROWS_A_MESSAGE, Floats, Ids, NotReadyError
 
 Answer = TypeVar("Answer")
@@ -93,7 +93,7 @@ class Connection:
             self._tls["tls_root_certs"] = read_pem(config.tls_ca, setting="tls_ca")
         if config.tls_cert is not None and config.tls_key is not None:
             self._tls["cert_chain"] = read_pem(config.tls_cert, setting="tls_cert")
-            self._tls["private_key"] = read_pem(config.tls_key, setting="tls_key")
+            self._tls["private_key"] = read_pem(config.tls_key, setting="tls_key", secret=True)
         self._location = f"{'grpc+tls' if config.tls_ca is not None else 'grpc'}://{self.address}"
         self._middleware = [] if token is None else [TokenSender(token)]
         self._lock = threading.Lock()

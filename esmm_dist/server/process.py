@@ -14,6 +14,7 @@ import pyarrow as pa
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tfra
+from esmm_dist.secret_file import read_token
 from esmm_dist.server.config import ServerConfig, is_loopback, split_address
 from esmm_dist.server.memory import (
     drop_resident_code,
@@ -22,7 +23,6 @@ from esmm_dist.server.memory import (
 )
 from esmm_dist.server.metrics_endpoint import MetricsEndpoint
 from esmm_dist.server.security import TokenCheck, read_pem
-from esmm_dist.server.token_file import read_token
 from esmm_dist.whole_file import write_whole
 
 _LAST_CALLS_S = 10.0
@@ -143,7 +143,7 @@ def _check_free(host: str, port: int) -> None:
 def _tls(config: ServerConfig) -> dict[str, Any]:
     if config.tls_cert is None or config.tls_key is None:
         return {}
-    pair = (read_pem(config.tls_cert, setting="tls_cert"), read_pem(config.tls_key, setting="tls_key"))
+    pair = (read_pem(config.tls_cert, setting="tls_cert"), read_pem(config.tls_key, setting="tls_key", secret=True))
     tls: dict[str, Any] = {"tls_certificates": [pair]}
     if config.tls_ca is not None:
         tls |= {"verify_client": True, "root_certificates": read_pem(config.tls_ca, setting="tls_ca")}

@@ -10,20 +10,26 @@ from typing import Any
 import pyarrow.flight as flight
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.secret_file import read_secret
 from esmm_dist.server.wire import RequestError
 
 TOKEN_HEADER = "authorization"
 _SCHEME = "Bearer "
 
 
-def read_pem(path: Path, *, setting: str) -> bytes:
+def read_pem(path: Path, *, setting: str, secret: bool = False) -> bytes:
     """Read a PEM file.
 
+    Args:
+        path: The file.
+        setting: Names it in messages.
+        secret: Whether it holds a private key, which no other user may read.
+
     Raises:
-        ConfigError: It cannot be read, or is not PEM.
+        ConfigError: It cannot be read, or is not PEM, or others can read a private key.
     """
     try:
-        data = path.read_bytes()
+        data = read_secret(path, setting=setting) if secret else path.read_bytes()
     except OSError as e:
         raise ConfigError(f"{setting} {path} cannot be read: {e.strerror}.") from e
     if b"-----BEGIN " not in data:

@@ -57,7 +57,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> dict[str, TaskMetric
         EsmmError: The run, the data set or the split is missing, damaged, or does not fit the other.
         WorkerLostError: Another rank has ended.
     """
-    world = open_world()
+    world = open_world(config.store.token_file)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.serve.load import open_split, opened_model
     from esmm_dist.serve.score import scored_batches

@@ -80,7 +80,7 @@ def train(config: TrainConfig, progress: Progress, reporter: Reporter = NO_REPOR
         EsmmError: Settings, data set or checkpoint are wrong or do not fit; a loss is not finite; the storage refuses.
         WorkerLostError: Another rank has ended.
     """
-    world = open_world()
+    world = open_world(config.store.token_file)
     reporter.note(rank=world.rank, size=world.size)
     refuse_rows_apart(config, world)
     import_tfra()  # here, so that reading settings and help does not wait for it

@@ -8,6 +8,7 @@ import ssl
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.secret_file import read_secret
 
 
 def agent_tls(cert: Path, key: Path) -> ssl.SSLContext:
@@ -19,7 +20,7 @@ def agent_tls(cert: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _check_readable(cert, "tls_cert")
-    _check_readable(key, "tls_key")
+    read_secret(key, setting="tls_key")
     try:
         context.load_cert_chain(cert, key)
     except (ssl.SSLError, OSError) as e:

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from esmm_dist.errors import EsmmError, RetryError, StorageError
 from esmm_dist.progress import Progress
-from esmm_dist.server.token_file import read_token
+from esmm_dist.secret_file import read_token
 from esmm_dist.storage import Folder
 from launcher.elastic.agent_tls import driver_tls
 from launcher.elastic.agents import AgentDirectory, AgentView, AgentWatch, FileDirectory
@@ -110,9 +110,12 @@ class _Driver:
         self._run.make()
         self._journal = Journal(self._run, progress)
         self._directory = directory
+        token = read_token(config.token_file)
+        assert token is not None, "DriverConfig asks for it"
+        self._token = token
         self._agents = AgentWatch(
             directory=self._directory,
-            token=read_token(config.token_file),
+            token=token,
             on_event=self._on_worker_event,
             tls=driver_tls(config.tls_ca),
         )
@@ -223,6 +226,7 @@ class _Driver:
         config = self._config
         ranks = Ranks(
             self._agents,
+            token=self._token,
             host=config.host,
             interface=config.interface,
             min_workers=config.min_workers,

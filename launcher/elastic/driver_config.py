@@ -59,6 +59,11 @@ class DriverConfig(ConnectionConfig):
             raise ConfigError(
                 "agents_file and job say where the agents are: give exactly one of them. In a pod it is --job NAME."
             )
+        if self.token_file is None:
+            raise ConfigError(
+                "token_file is missing: workers must show its token where they meet. Make one with: (umask 077; "
+                "openssl rand -hex 32 > token)"
+            )
         if self.embedded:
             raise ConfigError("servers is 'embedded': workers that come and go keep their rows on parameter servers.")
         if not 1 <= self.min_workers <= self.max_workers:

@@ -6,15 +6,16 @@ on which a process failed, and there is nothing wrong with one where a process w
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from esmm_dist.errors import LeftError, RetryError
+from esmm_dist.rendezvous.signing import PLACE
 from launcher.elastic.agents import AgentView, AgentWatch
-from launcher.elastic.rendezvous import rendezvous_server
+from launcher.elastic.announcements import Announcements
+from launcher.elastic.rendezvous import RendezvousServer
 
 SILENT_S = 10.0
 """An agent that does not answer for so long is lost, and its worker with it."""
@@ -49,6 +50,7 @@ class Ranks:
         self,
         watch: AgentWatch,
         *,
+        token: str,
         host: str,
         interface: str,
         min_workers: int,
@@ -61,6 +63,7 @@ class Ranks:
 
         Args:
             watch: Knows the agents.
+            token: The job's secret, which workers show at the rendezvous.
             host: This machine's address, as workers reach it.
             interface: Network interface of the workers.
             min_workers: The least number of ranks.
@@ -69,13 +72,9 @@ class Ranks:
             on_end: Told of workers that end other than well: (event, name, facts).
             on_start: Told of each start: (name, facts).
         """
-        from horovod.runner.elastic.driver import ElasticDriver
-
         logging.getLogger().setLevel(logging.CRITICAL)  # Horovod tells each step of its own to the root logger
-        # It tells rank 0 of changes under a lock; where that has died, no connect may take longer
-        socket.setdefaulttimeout(5.0)
         self._watch, self._on_end, self._stall_seconds = watch, on_end, stall_seconds
-        self._on_start, self._host, self._interface = on_start, host, interface
+        self._on_start, self._interface = on_start, interface
         self._lock = threading.Lock()
         self._life: dict[str, int] = {}
         self._held: dict[str, str] = {}  # names of started workers: their hosts
@@ -88,30 +87,44 @@ class Ranks:
         self._closed = False
         self._losses = 0  # of ranks that had met the others
         self._void_at = 0.0  # when the last of them was lost while others joined; monotonic seconds
-        self._server = rendezvous_server(host)
-        self._driver = ElasticDriver(
+        self._announcements: dict[tuple[str, int], Announcements] = {}
+        self._server = RendezvousServer(token, host)
+        self._driver = _elastic_driver(self._announcements)(
             self._server, self, min_workers, max_workers, timeout=WAIT_S, cooldown_range=None, verbose=0
         )
 
     def start(self, num_ranks: int) -> None:
         """Start the first ranks; blocks until as many agents are ready."""
-        from horovod.runner.elastic.rendezvous import create_rendezvous_handler
         from horovod.runner.gloo_run import create_run_env_vars
 
-        port = self._server.start(create_rendezvous_handler(self._driver))
-        run_env = create_run_env_vars(self._host, [self._interface], port, elastic=True)
-        self._run_env = {name: str(value) for name, value in run_env.items() if name.startswith("HOROVOD_")}
+        place = self._server.start(self)
+        run_env = create_run_env_vars(place.host, [self._interface], place.port, elastic=True)
+        # Workers find the rendezvous by PLACE, and gloo a relay in its own process
+        own = ("HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_RENDEZVOUS_PORT")
+        self._run_env = {n: str(v) for n, v in run_env.items() if n.startswith("HOROVOD_") and n not in own}
         self._run_env["HOROVOD_GLOO_TIMEOUT_SECONDS"] = str(GLOO_TIMEOUT_S)
-        register = self._driver.register_worker_server
-
-        def joined(host: str, slot: int, addresses: Any, secret_key: Any) -> None:
-            register(host, slot, addresses, secret_key)
-            with self._lock:
-                self._joined[host].set()
-
-        self._driver.register_worker_server = joined
+        self._run_env[PLACE] = str(place)
         self._driver.wait_for_available_slots(num_ranks)
         self._driver.start(num_ranks, self._run_worker)
+
+    def place_of(self, host: str, slot: int) -> str:
+        """Return rank and size of a worker that stays; blocks until all that are left have asked."""
+        self._driver.record_ready(host, slot)
+        return str(self._driver.get_slot_info(host, slot).to_response_string())
+
+    def joined(self, host: str, slot: int) -> bool:
+        """Note that a worker has met all others; return whether it is known."""
+        with self._lock:
+            if host not in self._joined:
+                return False
+            self._announcements.setdefault((host, slot), Announcements())
+            self._joined[host].set()
+            return True
+
+    def changes(self, host: str, slot: int, after: int, timeout_s: float) -> int | None:
+        """Return the number of announcements to a worker; blocks until there are more. None: it has not joined."""
+        announcements = self._announcements.get((host, slot))
+        return None if announcements is None else announcements.wait(after, timeout_s)
 
     @property
     def finished(self) -> bool:
@@ -270,6 +283,17 @@ class Ranks:
         if code == 2 and error:  # a setting that is wrong is wrong for the next worker too
             self.fatal = self.fatal or error
         return code, "worker_lost", error or _how(code)
+
+
+def _elastic_driver(announcements: Mapping[tuple[str, int], Announcements]) -> Any:
+    """Return Horovod's driver, which announces changes where workers ask for them: none of them need listen."""
+    from horovod.runner.elastic.driver import ElasticDriver
+
+    class AnnouncingDriver(ElasticDriver):  # type: ignore[misc]
+        def get_worker_client(self, slot_info: Any) -> Announcements | None:
+            return announcements.get((slot_info.hostname, slot_info.local_rank))
+
+    return AnnouncingDriver
 
 
 def _is_ready(view: AgentView) -> bool:

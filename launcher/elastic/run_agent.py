@@ -3,7 +3,7 @@
 import contextlib
 
 from esmm_dist.progress import Progress
-from esmm_dist.server.token_file import read_token
+from esmm_dist.secret_file import read_token
 from esmm_dist.whole_file import write_whole
 from launcher.elastic.agent import Agent
 from launcher.elastic.agent_config import AgentConfig

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from esmm_dist.rendezvous.signing import PLACE
 from launcher.local.config import LocalConfig
 from launcher.progress import PROGRESS_FORM
 
@@ -20,12 +21,15 @@ TensorFlow on few cores; a worker that dies is noticed by ``esmm local`` at once
 CLEARED = (
     *("HOROVOD_HOSTNAME", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_RANK", "HOROVOD_LOCAL_SIZE"),
     *("HOROVOD_CROSS_RANK", "HOROVOD_CROSS_SIZE", "HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_RENDEZVOUS_PORT"),
-    *("HOROVOD_CONTROLLER", "HOROVOD_CPU_OPERATIONS", "HOROVOD_GLOO_IFACE", "HOROVOD_ELASTIC"),
+    *("HOROVOD_CONTROLLER", "HOROVOD_CPU_OPERATIONS", "HOROVOD_GLOO_IFACE", "HOROVOD_ELASTIC", PLACE),
 )
 """Not inherited: they would make a process believe that it belongs to another job."""
 
 FREE_PORT = "127.0.0.1:0"
 """A free port of the loopback interface."""
+
+UNKNOWN_PLACE = "<where workers meet>"
+"""Stands for the address of the rendezvous in what ``--dry-run`` prints."""
 
 SECRET = "<token file>"
 """Stands for the path of the token in what ``--dry-run`` prints."""
@@ -152,7 +156,7 @@ def plan_workers(
     *,
     addresses: Sequence[str],
     token_file: str,
-    rendezvous_port: int | None,
+    rendezvous_place: str | None,
     inherited: Mapping[str, str],
     esmm: Sequence[str] = ESMM,
 ) -> list[ProcessPlan]:
@@ -163,7 +167,7 @@ def plan_workers(
         command: The words after ``esmm``.
         addresses: HOST:PORT of each server, in order; none: the table is embedded.
         token_file: Holds the servers' token.
-        rendezvous_port: Of the rendezvous on the loopback interface; None only for one worker, which needs none.
+        rendezvous_place: Of the rendezvous: HOST:PORT/NONCE; None only for one worker, which needs none.
         inherited: The environment that workers start from.
         esmm: The words that run ``esmm``.
     """
@@ -171,8 +175,8 @@ def plan_workers(
     plans = []
     for rank in range(count):
         environment = {"PYTHONUNBUFFERED": "1", PROGRESS_FORM: "json"}
-        if rendezvous_port is not None:
-            environment |= horovod_environment(rank, count, rendezvous_port)
+        if rendezvous_place is not None:
+            environment |= horovod_environment(rank, count, rendezvous_place)
             environment[GLOO_TIMEOUT] = inherited.get(GLOO_TIMEOUT, GLOO_TIMEOUT_S)
         plans.append(
             ProcessPlan(
@@ -185,7 +189,7 @@ def plan_workers(
     return plans
 
 
-def horovod_environment(rank: int, size: int, rendezvous_port: int) -> dict[str, str]:
+def horovod_environment(rank: int, size: int, rendezvous_place: str) -> dict[str, str]:
     """Return what tells a process of this machine its place among the ranks, and where they meet."""
     return {
         "HOROVOD_HOSTNAME": "localhost",
@@ -195,8 +199,7 @@ def horovod_environment(rank: int, size: int, rendezvous_port: int) -> dict[str,
         "HOROVOD_LOCAL_SIZE": str(size),
         "HOROVOD_CROSS_RANK": "0",
         "HOROVOD_CROSS_SIZE": "1",
-        "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1",
-        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(rendezvous_port),
+        PLACE: rendezvous_place,
         "HOROVOD_CONTROLLER": "gloo",
         "HOROVOD_CPU_OPERATIONS": "gloo",
         "HOROVOD_GLOO_IFACE": "lo",
@@ -217,7 +220,7 @@ def dry_run(config: LocalConfig, inherited: Mapping[str, str]) -> list[ProcessPl
             config.worker_command,
             addresses=_unknown_addresses(config.servers),
             token_file=SECRET,
-            rendezvous_port=0 if config.num_workers > 1 else None,
+            rendezvous_place=UNKNOWN_PLACE if config.num_workers > 1 else None,
             inherited=inherited,
         ),
     ]
@@ -265,6 +268,5 @@ def plan_lines(plans: Sequence[ProcessPlan]) -> list[str]:
     for plan in plans:
         lines.append(f"{plan.name}: {shlex.join(plan.command)}")
         for name, value in plan.environment.items():
-            port_unknown = name == "HOROVOD_GLOO_RENDEZVOUS_PORT" and value == "0"
-            lines.append(f"    {name}={'<free port>' if port_unknown else shlex.quote(value)}")
+            lines.append(f"    {name}={value if value == UNKNOWN_PLACE else shlex.quote(value)}")
     return lines

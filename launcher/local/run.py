@@ -4,10 +4,11 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from esmm_dist.progress import Progress
+from esmm_dist.secret_file import read_token
 from esmm_dist.storage import Folder
 from launcher.command import Outcome
 from launcher.elastic.rendezvous import rendezvous
@@ -133,13 +134,13 @@ def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm
         )
     report: list[str] = []
     if listening:
-        with rendezvous(config.num_workers) if config.num_workers > 1 else contextlib.nullcontext() as port:
+        with _rendezvous(config.num_workers, workspace) as place:
             workers = plan.plan_workers(
                 config.num_workers,
                 config.worker_command,
                 addresses=[file.read_text().strip() for file in files],
                 token_file=token_file,
-                rendezvous_port=port,
+                rendezvous_place=place,
                 inherited=os.environ,
                 esmm=esmm,
             )
@@ -148,6 +149,17 @@ def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm
             supervisor.wait_for_workers()
     supervisor.stop_servers()
     return report
+
+
+@contextlib.contextmanager
+def _rendezvous(num_workers: int, workspace: Workspace) -> Iterator[str | None]:
+    if num_workers == 1:
+        yield None
+        return
+    token = read_token(workspace.token_file)
+    assert token is not None
+    with rendezvous(num_workers, token) as place:
+        yield str(place)
 
 
 def _failure(supervisor: Supervisor, config: LocalConfig) -> BaseException | None:

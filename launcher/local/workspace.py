@@ -5,8 +5,6 @@ closes the pipe between them, and then removes the folder.
 """
 
 import contextlib
-import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -14,6 +12,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from esmm_dist.secret_file import write_new_token
 
 # Tries again for a while, since a server may be writing its address there at that moment.
 _REMOVE_WHEN_ALONE = """
@@ -77,9 +77,7 @@ def open_workspace() -> Iterator[Workspace]:
     try:
         with _removal_when_alone(workspace.folder):
             workspace._temporary.mkdir()
-            descriptor = os.open(workspace.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
+            write_new_token(workspace.token_file)
             yield workspace
     finally:
         shutil.rmtree(workspace.folder, ignore_errors=True)

@@ -84,7 +84,7 @@ def worker(args: argparse.Namespace, rank: int) -> int:
     if do == "ask":
         become("servers", "--servers", args.servers, "--token-file", args.token_file, "--json")
     if do == "horovod":
-        return horovod(rank)
+        return horovod(Path(args.token_file), rank)
     if do == "child":
         if os.fork() == 0:
             write_whole(FOLDER / "grandchild", str(os.getpid()))
@@ -104,13 +104,14 @@ def become(*words: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "launcher", *words])
 
 
-def horovod(rank: int) -> int:
+def horovod(token_file: Path, rank: int) -> int:
     from esmm_dist.quiet import import_horovod
+    from esmm_dist.world import open_world
 
     hvd = import_horovod()
     import tensorflow as tf
 
-    hvd.init()
+    open_world(token_file)
     total = hvd.allreduce(tf.constant([float(rank + 1)]), op=hvd.Sum).numpy()[0]
     print(f"rank {hvd.rank()} of {hvd.size()} on {hvd.local_rank()} of {hvd.local_size()}: {total}")
     return 0

@@ -15,6 +15,7 @@ from esmm_dist.storage import Folder
 from tests.agent_process import TOKEN, an_agent, wait_for
 from tests.certificates import Authority
 from tests.pod_api import JOB, NAMESPACE, PodApi, pod_api
+from tests.secret_files import write_secret
 from tests.server_processes import server_processes
 from tests.tiny_dataset import tiny_groups, write_dataset
 
@@ -46,7 +47,7 @@ def test_a_job_trains_is_told_to_stop_and_gives_back_its_pods(tmp_path):
     server = authority.sign("server", hosts=[f"*.{JOB}-worker.{NAMESPACE}.svc"])
     client = authority.sign("client")
     token = tmp_path / "token"
-    token.write_text(TOKEN)
+    write_secret(token, TOKEN)
     address = f"127.{os.getpid() >> 8 & 255}.{os.getpid() & 255}.7"  # one of its own: the port is the same in all pods
     ca = ("--tls-ca", str(authority.cert))
     own = ("--tls-cert", str(server.cert), "--tls-key", str(server.key))

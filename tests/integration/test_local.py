@@ -374,7 +374,8 @@ def test_the_rendezvous_listens_on_loopback_only_and_closes_its_port():
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         return [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")]
 
-    with rendezvous(2) as port:
+    with rendezvous(2, "0123456789abcdef") as place:
+        port = place.port
         assert listeners(port) == [f"0100007F:{port:04X}"]  # 127.0.0.1, bytes reversed
     assert listeners(port) == []
 

@@ -22,6 +22,7 @@ from tests.agent_process import TOKEN, an_agent, wait_for
 from tests.fault_proxy import FaultProxy
 from tests.proxied_ranks import edges_between_ranks
 from tests.saved_models import largest_difference, saved_arrays
+from tests.secret_files import write_secret
 from tests.server_processes import server_processes
 from tests.tiny_dataset import tiny_groups, write_dataset
 
@@ -37,7 +38,7 @@ def a_driver(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``esmm driver`` on agents at these addresses."""
     write_whole(folder / "agents.json", json.dumps({"wanted": len(agents), "agents": agents}))
-    (folder / "token").write_text(TOKEN)
+    write_secret(folder / "token", TOKEN)
     line = [sys.executable, "-P", "-m", *module, "driver", "--run", str(run), "--servers", servers]
     line += ["--agents-file", str(folder / "agents.json"), "--token-file", str(folder / "token"), "--max-workers", "2"]
     with (folder / "log").open("wb") as log:
@@ -80,7 +81,7 @@ class Training:
 @pytest.fixture
 def data(tmp_path):
     write_dataset(tmp_path / "data", {"train": tiny_groups(640)})
-    (tmp_path / "token").write_text(TOKEN)
+    write_secret(tmp_path / "token", TOKEN)
     return tmp_path / "data"
 
 

@@ -22,6 +22,7 @@ from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.storage import Folder
 from tests.certificates import Authority
 from tests.parallel.store_clients import DIM, embedding, open_stores, train
+from tests.secret_files import write_secret
 from tests.server_processes import ESMM, server_processes
 
 pytestmark = pytest.mark.timeout(300)
@@ -32,8 +33,8 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("access")
-    (folder / "token").write_text(TOKEN + "\n")
-    (folder / "wrong").write_text(TOKEN[:-1] + "0\n")
+    write_secret(folder / "token", TOKEN + "\n")
+    write_secret(folder / "wrong", TOKEN[:-1] + "0\n")
     return folder
 
 

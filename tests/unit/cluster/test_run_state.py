@@ -212,7 +212,13 @@ def test_the_newest_lines_are_kept_up_to_a_number_and_a_size():
 
 
 def config(api: PodApi, tmp_path: Path) -> DriverConfig:
-    return DriverConfig(run=str(tmp_path / "run"), job=JOB, service_account=api.folder, servers="127.0.0.1:7070")
+    return DriverConfig(
+        run=str(tmp_path / "run"),
+        job=JOB,
+        service_account=api.folder,
+        servers="127.0.0.1:7070",
+        token_file=tmp_path / "token",
+    )
 
 
 @pytest.fixture

@@ -19,13 +19,15 @@ from launcher.local.plan import (
 )
 
 
-def workers(count, *, addresses=("h:1", "h:2"), port=5000, inherited=None, command=("train", "--data", "d")):
+def workers(
+    count, *, addresses=("h:1", "h:2"), place="127.0.0.1:5000/ab", inherited=None, command=("train", "--data", "d")
+):
     return plan_workers(
         count,
         command,
         addresses=addresses,
         token_file="/t/token",
-        rendezvous_port=port,
+        rendezvous_place=place,
         inherited=inherited or {},
         esmm=["esmm"],
     )
@@ -55,14 +57,14 @@ def test_each_worker_is_a_rank_of_one_machine():
         expected = {
             "HOROVOD_RANK": str(rank), "HOROVOD_LOCAL_RANK": str(rank), "HOROVOD_CROSS_RANK": "0",
             "HOROVOD_SIZE": "3", "HOROVOD_LOCAL_SIZE": "3", "HOROVOD_CROSS_SIZE": "1",
-            "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1", "HOROVOD_GLOO_RENDEZVOUS_PORT": "5000",
+            "ESMM_RENDEZVOUS": "127.0.0.1:5000/ab",
             "HOROVOD_GLOO_IFACE": "lo", "HOROVOD_CONTROLLER": "gloo", "HOROVOD_CPU_OPERATIONS": "gloo",
         }  # fmt: skip
         assert expected.items() <= plan.environment.items()
 
 
 def test_one_worker_needs_no_horovod_and_no_servers_means_an_embedded_table():
-    [plan] = workers(1, addresses=(), port=None)
+    [plan] = workers(1, addresses=(), place=None)
     assert plan.command[-2:] == ("--servers", "embedded")
     assert not any(name.startswith("HOROVOD") for name in plan.environment)
     assert plan.environment["ESMM_PROGRESS"] == "json"
@@ -75,7 +77,12 @@ def test_the_time_to_meet_is_longer_than_horovods_unless_the_user_says_otherwise
 
 
 def test_a_rank_of_another_job_is_not_inherited_but_tuning_is():
-    inherited = {**horovod_environment(3, 4, 1), "HOROVOD_CYCLE_TIME": "5", "ESMM_PROGRESS": "json", "PATH": "/bin"}
+    inherited = {
+        **horovod_environment(3, 4, "h:1/ab"),
+        "HOROVOD_CYCLE_TIME": "5",
+        "ESMM_PROGRESS": "json",
+        "PATH": "/bin",
+    }
     [server] = plan_servers(1, token_file="t", address_files=["a"])
     assert full_environment(server, inherited) == {
         "HOROVOD_CYCLE_TIME": "5",
@@ -83,7 +90,7 @@ def test_a_rank_of_another_job_is_not_inherited_but_tuning_is():
         "ESMM_PROGRESS": "",
         "PYTHONUNBUFFERED": "1",
     }
-    [solo] = workers(1, port=None)
+    [solo] = workers(1, place=None)
     assert "HOROVOD_RANK" not in full_environment(solo, inherited)
     assert full_environment(workers(2)[1], inherited)["HOROVOD_RANK"] == "1"
 
@@ -94,7 +101,7 @@ def test_a_dry_run_shows_every_process_and_neither_a_token_nor_an_address_that_n
     assert [line.split(":")[0] for line in commands] == ["server 0", "worker 0", "worker 1"]
     assert f"{sys.executable} -P -m launcher train --data 'a b' --servers '<address of server 0>'" in commands[1]
     assert all("--token-file '<token file>'" in line for line in commands)
-    assert "    HOROVOD_GLOO_RENDEZVOUS_PORT=<free port>" in lines
+    assert "    ESMM_RENDEZVOUS=<where workers meet>" in lines
     assert ESMM[0] == sys.executable
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.secret_file import read_token
 from esmm_dist.server.config import ClientConfig, ConnectionConfig, ServerConfig, is_loopback, split_address
 from esmm_dist.server.security import ConnectionLimit, check_location, open_connections, read_pem
-from esmm_dist.server.token_file import read_token
 from esmm_dist.server.wire import RequestError
+from tests.secret_files import write_secret
 
 
 @pytest.mark.parametrize(
@@ -95,14 +96,14 @@ def test_an_address_is_split_and_loopback_is_known():
 def test_a_token_file_that_is_none_is_refused(tmp_path, content, message):
     path = tmp_path / "token"
     if content is not None:
-        path.write_bytes(content)
+        write_secret(path, content)
     with pytest.raises(ConfigError, match=message):
         read_token(path)
 
 
 def test_a_token_is_the_text_of_its_file(tmp_path):
     path = tmp_path / "token"
-    path.write_text("  0123456789abcdef\n")
+    write_secret(path, "  0123456789abcdef\n")
     assert read_token(path) == "0123456789abcdef"
     assert read_token(None) is None
 

@@ -8,6 +8,7 @@ from launcher.elastic.agent_status import AgentStatus
 from launcher.elastic.agents import AgentView, FileDirectory
 from launcher.elastic.driver import _Driver
 from launcher.elastic.driver_config import DriverConfig
+from tests.secret_files import write_secret
 
 
 def view_of(name: str, **facts: object) -> AgentView:
@@ -33,7 +34,8 @@ def view_of(name: str, **facts: object) -> AgentView:
 
 def test_the_runs_step_is_never_older_than_its_workers(tmp_path):
     agents = tmp_path / "agents.json"
-    config = DriverConfig(run=str(tmp_path / "run"), servers="127.0.0.1:2", agents_file=agents)
+    token = write_secret(tmp_path / "token", "0123456789abcdef")
+    config = DriverConfig(run=str(tmp_path / "run"), servers="127.0.0.1:2", agents_file=agents, token_file=token)
     driver = _Driver(config, NoProgress(), FileDirectory(agents), None)
     assert (driver.status().step, driver.status().workers) == (0, ())
     driver._agents.views = {
