@@ -1,11 +1,12 @@
-"""One rank: meet the others, and print where this process has connections, as JSON."""
+"""One rank: meet the others, and print where this process has connections, as JSON. Its argument: the token file."""
 
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
-from esmm_dist.world import HorovodWorld
+from esmm_dist.world import open_world
 
 
 def own_addresses() -> list[str]:
@@ -20,7 +21,7 @@ def own_addresses() -> list[str]:
 
 
 if __name__ == "__main__":
-    world = HorovodWorld()
+    world = open_world(Path(sys.argv[1]))
     world.wait()
     print(json.dumps({"rank": world.rank, "stands": own_addresses()}))
     world.wait()

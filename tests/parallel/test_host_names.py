@@ -15,6 +15,7 @@ from esmm_dist.gloo_device import interface_address
 from launcher.elastic.rendezvous import rendezvous
 from launcher.local.plan import horovod_environment
 from tests.named_machine import named_machine
+from tests.secret_files import write_secret
 
 PROGRAM = Path(__file__).with_name("connected_program.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,13 +31,14 @@ def card() -> str:
     pytest.skip("this machine has no network card with an address")
 
 
-def met(host_name: str) -> list[dict]:
+def met(host_name: str, token_file: Path) -> list[dict]:
     """Have two ranks meet on a machine of this name; return what they print."""
-    with rendezvous(2) as port:
+    token = write_secret(token_file, "0123456789abcdef")
+    with rendezvous(2, "0123456789abcdef") as place:
         ranks = [
             subprocess.Popen(
-                named_machine(host_name, [sys.executable, str(PROGRAM)]),
-                env={**os.environ, "PYTHONPATH": str(ROOT), **horovod_environment(rank, 2, port)},
+                named_machine(host_name, [sys.executable, str(PROGRAM), str(token)]),
+                env={**os.environ, "PYTHONPATH": str(ROOT), **horovod_environment(rank, 2, str(place))},
                 stdout=subprocess.PIPE,
             )
             for rank in range(2)
@@ -47,6 +49,6 @@ def met(host_name: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("leads", ["nowhere", "to a network card"])
-def test_ranks_meet_on_loopback_alone(leads, request):
+def test_ranks_meet_on_loopback_alone(leads, request, tmp_path):
     name = "no-such-name-42" if leads == "nowhere" else request.getfixturevalue("card")
-    assert met(name) == [{"rank": rank, "stands": ["127.0.0.1"]} for rank in range(2)]
+    assert met(name, tmp_path / "token") == [{"rank": rank, "stands": ["127.0.0.1"]} for rank in range(2)]
