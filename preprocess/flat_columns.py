@@ -5,6 +5,7 @@ where the field is weighted, texts ``id:weight``, or pairs (a list of two-field 
 empty text mean that there is no id. ``column_types`` lists the types, ``esmm_dist.schema.feature_id`` the ids.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from preprocess.value_texts import written_texts
 
 I64 = npt.NDArray[np.int64]
 
+_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
 _LABELS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
@@ -85,17 +87,17 @@ def read_labels(
     columns = []
     for label in labels:
         column = source.labels[label]
-        codes, texts = _distinct(written_texts(read_column(table, column))[0])
+        codes, texts = _distinct(written_texts(read_column(table, column))[0], source)
         of_row = np.array([*(_label(text, source) for text in texts), source.label_values.get("", -1)], np.int64)[codes]
         reasons.of(column).add(np.flatnonzero(of_row < 0), Reason.BAD_LABEL)
         columns.append(np.maximum(of_row, 0).astype(np.uint8))
     return np.stack(columns, axis=1)
 
 
-def read_sample_ids(table: pa.Table, column: str, reasons: RowReasons) -> I64:
+def read_sample_ids(table: pa.Table, column: str, source: FlatSource, reasons: RowReasons) -> I64:
     """Return the sample ids, int64 [rows]; rows whose id is no whole number are rejected."""
     written, lost = written_texts(read_column(table, column))
-    codes, texts = _distinct(written)
+    codes, texts = _distinct(written, source)
     of_row: I64 = np.array([*map(_sample_id, texts), -1], np.int64)[codes]
     lost |= np.array([*map(may_have_lost_digits, texts), False])[codes]
     reasons.lost_digits[column] += int(lost.sum())
@@ -115,14 +117,14 @@ def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, re
     """
     reasons = reasons.of(field.name)
     items = _items(plain(read_column(table, field.name)), field, source, reasons)
-    codes, texts = _distinct(items.texts)
+    codes, texts = _distinct(items.texts, source)
     found = [feature_id(field.id_space, text) for text in texts]
     ids = np.array([*(-1 if number is None else number for number in found), -1], np.int64)[codes]
     lost = np.array([*map(may_have_lost_digits, texts), False])[codes] | items.lost
     reasons.lost_digits[field.name] += int(lost.sum())
     present = ids >= 0
     items = items.select(present)
-    values = np.ones(len(items.row), np.float32) if items.weights is None else _weights(items, reasons)
+    values = np.ones(len(items.row), np.float32) if items.weights is None else _weights(items, source, reasons)
     if not field.multi_hot:
         counts = np.bincount(items.row, minlength=table.num_rows)
         reasons.add(np.flatnonzero(counts > 1), Reason.SEVERAL_IDS)
@@ -167,11 +169,11 @@ def _split_weights(rows: I64, texts: pa.Array, separator: str, reasons: RowReaso
     return pc.list_element(pair, 0), pc.list_element(pair, 1)
 
 
-def _weights(items: _Items, reasons: RowReasons) -> npt.NDArray[np.float32]:
+def _weights(items: _Items, source: FlatSource, reasons: RowReasons) -> npt.NDArray[np.float32]:
     assert items.weights is not None
     if pa.types.is_floating(items.weights.type):  # as texts they would lose NaN
         return _float_weights(items.row, np.asarray(items.weights.cast(pa.float64()).fill_null(np.nan)), reasons)
-    codes, texts = _distinct(written_texts(items.weights)[0])
+    codes, texts = _distinct(written_texts(items.weights)[0], source)
     parsed = [parse_value(text.encode()) for text in texts]
     values = np.array([1.0 if isinstance(value, Reason) else value for value in parsed], np.float64)
     for code, value in enumerate(parsed):
@@ -189,10 +191,13 @@ def _float_weights(row: I64, values: npt.NDArray[np.float64], reasons: RowReason
     return np.where(good, values, 0).astype(np.float32)
 
 
-def _distinct(texts: pa.Array) -> tuple[I64, list[str]]:
-    """Return each text's index among the distinct ones (-1: null), and those."""
+def _distinct(texts: pa.Array, source: FlatSource) -> tuple[I64, list[str]]:
+    """Return each text's index among the distinct ones (-1: null), and those, decimal commas made points."""
     encoded = texts.dictionary_encode()
-    return np.asarray(encoded.indices.fill_null(-1)).astype(np.int64), encoded.dictionary.to_pylist()
+    distinct = encoded.dictionary.to_pylist()
+    if source.decimal == ",":
+        distinct = [text.replace(",", ".") if _COMMA.fullmatch(text) else text for text in distinct]
+    return np.asarray(encoded.indices.fill_null(-1)).astype(np.int64), distinct
 
 
 def _label(text: str, source: FlatSource) -> int:

@@ -1,5 +1,6 @@
 """Check the columns of each file of a flat log before its rows are read, so that an error names the file."""
 
+import codecs
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ def check_columns(path: Path, names: Sequence[str], read: Mapping[str, str]) -> 
         places = [place for place, name in enumerate(names, 1) if name == column]
         if not places:
             shown = f"{', '.join(names[:_SHOWN_COLUMNS])}" + (", ..." if len(names) > _SHOWN_COLUMNS else "")
-            near = nearest_hint(column, names).partition(" Known:")[0]
+            near = _other_delimiter(names) or nearest_hint(column, names).partition(" Known:")[0]
             raise SchemaError(
                 f"{what} reads column '{column}', missing from {path}.{near} Its {len(names)} columns: {shown}. "
                 "Correct the schema, or write the file with this column."
@@ -70,6 +71,13 @@ def check_types(path: Path, types: pa.Schema, schema: Schema) -> None:
             )
 
 
+def _other_delimiter(names: Sequence[str]) -> str:
+    """Say which delimiter a file seems to have whose header was read as one column."""
+    found = [delimiter for delimiter in "\t;|," if len(names) == 1 and delimiter in names[0]]
+    shown = "tab" if found[:1] == ["\t"] else found[0] if found else ""
+    return f" Its columns seem to be separated by '{shown}': set source.delimiter to it." if shown else ""
+
+
 def check_header_line(path: Path, line: bytes) -> None:
     r"""Check that a CSV file has a first line, and that its lines end as they should.
 
@@ -80,7 +88,14 @@ def check_header_line(path: Path, line: bytes) -> None:
     Raises:
         InputDataError: It is empty, or its lines end in ``\r`` alone.
     """
-    text = line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        there, utf8 = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"utf8-{path.name}")))
+        convert = "iconv -f UTF-16 -t UTF-8"
+        command = f"zcat {there} | {convert} | gzip > {utf8}" if path.suffix == ".gz" else f"{convert} {there} > {utf8}"
+        raise InputDataError(
+            f"{path} is UTF-16 text, as Excel writes 'Unicode text'. Convert it and move the old file away: {command}"
+        )
+    text = line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
     if not text:
         raise InputDataError(
             f"{path} has no header line (it is empty, or begins with an empty line). Write it again with the names of "

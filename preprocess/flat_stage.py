@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
@@ -20,7 +21,7 @@ from preprocess.column_types import without_views
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange, index_dtype
 from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids
 from preprocess.flat_header import check_columns, check_header_line, check_types, columns_read
-from preprocess.flat_text import read_header, read_rows
+from preprocess.flat_text import TextForm, read_header, read_rows
 from preprocess.hashing import U64, mix64
 from preprocess.inputs import InputFile, reading, stream_texts
 from preprocess.parse_stage import ParseJob, count_reasons, write_rejects
@@ -43,7 +44,7 @@ def flat_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
         if file.packing == "plain":
             with reading(file.path), file.path.open("rb") as opened:
                 header = opened.readline(MAX_LINE_BYTES)
-            _check_header(file, header, read)
+            _check_header(job, file, header, read)
             for chunk in range(num_chunks(file.path.stat().st_size, job.chunk_bytes)):
                 yield _task(job, file, chunk, header, None)
         elif file.packing == "parquet":
@@ -52,13 +53,23 @@ def flat_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
     for file, chunk, text in stream_texts([f for f in files if f.packing == "gz"], job.chunk_bytes):
         if chunk == 0:
             header = text.partition(b"\n")[0]
-            _check_header(file, header, read)
+            _check_header(job, file, header, read)
         yield _task(job, file, chunk, header, text)
 
 
-def _check_header(file: InputFile, header: bytes, read: dict[str, str]) -> None:
+def _check_header(job: ParseJob, file: InputFile, header: bytes, read: dict[str, str]) -> None:
     check_header_line(file.path, header)
-    check_columns(file.path, read_header(header), read)
+    try:
+        names = read_header(header, _form(job, file))
+    except InputDataError as e:
+        raise InputDataError(f"{file.path}: {e}") from e
+    check_columns(file.path, names, read)
+
+
+def _form(job: ParseJob, file: InputFile) -> TextForm:
+    source = job.schema.source
+    assert isinstance(source, FlatSource)
+    return TextForm.of(source, file.path)
 
 
 def _task(job: ParseJob, file: InputFile, chunk: int, header: bytes, text: bytes | None) -> Task:
@@ -97,8 +108,13 @@ def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, te
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
     lines = split_lines(text)
     header_lines = 1 if chunk.chunk == 0 and lines else 0
-    table, numbers, rejects = read_rows(lines[header_lines:], header_lines, read_header(header))
-    parsed = write_table(job, chunk, table, numbers, header_lines, rejects, lambda row: lines[int(numbers[row])])
+    form = _form(job, file)
+    table, numbers, rejects = read_rows(lines[header_lines:], header_lines, read_header(header, form), form)
+
+    def text_of_row(row: int) -> bytes:
+        return form.as_utf8(lines[int(numbers[row])]) or b""
+
+    parsed = write_table(job, chunk, table, numbers, header_lines, rejects, text_of_row)
     return {
         "chunks": [{**parsed, "lines": len(lines) - header_lines, "bytes": len(text), "header_lines": header_lines}]
     }
@@ -147,7 +163,7 @@ def write_table(
     reasons = RowReasons()
     sample_ids = numbers - header_lines
     if source.sample_id is not None:
-        sample_ids = read_sample_ids(table, source.sample_id, reasons)
+        sample_ids = read_sample_ids(table, source.sample_id, source, reasons)
     labels = read_labels(table, source, schema.labels, reasons)
     user = _read_fields(table, schema.user_fields, source, reasons)
     own = _read_fields(table, schema.impression_fields, source, reasons)

@@ -175,11 +175,11 @@ def _flat_files(raw: Path, source: FlatSource, split: str) -> list[InputFile]:
 def _flat_packing(path: Path) -> Packing:
     if path.name.endswith(".parquet"):
         return "parquet"
-    if path.name.endswith(".csv"):
+    if path.name.endswith((".csv", ".tsv")):
         return "plain"
-    if path.name.endswith(".csv.gz"):
+    if path.name.endswith((".csv.gz", ".tsv.gz")):
         return "gz"
-    raise InputDataError(f"{path} ends in none of .csv, .csv.gz, .parquet. Rename it to say what it is.")
+    raise InputDataError(f"{path} ends in none of .csv, .csv.gz, .tsv, .tsv.gz, .parquet. Rename it to say what it is.")
 
 
 @contextmanager

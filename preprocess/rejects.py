@@ -15,6 +15,8 @@ class Reason(StrEnum):
 
     BAD_UTF8 = "bad_utf8"
     """The line is not UTF-8 text."""
+    BAD_ENCODING = "bad_encoding"
+    """The line is not text of ``source.encoding``."""
     WRONG_COLUMNS = "wrong_columns"
     """The line has not the number of columns of its file (an empty line has none)."""
     BAD_SAMPLE_ID = "bad_sample_id"

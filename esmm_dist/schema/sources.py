@@ -1,5 +1,6 @@
 """Where the columns of a log come from: the ``source`` of a schema."""
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -10,6 +11,9 @@ from esmm_dist.config import nearest_hint
 from esmm_dist.errors import SchemaError
 
 SPLITS = ("train", "test")
+UTF_8 = "utf-8"
+
+_TAB_NAMES = ("tab", "\\t")
 
 
 def _texts(values: Any) -> Any:
@@ -46,6 +50,16 @@ class FlatSource:
     """Integer column that names the impression. None: impressions are numbered from 1, file after file; train-2
     comes before train-10."""
 
+    delimiter: str | None = None
+    """The character between the columns of a text file; ``tab`` for a tab. None: a tab in ``.tsv``, a comma in
+    ``.csv``."""
+
+    encoding: str = UTF_8
+    """Of text files: ``utf-8`` (with a byte order mark or not), ``cp1252``, ``gbk`` and others that Python knows."""
+
+    decimal: Literal[".", ","] = "."
+    """The decimal mark of numbers in texts: of weights, and of values that are numbers (``2,0`` is then 2)."""
+
     list_separator: str = "|"
     """Between the ids of a multi-hot text column. Parquet list columns need none."""
 
@@ -55,6 +69,8 @@ class FlatSource:
     def __post_init__(self) -> None:
         self._check_files()
         self._check_separators()
+        self._check_delimiter()
+        object.__setattr__(self, "encoding", _known_encoding(self.encoding))
 
     def _check_files(self) -> None:
         for split, pattern in self.files.items():
@@ -68,8 +84,10 @@ class FlatSource:
             )
 
     def _check_separators(self) -> None:
-        for name in ("list_separator", "weight_separator"):
+        for name in ("delimiter", "list_separator", "weight_separator"):
             value = getattr(self, name)
+            if value is None:
+                continue
             if not value or "\n" in value or "\r" in value:
                 raise SchemaError(
                     f'source.{name} is {value!r}. Write it in quotes, such as {name}: "|"; without them YAML reads | '
@@ -80,3 +98,39 @@ class FlatSource:
                 f"source.list_separator and source.weight_separator are both '{self.list_separator}': an id could not "
                 "be told from its weight. Set two different ones."
             )
+        for name in ("list_separator", "weight_separator"):
+            if self.decimal == "," and getattr(self, name) == ",":
+                raise SchemaError(f"source.{name} is ',' like source.decimal. Take another separator.")
+
+    def _check_delimiter(self) -> None:
+        if self.delimiter in _TAB_NAMES:
+            object.__setattr__(self, "delimiter", "\t")
+        if self.delimiter is not None and (
+            len(self.delimiter) != 1
+            or not self.delimiter.isascii()
+            or self.delimiter.isalnum()
+            or self.delimiter == '"'
+        ):
+            raise SchemaError(
+                f"source.delimiter is '{self.delimiter}'. Set one ASCII character that is no letter, digit or quote, "
+                "such as ';' or '|', or the word tab."
+            )
+
+
+def _known_encoding(name: str) -> str:
+    """Return Python's name of an encoding whose lines end in a line feed that is no part of another character."""
+    try:
+        known = codecs.lookup(name)
+        if known.name in (UTF_8, "utf-8-sig"):  # a byte order mark is dropped anyway
+            return UTF_8
+        line_end = "\n".encode(name)
+    except (LookupError, UnicodeError, TypeError) as e:
+        raise SchemaError(
+            f"source.encoding is '{name}', unknown to Python. Set one such as utf-8, cp1252 or gbk."
+        ) from e
+    if line_end != b"\n":
+        raise SchemaError(
+            f"source.encoding is '{name}': its lines cannot be told apart before they are decoded. Convert the files "
+            f"first, such as with: iconv -f {name} -t UTF-8 IN.csv > OUT.csv"
+        )
+    return known.name
