@@ -35,16 +35,19 @@ class PreprocessConfig:
     impressions hold them here: what the model knows is not dropped. Of a data set, the impressions that held an id
     count too; of a run, the ids of the checkpoint's rows are meant. None: that of ``like``, or none."""
 
-    min_count: int = 20
-    """Ids that fewer train impressions hold are dropped. 1 keeps every id of the train split. Default: that of the
-    common treatment of Ali-CCP, which leaves 4.5 of 8.1 M ids."""
+    min_count: int | None = None
+    """Ids that fewer train impressions hold are dropped. 1 keeps every id of the train split. None: chosen from the
+    log, 1 for each 50,000 train impressions, 1 to 20. 20 is the common treatment of Ali-CCP, which leaves 4.5 of 8.1 M
+    ids."""
 
-    group_size: int = 8
+    group_size: int | None = None
     """Most impressions of one user context in one record. 1 gives one record an impression; more makes records
-    smaller and reading faster but the shuffle coarser. Default: where the size stops falling much (README)."""
+    smaller and reading faster but the shuffle coarser. None: chosen from the log, 8 from 800,000 train impressions on,
+    less below, 1 below 200,000. Beyond 8 the size falls little (README)."""
 
-    lanes: int = 64
-    """Number of lanes that the records of a split are dealt into; at most that many ranks can read in parallel."""
+    lanes: int | None = None
+    """Number of lanes that the records of a split are dealt into; at most that many ranks can read in parallel, and a
+    batch has at least that many records. None: chosen from the log, 64 on a large one, 16 on a small one."""
 
     seed: int = 17
     """Decides the shuffle. The same seed, settings and logs give the same bytes."""
@@ -77,9 +80,10 @@ class PreprocessConfig:
                 raise ConfigError(f"{name} is empty. Give a value, or leave it out; is the shell's variable set?")
         at_least = {"min_count": 1, "group_size": 1, "lanes": 1, "seed": 0, "shard_bytes": 1}
         for name, least in at_least.items():
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} is {getattr(self, name)}. Set {least} or more.")
-        if self.lanes > MAX_LANES:
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"{name} is {value}. Set {least} or more.")
+        if self.lanes is not None and self.lanes > MAX_LANES:
             raise ConfigError(
                 f"lanes is {self.lanes}. Set at most {MAX_LANES}: every lane is an open file to a reader."
             )

@@ -12,16 +12,20 @@ from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.config import PreprocessConfig
 from preprocess.inputs import InputFile
 from preprocess.known import KnownIds
+from preprocess.layout import LAYOUT_SETTINGS, choose_layout
 from preprocess.plan import Plan
 
-_DECIDING = ("min_count", "group_size", "lanes", "seed", "compression", "shard_bytes")
+_DECIDING = (*LAYOUT_SETTINGS, "seed", "compression", "shard_bytes")
 _LAYOUT_VERSION = 2  # of the files in .work; another one means that an older program began the run
 
 
 def deciding_settings(
     config: PreprocessConfig, files: Sequence[InputFile], known: KnownIds | None = None
 ) -> dict[str, Any]:
-    """Return the settings and inputs that decide the bytes, as the manifest keeps them."""
+    """Return the settings and inputs that decide the bytes; those that the log decides may be None.
+
+    The manifest keeps them with what was chosen.
+    """
     settings = {name: getattr(config, name) for name in _DECIDING}
     if known is not None:
         settings["known_ids_crc32c"] = known.checksums()
@@ -53,7 +57,9 @@ def check_same(out: Path, manifest: DatasetManifest, settings: Mapping[str, Any]
     Raises:
         ConfigError: With the settings that differ.
     """
-    before, now = _flat(manifest.settings), _flat(settings)
+    train = manifest.splits.get("train")
+    layout = choose_layout(settings, train.impressions if train is not None else 0)
+    before, now = _flat(manifest.settings), _flat({**settings, **layout.settings})
     differences = [
         f"{name} was {before.get(name, 'absent')} and is now {now.get(name, 'absent')}"
         for name in sorted({*before, *now})

@@ -34,6 +34,7 @@ from preprocess.flat_stage import flat_tasks
 from preprocess.inputs import InputFile
 from preprocess.known import KNOWN_IDS_NAME, KnownIds, known_paths, scatter_known
 from preprocess.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
+from preprocess.layout import Layout, choose_layout, layout_lines, layout_report
 from preprocess.parse_stage import ParseJob, parse_tasks
 from preprocess.partition import PartitionSource, RowFile
 from preprocess.plan import Plan
@@ -71,6 +72,7 @@ class Stages:
         self._config, self._schema, self._files, self._plan = config, schema, files, plan
         self._known = known
         self._settings, self._work, self._pool, self._progress = settings, work, pool, progress
+        self._layout: Layout  # set by run, once the size of the log is known
         self._splits = list(dict.fromkeys(file.split for file in files))
         for name in ("chunks", "counts", "records", "pieces", FINAL_FOLDER, *(f"final/{s}" for s in self._splits)):
             (work / name).mkdir(exist_ok=True)
@@ -85,8 +87,13 @@ class Stages:
                 see = f"See {self._reject_path(split)}."
                 first = first_rejects[split].get(kind, {})
                 tally.check_share(split, kind, self._config.max_reject_share, see, first)
+        train_impressions = self._train_impressions(tables)
+        layout = self._layout = choose_layout(self._settings, train_impressions)
+        chosen = layout_report(layout, train_impressions)
+        for line in layout_lines(chosen):
+            self._progress.message(line)
         buckets = self._count(tables, partition_bytes)
-        check_kept(buckets, self._config.min_count, by_table=self._known is not None and "table" in self._known.paths)
+        check_kept(buckets, self._layout.min_count, by_table=self._known is not None and "table" in self._known.paths)
         records = self._write_records(tables, partition_bytes)
         splits, report = {}, {}
         for split in self._splits:
@@ -97,13 +104,14 @@ class Stages:
         return DatasetManifest(
             schema=self._schema,
             compression=self._config.compression,
-            lanes=self._config.lanes,
-            group_size=self._config.group_size,
+            lanes=layout.lanes,
+            group_size=layout.group_size,
             splits=splits,
             vocabulary_file=VOCABULARY_NAME,
             vocabulary_size=sum(field["kept_ids"] for field in vocabulary.values()),
-            settings=self._settings,
+            settings={**self._settings, **layout.settings},
             report={
+                "layout": chosen,
                 "splits": report,
                 "vocabulary": vocabulary,
                 "warnings": self._warnings(splits, {"splits": report, "vocabulary": vocabulary}),
@@ -115,7 +123,7 @@ class Stages:
         carried = self._known is not None
         return [
             *label_warnings(self._schema, splits),
-            *coverage_warnings(coverage, min_count=self._config.min_count, carried=carried),
+            *coverage_warnings(coverage, min_count=self._layout.min_count, carried=carried),
         ]
 
     def _parse(self) -> tuple[Tables, dict[str, list[int]]]:
@@ -152,6 +160,12 @@ class Stages:
             "tables": {s: {k: t.to_mapping() for k, t in of_split.items()} for s, of_split in tables.items()},
             "partition_bytes": {split: size.tolist() for split, size in sizes.items()},
         }
+
+    def _train_impressions(self, tables: Tables) -> int:
+        """Return the impressions of the train split, once repeats are rejected."""
+        train = tables.get("train")
+        tally = (train.get("skeleton") or train["log"]) if train is not None else TableTally()
+        return tally.lines - sum(tally.rejected.values())
 
     def _stop_early(self, tables: Tables, split: str, kind: str) -> None:
         """Keep the rejects of what was read of a split, and raise."""
@@ -286,7 +300,7 @@ class Stages:
             known_fields=tuple(known_paths(self._work, "field", blocks)),
             known_tables=tuple(known_paths(self._work, "table", blocks)),
             table_of_field=tuple(schema.tables.index(field.table) for field in schema.fields),
-            min_count=self._config.min_count,
+            min_count=self._layout.min_count,
         )
         tasks = (
             Task(name=f"merge-{b:04d}", function=merge_counts, arguments={"job": job, "bucket": b}, size=1.0)
@@ -329,7 +343,7 @@ class Stages:
             job = RecordsJob(
                 work=self._work,
                 schema=self._schema,
-                group_size=self._config.group_size,
+                group_size=self._layout.group_size,
                 seed=self._config.seed,
             )
             results = self._pool.run_all(
@@ -353,7 +367,7 @@ class Stages:
             split=split,
             names=tuple(records),
             slices=num_slices(total_bytes),
-            lanes=self._config.lanes,
+            lanes=self._layout.lanes,
             compression=self._config.compression,
         )
         pieces = self._deal(job, float(total_bytes))

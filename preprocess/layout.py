@@ -1,0 +1,86 @@
+"""Choose what the size of a log decides where the settings leave it open: rare ids, groups, lanes.
+
+A pure function of the settings and the number of train impressions, so that neither the number of workers nor a kill
+changes the choice. It grows with the log up to what suits large ones: from about a million impressions on it is always
+the same. What it is worth on small ones is in README.md, "Settings that follow the log".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LAYOUT_SETTINGS = ("min_count", "group_size", "lanes")
+"""Those that may be left open, in the order of ``Layout``."""
+
+_IMPRESSIONS_PER_COUNT = 50_000
+_LARGEST_MIN_COUNT = 20  # the common treatment of Ali-CCP, which leaves 4.5 of 8.1 M ids
+_GROUP_SIZES = (8, 4, 2)  # else 1; beyond 8 the size falls little (README)
+_FEWEST_RECORDS = 100_000
+_LANES = (64, 32)  # else 16
+_FEWEST_BATCHES = 1_500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Which ids the records of a data set hold, and how they are cut."""
+
+    min_count: int
+    group_size: int
+    lanes: int
+    reasons: Mapping[str, str]
+    """Why each was chosen; those that the settings give are left out."""
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """The values by name."""
+        return {name: getattr(self, name) for name in LAYOUT_SETTINGS}
+
+
+def choose_layout(settings: Mapping[str, Any], train_impressions: int) -> Layout:
+    """Return the settings' layout; what they leave open (None) is chosen for the size of the log.
+
+    Args:
+        settings: those of ``LAYOUT_SETTINGS``, among others; numbers that are given stay
+        train_impressions: impressions of the train split, without rejected lines
+    """
+    reasons: dict[str, str] = {}
+
+    def chosen(name: str, value: int, reason: str) -> int:
+        given: int | None = settings[name]
+        if given is None:
+            reasons[name] = reason
+        return value if given is None else given
+
+    min_count = chosen(
+        "min_count",
+        min(_LARGEST_MIN_COUNT, max(1, train_impressions // _IMPRESSIONS_PER_COUNT)),
+        f"1 for each {_IMPRESSIONS_PER_COUNT:,} impressions, at least 1 and at most {_LARGEST_MIN_COUNT}: in a small "
+        "log an id that is seen seldom is most of what there is to learn from",
+    )
+    group_size = chosen(
+        "group_size",
+        next((size for size in _GROUP_SIZES if train_impressions >= size * _FEWEST_RECORDS), 1),
+        f"the largest of 8, 4, 2 that leaves {_FEWEST_RECORDS:,} records, else 1: few records are shuffled coarsely",
+    )
+    records = train_impressions // group_size
+    lanes = chosen(
+        "lanes",
+        next((lanes for lanes in _LANES if records >= lanes * _FEWEST_BATCHES), 16),
+        f"the most of 64 and 32 that leaves {_FEWEST_BATCHES:,} batches of one record a lane, else 16: a batch has no "
+        "fewer records than lanes, and few batches teach little",
+    )
+    return Layout(min_count=min_count, group_size=group_size, lanes=lanes, reasons=reasons)
+
+
+def layout_report(layout: Layout, train_impressions: int) -> dict[str, Any]:
+    """Return what the manifest keeps of a choice."""
+    return {"train_impressions": train_impressions, **layout.settings, "reasons": dict(layout.reasons)}
+
+
+def layout_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return what ``layout_report`` gave in sentences, for people; none if the settings gave everything."""
+    reasons: Mapping[str, str] = report["reasons"]
+    if not reasons:
+        return []
+    head = f"Chosen for a log of {report['train_impressions']:,} train impressions (a flag overrides each):"
+    return [head, *(f"  {name} {report[name]}: {reason}" for name, reason in reasons.items())]
