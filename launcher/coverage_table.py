@@ -15,8 +15,7 @@ def coverage_table(fields: Sequence[FieldCoverage]) -> list[str]:
     rows = [
         [
             field.name if field.alias == field.name else f"{field.name} {field.alias}",
-            f"{field.distinct_ids:,}",
-            f"{field.kept_ids:,}",
+            *("" if ids is None else f"{ids:,}" for ids in (field.distinct_ids, field.kept_ids)),
             *(
                 _percent(share)
                 for s in splits

@@ -30,6 +30,7 @@ from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
 from preprocess.count import count_partition
+from preprocess.empty_files import empty_file_notes
 from preprocess.flat_stage import flat_tasks
 from preprocess.inputs import InputFile
 from preprocess.known import KNOWN_IDS_NAME, KnownIds, known_paths, scatter_known
@@ -81,6 +82,7 @@ class Stages:
     def run(self) -> DatasetManifest:
         """Do what is left to do; return the manifest of what then stands in ``work/final``."""
         tables, partition_bytes = self._parse()
+        empty_files = empty_file_notes(self._files, tables)
         first_rejects = self._find_repeats(tables)
         for split, of_split in tables.items():
             for kind, tally in of_split.items():
@@ -114,7 +116,7 @@ class Stages:
                 "layout": chosen,
                 "splits": report,
                 "vocabulary": vocabulary,
-                "warnings": self._warnings(splits, {"splits": report, "vocabulary": vocabulary}),
+                "warnings": [*empty_files, *self._warnings(splits, {"splits": report, "vocabulary": vocabulary})],
             },
         )
 

@@ -46,6 +46,10 @@ class TableTally:
         """List the chunks, in log order."""
         return [ChunkId(split=split, file=file, chunk=chunk) for file, chunk in sorted(self.chunk_lines)]
 
+    def lines_of_file(self, file: int) -> int:
+        """Return the lines of one file, without its header."""
+        return sum(lines for (number, _), lines in self.chunk_lines.items() if number == file)
+
     def lines_before(self) -> dict[tuple[int, int], int]:
         """Return for each (file, chunk) the lines of the file that come before it, the header's among them."""
         has_header = 1 if self.header_lines else 0

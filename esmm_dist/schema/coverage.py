@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.manifest import DatasetManifest
 
 _LARGE_UNKNOWN = 0.5
 """So large a share of unknown impressions means that the field says little to the model."""
@@ -51,9 +52,9 @@ class FieldCoverage:
     alias: str
     ids_of: str | None
     """Field whose ids it has. None: its own; else the counts of ids are that field's."""
-    distinct_ids: int
-    """Ids that train impressions hold."""
-    kept_ids: int
+    distinct_ids: int | None
+    """Ids that train impressions hold; None if an older version wrote the data set."""
+    kept_ids: int | None
     """Ids of the field in the vocabulary, those carried over from another data set among them."""
     splits: Mapping[str, SplitCoverage]
 
@@ -90,6 +91,67 @@ def coverage_of(schema: Schema, report: Mapping[str, Any], impressions: Mapping[
     ]
 
 
+def scored_coverage(
+    manifest: DatasetManifest, split: str, counts: Mapping[str, tuple[int, int, int]]
+) -> list[FieldCoverage]:
+    """Return the coverage of a split by the ids that a model has learned, beside that of train as preprocess saw it.
+
+    Args:
+        manifest: of the data set
+        split: the split that was scored
+        counts: for each field the impressions that were scored, those with ids in the records, and those with ids that
+            the model has learned
+    """
+    known = {each.name: each for each in dataset_coverage(manifest)}
+    fields = []
+    for field in manifest.schema.fields:
+        impressions, with_ids, with_known = counts[field.name]
+        before = known.get(field.name)
+        empty = impressions - with_ids if before is None else min(before.splits[split].empty, impressions - with_known)
+        scored = SplitCoverage(impressions=impressions, empty=empty, unknown=impressions - with_known - empty)
+        train = {"train": before.splits["train"]} if before is not None and "train" in before.splits else {}
+        fields.append(
+            FieldCoverage(
+                name=field.name,
+                alias=field.alias,
+                ids_of=field.ids_of,
+                distinct_ids=before.distinct_ids if before is not None else None,
+                kept_ids=before.kept_ids if before is not None else None,
+                splits={**train, split: scored},
+            )
+        )
+    return fields
+
+
+def scored_warnings(fields: Sequence[FieldCoverage], split: str) -> list[str]:
+    """Return a sentence for each field of which a model knows too little in the split that it has scored."""
+    if _knows_nothing(fields, split):
+        return [
+            f"The model has learned not one id of the {split} split: all impressions look the same to it. Is this the "
+            "data of another log?"
+        ]
+    lines = []
+    for field in fields:
+        scored, train = field.splits[split], field.splits.get("train")
+        before = train.unknown_share if train is not None and split != "train" else 0.0
+        if scored.is_all_unknown:
+            lines.append(
+                f"Field {field.shown}: the model has learned not one of its ids in the {split} split. {_OTHER}"
+            )
+        elif scored.unknown_share - before >= _MUCH_MORE_UNKNOWN:
+            lines.append(
+                f"Field {field.shown}: {scored.unknown_share:.0%} of the {split} impressions hold no id that the model "
+                "has learned. If it knows more than the data set's vocabulary, preprocess with --vocabulary RUN."
+            )
+    return lines
+
+
+def dataset_coverage(manifest: DatasetManifest) -> list[FieldCoverage]:
+    """Return the coverage of each field of a data set; nothing if an older version wrote it."""
+    impressions = {name: split.impressions for name, split in manifest.splits.items()}
+    return coverage_of(manifest.schema, manifest.report, impressions)
+
+
 def coverage_warnings(fields: Sequence[FieldCoverage], *, min_count: int, carried: bool) -> list[str]:
     """Return a sentence for each field of a data set whose known ids cover too little, the gravest first.
 
@@ -99,7 +161,7 @@ def coverage_warnings(fields: Sequence[FieldCoverage], *, min_count: int, carrie
         carried: whether ids were carried over from another data set or a run
     """
     lines: list[str] = []
-    if fields and all(_is_all_unknown(field, "test") for field in fields):
+    if _knows_nothing(fields, "test"):
         lines.append(
             "Not one id of the test split is known: every prediction there is the same. "
             + ("The ids are others, or written otherwise, than those of --like or --vocabulary." if carried else _OTHER)
@@ -115,13 +177,17 @@ def coverage_warnings(fields: Sequence[FieldCoverage], *, min_count: int, carrie
 _OTHER = "Train and test write their ids differently, or hold others: compare the two files."
 
 
-def _is_all_unknown(field: FieldCoverage, split: str) -> bool:
-    return split in field.splits and field.splits[split].is_all_unknown
+def _knows_nothing(fields: Sequence[FieldCoverage], split: str) -> bool:
+    """Return whether a split has ids, and not one of any field is known."""
+    of_split = [field.splits[split] for field in fields if split in field.splits]
+    return any(each.unknown for each in of_split) and all(
+        each.unknown + each.empty == each.impressions for each in of_split
+    )
 
 
 def _train_warning(field: FieldCoverage, min_count: int) -> str | None:
     train = field.splits.get("train")
-    if train is None or not field.distinct_ids:
+    if train is None or not field.distinct_ids or field.kept_ids is None:
         return None
     kept = f"{field.kept_ids:,} of {field.distinct_ids:,} ids kept"
     if field.ids_of is not None and not field.kept_ids:

@@ -9,6 +9,7 @@ from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import SchemaError
 from esmm_dist.input.config import InputConfig, OnBadRecord
 from esmm_dist.input.pipeline import BatchReader
@@ -18,7 +19,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.progress import Progress
 from esmm_dist.schema.differences import record_differences
-from esmm_dist.schema.manifest import read_manifest
+from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from esmm_dist.serve.open_store import new_generation, opened_store
 from esmm_dist.serve.score import Scorer
 from esmm_dist.server.config import ClientConfig, ConnectionConfig
@@ -32,6 +33,8 @@ class TrainedModel:
 
     step: int
     scorer: Scorer
+    start_values: dict[str, StartValues]
+    """Start rows of each table."""
     global_batch_records: int
 
 
@@ -83,11 +86,11 @@ def opened_model(
 
 def open_split(
     trained: TrainedModel, data: Path, split: str, world: World, *, on_bad_record: OnBadRecord = "fail"
-) -> tuple[BatchReader, int]:
+) -> tuple[BatchReader, DatasetManifest]:
     """Open a rank's share of a split of a data set for a trained model.
 
     Returns:
-        A reader in file order, and the number of impressions over all ranks.
+        A reader in file order, and the data set's manifest.
 
     Raises:
         SchemaError: The data set was made with another schema than the model.
@@ -104,7 +107,7 @@ def open_split(
     records = max(1, round(trained.global_batch_records / manifest.lanes)) * manifest.lanes
     config = InputConfig(global_batch_records=records, on_bad_record=on_bad_record)
     reader = BatchReader(data, manifest, split, config, rank=world.rank, world_size=world.size)
-    return reader, manifest.splits[split].impressions
+    return reader, manifest
 
 
 def embedding_of(checkpoint: Checkpoint) -> EmbeddingConfig:
@@ -158,5 +161,9 @@ def _model_of(
         yield TrainedModel(
             step=manifest.step,
             scorer=Scorer(schema=schema, store=opened.store, forward=forward),
+            start_values={
+                table: StartValues(embedding_dim=dim, scale=embedding.start_scale, seed=seed)
+                for table, dim in dim_by_table.items()
+            },
             global_batch_records=int(manifest.settings["input"]["global_batch_records"]),
         )

@@ -109,7 +109,8 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
 
     progress = progress if world.rank == 0 else NoProgress()
     with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
-        reader, impressions = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
+        reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
+        impressions = manifest.splits[config.split].impressions
         progress.start(f"Predicting {config.split}", impressions, "impressions")
         written = 0
         try:

@@ -14,6 +14,7 @@ from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.model.inputs import model_inputs, pull_rows
 from esmm_dist.schema.fields import Schema
+from esmm_dist.serve.known_rows import KnownRows
 from esmm_dist.world import World
 
 
@@ -25,10 +26,20 @@ class Scorer:
     store: EmbeddingStore
     forward: CompiledForward
 
-    def score(self, batch: GroupedBatch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum [K]."""
+    def score(
+        self, batch: GroupedBatch, known_rows: KnownRows | None = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum [K].
+
+        Args:
+            batch: the batch
+            known_rows: counts the batch's impressions
+        """
         lookups = LookupPlan(self.schema).prepare(batch)
-        return self.forward(model_inputs(batch, lookups, pull_rows(self.store, lookups)))
+        rows = pull_rows(self.store, lookups)
+        if known_rows is not None:
+            known_rows.add(batch, lookups, rows)
+        return self.forward(model_inputs(batch, lookups, rows))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +59,9 @@ class ScoredBatch:
         return len(self.sample_ids)
 
 
-def scored_batches(scorer: Scorer, reader: BatchReader, world: World) -> Iterator[ScoredBatch]:
+def scored_batches(
+    scorer: Scorer, reader: BatchReader, world: World, known_rows: KnownRows | None = None
+) -> Iterator[ScoredBatch]:
     """Yield each batch of a split with its logits, in file order; the same on every rank.
 
     Each step is a meeting of all ranks, so all must take the same number of batches.
@@ -57,9 +70,10 @@ def scored_batches(scorer: Scorer, reader: BatchReader, world: World) -> Iterato
         scorer: The model.
         reader: Reads this rank's share.
         world: The ranks.
+        known_rows: counts this rank's impressions
     """
     for step, batch in enumerate(reader.epoch(0, seed=None)):
-        logits, _ = scorer.score(batch)
+        logits, _ = scorer.score(batch, known_rows)
         own = ScoredBatch(sample_ids=batch.sample_ids, labels=batch.labels.astype(np.int8), logits=logits)
         if world.size == 1:
             yield own

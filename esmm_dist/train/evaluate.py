@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from esmm_dist.input.skipped import gather_skipped, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
+from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_warnings
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.world import World, open_world
 
@@ -50,7 +51,26 @@ class EvaluateConfig:
         return CheckpointChoice.parse(self.run, self.step)
 
 
-def evaluate(config: EvaluateConfig, progress: Progress) -> dict[str, TaskMetrics]:
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    tasks: dict[str, TaskMetrics]
+    fields: list[FieldCoverage]
+    """For each field, how many impressions hold an id that the model has learned."""
+    warnings: list[str]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the metrics of each task by its name, and beside them ``fields`` and ``warnings``."""
+        fields = {each.name: asdict(each) for each in self.fields}
+        return {
+            **{name: asdict(task) for name, task in self.tasks.items()},
+            "fields": fields,
+            "warnings": self.warnings,
+        }
+
+
+def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     """Score a split and compute the metrics of every task, alone or as one of Horovod's ranks.
 
     Raises:
@@ -59,21 +79,24 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> dict[str, TaskMetric
     """
     world = open_world(config.store.token_file)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.serve.known_rows import KnownRows
     from esmm_dist.serve.load import open_split, opened_model
     from esmm_dist.serve.score import scored_batches
 
     progress = progress if world.rank == 0 else NoProgress()
     with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
-        reader, impressions = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
-        progress.start(f"Evaluating {config.split}", impressions, "impressions")
+        reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
+        progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
+        known_rows = KnownRows(trained.scorer.schema, trained.start_values)
         try:
-            scored = scored_batches(trained.scorer, reader, world)
-            metrics = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
+            scored = scored_batches(trained.scorer, reader, world, known_rows)
+            tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
         finally:
             progress.finish()
         for line in skipped_lines(gather_skipped(world, reader.skipped)):
             progress.message(line)
-        return metrics
+        fields = scored_coverage(manifest, config.split, known_rows.counts(world))
+    return Evaluation(tasks=tasks, fields=fields, warnings=scored_warnings(fields, config.split))
 
 
 def evaluate_batches(

@@ -5,6 +5,7 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome, StoredPlace
+from launcher.coverage_table import coverage_table
 from launcher.json_line import json_value
 from launcher.text_table import text_table
 
@@ -18,8 +19,15 @@ def _load_settings() -> type:
 def _run(settings: Any, progress: Progress) -> Outcome:
     from esmm_dist.train.evaluate import evaluate
 
-    metrics = evaluate(settings, progress)
-    return Outcome(lines=metrics_lines(metrics), result=json_value(metrics))
+    found = evaluate(settings, progress)
+    lines = [
+        *metrics_lines(found.tasks),
+        "",
+        *coverage_table(found.fields),
+        "empty: impressions without an id in the log; unknown: without one that the model has learned (train: kept)",
+        *(f"Warning: {line}" for line in found.warnings),
+    ]
+    return Outcome(lines=lines, result=json_value(found.to_mapping()))
 
 
 def metrics_lines(metrics: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from esmm_dist.progress import Progress
-from esmm_dist.schema.coverage import coverage_of
+from esmm_dist.schema.coverage import dataset_coverage
 from esmm_dist.schema.manifest import DatasetManifest
 from launcher.command import Command, Outcome, StoredPlace
 from launcher.coverage_table import coverage_table
@@ -50,8 +50,7 @@ def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
             f"  {name}: {split.impressions:,} impressions in {split.records:,} records, {labels}{kept}; "
             f"{short_bytes(size)} in {len(split.shards)} shards{each}"
         )
-    impressions = {name: split.impressions for name, split in manifest.splits.items()}
-    fields = coverage_of(manifest.schema, manifest.report, impressions)
+    fields = dataset_coverage(manifest)
     if fields:
         lines += [
             "",

@@ -16,6 +16,7 @@ from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.run import train
+from launcher.json_line import json_value
 from tests.parallel.horovod_ranks import RanksResult, run_ranks
 from tests.server_processes import server_processes
 from tests.tiny_dataset import tiny_groups, write_dataset
@@ -84,8 +85,9 @@ def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(fold
         again = evaluate(replace(config, store=ConnectionConfig(servers=started.servers)), NoProgress())
     assert again == expected
     found = json.loads(result.out[0])
-    assert found.keys() == expected.keys()
-    for task, metrics in expected.items():
+    assert found.keys() == {*expected.tasks, "fields", "warnings"}
+    assert found["fields"] == json_value(expected.to_mapping())["fields"]
+    for task, metrics in expected.tasks.items():
         assert found[task]["impressions"] == metrics.impressions
         assert found[task]["positives"] == metrics.positives
         assert found[task]["auc"] == pytest.approx(metrics.auc, rel=1e-3)  # ties but for the last bit

@@ -26,7 +26,7 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.run import train
 from esmm_dist.world import SoloWorld
-from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
+from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
 TEST = tiny_groups(30, seed=2, first_sample=5000)
 WORLD = SoloWorld()
@@ -124,11 +124,47 @@ def test_a_failed_prediction_leaves_the_file_that_was_there(trained, tmp_path):
 
 def test_evaluation_finds_the_metrics_of_the_end_of_training(trained):
     folder, result = trained
-    found = evaluate(EvaluateConfig(run=str(folder / "run"), data=folder / "data"), NoProgress())
+    found = evaluate(EvaluateConfig(run=str(folder / "run"), data=folder / "data"), NoProgress()).tasks
     assert found == result.metrics
     assert found["ctr"].impressions == sum(len(g.impressions) for g in TEST)
     assert found["ctr"].positives == sum(i.labels[0] for g in TEST for i in g.impressions)
     assert found["cvr"].impressions == found["ctr"].positives
+
+
+def test_evaluation_counts_for_each_field_the_impressions_that_the_model_knows_an_id_of(trained, tmp_path):
+    """Users 1000 .. 1019 and items 3000 .. 3011 were trained, tags 4000 .. 4007; 9 and more are new."""
+
+    def impression(sample_id: int, *fields: list[int]) -> Impression:
+        return Impression(sample_id=sample_id, labels=(0, 0), fields=[[(i, 1.0) for i in ids] for ids in fields])
+
+    groups = [
+        Group(fields=[[(1001, 1.0)], []], impressions=[impression(1, [3001], [4001, 99]), impression(2, [98], [])]),
+        Group(fields=[[(97, 1.0)], [(96, 2.0)]], impressions=[impression(n, [3002], [99]) for n in (3, 4, 5)]),
+    ]
+    write_dataset(tmp_path, {"test": groups}, lanes=1, parts=1)
+    folder, _ = trained
+    found = evaluate(EvaluateConfig(run=str(folder / "run"), data=tmp_path), NoProgress())
+    counts = {each.name: each.splits["test"] for each in found.fields}
+    assert {name: (each.impressions, each.empty, each.unknown) for name, each in counts.items()} == {
+        "user": (5, 0, 3), "history": (5, 2, 3), "item": (5, 0, 1), "tags": (5, 1, 3),
+    }  # fmt: skip
+    assert [line.split(":")[0] for line in found.warnings] == [
+        "Field 'user'", "Field 'history'", "Field 'item'", "Field 'tags'"
+    ]  # fmt: skip
+    assert "'history': the model has learned not one of its ids in the test split" in found.warnings[1]
+    assert "'item': 20% of the test impressions hold no id that the model has learned" in found.warnings[2]
+    assert found.to_mapping()["fields"]["tags"]["splits"]["test"] == {"impressions": 5, "empty": 1, "unknown": 3}
+
+
+def test_evaluation_on_data_of_which_the_model_knows_nothing_says_so(trained, tmp_path):
+    nobody = Impression(sample_id=1, labels=(0, 0), fields=[[(98, 1.0)], []])
+    write_dataset(tmp_path, {"test": [Group(fields=[[(97, 1.0)], []], impressions=[nobody])]}, lanes=1, parts=1)
+    folder, _ = trained
+    found = evaluate(EvaluateConfig(run=str(folder / "run"), data=tmp_path), NoProgress())
+    assert found.warnings == [
+        "The model has learned not one id of the test split: all impressions look the same to it. Is this the data of "
+        "another log?"
+    ]
 
 
 def test_a_loaded_model_scores_twice_the_same_and_without_dropout(trained):
@@ -136,9 +172,9 @@ def test_a_loaded_model_scores_twice_the_same_and_without_dropout(trained):
     scores = []
     for _ in range(2):
         with loaded(folder / "run") as model:
-            reader, impressions = open_split(model, folder / "data", "test", WORLD)
+            reader, manifest = open_split(model, folder / "data", "test", WORLD)
             scores.append(np.concatenate([b.logits for b in scored_batches(model.scorer, reader, WORLD)]))
-            assert scores[-1].shape == (impressions, 2)
+            assert scores[-1].shape == (manifest.splits["test"].impressions, 2)
     np.testing.assert_array_equal(scores[0], scores[1])
 
 
@@ -146,7 +182,8 @@ def test_data_with_other_lanes_is_scored_in_batches_that_fit_them(trained, tmp_p
     folder, _ = trained
     write_dataset(tmp_path, {"test": TEST}, lanes=5)
     with loaded(folder / "run") as model:
-        reader, impressions = open_split(model, tmp_path, "test", WORLD)
+        reader, manifest = open_split(model, tmp_path, "test", WORLD)
+        impressions = manifest.splits["test"].impressions
         assert [batch.num_groups for batch in reader.epoch(0, seed=None)] == [15, 15]  # 16 rounded to a multiple of 5
         assert sum(batch.num_impressions for batch in scored_batches(model.scorer, reader, WORLD)) == impressions
 
@@ -173,7 +210,7 @@ def test_data_of_another_schema_is_refused(trained, tmp_path):
 def test_data_whose_schema_names_other_files_is_scored(trained, tmp_path):
     folder, result = trained
     write_dataset(tmp_path, {"test": TEST}, schema=tiny_schema(name="tomorrow"))
-    assert evaluate(EvaluateConfig(run=str(folder / "run"), data=tmp_path), NoProgress()) == result.metrics
+    assert evaluate(EvaluateConfig(run=str(folder / "run"), data=tmp_path), NoProgress()).tasks == result.metrics
 
 
 @pytest.mark.parametrize("given", [{"run": "{run}:5"}, {"run": "{run}", "step": 5}])

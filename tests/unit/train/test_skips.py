@@ -156,7 +156,7 @@ def test_evaluation_and_prediction_fail_or_skip_and_say_what_is_missing(data, tr
         with pytest.raises(InputDataError, match=f"{MISSING_TEST} is missing, but"):
             act()
     progress = Messages()
-    metrics = evaluate(EvaluateConfig(run=str(run), data=data, on_bad_record="skip"), progress)
+    metrics = evaluate(EvaluateConfig(run=str(run), data=data, on_bad_record="skip"), progress).tasks
     assert metrics == result.metrics
     lost = impressions(TEST[3::4][:5])
     line = f"{MISSING_TEST}: 5 records, {lost} impressions (is missing, but the manifest lists it)"

@@ -268,7 +268,7 @@ def test_mixed_precision_learns_as_well_and_keeps_weights_in_float32(data, train
     with np.load(tmp_path / "checkpoints/step-00000060/dense.npz") as arrays:
         assert {arrays[name].dtype for name in arrays.files if name.startswith("model/")} == {np.dtype(np.float32)}
     # and what scores later multiplies alike
-    metrics = evaluate(EvaluateConfig(run=str(tmp_path), data=data), NoProgress())
+    metrics = evaluate(EvaluateConfig(run=str(tmp_path), data=data), NoProgress()).tasks
     assert metrics == result.metrics
 
 
