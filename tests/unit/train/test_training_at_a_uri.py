@@ -63,7 +63,7 @@ def test_a_run_stopped_and_resumed_at_a_uri_equals_a_local_one(s3, data, tmp_pat
     assert len((run / "tensorboard").names()) == 2  # a process each
     manifest = read_checkpoint_manifest(checkpoint_folder(run, 10))
     assert "asecret" not in json.dumps(manifest.settings) + run.read_bytes("config.yaml").decode()
-    metrics = evaluate(EvaluateConfig(run=uri, data=data), NoProgress())
+    metrics = evaluate(EvaluateConfig(run=uri, data=data), NoProgress()).tasks
     assert metrics["ctr"].auc == expected.metrics["ctr"].auc
 
 
