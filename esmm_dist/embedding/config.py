@@ -7,6 +7,15 @@ from esmm_dist.embedding.eviction import EvictionPlan, MinimumCount, RowBudget, 
 from esmm_dist.embedding.optimizers import Adagrad, Adam, Ftrl, OptimizerName, RowOptimizer, RowwiseAdagrad, Sgd
 from esmm_dist.errors import ConfigError
 
+_OF_ONE_OPTIMIZER = {
+    "embedding_momentum": "sgd",
+    "adam_beta_1": "adam",
+    "adam_beta_2": "adam",
+    "ftrl_l1": "ftrl",
+    "ftrl_l2": "ftrl",
+}
+"""Settings that all other optimizers would ignore; ``start_accumulator``, which three use, is none of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingConfig:
@@ -33,7 +42,7 @@ class EmbeddingConfig:
     """An unseen row is uniform in [-start_scale, start_scale). Small, so that an unseen id says almost nothing."""
 
     start_accumulator: float = 0.1
-    """Start value of the accumulators of Adagrad and FTRL. 0.1 is TensorFlow's."""
+    """Start value of the accumulators of Adagrad and FTRL; the others have none. 0.1 is TensorFlow's."""
 
     embedding_momentum: float = 0.0
     """Momentum of ``sgd``, in [0, 1). 0 keeps no slot variable."""
@@ -92,6 +101,13 @@ class EmbeddingConfig:
                 f"evict_every_steps is {self.evict_every_steps} and {' and '.join(wanted) or 'no limit'} is set. An "
                 f"eviction needs a period and a limit: set evict_every_steps and one of {', '.join(limits)}, or none."
             )
+        for name, optimizer in _OF_ONE_OPTIMIZER.items():
+            default = type(self).__dataclass_fields__[name].default
+            if getattr(self, name) != default and self.embedding_optimizer != optimizer:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}, which {optimizer} alone uses, and embedding_optimizer is "
+                    f"{self.embedding_optimizer}. Set {name} to {default}, or embedding_optimizer to {optimizer}."
+                )
         if self.embedding_optimizer == "ftrl" and self.start_accumulator == 0 and self.ftrl_l2 == 0:
             raise ConfigError("start_accumulator is 0, by which ftrl would divide. Set a positive number, such as 0.1.")
 

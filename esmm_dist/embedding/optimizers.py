@@ -23,8 +23,16 @@ class RowOptimizer(Protocol):
     def start_slots(self, embedding_dim: int) -> Floats:
         """Return the slot variables of a new row, float32 [slot_columns(embedding_dim)]."""
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
-        """Update ``block`` [n, D + slots] in place from ``gradients`` [n, D] of optimizer step ``step`` (1, 2, ...)."""
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
+        """Update rows and their slot variables in place.
+
+        Args:
+            block: float32 [n, D + slots].
+            gradients: float32 [n, D].
+            learning_rate: Of the settings, the same at every step.
+            rate_factor: What the schedule multiplies it with at this step, 0 or more.
+            step: The optimizer step, 1, 2, ...
+        """
 
 
 class Adagrad:
@@ -45,7 +53,7 @@ class Adagrad:
         """Return the accumulators' start value."""
         return np.full(self.slot_columns(embedding_dim), self._start, dtype=np.float32)
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows and accumulators in place."""
         dim = gradients.shape[1]
         # In one contiguous temporary: the block's columns are strided, which costs NumPy twice the time
@@ -55,7 +63,7 @@ class Adagrad:
         change += self._epsilon
         np.sqrt(change, out=change)
         np.divide(gradients, change, out=change)
-        change *= np.float32(learning_rate)
+        change *= np.float32(learning_rate * rate_factor)
         block[:, :dim] -= change
 
 
@@ -78,12 +86,12 @@ class RowwiseAdagrad:
         """Return the accumulators' start value."""
         return np.full(self.slot_columns(embedding_dim), self._start, dtype=np.float32)
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows and accumulators in place."""
         dim = gradients.shape[1]
         accumulators = block[:, dim:]
         accumulators += np.mean(gradients * gradients, axis=1, keepdims=True)
-        block[:, :dim] -= gradients / np.sqrt(accumulators + self._epsilon) * np.float32(learning_rate)
+        block[:, :dim] -= gradients / np.sqrt(accumulators + self._epsilon) * np.float32(learning_rate * rate_factor)
 
 
 class Adam:
@@ -105,13 +113,13 @@ class Adam:
         """Return zeros."""
         return np.zeros(self.slot_columns(embedding_dim), dtype=np.float32)
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows and moments in place."""
         dim = gradients.shape[1]
         m, v = block[:, dim : 2 * dim], block[:, 2 * dim :]
         m += np.float32(1 - self._beta_1) * (gradients - m)
         v += np.float32(1 - self._beta_2) * (gradients * gradients - v)
-        rate = learning_rate * np.sqrt(1 - self._beta_2**step) / (1 - self._beta_1**step)
+        rate = learning_rate * rate_factor * np.sqrt(1 - self._beta_2**step) / (1 - self._beta_1**step)
         block[:, :dim] -= np.float32(rate) * m / (np.sqrt(v) + self._epsilon)
 
 
@@ -130,10 +138,10 @@ class Sgd:
         """Return zeros."""
         return np.zeros(self.slot_columns(embedding_dim), dtype=np.float32)
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows (and velocities) in place."""
         dim = gradients.shape[1]
-        change = np.float32(-learning_rate) * gradients
+        change = np.float32(-learning_rate * rate_factor) * gradients
         if self._momentum:
             velocity = block[:, dim:]
             velocity *= np.float32(self._momentum)
@@ -143,10 +151,19 @@ class Sgd:
 
 
 class Ftrl:
-    """n' = n + g²; z += g - (sqrt(n') - sqrt(n)) / lr · w; w = (clip(z, -l1, l1) - z) / (sqrt(n') / lr + 2 · l2).
+    """n' = n + g²; z += f · g - (sqrt(n') - sqrt(n)) / lr · w; w = (clip(z, -l1, l1) - z) / (sqrt(n') / lr + 2 · l2).
 
     With l1 > 0 a column whose |z| stays below l1 is exactly 0. Source: McMahan et al., "Ad Click Prediction: a View
-    from the Trenches", KDD 2013, algorithm 1; parameters as in ``keras.optimizers.Ftrl`` with its power of -1/2.
+    from the Trenches", KDD 2013, equation 1 and algorithm 1; parameters as in ``keras.optimizers.Ftrl`` with its power
+    of -1/2.
+
+    A schedule (f, the factor of a step) scales the step's loss, not lr. Equation 1 is a minimum over the losses of all
+    steps, and between them stand the learning rates of theirs: σ_s = 1/η_s - 1/η_{s-1}. A new lr put into the formulas
+    above would count for all steps before too: without penalties z = -w · sqrt(n) / lr_before, hence
+    w' = lr / lr_before · w - ..., and a rate that falls to 0 takes the row with it. With the factor at the gradient and
+    η_s = lr / sqrt(n_s), which never grows, as the theorem wants it, w' = w - f · lr · g / sqrt(n') without penalties:
+    Adagrad's step at the rate f · lr. The σ of rates that follow the schedule give that same step, but need each row's
+    last rate as one more slot variable, and are negative in a warm-up.
     """
 
     def __init__(self, *, start_accumulator: float, l1: float = 0.0, l2: float = 0.0) -> None:
@@ -162,13 +179,13 @@ class Ftrl:
         zeros = np.zeros(embedding_dim, dtype=np.float32)
         return np.concatenate([zeros, zeros + np.float32(self._start)])
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, step: int) -> None:
+    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows, z and n in place."""
         dim = gradients.shape[1]
         rows, z, n = block[:, :dim], block[:, dim : 2 * dim], block[:, 2 * dim :]
         rate = np.float32(learning_rate)
         grown = n + gradients * gradients
         root = np.sqrt(grown)  # a square root, not a power: it is rounded the same in every block
-        z += gradients - (root - np.sqrt(n)) / rate * rows
+        z += np.float32(rate_factor) * gradients - (root - np.sqrt(n)) / rate * rows
         n[:] = grown
         rows[:] = (np.clip(z, -self._l1, self._l1) - z) / (root / rate + 2 * self._l2)

@@ -216,8 +216,13 @@ class EmbeddingTable:
             gradients = gradient_sums[start : start + _BLOCK_ROWS] * scale
             if l2:
                 gradients += l2 * part[:, : self.embedding_dim]
-            learning_rate = self._config.embedding_learning_rate * rate_factor
-            self._optimizer.update(part[:, :width], gradients, learning_rate=learning_rate, step=step)
+            self._optimizer.update(
+                part[:, :width],
+                gradients,
+                learning_rate=self._config.embedding_learning_rate,
+                rate_factor=rate_factor,
+                step=step,
+            )
             meta = part.view(np.int32)[:, width:]
             meta[:, 0] = step
             meta[:, 1] += 1

@@ -88,6 +88,11 @@ class Trainer:
             raise ConfigError(f"{config.data} has no records in split 'train': there is nothing to learn from.")
         per_epoch = self._reader.steps_per_epoch
         all_steps = per_epoch * batches.epochs
+        if config.warmup_steps >= all_steps:
+            raise ConfigError(
+                f"warmup_steps is {config.warmup_steps}, but all epochs have {all_steps} steps: the learning rates "
+                f"would never be whole. Set warmup_steps to {max(all_steps // 10, 0)} or so, or more epochs."
+            )
         self._count = StepCount(
             per_epoch=per_epoch, all_epochs=all_steps, total=min(all_steps, config.max_steps or all_steps)
         )

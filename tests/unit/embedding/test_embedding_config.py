@@ -29,6 +29,15 @@ from esmm_dist.errors import ConfigError
         ),
         ({"ttl_steps": 5, "max_rows": 2}, "evict_every_steps is 0 and ttl_steps and max_rows is set"),
         (
+            {"ftrl_l1": 0.5},
+            "ftrl_l1 is 0.5, which ftrl alone uses, and embedding_optimizer is adagrad. Set ftrl_l1 to 0.0, or "
+            "embedding_optimizer to ftrl",
+        ),
+        ({"ftrl_l2": 0.5, "embedding_optimizer": "sgd"}, "ftrl_l2 is 0.5, which ftrl alone uses"),
+        ({"embedding_momentum": 0.5, "embedding_optimizer": "adam"}, "embedding_momentum is 0.5, which sgd alone uses"),
+        ({"adam_beta_1": 0.5}, "adam_beta_1 is 0.5, which adam alone uses"),
+        ({"adam_beta_2": 0.5, "embedding_optimizer": "ftrl"}, "adam_beta_2 is 0.5, which adam alone uses"),
+        (
             {"embedding_optimizer": "ftrl", "start_accumulator": 0.0},
             "start_accumulator is 0, by which ftrl would divide",
         ),

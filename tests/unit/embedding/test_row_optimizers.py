@@ -81,6 +81,51 @@ def test_ftrl_holds_columns_of_weak_gradients_at_exactly_zero():
     np.testing.assert_array_equal(table.pull(IDS), np.zeros((len(IDS), DIM)))
 
 
+def ftrl_at_a_constant_rate(rows: np.ndarray, gradients: list[np.ndarray], l1: float, l2: float) -> np.ndarray:
+    """Algorithm 1 in float32, operation by operation as it has always been computed here."""
+    z, n = np.zeros_like(rows), np.full_like(rows, 0.1)
+    rate, l1, l2 = np.float32(RATE), np.float32(l1), np.float32(l2)
+    for g in gradients:
+        grown = n + g * g
+        root = np.sqrt(grown)
+        z += g - (root - np.sqrt(n)) / rate * rows
+        n = grown
+        rows = (np.clip(z, -l1, l1) - z) / (root / rate + 2 * l2)
+    return rows
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.3, 0.7)])
+def test_ftrl_at_a_constant_rate_is_the_published_algorithm_to_the_last_bit(l1, l2):
+    table = table_with(embedding_optimizer="ftrl", ftrl_l1=l1, ftrl_l2=l2)
+    expected = ftrl_at_a_constant_rate(table.pull(IDS), [gradients(step) for step in range(1, 9)], l1, l2)
+    for step in range(1, 9):
+        table.push(IDS, gradients(step), impressions=1, step=step)
+    np.testing.assert_array_equal(table.pull(IDS), expected)
+
+
+@pytest.mark.parametrize("course", [[1.0, 0.5, 0.1, 0.0, 0.0], [0.01, 0.5, 1.0, 0.3, 1e-9], [0.2] * 5])
+def test_ftrl_without_penalties_is_adagrad_at_every_course_of_the_rate(course):
+    """w' = w - f lr g / sqrt(n'), see ``Ftrl``; both begin from 0, where FTRL's z stands for the row."""
+    tables = [table_with(embedding_optimizer=name, start_scale=0.0) for name in ("ftrl", "adagrad")]
+    for step, factor in enumerate(course, start=1):
+        for table in tables:
+            table.push(IDS, gradients(step), impressions=1, step=step, rate_factor=factor)
+    # Adagrad adds 1e-7 below its root, which FTRL does not
+    np.testing.assert_allclose(tables[0].pull(IDS), tables[1].pull(IDS), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.7)])
+def test_a_rate_that_has_fallen_to_nothing_leaves_an_ftrl_row_as_it_is(l1, l2):
+    table = table_with(embedding_optimizer="ftrl", ftrl_l1=l1, ftrl_l2=l2)
+    for step in range(1, 6):
+        table.push(IDS, gradients(1), impressions=1, step=step)
+    before = table.pull(IDS)
+    assert np.count_nonzero(before)
+    for step in range(6, 12):
+        table.push(IDS, gradients(step), impressions=1, step=step, rate_factor=0.0)
+    np.testing.assert_allclose(table.pull(IDS), before, rtol=1e-4, atol=1e-6)
+
+
 def test_with_one_column_rowwise_adagrad_is_adagrad():
     tables = [table_with(embedding_optimizer=name, embedding_dim=1) for name in ("adagrad", "rowwise_adagrad")]
     for step in range(1, 5):
@@ -104,9 +149,10 @@ def test_slot_variables_of_a_new_row_have_their_start_value(settings, start):
     np.testing.assert_array_equal(table.export(0, 4096).slots, np.float32(start))
 
 
-@pytest.mark.parametrize("name", ["adagrad", "rowwise_adagrad", "adam", "sgd"])
+@pytest.mark.parametrize("name", ["adagrad", "rowwise_adagrad", "adam", "sgd", "ftrl"])
 def test_only_rows_of_the_step_change_also_with_l2_and_momentum(name):
-    table = table_with(embedding_optimizer=name, embedding_l2=0.1, embedding_momentum=0.9)
+    momentum = {"embedding_momentum": 0.9} if name == "sgd" else {}
+    table = table_with(embedding_optimizer=name, embedding_l2=0.1, **momentum)
     table.push(IDS, gradients(1), impressions=1, step=1)
     before = table.export(0, 4096)
     table.push(IDS[:2], gradients(2, rows=2), impressions=1, step=2)

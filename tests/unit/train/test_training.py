@@ -331,6 +331,14 @@ def test_fewer_steps_than_are_done_are_refused_on_resuming_and_the_run_goes_on_a
     assert (again.step, again.stopped_by) == (60, None)
 
 
+def test_a_warmup_that_takes_the_whole_run_is_refused(data, tmp_path):
+    with pytest.raises(
+        ConfigError, match="warmup_steps is 20, but all epochs have 20 steps: .* Set warmup_steps to 2 "
+    ):
+        run_training(data, tmp_path, warmup_steps=STEPS, input={"epochs": 1})
+    assert run_training(data, tmp_path, warmup_steps=STEPS - 1, input={"epochs": 1}).step == STEPS
+
+
 def test_settings_that_fail_in_the_first_step_are_not_those_of_the_run(data, tmp_path):
     """Whatever fails before a step is made: here the step itself."""
 
