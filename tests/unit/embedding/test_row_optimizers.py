@@ -84,13 +84,13 @@ def test_ftrl_holds_columns_of_weak_gradients_at_exactly_zero():
 def ftrl_at_a_constant_rate(rows: np.ndarray, gradients: list[np.ndarray], l1: float, l2: float) -> np.ndarray:
     """Algorithm 1 in float32, operation by operation as it has always been computed here."""
     z, n = np.zeros_like(rows), np.full_like(rows, 0.1)
-    rate, l1, l2 = np.float32(RATE), np.float32(l1), np.float32(l2)
+    rate, bound, penalty = np.float32(RATE), np.float32(l1), np.float32(l2)
     for g in gradients:
         grown = n + g * g
         root = np.sqrt(grown)
         z += g - (root - np.sqrt(n)) / rate * rows
         n = grown
-        rows = (np.clip(z, -l1, l1) - z) / (root / rate + 2 * l2)
+        rows = (np.clip(z, -bound, bound) - z) / (root / rate + 2 * penalty)
     return rows
 
 
