@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from esmm_dist.schema import record_format as layout
 from esmm_dist.schema.fields import Field
-from preprocess.example_proto import ListFrame, encode_rows, varints
-from preprocess.feature_rows import FeatureRows
+from preprocess.example_proto import ListFrame, bytes_value, encode_rows, varints
+from preprocess.feature_rows import FeatureRows, splits_of
+from preprocess.texts import Texts
 
 I64 = npt.NDArray[np.int64]
 
@@ -22,7 +23,7 @@ class FeatureEncoder:
         """Prepare for the fields of one part of the record; without a weighted field there is no list of weights."""
         self._lengths = ListFrame(key=lengths_key)
         self._ids = ListFrame(key=ids_key)
-        self._weights = ListFrame(key=weights_key, is_float=True) if any(field.weighted for field in fields) else None
+        self._weights = ListFrame(key=weights_key, kind="float") if any(field.weighted for field in fields) else None
 
     def encode(self, rows: FeatureRows, splits: I64) -> list[bytes]:
         """Encode runs of rows, each run as one set of lists.
@@ -68,16 +69,20 @@ class TargetEncoder:
     def __init__(self) -> None:
         """Prepare the frames."""
         self._sample_ids = ListFrame(key=layout.SAMPLE_IDS)
+        self._sample_names = ListFrame(key=layout.SAMPLE_NAMES, kind="bytes")
         self._labels = ListFrame(key=layout.LABELS)
 
-    def encode(self, sample_ids: I64, labels: npt.NDArray[np.uint8], splits: I64) -> list[bytes]:
+    def encode(
+        self, sample_ids: I64, labels: npt.NDArray[np.uint8], splits: I64, names: Texts | None = None
+    ) -> list[bytes]:
         """Encode n impressions in groups; ``labels`` uint8 [n, L] hold 0 and 1, which are their own varints."""
         id_bytes, id_splits = varints(sample_ids)
-        return [
-            a + b
-            for a, b in zip(
-                encode_rows(self._sample_ids, id_bytes, id_splits[splits]),
-                encode_rows(self._labels, labels.tobytes(), splits * labels.shape[1]),
-                strict=True,
-            )
+        parts = [
+            encode_rows(self._sample_ids, id_bytes, id_splits[splits]),
+            encode_rows(self._labels, labels.tobytes(), splits * labels.shape[1]),
         ]
+        if names is not None:
+            values = [bytes_value(name) for name in names.to_list()]
+            value_splits = splits_of(np.array([len(value) for value in values], np.int64))
+            parts.append(encode_rows(self._sample_names, b"".join(values), value_splits[splits]))
+        return [b"".join(lists) for lists in zip(*parts, strict=True)]

@@ -11,6 +11,8 @@ tensorflow/core/example/{example,feature}.proto). ``v(n)`` is n as varint: 7 bit
                        0A v(length) v(n) v(n) ...       values, packed
                      12 v(length)        float_list = 2:  FloatList
                        0A v(length) float32 float32 ... values, packed, little-endian
+                     0A v(length)        bytes_list = 1:  BytesList
+                       0A v(length) bytes               each value, not packed
 
 A record is long in its values and short in its frame. So the values of many rows are encoded together in NumPy
 (``varints``), and a frame is a prefix that depends only on key and length, and is kept (``ListFrame``).
@@ -18,6 +20,7 @@ A record is long in its values and short in its frame. So the values of many row
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +28,7 @@ import numpy.typing as npt
 I64 = npt.NDArray[np.int64]
 
 _MAX_VARINT = 10
+_LIST_TAGS = {"int64": b"\x1a", "float": b"\x12", "bytes": b"\x0a"}
 
 
 def varint(number: int) -> bytes:
@@ -63,23 +67,28 @@ class ListFrame:
     """The frame of one key's list within ``Features``."""
 
     key: str
-    is_float: bool = False
+    kind: Literal["int64", "float", "bytes"] = "int64"
     _prefixes: dict[int, bytes] = field(default_factory=dict)
 
     def prefix(self, payload_bytes: int) -> bytes:
-        """Return the bytes that stand before a list's packed values of so many bytes (more than 0)."""
+        """Return the bytes that stand before a list's values of so many bytes (more than 0)."""
         known = self._prefixes.get(payload_bytes)
         if known is None:
             known = self._prefixes[payload_bytes] = self._make(payload_bytes)
         return known
 
     def _make(self, payload_bytes: int) -> bytes:
-        packed = b"\x0a" + varint(payload_bytes)
+        packed = b"" if self.kind == "bytes" else b"\x0a" + varint(payload_bytes)
         inner = len(packed) + payload_bytes
-        value = (b"\x12" if self.is_float else b"\x1a") + varint(inner)
+        value = _LIST_TAGS[self.kind] + varint(inner)
         key = self.key.encode()
         head = b"\x0a" + varint(len(key)) + key + b"\x12" + varint(len(value) + inner)
         return b"\x0a" + varint(len(head) + len(value) + inner) + head + value + packed
+
+
+def bytes_value(data: bytes) -> bytes:
+    """Return one value of a list of bytes, as it stands in the list."""
+    return b"\x0a" + varint(len(data)) + data
 
 
 def example(features: bytes) -> bytes:

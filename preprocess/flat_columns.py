@@ -14,13 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esmm_dist.schema.feature_id import feature_id, may_have_lost_digits, value_text
+from esmm_dist.schema.feature_id import feature_id, hashed_id, may_have_lost_digits, value_text
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.column_types import is_list, plain
 from preprocess.feature_rows import FeatureEntries, index_dtype
 from preprocess.raw_line import MAX_ID, parse_value
 from preprocess.rejects import Reason
+from preprocess.texts import Texts
 from preprocess.value_texts import written_texts
 
 I64 = npt.NDArray[np.int64]
@@ -98,11 +99,20 @@ def read_sample_ids(table: pa.Table, column: str, source: FlatSource, reasons: R
     """Return the sample ids, int64 [rows]; rows whose id is no whole number are rejected."""
     written, lost = written_texts(read_column(table, column))
     codes, texts = _distinct(written, source)
-    of_row: I64 = np.array([*map(_sample_id, texts), -1], np.int64)[codes]
+    of_row: I64 = np.array([*map(sample_number, texts), -1], np.int64)[codes]
     lost |= np.array([*map(may_have_lost_digits, texts), False])[codes]
     reasons.lost_digits[column] += int(lost.sum())
     reasons.of(column).add(np.flatnonzero(of_row < 0), Reason.BAD_SAMPLE_ID)
     return np.maximum(of_row, 0)
+
+
+def read_sample_names(table: pa.Table, column: str, reasons: RowReasons) -> tuple[I64, Texts]:
+    """Return the texts that name the rows, and their hashes, int64 [rows]; rows without one are rejected."""
+    written, lost = written_texts(read_column(table, column))
+    names = Texts.of(written)
+    reasons.lost_digits[column] += int(lost.sum())
+    reasons.of(column).add(np.flatnonzero(names.lengths == 0), Reason.BAD_SAMPLE_ID)
+    return np.array([hashed_id(name) for name in names.to_list()], np.int64), names
 
 
 def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, reasons: RowReasons) -> FeatureEntries:
@@ -207,7 +217,7 @@ def _label(text: str, source: FlatSource) -> int:
     return _LABELS.get(plain_text.lower(), -1) if declared is None else declared
 
 
-def _sample_id(text: str) -> int:
+def sample_number(text: str) -> int:
     """Return the whole number that a text is, or -1."""
     number = value_text(text) or ""
     good = number.isascii() and number.isdigit() and len(number) <= 19 and int(number) <= MAX_ID

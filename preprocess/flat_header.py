@@ -12,6 +12,7 @@ from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
 from preprocess.column_types import is_readable, is_value
+from preprocess.flat_text import TextForm, read_header
 
 _SHOWN_COLUMNS = 30
 
@@ -76,6 +77,28 @@ def _other_delimiter(names: Sequence[str]) -> str:
     found = [delimiter for delimiter in "\t;|," if len(names) == 1 and delimiter in names[0]]
     shown = "tab" if found[:1] == ["\t"] else found[0] if found else ""
     return f" Its columns seem to be separated by '{shown}': set source.delimiter to it." if shown else ""
+
+
+def checked_header(path: Path, line: bytes, form: TextForm, read: Mapping[str, str]) -> list[str]:
+    """Return the columns of a text file, after all the checks of this module.
+
+    Args:
+        path: The file.
+        line: Its first line, as ``check_header_line`` takes it.
+        form: Of the file.
+        read: The columns to read, and what for.
+
+    Raises:
+        InputDataError: The line cannot be read.
+        SchemaError: A column is missing, or stands there twice.
+    """
+    check_header_line(path, line)
+    try:
+        names = read_header(line, form)
+    except InputDataError as e:
+        raise InputDataError(f"{path}: {e}") from e
+    check_columns(path, names, read)
+    return names
 
 
 def check_header_line(path: Path, line: bytes) -> None:

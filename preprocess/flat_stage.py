@@ -13,20 +13,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.column_types import without_views
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange, index_dtype
-from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids
-from preprocess.flat_header import check_columns, check_header_line, check_types, columns_read
+from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids, read_sample_names
+from preprocess.flat_header import check_columns, check_types, checked_header, columns_read
 from preprocess.flat_text import TextForm, read_header, read_rows
 from preprocess.hashing import U64, mix64
 from preprocess.inputs import InputFile, reading, stream_texts
 from preprocess.parse_stage import ParseJob, count_reasons, write_rejects
 from preprocess.rejects import Reject, reject
 from preprocess.row_files import ChunkId, RawRows, RowKind, rows_path, write_rows
+from preprocess.texts import Texts
 from preprocess.workers import Result, Task
 
 I64 = npt.NDArray[np.int64]
@@ -58,12 +58,7 @@ def flat_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
 
 
 def _check_header(job: ParseJob, file: InputFile, header: bytes, read: dict[str, str]) -> None:
-    check_header_line(file.path, header)
-    try:
-        names = read_header(header, _form(job, file))
-    except InputDataError as e:
-        raise InputDataError(f"{file.path}: {e}") from e
-    check_columns(file.path, names, read)
+    checked_header(file.path, header, _form(job, file), read)
 
 
 def _form(job: ParseJob, file: InputFile) -> TextForm:
@@ -161,9 +156,12 @@ def write_table(
     source, schema = job.schema.source, job.schema
     assert isinstance(source, FlatSource)
     reasons = RowReasons()
-    sample_ids = numbers - header_lines
+    sample_ids, names = numbers - header_lines, None
     if source.sample_id is not None:
-        sample_ids = read_sample_ids(table, source.sample_id, source, reasons)
+        if schema.has_text_sample_ids:
+            sample_ids, names = read_sample_names(table, source.sample_id, reasons)
+        else:
+            sample_ids = read_sample_ids(table, source.sample_id, source, reasons)
     labels = read_labels(table, source, schema.labels, reasons)
     user = _read_fields(table, schema.user_fields, source, reasons)
     own = _read_fields(table, schema.impression_fields, source, reasons)
@@ -176,7 +174,15 @@ def write_table(
     sizes = _write(job, chunk, "common", contexts, numbers[index[first]], user_rows.take(index[first]))
     own_rows = arrange(own, np.arange(table.num_rows), len(schema.impression_fields)).take(index)
     sizes = sizes + _write(
-        job, chunk, "skeleton", keys[index], numbers[index], own_rows, sample_ids[index], labels[index]
+        job,
+        chunk,
+        "skeleton",
+        keys[index],
+        numbers[index],
+        own_rows,
+        sample_ids[index],
+        labels[index],
+        None if names is None else names.take(index),
     )
     rejects = rejects + [
         reject(int(numbers[row]), why, text_of_row(row), column, _value_text(table, row, column))
@@ -231,6 +237,7 @@ def _write(
     rows: FeatureRows,
     sample_ids: I64 | None = None,
     labels: npt.NDArray[np.uint8] | None = None,
+    names: Texts | None = None,
 ) -> I64:
     features = FeatureEntries(
         row=rows.row_of_feature(), field=rows.field_of_feature(), ids=rows.ids, values=rows.values
@@ -241,6 +248,7 @@ def _write(
         sample_ids=np.zeros(len(lines), np.int64) if sample_ids is None else sample_ids,
         labels=np.zeros((len(lines), 0), np.uint8) if labels is None else labels,
         features=features,
+        names=names,
     )
     return write_rows(rows_path(job.work, kind, chunk), raw, kind, rows.lengths.shape[1], job.partitions)
 

@@ -24,7 +24,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
 from preprocess.blocks import Column, write_blocks
-from preprocess.feature_rows import splits_of
+from preprocess.feature_rows import index_dtype, splits_of
 from preprocess.hashing import mix64
 from preprocess.inputs import reading
 from preprocess.vocabulary import VOCABULARY_NAME
@@ -150,13 +150,13 @@ def _is_dictionary(batch: pa.RecordBatch, scope: Scope) -> bool:
 
 
 def _write(path: Path, number: int, ids: I64, counts: I64, buckets: int) -> None:
-    bucket = (mix64(ids.astype(np.uint64)) % np.uint64(buckets)).astype(np.uint16)
+    bucket = (mix64(ids.astype(np.uint64)) % np.uint64(buckets)).astype(index_dtype(buckets))
     order = np.argsort(bucket, kind="stable")
     splits = splits_of(np.bincount(bucket, minlength=buckets))
     write_blocks(
         path,
         {
-            "field": Column(data=np.full(len(ids), number, np.uint16), splits=splits),
+            "field": Column(data=np.full(len(ids), number, index_dtype(number + 1)), splits=splits),
             "id": Column(data=ids[order], splits=splits),
             "count": Column(data=counts[order], splits=splits),
         },

@@ -1,6 +1,6 @@
 """Load one partition of a split and join impressions to their user's common row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from preprocess.feature_rows import FeatureRows
 from preprocess.hashing import U64
 from preprocess.repeats import load_repeats
 from preprocess.row_files import JOIN_COLUMNS, RowKind
+from preprocess.texts import Texts
 
 I64 = npt.NDArray[np.int64]
 
@@ -52,6 +53,8 @@ class Impressions:
     labels: npt.NDArray[np.uint8]
     """As in the log, uint8 [n, L]."""
     features: FeatureRows
+    names: Texts | None
+    """Texts that name the impressions; None: their sample ids do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +100,12 @@ def load_partition(work: Path, source: PartitionSource) -> Partition:
 
 def _load_impressions(work: Path, source: PartitionSource) -> Impressions:
     rows = _read_all(source.skeleton, source.index, "skeleton")
-    features = _features(rows)
+    features, names = _features(rows), names_of(rows)
     keep = find(load_repeats(work, "skeleton", source.split), rows["position"]) < 0
     if not keep.all():
         index = np.flatnonzero(keep)
         features = features.take(index)
+        names = None if names is None else names.take(index)
         rows = {name: rows[name][index] for name in ("key", "position", "sample_id", "labels")}
     return Impressions(
         keys=rows["key"],
@@ -109,7 +113,13 @@ def _load_impressions(work: Path, source: PartitionSource) -> Impressions:
         sample_ids=rows["sample_id"],
         labels=rows["labels"],
         features=features,
+        names=names,
     )
+
+
+def names_of(rows: Mapping[str, Array]) -> Texts | None:
+    """Return the texts that name the impressions of skeleton rows; None if their sample ids do."""
+    return Texts(lengths=rows["name_lengths"], data=rows["names"]) if "names" in rows else None
 
 
 def _read_all(files: Sequence[RowFile], index: int, kind: RowKind) -> dict[str, Array]:

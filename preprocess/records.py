@@ -143,7 +143,13 @@ def _write(
             members = groups.order[splits[0] : splits[-1]]
             splits = splits - splits[0]
             own = encode_features.encode(features.take(members), splits)
-            targets = encode_targets.encode(partition.impressions.sample_ids[members], labels[members], splits)
+            names = partition.impressions.names
+            targets = encode_targets.encode(
+                partition.impressions.sample_ids[members],
+                labels[members],
+                splits,
+                None if names is None else names.take(members),
+            )
             user_rows = partition.common_row[members[splits[:-1]]].tolist()
             framed = [
                 frame(example(b"".join((users[user], own_lists, target_lists))))

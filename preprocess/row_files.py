@@ -6,6 +6,7 @@ Columns of a ``skeleton`` file (one row an impression) and of a ``common`` file 
     line        int64       0-based within the chunk
     sample_id   int64       skeleton only
     labels      uint8 [L]   skeleton only; as in the log
+    name_lengths, names    int32, uint8    skeleton only, and only where the log names impressions by texts
     lengths     int32 [F]   features of each field
     ids         int64       features, field after field
     values      float32     their weights
@@ -22,13 +23,14 @@ import numpy.typing as npt
 from preprocess.blocks import Column, write_blocks
 from preprocess.feature_rows import FeatureEntries, Index, arrange, index_dtype, splits_of
 from preprocess.hashing import U64, mix64
+from preprocess.texts import Texts
 
 I64 = npt.NDArray[np.int64]
 RowKind = Literal["skeleton", "common"]
 
 JOIN_COLUMNS: dict[RowKind, tuple[str, ...]] = {
     "common": ("key", "line", "lengths", "ids", "values"),
-    "skeleton": ("key", "line", "sample_id", "labels", "lengths", "ids", "values"),
+    "skeleton": ("key", "line", "sample_id", "labels", "name_lengths", "names", "lengths", "ids", "values"),
 }
 REPEAT_COLUMNS = ("repeat_sample_id", "repeat_line")
 _FEATURE_COLUMNS = ("ids", "values")
@@ -72,6 +74,8 @@ class RawRows:
     sample_ids: I64
     labels: npt.NDArray[np.uint8]
     features: FeatureEntries
+    names: Texts | None = None
+    """Texts that name the impressions; None: their sample ids do."""
 
 
 def write_rows(path: Path, rows: RawRows, kind: RowKind, num_fields: int, partitions: int) -> I64:
@@ -88,6 +92,10 @@ def write_rows(path: Path, rows: RawRows, kind: RowKind, num_fields: int, partit
     if kind == "skeleton":
         columns["sample_id"] = Column(data=rows.sample_ids[order], splits=splits)
         columns["labels"] = Column(data=rows.labels[order], splits=splits)
+        if rows.names is not None:
+            names = rows.names.take(order)
+            columns["name_lengths"] = Column(data=names.lengths, splits=splits)
+            columns["names"] = Column(data=names.data, splits=names.splits()[splits])
     columns["lengths"] = Column(data=features.lengths, splits=splits)
     columns["ids"] = Column(data=features.ids, splits=feature_splits)
     columns["values"] = Column(data=features.values, splits=feature_splits)

@@ -18,6 +18,7 @@ from preprocess.plan import make_plan
 from preprocess.publish import publish
 from preprocess.raw_line import NUM_LABELS
 from preprocess.report import report_lines
+from preprocess.sample_id_form import with_sample_id_form
 from preprocess.settings import check_same, deciding_settings, run_identity
 from preprocess.stages import Stages
 from preprocess.workers import open_pool
@@ -48,6 +49,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     files = find_inputs(config.raw, schema, needs_all=known is None)
     for split in absent_splits(files, schema):
         progress.message(f"The log has no {split} split, and the data set will have none.")
+    schema = with_sample_id_form(schema, files)
     settings = deciding_settings(config, files, known)
     if (config.out / MANIFEST_NAME).is_file():
         manifest = read_manifest(config.out)

@@ -16,7 +16,7 @@ from preprocess.blocks import Array, Column, read_block, write_blocks
 from preprocess.feature_rows import FeatureRows, Index, index_dtype, splits_of
 from preprocess.groups import num_ranges, order_hash, range_of
 from preprocess.hashing import U64, mix64
-from preprocess.partition import PartitionSource, RowFile, find
+from preprocess.partition import PartitionSource, RowFile, find, names_of
 from preprocess.repeats import load_repeats
 from preprocess.row_files import JOIN_COLUMNS, RowKind
 from preprocess.workers import Result
@@ -121,6 +121,10 @@ def _copies(common: U64, keys: U64, ranges: I64, parts: int) -> tuple[I64, Index
 def _take(rows: Mapping[str, Array], index: I64) -> dict[str, Array]:
     features = FeatureRows(lengths=rows["lengths"], ids=rows["ids"], values=rows["values"]).take(index)
     taken: dict[str, Array] = {"lengths": features.lengths, "ids": features.ids, "values": features.values}
+    names = names_of(rows)
+    if names is not None:
+        names = names.take(index)
+        taken |= {"name_lengths": names.lengths, "names": names.data}
     return taken | {name: array[index] for name, array in rows.items() if name not in taken}
 
 
@@ -128,9 +132,14 @@ def _write(path: Path, rows: Mapping[str, Array], part: Index, parts: int, kind:
     rows = _take(rows, np.argsort(part, kind="stable"))
     splits = splits_of(np.bincount(part, minlength=parts))
     feature_splits = splits_of(rows["lengths"].sum(axis=1, dtype=np.int64))[splits]
+    splits_of_column = {"ids": feature_splits, "values": feature_splits}
+    names = names_of(rows)
+    if names is not None:
+        splits_of_column["names"] = names.splits()[splits]
     columns = {
-        name: Column(data=rows[name], splits=feature_splits if name in ("ids", "values") else splits)
+        name: Column(data=rows[name], splits=splits_of_column.get(name, splits))
         for name in JOIN_COLUMNS[kind]
+        if name in rows
     }
     return write_blocks(path, columns)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from esmm_dist.quiet import import_tensorflow
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, Compression, DatasetManifest, Shard, Split
+from esmm_dist.schema.sources import FlatSource
 
 Values = list[tuple[int, float]]
 """(feature id, weight) of one field."""
@@ -110,6 +111,20 @@ def write_dataset(
     return manifest
 
 
+def flat_schema(sample_id_form: Literal["number", "text"]) -> Schema:
+    """Return ``tiny_schema`` of a flat log that names its impressions by numbers or by texts."""
+    labels = {"click": "clicked", "conversion": "bought"}
+    form = sample_id_form
+    return tiny_schema(
+        source=FlatSource(form="flat", files={"train": "a.csv"}, labels=labels, sample_id="id", sample_id_form=form)
+    )
+
+
+def sample_name(sample_id: int) -> bytes:
+    """Return the text that names an impression where texts do: of several lengths, and not only ASCII."""
+    return f"ø{sample_id:x}{'-' * (sample_id % 5)}".encode()
+
+
 def group_values(group: Group) -> list[Values]:
     """Return the values of all fields of a group, its impressions' among them."""
     return [*group.fields, *(values for impression in group.impressions for values in impression.fields)]
@@ -153,6 +168,9 @@ def serialized(group: Group, schema: Schema) -> bytes:
         if any(field.weighted for field in fields):
             weights = [weight for ids in values for _, weight in ids]
             features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=weights))
+    if schema.has_text_sample_ids:
+        names = [sample_name(i.sample_id) for i in group.impressions]
+        features["sample_names"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=names))
     example = tf.train.Example(features=tf.train.Features(feature=features))
     data: bytes = example.SerializeToString()
     return data

@@ -39,6 +39,8 @@ class GroupedBatch:
     """int64 [B]"""
     labels: npt.NDArray[np.int64]
     """int64 [B, K], 0/1"""
+    sample_names: npt.NDArray[np.object_] | None = None
+    """bytes [B]: the texts that name the impressions. None: they are not read, or there are none."""
 
     @property
     def num_groups(self) -> int:
@@ -51,7 +53,7 @@ class GroupedBatch:
         return len(self.sample_ids)
 
 
-def empty_batch(schema: Schema) -> GroupedBatch:
+def empty_batch(schema: Schema, *, with_names: bool = False) -> GroupedBatch:
     """Return the batch without any group: a rank's share where its lanes have no record left."""
     ids, weights = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     return GroupedBatch(
@@ -64,4 +66,5 @@ def empty_batch(schema: Schema) -> GroupedBatch:
         impressions_per_group=ids,
         sample_ids=ids,
         labels=np.empty((0, len(schema.labels)), dtype=np.int64),
+        sample_names=np.empty(0, dtype=np.object_) if with_names else None,
     )

@@ -44,6 +44,7 @@ class BatchReader:
         *,
         rank: int = 0,
         world_size: int = 1,
+        with_names: bool = False,
     ) -> None:
         """Prepare to read.
 
@@ -54,6 +55,7 @@ class BatchReader:
             config: Batch size (over all ranks) and order.
             rank: Reads the lanes rank, rank + world_size, ...
             world_size: Number of ranks.
+            with_names: Whether to read the texts that name impressions, where the data set has them.
 
         Raises:
             InputDataError: The data set has no such split, its lanes differ by more than a record, or a shard file is
@@ -69,7 +71,8 @@ class BatchReader:
         check_lanes(manifest, split)
         check_shard_files(folder, manifest.splits[split], config.on_bad_record)
         self._guard = ShardGuard(folder, manifest.schema, manifest.compression, config.on_bad_record)
-        self._parse_spec = parse_spec(manifest.schema)
+        self.has_names = with_names and manifest.schema.has_text_sample_ids
+        self._parse_spec = parse_spec(manifest.schema, with_names=self.has_names)
         self._rank, self._world_size = rank, world_size
         self._lane_records = lane_records(manifest, split)
 
@@ -121,7 +124,10 @@ class BatchReader:
                     return
                 try:
                     columns = next(parsed, None)
-                    batch = empty_batch(schema) if columns is None else _to_batch(columns, schema)
+                    if columns is None:
+                        batch = empty_batch(schema, with_names=self.has_names)
+                    else:
+                        batch = _to_batch(columns, schema)
                 # UnicodeDecodeError: TensorFlow's message quotes the record, and Python cannot read the message
                 except (tf.errors.OpError, UnicodeDecodeError, _UnfitBatchError) as e:
                     if self._guard.examine(due.until(step + ahead)) or self._guard.examine(due.until(None)):
@@ -191,7 +197,7 @@ class BatchReader:
         return tf.data.Dataset.from_tensor_slices((paths, numbers)).flat_map(read_part)
 
 
-def parse_spec(schema: Schema) -> dict[str, tf.io.RaggedFeature]:
+def parse_spec(schema: Schema, *, with_names: bool = False) -> dict[str, tf.io.RaggedFeature]:
     """Return what ``tf.io.parse_example`` needs to read a record of this schema."""
     spec = {
         key: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
@@ -210,6 +216,8 @@ def parse_spec(schema: Schema) -> dict[str, tf.io.RaggedFeature]:
     ):
         if any(field.weighted for field in fields):
             spec[key] = tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
+    if with_names:
+        spec[keys.SAMPLE_NAMES] = tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)
     return spec
 
 
@@ -287,6 +295,7 @@ def _to_batch(parsed: dict[str, Any], schema: Schema) -> GroupedBatch:
         impressions_per_group=np.asarray(parsed[keys.SAMPLE_IDS].row_lengths().numpy()),
         sample_ids=values(keys.SAMPLE_IDS),
         labels=labels.reshape(-1, len(schema.labels)),
+        sample_names=values(keys.SAMPLE_NAMES) if keys.SAMPLE_NAMES in parsed else None,
     )
     _check_fit(batch, schema)
     return batch
@@ -294,6 +303,8 @@ def _to_batch(parsed: dict[str, Any], schema: Schema) -> GroupedBatch:
 
 def _check_fit(batch: GroupedBatch, schema: Schema) -> None:
     """Check that the parts of a batch fit together; costs microseconds."""
+    if batch.sample_names is not None and len(batch.sample_names) != batch.num_impressions:
+        raise _UnfitBatchError(f"{len(batch.sample_names)} names of {batch.num_impressions} impressions")
     for name, of, fields, lengths, ids, weights in (
         ("user", batch.num_groups, schema.user_fields, batch.user_lengths, batch.user_ids, batch.user_weights),
         (

@@ -32,7 +32,7 @@ _MASK_DELTA = 0xA282EAD8
 _INFLATE_BYTES = 1 << 16
 
 Kind = str
-"""Of a feature's values: ``int64_list`` or ``float_list``."""
+"""Of a feature's values: ``int64_list``, ``float_list`` or ``bytes_list``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +157,7 @@ def _checked(record: bytes, schema: Schema) -> tuple[int, str | None]:
         keys.USER_LENGTHS: len(schema.user_fields),
         keys.IMPRESSION_LENGTHS: impressions * len(schema.impression_fields),
         keys.LABELS: impressions * len(schema.labels),
+        keys.SAMPLE_NAMES: impressions,
         keys.USER_IDS: sum(values[keys.USER_LENGTHS]),
         keys.IMPRESSION_IDS: sum(values[keys.IMPRESSION_LENGTHS]),
         keys.USER_WEIGHTS: sum(values[keys.USER_LENGTHS]),
@@ -190,4 +191,5 @@ def _kinds(schema: Schema) -> dict[str, Kind]:
         )
         if any(field.weighted for field in fields)
     ]
-    return dict.fromkeys(ints, "int64_list") | dict.fromkeys(floats, "float_list")
+    names = [keys.SAMPLE_NAMES] if schema.has_text_sample_ids else []
+    return dict.fromkeys(ints, "int64_list") | dict.fromkeys(floats, "float_list") | dict.fromkeys(names, "bytes_list")

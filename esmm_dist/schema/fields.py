@@ -112,6 +112,11 @@ class Schema:
         except SchemaError as e:
             raise SchemaError(f"Schema '{self.name}': {e}") from e
 
+    @property
+    def has_text_sample_ids(self) -> bool:
+        """Whether impressions are named by texts, which their records hold beside the numbers."""
+        return isinstance(self.source, FlatSource) and self.source.sample_id_form == "text"
+
     @cached_property
     def user_fields(self) -> tuple[Field, ...]:
         """Fields stored once per user context, in record order."""

@@ -47,8 +47,12 @@ class FlatSource:
     and false (in any case) mean what they say unless they are listed here."""
 
     sample_id: str | None = None
-    """Integer column that names the impression. None: impressions are numbered from 1, file after file; train-2
+    """Column that names the impression. None: impressions are numbered from 1, file after file; train-2
     comes before train-10."""
+
+    sample_id_form: Literal["number", "text"] | None = None
+    """``number``: whole numbers from 0 to 2^63 - 1. ``text``: any texts, such as UUIDs; records keep them, and
+    predictions are listed by them. None: ``text`` if most ids of the first rows of the log are no whole numbers."""
 
     delimiter: str | None = None
     """The character between the columns of a text file; ``tab`` for a tab. None: a tab in ``.tsv``, a comma in
@@ -71,6 +75,11 @@ class FlatSource:
         self._check_separators()
         self._check_delimiter()
         object.__setattr__(self, "encoding", _known_encoding(self.encoding))
+        if self.sample_id_form is not None and self.sample_id is None:
+            raise SchemaError(
+                f"source.sample_id_form is '{self.sample_id_form}', but source.sample_id names no column. Name it, or "
+                "leave out both: impressions are then numbered."
+            )
 
     def _check_files(self) -> None:
         for split, pattern in self.files.items():

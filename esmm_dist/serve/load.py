@@ -85,7 +85,13 @@ def opened_model(
 
 
 def open_split(
-    trained: TrainedModel, data: Path, split: str, world: World, *, on_bad_record: OnBadRecord = "fail"
+    trained: TrainedModel,
+    data: Path,
+    split: str,
+    world: World,
+    *,
+    on_bad_record: OnBadRecord = "fail",
+    with_names: bool = False,
 ) -> tuple[BatchReader, DatasetManifest]:
     """Open a rank's share of a split of a data set for a trained model.
 
@@ -106,7 +112,7 @@ def open_split(
     # The batch is as large as in training, rounded to what this data set's lanes allow
     records = max(1, round(trained.global_batch_records / manifest.lanes)) * manifest.lanes
     config = InputConfig(global_batch_records=records, on_bad_record=on_bad_record)
-    reader = BatchReader(data, manifest, split, config, rank=world.rank, world_size=world.size)
+    reader = BatchReader(data, manifest, split, config, rank=world.rank, world_size=world.size, with_names=with_names)
     return reader, manifest
 
 

@@ -93,7 +93,8 @@ class PredictResult:
 def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     """Score a split, in file order, alone or as one of Horovod's ranks; rank 0 writes.
 
-    The file has one row an impression: ``sample_id`` int64 and the probabilities as float32; for (click, conversion)
+    The file has one row an impression: ``sample_id`` (int64; string where the log names impressions by
+    texts) and the probabilities as float32; for (click, conversion)
     ``pctr``, ``pcvr``, ``pctcvr``. A longer chain (a, b, c) has ``p_a``, ``p_b_given_a``, ``p_b``, ``p_c_given_b``, ...
     It is written under a temporary name and renamed, so a file under ``out`` is always whole.
 
@@ -109,16 +110,20 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
 
     progress = progress if world.rank == 0 else NoProgress()
     with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
-        reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
+        reader, manifest = open_split(
+            trained, config.data, config.split, world, on_bad_record=config.on_bad_record, with_names=True
+        )
         impressions = manifest.splits[config.split].impressions
         progress.start(f"Predicting {config.split}", impressions, "impressions")
         written = 0
         try:
             labels = trained.scorer.schema.labels
-            rows = _rows_written(config.out, labels) if world.rank == 0 else _nowhere()
+            id_type = pa.string() if reader.has_names else pa.int64()
+            rows = _rows_written(config.out, id_type, labels) if world.rank == 0 else _nowhere()
             with refusals_named(config.out), rows as write:
                 for batch in scored_batches(trained.scorer, reader, world):
-                    write([batch.sample_ids, *probabilities(batch.logits)])
+                    ids = batch.sample_ids if batch.sample_names is None else batch.sample_names
+                    write([ids, *probabilities(batch.logits)])
                     written += batch.num_impressions
                     progress.advance(batch.num_impressions)
         finally:
@@ -137,17 +142,23 @@ Write = Callable[[list[npt.NDArray[Any]]], None]
 
 
 @contextmanager
-def _rows_written(out: Path, labels: tuple[str, ...]) -> Iterator[Write]:
+def _rows_written(out: Path, id_type: pa.DataType, labels: tuple[str, ...]) -> Iterator[Write]:
     """Write the columns of batches to a file, which is there if the ``with`` block ends well."""
-    schema = pa.schema([("sample_id", pa.int64()), *((name, pa.float32()) for name in prediction_columns(labels))])
+    schema = pa.schema([("sample_id", id_type), *((name, pa.float32()) for name in prediction_columns(labels))])
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".writing")
     try:
         with table_writer(temporary, schema, named=out) as writer:
-            yield lambda columns: writer.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
+            yield lambda columns: writer.write_table(_table(columns, schema))
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _table(columns: list[npt.NDArray[Any]], schema: pa.Schema) -> pa.Table:
+    return pa.table(
+        [pa.array(column).cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 @contextmanager

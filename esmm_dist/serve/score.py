@@ -52,6 +52,8 @@ class ScoredBatch:
     """int8 [B, K]"""
     logits: npt.NDArray[np.float32]
     """float32 [B, K], of the conditional probabilities"""
+    sample_names: npt.NDArray[np.object_] | None = None
+    """bytes [B]: the texts that name the impressions, if the reader reads them"""
 
     @property
     def num_impressions(self) -> int:
@@ -74,7 +76,12 @@ def scored_batches(
     """
     for step, batch in enumerate(reader.epoch(0, seed=None)):
         logits, _ = scorer.score(batch, known_rows)
-        own = ScoredBatch(sample_ids=batch.sample_ids, labels=batch.labels.astype(np.int8), logits=logits)
+        own = ScoredBatch(
+            sample_ids=batch.sample_ids,
+            labels=batch.labels.astype(np.int8),
+            logits=logits,
+            sample_names=batch.sample_names,
+        )
         if world.size == 1:
             yield own
         else:
@@ -92,5 +99,22 @@ def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> Scor
     rows["lane"], rows["sample_id"], rows["labels"], rows["logits"] = lanes, own.sample_ids, own.labels, own.logits
     gathered = world.gather(rows.view(np.uint8).reshape(len(rows), row.itemsize))
     whole = np.ascontiguousarray(gathered).reshape(-1).view(row)
-    whole = whole[one_process_order(whole["lane"])]
-    return ScoredBatch(sample_ids=whole["sample_id"], labels=whole["labels"], logits=whole["logits"])
+    order = one_process_order(whole["lane"])
+    whole = whole[order]
+    return ScoredBatch(
+        sample_ids=whole["sample_id"],
+        labels=whole["labels"],
+        logits=whole["logits"],
+        sample_names=None if own.sample_names is None else _all_names(own.sample_names, world)[order],
+    )
+
+
+def _all_names(own: npt.NDArray[np.object_], world: World) -> npt.NDArray[np.object_]:
+    """Gather the names of a batch, rank 0's first. They travel as their lengths, int64, and their bytes."""
+    lengths = np.array([len(name) for name in own], np.int64)
+    gathered = world.gather(lengths.view(np.uint8).reshape(-1, lengths.itemsize))
+    data = world.gather(np.frombuffer(b"".join(own), np.uint8).reshape(-1, 1)).tobytes()
+    ends = np.cumsum(np.ascontiguousarray(gathered).reshape(-1).view(np.int64)).tolist()
+    names = np.empty(len(ends), np.object_)
+    names[:] = [data[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    return names

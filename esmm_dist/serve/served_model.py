@@ -113,13 +113,14 @@ class ServedModel(tf.Module):
         }
 
     def _of_records(self, examples: tf.Tensor) -> Tensors:
-        spec = parse_spec(self._schema)
+        spec = parse_spec(self._schema, with_names=self._schema.has_text_sample_ids)
         del spec[keys.LABELS]
         parsed = tf.io.parse_example(examples, spec)
         features = {key: ragged.flat_values for key, ragged in parsed.items()}
         sample_ids = features.pop(keys.SAMPLE_IDS)
+        names = features.pop(keys.SAMPLE_NAMES, None)
         features["impressions_per_group"] = parsed[keys.SAMPLE_IDS].row_lengths()
-        return {"sample_id": sample_ids, **self._probabilities(features)}
+        return {"sample_id": sample_ids if names is None else names, **self._probabilities(features)}
 
     def _probabilities(self, features: Tensors) -> Tensors:
         per_group = features["impressions_per_group"]

@@ -82,8 +82,9 @@ class Trainer:
         config = replace(config, input=replace(config.input, **to_mapping(batches)))
         self._config, self._progress, self._schema = config, progress, self._manifest.schema
         self._run = (run or RunFolder(config.run)) if self._world.rank == 0 else None
-        ranks = {"rank": self._world.rank, "world_size": self._world.size}
-        self._reader = BatchReader(config.data, self._manifest, "train", config.input, **ranks)
+        self._reader = BatchReader(
+            config.data, self._manifest, "train", config.input, rank=self._world.rank, world_size=self._world.size
+        )
         if not self._reader.steps_per_epoch:
             raise ConfigError(f"{config.data} has no records in split 'train': there is nothing to learn from.")
         per_epoch = self._reader.steps_per_epoch

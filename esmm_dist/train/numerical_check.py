@@ -35,7 +35,8 @@ def numerical_error(
         The error to raise: it names step, batch and the field whose pooled vectors hold the largest value.
     """
     field, largest = _largest_field(schema, batch, lookups, rows)
-    samples = f", sample ids {batch.sample_ids[0]} .. {batch.sample_ids[-1]}" if batch.num_impressions else ""
+    what = "hashes of sample ids" if schema.has_text_sample_ids else "sample ids"
+    samples = f", {what} {batch.sample_ids[0]} .. {batch.sample_ids[-1]}" if batch.num_impressions else ""
     return NumericalError(
         f"The loss, its gradient or a square of it is not finite at step {step} (epoch {epoch}, batch of "
         f"{batch.num_impressions} impressions{samples}). Nothing was updated. The largest pooled "

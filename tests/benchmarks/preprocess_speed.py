@@ -85,7 +85,7 @@ def seed_bytes(raw: Path) -> float:
             parsed = parse_line(line.rstrip(b"\n"), "common", schema.user_fields)
             if isinstance(parsed, ParsedLine):
                 commons[parsed.key] = parsed
-    frames = {f.name: (ListFrame(key=f.name), ListFrame(key=f"{f.name}_v", is_float=True)) for f in schema.fields}
+    frames = {f.name: (ListFrame(key=f.name), ListFrame(key=f"{f.name}_v", kind="float")) for f in schema.fields}
     sizes = []
     with (raw / "sample_skeleton_train.csv").open("rb") as file:
         for line in islice(file, SAMPLE_LINES):

@@ -19,18 +19,24 @@ from esmm_dist.train.run import train
 from launcher.json_line import json_value
 from tests.parallel.horovod_ranks import RanksResult, run_ranks
 from tests.server_processes import server_processes
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.tiny_dataset import flat_schema, sample_name, tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
 
+TEST = tiny_groups(101, seed=2, first_sample=5000)
 ESMM = Path(sys.executable).with_name("esmm")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A trained run, and the predictions of one process: 101 records in lanes of 26, 25, 25, 25, 4 of each a batch."""
+    """A trained run, and the predictions of one process: 101 records in lanes of 26, 25, 25, 25, 4 of each a batch.
+
+    The impressions of ``data`` are named by texts; ``numbered`` has the same records, without the texts.
+    """
     folder = tmp_path_factory.mktemp("scoring")
-    write_dataset(folder / "data", {"train": tiny_groups(160), "test": tiny_groups(101, seed=2, first_sample=5000)})
+    splits = {"train": tiny_groups(160), "test": TEST}
+    write_dataset(folder / "data", splits, schema=flat_schema("text"))
+    write_dataset(folder / "numbered", splits, schema=flat_schema("number"))
     settings = {
         "data": folder / "data",
         "run": str(folder / "run"),
@@ -44,19 +50,20 @@ def folder(tmp_path_factory):
     return folder
 
 
-def ranks(number: int, folder: Path, *command: str | Path) -> RanksResult:
+def ranks(number: int, folder: Path, *command: str | Path, data: str = "data") -> RanksResult:
     output = folder / f"output-{len(list(folder.glob('output-*')))}"
-    line = [*command, "--run", folder / "run", "--data", folder / "data", "--json"]
+    line = [*command, "--run", folder / "run", "--data", folder / data, "--json"]
     result = run_ranks(number, ESMM, *line, folder=output)
     assert result.status == 0, result.err
     assert result.out[1:] == result.err[1:] == [""] * (number - 1)
     return result
 
 
-def assert_same_predictions(folder: Path, out: Path) -> None:
+def assert_same_predictions(folder: Path, out: Path, *, names: dict[str, int] | None = None) -> None:
+    """Compare with one process; ``names`` turns its texts to the numbers that ``out`` has."""
     found, expected = pq.read_table(out), pq.read_table(folder / "alone.parquet")
-    assert found.schema == expected.schema
-    assert found["sample_id"].to_pylist() == expected["sample_id"].to_pylist()
+    ids = expected["sample_id"].to_pylist()
+    assert found["sample_id"].to_pylist() == (ids if names is None else [names[name] for name in ids])
     for name in ("pctr", "pcvr", "pctcvr"):
         # a matrix product of other shapes may add in another order
         np.testing.assert_allclose(found[name].to_numpy(), expected[name].to_numpy(), rtol=1e-5)
@@ -72,8 +79,9 @@ def test_three_ranks_write_the_predictions_of_one_process_in_its_order(folder):
 @pytest.mark.slow
 def test_ranks_without_a_lane_score_nothing_and_wait_for_the_others(folder):
     out = folder / "five.parquet"
-    ranks(5, folder, "predict", "--out", out)
-    assert_same_predictions(folder, out)
+    ranks(5, folder, "predict", "--out", out, data="numbered")
+    numbers = [i.sample_id for group in TEST for i in group.impressions]
+    assert_same_predictions(folder, out, names={sample_name(number).decode(): number for number in numbers})
 
 
 def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(folder):

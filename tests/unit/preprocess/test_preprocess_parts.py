@@ -146,7 +146,7 @@ def test_tensorflow_reads_the_messages(size: int):
     data, splits = varints(numbers)
     lists = encode_rows(ListFrame(key="n"), data, splits[[0, size]])[0]
     floats = (numbers / 4).astype("<f4").tobytes()
-    lists += encode_rows(ListFrame(key="f", is_float=True), floats, np.array([0, len(floats)]))[0]
+    lists += encode_rows(ListFrame(key="f", kind="float"), floats, np.array([0, len(floats)]))[0]
     feature = tf.train.Example.FromString(example(lists)).features.feature
     assert list(feature["n"].int64_list.value) == numbers.tolist()
     assert list(feature["f"].float_list.value) == (numbers / 4).tolist()
