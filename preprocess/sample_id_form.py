@@ -9,7 +9,7 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import read_chunk, split_lines
 from preprocess.flat_columns import sample_number
-from preprocess.flat_header import check_columns, checked_header, columns_read
+from preprocess.flat_header import check_columns, check_types, checked_header, columns_read
 from preprocess.flat_text import TextForm, read_rows
 from preprocess.inputs import InputFile, reading, stream_texts
 from preprocess.value_texts import written_texts
@@ -40,6 +40,7 @@ def _first_texts(schema: Schema, source: FlatSource, file: InputFile, column: st
     if file.packing == "parquet":
         with reading(file.path), pq.ParquetFile(file.path) as opened:
             check_columns(file.path, opened.schema_arrow.names, columns_read(schema))
+            check_types(file.path, opened.schema_arrow, schema)
             batch = next(opened.iter_batches(HEAD_ROWS, columns=[column], use_threads=False), None)
         values = pa.nulls(0) if batch is None else batch.column(0)
     else:
