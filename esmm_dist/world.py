@@ -364,12 +364,18 @@ def open_world(token_file: Path | None = None) -> World:
         RetryError: The ranks' rendezvous does not answer.
         StackError: As ``HorovodWorld``.
     """
-    _, size = process_rank()
+    rank, size = process_rank()
     elastic = os.environ.get("HOROVOD_ELASTIC") == "1"
     if not elastic and size == 1:
         return SoloWorld()
     rendezvous = own_rendezvous(token_file)
     if not elastic:
+        if rendezvous is None and not os.environ.get("HOROVOD_GLOO_RENDEZVOUS_ADDR"):
+            raise ConfigError(
+                f"The environment makes this process rank {rank} of {size}, and does not say where the ranks meet. "
+                "horovodrun and esmm local set all of it; of what is left over from another job, unset HOROVOD_RANK "
+                "and HOROVOD_SIZE."
+            )
         return HorovodWorld(rendezvous)
     if rendezvous is None:
         raise ConfigError(

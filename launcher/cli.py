@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -10,21 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
+from esmm_dist.interrupts import StoppedBySignal
 from esmm_dist.stores import stored_uri
 from esmm_dist.system_refusal import refusal
-from esmm_dist.world import process_rank
 from launcher import flags, versions
-from launcher.command import Outcome
+from launcher.command import Outcome, own_rank
 from launcher.commands import COMMANDS
 from launcher.elastic.worker_link import worker_link
+from launcher.first_process import run_as_child_of_first_process
 from launcher.json_line import json_line
 from launcher.local.workspace import LOG_FOLDER
 from launcher.print_settings import settings_yaml
 from launcher.progress import make_progress
 from launcher.settings import Resolved, resolve
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 + SIGINT, as a shell reports it."""
+from launcher.streams import check_names_are_text, prepare_streams, use_utf8_names
 
 PIPE_CLOSED = 141
 """Exit status when the reader of stdout went away (``esmm ... | head``): 128 + SIGPIPE."""
@@ -42,18 +42,42 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit status; 0 only if the work was done.
     """
+    if args is None:
+        run_as_child_of_first_process()
+        use_utf8_names()
+        prepare_streams()
+        # For processes that this one starts: what lies in the current folder must not stand for a module (random.py)
+        os.environ["PYTHONSAFEPATH"] = "1"
     line = list(sys.argv[1:] if args is None else args)
     try:
-        status = _main(line)
-        sys.stdout.flush()
-        return status
+        return _flushed(_main(line), line)
     except BrokenPipeError:
-        # Python would complain again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_stdout()
         return PIPE_CLOSED
-    except KeyboardInterrupt:
-        _complain("interrupted. The same command goes on, or starts again.")
-        return INTERRUPTED
+    except KeyboardInterrupt as e:
+        number = e.number if isinstance(e, StoppedBySignal) else signal.SIGINT
+        what = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
+        _complain(f"{what}. The same command goes on, or starts again.", line)
+        return 128 + number
+
+
+def _flushed(status: int, line: Sequence[str]) -> int:
+    """Write what is left for stdout; return the exit status, which is not 0 if that is refused."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        _drop_stdout()
+        if status == 0:
+            _complain(f"stdout cannot be written ({e.strerror}): the work was done, and its report is lost.", line)
+            return StorageError.exit_status
+    return status
+
+
+def _drop_stdout() -> None:
+    """Let stdout go nowhere: Python would complain again when it flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _main(line: list[str]) -> int:
@@ -70,7 +94,7 @@ def _main(line: list[str]) -> int:
     except EsmmError as e:
         if debug:
             traceback.print_exc()
-        _complain(str(e))
+        _complain(str(e), line)
         worker_link().error(str(e), e.exit_status)
         return e.exit_status
     except (BrokenPipeError, KeyboardInterrupt):
@@ -80,7 +104,7 @@ def _main(line: list[str]) -> int:
         if text is not None:
             if debug:
                 traceback.print_exc()
-            _complain(text)
+            _complain(text, line)
             worker_link().error(text, StorageError.exit_status)
             return StorageError.exit_status
         _report_unexpected(e, line, debug)
@@ -95,7 +119,7 @@ def _command(line: list[str]) -> int:
         print(settings_yaml(resolved.cls, resolved.values), end="")
         return 0
     outcome = run_line(line, resolved)
-    if _rank()[0] > 0:  # rank 0 has the same to say
+    if own_rank(COMMANDS[line[0]])[0] > 0:  # rank 0 has the same to say
         return 0 if outcome.done else 1
     report = sys.stderr if resolved.common.json else sys.stdout
     for text in outcome.lines:
@@ -124,6 +148,7 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
     Raises:
         EsmmError: Whatever the command raises.
     """
+    check_names_are_text(line)
     resolved = resolved or resolve_line(line)
     command, progress = COMMANDS[line[0]], make_progress()
     try:
@@ -178,29 +203,28 @@ def _report_unexpected(error: Exception, line: Sequence[str], debug: bool) -> No
         where = f"nowhere ({e})"
     _complain(
         f"unexpected {kind}. The traceback is in {where}; --debug shows it here. If it is not the machine "
-        "(disk, memory), it is a fault of this program: please report it with that file."
+        "(disk, memory), it is a fault of this program: please report it with that file.",
+        line,
     )
 
 
-def _complain(text: str) -> None:
-    """Write one line about what went wrong, in one piece: of several ranks, each may write one."""
-    rank, size = _rank()
+def _complain(text: str, line: Sequence[str]) -> None:
+    """Write one line about what went wrong with a command line, in one piece: of several ranks each may write one."""
+    rank, size = own_rank(COMMANDS.get(line[0]) if line else None)
     which = f"rank {rank} of {size}: "
     sys.stderr.write(f"esmm: {text if size == 1 or text.startswith(which) else which + text}\n")
     sys.stderr.flush()
 
 
-def _rank() -> tuple[int, int]:
-    """Return this process's rank and the number of ranks; alone where the environment makes no sense."""
-    try:
-        return process_rank()
-    except ConfigError:  # the command itself says so
-        return 0, 1
-
-
 def _write_log(text: str) -> Path:
     with tempfile.NamedTemporaryFile(
-        "w", prefix="esmm-", suffix=".log", delete=False, encoding="utf-8", dir=os.environ.get(LOG_FOLDER)
+        "w",
+        prefix="esmm-",
+        suffix=".log",
+        delete=False,
+        encoding="utf-8",
+        errors="backslashreplace",  # a path on the command line may be no text
+        dir=os.environ.get(LOG_FOLDER),
     ) as log:
         log.write(text)
     return Path(log.name)

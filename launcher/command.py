@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
+from esmm_dist.world import process_rank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,19 @@ class StoredPlace:
     told_by: str | None = None
     """File that says whose a folder is that holds files already. The command finds it in its ``out`` and decides.
     None: such a folder is refused."""
+
+
+def own_rank(command: "Command | None") -> tuple[int, int]:
+    """Return this process's rank in a command's work and the number of ranks; (0, 1) of one that has none.
+
+    Also where the environment makes no sense: the command itself says so.
+    """
+    if command is None or not command.in_ranks:
+        return 0, 1
+    try:
+        return process_rank()
+    except ConfigError:
+        return 0, 1
 
 
 def _no_stored_settings(flags: Mapping[str, str]) -> None:
@@ -71,6 +86,10 @@ class Command:
 
     stored: Mapping[str, StoredPlace] = field(default_factory=dict)
     """Settings that may name a place in an object store though the work reads and writes files."""
+
+    in_ranks: bool = False
+    """Whether several processes (ranks) may do its work together. Of other commands each process works and reports for
+    itself, whatever HOROVOD_RANK says in its environment."""
 
     find_stored: Callable[[Mapping[str, str]], Mapping[str, Any] | None] = _no_stored_settings
     """From the flags as typed, finds settings stored by an earlier run; flags and ``--config`` override them."""

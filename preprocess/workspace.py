@@ -43,7 +43,7 @@ def open_workspace(out: Path, identity: Mapping[str, Any], progress: Progress) -
             f"{out} holds files but no data set ({MANIFEST_NAME}) and no begun run. Give a new or an empty folder."
         )
     work.mkdir(parents=True, exist_ok=True)
-    with (work / _LOCK_NAME).open("w") as lock:
+    with (work / _LOCK_NAME).open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:

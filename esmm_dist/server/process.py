@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.interrupts import stop_signals
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tfra
 from esmm_dist.secret_file import read_token
@@ -39,7 +40,7 @@ class ServerResult:
 
 
 def serve(config: ServerConfig, progress: Progress) -> ServerResult:
-    """Run one parameter server until SIGTERM or SIGINT.
+    """Run one parameter server until SIGTERM, SIGHUP or SIGINT.
 
     Calls at work are finished first, those that wait for other ranks are refused. Rows are not saved: workers save them
     before they end.
@@ -164,7 +165,7 @@ def _shut_down(service: Any) -> None:
 
 
 class _Stopped:
-    """Set by the first SIGTERM or SIGINT."""
+    """Set by the first signal that asks to stop."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -180,9 +181,9 @@ class _Stopped:
 
 @contextmanager
 def _stop_wish() -> Iterator[_Stopped]:
-    """Note SIGTERM and SIGINT from the start on, so that one during start-up is not lost."""
+    """Note stop signals from the start on, so that one during start-up is not lost."""
     stopped = _Stopped()
-    previous = {number: signal.signal(number, stopped.note) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, stopped.note) for number in stop_signals()}
     try:
         yield stopped
     finally:

@@ -181,7 +181,7 @@ def locked_run(location: str | Path) -> Iterator[RunFolder]:
         stack.callback(run.close)
         run.make()
         if run.folder.is_local:
-            lock = stack.enter_context((run.folder.local_path / ".lock").open("a"))
+            lock = stack.enter_context((run.folder.local_path / ".lock").open("ab"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as e:

@@ -1,7 +1,7 @@
-"""Turn SIGTERM and SIGINT into a wish to stop after the running step.
+"""Turn SIGTERM, SIGHUP and SIGINT into a wish to stop after the running step.
 
-Where ranks come and go, SIGTERM means that this process must leave (its machine is taken away), and SIGINT that the
-training stops. Elsewhere both stop it.
+Where ranks come and go, SIGTERM means that this process must leave (its machine is taken away), and the others that the
+training stops. Elsewhere all stop it.
 """
 
 import signal
@@ -9,9 +9,11 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from esmm_dist.interrupts import stop_signals
+
 
 class StopSignal:
-    """Within the ``with`` block the first SIGTERM or SIGINT is only noted; a second SIGINT interrupts as usual.
+    """Within the ``with`` block the first SIGTERM, SIGHUP or SIGINT is only noted; a second SIGINT interrupts as usual.
 
     Outside the main thread, where Python cannot handle signals, it notes nothing.
     """
@@ -30,7 +32,7 @@ class StopSignal:
     def __enter__(self) -> "StopSignal":
         """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in stop_signals():
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
@@ -48,7 +50,7 @@ class StopSignal:
         return self._elastic and self.name == "SIGTERM"
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.leave:
+        if number != signal.SIGTERM and self.leave:
             self.name = None  # that the whole training stops weighs more
         if self.name is not None and number == signal.SIGINT:
             raise KeyboardInterrupt

@@ -58,5 +58,6 @@ COMMAND = Command(
     example="esmm evaluate --run run --data data --split test",
     load_settings=_load_settings,
     run=_run,
+    in_ranks=True,
     stored={"data": StoredPlace(use="read")},
 )

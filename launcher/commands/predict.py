@@ -26,5 +26,6 @@ COMMAND = Command(
     example="esmm predict --run run --data data --split test --out predictions.parquet",
     load_settings=_load_settings,
     run=_run,
+    in_ranks=True,
     stored={"data": StoredPlace(use="read"), "out": StoredPlace(use="write", kind="file")},
 )

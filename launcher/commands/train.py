@@ -49,6 +49,7 @@ COMMAND = Command(
     example="esmm train --data data --run run",
     load_settings=_load_settings,
     run=_run,
+    in_ranks=True,
     main=("data", "run", "epochs", "global_batch_records", "embedding_learning_rate", "servers"),
     find_stored=find_stored_settings,
 )

@@ -1,6 +1,7 @@
 """Check that TFRA, Horovod and the GPUs work, each in a process of its own."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 from launcher.doctor.finding import Finding
 from launcher.doctor.probe import PROBES
+from launcher.streams import CHILD_ENCODING
 
 PROBE_TIMEOUT_S = 180
 """A probe takes about 8 s; on a cold disk that reads 2 GB of libraries it has taken a minute."""
@@ -40,9 +42,19 @@ def check_libraries() -> list[Finding]:
 
 def run_probe(name: str, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
     """Run one probe in a new process and wait for it."""
-    command = [sys.executable, "-m", "launcher.doctor.probe", name]
+    # -P: what lies in the current folder must not stand for a module of the same name
+    command = [sys.executable, "-P", "-m", "launcher.doctor.probe", name]
+    environment = {**os.environ, **CHILD_ENCODING}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=timeout_s,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return ProbeResult(error=f"no answer within {timeout_s:.0f} s")
     if done.returncode < 0:

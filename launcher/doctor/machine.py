@@ -117,5 +117,7 @@ def compiler_version() -> str | None:
     path = shutil.which("g++")
     if path is None:
         return None
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [path, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=False
+    )
     return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout else None

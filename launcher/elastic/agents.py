@@ -54,7 +54,7 @@ class FileDirectory:
 
     def _read(self) -> dict[str, Any]:
         with contextlib.suppress(FileNotFoundError):  # before it is written for the first time there is nobody
-            self._last = json.loads(self._path.read_text())
+            self._last = json.loads(self._path.read_text(encoding="utf-8"))
         return self._last
 
 

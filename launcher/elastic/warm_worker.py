@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from esmm_dist.quiet import import_horovod, import_tfra
 from launcher.elastic.worker_link import worker_link
+from launcher.streams import prepare_streams
 
 EXIT_STATUS = 1
 """When the import fails."""
@@ -20,6 +21,7 @@ EXIT_STATUS = 1
 
 def main(command: Sequence[str]) -> int:
     """Import, wait, run; return the exit status of the command."""
+    prepare_streams()
     link = worker_link()
     try:
         import_tfra()

@@ -25,7 +25,7 @@ from launcher.elastic.run_status import read_wish
 from launcher.local import plan
 from launcher.local.child import Child
 from launcher.local.config import LocalConfig
-from launcher.local.ending import LocalError
+from launcher.local.ending import INTERRUPTED, LocalError
 from launcher.local.screen import Screen
 from launcher.local.signals import SignalInbox
 from launcher.local.supervisor import SAME_KEYPRESS_S, Supervisor
@@ -159,7 +159,7 @@ class ElasticSupervisor(Supervisor):
                     "busy machine give --start-timeout-s more.",
                     1,
                 )
-        self._addresses = [file.read_text().strip() for file in files]
+        self._addresses = [file.read_text(encoding="utf-8").strip() for file in files]
         return True
 
     def _server_plan(self, index: int) -> Callable[[], plan.ProcessPlan]:
@@ -251,7 +251,7 @@ class ElasticSupervisor(Supervisor):
     def _is_driver_done(self, status: int, error: str) -> bool:
         if status == 0:
             self.done = True
-        elif error and status not in (128 + signal.SIGTERM, 128 + signal.SIGINT):
+        elif error and status not in INTERRUPTED:
             self._failure, self._failed_status = error, status
         elif self.asked is not None:
             self._failure = "The driver was killed while the workers saved. The same command goes on from a checkpoint."
@@ -286,7 +286,7 @@ class ElasticSupervisor(Supervisor):
         for agent in self._agents:
             file = self._workspace.agent_address_file(agent.start)
             if _runs(agent) and file.exists():
-                addresses[agent.name] = file.read_text().strip()
+                addresses[agent.name] = file.read_text(encoding="utf-8").strip()
         state = {"wanted": self._wanted, "agents": addresses}
         if state != self._written:
             write_whole(self._workspace.agents_file, json.dumps(state))

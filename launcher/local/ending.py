@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from esmm_dist.errors import EsmmError
 
-INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+INTERRUPTED = tuple(
+    status for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) for status in (-number, 128 + number)
+)
 """Exit statuses of a process that a stop signal ended before it could save."""
 
 

@@ -25,5 +25,8 @@ class LineSplitter:
 
 
 def _text(line: bytes) -> str:
-    """Decode a line; of one that was drawn over itself (a bar), keep what a terminal would show."""
-    return line.decode("utf-8", errors="replace").rstrip("\r").rsplit("\r", 1)[-1]
+    """Decode a line; of one that was drawn over itself (a bar), keep what a terminal would show.
+
+    Bytes that are no text (of a path) are kept as ``os.fsdecode`` keeps them.
+    """
+    return line.decode("utf-8", errors="surrogateescape").rstrip("\r").rsplit("\r", 1)[-1]

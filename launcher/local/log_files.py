@@ -36,7 +36,7 @@ class LogFiles:
         if self._is_refused:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        data = "".join(f"{now} {line}\n" for line in text.splitlines() or [""]).encode(errors="replace")
+        data = "".join(f"{now} {line}\n" for line in text.splitlines() or [""]).encode(errors="surrogateescape")
         try:
             file = self._file(name)
             if file.tell() + len(data) > self._most_bytes and file.tell():

@@ -9,6 +9,7 @@ from pathlib import Path
 from esmm_dist.rendezvous.signing import PLACE
 from launcher.local.config import LocalConfig
 from launcher.progress import PROGRESS_FORM
+from launcher.streams import CHILD_ENCODING
 
 ESMM = (sys.executable, "-P", "-m", "launcher")
 """Runs ``esmm`` of this very installation, whatever is on the path or in the current folder (-P)."""
@@ -43,7 +44,7 @@ class ProcessPlan:
     """As users see it: ``worker 0``."""
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    """On top of the inherited one, without ``CLEARED``."""
+    """On top of the inherited one, without ``CLEARED``, and of ``CHILD_ENCODING``."""
     reports: bool = False
     """Its stdout is the report of the whole; that of the others is a log like stderr."""
 
@@ -208,7 +209,8 @@ def horovod_environment(rank: int, size: int, rendezvous_place: str) -> dict[str
 
 def full_environment(plan: ProcessPlan, inherited: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of a process."""
-    return {name: value for name, value in inherited.items() if name not in CLEARED} | dict(plan.environment)
+    kept = {name: value for name, value in inherited.items() if name not in CLEARED}
+    return {**kept, **CHILD_ENCODING, **plan.environment}
 
 
 def dry_run(config: LocalConfig, inherited: Mapping[str, str]) -> list[ProcessPlan]:

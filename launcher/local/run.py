@@ -24,7 +24,7 @@ from launcher.local.supervisor import Supervisor
 from launcher.local.workspace import Workspace, open_workspace
 from launcher.progress import BarProgress
 
-STOPPED = "Stopped by SIGTERM. The same command goes on, or starts again."
+STOPPED = "Stopped by {}. The same command goes on, or starts again."
 
 
 def run_local(
@@ -111,7 +111,7 @@ def _run_elastic(
     if supervisor.killed or (supervisor.asked == signal.SIGINT and not supervisor.done):
         raise KeyboardInterrupt
     if supervisor.asked is not None and not supervisor.done:
-        raise LocalError(STOPPED, 128 + supervisor.asked)
+        raise LocalError(STOPPED.format(supervisor.asked.name), 128 + supervisor.asked)
     return _outcome(config, supervisor.report)
 
 
@@ -138,7 +138,7 @@ def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm
             workers = plan.plan_workers(
                 config.num_workers,
                 config.worker_command,
-                addresses=[file.read_text().strip() for file in files],
+                addresses=[file.read_text(encoding="utf-8").strip() for file in files],
                 token_file=token_file,
                 rendezvous_place=place,
                 inherited=os.environ,
@@ -173,7 +173,7 @@ def _failure(supervisor: Supervisor, config: LocalConfig) -> BaseException | Non
         return None  # all have saved
     if supervisor.asked.name == "SIGINT":
         return KeyboardInterrupt()
-    return LocalError(STOPPED, 128 + supervisor.asked)
+    return LocalError(STOPPED.format(supervisor.asked.name), 128 + supervisor.asked)
 
 
 def _outcome(config: LocalConfig, report: Sequence[str]) -> Outcome:

@@ -82,7 +82,7 @@ def recorded(run: Folder, config: LocalConfig) -> Iterator[None]:
     run.make()
     with contextlib.ExitStack() as stack:
         if run.is_local:
-            lock = stack.enter_context((run.local_path / LOCK_NAME).open("a"))
+            lock = stack.enter_context((run.local_path / LOCK_NAME).open("ab"))
             _take(lock, run)
         before = run.read_bytes(RECORD_NAME) if run.has(RECORD_NAME) else None
         run.write_bytes(RECORD_NAME, json.dumps(asdict(_record(config))).encode() + b"\n")
@@ -94,7 +94,7 @@ def recorded(run: Folder, config: LocalConfig) -> Iterator[None]:
             raise
 
 
-def _take(lock: IO[str], run: Folder) -> None:
+def _take(lock: IO[bytes], run: Folder) -> None:
     give_up = time.monotonic() + 1.0  # whoever looks whether it is held holds it for a moment
     while True:
         try:
@@ -128,7 +128,7 @@ def read_record(run: Folder) -> LocalRecord | None:
 def is_held(run: Folder, lock_name: str = LOCK_NAME) -> bool:
     """Return whether an ``esmm local`` (or who holds another lock) trains in a run of a local disk now."""
     try:
-        with (run.local_path / lock_name).open("r") as lock:
+        with (run.local_path / lock_name).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -6,11 +6,11 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from esmm_dist.interrupts import stop_signals
 
 
 class SignalInbox:
-    """Within the ``with`` block SIGINT and SIGTERM are noted instead of ending this process.
+    """Within the ``with`` block the signals that ask to stop (SIGINT, SIGTERM, SIGHUP) are noted.
 
     Its descriptor becomes readable with each of them, and with the end of a child. Outside the main thread, where
     Python cannot handle signals, it notes nothing.
@@ -28,7 +28,7 @@ class SignalInbox:
         """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
             self._previous_wakeup = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-            for number in (*STOP_SIGNALS, signal.SIGCHLD):
+            for number in (*stop_signals(), signal.SIGCHLD):
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
@@ -59,5 +59,5 @@ class SignalInbox:
         return noted
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number in STOP_SIGNALS:
+        if number != signal.SIGCHLD:
             self._noted.append(signal.Signals(number))

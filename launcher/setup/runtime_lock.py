@@ -64,4 +64,9 @@ def _plain(name: str) -> str:
 
 if __name__ == "__main__":
     root = Path(__file__).parents[2]
-    sys.stdout.write(runtime_lock((root / "requirements.lock").read_text(), (root / "pyproject.toml").read_text()))
+    sys.stdout.write(
+        runtime_lock(
+            (root / "requirements.lock").read_text(encoding="utf-8"),
+            (root / "pyproject.toml").read_text(encoding="utf-8"),
+        )
+    )

@@ -20,8 +20,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder, without_credentials
 from esmm_dist.storage_copy import copy_file, copy_tree
 from esmm_dist.stores import COPYING
-from esmm_dist.world import process_rank
-from launcher.command import Command, Outcome, StoredPlace
+from launcher.command import Command, Outcome, StoredPlace, own_rank
 from launcher.stored import SCRATCH
 
 
@@ -115,7 +114,7 @@ def _check(command: Command, uris: Mapping[str, str]) -> None:
             )
         if command.stored[name].kind == "file" and Folder.open(uri).parent is None:
             raise ConfigError(f"{name} is {shown}. Give the name of a file in it.")
-    ranks = process_rank()[1]
+    ranks = own_rank(command)[1]
     if ranks > 1:
         name, uri = next(iter(uris.items()))
         shown = str(Folder.open(uri))
@@ -136,7 +135,7 @@ def _scratch(uri: str) -> Iterator[Path]:
     folder = Path(chosen) / f"esmm-{digest}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        lock = (folder / ".lock").open("wb")
     except OSError as e:
         raise StorageError(
             f"{SCRATCH} is {chosen}, which cannot be written: {e.strerror}. Give a folder, or unset it."

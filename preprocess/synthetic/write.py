@@ -129,7 +129,7 @@ def _write_all(config: SynthConfig, progress: Progress, began: float) -> SynthRe
     mapping = report.to_mapping()
     del mapping["seconds"], mapping["out"]  # the same settings give the same bytes
     text = json.dumps({"settings": settings_mapping(config), "report": mapping}, indent=1) + "\n"
-    _partial(config.out / REPORT_NAME).write_text(text)
+    _partial(config.out / REPORT_NAME).write_text(text, encoding="utf-8")
     (config.out / REPORT_NAME).unlink(missing_ok=True)
     for name in file_names():
         os.replace(_partial(config.out / name), config.out / name)

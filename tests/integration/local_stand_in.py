@@ -22,8 +22,11 @@ def write_whole(path: Path, text: str) -> None:
     new.replace(path)
 
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
 def wait_for_signal() -> signal.Signals:
-    return signal.Signals(signal.sigwait([signal.SIGTERM, signal.SIGINT]))
+    return signal.Signals(signal.sigwait(STOP_SIGNALS))
 
 
 def log(text: str) -> None:
@@ -100,7 +103,7 @@ def worker(args: argparse.Namespace, rank: int) -> int:
 
 def become(*words: str) -> None:
     """Go on as the real ``esmm``."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM, signal.SIGINT])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     os.execv(sys.executable, [sys.executable, "-m", "launcher", *words])
 
 
@@ -131,7 +134,7 @@ def wait(args: argparse.Namespace, rank: int) -> int:
 
 def main() -> int:
     # Signals wait until sigwait takes them: none is lost, and none ends the process in between.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     parser = argparse.ArgumentParser()
     parser.add_argument("word")
     for name in ("--index", "--count", "--only"):

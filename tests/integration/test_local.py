@@ -239,7 +239,7 @@ def test_a_server_that_never_listens_is_named(local):
     assert err.splitlines()[-1].startswith("esmm: server 0 did not listen within 0.5 s.")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_stop_signal_lets_the_workers_save_before_the_servers_end(local, number):
     process = started(local, "-- --do wait")
     process.send_signal(number)
@@ -249,7 +249,7 @@ def test_a_stop_signal_lets_the_workers_save_before_the_servers_end(local, numbe
     assert err.index("worker 1 | Stopped by") < err.index("server 0 | shut down")
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_a_stop_before_the_workers_could_save_says_so(local, number, expected):
     process = started(local, "-- --do wait --unsaved")
     process.send_signal(number)

@@ -147,7 +147,7 @@ def test_a_training_is_told_to_copy_its_data_first(s3, stored, tmp_path, capsys)
 
 
 def test_each_of_several_processes_is_told_to_copy_first(s3, stored, monkeypatch, capsys):
-    monkeypatch.setattr("launcher.stored.places.process_rank", lambda: (1, 3))
+    monkeypatch.setattr("launcher.stored.places.own_rank", lambda command: (1, 3))
     assert main(["evaluate", "--run", f"{stored}/run", "--data", s3.uri("bucket/data")]) == 2
     assert "which each of 3 processes would copy" in capsys.readouterr().err
 

@@ -87,7 +87,7 @@ class ApiAccess:
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         what = f"{method} {path.partition('?')[0]}"
         try:
-            headers = {"Authorization": f"Bearer {(self._folder / 'token').read_text().strip()}"}
+            headers = {"Authorization": f"Bearer {(self._folder / 'token').read_text(encoding='utf-8').strip()}"}
             if body is not None:
                 headers["Content-Type"] = MERGE
             tls = ssl.create_default_context(cafile=self._folder / "ca.crt")

@@ -14,6 +14,7 @@ from esmm_dist.errors import CheckpointError, ConfigError, WorkerLostError
 from launcher import cli
 from launcher.command import Command, Outcome
 from launcher.commands import COMMANDS
+from launcher.local.config import WORKER_COMMANDS
 from launcher.local.workspace import LOG_FOLDER
 from tests.unit.launcher.sample_settings import SampleConfig, TableConfig
 
@@ -36,7 +37,8 @@ def sample(monkeypatch):
     made = Sample()
     command = Command(
         name="sample", summary="Sample.", example="esmm sample", load_settings=lambda: SampleConfig, run=made.run,
-        positional=("data",), find_stored=lambda flags: {"limit": 5.0} if flags.get("run") == "old" else None,
+        positional=("data",), in_ranks=True,
+        find_stored=lambda flags: {"limit": 5.0} if flags.get("run") == "old" else None,
     )  # fmt: skip
     monkeypatch.setitem(COMMANDS, "sample", command)
     return made
@@ -275,6 +277,20 @@ def test_only_rank_0_reports(sample, capsys, as_rank):
     as_rank(0, 2)
     assert cli.main(["sample", "d"]) == 0
     assert capsys.readouterr().out == "all done\n"
+
+
+def test_a_rank_left_over_in_the_environment_silences_no_command_of_one_process(sample, capsys, as_rank, monkeypatch):
+    as_rank(1, 2)
+    monkeypatch.setitem(COMMANDS, "sample", replace(COMMANDS["sample"], in_ranks=False))
+    assert cli.main(["sample", "d"]) == 0
+    assert capsys.readouterr().out == "all done\n"
+    sample.work = raises(CheckpointError("bad value"))
+    assert cli.main(["sample", "d"]) == 1
+    assert capsys.readouterr().err == "esmm: bad value\n"
+
+
+def test_what_ranks_do_together_is_what_esmm_local_starts():
+    assert {name for name, command in COMMANDS.items() if command.in_ranks} == set(WORKER_COMMANDS)
 
 
 def test_a_rank_whose_work_was_not_done_fails_without_a_report(sample, capsys, as_rank):

@@ -1,5 +1,7 @@
 """Lines from a pipe's bytes, and how they are shown."""
 
+import os
+
 from launcher.local.lines import LONGEST_LINE_BYTES, LineSplitter
 from launcher.local.screen import Screen
 from launcher.progress_events import MARK
@@ -39,8 +41,8 @@ def test_the_end_of_a_pipe_ends_the_line():
     assert splitter.end() == []
 
 
-def test_bytes_that_are_no_text_are_marked_and_a_bar_shows_its_last_state():
-    assert LineSplitter().feed(b"\xff\n10%\r20%\r100%\r\n") == ["\ufffd", "100%"]
+def test_bytes_that_are_no_text_are_kept_and_a_bar_shows_its_last_state():
+    assert LineSplitter().feed(b"\xff\n10%\r20%\r100%\r\n") == [os.fsdecode(b"\xff"), "100%"]
 
 
 def test_a_line_without_end_is_cut():

@@ -89,6 +89,7 @@ def test_a_rank_of_another_job_is_not_inherited_but_tuning_is():
         "PATH": "/bin",
         "ESMM_PROGRESS": "",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
     }
     [solo] = workers(1, place=None)
     assert "HOROVOD_RANK" not in full_environment(solo, inherited)

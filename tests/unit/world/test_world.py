@@ -34,6 +34,22 @@ def test_rank_and_size_are_read_from_the_environment(environment):
     assert process_rank() == (3, 12)
 
 
+def test_a_rank_that_is_left_over_of_another_job_is_named(environment):
+    environment.delenv("HOROVOD_GLOO_RENDEZVOUS_ADDR", raising=False)
+    environment.setenv("HOROVOD_RANK", "1")
+    environment.setenv("HOROVOD_SIZE", "2")
+    with pytest.raises(ConfigError, match=r"rank 1 of 2, and does not say where .* unset HOROVOD_RANK"):
+        open_world()
+
+
+@pytest.mark.parametrize(
+    "name", ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "SLURM_PROCID", "SLURM_NTASKS"]
+)
+def test_ranks_of_other_launchers_make_no_rank_here(environment, name):
+    environment.setenv(name, "3")
+    assert isinstance(open_world(), SoloWorld)
+
+
 @pytest.mark.parametrize(("name", "text"), [("HOROVOD_RANK", "first"), ("HOROVOD_SIZE", "-1"), ("HOROVOD_SIZE", "")])
 def test_a_rank_or_size_that_is_no_number_is_refused(environment, name, text):
     environment.setenv(name, text)
