@@ -88,7 +88,7 @@ def read_labels(
     columns = []
     for label in labels:
         column = source.labels[label]
-        codes, texts = _distinct(written_texts(read_column(table, column))[0], source)
+        codes, texts = distinct_texts(written_texts(read_column(table, column))[0], source)
         of_row = np.array([*(_label(text, source) for text in texts), source.label_values.get("", -1)], np.int64)[codes]
         reasons.of(column).add(np.flatnonzero(of_row < 0), Reason.BAD_LABEL)
         columns.append(np.maximum(of_row, 0).astype(np.uint8))
@@ -98,7 +98,7 @@ def read_labels(
 def read_sample_ids(table: pa.Table, column: str, source: FlatSource, reasons: RowReasons) -> I64:
     """Return the sample ids, int64 [rows]; rows whose id is no whole number are rejected."""
     written, lost = written_texts(read_column(table, column))
-    codes, texts = _distinct(written, source)
+    codes, texts = distinct_texts(written, source)
     of_row: I64 = np.array([*map(sample_number, texts), -1], np.int64)[codes]
     lost |= np.array([*map(may_have_lost_digits, texts), False])[codes]
     reasons.lost_digits[column] += int(lost.sum())
@@ -127,7 +127,7 @@ def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, re
     """
     reasons = reasons.of(field.name)
     items = _items(plain(read_column(table, field.name)), field, source, reasons)
-    codes, texts = _distinct(items.texts, source)
+    codes, texts = distinct_texts(items.texts, source)
     found = [feature_id(field.id_space, text) for text in texts]
     ids = np.array([*(-1 if number is None else number for number in found), -1], np.int64)[codes]
     lost = np.array([*map(may_have_lost_digits, texts), False])[codes] | items.lost
@@ -183,7 +183,7 @@ def _weights(items: _Items, source: FlatSource, reasons: RowReasons) -> npt.NDAr
     assert items.weights is not None
     if pa.types.is_floating(items.weights.type):  # as texts they would lose NaN
         return _float_weights(items.row, np.asarray(items.weights.cast(pa.float64()).fill_null(np.nan)), reasons)
-    codes, texts = _distinct(written_texts(items.weights)[0], source)
+    codes, texts = distinct_texts(written_texts(items.weights)[0], source)
     parsed = [parse_value(text.encode()) for text in texts]
     values = np.array([1.0 if isinstance(value, Reason) else value for value in parsed], np.float64)
     for code, value in enumerate(parsed):
@@ -201,7 +201,7 @@ def _float_weights(row: I64, values: npt.NDArray[np.float64], reasons: RowReason
     return np.where(good, values, 0).astype(np.float32)
 
 
-def _distinct(texts: pa.Array, source: FlatSource) -> tuple[I64, list[str]]:
+def distinct_texts(texts: pa.Array, source: FlatSource) -> tuple[I64, list[str]]:
     """Return each text's index among the distinct ones (-1: null), and those, decimal commas made points."""
     encoded = texts.dictionary_encode()
     distinct = encoded.dictionary.to_pylist()

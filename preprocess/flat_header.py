@@ -25,6 +25,8 @@ def columns_read(schema: Schema) -> dict[str, str]:
     columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
     if source.sample_id is not None:
         columns[source.sample_id] = "source.sample_id"
+    if source.split is not None:
+        columns.setdefault(source.split.column, "source.split")
     return columns
 
 
@@ -61,7 +63,10 @@ def check_types(path: Path, types: pa.Schema, schema: Schema) -> None:
     Raises:
         SchemaError: A column has not; the message names it with its type.
     """
-    fields = {field.name for field in schema.fields}
+    source = schema.source
+    assert isinstance(source, FlatSource)
+    by = {source.split.column} if source.split is not None else set()
+    fields = {field.name for field in schema.fields} - by
     for column, what in columns_read(schema).items():
         data_type = types.field(column).type
         if not (is_readable(data_type) if column in fields else is_value(data_type)):

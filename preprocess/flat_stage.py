@@ -6,6 +6,7 @@ flat log is joined, counted and grouped like the Ali-CCP form.
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -24,8 +25,9 @@ from preprocess.flat_text import TextForm, read_header, read_rows
 from preprocess.hashing import U64, mix64
 from preprocess.inputs import InputFile, reading, stream_texts
 from preprocess.parse_stage import ParseJob, count_reasons, write_rejects
-from preprocess.rejects import Reject, reject
+from preprocess.rejects import Reason, Reject, reject
 from preprocess.row_files import ChunkId, RawRows, RowKind, rows_path, write_rows
+from preprocess.row_split import test_rows
 from preprocess.texts import Texts
 from preprocess.workers import Result, Task
 
@@ -37,7 +39,18 @@ BATCH_ROWS = 1 << 16
 _NO_USER_CONTEXTS = 1 << 20  # a log without user fields is cut into so many contexts, as there is nothing to share
 
 
-def flat_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
+@dataclass(frozen=True, kw_only=True)
+class FlatTask:
+    """What is done with each chunk of a flat log."""
+
+    name: str
+    of_text: Callable[..., Result]
+    """Called with ``job``, ``file``, ``chunk``, ``header`` and ``text``, as ``parse_text`` is."""
+    of_row_group: Callable[..., Result]
+    """Called with ``job``, ``file``, ``first`` and ``group``, as ``parse_row_group`` is."""
+
+
+def flat_tasks(job: ParseJob, files: list[InputFile], what: FlatTask) -> Iterator[Task]:
     """List the tasks of all files; those of compressed text carry their text."""
     read = columns_read(job.schema)
     for file in files:
@@ -46,38 +59,39 @@ def flat_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
                 header = opened.readline(MAX_LINE_BYTES)
             _check_header(job, file, header, read)
             for chunk in range(num_chunks(file.path.stat().st_size, job.chunk_bytes)):
-                yield _task(job, file, chunk, header, None)
+                yield _task(job, what, file, chunk, header, None)
         elif file.packing == "parquet":
-            yield from _parquet_tasks(job, file)
+            yield from _parquet_tasks(job, what, file)
     header = b""
     for file, chunk, text in stream_texts([f for f in files if f.packing == "gz"], job.chunk_bytes):
         if chunk == 0:
             header = text.partition(b"\n")[0]
             _check_header(job, file, header, read)
-        yield _task(job, file, chunk, header, text)
+        yield _task(job, what, file, chunk, header, text)
 
 
 def _check_header(job: ParseJob, file: InputFile, header: bytes, read: dict[str, str]) -> None:
-    checked_header(file.path, header, _form(job, file), read)
+    checked_header(file.path, header, text_form(job, file), read)
 
 
-def _form(job: ParseJob, file: InputFile) -> TextForm:
+def text_form(job: ParseJob, file: InputFile) -> TextForm:
+    """Return how a text file writes its columns."""
     source = job.schema.source
     assert isinstance(source, FlatSource)
     return TextForm.of(source, file.path)
 
 
-def _task(job: ParseJob, file: InputFile, chunk: int, header: bytes, text: bytes | None) -> Task:
+def _task(job: ParseJob, what: FlatTask, file: InputFile, chunk: int, header: bytes, text: bytes | None) -> Task:
     chunk_id = ChunkId(split=file.split, file=file.index, chunk=chunk)
     return Task(
-        name=f"parse-{chunk_id.name('log')}",
-        function=parse_text,
+        name=f"{what.name}-{chunk_id.name('log')}",
+        function=what.of_text,
         arguments={"job": job, "file": file, "chunk": chunk_id, "header": header, "text": text},
         size=float(chunk_size(file.path, chunk, job.chunk_bytes) if text is None else len(text)),
     )
 
 
-def _parquet_tasks(job: ParseJob, file: InputFile) -> Iterator[Task]:
+def _parquet_tasks(job: ParseJob, what: FlatTask, file: InputFile) -> Iterator[Task]:
     """One task for each row group, which makes one chunk of every ``BATCH_ROWS`` rows: Parquet cannot seek to a row."""
     with reading(file.path):
         metadata = pq.read_metadata(file.path)
@@ -89,8 +103,8 @@ def _parquet_tasks(job: ParseJob, file: InputFile) -> Iterator[Task]:
         rows = metadata.row_group(group).num_rows
         first = ChunkId(split=file.split, file=file.index, chunk=chunk)
         yield Task(
-            name=f"parse-{first.name('log')}",
-            function=parse_row_group,
+            name=f"{what.name}-{first.name('log')}",
+            function=what.of_row_group,
             arguments={"job": job, "file": file, "first": first, "group": group},
             size=file.path.stat().st_size * rows / max(1, metadata.num_rows),
         )
@@ -103,34 +117,76 @@ def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, te
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
     lines = split_lines(text)
     header_lines = 1 if chunk.chunk == 0 and lines else 0
-    form = _form(job, file)
+    form = text_form(job, file)
     table, numbers, rejects = read_rows(lines[header_lines:], header_lines, read_header(header, form), form)
 
     def text_of_row(row: int) -> bytes:
         return form.as_utf8(lines[int(numbers[row])]) or b""
 
-    parsed = write_table(job, chunk, table, numbers, header_lines, rejects, text_of_row)
-    return {
-        "chunks": [{**parsed, "lines": len(lines) - header_lines, "bytes": len(text), "header_lines": header_lines}]
-    }
+    counts = {"bytes": len(text), "header_lines": header_lines}
+    parsed = write_splits(job, chunk, table, numbers, header_lines, rejects, text_of_row)
+    return {"chunks": [{**counts, **of_split} for of_split in parsed]}
 
 
 def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Parse one row group of a Parquet file, batch by batch."""
     chunks = []
-    for i, batch in enumerate(_batches(file, group, list(columns_read(job.schema)))):
+    for i, batch in enumerate(batches_of(file, group, list(columns_read(job.schema)))):
         table = pa.table(batch)
         chunk = ChunkId(split=first.split, file=first.file, chunk=first.chunk + i)
         numbers = np.arange(table.num_rows)
-        parsed = write_table(job, chunk, table, numbers, 0, [], partial(_row_text, table))
-        chunks.append({**parsed, "lines": table.num_rows, "bytes": batch.nbytes, "header_lines": 0})
+        parsed = write_splits(job, chunk, table, numbers, 0, [], partial(_row_text, table))
+        chunks += [{"bytes": batch.nbytes, "header_lines": 0, **of_split} for of_split in parsed]
     return {"chunks": chunks}
 
 
-def _batches(file: InputFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def batches_of(file: InputFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a row group of a Parquet file, at most ``BATCH_ROWS`` at a time."""
     with reading(file.path), pq.ParquetFile(file.path) as opened:
         for batch in opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
             yield batch.cast(pa.schema([each.with_type(without_views(each.type)) for each in batch.schema]))
+
+
+PARSE = FlatTask(name="parse", of_text=parse_text, of_row_group=parse_row_group)
+
+
+def write_splits(
+    job: ParseJob,
+    chunk: ChunkId,
+    table: pa.Table,
+    numbers: I64,
+    header_lines: int,
+    rejects: list[Reject],
+    text_of_row: Callable[[int], bytes],
+) -> list[Result]:
+    """Write the rows of one chunk to the split of its file, or to both where the schema cuts the test split out of it.
+
+    Arguments as of ``write_table``; what is no row of either split is a reject of the file's own.
+    """
+    source = job.schema.source
+    assert isinstance(source, FlatSource)
+    lines = table.num_rows + len(rejects)
+    if source.split is None:
+        parsed = write_table(job, chunk, table, numbers, header_lines, rejects, text_of_row)
+        return [{**parsed, "lines": lines, "chunk_lines": lines}]
+    is_test, bad = test_rows(table, source, job.test_begin)
+    column = source.split.column
+    rejects = rejects + [
+        reject(int(numbers[row]), Reason.BAD_TIME, text_of_row(row), column, _value_text(table, row, column))
+        for row in np.flatnonzero(bad).tolist()
+    ]
+    results = []
+    for split, mask, of_split in ((chunk.split, ~is_test & ~bad, rejects), ("test", is_test, [])):
+        rows = np.flatnonzero(mask)
+        text = partial(_text_of, text_of_row, rows)
+        part = table.filter(pa.array(mask))
+        parsed = write_table(job, replace(chunk, split=split), part, numbers[rows], header_lines, of_split, text)
+        results.append({**parsed, "lines": len(rows) + len(of_split), "chunk_lines": lines})
+    return results
+
+
+def _text_of(text_of_row: Callable[[int], bytes], rows: I64, row: int) -> bytes:
+    return text_of_row(int(rows[row]))
 
 
 def write_table(

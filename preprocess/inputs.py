@@ -4,7 +4,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -75,6 +75,8 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[In
     if not files:
         raise InputDataError(_nothing_found(raw, schema, "train"))
     _refuse_same_file(files)
+    if isinstance(schema.source, FlatSource) and schema.source.split is not None:
+        return files + [replace(file, split="test") for file in files]  # their rows are in both
     return files
 
 

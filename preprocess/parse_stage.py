@@ -23,6 +23,8 @@ class ParseJob:
     schema: Schema
     partitions: int
     chunk_bytes: int
+    test_begin: int | None = None
+    """Key of the first time of the test split, where the schema cuts it by time out of the train files."""
 
 
 def parse_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:

@@ -21,6 +21,8 @@ class Reason(StrEnum):
     """The line has not the number of columns of its file (an empty line has none)."""
     BAD_SAMPLE_ID = "bad_sample_id"
     """The sample id is not a whole number from 0 to 2^63 - 1; or, where sample ids are texts, it is empty."""
+    BAD_TIME = "bad_time"
+    """The column of ``source.split`` holds no time."""
     BAD_LABEL = "bad_label"
     """A label is neither 0 nor 1 (a flat log may also say true or false, and what ``source.label_values`` lists)."""
     BAD_FEATURE_COUNT = "bad_feature_count"

@@ -13,6 +13,7 @@ then, so that the disk holds little more than the rows and the records at once.
 """
 
 import shutil
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
 from preprocess.count import count_partition
 from preprocess.empty_files import empty_file_notes
-from preprocess.flat_stage import flat_tasks
+from preprocess.flat_stage import PARSE, flat_tasks
 from preprocess.inputs import InputFile
 from preprocess.known import KNOWN_IDS_NAME, KnownIds, known_paths, scatter_known
 from preprocess.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
@@ -46,7 +47,8 @@ from preprocess.repeats import find_repeats, merge_repeats
 from preprocess.report import check_kept, split_report, total, vocabulary_report
 from preprocess.row_files import RowKind, rows_path
 from preprocess.skew import split_partition, split_sources
-from preprocess.tally import TableTally
+from preprocess.tally import TableTally, check_both_splits
+from preprocess.time_split import find_test_begin
 from preprocess.vocabulary import VOCABULARY_NAME, MergeJob, merge_counts, write_vocabulary
 from preprocess.workers import Pool, Result, Task
 
@@ -83,6 +85,9 @@ class Stages:
         """Do what is left to do; return the manifest of what then stands in ``work/final``."""
         tables, partition_bytes = self._parse()
         empty_files = empty_file_notes(self._files, tables)
+        source = self._schema.source
+        if isinstance(source, FlatSource) and source.split is not None:
+            check_both_splits(source.split, {split: of_split["log"] for split, of_split in tables.items()})
         first_rejects = self._find_repeats(tables)
         for split, of_split in tables.items():
             for kind, tally in of_split.items():
@@ -140,11 +145,16 @@ class Stages:
 
     def _parse_all(self, tables: Tables) -> Result:
         plain = all(file.packing == "plain" for file in self._files)
-        text_bytes = sum(file.path.stat().st_size for file in self._files)
-        self._progress.start("read", float(text_bytes) if plain else None, "B")
+        source = self._schema.source
+        flat = isinstance(source, FlatSource)
+        # A file whose rows are in both splits is read once.
+        files = [f for f in self._files if f.split in source.files] if isinstance(source, FlatSource) else self._files
         job = ParseJob(work=self._work, schema=self._schema, partitions=self._plan.partitions, chunk_bytes=CHUNK_BYTES)
-        flat = isinstance(self._schema.source, FlatSource)
-        tasks = flat_tasks(job, self._files) if flat else parse_tasks(job, self._files)
+        if isinstance(source, FlatSource) and source.split is not None and source.split.is_by_time:
+            job = replace(job, test_begin=find_test_begin(job, files, self._pool, self._progress))
+        text_bytes = sum(file.path.stat().st_size for file in files)
+        self._progress.start("read", float(text_bytes) if plain else None, "B")
+        tasks = flat_tasks(job, files, PARSE) if flat else parse_tasks(job, files)
         sizes = {split: np.zeros(self._plan.partitions, np.int64) for split in self._splits}
         hopeless: list[tuple[str, str]] = []
         # What was begun is ended, so that the rejects of an early stop have no gap and know their lines.
@@ -154,8 +164,8 @@ class Stages:
                 tally = tables[split][kind]
                 tally.add(chunk)
                 sizes[split] += np.array(chunk["partition_bytes"], np.int64)
-            if tally.is_hopeless(self._config.max_reject_share):
-                hopeless.append((split, kind))
+                if tally.is_hopeless(self._config.max_reject_share):
+                    hopeless.append((split, kind))
         if hopeless:
             self._stop_early(tables, *hopeless[0])
         return {

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from esmm_dist.errors import InputDataError
+from esmm_dist.schema.sources import ColumnSplit
 from preprocess.rejects import Reason
 from preprocess.row_files import ChunkId
 from preprocess.workers import Result
@@ -27,7 +28,7 @@ class TableTally:
     lost_digits: Counter[str] = field(default_factory=Counter)
     """By column of a flat log, values that are floats too large for their type."""
     chunk_lines: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Lines of each (file, chunk), without the header's."""
+    """Lines of each (file, chunk), without the header's; those of other splits too."""
     header_lines: int = 0
     """Header lines of all files together; the first chunk of each file has as many."""
 
@@ -39,7 +40,9 @@ class TableTally:
         self.rejected.update(result["rejected"])
         self.ignored.update(result["ignored"])
         self.lost_digits.update(result.get("lost_digits", {}))
-        self.chunk_lines[result["file"], result["chunk"]] = result["lines"]
+        self.chunk_lines[result["file"], result["chunk"]] = int(
+            result["chunk_lines"] if "chunk_lines" in result else result["lines"]
+        )
         self.header_lines += result.get("header_lines", 0)
 
     def chunks(self, split: str) -> list[ChunkId]:
@@ -105,4 +108,19 @@ class TableTally:
             raise InputDataError(
                 f"{count:,} of {self.lines:,} {kind} lines of the {split} split are rejected ({reasons}), more than "
                 f"max_reject_share = {most:g} allows. {see} Correct the log or the schema, or raise max_reject_share."
+            )
+
+
+def check_both_splits(rule: ColumnSplit, tables: Mapping[str, TableTally]) -> None:
+    """Check that a test split that was cut out of the train files leaves rows to both.
+
+    Raises:
+        InputDataError: One has none.
+    """
+    for split, tally in tables.items():
+        if not tally.rows:
+            raise InputDataError(
+                f"source.split leaves the {split} split without an impression: column '{rule.column}' has too few "
+                f"values for test_share = {rule.test_share:g}. Take another share, or split by a column of more values "
+                "or by time."
             )

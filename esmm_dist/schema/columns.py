@@ -42,8 +42,9 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
                 f"field '{field}' is source.sample_id too: each impression has another one, and nothing can be learned "
                 "from it. Take it out of fields."
             )
-    if source.sample_id in label_of:
-        raise SchemaError(
-            f"source.sample_id reads column '{source.sample_id}', which is label '{label_of[source.sample_id]}'. "
-            "Name another column."
-        )
+    others = {"sample_id": source.sample_id, "split": source.split.column if source.split is not None else None}
+    for use, column in others.items():
+        if column in label_of:
+            raise SchemaError(
+                f"source.{use} reads column '{column}', which is label '{label_of[column]}'. Name another column."
+            )

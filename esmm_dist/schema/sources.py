@@ -31,6 +31,42 @@ class AliCcpSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnSplit:
+    """Cuts the test split out of the files of the train split."""
+
+    test_share: float
+    """Share of the test split, above 0 and below 1: of the distinct values of the column, or of the impressions where
+    ``by`` is ``time``."""
+
+    by: str
+    """A column: all rows of one value (a user) are in one split, which a hash of the value decides, so that it is the
+    same in tomorrow's log; rows without a value are in train. ``time``: the last impressions are the test split."""
+
+    time: str = "time"
+    """Column of the time where ``by`` is ``time``: numbers (seconds, milliseconds, 20240131), ISO 8601 texts, or
+    dates and timestamps of Parquet. Rows of one time are in one split. A time without a zone is UTC."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_share < 1:
+            raise SchemaError(
+                f"source.split.test_share is {self.test_share:g}. Set a share above 0 and below 1, such as 0.2."
+            )
+        for name in ("by", "time"):
+            if not getattr(self, name):
+                raise SchemaError(f"source.split.{name} is empty. Name a column of the log.")
+
+    @property
+    def column(self) -> str:
+        """The column that decides."""
+        return self.time if self.is_by_time else self.by
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether the last impressions are the test split."""
+        return self.by == "time"
+
+
+@dataclass(frozen=True, kw_only=True)
 class FlatSource:
     """A user's own log: CSV or Parquet, one row an impression, one column a field."""
 
@@ -53,6 +89,9 @@ class FlatSource:
     sample_id_form: Literal["number", "text"] | None = None
     """``number``: whole numbers from 0 to 2^63 - 1. ``text``: any texts, such as UUIDs; records keep them, and
     predictions are listed by them. None: ``text`` if most ids of the first rows of the log are no whole numbers."""
+
+    split: ColumnSplit | None = None
+    """How to cut the test split out of the files of ``train``. None: ``files`` names its files, or there is none."""
 
     delimiter: str | None = None
     """The character between the columns of a text file; ``tab`` for a tab. None: a tab in ``.tsv``, a comma in
@@ -90,6 +129,11 @@ class FlatSource:
         if "train" not in self.files:
             raise SchemaError(
                 "source.files names no files for train. Add train: a file, or a pattern such as log-*.csv."
+            )
+        if self.split is not None and "test" in self.files:
+            raise SchemaError(
+                "source.split cuts the test split out of the train files, but source.files names files for test too. "
+                "Leave out one of the two."
             )
 
     def _check_separators(self) -> None:
