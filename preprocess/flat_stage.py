@@ -144,6 +144,7 @@ def batches_of(file: InputFile, group: int, columns: list[str]) -> Iterator[pa.R
     """Yield the rows of a row group of a Parquet file, at most ``BATCH_ROWS`` at a time."""
     with reading(file.path), pq.ParquetFile(file.path) as opened:
         for batch in opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
+            batch.validate(full=True)  # a text that is not UTF-8, a dictionary's index beyond its end: found here
             yield batch.cast(pa.schema([each.with_type(without_views(each.type)) for each in batch.schema]))
 
 

@@ -136,6 +136,7 @@ def _batches(path: Path, scope: Scope) -> Iterator[tuple[str, I64, I64]]:
     """Yield (name, ids, counts) of one field or table at a time."""
     with reading(path), pq.ParquetFile(path) as file:
         for batch in file.iter_batches(_BATCH_ROWS):
+            batch.validate(full=True)
             names = batch.column(scope).dictionary_encode() if not _is_dictionary(batch, scope) else batch.column(scope)
             ids = np.asarray(batch.column("feature_id"))
             counts = np.asarray(batch.column("count")) if scope == "field" else np.zeros(len(ids), np.int64)

@@ -27,6 +27,11 @@ _ROWS_A_BATCH = 65_536
 
 Kind = Literal["rows", "candidates"]
 
+_ROWS_COLUMNS = {"id": pa.int64(), "row": None, "slots": None, "last_step": pa.int64(), "count": pa.int64()}
+"""Types by name; None: float32 lists of one length."""
+
+_CANDIDATES_COLUMNS = {"id": pa.int64(), "impressions": pa.int64()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableFile:
@@ -149,9 +154,32 @@ def _read(folder: Folder, file: TableFile) -> pa.Table:
     try:
         arrow = pa.ipc.open_file(pa.BufferReader(data)).read_all()
         arrow.validate(full=True)  # offsets and lengths that lead out of the file are found here
-        return arrow
     except (pa.ArrowException, OSError, UnicodeDecodeError) as e:  # the last: a column's name
         raise CheckpointError(f"{where} is not an Arrow file: {e}.") from e
+    problem = _problem(arrow, file)
+    if problem:
+        raise CheckpointError(f"{where} is not a file of {file.kind}: {problem}.")
+    return arrow
+
+
+def _problem(arrow: pa.Table, file: TableFile) -> str:
+    """Return what tells a table from one that ``save_table`` has written; empty if nothing does."""
+    columns = _ROWS_COLUMNS if file.kind == "rows" else _CANDIDATES_COLUMNS
+    names = arrow.column_names
+    if [name for name in columns if name in names or name != "slots"] != names:
+        return f"it has the columns {', '.join(names)}, expected {', '.join(columns)}"
+    for name, column in zip(names, arrow.columns, strict=True):
+        kind, expected = column.type, columns[name]
+        fits = (
+            kind == expected
+            if expected is not None
+            else pa.types.is_fixed_size_list(kind) and (kind.value_type == pa.float32())
+        )
+        if not fits:
+            return f"column '{name}' is {kind}, expected {expected or 'fixed_size_list<float>'}"
+        if column.null_count or any(chunk.flatten().null_count for chunk in column.chunks if expected is None):
+            return f"column '{name}' has nulls"
+    return "" if arrow.num_rows == file.rows else f"it has {arrow.num_rows} rows, the manifest says {file.rows}"
 
 
 def _within(ids: npt.NDArray[np.int64], first_bucket: int, last_bucket: int) -> npt.NDArray[np.bool_]:

@@ -320,6 +320,8 @@ class _RemoteShard:
 
     def tie_hashes(self, step: int) -> npt.NDArray[np.uint64]:
         reply = self._connection.act("tie_hashes", headers.TieHeader(**self._of, step=step))
+        if len(reply) % 8:
+            raise ServerError(f"{self._connection.name} sent {len(reply)} bytes of hashes. Is it of this version?")
         return np.frombuffer(reply, dtype="<u8").astype(np.uint64)
 
     def remove(self, rule: EvictionRule) -> int:

@@ -35,7 +35,7 @@ from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.server.faults import received
 from esmm_dist.server.security import TokenSender, read_pem
-from esmm_dist.server.wire import ROWS_A_MESSAGE, Floats, Ids, NotReadyError
+from esmm_dist.server.wire import ROWS_A_MESSAGE, Floats, Ids, NotReadyError, RequestError
 
 Answer = TypeVar("Answer")
 Call = Callable[[flight.FlightClient, flight.FlightCallOptions], Answer]
@@ -118,11 +118,16 @@ class Connection:
                 at = 0
                 wire.check_schema(reader.schema, wire.values_schema(header.wire, embedding_dim), table=header.table)
                 for chunk in reader:
+                    if chunk.data is None:
+                        continue
+                    wire.check_whole(chunk.data, table=header.table)
+                    if at + chunk.data.num_rows > len(ids):
+                        raise RequestError(f"it sent more than the {len(ids)} rows that were asked for")
                     part = wire.decode_values(chunk.data.column(0), header.wire, table=header.table)
                     rows[at : at + len(part)] = part
                     at += len(part)
             if at != len(ids):
-                raise ServerError(f"{self.name} sent {at} rows for {len(ids)} ids. Is it of this version?")
+                raise RequestError(f"it sent {at} rows for {len(ids)} ids")
             return rows
 
         return self._repeated(call)
@@ -172,8 +177,12 @@ class Connection:
 
     def act_json(self, action: str, header: Any = None) -> dict[str, Any]:
         """Do an action whose reply is a mapping; see ``act``."""
-        reply = json.loads(self.act(action, header))
-        assert isinstance(reply, dict)
+        try:
+            reply = json.loads(self.act(action, header))
+        except ValueError as e:
+            raise ServerError(f"{self.name} answers '{action}' with what is not JSON. Is it of this version?") from e
+        if not isinstance(reply, dict):
+            raise ServerError(f"{self.name} answers '{action}' with no JSON object. Is it of this version?")
         return reply
 
     def close(self) -> None:
@@ -201,6 +210,8 @@ class Connection:
             left_s = deadline - time.monotonic()
             try:
                 return call(client, flight.FlightCallOptions(timeout=min(try_s, left_s)))
+            except (RequestError, UnicodeDecodeError) as e:  # about what came back; the second: a column's name
+                raise ServerError(f"{self.name}: {e}. Is it of this version?") from e
             except (flight.FlightError, pa.ArrowException, OSError) as e:
                 answer = received(e, self.name)
                 error = answer or self._of_transport(e)

@@ -274,15 +274,17 @@ class ParameterService(flight.FlightServerBase):
                 f"table '{table}': a request of {rows:,} rows; --max-request-rows is {self.config.max_request_rows:,}. "
                 "Raise it on the servers, or lower --global-batch-records"
             )
-        wire.check_schema(reader.schema, expected, table=table)
         batches, found = [], 0
-        for chunk in reader:
-            if chunk.data is None:
-                continue
-            found += chunk.data.num_rows
-            if found > rows:
-                break
-            batches.append(chunk.data)
+        with wire.decoding(table):
+            wire.check_schema(reader.schema, expected, table=table)
+            for chunk in reader:
+                if chunk.data is None:
+                    continue
+                wire.check_whole(chunk.data, table=table)
+                found += chunk.data.num_rows
+                if found > rows:
+                    break
+                batches.append(chunk.data)
         if found != rows:
             raise RequestError(f"table '{table}': the header says {rows} rows, the request has {found} or more")
         return batches

@@ -8,11 +8,13 @@ A pull sends ids and gets rows; a push sends ids, gradients and, where admission
                  fixed_size_list<uint16>[D]     bfloat16: the upper 16 bits of a float32
     counts       int64 [U]
 
-The header of a call is its Flight command; nothing in it or in a batch is ever unpickled or evaluated.
+The header of a call is its Flight command; nothing in it or in a batch is ever unpickled or evaluated. What a batch
+claims of itself is compared with its bytes (``check_whole``) before any of it is used, by servers and by clients.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.flight as flight
 import pydantic
 
 from esmm_dist.errors import NumericalError
@@ -132,6 +135,36 @@ def check_schema(found: pa.Schema, expected: pa.Schema, *, table: str) -> None:
                 f"table '{table}': column '{name}' is {found.field(name).type}, expected {expected.field(name).type}. "
                 "Set --embedding-dim and --wire as the run was opened with."
             )
+
+
+@contextmanager
+def decoding(table: str) -> Iterator[None]:
+    """Around the reading of batches: what Arrow raises on bytes that are none of its messages is one error.
+
+    Raises:
+        RequestError: The bytes are not what the protocol says.
+    """
+    try:
+        yield
+    except (flight.FlightError, RequestError):
+        raise
+    except (pa.ArrowException, OSError, ValueError) as e:  # ValueError: a column's name is not UTF-8
+        raise RequestError(f"table '{table}': the bytes cannot be read as record batches: {e}") from e
+
+
+def check_whole(batch: pa.RecordBatch, *, table: str) -> None:
+    """Compare what a batch that came in says of itself with the bytes that came: Arrow's readers believe its lengths.
+
+    Without it, one that claims more rows than it holds is read beyond its end. It costs microseconds: columns of fixed
+    width are compared by their lengths.
+
+    Raises:
+        RequestError: The batch claims what it does not hold.
+    """
+    try:
+        batch.validate(full=True)
+    except pa.ArrowException as e:
+        raise RequestError(f"table '{table}': the batch claims what it does not hold: {e}") from e
 
 
 def encode_ids(ids: Ids) -> pa.RecordBatch:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.server import wire
+from tests import raw_flight
 from tests.fuzz.mutations import mutated
 from tests.parallel.store_clients import DIM, embedding, open_stores, train
 from tests.server_processes import ServerProcesses, server_processes
@@ -208,6 +210,71 @@ def test_a_batch_of_any_columns_is_refused_or_harmless(server, batch, rows, is_p
     header = (pull_header if is_pull else push_header)(server)
     header["rows"] = batch.num_rows if rows is None else rows
     refused(pull if is_pull else push, server, json.dumps(header).encode(), batch)
+    server.check()
+
+
+def refused_raw(server: Server, method: str, header: dict[str, Any], messages: list[raw_flight.Message]) -> str:
+    """Send messages as they stand; return the server's refusal, empty if there was none."""
+    try:
+        raw_flight.call(server.processes.addresses[0], method, json.dumps(header).encode(), messages)
+    except grpc.RpcError as e:
+        if e.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            raise AssertionError("the server did not answer") from e
+        return str(e.details())
+    return ""
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_a_batch_with_damage_to_its_bytes_is_refused_or_harmless(server, data):
+    """What says how many rows there are and where they lie is damaged, and what lies there."""
+    is_pull = data.draw(st.booleans())
+    messages = raw_flight.encoded(PULLED if is_pull else PUSHED)
+    which = data.draw(st.sampled_from([0, 1, 1, 1]))  # the schema, or the rows
+    message = messages[which]
+    head, body = message.head, message.body
+    if body and data.draw(st.integers(0, 3)) == 0:
+        body = data.draw(mutated(body))
+    else:
+        head = data.draw(mutated(head))
+    messages[which] = raw_flight.Message(head=head, body=body)
+    header = pull_header(server) if is_pull else push_header(server)
+    header["rows"] = data.draw(st.sampled_from([len(IDS), 0, 9_999]))
+    refused_raw(server, "DoExchange" if is_pull else "DoPut", header, messages)
+    server.check()
+
+
+NUMBERS = st.sampled_from([0, 1, 5, 7, 8, 100, 9_999, 2**31 - 1, 2**31, 2**62, 2**63 - 1, 2**64 - 1])
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_a_batch_whose_numbers_lie_is_refused_or_harmless(server, data):
+    """Each 8 bytes of the flatbuffer of the rows: numbers of rows and nulls, offsets and lengths of buffers."""
+    is_pull = data.draw(st.booleans())
+    schema, rows = raw_flight.encoded(PULLED if is_pull else PUSHED)
+    head = bytearray(rows.head)
+    for _ in range(data.draw(st.integers(1, 2))):
+        at = data.draw(st.integers(0, len(head) // 8 - 1)) * 8
+        head[at : at + 8] = data.draw(NUMBERS).to_bytes(8, "little")
+    header = pull_header(server) if is_pull else push_header(server)
+    header["rows"] = data.draw(st.sampled_from([len(IDS), 1, 7, 8, 100, 9_999]))
+    messages = [schema, raw_flight.Message(head=bytes(head), body=rows.body)]
+    refused_raw(server, "DoExchange" if is_pull else "DoPut", header, messages)
+    server.check()
+
+
+@pytest.mark.parametrize("claimed", [7, 100, 9_999])
+@pytest.mark.parametrize("method", ["DoExchange", "DoPut"])
+def test_a_batch_that_claims_more_rows_than_it_holds_is_refused_before_any_is_read(server, method, claimed):
+    is_pull = method == "DoExchange"
+    schema, rows = raw_flight.encoded(PULLED if is_pull else PUSHED)
+    number, lie = (each.to_bytes(8, "little") for each in (len(IDS), claimed))
+    assert number in rows.head
+    lying = raw_flight.Message(head=rows.head.replace(number, lie), body=rows.body)
+    header = (pull_header if is_pull else push_header)(server) | {"rows": claimed}
+    answer = refused_raw(server, method, header, [schema, lying])
+    assert "table 'main': the batch claims what it does not hold: In column 0: Invalid: Buffer #1 too small" in answer
     server.check()
 
 

@@ -145,3 +145,47 @@ def test_ranges_within_a_range_cover_it_without_a_gap():
     assert bucket_ranges_within(10, 20, parts=3) == [(10, 13), (13, 16), (16, 20)]
     assert bucket_ranges_within(10, 12, parts=5) == [(10, 11), (11, 12)]
     assert bucket_ranges_within(0, 4096, parts=0) == [(0, 4096)]
+
+
+def forged(folder: Folder, arrow: pa.Table, rows: int | None = None) -> table_files.TableFile:
+    """Write a file of these columns with a checksum that fits."""
+    data = table_files._memory_file(arrow)
+    folder.write_bytes("t-0000-4096.arrow", data)
+    return table_files.TableFile(
+        path="t-0000-4096.arrow",
+        table="t",
+        kind="rows",
+        first_bucket=0,
+        last_bucket=4096,
+        rows=arrow.num_rows if rows is None else rows,
+        file_bytes=len(data),
+        crc32c=int(google_crc32c.value(data)),
+    )
+
+
+VECTOR = pa.list_(pa.float32(), 2)
+GOOD = {
+    "id": pa.array([3, 5], pa.int64()),
+    "row": pa.array([[1, 2], [3, 4]], VECTOR),
+    "last_step": pa.array([1, 1], pa.int64()),
+    "count": pa.array([1, 1], pa.int64()),
+}
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "problem"),
+    [
+        ({**GOOD, "id": pa.array([3.0, 5.0])}, None, "column 'id' is double, expected int64"),
+        ({**GOOD, "id": pa.array([3, None], pa.int64())}, None, "column 'id' has nulls"),
+        ({**GOOD, "row": pa.array([[1, 2], None], VECTOR)}, None, "column 'row' has nulls"),
+        ({**GOOD, "row": pa.array([[1, None], [3, 4]], VECTOR)}, None, "column 'row' has nulls"),
+        ({**GOOD, "row": pa.array([[1, 2], [3, 4]])}, None, "column 'row' is list<item: int64>, expected fixed_size_"),
+        ({**GOOD, "x": GOOD["id"]}, None, "it has the columns id, row, last_step, count, x, expected id, row, slots"),
+        ({"id": GOOD["id"]}, None, "it has the columns id, expected"),
+        (GOOD, 3, "it has 2 rows, the manifest says 3"),
+    ],
+)
+def test_a_file_that_is_whole_and_holds_something_else_is_refused_by_name(folder, columns, rows, problem):
+    with pytest.raises(CheckpointError, match=rf"t-0000-4096.arrow is not a file of rows: {problem}"):
+        read_rows(folder, forged(folder, pa.table(columns), rows))
+    assert read_rows(folder, forged(folder, pa.table(GOOD))).ids.tolist() == [3, 5]
