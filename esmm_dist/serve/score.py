@@ -11,6 +11,7 @@ from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.order import one_process_order
 from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.users import NO_USER, BatchUsers
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.model.inputs import model_inputs, pull_rows
 from esmm_dist.schema.fields import Schema
@@ -52,6 +53,8 @@ class ScoredBatch:
     """int8 [B, K]"""
     logits: npt.NDArray[np.float32]
     """float32 [B, K], of the conditional probabilities"""
+    users: npt.NDArray[np.int64]
+    """int64 [B], see ``BatchUsers``; ``NO_USER`` where nobody asked"""
     sample_names: npt.NDArray[np.object_] | None = None
     """bytes [B]: the texts that name the impressions, if the reader reads them"""
 
@@ -62,7 +65,12 @@ class ScoredBatch:
 
 
 def scored_batches(
-    scorer: Scorer, reader: BatchReader, world: World, known_rows: KnownRows | None = None
+    scorer: Scorer,
+    reader: BatchReader,
+    world: World,
+    *,
+    users: BatchUsers | None = None,
+    known_rows: KnownRows | None = None,
 ) -> Iterator[ScoredBatch]:
     """Yield each batch of a split with its logits, in file order; the same on every rank.
 
@@ -72,6 +80,7 @@ def scored_batches(
         scorer: The model.
         reader: Reads this rank's share.
         world: The ranks.
+        users: finds the users of impressions; None: nobody needs them
         known_rows: counts this rank's impressions
     """
     for step, batch in enumerate(reader.epoch(0, seed=None)):
@@ -80,6 +89,7 @@ def scored_batches(
             sample_ids=batch.sample_ids,
             labels=batch.labels.astype(np.int8),
             logits=logits,
+            users=np.full(batch.num_impressions, NO_USER) if users is None else users.of(batch),
             sample_names=batch.sample_names,
         )
         if world.size == 1:
@@ -91,12 +101,14 @@ def scored_batches(
 def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> ScoredBatch:
     """Gather the shares of a batch, and put their rows into the order of one process.
 
-    A row travels as the bytes of: lane int64, sample id int64, K labels int8, K logits float32.
+    A row travels as the bytes of: lane int64, sample id int64, user int64, K labels int8, K logits float32.
     """
     width = own.logits.shape[1]
-    row = np.dtype([("lane", "<i8"), ("sample_id", "<i8"), ("labels", "i1", (width,)), ("logits", "<f4", (width,))])
+    columns = [("lane", "<i8"), ("sample_id", "<i8"), ("user", "<i8"), ("labels", "i1", (width,))]
+    row = np.dtype([*columns, ("logits", "<f4", (width,))])
     rows = np.empty(own.num_impressions, dtype=row)
-    rows["lane"], rows["sample_id"], rows["labels"], rows["logits"] = lanes, own.sample_ids, own.labels, own.logits
+    rows["lane"], rows["sample_id"], rows["user"] = lanes, own.sample_ids, own.users
+    rows["labels"], rows["logits"] = own.labels, own.logits
     gathered = world.gather(rows.view(np.uint8).reshape(len(rows), row.itemsize))
     whole = np.ascontiguousarray(gathered).reshape(-1).view(row)
     order = one_process_order(whole["lane"])
@@ -105,6 +117,7 @@ def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> Scor
         sample_ids=whole["sample_id"],
         labels=whole["labels"],
         logits=whole["logits"],
+        users=whole["user"],
         sample_names=None if own.sample_names is None else _all_names(own.sample_names, world)[order],
     )
 

@@ -41,6 +41,9 @@ class EvaluationConfig:
     """Impressions (about) of each evaluation during training, from the start of the split. The one at the end uses
     the whole split. 0: the whole split always."""
 
+    gauc_field: str | None = None
+    """Field whose ids are the users of GAUC. None: the first one-hot field of the users, such as user_id."""
+
     def __post_init__(self) -> None:
         for name in ("eval_every_steps", "eval_max_impressions"):
             if getattr(self, name) < 0:

@@ -10,6 +10,7 @@ import numpy as np
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import gather_skipped, skipped_lines
+from esmm_dist.input.users import BatchUsers
 from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
@@ -39,6 +40,9 @@ class EvaluateConfig:
 
     on_bad_record: OnBadRecord = "fail"
     """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
+
+    gauc_field: str | None = None
+    """Field whose ids are the users of GAUC. None: the first one-hot field of the users, such as user_id."""
 
     store: ConnectionConfig = field(default_factory=ConnectionConfig)
 
@@ -86,10 +90,11 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     progress = progress if world.rank == 0 else NoProgress()
     with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
         reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
+        users = BatchUsers(trained.scorer.schema, config.gauc_field)
         progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
         known_rows = KnownRows(trained.scorer.schema, trained.start_values)
         try:
-            scored = scored_batches(trained.scorer, reader, world, known_rows)
+            scored = scored_batches(trained.scorer, reader, world, users=users, known_rows=known_rows)
             tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
         finally:
             progress.finish()
@@ -106,7 +111,7 @@ def evaluate_batches(
     world: World,
     max_impressions: int = 0,
 ) -> dict[str, TaskMetrics]:
-    """Compute the metrics of scored batches; exact, so rank 0 holds all scores: K (4 + 1) bytes an impression.
+    """Compute the metrics of scored batches; exact, so rank 0 holds all scores: K (4 + 1) + 8 bytes an impression.
 
     Args:
         scored: The batches, the same on every rank.
@@ -117,9 +122,11 @@ def evaluate_batches(
     """
     logits = [np.empty((0, len(labels)), dtype=np.float32)]
     truths = [np.empty((0, len(labels)), dtype=np.int8)]
+    users = [np.empty(0, dtype=np.int64)]
     impressions = 0
     for batch in scored:
         if world.rank == 0:
+            users.append(batch.users)
             logits.append(batch.logits)
             truths.append(batch.labels)
         impressions += batch.num_impressions
@@ -128,7 +135,9 @@ def evaluate_batches(
             break
 
     def metrics() -> dict[str, dict[str, float]]:
-        found = evaluate_scores(np.concatenate(truths), np.concatenate(logits), labels, scale="logit")
+        found = evaluate_scores(
+            np.concatenate(truths), np.concatenate(logits), labels, scale="logit", users=np.concatenate(users)
+        )
         return {name: asdict(task) for name, task in found.items()}
 
     return {name: TaskMetrics(**task) for name, task in world.on_root(metrics).items()}  # type: ignore[arg-type]

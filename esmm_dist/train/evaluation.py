@@ -6,6 +6,7 @@ from typing import Any
 from esmm_dist.errors import StorageError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.users import BatchUsers
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.model.metrics.summary import from_mapping as metrics_from_mapping
 from esmm_dist.model.metrics.summary import to_mapping as metrics_to_mapping
@@ -60,6 +61,7 @@ class Evaluations:
         )
         self._scorer, self._world, self._run, self._log, self._progress = scorer, world, run, log, progress
         self._skips, self._standing = skips, standing
+        self._users = BatchUsers(scorer.schema, config.gauc_field)
 
     @property
     def done(self) -> list[dict[str, Any]]:
@@ -99,7 +101,7 @@ class Evaluations:
         reader = BatchReader(self._data, self._manifest, split, self._input, rank=world.rank, world_size=world.size)
         impressions = self._manifest.splits[split].impressions
         self._progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
-        scored = scored_batches(self._scorer, reader, world)
+        scored = scored_batches(self._scorer, reader, world, users=self._users)
         metrics = evaluate_batches(scored, self._scorer.schema.labels, self._progress, world, max_impressions)
         self._progress.finish()
         self._skips.collect(reader.skipped)

@@ -37,7 +37,7 @@ class RunLog:
 
     def metrics(self, step: int, split: str, metrics: Mapping[str, TaskMetrics]) -> None:
         """Add the metrics of an evaluation."""
-        figures = ("auc", "log_loss", "calibration")
+        figures = ("auc", "gauc", "log_loss", "calibration")
         self._scalars(
             step,
             {f"{split}/{name}_{figure}": getattr(task, figure) for name, task in metrics.items() for figure in figures},

@@ -1,5 +1,6 @@
 """``esmm evaluate``: measure a trained model on one split."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,7 @@ def metrics_lines(metrics: Mapping[str, Any]) -> list[str]:
             task,
             f"{m.auc:.4f}",
             f"± {m.auc_standard_error:.4f}",
+            "" if math.isnan(m.gauc) else f"{m.gauc:.4f}",
             f"{m.log_loss:.5f}",
             f"{m.calibration:.3f}",
             f"{m.positives:,}",
@@ -48,7 +50,7 @@ def metrics_lines(metrics: Mapping[str, Any]) -> list[str]:
         ]
         for task, m in metrics.items()
     ]
-    head = ["task", "AUC", "std. error", "log loss", "calibration", "positives", "impressions"]
+    head = ["task", "AUC", "std. error", "GAUC", "log loss", "calibration", "positives", "impressions"]
     return text_table(head, rows)
 
 

@@ -99,4 +99,6 @@ def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(fold
         assert found[task]["impressions"] == metrics.impressions
         assert found[task]["positives"] == metrics.positives
         assert found[task]["auc"] == pytest.approx(metrics.auc, rel=1e-3)  # ties but for the last bit
+        assert found[task]["gauc"] == pytest.approx(metrics.gauc, rel=1e-3)
+        assert found[task]["gauc_users"] == metrics.gauc_users > 5
         assert found[task]["log_loss"] == pytest.approx(metrics.log_loss, rel=1e-6)

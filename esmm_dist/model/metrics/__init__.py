@@ -6,15 +6,18 @@ results to files or TensorBoard do not belong here. Nothing here imports TensorF
 
 from esmm_dist.model.metrics.auc import auc_standard_error, exact_auc, paired_auc_difference
 from esmm_dist.model.metrics.calibration import calibration
+from esmm_dist.model.metrics.gauc import Gauc, gauc
 from esmm_dist.model.metrics.log_loss import log_loss
 from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores, task_names, to_mapping
 
 __all__ = [
+    "Gauc",
     "TaskMetrics",
     "auc_standard_error",
     "calibration",
     "evaluate_scores",
     "exact_auc",
+    "gauc",
     "log_loss",
     "paired_auc_difference",
     "task_names",

@@ -16,25 +16,35 @@ Processing Letters 21 (2014). Not Hanley and McNeil (1982): its formula needs on
 exponentially distributed scores, and it cannot compare two models on the same impressions, whose errors are strongly
 correlated: the difference would look several times less certain than it is.
 
-Memory: about 50 bytes a score (100 for the paired difference).
+With sample weights the AUC is that of ``gauc``, V and W are weighted shares, and with V's weights w, of sum S,
+
+    Var(mean of V) = m / (m - 1) · Σ w² (V - mean)² / S²        and so for W
+
+which is the formula above where all weights are equal. Weights say how much an impression counts for, not that it was
+seen several times: an impression of weight 2 is one observation, and makes no error smaller.
+
+Memory: about 50 bytes a score (100 for the paired difference, or with weights).
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.model.metrics.checks import checked_labels, checked_scores
+from esmm_dist.model.metrics.checks import checked_labels, checked_scores, checked_weights
+from esmm_dist.model.metrics.gauc import weighted_auc
 
 Placements = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def exact_auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+def exact_auc(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
     """Compute the AUC over all pairs of a positive and a negative; a tie counts one half.
 
     Args:
         scores: float [N], higher means more likely positive. Any monotone scale: probabilities, logits, logarithms.
         labels: 0/1 [N].
+        weights: float [N], 0 or more. None: 1 each.
 
     Returns:
         AUC in [0, 1]; nan if a class is missing (so also on empty input).
@@ -45,6 +55,8 @@ def exact_auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """
     positive = checked_labels(labels)
     values = checked_scores(scores, positive.shape)
+    if weights is not None:
+        return weighted_auc(values, positive, checked_weights(weights, positive.shape))
     m = int(positive.sum())
     n = positive.size - m
     if m == 0 or n == 0:
@@ -54,12 +66,13 @@ def exact_auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     return (doubled - m * (m + 1)) / (2 * m * n)
 
 
-def auc_standard_error(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+def auc_standard_error(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
     """Estimate the standard error of ``exact_auc`` by DeLong's method.
 
     Args:
         scores: float [N].
         labels: 0/1 [N].
+        weights: float [N], 0 or more. None: 1 each.
 
     Returns:
         Standard error in units of AUC; nan with fewer than two positives or two negatives.
@@ -68,10 +81,40 @@ def auc_standard_error(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         InputDataError: A label is not 0 or 1, or the shapes differ.
         NumericalError: A score is NaN.
     """
+    if weights is not None:
+        return _weighted_standard_error(scores, labels, weights)
     placements = _placements(scores, labels)
     if placements is None:
         return math.nan
     return math.sqrt(_covariance(placements, placements))
+
+
+def _weighted_standard_error(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike) -> float:
+    positive = checked_labels(labels)
+    values, weight = checked_scores(scores, positive.shape), checked_weights(weights, positive.shape)
+    chosen = weight > 0  # an impression without weight is no observation
+    values, positive, weight = values[chosen], positive[chosen], weight[chosen]
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return math.nan
+    below = _share_below(values[positive], values[~positive], weight[~positive])
+    above = 1.0 - _share_below(values[~positive], values[positive], weight[positive])
+    variance = 0.0
+    for shares, of_class in ((below, weight[positive]), (above, weight[~positive])):
+        from_mean = shares - np.average(shares, weights=of_class)
+        size = len(shares)
+        variance += size / (size - 1) * float(np.square(of_class * from_mean).sum()) / float(of_class.sum()) ** 2
+    return math.sqrt(variance)
+
+
+def _share_below(
+    values: npt.NDArray[Any], others: npt.NDArray[Any], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return for each value the share of the others' weight that lies below it, ties by half: float64 [N]."""
+    order = np.argsort(others, kind="stable")
+    sums = np.concatenate(([0.0], np.cumsum(weights[order])))
+    sides = [sums[np.searchsorted(others[order], values, side=side)] for side in ("left", "right")]
+    share: npt.NDArray[np.float64] = (sides[0] + sides[1]) / (2 * sums[-1])
+    return share
 
 
 def paired_auc_difference(

@@ -47,3 +47,23 @@ def checked_scores(scores: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray
             "The model has diverged: use a checkpoint from before, or a smaller learning rate."
         )
     return array
+
+
+def checked_weights(weights: npt.ArrayLike | None, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Return sample weights as float64 of the labels' shape; None stands for 1 each.
+
+    Raises:
+        InputDataError: The shape differs from that of the labels, or a weight is negative or not finite.
+    """
+    if weights is None:
+        return np.ones(shape)
+    array = np.asarray(weights, np.float64)
+    if array.shape != shape:
+        raise InputDataError(
+            f"Weights have shape {list(array.shape)} but labels {list(shape)}. Give one weight an impression."
+        )
+    wrong = ~(array >= 0) | ~np.isfinite(array)
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise InputDataError(f"Weight at {at} is {array[at]}. Give weights of 0 or more, as preprocess writes them.")
+    return array

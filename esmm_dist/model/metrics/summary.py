@@ -24,7 +24,8 @@ import numpy.typing as npt
 from esmm_dist.errors import InputDataError
 from esmm_dist.model.metrics.auc import auc_standard_error, exact_auc
 from esmm_dist.model.metrics.calibration import calibration
-from esmm_dist.model.metrics.checks import checked_labels, checked_scores
+from esmm_dist.model.metrics.checks import checked_labels, checked_scores, checked_weights
+from esmm_dist.model.metrics.gauc import Gauc, gauc
 from esmm_dist.model.metrics.log_loss import log_loss
 
 Scale = Literal["probability", "log_probability", "logit"]
@@ -50,6 +51,15 @@ class TaskMetrics:
     impressions: int
     """Those that the task counts: for cvr the clicked ones."""
 
+    gauc: float = math.nan
+    """AUC by user, weighted by the user's impressions; nan if no user has both classes, or users were not told."""
+
+    gauc_users: int = 0
+    """Users that ``gauc`` is the mean over."""
+
+    gauc_one_class_users: int = 0
+    """Users that it leaves out, as all their impressions have one label."""
+
 
 def task_names(label_names: Sequence[str]) -> list[str]:
     """Return the names of a chain's tasks, in the order in which ``evaluate_scores`` gives them."""
@@ -65,6 +75,8 @@ def evaluate_scores(
     label_names: Sequence[str],
     *,
     scale: Scale = "probability",
+    users: npt.NDArray[np.int64] | None = None,
+    weights: npt.ArrayLike | None = None,
 ) -> dict[str, TaskMetrics]:
     """Compute the metrics of every task of a label chain.
 
@@ -75,6 +87,8 @@ def evaluate_scores(
         scale: What ``scores`` holds. Prefer ``logit`` or ``log_probability`` from a float32 model: a probability
             within 6e-8 of 1 is rounded to 1 and ties with its neighbours, and products near 1e-7 are summed here as
             float64 logarithms, so that the ranking keeps every bit that the model computed.
+        users: int64 [N], the user of each impression, ``NO_USER`` where it is not known. None: no GAUC.
+        weights: float [N], sample weights, 0 or more. None: 1 each. Counts are of impressions, whatever their weight.
 
     Returns:
         Metrics by task name, see the module's table. On empty input every figure is nan and every count 0.
@@ -93,6 +107,9 @@ def evaluate_scores(
             f"A label of the chain {list(label_names)} is 1 after a 0. Set it to 0 first, as preprocess does."
         )
     values = checked_scores(scores, positive.shape)
+    weight = None if weights is None else checked_weights(weights, positive.shape[:1])
+    if weight is not None and (weight == 1).all():
+        weight = None  # the same to the last bit
     names = iter(task_names(label_names))
     metrics: dict[str, TaskMetrics] = {}
     log_product = np.zeros(positive.shape[0])
@@ -101,8 +118,10 @@ def evaluate_scores(
         log_conditional = _log_probabilities(values[:, k], scale)
         log_product += log_conditional
         if k > 0:
-            metrics[next(names)] = _task_metrics(log_conditional[reached], positive[reached, k])
-        metrics[next(names)] = _task_metrics(log_product, positive[:, k])
+            metrics[next(names)] = _task_metrics(
+                log_conditional[reached], positive[reached, k], _chosen(users, reached), _chosen(weight, reached)
+            )
+        metrics[next(names)] = _task_metrics(log_product, positive[:, k], users, weight)
         reached = positive[:, k]
     return metrics
 
@@ -121,14 +140,29 @@ def from_mapping(mapping: Mapping[str, Mapping[str, Any]]) -> dict[str, TaskMetr
     return metrics
 
 
-def _task_metrics(log_probabilities: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> TaskMetrics:
+def _chosen(array: npt.NDArray[Any] | None, mask: npt.NDArray[np.bool_]) -> npt.NDArray[Any] | None:
+    return None if array is None else array[mask]
+
+
+def _task_metrics(
+    log_probabilities: npt.NDArray[np.float64],
+    positive: npt.NDArray[np.bool_],
+    users: npt.NDArray[np.int64] | None,
+    weights: npt.NDArray[np.float64] | None,
+) -> TaskMetrics:
+    by_user = Gauc(value=math.nan, users=0, one_class_users=0)
+    if users is not None:
+        by_user = gauc(log_probabilities, positive, users, weights)
     return TaskMetrics(
-        auc=exact_auc(log_probabilities, positive),
-        auc_standard_error=auc_standard_error(log_probabilities, positive),
-        log_loss=log_loss(log_probabilities, positive),
-        calibration=calibration(np.exp(log_probabilities), positive),
+        auc=exact_auc(log_probabilities, positive, weights),
+        auc_standard_error=auc_standard_error(log_probabilities, positive, weights),
+        log_loss=log_loss(log_probabilities, positive, weights),
+        calibration=calibration(np.exp(log_probabilities), positive, weights),
         positives=int(positive.sum()),
         impressions=int(positive.size),
+        gauc=by_user.value,
+        gauc_users=by_user.users,
+        gauc_one_class_users=by_user.one_class_users,
     )
 
 

@@ -44,9 +44,10 @@ def test_two_labels_give_ctr_on_impressions_cvr_on_clicks_and_ctcvr_on_impressio
 
 def test_every_scale_gives_the_same_metrics():
     labels, p = random_chain()
-    from_p = to_mapping(evaluate_scores(labels, p, CHAIN))
-    from_log = to_mapping(evaluate_scores(labels, np.log(p), CHAIN, scale="log_probability"))
-    from_logit = to_mapping(evaluate_scores(labels, np.log(p / (1 - p)), CHAIN, scale="logit"))
+    users = np.arange(len(p)) % 50
+    from_p = to_mapping(evaluate_scores(labels, p, CHAIN, users=users))
+    from_log = to_mapping(evaluate_scores(labels, np.log(p), CHAIN, users=users, scale="log_probability"))
+    from_logit = to_mapping(evaluate_scores(labels, np.log(p / (1 - p)), CHAIN, users=users, scale="logit"))
     for task, values in from_p.items():
         assert from_log[task] == pytest.approx(values, rel=1e-9)
         assert from_logit[task] == pytest.approx(values, rel=1e-9)
@@ -92,6 +93,9 @@ def test_missing_classes_are_null_in_json():
         "calibration": None,
         "positives": 0,
         "impressions": 0,
+        "gauc": None,
+        "gauc_users": 0,
+        "gauc_one_class_users": 0,
     }
     assert mapping["ctr"]["impressions"] == 3
 

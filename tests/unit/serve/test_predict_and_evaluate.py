@@ -16,6 +16,7 @@ from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.reader import newest_checkpoint
 from esmm_dist.config import build
 from esmm_dist.errors import CheckpointError, ConfigError, InputDataError, SchemaError
+from esmm_dist.model.metrics import gauc
 from esmm_dist.progress import NoProgress
 from esmm_dist.serve.load import TrainedModel, open_split, opened_model
 from esmm_dist.serve.predict import PredictConfig, predict, prediction_columns, probabilities
@@ -129,6 +130,26 @@ def test_evaluation_finds_the_metrics_of_the_end_of_training(trained):
     assert found["ctr"].impressions == sum(len(g.impressions) for g in TEST)
     assert found["ctr"].positives == sum(i.labels[0] for g in TEST for i in g.impressions)
     assert found["cvr"].impressions == found["ctr"].positives
+
+
+def test_gauc_is_that_of_the_users_of_the_named_field(trained):
+    folder, _ = trained
+    config = EvaluateConfig(run=str(folder / "run"), data=folder / "data")
+    predict(PredictConfig(run=config.run, data=config.data, out=folder / "users.parquet"), NoProgress())
+    scores = pq.read_table(folder / "users.parquet").to_pydict()
+    click_score = dict(zip(scores["sample_id"], scores["pctr"], strict=True))
+    impressions = [(group, i) for group in TEST for i in group.impressions]
+    labels = [i.labels[0] for _, i in impressions]
+    values = [click_score[i.sample_id] for _, i in impressions]
+    by_field = {
+        None: [group.fields[0][0][0] for group, _ in impressions],  # the first one-hot field of the users: user
+        "item": [i.fields[0][0][0] for _, i in impressions],
+    }
+    for name, users in by_field.items():
+        found = evaluate(replace(config, gauc_field=name), NoProgress()).tasks["ctr"]
+        assert found.gauc == pytest.approx(gauc(values, labels, np.array(users)).value, rel=1e-6)
+    with pytest.raises(ConfigError, match="gauc_field is 'history', a multi-hot field of schema 'tiny'"):
+        evaluate(replace(config, gauc_field="history"), NoProgress())
 
 
 def test_evaluation_counts_for_each_field_the_impressions_that_the_model_knows_an_id_of(trained, tmp_path):

@@ -1,0 +1,62 @@
+"""Who each impression was shown to: the users of GAUC."""
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.config import nearest_hint
+from esmm_dist.errors import ConfigError
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.schema.fields import Field, Schema
+
+I64 = npt.NDArray[np.int64]
+
+NO_USER = -1
+"""User of an impression that has no id in the field; ids are 0 or more."""
+
+
+class BatchUsers:
+    """Finds the user of each impression of a batch.
+
+    A user is an id of one field, not a user context: one person has many contexts where they hold what changes (an
+    age, a history), as the common rows of Ali-CCP do.
+    """
+
+    def __init__(self, schema: Schema, field: str | None = None) -> None:
+        """Choose the field.
+
+        Args:
+            schema: of the batches
+            field: name of a one-hot field. None: the first one of the users; without one no user is known.
+
+        Raises:
+            ConfigError: There is no such field, or it is multi-hot.
+        """
+        one_hot = {each.name: each for each in schema.fields if not each.multi_hot}
+        if field is not None and field not in one_hot:
+            what = "a multi-hot field" if any(each.name == field for each in schema.fields) else "no field"
+            raise ConfigError(
+                f"gauc_field is '{field}', {what} of schema '{schema.name}'.{nearest_hint(field, one_hot)}"
+            )
+        of_users = [each for each in one_hot.values() if each.owner == "user"]
+        self.field: Field | None = one_hot[field] if field is not None else next(iter(of_users), None)
+        self._user_fields, self._impression_fields = schema.user_fields, schema.impression_fields
+
+    def of(self, batch: GroupedBatch) -> I64:
+        """Return the id of each impression's user, or ``NO_USER``: int64 [B]."""
+        if self.field is None:
+            return np.full(batch.num_impressions, NO_USER)
+        if self.field.owner == "user":
+            place = self._user_fields.index(self.field)
+            of_groups = _ids_of(batch.user_ids, batch.user_lengths, len(self._user_fields), place)
+            return np.repeat(of_groups, batch.impressions_per_group)
+        place = self._impression_fields.index(self.field)
+        return _ids_of(batch.impression_ids, batch.impression_lengths, len(self._impression_fields), place)
+
+
+def _ids_of(ids: I64, lengths: I64, num_fields: int, place: int) -> I64:
+    """Return the first id of one field in each row of ragged fields, or ``NO_USER``: int64 [rows]."""
+    begins = np.cumsum(lengths) - lengths
+    begin, length = begins[place::num_fields], lengths[place::num_fields]
+    found = np.full(len(length), NO_USER)
+    found[length > 0] = ids[begin[length > 0]]
+    return found
