@@ -15,7 +15,7 @@ def coverage_table(fields: Sequence[FieldCoverage]) -> list[str]:
     rows = [
         [
             field.name if field.alias == field.name else f"{field.name} {field.alias}",
-            *("" if ids is None else f"{ids:,}" for ids in (field.distinct_ids, field.kept_ids)),
+            *_counts(field),
             *(
                 _percent(share)
                 for s in splits
@@ -25,6 +25,13 @@ def coverage_table(fields: Sequence[FieldCoverage]) -> list[str]:
         for field in fields
     ]
     return text_table(head, rows)
+
+
+def _counts(field: FieldCoverage) -> list[str]:
+    """Return the field's ids in train and those kept; of another field's ids (``ids_of``), whose they are."""
+    if field.ids_of is not None:
+        return [f"of {field.ids_of}", ""]
+    return ["" if ids is None else f"{ids:,}" for ids in (field.distinct_ids, field.kept_ids)]
 
 
 def _percent(share: float) -> str:
