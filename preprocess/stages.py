@@ -128,9 +128,15 @@ class Stages:
     def _warnings(self, splits: dict[str, Split], report: dict[str, Any]) -> list[str]:
         coverage = coverage_of(self._schema, report, {name: split.impressions for name, split in splits.items()})
         carried = self._known is not None
+        rule = self._schema.source.split if isinstance(self._schema.source, FlatSource) else None
         return [
             *label_warnings(self._schema, splits),
-            *coverage_warnings(coverage, min_count=self._layout.min_count, carried=carried),
+            *coverage_warnings(
+                coverage,
+                min_count=self._layout.min_count,
+                carried=carried,
+                split_by=rule.column if rule is not None and not rule.is_by_time else None,
+            ),
         ]
 
     def _parse(self) -> tuple[Tables, dict[str, list[int]]]:

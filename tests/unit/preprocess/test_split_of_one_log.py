@@ -69,7 +69,10 @@ def check_by_user(out: Path, manifest: DatasetManifest) -> None:
 
 def test_all_rows_of_a_user_are_in_one_split_that_its_hash_decides(tmp_path: Path):
     raw, schema = write(tmp_path, USER_ROWS, BY_USER)
-    check_by_user(tmp_path / "out", run(raw, tmp_path / "out", schema=schema))
+    manifest = run(raw, tmp_path / "out", schema=schema)
+    check_by_user(tmp_path / "out", manifest)
+    # That the users of test are unknown is what was asked for.
+    assert [text for text in manifest.report["warnings"] if "'user'" in text] == []
 
 
 def cut_finely(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
