@@ -22,6 +22,7 @@ from pyarrow import fs
 
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.stores import COLLAPSED_URI
+from esmm_dist.whole_file import make_folder_durable, sync, write_durable
 
 # The SDK's own 1 s and 3 s are too short for a busy store. It tries three times: a place that nobody answers from is
 # given up after some 20 s, and one that accepts connections but stays silent after some 50 s.
@@ -151,13 +152,13 @@ class Folder:
         return endpoints[0] == endpoints[1] and f"{place}/".startswith(f"{other_place}/")
 
     def make(self) -> None:
-        """Make the folder and those above it; nothing happens if it is there.
+        """Make the folder and those above it, on the disk on return; nothing happens if it is there.
 
         An object store is at least reached here: missing buckets and wrong credentials show.
         """
         with self._failures("cannot be made"):
             if self.is_local:
-                self.local_path.mkdir(parents=True, exist_ok=True)
+                make_folder_durable(self.local_path)
             else:
                 self._filesystem.create_dir(self._path, recursive=True)
 
@@ -210,19 +211,8 @@ class Folder:
             with self.open_output(name) as stream:
                 stream.write(data)
             return
-        path = Path(self._inside(name))
-        temporary = path.with_name(f".{name}.writing")
         with self._failures("cannot be written", name):
-            try:
-                with temporary.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(path)
-                _sync_folder(path.parent)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
+            write_durable(Path(self._inside(name)), data)
 
     @contextmanager
     def open_output(self, name: str) -> Iterator[pa.NativeFile]:
@@ -237,8 +227,7 @@ class Folder:
                 return
             with pa.OSFile(self._inside(name), "wb") as stream:
                 yield stream
-            with open(self._inside(name), "rb") as file:
-                os.fsync(file.fileno())
+            sync(Path(self._inside(name)))
 
     @contextmanager
     def open_input(self, name: str) -> Iterator[pa.NativeFile]:
@@ -274,9 +263,9 @@ class Folder:
     def rename_to(self, other: "Folder") -> None:
         """Give a local folder another name in one moment, on the disk on return; no folder may have that name."""
         with self._failures("cannot be renamed"):
-            _sync_folder(self.local_path)
+            sync(self.local_path)
             self.local_path.rename(other.local_path)
-            _sync_folder(other.local_path.parent)
+            sync(other.local_path.parent)
 
     def _local_tree(self) -> Iterator[tuple[str, StoredFile]]:
         top = self.local_path
@@ -383,11 +372,3 @@ def _reason(error: Exception, location: str) -> str:
     text = (isinstance(error, OSError) and error.strerror) or str(error)
     text = text.partition("\n")[0].replace(location, without_credentials(location))
     return re.sub(r"://[^\s']*@", "://", text).rstrip(". ")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

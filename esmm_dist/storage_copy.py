@@ -18,6 +18,7 @@ from esmm_dist.interrupts import Interrupts
 from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder, StoredFile
 from esmm_dist.stores import COPYING
+from esmm_dist.whole_file import replace_durable
 
 PARALLEL = 8
 """Files at once: a store answers one request late and many in the same time."""
@@ -60,9 +61,9 @@ def copy_tree(
 ) -> Copied:
     """Copy all files of a folder, those in folders below too; blocks until they are there.
 
-    A file that is there with the same size, and is not older than its source, is kept: a copy that was ended goes on.
-    A copy on a disk has the time of its source, and is whole or
-    has another name; memory is ``parallel`` times 4 MB.
+    A file that is there with the same size and the time of its source (in a store, which sets the time itself: and is
+    not older than its source) is kept: a copy that was ended goes on. A copy on a disk is whole or has another name.
+    Memory is ``parallel`` times 4 MB.
 
     Args:
         source: To read.
@@ -85,7 +86,11 @@ def copy_tree(
     if COPYING in files:
         raise ConfigError(f"{source} is itself a copy that is not complete. Copy into it again first.")
     there = target.tree()
-    missing = {path: about for path, about in files.items() if again or not _is_copied(about, there.get(path))}
+    missing = {
+        path: about
+        for path, about in files.items()
+        if again or not _is_copied(about, there.get(path), keeps_times=target.is_local)
+    }
     result = Copied(
         files=len(missing), file_bytes=sum(f.size for f in missing.values()), kept=len(files) - len(missing)
     )
@@ -129,12 +134,14 @@ def _check_apart(source: Folder, target: Folder) -> None:
         raise ConfigError(f"{source} and {target} lie one in the other. Give a target of its own.")
 
 
-def _is_copied(source: StoredFile, target: StoredFile | None) -> bool:
+def _is_copied(source: StoredFile, target: StoredFile | None, *, keeps_times: bool) -> bool:
     if target is None or target.size != source.size:
         return False
     # A store may cut its times to the second
-    unit = 1 if target.changed_ns % 10**9 else 10**9
-    return target.changed_ns // unit >= source.changed_ns // unit
+    unit = 1 if source.changed_ns % 10**9 and target.changed_ns % 10**9 else 10**9
+    copied, changed = target.changed_ns // unit, source.changed_ns // unit
+    # A copy on a disk has its source's time: another one is of other content, also if it is newer
+    return copied == changed if keeps_times and changed else copied >= changed
 
 
 def _check_room(target: Folder, needed: int, replaced: Mapping[str, StoredFile]) -> None:
@@ -250,7 +257,7 @@ def _copy_once(
             path = target.local_path / written_name
             if about.changed_ns:
                 os.utime(path, ns=(about.changed_ns, about.changed_ns))
-            path.replace(target.local_path / target_name)
+            replace_durable(path, target.local_path / target_name)
     except BaseException:
         if target.is_local:
             with suppress(OSError):

@@ -9,6 +9,9 @@ STORES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")
 COPYING = ".copying"
 """File in a folder that is the beginning of a copy (``esmm_dist.storage_copy``)."""
 
+FILES_ELSEWHERE = ".files-elsewhere"
+"""File beside a manifest whose files are in an object store, where whoever put it here has compared their sizes."""
+
 COLLAPSED_URI = re.compile(rf"({'|'.join(STORES)}):/[^/]")
 """A URI that was made a path, which has one slash less."""
 

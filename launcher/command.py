@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from esmm_dist.errors import ConfigError
@@ -36,6 +37,9 @@ class StoredPlace:
     told_by: str | None = None
     """File that says whose a folder is that holds files already. The command finds it in its ``out`` and decides.
     None: such a folder is refused."""
+    damage: Callable[[Path, Mapping[str, int]], str | None] | None = None
+    """Given a folder that holds ``told_by`` and the sizes of all files in the store, by path, returns what is missing
+    there or has another size; None if nothing."""
 
 
 def own_rank(command: "Command | None") -> tuple[int, int]:

@@ -13,6 +13,9 @@ from esmm_dist.errors import InputDataError
 CHUNK_BYTES = 8 << 20
 """Bytes of text in one chunk: parsing it takes about 50 MB; smaller ones read the disk in smaller pieces."""
 
+BATCH_ROWS = 1 << 16
+"""Rows of a Parquet file that are one chunk; about what a chunk of text holds."""
+
 MAX_LINE_BYTES = 4 << 20
 """A longer line means that the file is not a text log. The longest common row of Ali-CCP has about 0.1 MB."""
 

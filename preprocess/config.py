@@ -65,6 +65,10 @@ class PreprocessConfig:
     """The run stops if a larger share of a split's lines (of skeleton or of common lines) is rejected. Default: a
     real log has a few bad lines; more than 1 % means a wrong schema or a damaged file."""
 
+    verify: bool = False
+    """Whether to compare the bytes of a data set that is there already with the checksums of its manifest, beyond the
+    sizes of its files, and to make it again if one differs. Reads all of it (about 2 GB a second)."""
+
     compression: Compression = "ZLIB"
     """Of the record files: ``ZLIB``, or ``NONE`` where disk is cheaper than the time to inflate (README)."""
 

@@ -4,11 +4,11 @@ A user context is the content of all user fields of a row: rows of equal content
 flat log is joined, counted and grouped like the Ali-CCP form.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
-from preprocess.chunks import MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
-from preprocess.column_types import without_views
+from preprocess.chunks import BATCH_ROWS, MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange, index_dtype
 from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids, read_sample_names
 from preprocess.flat_header import check_columns, check_types, checked_header, columns_read
@@ -25,16 +24,15 @@ from preprocess.flat_text import TextForm, read_header, read_rows
 from preprocess.hashing import U64, mix64
 from preprocess.inputs import InputFile, reading, stream_texts
 from preprocess.parse_stage import ParseJob, count_reasons, write_rejects
+from preprocess.pieces import line_pieces, row_pieces
 from preprocess.rejects import Reason, Reject, reject
 from preprocess.row_files import ChunkId, RawRows, RowKind, rows_path, write_rows
 from preprocess.row_split import test_rows
+from preprocess.row_texts import row_text
 from preprocess.texts import Texts
 from preprocess.workers import Result, Task
 
 I64 = npt.NDArray[np.int64]
-
-BATCH_ROWS = 1 << 16
-"""Rows of a Parquet file that are one chunk; about what a chunk of text holds."""
 
 _NO_USER_CONTEXTS = 1 << 20  # a log without user fields is cut into so many contexts, as there is nothing to share
 
@@ -115,37 +113,47 @@ def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, te
     """Parse one chunk of CSV text; ``text`` is None to read it from the (plain) file."""
     if text is None:
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
+    crc32c = google_crc32c.value(text)
+    num_bytes = len(text)
     lines = split_lines(text)
+    del text  # its lines are another copy
     header_lines = 1 if chunk.chunk == 0 and lines else 0
+    source = job.schema.source
+    assert isinstance(source, FlatSource)
     form = text_form(job, file)
-    table, numbers, rejects = read_rows(lines[header_lines:], header_lines, read_header(header, form), form)
-
-    def text_of_row(row: int) -> bytes:
-        return form.as_utf8(lines[int(numbers[row])]) or b""
-
-    counts = {"bytes": len(text), "header_lines": header_lines}
-    parsed = write_splits(job, chunk, table, numbers, header_lines, rejects, text_of_row)
-    return {"chunks": [{**counts, **of_split} for of_split in parsed]}
-
-
-def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
-    """Parse one row group of a Parquet file, batch by batch."""
-    chunks = []
-    for i, batch in enumerate(batches_of(file, group, list(columns_read(job.schema)))):
-        table = pa.table(batch)
-        chunk = ChunkId(split=first.split, file=first.file, chunk=first.chunk + i)
-        numbers = np.arange(table.num_rows)
-        parsed = write_splits(job, chunk, table, numbers, 0, [], partial(_row_text, table))
-        chunks += [{"bytes": batch.nbytes, "header_lines": 0, **of_split} for of_split in parsed]
+    names = read_header(header, form)
+    separators = (form.delimiter.encode(), source.list_separator.encode())
+    counts = {"bytes": num_bytes, "crc32c": crc32c, "header_lines": header_lines}  # of the chunk, told with one piece
+    chunks: list[Result] = []
+    for number, (begin, end) in enumerate(line_pieces(lines[header_lines:], separators, job.piece_items)):
+        first = header_lines + begin
+        table, numbers, rejects = read_rows(lines[first : header_lines + end], first, names, form)
+        text_of_row = partial(_line_text, lines, numbers, form)
+        piece = replace(chunk, piece=number)
+        parsed = write_splits(job, piece, table, numbers, header_lines, rejects, text_of_row)
+        chunks += [{**counts, **of_split} for of_split in parsed]
+        counts = dict.fromkeys(counts, 0)
     return {"chunks": chunks}
 
 
-def batches_of(file: InputFile, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a row group of a Parquet file, at most ``BATCH_ROWS`` at a time."""
-    with reading(file.path), pq.ParquetFile(file.path) as opened:
-        for batch in opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
-            batch.validate(full=True)  # a text that is not UTF-8, a dictionary's index beyond its end: found here
-            yield batch.cast(pa.schema([each.with_type(without_views(each.type)) for each in batch.schema]))
+def _line_text(lines: list[bytes], numbers: I64, form: TextForm, row: int) -> bytes:
+    return form.as_utf8(lines[int(numbers[row])]) or b""
+
+
+def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
+    """Parse one row group of a Parquet file, piece by piece."""
+    source = job.schema.source
+    assert isinstance(source, FlatSource)
+    columns = list(columns_read(job.schema))
+    chunks: list[Result] = []
+    piece = 0
+    for row, table in row_pieces(file, group, columns, source.list_separator, BATCH_ROWS, job.piece_items):
+        piece = piece + 1 if row % BATCH_ROWS else 0
+        chunk = replace(first, chunk=first.chunk + row // BATCH_ROWS, piece=piece)
+        numbers = row % BATCH_ROWS + np.arange(table.num_rows)
+        parsed = write_splits(job, chunk, table, numbers, 0, [], partial(row_text, table))
+        chunks += [{"bytes": table.nbytes, "header_lines": 0, **of_split} for of_split in parsed]
+    return {"chunks": chunks}
 
 
 PARSE = FlatTask(name="parse", of_text=parse_text, of_row_group=parse_row_group)
@@ -252,6 +260,7 @@ def write_table(
         "kind": "log",
         "file": chunk.file,
         "chunk": chunk.chunk,
+        "piece": chunk.piece,
         "rows": len(index),
         "rejected": count_reasons(rejects),
         "ignored": {},
@@ -313,7 +322,3 @@ def _write(
 def _value_text(table: pa.Table, row: int, column: str) -> str:
     value = table.column(column)[row].as_py()
     return "" if value is None else str(value)
-
-
-def _row_text(table: pa.Table, row: int) -> bytes:
-    return json.dumps(table.slice(row, 1).to_pylist()[0], default=str, ensure_ascii=False).encode()

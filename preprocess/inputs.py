@@ -1,5 +1,6 @@
 """Find the raw files of a schema in a folder."""
 
+import os
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -37,14 +38,16 @@ class InputFile:
     index: int
     """Place among the files of the same split and kind."""
     path: Path
+    name: str
+    """Its path relative to the raw folder, with forward slashes: ``day=1/part-0.csv``."""
     packing: Packing
     member: str = ""
     """Name of the file inside a ``.tar.gz``; empty for the others."""
 
     @property
     def shown_name(self) -> str:
-        """Name in reports and rejects, without the folder."""
-        return f"{self.path.name}:{self.member}" if self.member else self.path.name
+        """Name in reports and rejects, without the raw folder."""
+        return f"{self.name}:{self.member}" if self.member else self.name
 
 
 def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[InputFile]:
@@ -129,7 +132,15 @@ def _aliccp_files(raw: Path, split: str) -> list[InputFile]:
     if archive.is_file():
         found.append(
             [
-                InputFile(split=split, kind=kind, index=0, path=archive, packing="tar.gz", member=f"{stem}_{split}.csv")
+                InputFile(
+                    split=split,
+                    kind=kind,
+                    index=0,
+                    path=archive,
+                    name=archive.name,
+                    packing="tar.gz",
+                    member=f"{stem}_{split}.csv",
+                )
                 for kind, stem in _ALICCP_KINDS.items()
             ]
         )
@@ -137,9 +148,9 @@ def _aliccp_files(raw: Path, split: str) -> list[InputFile]:
     separate = []
     for kind, stem in _ALICCP_KINDS.items():
         forms = [
-            InputFile(split=split, kind=kind, index=0, path=raw / f"{stem}_{split}{ending}", packing=packing)
-            for packing, ending in packings
-            if (raw / f"{stem}_{split}{ending}").is_file()
+            InputFile(split=split, kind=kind, index=0, path=raw / name, name=name, packing=packing)
+            for packing, name in ((packing, f"{stem}_{split}{ending}") for packing, ending in packings)
+            if (raw / name).is_file()
         ]
         if len(forms) > 1:
             raise _two_forms(raw, forms)
@@ -169,7 +180,14 @@ def _flat_files(raw: Path, source: FlatSource, split: str) -> list[InputFile]:
         return []
     paths = matching_files(raw, pattern)
     return [
-        InputFile(split=split, kind="log", index=i, path=path, packing=_flat_packing(path))
+        InputFile(
+            split=split,
+            kind="log",
+            index=i,
+            path=path,
+            name=Path(os.path.relpath(path, raw)).as_posix(),
+            packing=_flat_packing(path),
+        )
         for i, path in enumerate(paths)
     ]
 

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import google_crc32c
+
 from esmm_dist.schema.fields import Field, Schema
 from preprocess.chunks import chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.inputs import InputFile, stream_texts
+from preprocess.plan import MOST_ITEMS
 from preprocess.raw_chunk import parse_lines
 from preprocess.raw_line import Kind
 from preprocess.rejects import Reject, chunk_rejects_text
@@ -25,6 +28,8 @@ class ParseJob:
     chunk_bytes: int
     test_begin: int | None = None
     """Key of the first time of the test split, where the schema cuts it by time out of the train files."""
+    piece_items: int = MOST_ITEMS
+    """Ids and other values of a flat log that are parsed at once."""
 
 
 def parse_tasks(job: ParseJob, files: list[InputFile]) -> Iterator[Task]:
@@ -64,7 +69,7 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
     if text is None:
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
     lines = split_lines(text)
-    num_bytes = len(text)
+    num_bytes, crc32c = len(text), google_crc32c.value(text)
     del text
     kind: Kind = "skeleton" if file.kind == "skeleton" else "common"
     fields = fields_of(job.schema, kind)
@@ -86,6 +91,7 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
         "file": chunk.file,
         "chunk": chunk.chunk,
         "bytes": num_bytes,
+        "crc32c": crc32c,
         "lines": num_lines,
         "rows": len(rows.lines),
         "rejected": count_reasons(parsed.rejects),

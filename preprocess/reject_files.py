@@ -5,14 +5,16 @@ A line of a flat log that one column is the reason for comes with the column's n
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
-from preprocess.chunks import read_chunk, split_lines
+from preprocess.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.inputs import InputFile, stream_texts
 from preprocess.parse_stage import rejects_path
 from preprocess.rejects import Reason, Reject, read_chunk_rejects, reject, reject_line, reject_place
 from preprocess.repeats import load_repeats
 from preprocess.row_files import ChunkId, RowKind, chunk_of_position
+from preprocess.row_texts import chunk_row_texts
 from preprocess.tally import TableTally
 
 REPEAT_REASONS: dict[RowKind, Reason] = {
@@ -22,7 +24,11 @@ REPEAT_REASONS: dict[RowKind, Reason] = {
 
 
 def write_reject_file(
-    path: Path, work: Path, files: Sequence[tuple[InputFile, RowKind, TableTally]], chunk_bytes: int
+    path: Path,
+    work: Path,
+    files: Sequence[tuple[InputFile, RowKind, TableTally]],
+    chunk_bytes: int,
+    columns: Sequence[str] = (),
 ) -> dict[str, dict[str, str]]:
     """Write the rejects of one split, file after file, lines ascending.
 
@@ -31,6 +37,7 @@ def write_reject_file(
         work: Where the chunks' rejects and the repeats stand.
         files: The split's files, the kind of rows whose repeats are theirs, and their counts.
         chunk_bytes: As the files were parsed.
+        columns: That are read of Parquet files.
 
     Returns:
         For each kind of file and each reason, where its first line stands, in words.
@@ -39,12 +46,13 @@ def write_reject_file(
     with path.open("w", encoding="utf-8") as out:
         for file, kind, tally in files:
             repeats = _repeated_lines(work, kind, file)
-            quoted = _quote(file, repeats, REPEAT_REASONS[kind], chunk_bytes)
+            quoted = _quote(file, repeats, REPEAT_REASONS[kind], chunk_bytes, columns)
             before = tally.lines_before()
-            for chunk in (c for c in tally.chunks(file.split) if c.file == file.index):
-                rejects = [*_parsed_rejects(work, file.kind, chunk), *quoted.get(chunk.chunk, [])]
-                for r in sorted(rejects, key=lambda r: r.line):
-                    line = before[chunk.file, chunk.chunk] + r.line + 1
+            of_file = (chunk for chunk in tally.chunks(file.split) if chunk.file == file.index)
+            for number, pieces in groupby(of_file, key=lambda chunk: chunk.chunk):
+                parsed = [r for piece in pieces for r in _parsed_rejects(work, file.kind, piece)]
+                for r in sorted([*parsed, *quoted.get(number, [])], key=lambda r: r.line):
+                    line = before[file.index, number] + r.line + 1
                     out.write(reject_line(file.shown_name, line, r))
                     first.setdefault(file.kind, {}).setdefault(r.reason, reject_place(file.shown_name, line, r))
     return first
@@ -65,21 +73,29 @@ def _repeated_lines(work: Path, kind: RowKind, file: InputFile) -> dict[int, lis
     return lines
 
 
-def _quote(file: InputFile, lines: dict[int, list[int]], reason: Reason, chunk_bytes: int) -> dict[int, list[Reject]]:
+def _quote(
+    file: InputFile, lines: dict[int, list[int]], reason: Reason, chunk_bytes: int, columns: Sequence[str]
+) -> dict[int, list[Reject]]:
     """Read the text of lines that were found to be repeats only after they were parsed."""
-    quoted = {}
+    quoted: dict[int, list[Reject]] = defaultdict(list)
     if lines:
-        for chunk, text in _texts(file, lines, chunk_bytes):
-            of_chunk = split_lines(text)
-            quoted[chunk] = [reject(line, reason, of_chunk[line]) for line in lines[chunk]]
+        for chunk, line, text in _texts(file, lines, chunk_bytes, columns):
+            quoted[chunk].append(reject(line, reason, text))
     return quoted
 
 
-def _texts(file: InputFile, lines: dict[int, list[int]], chunk_bytes: int) -> Iterator[tuple[int, bytes]]:
-    if file.packing == "plain":
-        for chunk in sorted(lines):
-            yield chunk, read_chunk(file.path, chunk, chunk_bytes)
+def _texts(
+    file: InputFile, lines: dict[int, list[int]], chunk_bytes: int, columns: Sequence[str]
+) -> Iterator[tuple[int, int, bytes]]:
+    if file.packing == "parquet":
+        yield from chunk_row_texts(file, columns, BATCH_ROWS, lines)
         return
-    for _, chunk, text in stream_texts([file], chunk_bytes):
+    if file.packing == "plain":
+        texts = ((chunk, read_chunk(file.path, chunk, chunk_bytes)) for chunk in sorted(lines))
+    else:
+        texts = ((chunk, text) for _, chunk, text in stream_texts([file], chunk_bytes))
+    for chunk, text in texts:
         if chunk in lines:
-            yield chunk, text
+            of_chunk = split_lines(text)
+            for line in lines[chunk]:
+                yield chunk, line, of_chunk[line]

@@ -43,10 +43,13 @@ class ChunkId:
     split: str
     file: int
     chunk: int
+    piece: int = 0
+    """Of a chunk that memory does not hold at once: which run of its rows. Lines are numbered within the chunk."""
 
     def name(self, kind: str) -> str:
         """Return the stem of its files; stems sort as the lines stand in the log."""
-        return f"{self.split}-{kind}-{self.file:04d}-{self.chunk:06d}"
+        piece = f"-{self.piece:06d}" if self.piece else ""
+        return f"{self.split}-{kind}-{self.file:04d}-{self.chunk:06d}{piece}"
 
     @property
     def base(self) -> int:

@@ -1,6 +1,5 @@
 """``preprocess``: the stages in their order, from raw logs to a finished data set."""
 
-import shutil
 from pathlib import Path
 
 from esmm_dist.errors import SchemaError
@@ -10,19 +9,22 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from esmm_dist.schema.sources import AliCcpSource
 from esmm_dist.system_refusal import refusals_named
+from esmm_dist.whole_file import sync_tree, write_durable
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
+from preprocess.finished import find_finished
 from preprocess.inputs import InputFile, absent_splits, find_inputs
 from preprocess.known import KnownIds
+from preprocess.known_inputs import look_at
 from preprocess.plan import make_plan
-from preprocess.publish import publish
+from preprocess.publish import FINAL_FOLDER, publish
 from preprocess.raw_line import NUM_LABELS
 from preprocess.report import report_lines
 from preprocess.sample_id_form import with_sample_id_form
-from preprocess.settings import check_same, deciding_settings, run_identity
+from preprocess.settings import deciding_settings, run_identity
 from preprocess.stages import Stages
 from preprocess.workers import open_pool
-from preprocess.workspace import WORK_NAME, open_workspace, write_text
+from preprocess.workspace import close_workspace, open_workspace
 
 _TEXT_PER_PACKED = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
 """Bytes of text for each byte of a file, about; a wrong guess costs time, not memory."""
@@ -31,9 +33,10 @@ _TEXT_PER_PACKED = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
 def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     """Turn raw logs into a data set; blocks until it is finished.
 
-    A run that was killed continues where it was; a finished one returns at once. ``config.like`` and
-    ``config.vocabulary`` are local folders here: the command ``esmm preprocess`` fetches data sets from object stores,
-    reads the ids of a run's rows, and takes over the settings of ``like``.
+    A run that was killed continues where it was; a finished one returns at once, or makes the data set again if files
+    of it are missing or damaged. ``config.like`` and ``config.vocabulary`` are local folders here: the command ``esmm
+    preprocess`` fetches data sets from object stores, reads the ids of a run's rows, and takes over the settings of
+    ``like``.
 
     Raises:
         ConfigError: The folder holds something else, or settings do not go together.
@@ -50,12 +53,9 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     for split in absent_splits(files, schema):
         progress.message(f"The log has no {split} split, and the data set will have none.")
     schema = with_sample_id_form(schema, files)
-    settings = deciding_settings(config, files, known)
-    if (config.out / MANIFEST_NAME).is_file():
-        manifest = read_manifest(config.out)
-        check_same(config.out, manifest, settings, schema)
-        shutil.rmtree(config.out / WORK_NAME, ignore_errors=True)  # left by a kill just after the manifest
-        progress.message(f"{config.out} holds this data set already; nothing to do.")
+    settings, raw = deciding_settings(config, known), look_at(files)
+    manifest = find_finished(config, schema, settings, raw, progress)
+    if manifest is not None:
         return manifest
     text_bytes = _text_bytes(files)
     plan = make_plan(
@@ -64,15 +64,16 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         text_bytes=sum(text_bytes.values()),
         split_bytes=max(text_bytes.values()),
     )
-    identity = run_identity(settings, schema, files, plan, CHUNK_BYTES)
+    identity = run_identity(settings, schema, raw, plan, CHUNK_BYTES)
     with refusals_named(config.out), open_workspace(config.out, identity, progress) as work:
         if not (work / MANIFEST_NAME).is_file():
             with open_pool(work, plan.workers) as pool:
-                manifest = Stages(config, schema, files, plan, settings, known, work, pool, progress).run()
-            write_text(work / MANIFEST_NAME, manifest.to_json())  # from here on only moves are left
+                manifest = Stages(config, schema, files, raw, plan, settings, known, work, pool, progress).run()
+            sync_tree(work / FINAL_FOLDER)
+            write_durable(work / MANIFEST_NAME, manifest.to_json().encode())  # from here on only moves are left
         manifest = read_manifest(work)
-        publish(work, config.out, manifest)
-        shutil.rmtree(work)
+        publish(work, config.out, manifest, raw)
+        close_workspace(work)
     for line in report_lines(manifest.report):
         progress.message(line)
     return manifest

@@ -13,6 +13,7 @@ then, so that the disk holds little more than the rows and the records at once.
 """
 
 import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -23,18 +24,28 @@ import numpy as np
 from esmm_dist.config import build
 from esmm_dist.errors import InputDataError
 from esmm_dist.progress import Progress
+from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.coverage import coverage_of, coverage_warnings
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.learnable import label_warnings
-from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
+from esmm_dist.schema.manifest import DataFile, DatasetManifest, Shard, Split
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
 from preprocess.count import count_partition
 from preprocess.empty_files import empty_file_notes
+from preprocess.flat_header import columns_read
 from preprocess.flat_stage import PARSE, flat_tasks
 from preprocess.inputs import InputFile
 from preprocess.known import KNOWN_IDS_NAME, KnownIds, known_paths, scatter_known
+from preprocess.known_inputs import (
+    CHECKED_COLUMNS,
+    RawFile,
+    check_unchanged,
+    checksum_tasks,
+    checksums_of_chunks,
+    inputs_setting,
+)
 from preprocess.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
 from preprocess.layout import Layout, choose_layout, layout_lines, layout_report
 from preprocess.parse_stage import ParseJob, parse_tasks
@@ -46,6 +57,7 @@ from preprocess.reject_files import REPEAT_REASONS, write_reject_file
 from preprocess.repeats import find_repeats, merge_repeats
 from preprocess.report import check_kept, split_report, total, vocabulary_report
 from preprocess.row_files import RowKind, rows_path
+from preprocess.settings import INPUTS
 from preprocess.skew import split_partition, split_sources
 from preprocess.tally import TableTally, check_both_splits
 from preprocess.time_split import find_test_begin
@@ -64,6 +76,7 @@ class Stages:
         config: PreprocessConfig,
         schema: Schema,
         files: list[InputFile],
+        raw: Mapping[str, RawFile],
         plan: Plan,
         settings: dict[str, Any],
         known: KnownIds | None,
@@ -71,8 +84,8 @@ class Stages:
         pool: Pool,
         progress: Progress,
     ) -> None:
-        """Keep what all stages share; ``settings`` go into the manifest, ``known`` ids are kept."""
-        self._config, self._schema, self._files, self._plan = config, schema, files, plan
+        """Keep what all stages share: ``settings`` and ``raw`` files go into the manifest, ``known`` ids are kept."""
+        self._config, self._schema, self._files, self._raw, self._plan = config, schema, files, raw, plan
         self._known = known
         self._settings, self._work, self._pool, self._progress = settings, work, pool, progress
         self._layout: Layout  # set by run, once the size of the log is known
@@ -83,7 +96,7 @@ class Stages:
 
     def run(self) -> DatasetManifest:
         """Do what is left to do; return the manifest of what then stands in ``work/final``."""
-        tables, partition_bytes = self._parse()
+        tables, partition_bytes, checksums = self._parse()
         empty_files = empty_file_notes(self._files, tables)
         source = self._schema.source
         if isinstance(source, FlatSource) and source.split is not None:
@@ -116,7 +129,8 @@ class Stages:
             splits=splits,
             vocabulary_file=VOCABULARY_NAME,
             vocabulary_size=sum(field["kept_ids"] for field in vocabulary.values()),
-            settings={**self._settings, **layout.settings},
+            other_files=tuple(self._other_files()),
+            settings={**self._settings, **layout.settings, INPUTS: inputs_setting(self._raw, checksums)},
             report={
                 "layout": chosen,
                 "splits": report,
@@ -139,7 +153,7 @@ class Stages:
             ),
         ]
 
-    def _parse(self) -> tuple[Tables, dict[str, list[int]]]:
+    def _parse(self) -> tuple[Tables, dict[str, list[int]], dict[str, int]]:
         tables: Tables = {s: {f.kind: TableTally() for f in self._files if f.split == s} for s in self._splits}
         known = self._pool.result("all-parse")
         if known is None:
@@ -147,7 +161,7 @@ class Stages:
             self._pool.keep("all-parse", known)
         for split, of_split in known["tables"].items():
             tables[split] = {kind: TableTally.from_mapping(mapping) for kind, mapping in of_split.items()}
-        return tables, known["partition_bytes"]
+        return tables, known["partition_bytes"], known["checksums"]
 
     def _parse_all(self, tables: Tables) -> Result:
         plain = all(file.packing == "plain" for file in self._files)
@@ -155,17 +169,25 @@ class Stages:
         flat = isinstance(source, FlatSource)
         # A file whose rows are in both splits is read once.
         files = [f for f in self._files if f.split in source.files] if isinstance(source, FlatSource) else self._files
-        job = ParseJob(work=self._work, schema=self._schema, partitions=self._plan.partitions, chunk_bytes=CHUNK_BYTES)
+        job = ParseJob(
+            work=self._work,
+            schema=self._schema,
+            partitions=self._plan.partitions,
+            chunk_bytes=CHUNK_BYTES,
+            piece_items=self._plan.piece_items,
+        )
         if isinstance(source, FlatSource) and source.split is not None and source.split.is_by_time:
             job = replace(job, test_begin=find_test_begin(job, files, self._pool, self._progress))
         text_bytes = sum(file.path.stat().st_size for file in files)
         self._progress.start("read", float(text_bytes) if plain else None, "B")
         tasks = flat_tasks(job, files, PARSE) if flat else parse_tasks(job, files)
         sizes = {split: np.zeros(self._plan.partitions, np.int64) for split in self._splits}
+        checked: list[Result] = []
         hopeless: list[tuple[str, str]] = []
         # What was begun is ended, so that the rejects of an early stop have no gap and know their lines.
         for _, result in self._pool.run(takewhile(lambda _: not hopeless, tasks), self._progress):
             for chunk in result["chunks"]:
+                checked.append({name: chunk[name] for name in CHECKED_COLUMNS if name in chunk})
                 split, kind = chunk["split"], chunk["kind"]
                 tally = tables[split][kind]
                 tally.add(chunk)
@@ -174,7 +196,13 @@ class Stages:
                     hopeless.append((split, kind))
         if hopeless:
             self._stop_early(tables, *hopeless[0])
+        packed = self._pool.run_all(checksum_tasks(files), self._progress).values()
+        check_unchanged(self._raw, self._files)
         return {
+            "checksums": {
+                **checksums_of_chunks(files, checked),
+                **{file["name"]: file["crc32c"] for file in packed},
+            },
             "tables": {s: {k: t.to_mapping() for k, t in of_split.items()} for s, of_split in tables.items()},
             "partition_bytes": {split: size.tolist() for split, size in sizes.items()},
         }
@@ -220,7 +248,9 @@ class Stages:
         listed: list[tuple[InputFile, RowKind, TableTally]] = [
             (f, "common" if f.kind == "common" else "skeleton", tables[split][f.kind]) for f in of_split
         ]
-        return write_reject_file(self._reject_path(split), self._work, listed, CHUNK_BYTES)
+        flat = isinstance(self._schema.source, FlatSource)
+        columns = list(columns_read(self._schema)) if flat else []
+        return write_reject_file(self._reject_path(split), self._work, listed, CHUNK_BYTES, columns)
 
     def _named_rows(self, of_split: dict[str, TableTally]) -> dict[RowKind, TableTally]:
         """Return the kinds of rows whose names must not repeat, with the counts of their lines."""
@@ -424,8 +454,18 @@ class Stages:
             shards=tuple(build(Shard, shard, where="shards", error=InputDataError) for shard in shards),
         )
 
+    def _other_files(self) -> Iterator[DataFile]:
+        """Describe the finished files that hold no records."""
+        final = self._work / FINAL_FOLDER
+        rejects = [self._reject_path(split) for split in self._splits]
+        for path in (final / VOCABULARY_NAME, final / KNOWN_IDS_NAME, *rejects):
+            if path.is_file():
+                name = path.relative_to(final).as_posix()
+                yield DataFile(path=name, file_bytes=path.stat().st_size, crc32c=file_crc32c(path))
+
     def _empty(self, *names: str) -> None:
         """Delete files that only finished stages read."""
+        self._pool.syncs.before_deleting()
         for name in names:
             for path in (self._work / name).iterdir():
                 path.unlink()
@@ -436,6 +476,7 @@ class Stages:
         if known is None:
             known = {"pieces": self._deal_all(job, total_bytes)}
             self._pool.keep(f"all-pieces-{job.split}", known)
+        self._pool.syncs.before_deleting()
         for name in job.names:
             records_path(self._work, name).unlink(missing_ok=True)
         return np.array(known["pieces"], np.int64).reshape(job.slices, job.lanes, len(PIECE_COLUMNS))

@@ -27,8 +27,8 @@ class TableTally:
     ignored: Counter[str] = field(default_factory=Counter)
     lost_digits: Counter[str] = field(default_factory=Counter)
     """By column of a flat log, values that are floats too large for their type."""
-    chunk_lines: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Lines of each (file, chunk), without the header's; those of other splits too."""
+    chunk_lines: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    """Lines of each (file, chunk, piece), without the header's; those of other splits too."""
     header_lines: int = 0
     """Header lines of all files together; the first chunk of each file has as many."""
 
@@ -40,34 +40,37 @@ class TableTally:
         self.rejected.update(result["rejected"])
         self.ignored.update(result["ignored"])
         self.lost_digits.update(result.get("lost_digits", {}))
-        self.chunk_lines[result["file"], result["chunk"]] = int(
+        self.chunk_lines[result["file"], result["chunk"], result.get("piece", 0)] = int(
             result["chunk_lines"] if "chunk_lines" in result else result["lines"]
         )
         self.header_lines += result.get("header_lines", 0)
 
     def chunks(self, split: str) -> list[ChunkId]:
         """List the chunks, in log order."""
-        return [ChunkId(split=split, file=file, chunk=chunk) for file, chunk in sorted(self.chunk_lines)]
+        return [
+            ChunkId(split=split, file=file, chunk=chunk, piece=piece) for file, chunk, piece in sorted(self.chunk_lines)
+        ]
 
     def lines_of_file(self, file: int) -> int:
         """Return the lines of one file, without its header."""
-        return sum(lines for (number, _), lines in self.chunk_lines.items() if number == file)
+        return sum(lines for (number, _, _), lines in self.chunk_lines.items() if number == file)
 
     def lines_before(self) -> dict[tuple[int, int], int]:
         """Return for each (file, chunk) the lines of the file that come before it, the header's among them."""
         has_header = 1 if self.header_lines else 0
         before: dict[tuple[int, int], int] = {}
         seen: Counter[int] = Counter()
-        for file, chunk in sorted(self.chunk_lines):
-            before[file, chunk] = seen[file] + (has_header if chunk else 0)
-            seen[file] += self.chunk_lines[file, chunk]
+        for file, chunk, piece in sorted(self.chunk_lines):
+            if piece == 0:
+                before[file, chunk] = seen[file] + (has_header if chunk else 0)
+            seen[file] += self.chunk_lines[file, chunk, piece]
         return before
 
     def rows_before(self) -> dict[tuple[int, int], int]:
         """Return for each (file, chunk) the lines of all files that come before it, headers not counted."""
-        chunks = sorted(self.chunk_lines)
-        before = accumulate((self.chunk_lines[chunk] for chunk in chunks), initial=0)
-        return dict(zip(chunks, before, strict=False))
+        pieces = sorted(self.chunk_lines)
+        before = accumulate((self.chunk_lines[piece] for piece in pieces), initial=0)
+        return {(file, chunk): n for (file, chunk, piece), n in zip(pieces, before, strict=False) if piece == 0}
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the counts as plain JSON values."""
@@ -77,7 +80,7 @@ class TableTally:
     @classmethod
     def from_mapping(cls, mapping: dict[str, Any]) -> "TableTally":
         """Read what ``to_mapping`` returned."""
-        chunks = {(file, chunk): lines for file, chunk, lines in mapping["chunk_lines"]}
+        chunks = {(file, chunk, piece): lines for file, chunk, piece, lines in mapping["chunk_lines"]}
         counters = {name: Counter(mapping[name]) for name in ("rejected", "ignored", "lost_digits")}
         return cls(**{**mapping, **counters, "chunk_lines": chunks})
 

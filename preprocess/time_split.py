@@ -13,13 +13,14 @@ import pyarrow as pa
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.sources import ColumnSplit, FlatSource
-from preprocess.chunks import read_chunk, split_lines
+from preprocess.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.flat_columns import read_column
-from preprocess.flat_stage import FlatTask, batches_of, flat_tasks, text_form
+from preprocess.flat_stage import FlatTask, flat_tasks, text_form
 from preprocess.flat_text import read_header, read_rows
 from preprocess.hashing import U64
 from preprocess.inputs import InputFile
 from preprocess.parse_stage import ParseJob
+from preprocess.pieces import batches_of
 from preprocess.repeats import save_array
 from preprocess.row_files import ChunkId
 from preprocess.row_split import TimeKind, shown_key, time_keys
@@ -122,7 +123,7 @@ def times_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes,
 def times_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Write the sorted times of one row group of a Parquet file."""
     _, rule = _rule(job)
-    return _write(job, first, [pa.table(batch) for batch in batches_of(file, group, [rule.column])])
+    return _write(job, first, [pa.table(batch) for batch in batches_of(file, group, [rule.column], BATCH_ROWS)])
 
 
 def _write(job: ParseJob, chunk: ChunkId, tables: Sequence[pa.Table]) -> Result:

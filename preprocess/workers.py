@@ -30,10 +30,10 @@ from esmm_dist.errors import StackError
 from esmm_dist.interrupts import Interrupts
 from esmm_dist.progress import Progress
 from esmm_dist.system_refusal import refusals_named
+from preprocess.power_failure import DONE_FOLDER, Syncs
 from preprocess.workspace import write_text
 
 Result = dict[str, Any]
-DONE_FOLDER = "done"
 
 _INTERRUPT_S = 0.2  # the longest wait before a signal counts
 
@@ -59,6 +59,7 @@ class Pool:
         self._done = work / DONE_FOLDER
         self._done.mkdir(exist_ok=True)
         self._waiting = workers + 2
+        self.syncs = Syncs(work)
         self._executor, self._interrupts = executor, interrupts
         self._running: dict[Future[Result], Task] = {}
 
@@ -71,6 +72,7 @@ class Pool:
             StackError: A worker process died.
         """
         for task in tasks:
+            self.syncs.if_due()
             known = self.result(task.name)
             if known is not None:
                 progress.advance(task.size)

@@ -2,7 +2,8 @@
 
 Every piece of work (a task) has a name and leaves ``done/NAME.json`` with its result, renamed into place after its
 files were. A task whose result is there is not done again. The pieces are the same for any number of workers, so a
-run continues with any. ``run.json`` says for which inputs and settings; for others the folder is emptied.
+run continues with any. ``run.json`` says for which inputs and settings; for others the folder is emptied. What a
+power failure leaves is told in ``power_failure``.
 """
 
 import fcntl
@@ -17,6 +18,8 @@ from typing import Any
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.manifest import MANIFEST_NAME
+from esmm_dist.whole_file import make_folder_durable, write_durable
+from preprocess.power_failure import drop_unsynced, note_boot, same_boot
 
 WORK_NAME = ".work"
 PRODUCTS = ("train", "test", "rejects", "vocabulary.parquet", "known_ids.parquet")
@@ -29,43 +32,61 @@ _LOCK_NAME = "lock"
 def open_workspace(out: Path, identity: Mapping[str, Any], progress: Progress) -> Iterator[Path]:
     """Prepare ``out/.work`` for a run and hold its lock; what another run left is kept only if it was the same run.
 
+    The files of a finished data set stay until the run publishes its own.
+
     Args:
         out: The data set's folder; made if it is not there.
         identity: All that decides the work: inputs, settings, plan. Plain JSON values.
-        progress: Told whether the run continues or starts anew.
+        progress: Receives whether the run continues or starts anew.
 
     Raises:
         ConfigError: The folder holds other files, or another run is at work in it.
     """
     work = out / WORK_NAME
-    if out.is_dir() and not work.is_dir() and any(out.iterdir()):
+    finished = (out / MANIFEST_NAME).is_file()
+    if out.is_dir() and not work.is_dir() and not finished and any(out.iterdir()):
         raise ConfigError(
             f"{out} holds files but no data set ({MANIFEST_NAME}) and no begun run. Give a new or an empty folder."
         )
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder_durable(work)
     with (work / _LOCK_NAME).open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             raise ConfigError(f"Another esmm preprocess is at work in {out}. Wait for it or end it.") from e
-        _begin_or_continue(work, identity, progress)
+        _begin_or_continue(work, identity, progress, keep_products=finished)
         yield work
 
 
-def _begin_or_continue(work: Path, identity: Mapping[str, Any], progress: Progress) -> None:
+def _begin_or_continue(work: Path, identity: Mapping[str, Any], progress: Progress, *, keep_products: bool) -> None:
     run = work / _RUN_NAME
-    text = json.dumps(identity, indent=1, sort_keys=True)
+    text = json.dumps(identity, indent=1, sort_keys=True).encode()
     if run.is_file():
-        if run.read_text(encoding="utf-8") == text:
+        if run.read_bytes() != text:
+            progress.message("The run that was begun here had other inputs or settings: starting anew.")
+        elif same_boot(work):
             progress.message("Continuing the run that was begun here.")
             return
-        progress.message("The run that was begun here had other inputs or settings: starting anew.")
+        # A manifest in .work was written when all that it lists was on the disk
+        elif (work / MANIFEST_NAME).is_file() or drop_unsynced(work):
+            progress.message("Continuing the run that was begun here; what may not be on the disk is made again.")
+            note_boot(work)
+            return
+        else:
+            progress.message("The machine was started anew since the run was begun here: starting anew.")
     for path in work.iterdir():
         if path.name != _LOCK_NAME:
             remove(path)
-    for name in PRODUCTS:  # moved out by a run that was killed just before its manifest
+    for name in () if keep_products else PRODUCTS:  # moved out by a run that was killed just before its manifest
         remove(work.parent / name)
-    write_text(run, text)
+    note_boot(work)
+    write_durable(run, text)
+
+
+def close_workspace(work: Path) -> None:
+    """Remove the folder of a run that is done, such that, killed in between, nobody goes on with the rest of it."""
+    (work / _RUN_NAME).unlink(missing_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def remove(path: Path) -> None:
@@ -77,7 +98,10 @@ def remove(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it, so that it is there in full or not at all."""
+    """Write a file under a temporary name and rename it, so that it is there in full or not at all.
+
+    Not synced: see ``power_failure``.
+    """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -108,7 +108,8 @@ def check_lanes(manifest: DatasetManifest, split: str) -> None:
     if counts[longest] - counts[shortest] > 1:
         raise InputDataError(
             f"Split '{split}': lane {longest} has {counts[longest]} records and lane {shortest} has "
-            f"{counts[shortest]}; lanes must be equal to within one. Run esmm preprocess again."
+            f"{counts[shortest]}; lanes must be equal to within one. Make the data set again in "
+            "another folder: esmm preprocess RAW FOLDER."
         )
 
 

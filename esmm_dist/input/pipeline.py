@@ -22,11 +22,12 @@ from esmm_dist.input.order import (
     records_per_lane,
     steps_in_epoch,
 )
-from esmm_dist.input.shard_guard import ShardGuard, shard_problem
+from esmm_dist.input.shard_guard import ShardGuard
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import Schema
-from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
+from esmm_dist.schema.file_problem import file_problem
+from esmm_dist.schema.manifest import REPAIR, DatasetManifest, Shard, Split
 
 _READ_AHEAD_STEPS = 3  # beside what is prefetched: two batches are parsed at a time, and the next is read
 _READ_BUFFER_BYTES = 1 << 18  # a shard part is a few hundred kB compressed; 64 lanes are open at a time
@@ -245,9 +246,7 @@ def check_shard_files(folder: Path, split: Split, on_bad_record: OnBadRecord = "
             "that the data set is where it should be."
         )
     more = f" ({len(problems) - 1} other shards cannot be read either.)" if len(problems) > 1 else ""
-    raise InputDataError(
-        f"{problems[0]}.{more} Run esmm preprocess again, or leave out what cannot be read: --on-bad-record skip."
-    )
+    raise InputDataError(f"{problems[0]}.{more} {REPAIR} Or leave out what cannot be read: --on-bad-record skip.")
 
 
 class _UnfitBatchError(ValueError):
@@ -275,7 +274,7 @@ class _ShardsDue:
 
 
 def _size_problem(folder: Path, shard: Shard) -> str | None:
-    return shard_problem(folder, shard, compare_bytes=False)
+    return file_problem(folder, shard, compare_bytes=False)
 
 
 def _to_batch(parsed: dict[str, Any], schema: Schema) -> GroupedBatch:

@@ -18,9 +18,9 @@ from esmm_dist.errors import InputDataError
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.salvage import Salvaged, placeholder, salvage, shard_bytes
 from esmm_dist.input.skipped import SkippedShard
-from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
-from esmm_dist.schema.manifest import Compression, Shard
+from esmm_dist.schema.file_problem import file_problem
+from esmm_dist.schema.manifest import REPAIR, Compression, Shard
 
 
 class ShardGuard:
@@ -63,7 +63,7 @@ class ShardGuard:
         for shard in shards:
             if shard.path not in self._checked:
                 self._checked.add(shard.path)
-                problem = shard_problem(self._folder, shard)
+                problem = file_problem(self._folder, shard)
                 if problem is not None:
                     self._replace(shard, problem)
                     found = True
@@ -82,7 +82,7 @@ class ShardGuard:
         for shard in shards:
             if shard.path in self._copies:
                 continue
-            problem = shard_problem(self._folder, shard)
+            problem = file_problem(self._folder, shard)
             if problem is None:
                 salvaged = self._salvaged((self._folder / shard.path).read_bytes(), shard)
                 if None not in salvaged.records:
@@ -97,8 +97,8 @@ class ShardGuard:
         path = self._folder / shard.path
         if self._on_bad_record == "fail":
             raise InputDataError(
-                f"a shard cannot be read: {path} {problem}. Run esmm preprocess again, or leave out what cannot be "
-                "read: --on-bad-record skip."
+                f"a shard cannot be read: {path} {problem}. {REPAIR} Or leave out what cannot be read: "
+                "--on-bad-record skip."
             )
         try:
             data = path.read_bytes()
@@ -130,25 +130,3 @@ class ShardGuard:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(data)
         return f"/proc/self/fd/{descriptor}"
-
-
-def shard_problem(folder: Path, shard: Shard, *, compare_bytes: bool = True) -> str | None:
-    """Say how a shard's file differs from the manifest; None if it does not.
-
-    Args:
-        folder: The data set.
-        shard: What the manifest says.
-        compare_bytes: Whether to read the file and compare its CRC-32C, beyond its size.
-    """
-    path = folder / shard.path
-    try:
-        size = path.stat().st_size
-        if size != shard.file_bytes:
-            return f"has {size} bytes, the manifest says {shard.file_bytes}"
-        if compare_bytes and file_crc32c(path) != shard.crc32c:
-            return "has another CRC-32C than the manifest says: its bytes changed after it was written"
-    except FileNotFoundError:
-        return "is missing, but the manifest lists it"
-    except OSError as e:
-        return f"cannot be read ({e.strerror})"
-    return None

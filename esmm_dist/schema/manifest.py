@@ -5,6 +5,7 @@ of the text (JSON, indented by 1) of all the others; one from before there was i
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,14 @@ MANIFEST_NAME = "manifest.json"
 FORMAT = "esmm_dist.dataset"
 FORMAT_VERSION = 1
 
+REPAIR = "Run the same esmm preprocess again with --verify: it makes damaged files again."
+"""What to do about a file of a data set that is missing or damaged."""
+
 Compression = Literal["ZLIB", "NONE"]
+
+
+class DamagedManifestError(InputDataError):
+    """The manifest is not as it was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,17 @@ class Shard:
     """Place within the lane: parts 0, 1, ... in order make the lane."""
     records: int
     impressions: int
+    file_bytes: int
+    crc32c: int
+    """Of the file's bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A file that holds no records: the vocabulary, or the rejects of a split."""
+
+    path: str
+    """Relative to the data set's folder, with forward slashes."""
     file_bytes: int
     crc32c: int
     """Of the file's bytes."""
@@ -62,12 +81,20 @@ class DatasetManifest:
     splits: dict[str, Split]
     vocabulary_file: str
     vocabulary_size: int
+    other_files: tuple[DataFile, ...] = ()
+    """Files that hold no records; none in a data set from before they were listed."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """The preprocess settings that decide the bytes."""
+    """The preprocess settings and the inputs that decide the bytes."""
     report: dict[str, Any] = field(default_factory=dict)
     """What preprocess counted: lines in, rejects by reason, ids dropped by field, sizes."""
     format: Literal["esmm_dist.dataset"] = "esmm_dist.dataset"
     format_version: int = FORMAT_VERSION
+
+    def files(self) -> Iterator[Shard | DataFile]:
+        """Yield all files but the manifest itself."""
+        for split in self.splits.values():
+            yield from split.shards
+        yield from self.other_files
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
@@ -79,7 +106,8 @@ def read_manifest(folder: Path) -> DatasetManifest:
     """Read the manifest of a data set.
 
     Raises:
-        InputDataError: The folder is not a finished data set, or its manifest is damaged or of another version.
+        DamagedManifestError: Its bytes changed after it was written.
+        InputDataError: The folder is not a finished data set, or its manifest is of another version.
     """
     path = folder / MANIFEST_NAME
     try:
@@ -90,17 +118,17 @@ def read_manifest(folder: Path) -> DatasetManifest:
             f"Make one with: esmm preprocess RAW {folder} --schema aliccp"
         ) from e
     except (OSError, ValueError, RecursionError) as e:
-        raise InputDataError(f"{path} cannot be read ({e}). Run esmm preprocess again.") from e
+        raise DamagedManifestError(f"{path} cannot be read ({e}). {REPAIR}") from e
     if not isinstance(mapping, dict) or mapping.get("format") != FORMAT:
         raise InputDataError(f"{path} is not the manifest of a data set. Give the folder that esmm preprocess wrote.")
     if mapping.get("format_version") != FORMAT_VERSION:
         raise InputDataError(
             f"{path} has format version {mapping.get('format_version')}; this program reads {FORMAT_VERSION}. "
-            "Run esmm preprocess again, or install the version that wrote it."
+            "Make it again in another folder (esmm preprocess RAW FOLDER), or install the version that wrote it."
         )
     checksum = mapping.pop("crc32c", None)
     if checksum is not None and checksum != mapping_crc32c(mapping):
-        raise InputDataError(
-            f"{path} has another checksum than the one it ends with: its bytes changed. Run esmm preprocess again."
+        raise DamagedManifestError(
+            f"{path} has another checksum than the one it ends with: its bytes changed. {REPAIR}"
         )
     return build(DatasetManifest, mapping, where=str(path), error=InputDataError)

@@ -1,7 +1,6 @@
 """Write a run's model as a TensorFlow SavedModel, for a process that has TensorFlow and nothing of this project."""
 
 import json
-import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tensorflow
 from esmm_dist.storage import Folder, without_credentials
+from esmm_dist.whole_file import make_folder_durable, replace_durable
 
 DESCRIPTION = Path("assets.extra/esmm.json")
 """Where a SavedModel says what it was made from; TensorFlow leaves the folder ``assets.extra`` alone."""
@@ -131,6 +131,7 @@ def _write(out: Path, model: Any, description: dict[str, Any]) -> int:
     tf = import_tensorflow()
     temporary = out.with_name(f".{out.name}.exporting")
     shutil.rmtree(temporary, ignore_errors=True)
+    make_folder_durable(out.parent)
     try:
         try:
             tf.saved_model.save(model, str(temporary), signatures=model.signatures())
@@ -140,9 +141,9 @@ def _write(out: Path, model: Any, description: dict[str, Any]) -> int:
         about.parent.mkdir()
         about.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         size = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
-        if out.exists():  # meanwhile; os.rename would replace an empty folder
+        if out.exists():  # meanwhile; a rename would replace an empty folder
             raise FileExistsError(f"{out} was made by someone else meanwhile")
-        os.rename(temporary, out)
+        replace_durable(temporary, out)
         return size
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -21,6 +21,7 @@ from esmm_dist.quiet import import_tensorflow
 from esmm_dist.serve.table_form import check_form, table_writer
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.system_refusal import refusals_named
+from esmm_dist.whole_file import durable_file, make_folder_durable
 from esmm_dist.world import open_world
 
 
@@ -145,14 +146,9 @@ Write = Callable[[list[npt.NDArray[Any]]], None]
 def _rows_written(out: Path, id_type: pa.DataType, labels: tuple[str, ...]) -> Iterator[Write]:
     """Write the columns of batches to a file, which is there if the ``with`` block ends well."""
     schema = pa.schema([("sample_id", id_type), *((name, pa.float32()) for name in prediction_columns(labels))])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".writing")
-    try:
-        with table_writer(temporary, schema, named=out) as writer:
-            yield lambda columns: writer.write_table(_table(columns, schema))
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    make_folder_durable(out.parent)
+    with durable_file(out) as temporary, table_writer(temporary, schema, named=out) as writer:
+        yield lambda columns: writer.write_table(_table(columns, schema))
 
 
 def _table(columns: list[npt.NDArray[Any]], schema: pa.Schema) -> pa.Table:

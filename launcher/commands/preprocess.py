@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from esmm_dist.errors import InputDataError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.coverage import dataset_coverage
-from esmm_dist.schema.manifest import DatasetManifest
+from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from launcher.command import Command, Outcome, StoredPlace
 from launcher.coverage_table import coverage_table
 from launcher.json_line import json_value
@@ -35,6 +36,16 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     with known_ids_fetched(settings, progress) as fetched:
         manifest = preprocess(fetched, progress)
     return Outcome(lines=report_lines(settings.out, manifest), result=report_mapping(settings.out, manifest))
+
+
+def _damage(folder: Path, sizes: Mapping[str, int]) -> str | None:
+    """Say which file of a data set in a store is missing or has another size."""
+    try:
+        files = read_manifest(folder).files()
+    except InputDataError:  # preprocess finds out, and says what is wrong
+        return None
+    wrong = [file.path for file in files if sizes.get(file.path) != file.file_bytes]
+    return f"{wrong[0]} is missing or has another size ({len(wrong)} such files)" if wrong else None
 
 
 def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
@@ -86,7 +97,7 @@ COMMAND = Command(
     example="esmm preprocess raw data --schema aliccp",
     load_settings=_load_settings,
     run=_run,
-    stored={"raw": StoredPlace(use="read"), "out": StoredPlace(use="write", told_by="manifest.json")},
+    stored={"raw": StoredPlace(use="read"), "out": StoredPlace(use="write", told_by=MANIFEST_NAME, damage=_damage)},
     positional=("raw", "out"),
     find_stored=find_stored_settings,
 )

@@ -2,13 +2,13 @@
 
 import itertools
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.whole_file import make_folder_durable, write_durable
 from launcher.demo.plan import Step
 
 JOURNAL_NAME = "demo.json"
@@ -39,10 +39,8 @@ class Journal:
     def write(self) -> None:
         """Write the journal; without it the folder is not known as a demo's."""
         steps = {name: {"seconds": d.seconds, "result": d.result} for name, d in self.done.items()}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".tmp")
-        new.write_text(json.dumps({"lines": self.lines, "done": steps}, indent=1) + "\n", encoding="utf-8")
-        os.replace(new, self.path)
+        make_folder_durable(self.path.parent)
+        write_durable(self.path, (json.dumps({"lines": self.lines, "done": steps}, indent=1) + "\n").encode())
 
 
 def open_journal(folder: Path, plan: Callable[[Path], Sequence[Step]]) -> Journal:

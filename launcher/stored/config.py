@@ -19,7 +19,7 @@ class CopyConfig:
     """Path or URI that the copy gets. What is there and not in the source stays."""
 
     again: bool = False
-    """Copy files too that are there with the same size and are not older than their source."""
+    """Copy files too that are there with the same size and time (in a store: and are not older than their source)."""
 
     parallel: int = PARALLEL
     """Files at once, each with 4 MB of memory."""

@@ -19,7 +19,7 @@ from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder, without_credentials
 from esmm_dist.storage_copy import copy_file, copy_tree
-from esmm_dist.stores import COPYING
+from esmm_dist.stores import COPYING, FILES_ELSEWHERE
 from launcher.command import Command, Outcome, StoredPlace, own_rank
 from launcher.stored import SCRATCH
 
@@ -161,8 +161,15 @@ def _look_at_target(name: str, place: StoredPlace, target: Folder, local: Path, 
     if place.told_by not in there:
         raise ConfigError(f"{name} is {target}, which holds files already. Give a new place, or remove them.")
     assert place.told_by is not None
-    if not (local / place.told_by).exists():
-        copy_file(target, place.told_by, Folder.open(local), place.told_by, progress)
+    # Always: one that is in scratch from before may tell of files that are no longer those in the store
+    copy_file(target, place.told_by, Folder.open(local), place.told_by, progress)
+    if place.damage is None:
+        return
+    problem = place.damage(local, {path: file.size for path, file in target.tree().items()})
+    if problem is None:
+        (local / FILES_ELSEWHERE).write_bytes(b"")
+    else:
+        progress.message(f"{target}: {problem}.")
 
 
 def _put(name: str, place: StoredPlace, local: Path, target: Folder, progress: Progress) -> None:
@@ -172,6 +179,7 @@ def _put(name: str, place: StoredPlace, local: Path, target: Folder, progress: P
         copy_file(Folder.open(local.parent), local.name, above, target.name, progress)
         local.unlink()
         return
+    (local / FILES_ELSEWHERE).unlink(missing_ok=True)
     made = Folder.open(local)
     if set(made.tree()) == {place.told_by}:  # the command has found its result there, and done nothing
         return

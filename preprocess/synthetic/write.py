@@ -1,7 +1,6 @@
 """Write a synthetic log: both splits, their true probabilities, and the report. Start here."""
 
 import json
-import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from esmm_dist.errors import ConfigError, StackError
 from esmm_dist.progress import NoProgress, Progress
+from esmm_dist.whole_file import replace_durable
 from preprocess.synthetic.best_auc import BinnedAuc
 from preprocess.synthetic.block import Block, Generator
 from preprocess.synthetic.config import SynthConfig
@@ -131,8 +131,8 @@ def _write_all(config: SynthConfig, progress: Progress, began: float) -> SynthRe
     text = json.dumps({"settings": settings_mapping(config), "report": mapping}, indent=1) + "\n"
     _partial(config.out / REPORT_NAME).write_text(text, encoding="utf-8")
     (config.out / REPORT_NAME).unlink(missing_ok=True)
-    for name in file_names():
-        os.replace(_partial(config.out / name), config.out / name)
+    for name in file_names():  # the report, last of them, says that the log is whole
+        replace_durable(_partial(config.out / name), config.out / name)
     return report
 
 

@@ -50,6 +50,7 @@ def no_copies_left(tmp_path, monkeypatch):
 
 
 def content(folder: Folder) -> dict[str, bytes]:
+    """Return all files but the times of the raw files, which a store sets itself."""
     found = {}
     for path in folder.tree():
         *folders, name = path.split("/")
@@ -57,6 +58,7 @@ def content(folder: Folder) -> dict[str, bytes]:
         for each in folders:
             inner = inner / each
         found[path] = inner.read_bytes(name)
+    found.pop(".inputs.json", None)
     return found
 
 
@@ -77,11 +79,49 @@ def test_a_log_is_prepared_in_a_store_as_on_a_disk(s3, local, capsys):
 def test_a_prepared_log_is_not_prepared_again_and_other_settings_are_refused(s3, stored, capsys):
     raw, data = s3.uri("bucket/raw"), s3.uri("bucket/data")
     assert main(["preprocess", raw, data, *PREPROCESS]) == 0
-    assert "s3://bucket/data holds this data set already; nothing to do." in capsys.readouterr().err
+    assert (
+        "s3://bucket/data holds this data set already, and its files are complete; nothing to do."
+        in capsys.readouterr().err
+    )
     before = content(Folder.open(data))
     assert main(["preprocess", raw, data, *PREPROCESS, "--seed", "18"]) == 2
-    assert "s3://bucket/data holds a finished data set of other settings: seed was 17" in capsys.readouterr().err
+    assert (
+        "s3://bucket/data holds a finished data set of other settings or logs: seed was 17" in capsys.readouterr().err
+    )
     assert content(Folder.open(data)) == before
+
+
+def test_a_data_set_in_a_store_that_lacks_a_file_is_made_again(s3, local, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "scratch"))
+    data = s3.uri("bucket/lacking/data")
+    again = ["preprocess", f"{local}/raw", data, *PREPROCESS]
+    assert main(["copy", f"{local}/data", data]) == 0
+    assert main(again) == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert not list((tmp_path / "scratch").rglob("*.tfrecord"))
+    shards = Folder.open(data) / "train"
+    shards.delete_file(shards.names()[0])
+    assert main(again) == 0
+    assert "train/lane-000-part-000.tfrecord is missing or has another size (1 such files)" in capsys.readouterr().err
+    assert content(Folder.open(data)) == content(Folder.open(local / "data"))
+    assert ".files-elsewhere" not in Folder.open(data).names()
+
+
+def test_the_manifest_in_scratch_is_not_believed_when_the_store_has_another(s3, local, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "scratch"))
+    data = s3.uri("bucket/replaced/data")
+    assert main(["copy", f"{local}/data", data]) == 0
+    assert main(["preprocess", f"{local}/raw", data, *PREPROCESS]) == 0
+    assert main(["preprocess", f"{local}/raw", f"{tmp_path}/other", *PREPROCESS, "--seed", "18"]) == 0
+    assert main(["copy", f"{tmp_path}/other", data, "--again"]) == 0
+    capsys.readouterr()
+    assert main(["preprocess", f"{local}/raw", data, *PREPROCESS]) == 2
+    assert "seed was 18 and is now 17" in capsys.readouterr().err
+
+
+def test_the_bytes_of_a_data_set_in_a_store_are_verified_on_a_copy(s3, stored, capsys):
+    assert main(["preprocess", f"{stored}/raw", s3.uri("bucket/data"), *PREPROCESS, "--verify"]) == 2
+    assert "which are in an object store. Copy them first: esmm copy DATA FOLDER" in capsys.readouterr().err
 
 
 def test_a_place_with_other_files_is_refused_before_the_work(s3, stored, capsys):
@@ -238,7 +278,7 @@ def test_scratch_that_cannot_be_written_is_named(s3, stored, tmp_path, monkeypat
     ("line", "told"),
     [
         (["copy", "{tmp}/missing", "{tmp}/x"], "holds no files, or is not there"),
-        (["copy", "", "{tmp}/x"], "source is empty"),
+        (["copy", "", "{tmp}/x"], "SOURCE is empty"),
         (["copy", "{tmp}", "{tmp}/x", "--parallel", "0"], "parallel is 0"),
         (["copy", "ftp://host/x", "{tmp}/x"], "is no place that can be opened"),
     ],

@@ -223,7 +223,7 @@ def test_a_damaged_shard_is_named_when_it_is_read(tmp_path, compression):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x10
     path.write_bytes(data)
-    message = rf"split 'train', epoch 0: a shard cannot be read: {path} has another CRC-32C .* Run esmm pre"
+    message = rf"split 'train', epoch 0: a shard cannot be read: {path} has another CRC-32C .* Run the same esmm pre"
     with pytest.raises(InputDataError, match=message):
         list(reader((tmp_path, manifest)).epoch(0, seed=1))
 

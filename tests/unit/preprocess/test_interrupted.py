@@ -203,7 +203,7 @@ def test_crash_while_the_files_move_is_finished_by_the_next_run(tmp_path: Path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("preprocess.publish.write_text", crash)
+        patch.setattr("preprocess.publish.write_durable", crash)
         with pytest.raises(KeyboardInterrupt):
             run(raw, tmp_path / "out")
     assert (tmp_path / "out" / "train").is_dir()

@@ -425,7 +425,9 @@ def test_finished_data_set_is_recognised_and_left_alone(tmp_path: Path):
         raw=raw, out=tmp_path / "out", schema=str(small_schema(tmp_path / "schema")), min_count=1, group_size=4, lanes=3
     )
     assert run_preprocess(config, messages) == first
-    assert messages.texts == [f"{tmp_path / 'out'} holds this data set already; nothing to do."]
+    assert messages.texts == [
+        f"{tmp_path / 'out'} holds this data set already, and its files are complete; nothing to do."
+    ]
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == {
         p: t for p, t in before.items() if p.name != ".work"
     }
@@ -436,10 +438,10 @@ def test_other_settings_on_a_finished_data_set_are_an_error_that_names_them(tmp_
     run(raw, tmp_path / "out", min_count=1)
     with pytest.raises(ConfigError, match=r"min_count was 1 and is now 2.*Give another folder"):
         run(raw, tmp_path / "out", min_count=2)
-    with pytest.raises(ConfigError, match=r"finished data set of other settings: schema: "):
+    with pytest.raises(ConfigError, match=r"finished data set of other settings or logs: schema: "):
         run(raw, tmp_path / "out", schema="aliccp")
     make_log(61).write(raw)
-    with pytest.raises(ConfigError, match=r"size of sample_skeleton_train\.csv was \d+ and is now \d+"):
+    with pytest.raises(ConfigError, match=r"input sample_skeleton_train\.csv had \d+ bytes and has \d+"):
         run(raw, tmp_path / "out", min_count=1)
 
 

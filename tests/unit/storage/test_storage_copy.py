@@ -89,6 +89,18 @@ def test_what_is_there_is_kept_and_what_has_changed_is_copied(disk, stored, tmp_
     assert (stored / "test" / "deep").read_bytes("er") == b"y" * 1000
 
 
+def test_a_source_that_was_replaced_by_an_older_file_of_its_size_is_copied(disk, tmp_path):
+    near = tmp_path / "near"
+    copy_tree(disk, Folder.open(near), NoProgress())
+    name = sorted(disk.tree())[0]
+    data = bytes(reversed((disk.local_path / name).read_bytes()))
+    (disk.local_path / name).write_bytes(data)
+    os.utime(disk.local_path / name, (1, 1))
+    assert copy_tree(disk, Folder.open(near), NoProgress()).files == 1
+    assert (near / name).read_bytes() == data
+    assert copy_tree(disk, Folder.open(near), NoProgress()).files == 0
+
+
 def test_all_is_copied_again_where_that_is_asked(disk, tmp_path):
     target = Folder.open(tmp_path / "target")
     copy_tree(disk, target, NoProgress())

@@ -1,0 +1,302 @@
+"""A data set that is there already is checked, and made again where it is damaged."""
+
+import ctypes
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import preprocess.run
+import preprocess.stages
+from esmm_dist.errors import InputDataError, StorageError
+from esmm_dist.input.order import check_lanes
+from esmm_dist.input.pipeline import check_shard_files
+from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
+from preprocess.config import PreprocessConfig
+from preprocess.plan import Plan
+from preprocess.power_failure import Syncs
+from preprocess.run import preprocess as run_preprocess
+from preprocess.workspace import WORK_NAME
+from tests.unit.preprocess.raw_logs import make_log, run, small_schema
+from tests.unit.preprocess.test_interrupted import files
+from tests.unit.preprocess.test_preprocess import Messages
+
+SHARD = "train/lane-001-part-000.tfrecord"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``raw`` and the data set ``out``, which tests must not change."""
+    folder = tmp_path_factory.mktemp("whole")
+    log = make_log(60)
+    log.skeleton["train"][5] = b"6,0,0"
+    run(log.write(folder / "raw"), folder / "out")
+    return folder
+
+
+@pytest.fixture
+def out(whole: Path, tmp_path: Path) -> Path:
+    shutil.copytree(whole / "out", tmp_path / "out")
+    return tmp_path / "out"
+
+
+def again(whole: Path, out: Path, **settings: object) -> list[str]:
+    messages = Messages()
+    chosen: dict[str, object] = {"min_count": 1, "group_size": 4, "lanes": 3, "workers": 1, "max_reject_share": 0.5}
+    schema = str(small_schema(whole / "schema"))
+    config = PreprocessConfig(raw=whole / "raw", out=out, schema=schema, **(chosen | settings))  # type: ignore[arg-type]
+    run_preprocess(config, messages)
+    return messages.texts
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    "name", [SHARD, "test/lane-000-part-000.tfrecord", "vocabulary.parquet", "rejects/train.jsonl"]
+)
+@pytest.mark.parametrize(("damage", "told"), [(Path.unlink, "is missing"), (cut, r"has \d+ bytes")])
+def test_what_is_missing_or_cut_off_is_made_again(whole, out, name, damage: Callable[[Path], None], told):
+    damage(out / name)
+    said = again(whole, out)
+    assert said[0].startswith(f"{out / name} ")
+    assert "The data set is made again" in said[0]
+    assert files(out) == files(whole / "out")
+    assert not (out / WORK_NAME).exists()
+    assert "nothing to do" in again(whole, out)[0]
+
+
+@pytest.mark.parametrize("name", [SHARD, "vocabulary.parquet", "rejects/train.jsonl"])
+def test_changed_bytes_are_found_and_made_again_with_verify(whole, out, name):
+    flip(out / name)
+    assert "its files are complete; nothing to do" in again(whole, out)[0]
+    assert "has another CRC-32C than the manifest says" in again(whole, out, verify=True)[0]
+    assert files(out) == files(whole / "out")
+    assert "its bytes are as they were written; nothing to do" in again(whole, out, verify=True)[0]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip,
+        lambda path: path.write_text(path.read_text()[:-200]),
+        lambda path: path.write_text(""),
+        lambda path: path.write_text("[" * 10**5),
+    ],
+)
+def test_a_damaged_manifest_is_made_again(whole, out, damage):
+    damage(out / MANIFEST_NAME)
+    assert again(whole, out)[0] == f"{out / MANIFEST_NAME} is damaged; the data set is made again."
+    assert files(out) == files(whole / "out")
+
+
+def test_the_manifest_of_something_else_is_left_alone(whole, out):
+    (out / MANIFEST_NAME).write_text('{"name": "web app"}')
+    with pytest.raises(InputDataError, match="is not the manifest of a data set"):
+        again(whole, out)
+    assert (out / MANIFEST_NAME).read_text() == '{"name": "web app"}'
+
+
+def test_files_that_are_whole_stay_until_the_others_are_there(whole, out, monkeypatch):
+    """A training that skips what is damaged may read on, also when the repair is ended and begun again."""
+    (out / SHARD).unlink()
+    expected = files(out)
+
+    def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for stage in ("write_records", "write_lane"):
+        with monkeypatch.context() as patch:
+            patch.setattr(preprocess.stages, stage, crash)
+            with pytest.raises(KeyboardInterrupt):
+                again(whole, out)
+        found = {name: data for name, data in files(out).items() if not name.startswith(WORK_NAME)}
+        assert found == expected
+    assert "Continuing the run that was begun here." in again(whole, out)
+    assert files(out) == files(whole / "out")
+
+
+def test_a_repair_that_is_ended_while_its_files_move_is_finished(whole, out, monkeypatch):
+    (out / SHARD).unlink()
+    (out / "vocabulary.parquet").unlink()
+    moves = iter(range(100))
+    real = Path.replace
+
+    def some(path: Path, target: Path) -> Path:
+        if "final" in path.parts and target.parent.parent == out and next(moves) == 2:
+            raise KeyboardInterrupt
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", some)
+        with pytest.raises(KeyboardInterrupt):
+            again(whole, out)
+    again(whole, out)
+    assert files(out) == files(whole / "out")
+
+
+def test_a_run_whose_work_was_removed_by_half_is_not_gone_on_with(whole, out, monkeypatch):
+    """It has no products any more, and would publish an empty data set over what is there."""
+    (out / SHARD).unlink()
+
+    def dies(path: Path, **_: object) -> None:
+        (path / MANIFEST_NAME).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("preprocess.workspace.shutil.rmtree", dies)
+        with pytest.raises(KeyboardInterrupt):
+            again(whole, out)
+    cut(out / "vocabulary.parquet")
+    again(whole, out)
+    assert files(out) == files(whole / "out")
+
+
+def test_every_file_and_folder_is_on_the_disk_before_the_manifest_and_the_manifest_before_the_end(
+    whole, tmp_path, monkeypatch
+):
+    events: list[tuple[str, object]] = []
+    fsync, replace, rmtree = os.fsync, os.replace, shutil.rmtree
+
+    def synced(descriptor: int) -> None:
+        events.append(("synced", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def replaced(source: Path, target: Path) -> None:
+        replace(source, target)
+        events.append(("named", str(target)))
+
+    def removed(path: Path, **more: object) -> None:
+        events.append(("removed", str(path)))
+        rmtree(path, **more)  # type: ignore[arg-type]
+
+    for name, spy in (("os.fsync", synced), ("os.replace", replaced), ("shutil.rmtree", removed)):
+        monkeypatch.setattr(name, spy)
+    out = tmp_path / "deep/out"
+    again(whole, out)
+
+    def first(event: tuple[str, object]) -> int:
+        return events.index(event)
+
+    listed, moves = first(("named", str(out / WORK_NAME / MANIFEST_NAME))), first(("named", str(out / MANIFEST_NAME)))
+    paths = [path for path in out.rglob("*") if path.is_file() and path.name not in (MANIFEST_NAME, ".inputs.json")]
+    assert len(paths) == 3 + 3 + 1 + 2
+    for path in paths:
+        assert first(("synced", path.stat().st_ino)) < listed, path
+    for folder in (out, out / "train", out / "test", out / "rejects", tmp_path / "deep", tmp_path):
+        assert ("synced", folder.stat().st_ino) in events[:moves], folder
+    for folder in (out / "train", out / "test", out / "rejects"):
+        last_name = max(
+            first(("named", str(path))) if ("named", str(path)) in events else listed for path in folder.iterdir()
+        )
+        assert ("synced", folder.stat().st_ino) in events[last_name:moves], folder
+    end = first(("removed", str(out / WORK_NAME)))
+    assert first(("synced", (out / MANIFEST_NAME).stat().st_ino)) < moves
+    assert ("synced", out.stat().st_ino) in events[moves:end]
+
+
+def power_fails(work: Path) -> None:
+    """Do to a run's folder what a machine may that loses its power: what was not synced is there, and empty."""
+    synced = work / "synced"
+    for path in work.rglob("*"):
+        newer = not synced.exists() or path.stat().st_mtime_ns >= synced.stat().st_mtime_ns
+        if path.is_file() and newer and path.name not in ("run.json", "synced"):
+            path.write_bytes(b"")
+    (work / "boot_id").write_text("another boot\n")
+
+
+def never(syncs: Syncs) -> None:
+    """A short run."""
+
+
+def once(syncs: Syncs) -> None:
+    """A run that is ended soon after it was long enough."""
+    if not (syncs._work / "synced").exists():
+        syncs._sync()
+
+
+def always(syncs: Syncs) -> None:
+    """A run whose pieces of work take long."""
+    syncs._sync()
+
+
+@pytest.mark.parametrize("stage", ["count_partition", "write_records", "deal_slice", "write_lane"])
+@pytest.mark.parametrize("if_due", [never, once, always])
+def test_after_a_power_failure_what_was_not_on_the_disk_is_made_again(whole, tmp_path, monkeypatch, stage, if_due):
+    out, real, calls = tmp_path / "out", getattr(preprocess.stages, stage), iter(range(1000))
+
+    def crash(*arguments: object, **more: object) -> object:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(Syncs, "if_due", if_due)
+    monkeypatch.setattr(preprocess.run, "make_plan", small_plan)
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocess.stages, stage, crash)
+        with pytest.raises(KeyboardInterrupt):
+            again(whole, out)
+    power_fails(out / WORK_NAME)
+    said = again(whole, out)[0]
+    if if_due is never:
+        assert said == "The machine was started anew since the run was begun here: starting anew."
+    else:
+        assert said == "Continuing the run that was begun here; what may not be on the disk is made again."
+    assert files(out) == files(whole / "out")
+
+
+def test_a_run_syncs_when_it_has_lasted_long_enough(tmp_path, monkeypatch):
+    syncs = Syncs(tmp_path)
+    syncs.if_due()
+    syncs.before_deleting()
+    assert list(tmp_path.iterdir()) == []
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 301)
+    syncs.if_due()
+    assert [path.name for path in tmp_path.iterdir()] == ["synced"]
+    os.utime(tmp_path / "synced", (1, 1))
+    syncs.if_due()
+    assert (tmp_path / "synced").stat().st_mtime == 1
+    syncs.before_deleting()
+    assert (tmp_path / "synced").stat().st_mtime > 1
+
+
+def small_plan(**_: object) -> Plan:
+    return Plan(workers=1, partitions=4, partition_limit_bytes=10**9)
+
+
+def test_a_disk_that_fails_to_sync_is_told(tmp_path, monkeypatch):
+    """No disk here fails on demand: the answer is that of the system call."""
+
+    class Refuses:
+        def syncfs(self, descriptor: int) -> int:
+            ctypes.set_errno(errno.EIO)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Refuses())
+    with pytest.raises(StorageError, match="cannot be written to its disk: Input/output error. Free space, or check"):
+        Syncs(tmp_path)._sync()
+
+
+def check_trains(out: Path, manifest: DatasetManifest) -> None:
+    check_lanes(manifest, "train")
+    check_shard_files(out, manifest.splits["train"])
+
+
+def test_the_remedy_that_training_names_is_the_one_that_helps(whole, out):
+    (out / SHARD).unlink()
+    with pytest.raises(InputDataError, match="Run the same esmm preprocess again with --verify"):
+        check_trains(out, read_manifest(out))
+    again(whole, out, verify=True)
+    check_trains(out, read_manifest(out))
