@@ -62,7 +62,13 @@ def import_tfra() -> Any:
         ImportError: As ``import_tensorflow``.
     """
     import_tensorflow()
-    return _import_quietly("tensorflow_recommenders_addons")
+    keras = _import_quietly("keras")
+    # TFRA puts a function of its own there, written for Keras 2: GlorotUniform and all of its kind then fail
+    scaled = keras.initializers.VarianceScaling
+    call = scaled.__call__
+    tfra = _import_quietly("tensorflow_recommenders_addons")
+    scaled.__call__ = call
+    return tfra
 
 
 def import_horovod() -> Any:

@@ -24,12 +24,16 @@ class PooledFields(NamedTuple):
 class BaseNetwork(keras.layers.Layer):
     """A tower.
 
-    Subclasses make their variables in ``__init__`` and define ``call``::
+    Subclasses make their variables, or Keras layers, in ``__init__`` and define ``call``::
 
         def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
 
     It returns logits float32 [B]. ``dropout_seed`` int32 [2] is another one each step and tower, None outside training.
-    B and G may be 0. Products by ``self.matmul`` follow the setting mixed_precision.
+    B and G may be 0. Products by ``self.matmul`` follow the setting mixed_precision; Keras layers do not.
+
+    Keras layers that drop out or add noise need no seed: their generators follow ``dropout_seed``. Initialisers, by
+    name or as objects made in ``__init__``, need none either: what they draw follows from the run's seed. Layers whose
+    call changes variables (BatchNormalization) are refused. README.md of ``esmm_dist`` has an example.
     """
 
     mixed_precision = False

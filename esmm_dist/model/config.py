@@ -10,7 +10,8 @@ class ModelConfig:
     """Towers and losses."""
 
     base_network: str = "mlp"
-    """Network of each label's tower: ``mlp``, or ``package.module:Class`` (a subclass of BaseNetwork)."""
+    """Network of each label's tower: ``mlp``, or ``package.module:Class`` (a subclass of BaseNetwork, of Keras layers
+    or your own variables; ``esmm_dist/README.md`` has an example)."""
 
     hidden_units: tuple[int, ...] = (256, 128)
     """Widths of the hidden layers of each tower. An empty list makes the tower linear."""

@@ -14,8 +14,11 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def dense_state(model: Esmm, optimizer: keras.optimizers.Optimizer) -> Arrays:
-    """Return copies of all dense weights and optimizer variables, by name."""
-    named = {**_named("model", model.variables), **_named("optimizer", optimizer.variables)}
+    """Return copies of all dense weights and optimizer variables, by name.
+
+    The states of seed generators are none: no step changes them.
+    """
+    named = {**_named("model", model.weights), **_named("optimizer", optimizer.variables)}
     return {name: np.array(variable.numpy()) for name, variable in named.items()}
 
 
@@ -25,7 +28,7 @@ def load_dense(model: Esmm, optimizer: keras.optimizers.Optimizer | None, arrays
     Raises:
         CheckpointMismatchError: A variable is missing among the arrays, or has another shape.
     """
-    named = _named("model", model.variables)
+    named = _named("model", model.weights)
     if optimizer is not None:
         named |= _named("optimizer", optimizer.variables)
     for name, variable in named.items():

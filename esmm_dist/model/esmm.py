@@ -5,8 +5,9 @@ import tensorflow as tf
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
-from esmm_dist.model.base_network import PooledFields, base_network_class
+from esmm_dist.model.base_network import PooledFields
 from esmm_dist.model.config import ModelConfig
+from esmm_dist.model.towers import logits_of, make_towers
 from esmm_dist.schema.fields import Field, Schema
 
 
@@ -37,7 +38,7 @@ class Esmm(keras.Model):
             mixed_precision: See ``HardwareConfig``.
 
         Raises:
-            ConfigError: The BASE network cannot be loaded, or rows have no column left beside the linear term's.
+            ConfigError: The BASE network cannot be used, or rows have no column left beside the linear term's.
         """
         super().__init__()
         self._linear_scale = config.linear_scale
@@ -59,11 +60,13 @@ class Esmm(keras.Model):
         used = self._linear_columns
         user_columns = sum(fields * (dim - used) for fields, _, dim in self._layout.values())
         impression_columns = sum(fields * (dim - used) for _, fields, dim in self._layout.values())
-        tower_class = base_network_class(config.base_network)
-        self.towers = [
-            tower_class(user_columns, impression_columns, config, seed=seed * 1000 + number)
-            for number in range(len(schema.labels))
-        ]
+        self.towers = make_towers(
+            config,
+            number=len(schema.labels),
+            user_columns=user_columns,
+            impression_columns=impression_columns,
+            seed=seed,
+        )
         for tower in self.towers:
             tower.mixed_precision = mixed_precision
         self.built = True
@@ -79,6 +82,7 @@ class Esmm(keras.Model):
         group_of_impression: tf.Tensor,
         groups: tf.Tensor,
         dropout_seed: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tf.Tensor:
         """Return the logits of the conditional probabilities, float32 [B, K].
 
@@ -87,6 +91,7 @@ class Esmm(keras.Model):
             group_of_impression: int64 [B].
             groups: int64 scalar G.
             dropout_seed: int32 [2]; None when not training.
+            training: Whether layers behave as in training. Keras hands it on to all layers within.
         """
         impressions = tf.shape(group_of_impression, out_type=tf.int64)[0]
         user_parts, impression_parts, linear_parts = [], [], []
@@ -104,7 +109,7 @@ class Esmm(keras.Model):
         logits = []
         for number, tower in enumerate(self.towers):
             seed = None if dropout_seed is None else dropout_seed + tf.constant([number * 1000, 0], dtype=tf.int32)
-            logits.append(tower(fields, dropout_seed=seed))
+            logits.append(logits_of(tower, fields, seed))
         stacked = tf.stack(logits, axis=1)
         return stacked + self._linear_scale * tf.add_n(linear_parts) if linear_parts else stacked
 

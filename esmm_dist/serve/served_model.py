@@ -79,7 +79,7 @@ class ServedModel(tf.Module):
         self._fields = {"user": schema.user_fields, "impression": schema.impression_fields}
         # Behind a function: what is saved is the variables and not the Keras object, which would want Keras to load
         self._call_model: Callable[..., tf.Tensor] = partial(_call, model)
-        self.dense_variables = [variable.value for variable in model.variables]
+        self.dense_variables = [variable.value for variable in model.weights]
         self.tables = dict(tables)
 
     def signatures(self) -> dict[str, Callable[..., Any]]:

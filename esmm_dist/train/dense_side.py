@@ -33,7 +33,7 @@ class DenseSide:
     @property
     def variables(self) -> list[keras.Variable]:
         """Weights and optimizer state."""
-        return [*self.model.variables, *self.optimizer.variables]
+        return [*self.model.weights, *self.optimizer.variables]
 
 
 def make_dense_side(config: TrainConfig, schema: Schema, world: World) -> DenseSide:
@@ -57,7 +57,7 @@ def make_dense_side(config: TrainConfig, schema: Schema, world: World) -> DenseS
         world=world,
     )
     forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=num_labels)
-    start_values = [variable.numpy() for variable in (*model.variables, *optimizer.variables)]
+    start_values = [variable.numpy() for variable in (*model.weights, *optimizer.variables)]
     return DenseSide(model=model, optimizer=optimizer, step=step, forward=forward, start_values=start_values)
 
 

@@ -21,6 +21,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
 from esmm_dist.model.losses import chain_loss_sums
 from esmm_dist.model.pooling import pool_gradient
+from esmm_dist.model.towers import weight_penalty
 from esmm_dist.world import World
 
 Floats = npt.NDArray[np.float32]
@@ -82,7 +83,7 @@ class CompiledStep:
         self._seed = seed
         self._task_weights = tf.constant(task_weights, dtype=tf.float32)
         optimizer.build(model.trainable_variables)
-        self._changed = [variable.value for variable in (*model.variables, *optimizer.variables)]
+        self._changed = [variable.value for variable in (*model.weights, *optimizer.variables)]
         # As they were before the last step; only ranks that may lose others pay for it
         self._before = [tf.Variable(variable) for variable in self._changed] if world.elastic else []
         self._step = tf.function(
@@ -132,9 +133,13 @@ class CompiledStep:
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(batch.by_table)
-            logits = self._model(batch.by_table, batch.group_of_impression, batch.groups, dropout_seed=seed)
+            logits = self._model(
+                batch.by_table, batch.group_of_impression, batch.groups, dropout_seed=seed, training=True
+            )
             loss_sums = chain_loss_sums(logits, inputs.labels)
             loss = tf.reduce_sum(self._task_weights * loss_sums)
+            if (penalty := weight_penalty(self._model)) is not None:  # once an impression: all is divided by them
+                loss += tf.cast(tf.shape(inputs.labels)[0], tf.float32) * penalty
         pooled_gradients, dense_sums = tape.gradient(loss, (batch.by_table, [v.value for v in variables]))
         row_sums = {
             table: pool_gradient(

@@ -35,7 +35,7 @@ def run(data: Path, out: Path) -> None:
     model = Esmm(schema, EmbeddingConfig(embedding_dim=DIM), ModelConfig(hidden_units=(8,)), seed=3 + world.rank)
     optimizer = keras.optimizers.Adam(0.01)
     step = CompiledStep(model, optimizer, task_weights=(1.0, 2.0), seed=3, dim_by_table={"main": DIM}, world=world)
-    world.broadcast_variables([*model.variables, *optimizer.variables])
+    world.broadcast_variables([*model.weights, *optimizer.variables])
     reader = BatchReader(
         data,
         manifest,

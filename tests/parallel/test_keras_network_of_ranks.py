@@ -1,0 +1,41 @@
+"""A BASE network of Keras layers on two ranks and a server is that of one process."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esmm_dist.config import build
+from esmm_dist.progress import NoProgress
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.run import train
+from tests.parallel.horovod_ranks import run_ranks
+from tests.saved_models import largest_difference, saved_arrays
+from tests.server_processes import server_processes
+from tests.tiny_dataset import tiny_groups, write_dataset
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
+
+ESMM = Path(sys.executable).with_name("esmm")
+
+SETTINGS: dict[str, Any] = {
+    "input": {"global_batch_records": 16, "epochs": 1},
+    "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.2},
+    "model": {"base_network": "tests.unit.model.own_networks:Regularised"},
+    "dense": {"dense_optimizer": "adagrad", "dense_learning_rate": 0.05},
+}
+
+
+def test_two_ranks_start_and_end_with_the_weights_of_one_process(tmp_path):
+    data = tmp_path / "data"
+    write_dataset(data, {"train": tiny_groups(160)}, lanes=2)
+    (tmp_path / "settings.json").write_text(json.dumps({"data": str(data), **SETTINGS}))  # JSON is YAML
+    alone = build(TrainConfig, {**SETTINGS, "data": data, "run": str(tmp_path / "alone")}, where="test")
+    assert train(alone, NoProgress()).step == 10
+    line: list[str | Path] = [ESMM, "train", "--config", tmp_path / "settings.json", "--run", tmp_path / "two"]
+    with server_processes(1) as servers:
+        result = run_ranks(2, *line, "--servers", servers.servers, folder=tmp_path / "out")
+    assert result.status == 0, result.err
+    assert largest_difference(saved_arrays(tmp_path / "two", 10), saved_arrays(tmp_path / "alone", 10)) < 1e-5
