@@ -4,6 +4,7 @@ import random
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,6 +50,12 @@ def values_of(model: Esmm) -> list[np.ndarray]:
     return [np.array(weight.numpy()) for weight in model.weights]
 
 
+def generator_states() -> tuple[Any, list[int]]:
+    """Return the states of Python's and NumPy's global generators."""
+    numpy: Any = np.random.get_state()
+    return random.getstate(), numpy[1].tolist()
+
+
 @pytest.fixture(autouse=True)
 def _deterministic():
     """As a training has it: random operations without a seed are errors then."""
@@ -59,9 +66,9 @@ def _deterministic():
 def test_start_values_follow_from_the_runs_seed_alone_and_differ_between_towers(name):
     first = values_of(model_of(name))
     random.seed(99), np.random.seed(98), tf.random.set_seed(97)
-    python, numpy = random.getstate(), np.random.get_state()[1].tolist()
+    before = generator_states()
     second, other = values_of(model_of(name)), values_of(model_of(name, seed=2))
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == (python, numpy)
+    assert generator_states() == before
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
     assert any(np.any(a != b) for a, b in zip(first, other, strict=True))
