@@ -15,7 +15,8 @@ def _load_settings() -> type:
 def _run(settings: Any, progress: Progress) -> Outcome:
     from launcher.cluster.api import connect
     from launcher.cluster.checks import proxy_warning
-    from launcher.cluster.objects.all import manifests_json
+    from launcher.cluster.objects.all import manifests_list
+    from launcher.cluster.objects.yaml_text import manifests_yaml
     from launcher.cluster.submit import dry_run, read, submit
 
     job = read(settings.file, settings.namespace)
@@ -23,7 +24,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
         progress.message(f"Warning: {warning}")
     if settings.dry_run:
         manifests = dry_run(job)
-        return Outcome(lines=manifests_json(manifests).splitlines(), result={"manifests": manifests})
+        return Outcome(lines=manifests_yaml(manifests).splitlines(), result=manifests_list(manifests))
     api = connect(job.namespace)
     made = submit(api, job, progress)
     result = {"job": made.job, "namespace": made.namespace, "objects": made.objects}

@@ -16,7 +16,8 @@ class SubmitConfig:
     """Namespace of the job. None: the file's, else that of the kubeconfig."""
 
     dry_run: bool = False
-    """Send nothing, print the manifests: kubectl apply -f - of them does what submit does. They hold the job's keys."""
+    """Send nothing, print the manifests, as YAML or with --json as JSON: kubectl apply -f - of either does what submit
+    does. They hold the job's keys."""
 
     follow: bool = False
     """Show the state and the driver's lines until the job has ended. The exit status is 0 only if it is done. Ctrl-C

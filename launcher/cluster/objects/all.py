@@ -1,6 +1,5 @@
 """All objects of a job, in the order in which they are made."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -85,12 +84,9 @@ def needed(job: JobFile) -> list[Needed]:
     return [Needed(kind=kind, name=name, setting=setting) for kind, name, setting in named]  # type: ignore[arg-type]
 
 
-def manifests_json(manifests: Sequence[Manifest]) -> str:
-    """Return manifests as one document that ``kubectl apply -f -`` reads.
-
-    JSON, because what PyYAML writes without quotes (y, n) kubectl reads as booleans.
-    """
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}, indent=2)
+def manifests_list(manifests: Sequence[Manifest]) -> Manifest:
+    """Return manifests as one object, which ``kubectl apply -f -`` takes too."""
+    return {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
 
 
 def _training(job: JobFile, secrets: Secrets, api: ApiVersions) -> list[Manifest]:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 
 from launcher.cli import main
 from tests.fake_kubernetes.flows import TASK, last_json, published, ranks, write
@@ -143,7 +144,7 @@ def test_delete_leaves_the_claim_alone(running, esmm) -> None:
 
 
 def test_delete_works_where_owners_are_not_known(cluster, esmm, job) -> None:
-    for each in json.loads(esmm("submit", job, "--dry-run"))["items"]:
+    for each in yaml.safe_load_all(esmm("submit", job, "--dry-run")):
         version = each["apiVersion"]
         from launcher.cluster.api import resource_of
 

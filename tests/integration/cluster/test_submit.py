@@ -4,6 +4,7 @@ import json
 import threading
 
 import pytest
+import yaml
 
 from launcher.cli import main
 from tests.fake_kubernetes.flows import JOB, TASK, last_json, write
@@ -24,17 +25,14 @@ def test_submit_makes_all_objects_owned_by_the_configmap_but_the_claim(cluster, 
 
 
 def test_dry_run_prints_what_submit_makes_and_sends_nothing(cluster, esmm, job) -> None:
-    printed = json.loads(esmm("submit", job, "--dry-run"))
-    assert printed["kind"] == "List"
+    printed = list(yaml.safe_load_all(esmm("submit", job, "--dry-run")))
     assert cluster.calls == []
     esmm("submit", job)
     made = {each for each in cluster.everything() if not each.startswith("pods/")}
-    assert {each["metadata"]["name"] for each in printed["items"]} == {each.rpartition("/")[2] for each in made}
-    assert len(printed["items"]) == len(made)
+    assert {each["metadata"]["name"] for each in printed} == {each.rpartition("/")[2] for each in made}
+    assert len(printed) == len(made)
     server = next(
-        each
-        for each in printed["items"]
-        if each["metadata"]["name"] == "nightly-server" and each["kind"] == "StatefulSet"
+        each for each in printed if each["metadata"]["name"] == "nightly-server" and each["kind"] == "StatefulSet"
     )
     assert cluster.store.get("apps/statefulsets", "default", "nightly-server")["spec"] == server["spec"]
 
@@ -47,7 +45,10 @@ def test_a_proxy_in_the_pods_environment_is_warned_of(cluster, esmm, tmp_path, c
 
 def test_dry_run_needs_no_cluster(esmm, job, monkeypatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
-    assert json.loads(esmm("submit", job, "--dry-run"))["items"][0]["metadata"]["namespace"] == "default"
+    assert (
+        json.loads(esmm("submit", job, "--dry-run", "--json").splitlines()[-1])["items"][0]["metadata"]["namespace"]
+        == "default"
+    )
 
 
 def test_follow_shows_states_and_the_drivers_lines_until_the_job_is_done(cluster, esmm, job) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from launcher.cluster import names
 from launcher.cluster.job_file import read_job
-from launcher.cluster.objects.all import manifests_json
+from launcher.cluster.objects.all import manifests_list
 from tests.unit.cluster.jobs import NAMESPACE, rendered
 
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def _manifests(example: Path) -> str:
-    manifests = json.loads(manifests_json(rendered(read_job(example).in_namespace(NAMESPACE))))
+    manifests = manifests_list(rendered(read_job(example).in_namespace(NAMESPACE)))
     return json.dumps(_of_any_version(manifests), indent=2) + "\n"
 
 

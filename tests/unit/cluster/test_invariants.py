@@ -1,15 +1,16 @@
 """What holds for the objects of every job that is accepted."""
 
-import json
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
-from launcher.cluster.objects.all import manifests_json, needed
+from launcher.cluster.objects.all import manifests_list, needed
+from launcher.cluster.objects.yaml_text import manifests_yaml
 from tests.unit.cluster.jobs import TASK_SETTINGS, UID, make_job, rendered, templates
 
 JOB_NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True).filter(
@@ -221,9 +222,10 @@ def test_what_a_process_wrote_before_it_failed_stays_in_its_pods_status(job):
 
 @many
 @given(JOBS)
-def test_what_dry_run_prints_is_one_list_of_all(job):
+def test_what_dry_run_prints_holds_all_objects(job):
     manifests = rendered(job)
-    assert json.loads(manifests_json(manifests)) == {"apiVersion": "v1", "kind": "List", "items": manifests}
+    assert list(yaml.safe_load_all(manifests_yaml(manifests))) == manifests
+    assert manifests_list(manifests) == {"apiVersion": "v1", "kind": "List", "items": manifests}
 
 
 @pytest.mark.parametrize("other", ["plain", "mpijob"])
