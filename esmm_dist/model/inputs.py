@@ -10,7 +10,7 @@ from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.pooling import pool
+from esmm_dist.model.pooling import CPU, pool
 
 Floats = npt.NDArray[np.float32]
 
@@ -53,14 +53,15 @@ def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup], *, step: i
 
 
 def model_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]) -> ModelInputs:
-    """Gather the tensors of a batch."""
-    return ModelInputs(
-        rows={table: tf.constant(values) for table, values in rows.items()},
-        indices={table: tf.constant(lookup.indices) for table, lookup in lookups.items()},
-        weights={table: tf.constant(lookup.weights) for table, lookup in lookups.items()},
-        impressions_per_group=tf.constant(batch.impressions_per_group),
-        labels=tf.constant(batch.labels, dtype=tf.float32),
-    )
+    """Gather the tensors of a batch, in the memory of the CPU, where pooling is done."""
+    with tf.device(CPU):
+        return ModelInputs(
+            rows={table: tf.constant(values) for table, values in rows.items()},
+            indices={table: tf.constant(lookup.indices) for table, lookup in lookups.items()},
+            weights={table: tf.constant(lookup.weights) for table, lookup in lookups.items()},
+            impressions_per_group=tf.constant(batch.impressions_per_group),
+            labels=tf.constant(batch.labels, dtype=tf.float32),
+        )
 
 
 def input_signature(dim_by_table: dict[str, int], num_labels: int) -> ModelInputs:

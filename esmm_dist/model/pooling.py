@@ -1,6 +1,14 @@
-"""Pool the rows of multi-valued fields: one sparse-dense product for all fields of a table."""
+"""Pool the rows of multi-valued fields: one sparse-dense product for all fields of a table, always on the CPU.
+
+TensorFlow has no deterministic kernel of that product for GPUs: with ``deterministic`` it refuses ("A deterministic GPU
+implementation of SparseTensorDenseMatmulOp is not currently available."), and without, the sums would depend on the
+timing of threads. Rows come from the CPU and their gradients go there, so that a GPU is sent the pooled fields, float32
+[S, D], instead of rows, indices and weights.
+"""
 
 import tensorflow as tf
+
+CPU = "/device:CPU:0"
 
 
 def pool(rows: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_segments: tf.Tensor) -> tf.Tensor:
@@ -20,7 +28,8 @@ def pool(rows: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_segments: 
         float32 [S, D]; zeros for a segment without ids.
     """
     shape = tf.stack([num_segments, tf.shape(rows, out_type=tf.int64)[0]])
-    return tf.raw_ops.SparseTensorDenseMatMul(a_indices=indices, a_values=weights, a_shape=shape, b=rows)
+    with tf.device(CPU):
+        return tf.raw_ops.SparseTensorDenseMatMul(a_indices=indices, a_values=weights, a_shape=shape, b=rows)
 
 
 def pool_gradient(pooled_gradient: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
@@ -33,6 +42,7 @@ def pool_gradient(pooled_gradient: tf.Tensor, indices: tf.Tensor, weights: tf.Te
         num_rows: int64 scalar U.
     """
     shape = tf.stack([tf.shape(pooled_gradient, out_type=tf.int64)[0], num_rows])
-    return tf.raw_ops.SparseTensorDenseMatMul(
-        a_indices=indices, a_values=weights, a_shape=shape, b=pooled_gradient, adjoint_a=True
-    )
+    with tf.device(CPU):
+        return tf.raw_ops.SparseTensorDenseMatMul(
+            a_indices=indices, a_values=weights, a_shape=shape, b=pooled_gradient, adjoint_a=True
+        )
