@@ -43,6 +43,11 @@ T = TypeVar("T")
 Bytes = npt.NDArray[np.uint8]
 
 
+LOCAL_RANK = "ESMM_LOCAL_RANK"
+"""Number of an elastic rank among those of its machine, 0, 1, ...; its agent sets it. Horovod's own does not tell them
+apart: to it each life of a worker is a machine of its own."""
+
+
 class World(Protocol):
     """The ranks of a run."""
 
@@ -165,13 +170,18 @@ class HorovodWorld:
         self._hvd = import_horovod()
         listen_on_interface(horovod_library())
         self._hvd.init()
-        self.rank, self.size, self.local_rank = self._hvd.rank(), self._hvd.size(), self._hvd.local_rank()
+        self.rank, self.size = self._hvd.rank(), self._hvd.size()
+        self.local_rank = self._place_on_machine()
         gpus = self._tf.config.list_physical_devices("GPU")
         if gpus:
             own = own_gpu(gpus, self.local_rank)
             self._tf.config.set_visible_devices(own, "GPU")
             # Else TensorFlow takes all of its memory at once, and leaves none to whatever else runs there
             self._tf.config.experimental.set_memory_growth(own, True)
+
+    def _place_on_machine(self) -> int:
+        local_rank: int = self._hvd.local_rank()
+        return local_rank
 
     @property
     def change_announced(self) -> bool:
@@ -284,6 +294,9 @@ class ElasticWorld(HorovodWorld):
     def change_announced(self) -> bool:
         """Whether the driver has announced other ranks than these since they met."""
         return self._change_announced.is_set()
+
+    def _place_on_machine(self) -> int:
+        return agents_local_rank(os.environ)
 
     def rejoin(self) -> None:
         """Leave these ranks, and meet those that the driver assigns now; the process keeps all that it has.
@@ -401,6 +414,18 @@ def process_rank() -> tuple[int, int]:
             )
         numbers.append(int(text))
     return numbers[0], numbers[1]
+
+
+def agents_local_rank(environment: Mapping[str, str]) -> int:
+    """Return the local rank that an elastic worker's agent has given it; 0 without one.
+
+    Raises:
+        ConfigError: It is no number.
+    """
+    text = environment.get(LOCAL_RANK, "0")
+    if not text.isdigit():
+        raise ConfigError(f"The environment's {LOCAL_RANK} is '{text}'. esmm agent --local-rank sets it to a number.")
+    return int(text)
 
 
 def own_gpu(gpus: Sequence[T], local_rank: int) -> T:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from esmm_dist.progress import Progress
+from esmm_dist.world import LOCAL_RANK
 from launcher.elastic.agent_status import AgentState, AgentStatus
 from launcher.elastic.next_worker import NextWorker
 from launcher.elastic.worker_process import WorkerProcess
@@ -68,7 +69,14 @@ class Agent:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], *, grace_seconds: float, progress: Progress, standby: bool = False
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        grace_seconds: float,
+        progress: Progress,
+        standby: bool = False,
+        local_rank: int = 0,
     ) -> None:
         """Start nothing yet.
 
@@ -78,8 +86,10 @@ class Agent:
             grace_seconds: Between SIGTERM and SIGKILL.
             progress: Gets messages about what goes wrong.
             standby: Whether the next worker warms while one runs, rather than after its end.
+            local_rank: Of the worker.
         """
         self._name, self._grace_s, self._progress, self._standby = name, grace_seconds, progress, standby
+        self._local_rank = local_rank
         self._instance = secrets.token_hex(8)
         self._lock = threading.RLock()
         self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -251,7 +261,7 @@ class Agent:
         run_id = (self._run.id or 0) + 1
         self._run, self._worker, self._started_at = _Run(id=run_id), worker, now
         worker.reports.last_beat = now
-        worker.start(environment)
+        worker.start({**environment, LOCAL_RANK: str(self._local_rank)})
         answer.set_result(run_id)
 
     def _read(self) -> None:

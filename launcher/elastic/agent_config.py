@@ -37,6 +37,10 @@ class AgentConfig:
     tls_key: Path | None = None
     """PEM file of the certificate's private key."""
 
+    local_rank: int = 0
+    """Number of this agent's worker among those of its machine, 0, 1, ...: which of the machine's GPUs it takes. Of the
+    agents that share a machine each needs another one; in a pod there is one agent, with GPUs of its own."""
+
     grace_seconds: float = 30.0
     """Seconds that the worker has to leave by itself after SIGTERM, before it is killed. The grace period of a
     Kubernetes pod should be a little longer."""
@@ -62,6 +66,8 @@ class AgentConfig:
             )
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("tls_cert and tls_key belong together: give both, or neither.")
+        if self.local_rank < 0:
+            raise ConfigError(f"local_rank is {self.local_rank}. Set 0, 1, ...")
         if not 0 < self.grace_seconds < float("inf"):
             raise ConfigError(f"grace_seconds is {self.grace_seconds}. Set seconds, more than 0.")
         if not self.command:

@@ -29,6 +29,7 @@ def run_agent(config: AgentConfig, progress: Progress) -> int:
         grace_seconds=config.grace_seconds,
         progress=progress,
         standby=config.standby,
+        local_rank=config.local_rank,
     )
     with SignalInbox() as signals, AgentServer(agent, bind=config.bind, token=token, tls=tls) as server:
         try:

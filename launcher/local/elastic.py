@@ -193,6 +193,7 @@ class ElasticSupervisor(Supervisor):
         return plan.plan_agent(
             agent.name,
             self._config.worker_command,
+            local_rank=agent.index,
             addresses=self._addresses,
             token_file=self._token_file,
             address_file=str(self._workspace.agent_address_file(agent.start)),

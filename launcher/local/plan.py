@@ -84,6 +84,7 @@ def plan_agent(
     name: str,
     command: Sequence[str],
     *,
+    local_rank: int,
     addresses: Sequence[str],
     token_file: str,
     address_file: str,
@@ -96,6 +97,7 @@ def plan_agent(
     Args:
         name: Of the worker.
         command: The words after ``esmm`` that the worker runs.
+        local_rank: Number of the worker on this machine: it takes the GPU of that number.
         addresses: HOST:PORT of each server, in order.
         token_file: Holds the token of servers and agents.
         address_file: Where the agent writes its HOST:PORT once it listens.
@@ -107,7 +109,7 @@ def plan_agent(
         name=name,
         command=(
             *(*esmm, "agent", "--name", name, "--bind", FREE_PORT, "--address-file", address_file),
-            *("--token-file", token_file, "--grace-seconds", f"{grace_seconds:g}"),
+            *("--token-file", token_file, "--local-rank", str(local_rank), "--grace-seconds", f"{grace_seconds:g}"),
             *(("--standby", "--") if standby else ("--",)),
             *(*command, "--servers", ",".join(addresses), "--token-file", token_file),
         ),
@@ -244,6 +246,7 @@ def dry_run_elastic(config: LocalConfig, run: str) -> list[ProcessPlan]:
         plan_agent(
             f"worker-{number}",
             config.worker_command,
+            local_rank=number,
             addresses=addresses,
             token_file=SECRET,
             address_file=file,

@@ -16,7 +16,7 @@ from tests.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 
-DYING_WORKER = (sys.executable, str(Path(__file__).parents[1] / "dying_worker.py"))
+CHANGED_WORKERS = (sys.executable, str(Path(__file__).parents[1] / "changed_workers.py"))
 
 STEPS = 20
 EMPTY = range(6, 11)
@@ -49,12 +49,13 @@ def data(tmp_path_factory):
 def test_after_a_death_in_an_empty_step_the_model_is_that_of_an_undisturbed_run(data, tmp_path, monkeypatch):
     died = tmp_path / "died"
     died.mkdir()
+    monkeypatch.setenv("CHANGE", "die")
     monkeypatch.setenv("DEATHS", json.dumps(DEATHS))
-    monkeypatch.setenv("DIED", str(died))
+    monkeypatch.setenv("NOTES", str(died))
     # Both workers are needed, so that no step is made before the one that died is back
     line = ["--workers", "2", "--min-workers", "2", "--servers", "2", "--standby"]
     with elastic_run(
-        tmp_path / "run", [*line, "--", *training(data, tmp_path / "run")], log=tmp_path / "log", esmm=DYING_WORKER
+        tmp_path / "run", [*line, "--", *training(data, tmp_path / "run")], log=tmp_path / "log", esmm=CHANGED_WORKERS
     ) as run:
         assert run.wait_for_end(280) == 0, run.tail()
         events = run.events()

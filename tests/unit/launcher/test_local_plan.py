@@ -111,6 +111,7 @@ def test_an_agent_gets_its_name_the_token_a_file_for_its_address_and_the_line_of
     plan = plan_agent(
         "worker-3",
         ("train", "--data", "d"),
+        local_rank=3,
         addresses=["h:1", "h:2"],
         token_file="/t/token",
         address_file="/t/a",
@@ -119,7 +120,8 @@ def test_an_agent_gets_its_name_the_token_a_file_for_its_address_and_the_line_of
         esmm=["esmm"],
     )
     assert " ".join(plan.command) == (
-        "esmm agent --name worker-3 --bind 127.0.0.1:0 --address-file /t/a --token-file /t/token --grace-seconds 7.5 "
+        "esmm agent --name worker-3 --bind 127.0.0.1:0 --address-file /t/a --token-file /t/token --local-rank 3 "
+        "--grace-seconds 7.5 "
         f"{flags}-- train --data d --servers h:1,h:2 --token-file /t/token"
     )
     assert plan.reports
@@ -130,6 +132,7 @@ def test_every_worker_of_an_elastic_training_has_a_standby_or_none_has(standby):
     config = LocalConfig(workers=2, min_workers=1, standby=standby, command=("train", "--data", "d"))
     agents = [plan for plan in dry_run_elastic(config, "r") if plan.name.startswith("worker")]
     assert [plan.name for plan in agents] == ["worker-0", "worker-1"]
+    assert [plan.command[plan.command.index("--local-rank") + 1] for plan in agents] == ["0", "1"]
     assert all(("--standby" in plan.command) == standby for plan in agents)
 
 

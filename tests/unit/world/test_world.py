@@ -5,7 +5,7 @@ import pytest
 
 from esmm_dist import world as world_module
 from esmm_dist.errors import CheckpointError, ConfigError, EsmmError, RetryError, StackError, WorkerLostError
-from esmm_dist.world import SoloWorld, is_lost_peer, open_world, own_gpu, process_rank
+from esmm_dist.world import SoloWorld, agents_local_rank, is_lost_peer, open_world, own_gpu, process_rank
 
 
 @pytest.fixture
@@ -77,6 +77,16 @@ def test_alone_there_is_nobody_to_gather_from_or_to_wait_for():
     world.broadcast_variables([])
     with world.watching():
         pass
+
+
+@pytest.mark.parametrize(("environment", "local_rank"), [({}, 0), ({"ESMM_LOCAL_RANK": "3"}, 3)])
+def test_the_local_rank_of_an_elastic_worker_is_its_agents(environment, local_rank):
+    assert agents_local_rank(environment) == local_rank
+
+
+def test_a_local_rank_that_is_no_number_is_refused():
+    with pytest.raises(ConfigError, match="The environment's ESMM_LOCAL_RANK is 'x'. esmm agent --local-rank sets it"):
+        agents_local_rank({"ESMM_LOCAL_RANK": "x"})
 
 
 @pytest.mark.parametrize(("local_rank", "gpu"), [(0, "a"), (1, "b")])

@@ -27,6 +27,7 @@ def test_flags_alone_are_those_of_train():
         ({"name": "-x"}, "name is '-x'"),
         ({"bind": "7070"}, "bind names '7070'"),
         ({"bind": "0.0.0.0:7070"}, "bind is 0.0.0.0:7070, which other machines reach, and there is no token"),
+        ({"local_rank": -1}, "local_rank is -1. Set 0, 1, ..."),
         ({"grace_seconds": 0}, "grace_seconds is 0"),
         ({"grace_seconds": float("inf")}, "grace_seconds is inf"),
         ({"tls_cert": "cert.pem"}, "tls_cert and tls_key belong together"),

@@ -1,7 +1,10 @@
-"""Runs ``esmm`` as it is, except that rank 1 of an elastic training kills itself in chosen steps, each once.
+"""Runs ``esmm`` as it is, except that workers of an elastic training are changed as the variable ``CHANGE`` says.
 
-``DEATHS`` is a JSON list of ``[step, servers]``: after the ranks have summed up the step, its gradients still reach so
-many servers, and rank 1 is gone. ``DIED`` is a folder that keeps what has happened, over all lives of the worker.
+``die``: rank 1 kills itself in chosen steps, each once. ``DEATHS`` is a JSON list of ``[step, servers]``: after the
+ranks have summed up the step, its gradients still reach so many servers, and rank 1 is gone. ``NOTES`` is a folder that
+keeps what has happened, over all lives of the worker, a file a step.
+
+``gpus``: the machine seems to have two GPUs. Each worker writes which one it takes into a file of ``NOTES``.
 """
 
 import json
@@ -10,6 +13,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 HERE = (sys.executable, __file__)
 WARM_WORKER = "launcher.elastic.warm_worker"
@@ -22,7 +26,7 @@ def die_in_steps() -> None:
     push, deaths = RemoteStore.push, dict(json.loads(os.environ["DEATHS"]))
 
     def push_or_die(self: RemoteStore, *args, step: int, **kwargs) -> None:
-        mark = Path(os.environ["DIED"], str(step))
+        mark = Path(os.environ["NOTES"], str(step))
         if self._run.rank == 1 and step in deaths and not mark.exists():
             mark.touch()
             self._at_once = lambda call: [call(index) for index in range(deaths[step])]  # type: ignore[method-assign]
@@ -33,12 +37,28 @@ def die_in_steps() -> None:
     RemoteStore.push = push_or_die  # type: ignore[method-assign]
 
 
+def see_two_gpus() -> None:
+    """Have TensorFlow list two GPUs, and note which is taken."""
+    from esmm_dist.quiet import import_tfra
+
+    import_tfra()
+    import tensorflow as tf
+
+    def take(gpu: SimpleNamespace, kind: str) -> None:
+        Path(os.environ["NOTES"], str(os.getpid())).write_text(gpu.name)
+
+    gpus = [SimpleNamespace(name=f"GPU {number}") for number in range(2)]
+    tf.config.list_physical_devices = lambda kind=None: gpus
+    tf.config.set_visible_devices = take
+    tf.config.experimental.set_memory_growth = lambda device, grows: None
+
+
 def main() -> int:
     """Run the command, or the worker that an agent of this program warms."""
     if sys.argv[1] == WARM_WORKER:
         from launcher.elastic.warm_worker import main as warm_worker
 
-        die_in_steps()
+        {"die": die_in_steps, "gpus": see_two_gpus}[os.environ["CHANGE"]]()
         return warm_worker(sys.argv[2:])
     from launcher.cli import main as esmm
     from launcher.commands import COMMANDS
