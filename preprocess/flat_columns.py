@@ -7,6 +7,7 @@ empty text mean that there is no id. ``column_types`` lists the types, ``esmm_di
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 from esmm_dist.schema.feature_id import feature_id, hashed_id, may_have_lost_digits, value_text
 from esmm_dist.schema.fields import Field
+from esmm_dist.schema.impression_text import END_OF_NAME, with_kept
 from esmm_dist.schema.sources import FlatSource
 from preprocess.column_types import is_list, plain
 from preprocess.feature_rows import FeatureEntries, index_dtype
@@ -111,8 +113,24 @@ def read_sample_names(table: pa.Table, column: str, reasons: RowReasons) -> tupl
     written, lost = written_texts(read_column(table, column))
     names = Texts.of(written)
     reasons.lost_digits[column] += int(lost.sum())
-    reasons.of(column).add(np.flatnonzero(names.lengths == 0), Reason.BAD_SAMPLE_ID)
-    return np.array([hashed_id(name) for name in names.to_list()], np.int64), names
+    listed = names.to_list()
+    bad = [not name or END_OF_NAME in name for name in listed]
+    reasons.of(column).add(np.flatnonzero(bad), Reason.BAD_SAMPLE_ID)
+    return np.array([hashed_id(name) for name in listed], np.int64), names
+
+
+def with_kept_columns(table: pa.Table, columns: Sequence[str], names: Texts | None) -> Texts:
+    """Return the names of the rows with the values of some columns behind them (``impression_text``).
+
+    Args:
+        table: Rows of the log.
+        columns: What to keep.
+        names: Of the rows. None: numbers name them.
+    """
+    texts = [written_texts(read_column(table, column))[0].to_pylist() for column in columns]
+    kept = [[text or None for text in column] for column in texts]
+    begin = [b""] * table.num_rows if names is None else names.to_list()
+    return Texts.of(pa.array(map(with_kept, begin, zip(*kept, strict=True)), pa.binary()))
 
 
 def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, reasons: RowReasons) -> FeatureEntries:

@@ -25,6 +25,8 @@ def columns_read(schema: Schema) -> dict[str, str]:
     columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
     if source.sample_id is not None:
         columns[source.sample_id] = "source.sample_id"
+    for column in source.keep:
+        columns.setdefault(column, "source.keep")
     if source.split is not None:
         columns.setdefault(source.split.column, "source.split")
     return columns
@@ -65,7 +67,7 @@ def check_types(path: Path, types: pa.Schema, schema: Schema) -> None:
     """
     source = schema.source
     assert isinstance(source, FlatSource)
-    by = {source.split.column} if source.split is not None else set()
+    by = {source.split.column, *source.keep} if source.split is not None else set(source.keep)
     fields = {field.name for field in schema.fields} - by
     for column, what in columns_read(schema).items():
         data_type = types.field(column).type

@@ -18,7 +18,14 @@ from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import BATCH_ROWS, MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange, index_dtype
-from preprocess.flat_columns import RowReasons, read_field, read_labels, read_sample_ids, read_sample_names
+from preprocess.flat_columns import (
+    RowReasons,
+    read_field,
+    read_labels,
+    read_sample_ids,
+    read_sample_names,
+    with_kept_columns,
+)
 from preprocess.flat_header import check_columns, check_types, checked_header, columns_read
 from preprocess.flat_text import TextForm, read_header, read_rows
 from preprocess.hashing import U64, mix64
@@ -227,6 +234,8 @@ def write_table(
             sample_ids, names = read_sample_names(table, source.sample_id, reasons)
         else:
             sample_ids = read_sample_ids(table, source.sample_id, source, reasons)
+    if source.keep:
+        names = with_kept_columns(table, source.keep, names)
     labels = read_labels(table, source, schema.labels, reasons)
     user = _read_fields(table, schema.user_fields, source, reasons)
     own = _read_fields(table, schema.impression_fields, source, reasons)

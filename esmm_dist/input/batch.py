@@ -40,7 +40,7 @@ class GroupedBatch:
     labels: npt.NDArray[np.int64]
     """int64 [B, K], 0/1"""
     sample_names: npt.NDArray[np.object_] | None = None
-    """bytes [B]: the texts that name the impressions. None: they are not read, or there are none."""
+    """bytes [B]: the texts of the impressions (``schema.impression_text``). None: not read, or there are none."""
 
     @property
     def num_groups(self) -> int:

@@ -72,7 +72,7 @@ class BatchReader:
         check_lanes(manifest, split)
         check_shard_files(folder, manifest.splits[split], config.on_bad_record)
         self._guard = ShardGuard(folder, manifest.schema, manifest.compression, config.on_bad_record)
-        self.has_names = with_names and manifest.schema.has_text_sample_ids
+        self.has_names = with_names and manifest.schema.has_impression_texts
         self._parse_spec = parse_spec(manifest.schema, with_names=self.has_names)
         self._rank, self._world_size = rank, world_size
         self._lane_records = lane_records(manifest, split)

@@ -191,5 +191,5 @@ def _kinds(schema: Schema) -> dict[str, Kind]:
         )
         if any(field.weighted for field in fields)
     ]
-    names = [keys.SAMPLE_NAMES] if schema.has_text_sample_ids else []
+    names = [keys.SAMPLE_NAMES] if schema.has_impression_texts else []
     return dict.fromkeys(ints, "int64_list") | dict.fromkeys(floats, "float_list") | dict.fromkeys(names, "bytes_list")

@@ -117,6 +117,11 @@ class Schema:
         """Whether impressions are named by texts, which their records hold beside the numbers."""
         return isinstance(self.source, FlatSource) and self.source.sample_id_form == "text"
 
+    @property
+    def has_impression_texts(self) -> bool:
+        """Whether records hold a text of each impression: its name, or columns of the log, or both."""
+        return self.has_text_sample_ids or (isinstance(self.source, FlatSource) and bool(self.source.keep))
+
     @cached_property
     def user_fields(self) -> tuple[Field, ...]:
         """Fields stored once per user context, in record order."""

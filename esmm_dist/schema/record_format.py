@@ -11,7 +11,8 @@ impression fields of the schema, both in schema order::
     impression_lengths  int64    b * F_i           how many ids each (impression, field) has (Σ = n_i)
     impression_weights  float32  n_i               weight of each id; absent if no impression field is weighted
     sample_ids          int64    b                 the log's name of each impression; a hash of it if it is a text
-    sample_names        bytes    b                 the names, UTF-8; only where the log names impressions by texts
+    sample_names        bytes    b                 the names, UTF-8, with the columns that the schema keeps
+                                                   (impression_text.py); only where there are such names or columns
     labels              int64    b * len(labels)   0/1, label after label within an impression; never 1 after a 0
 
 A list of length 0 may be absent. Fields that are not weighted have weight 1 where their part of the record has weights.

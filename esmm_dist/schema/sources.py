@@ -90,6 +90,10 @@ class FlatSource:
     """``number``: whole numbers from 0 to 2^63 - 1. ``text``: any texts, such as UUIDs; records keep them, and
     predictions are listed by them. None: ``text`` if most ids of the first rows of the log are no whole numbers."""
 
+    keep: tuple[str, ...] = ()
+    """Columns whose values the records keep as texts, so that ``esmm predict --keep`` writes them beside the
+    predictions: ``[user_id, item_id]``. One value a row. Records grow by them."""
+
     split: ColumnSplit | None = None
     """How to cut the test split out of the files of ``train``. None: ``files`` names its files, or there is none."""
 
@@ -114,6 +118,9 @@ class FlatSource:
         self._check_separators()
         self._check_delimiter()
         object.__setattr__(self, "encoding", _known_encoding(self.encoding))
+        twice = [column for column in self.keep if self.keep.count(column) > 1]
+        if twice:
+            raise SchemaError(f"source.keep names column '{twice[0]}' twice. Name it once.")
         if self.sample_id_form is not None and self.sample_id is None:
             raise SchemaError(
                 f"source.sample_id_form is '{self.sample_id_form}', but source.sample_id names no column. Name it, or "

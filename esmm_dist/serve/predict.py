@@ -18,6 +18,7 @@ from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
+from esmm_dist.serve.kept_columns import KeptColumns, names_of
 from esmm_dist.serve.table_form import check_form, table_writer
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.system_refusal import refusals_named
@@ -44,6 +45,10 @@ class PredictConfig:
     out: Path
     """File to write; replaced if it exists. Its name says the form: .parquet (or .pq), .csv, .csv.gz."""
 
+    keep: tuple[str, ...] = ()
+    """Columns of the log to write beside the predictions, as texts: ``user_id,item_id``. Of a flat log those that the
+    schema's ``source.keep`` names; of the Ali-CCP form any fields, whose feature ids they are."""
+
     on_bad_record: OnBadRecord = "fail"
     """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
 
@@ -56,6 +61,9 @@ class PredictConfig:
                 f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet."
             )
         check_form(self.out, setting="out")
+        twice = [name for name in self.keep if self.keep.count(name) > 1]
+        if twice:
+            raise ConfigError(f"keep names '{twice[0]}' twice. Name it once.")
 
     @property
     def checkpoint(self) -> CheckpointChoice:
@@ -95,7 +103,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     """Score a split, in file order, alone or as one of Horovod's ranks; rank 0 writes.
 
     The file has one row an impression: ``sample_id`` (int64; string where the log names impressions by
-    texts) and the probabilities as float32; for (click, conversion)
+    texts), the columns of ``keep`` as strings, and the probabilities as float32; for (click, conversion)
     ``pctr``, ``pcvr``, ``pctcvr``. A longer chain (a, b, c) has ``p_a``, ``p_b_given_a``, ``p_b``, ``p_c_given_b``, ...
     It is written under a temporary name and renamed, so a file under ``out`` is always whole.
 
@@ -119,12 +127,18 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         written = 0
         try:
             labels = trained.scorer.schema.labels
-            id_type = pa.string() if reader.has_names else pa.int64()
-            rows = _rows_written(config.out, id_type, labels) if world.rank == 0 else _nowhere()
+            kept = KeptColumns(manifest.schema, config.keep)
+            named = manifest.schema.has_text_sample_ids
+            columns = [
+                ("sample_id", pa.string() if named else pa.int64()),
+                *((name, pa.string()) for name in kept.names),
+            ]
+            rows = _rows_written(config.out, columns, labels) if world.rank == 0 else _nowhere()
             with refusals_named(config.out), rows as write:
-                for batch in scored_batches(trained.scorer, reader, world):
-                    ids = batch.sample_ids if batch.sample_names is None else batch.sample_names
-                    write([ids, *probabilities(batch.logits)])
+                for batch in scored_batches(trained.scorer, reader, world, texts_of=kept.texts):
+                    texts = batch.sample_names
+                    ids = names_of(texts) if named and texts is not None else batch.sample_ids
+                    write([ids, *kept.columns(texts), *probabilities(batch.logits)])
                     written += batch.num_impressions
                     progress.advance(batch.num_impressions)
         finally:
@@ -143,9 +157,9 @@ Write = Callable[[list[npt.NDArray[Any]]], None]
 
 
 @contextmanager
-def _rows_written(out: Path, id_type: pa.DataType, labels: tuple[str, ...]) -> Iterator[Write]:
+def _rows_written(out: Path, first: list[tuple[str, pa.DataType]], labels: tuple[str, ...]) -> Iterator[Write]:
     """Write the columns of batches to a file, which is there if the ``with`` block ends well."""
-    schema = pa.schema([("sample_id", id_type), *((name, pa.float32()) for name in prediction_columns(labels))])
+    schema = pa.schema([*first, *((name, pa.float32()) for name in prediction_columns(labels))])
     make_folder_durable(out.parent)
     with durable_file(out) as temporary, table_writer(temporary, schema, named=out) as writer:
         yield lambda columns: writer.write_table(_table(columns, schema))

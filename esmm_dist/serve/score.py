@@ -15,6 +15,7 @@ from esmm_dist.input.users import NO_USER, BatchUsers
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.model.inputs import model_inputs, pull_rows
 from esmm_dist.schema.fields import Schema
+from esmm_dist.serve.kept_columns import TextsOf
 from esmm_dist.serve.known_rows import KnownRows
 from esmm_dist.world import World
 
@@ -56,7 +57,7 @@ class ScoredBatch:
     users: npt.NDArray[np.int64]
     """int64 [B], see ``BatchUsers``; ``NO_USER`` where nobody asked"""
     sample_names: npt.NDArray[np.object_] | None = None
-    """bytes [B]: the texts that name the impressions, if the reader reads them"""
+    """bytes [B]: the texts of the impressions (``schema.impression_text``), if the reader reads them"""
 
     @property
     def num_impressions(self) -> int:
@@ -71,6 +72,7 @@ def scored_batches(
     *,
     users: BatchUsers | None = None,
     known_rows: KnownRows | None = None,
+    texts_of: TextsOf | None = None,
 ) -> Iterator[ScoredBatch]:
     """Yield each batch of a split with its logits, in file order; the same on every rank.
 
@@ -82,6 +84,7 @@ def scored_batches(
         world: The ranks.
         users: finds the users of impressions; None: nobody needs them
         known_rows: counts this rank's impressions
+        texts_of: finds the texts of impressions, bytes [B]; None: those that their records hold
     """
     for step, batch in enumerate(reader.epoch(0, seed=None)):
         logits, _ = scorer.score(batch, known_rows)
@@ -90,7 +93,7 @@ def scored_batches(
             labels=batch.labels.astype(np.int8),
             logits=logits,
             users=np.full(batch.num_impressions, NO_USER) if users is None else users.of(batch),
-            sample_names=batch.sample_names,
+            sample_names=batch.sample_names if texts_of is None else texts_of(batch),
         )
         if world.size == 1:
             yield own

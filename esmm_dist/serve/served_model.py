@@ -120,6 +120,8 @@ class ServedModel(tf.Module):
         sample_ids = features.pop(keys.SAMPLE_IDS)
         names = features.pop(keys.SAMPLE_NAMES, None)
         features["impressions_per_group"] = parsed[keys.SAMPLE_IDS].row_lengths()
+        if names is not None:  # without the columns that are kept behind them
+            names = tf.strings.regex_replace(names, r"(?s)\x00.*", "")
         return {"sample_id": sample_ids if names is None else names, **self._probabilities(features)}
 
     def _probabilities(self, features: Tensors) -> Tensors:
