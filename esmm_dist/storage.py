@@ -22,6 +22,7 @@ from pyarrow import fs
 
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.stores import COLLAPSED_URI
+from esmm_dist.system_refusal import remedy as system_remedy
 from esmm_dist.whole_file import make_folder_durable, sync, write_durable
 
 # The SDK's own 1 s and 3 s are too short for a busy store. It tries three times: a place that nobody answers from is
@@ -314,11 +315,11 @@ class Folder:
         except OSError as e:
             if reading and isinstance(e, FileNotFoundError):
                 raise FileNotFoundError(f"{place} is missing") from None
-            remedy = "Free space, or check the path and its permissions." if self.is_local else _REMOTE_REMEDY
+            known = system_remedy(e) if self.is_local else None
+            reason = _reason(e, self._location) if known is None else os.strerror(e.errno or 0)
+            remedy = f"{known}." if known else (_LOCAL_REMEDY if self.is_local else _REMOTE_REMEDY)
             # Without the cause where that may hold credentials
-            raise StorageError(f"{place} {what}: {_reason(e, self._location)}. {remedy}") from (
-                e if self.is_local else None
-            )
+            raise StorageError(f"{place} {what}: {reason}. {remedy}") from (e if self.is_local else None)
 
 
 def is_plain_name(name: str) -> bool:
@@ -356,6 +357,7 @@ def _without_password(scheme: str, place: str) -> str:
     return f"{user}@{host}{slash}{path}" if user else f"{host}{slash}{path}"
 
 
+_LOCAL_REMEDY = "Free space, or check the path and its permissions."
 _REMOTE_REMEDY = "Check the address, the credentials and the network."
 
 

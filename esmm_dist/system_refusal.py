@@ -12,7 +12,7 @@ from pathlib import Path
 
 from esmm_dist.errors import StorageError
 
-_SPACE = "Free some space there, or choose another place"
+_SPACE = "Free space there, or choose another place"
 _RIGHTS = "Check its owner and rights, or choose another place"
 _REMEDIES = {
     errno.ENOSPC: _SPACE,
@@ -38,6 +38,17 @@ _REMEDIES = {
 }
 
 
+def remedy(error: OSError) -> str | None:
+    """Return what to do about an error of the system, without a full stop, or None if it is none."""
+    return None if error.errno is None else _REMEDIES.get(error.errno)
+
+
+def error_in_text(text: str) -> OSError:
+    """Return the error of the system that a library tells in a text of its own, or one with the first line of it."""
+    found = [number for number in _REMEDIES if os.strerror(number) in text]
+    return OSError(found[0], os.strerror(found[0])) if found else OSError(text.partition("\n")[0])
+
+
 def refusal(error: OSError, place: Path | None = None) -> str | None:
     """Return the sentence for an error of the system, or None if it is none (a lost connection, a fault of ours).
 
@@ -45,14 +56,14 @@ def refusal(error: OSError, place: Path | None = None) -> str | None:
         error: As it was raised.
         place: Where the work's files stand; named if the error names no file.
     """
-    number = error.errno
-    if number is None or number not in _REMEDIES:
+    number, help_ = error.errno, remedy(error)
+    if number is None or help_ is None:
         return None
     name = error.filename2 if error.filename2 is not None and number != errno.ENOENT else error.filename
     where = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else place
     shown = "A file that the system does not name (--debug shows where it was used)" if where is None else where
     reason = f"{errno.errorcode[number]}: {os.strerror(number)}"
-    return f"{shown}: the system refuses ({reason}). {_REMEDIES[number]}; then run it again."
+    return f"{shown}: the system refuses ({reason}). {help_}; then run it again."
 
 
 @contextmanager

@@ -29,7 +29,6 @@ import pyarrow as pa
 from esmm_dist.errors import StackError
 from esmm_dist.interrupts import Interrupts
 from esmm_dist.progress import Progress
-from esmm_dist.system_refusal import refusals_named
 from preprocess.power_failure import DONE_FOLDER, Syncs
 from preprocess.workspace import write_text
 
@@ -135,9 +134,8 @@ def _worker_died() -> StackError:
 
 def run_task(done: Path, task: Task) -> Result:
     """Do one task and keep its result."""
-    with refusals_named(done.parent):
-        result = task.function(**task.arguments)
-        write_text(done / f"{task.name}.json", json.dumps(result))
+    result = task.function(**task.arguments)
+    write_text(done / f"{task.name}.json", json.dumps(result))
     pa.default_memory_pool().release_unused()
     ctypes.CDLL(None).malloc_trim(0)  # give freed pages back: the bound on memory holds for all processes together
     return result

@@ -14,6 +14,7 @@ from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tensorflow
 from esmm_dist.storage import Folder, without_credentials
+from esmm_dist.system_refusal import error_in_text, refusal
 from esmm_dist.whole_file import make_folder_durable, replace_durable
 
 DESCRIPTION = Path("assets.extra/esmm.json")
@@ -98,7 +99,8 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     try:
         folder_bytes = _write(config.out, model, description)
     except OSError as e:
-        raise StorageError(f"{config.out} cannot be written: {e}. Free space, or check the path.") from e
+        told = refusal(e, config.out) or f"{config.out} cannot be written: {e}. Free space, or check the path."
+        raise StorageError(told) from e
     seconds = time.monotonic() - start
     return ExportResult(
         path=str(config.out), step=checkpoint.manifest.step, rows=rows, folder_bytes=folder_bytes, seconds=seconds
@@ -136,7 +138,7 @@ def _write(out: Path, model: Any, description: dict[str, Any]) -> int:
         try:
             tf.saved_model.save(model, str(temporary), signatures=model.signatures())
         except tf.errors.OpError as e:  # TensorFlow writes files itself, and has errors of its own for a full disk
-            raise OSError(str(e).splitlines()[0]) from e
+            raise error_in_text(str(e)) from e
         about = temporary / DESCRIPTION
         about.parent.mkdir()
         about.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")

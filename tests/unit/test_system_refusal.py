@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.errors import StorageError
-from esmm_dist.system_refusal import refusal, refusals_named
+from esmm_dist.system_refusal import error_in_text, refusal, refusals_named
 from tests.unit.preprocess.raw_logs import make_log, small_schema
 
 LIMITED = """
@@ -37,6 +37,13 @@ def test_an_error_that_is_no_refusal_stays_what_it_is(tmp_path: Path):
     with pytest.raises(OSError, match="odd") as caught, refusals_named(tmp_path):
         raise OSError("odd")
     assert not isinstance(caught.value, StorageError)
+
+
+def test_a_refusal_that_a_library_tells_in_a_text_of_its_own_is_found():
+    """What TensorFlow says of a file that is too large."""
+    text = "{{function_node __wrapped__SaveV2}} m/part-0.tempstate676; File too large [Op:SaveV2]\nmore"
+    assert error_in_text(text).errno == errno.EFBIG
+    assert (error_in_text("odd\nmore").errno, str(error_in_text("odd\nmore"))) == (None, "odd")
 
 
 def test_a_real_full_device_is_told(tmp_path: Path):

@@ -125,7 +125,7 @@ def test_a_local_folder_is_renamed_in_one_moment(tmp_path):
     assert after.read_bytes("x") == b"1"
     after.make()
     before.make()
-    with pytest.raises(StorageError, match=rf"{before} cannot be renamed: Directory not empty. Free space, or check"):
+    with pytest.raises(StorageError, match=rf"{before} cannot be renamed: Directory not empty. Move what it holds"):
         before.rename_to(after)
 
 
@@ -253,7 +253,7 @@ def test_a_full_disk_is_told_and_keeps_the_file_before(disk):
     folder.write_bytes("x", b"before")
     text = refuses(lambda: folder.write_bytes("x", b"1" * 100_000), f"{folder}/x", "cannot be written")
     assert "No space left on device" in text
-    assert text.endswith("Free space, or check the path and its permissions.")
+    assert text.endswith("Free space there, or choose another place.")
     assert folder.read_bytes("x") == b"before"
     assert folder.names() == ["x"]
 
