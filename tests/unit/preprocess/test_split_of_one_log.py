@@ -53,6 +53,7 @@ def is_test(value: str, share: Fraction) -> bool:
 
 BY_USER = "{test_share: 0.25, by: user}"
 USER_ROWS = [(n * 7 % 40 if n % 10 else "", n % 13, n, n % 2, 0) for n in range(400)]
+AS_FLOATS = [(f"{row[0]}.0" if row[0] and n % 2 else row[0], *row[1:]) for n, row in enumerate(USER_ROWS)]
 TEST_USERS = {user for user in range(40) if is_test(str(user), Fraction(1, 4))}
 
 
@@ -99,7 +100,8 @@ def test_chunks_workers_and_packing_do_not_change_the_split(
 
 
 def test_value_is_in_the_same_split_whatever_type_carries_it(tmp_path: Path):
-    raw, schema = write(tmp_path, [], BY_USER)
+    raw, schema = write(tmp_path, AS_FLOATS, BY_USER)
+    check_by_user(tmp_path / "text", run(raw, tmp_path / "text", schema=schema))
     (raw / "log.csv").unlink()
     columns = list(zip(*USER_ROWS, strict=True))
     users = pa.array([None if user == "" else float(str(user)) for user in columns[0]], pa.float32())
@@ -183,7 +185,7 @@ def test_row_without_a_time_is_rejected_with_its_line(tmp_path: Path):
     assert [(r["line"], r["reason"], r["column"], r["value"]) for r in rejects] == [
         (line, "bad_time", "at", times[line - 2]) for line in (3, 4, 6, 7, 8)
     ]
-    assert numbers(tmp_path / "out", manifest, "test") == [4]
+    assert {s: numbers(tmp_path / "out", manifest, s) for s in ("train", "test")} == {"train": [1], "test": [4]}
 
 
 WRONG = [
