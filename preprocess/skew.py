@@ -2,8 +2,9 @@
 
 Hashing by user context spreads contexts evenly but cannot cut one: a user of very many impressions (a bot, or the
 empty index that stands for "no user") fills a partition alone. Its impressions are cut by the same ranges of a hash
-that bound its groups (``groups``), so each part makes the same records as the whole would. The common row of such a
-user goes into every part.
+that bound its groups (``groups``), so each part makes the same records as the whole would. These ranges are dealt out,
+for a hash would put several of the few into one part; other contexts go by their hash. The common row of such a user
+goes into every part.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,12 +34,13 @@ def split_partition(work: Path, source: PartitionSource, parts: int, seed: int) 
     repeats = load_repeats(work, "skeleton", source.split)
     keys, counts = _count_contexts(source, repeats)
     ranges = num_ranges(counts)
+    first_range = np.where(ranges > 1, np.cumsum(ranges) - ranges, -1)
     sizes = np.zeros(parts, np.int64)
     for file, rows in _read(source, "skeleton"):
         keep = np.flatnonzero(find(repeats, rows["line"]) < 0)
-        of_row = ranges[find(keys, rows["key"][keep])]
-        which = range_of(order_hash(rows["sample_id"][keep], seed), of_row)
-        part = _part_of(rows["key"][keep], which, parts)
+        context = find(keys, rows["key"][keep])
+        which = range_of(order_hash(rows["sample_id"][keep], seed), ranges[context])
+        part = _part_of(rows["key"][keep], first_range[context], which, parts)
         sizes += _write(_part_path(work, source, parts, file), _take(rows, keep), part, parts, "skeleton")
     seen = np.zeros(0, np.uint64)
     for file, rows in _read(source, "common"):
@@ -46,7 +48,7 @@ def split_partition(work: Path, source: PartitionSource, parts: int, seed: int) 
         new, first = np.unique(rows["key"], return_index=True)
         first = np.sort(first[find(seen, new) < 0])
         seen = np.union1d(seen, new)
-        index, part, is_copy = _copies(rows["key"][first], keys, ranges, parts)
+        index, part, is_copy = _copies(rows["key"][first], keys, ranges, first_range, parts)
         taken = _take(rows, first[index])
         taken["line"] = np.where(is_copy, -1, taken["line"])
         sizes += _write(_part_path(work, source, parts, file), taken, part, parts, "common")
@@ -101,17 +103,23 @@ def _read(source: PartitionSource, kind: RowKind) -> Iterator[tuple[RowFile, dic
         yield file, rows
 
 
-def _part_of(keys: U64, ranges: U64, parts: int) -> Index:
-    return (mix64(mix64(keys) ^ ranges) % np.uint64(parts)).astype(index_dtype(parts))
+def _part_of(keys: U64, first_range: I64, ranges: U64, parts: int) -> Index:
+    """Return the part of each row: of contexts with one range (``first_range`` -1) by hash, of the others in turn."""
+    hashed = (mix64(mix64(keys)) % np.uint64(parts)).astype(np.int64)
+    part = np.where(first_range < 0, hashed, (first_range + ranges.astype(np.int64)) % parts)
+    return part.astype(index_dtype(parts))
 
 
-def _copies(common: U64, keys: U64, ranges: I64, parts: int) -> tuple[I64, Index, npt.NDArray[np.bool_]]:
+def _copies(
+    common: U64, keys: U64, ranges: I64, first_range: I64, parts: int
+) -> tuple[I64, Index, npt.NDArray[np.bool_]]:
     """Return which common rows go where, and whether as a copy: once to every part with impressions of its context."""
     place = find(keys, common)
     times = np.where(place >= 0, ranges[place] if len(ranges) else 1, 1)
     index = np.repeat(np.arange(len(common)), times)
     which = np.arange(len(index)) - np.repeat(np.cumsum(times) - times, times)
-    part = _part_of(common[index], which.astype(np.uint64), parts)
+    first = np.where(place >= 0, first_range[place] if len(ranges) else -1, -1)
+    part = _part_of(common[index], first[index], which.astype(np.uint64), parts)
     pairs = np.unique(np.stack((index, part.astype(np.int64))), axis=1)
     is_copy = np.zeros(pairs.shape[1], np.bool_)
     is_copy[1:] = pairs[0, 1:] == pairs[0, :-1]

@@ -220,14 +220,15 @@ def test_crash_while_the_files_move_is_finished_by_the_next_run(tmp_path: Path, 
 
 
 def test_memory_stays_under_the_bound_with_more_input_than_it_may_hold(tmp_path: Path):
-    """More than 200 MB of text with 0.2 GB; half of the impressions are of one user."""
+    """More than 200 MB of text with 0.2 GB; one user has 225,000 impressions, whose partition must be cut."""
     folder = tmp_path / "raw"
     folder.mkdir()
     long_list = common_line("", [("109_14", 9000 + k, 0.5) for k in range(1100)]).encode()
     with (folder / "common_features_train.csv").open("wb") as file:
-        for u in range(10_000):
+        for u in range(8_000):
             file.write(key_of(u).encode() + long_list + b"\n")
-    lines = [skeleton_line(0, n % 2, 0, key_of(n if n % 2 else 1), item(n)).encode() for n in range(9000)]
+    more = [("210", 4100 + k, 2) for k in range(12)]
+    lines = [skeleton_line(0, n % 2, 0, key_of(n if n % 2 else 1), [*more, *item(n)]).encode() for n in range(9000)]
     with (folder / "sample_skeleton_train.csv").open("wb") as file:
         for block in range(50):
             file.write(b"".join(b"%d%s\n" % (block * 9000 + n, line[1:]) for n, line in enumerate(lines)))

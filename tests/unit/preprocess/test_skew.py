@@ -1,0 +1,45 @@
+"""A partition that memory does not hold is cut, and no part that is loaded is larger than the limit."""
+
+from pathlib import Path
+
+import pytest
+
+import preprocess.count
+import preprocess.records
+import preprocess.run
+import preprocess.stages
+from preprocess.partition import Partition, PartitionSource, load_partition
+from preprocess.plan import Plan
+from tests.unit.preprocess.raw_logs import item, key_of, make_log, run, skeleton_line
+
+LIMIT = 6000
+
+
+@pytest.mark.parametrize("heavy_users", [1, 3])
+def test_no_partition_that_is_loaded_is_larger_than_the_limit(tmp_path: Path, monkeypatch, heavy_users: int):
+    """The users have 900 impressions, of some 100 bytes on disk; contexts are cut into ranges of about 16."""
+    log = make_log(30, 4)
+    log.skeleton["train"] += [
+        skeleton_line(n, n % 2, 0, key_of(n % heavy_users), item(n)).encode() for n in range(31, 931)
+    ]
+    loaded: list[int] = []
+
+    def measured(work: Path, source: PartitionSource) -> Partition:
+        partition = load_partition(work, source)
+        rows = partition.impressions
+        features = rows.features
+        arrays = (rows.keys, rows.positions, rows.sample_ids, rows.labels, features.lengths, features.ids)
+        loaded.append(sum(array.nbytes for array in (*arrays, features.values)))
+        return partition
+
+    for module in (preprocess.count, preprocess.records):
+        monkeypatch.setattr(module, "load_partition", measured)
+    for module in (preprocess.run, preprocess.stages):
+        monkeypatch.setattr(module, "CHUNK_BYTES", 4000)
+    monkeypatch.setattr("preprocess.groups.RANGE_IMPRESSIONS", 16)
+    plan = Plan(workers=1, partitions=2, partition_limit_bytes=LIMIT)
+    monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
+    manifest = run(log.write(tmp_path / "raw"), tmp_path / "out")
+    assert manifest.splits["train"].impressions == 930
+    assert sum(loaded) > 12 * LIMIT  # counted and written: twice
+    assert max(loaded) <= LIMIT
