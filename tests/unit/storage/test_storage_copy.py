@@ -176,7 +176,7 @@ def test_signal_in_the_middle_of_the_executors_locks_ends_a_copy_that_the_next_o
     ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
     assert ended.returncode != 0
     assert ended.stdout.startswith("interrupted\n")
-    assert ended.stderr.endswith("KeyboardInterrupt\n")
+    assert ended.stderr.endswith("StoppedBySignal\n")
     assert COPYING in content(tmp_path / "target")
     copy_tree(disk, Folder.open(tmp_path / "target"), NoProgress())
     assert content(tmp_path / "target") == content(tmp_path / "source")
