@@ -70,10 +70,16 @@ class TargetEncoder:
         """Prepare the frames."""
         self._sample_ids = ListFrame(key=layout.SAMPLE_IDS)
         self._sample_names = ListFrame(key=layout.SAMPLE_NAMES, kind="bytes")
+        self._sample_weights = ListFrame(key=layout.SAMPLE_WEIGHTS, kind="float")
         self._labels = ListFrame(key=layout.LABELS)
 
     def encode(
-        self, sample_ids: I64, labels: npt.NDArray[np.uint8], splits: I64, names: Texts | None = None
+        self,
+        sample_ids: I64,
+        labels: npt.NDArray[np.uint8],
+        splits: I64,
+        names: Texts | None = None,
+        weights: npt.NDArray[np.float32] | None = None,
     ) -> list[bytes]:
         """Encode n impressions in groups; ``labels`` uint8 [n, L] hold 0 and 1, which are their own varints."""
         id_bytes, id_splits = varints(sample_ids)
@@ -81,6 +87,8 @@ class TargetEncoder:
             encode_rows(self._sample_ids, id_bytes, id_splits[splits]),
             encode_rows(self._labels, labels.tobytes(), splits * labels.shape[1]),
         ]
+        if weights is not None:
+            parts.append(encode_rows(self._sample_weights, weights.astype("<f4").tobytes(), splits * _FLOAT_BYTES))
         if names is not None:
             values = [bytes_value(name) for name in names.to_list()]
             value_splits = splits_of(np.array([len(value) for value in values], np.int64))

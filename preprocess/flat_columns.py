@@ -133,6 +133,14 @@ def with_kept_columns(table: pa.Table, columns: Sequence[str], names: Texts | No
     return Texts.of(pa.array(map(with_kept, begin, zip(*kept, strict=True)), pa.binary()))
 
 
+def read_sample_weights(
+    table: pa.Table, column: str, source: FlatSource, reasons: RowReasons
+) -> npt.NDArray[np.float32]:
+    """Return the sample weights, float32 [rows]; rows whose weight is no finite number of 0 or more are rejected."""
+    weights = plain(read_column(table, column))
+    return _weights(np.arange(table.num_rows), weights, source, reasons.of(column))
+
+
 def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, reasons: RowReasons) -> FeatureEntries:
     """Return the features of one field; rows that do not fit it are rejected.
 
@@ -152,7 +160,9 @@ def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, re
     reasons.lost_digits[field.name] += int(lost.sum())
     present = ids >= 0
     items = items.select(present)
-    values = np.ones(len(items.row), np.float32) if items.weights is None else _weights(items, source, reasons)
+    values = np.ones(len(items.row), np.float32)
+    if items.weights is not None:
+        values = _weights(items.row, items.weights, source, reasons)
     if not field.multi_hot:
         counts = np.bincount(items.row, minlength=table.num_rows)
         reasons.add(np.flatnonzero(counts > 1), Reason.SEVERAL_IDS)
@@ -197,17 +207,16 @@ def _split_weights(rows: I64, texts: pa.Array, separator: str, reasons: RowReaso
     return pc.list_element(pair, 0), pc.list_element(pair, 1)
 
 
-def _weights(items: _Items, source: FlatSource, reasons: RowReasons) -> npt.NDArray[np.float32]:
-    assert items.weights is not None
-    if pa.types.is_floating(items.weights.type):  # as texts they would lose NaN
-        return _float_weights(items.row, np.asarray(items.weights.cast(pa.float64()).fill_null(np.nan)), reasons)
-    codes, texts = distinct_texts(written_texts(items.weights)[0], source)
+def _weights(row: I64, weights: pa.Array, source: FlatSource, reasons: RowReasons) -> npt.NDArray[np.float32]:
+    if pa.types.is_floating(weights.type):  # as texts they would lose NaN
+        return _float_weights(row, np.asarray(weights.cast(pa.float64()).fill_null(np.nan)), reasons)
+    codes, texts = distinct_texts(written_texts(weights)[0], source)
     parsed = [parse_value(text.encode()) for text in texts]
     values = np.array([1.0 if isinstance(value, Reason) else value for value in parsed], np.float64)
     for code, value in enumerate(parsed):
         if isinstance(value, Reason):
-            reasons.add(items.row[codes == code], value)
-    reasons.add(items.row[codes < 0], Reason.NON_NUMERIC_VALUE)
+            reasons.add(row[codes == code], value)
+    reasons.add(row[codes < 0], Reason.NON_NUMERIC_VALUE)
     with_null = np.append(values, 1.0)  # code -1
     return with_null[codes].astype(np.float32)
 

@@ -25,6 +25,8 @@ def columns_read(schema: Schema) -> dict[str, str]:
     columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
     if source.sample_id is not None:
         columns[source.sample_id] = "source.sample_id"
+    if source.weight is not None:
+        columns[source.weight] = "source.weight"
     for column in source.keep:
         columns.setdefault(column, "source.keep")
     if source.split is not None:

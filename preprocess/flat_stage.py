@@ -24,6 +24,7 @@ from preprocess.flat_columns import (
     read_labels,
     read_sample_ids,
     read_sample_names,
+    read_sample_weights,
     with_kept_columns,
 )
 from preprocess.flat_header import check_columns, check_types, checked_header, columns_read
@@ -237,6 +238,9 @@ def write_table(
     if source.keep:
         names = with_kept_columns(table, source.keep, names)
     labels = read_labels(table, source, schema.labels, reasons)
+    weights = None
+    if source.weight is not None:
+        weights = read_sample_weights(table, source.weight, source, reasons)
     user = _read_fields(table, schema.user_fields, source, reasons)
     own = _read_fields(table, schema.impression_fields, source, reasons)
     good = np.ones(table.num_rows, np.bool_)
@@ -257,6 +261,7 @@ def write_table(
         sample_ids[index],
         labels[index],
         None if names is None else names.take(index),
+        None if weights is None else weights[index],
     )
     rejects = rejects + [
         reject(int(numbers[row]), why, text_of_row(row), column, _value_text(table, row, column))
@@ -313,6 +318,7 @@ def _write(
     sample_ids: I64 | None = None,
     labels: npt.NDArray[np.uint8] | None = None,
     names: Texts | None = None,
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> I64:
     features = FeatureEntries(
         row=rows.row_of_feature(), field=rows.field_of_feature(), ids=rows.ids, values=rows.values
@@ -324,6 +330,7 @@ def _write(
         labels=np.zeros((len(lines), 0), np.uint8) if labels is None else labels,
         features=features,
         names=names,
+        weights=weights,
     )
     return write_rows(rows_path(job.work, kind, chunk), raw, kind, rows.lengths.shape[1], job.partitions)
 

@@ -55,6 +55,8 @@ class Impressions:
     features: FeatureRows
     names: Texts | None
     """Texts that name the impressions; None: their sample ids do."""
+    weights: npt.NDArray[np.float32] | None
+    """Sample weights, float32 [n]; None: the log has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,8 @@ def _load_impressions(work: Path, source: PartitionSource) -> Impressions:
         index = np.flatnonzero(keep)
         features = features.take(index)
         names = None if names is None else names.take(index)
-        rows = {name: rows[name][index] for name in ("key", "position", "sample_id", "labels")}
+        plain = ("key", "position", "sample_id", "labels", "weight")
+        rows = {name: rows[name][index] for name in plain if name in rows}
     return Impressions(
         keys=rows["key"],
         positions=rows["position"],
@@ -114,6 +117,7 @@ def _load_impressions(work: Path, source: PartitionSource) -> Impressions:
         labels=rows["labels"],
         features=features,
         names=names,
+        weights=rows.get("weight"),
     )
 
 

@@ -74,6 +74,7 @@ def write_records(job: RecordsJob, source: PartitionSource) -> Result:
         "bytes": int(index["length"].sum(dtype=np.int64)),
         "label_counts": labels.sum(axis=0, dtype=np.int64).tolist(),
         "broken_chains": broken.tolist(),
+        "sample_weight": None if impressions.weights is None else float(impressions.weights.sum(dtype=np.float64)),
         "missing_common_rows": without_user,
         "common_rows": partition.common_lines,
         "unused_common_rows": partition.unused_common_rows(),
@@ -143,12 +144,13 @@ def _write(
             members = groups.order[splits[0] : splits[-1]]
             splits = splits - splits[0]
             own = encode_features.encode(features.take(members), splits)
-            names = partition.impressions.names
+            names, weights = partition.impressions.names, partition.impressions.weights
             targets = encode_targets.encode(
                 partition.impressions.sample_ids[members],
                 labels[members],
                 splits,
                 None if names is None else names.take(members),
+                None if weights is None else weights[members],
             )
             user_rows = partition.common_row[members[splits[:-1]]].tolist()
             framed = [

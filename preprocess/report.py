@@ -55,12 +55,19 @@ def split_report(
     dropped = np.sum([p["dropped_occurrences"] for p in partitions], axis=0).tolist()
     return {
         **report,
+        **_weight_sum(partitions),
         "impressions_without_user": total(partitions, "missing_common_rows"),
         "unused_common_rows": total(partitions, "unused_common_rows"),
         "dropped_occurrences": {f.name: n for f, n in zip(schema.fields, dropped, strict=True) if n},
         "fields": _field_counts(schema, partitions),
         "record_bytes": total(partitions, "bytes"),
     }
+
+
+def _weight_sum(partitions: Sequence[Result]) -> dict[str, float]:
+    """Return the sum of the sample weights, if there are any."""
+    sums = [each["sample_weight"] for each in partitions if each["sample_weight"] is not None]
+    return {"sample_weight": sum(sums)} if sums else {}
 
 
 def _field_counts(schema: Schema, partitions: Sequence[Result]) -> dict[str, dict[str, int]]:

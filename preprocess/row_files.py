@@ -6,6 +6,7 @@ Columns of a ``skeleton`` file (one row an impression) and of a ``common`` file 
     line        int64       0-based within the chunk
     sample_id   int64       skeleton only
     labels      uint8 [L]   skeleton only; as in the log
+    weight      float32     skeleton only, and only where the log has sample weights
     name_lengths, names    int32, uint8    skeleton only, and only where the log names impressions by texts
     lengths     int32 [F]   features of each field
     ids         int64       features, field after field
@@ -30,7 +31,7 @@ RowKind = Literal["skeleton", "common"]
 
 JOIN_COLUMNS: dict[RowKind, tuple[str, ...]] = {
     "common": ("key", "line", "lengths", "ids", "values"),
-    "skeleton": ("key", "line", "sample_id", "labels", "name_lengths", "names", "lengths", "ids", "values"),
+    "skeleton": ("key", "line", "sample_id", "labels", "weight", "name_lengths", "names", "lengths", "ids", "values"),
 }
 REPEAT_COLUMNS = ("repeat_sample_id", "repeat_line")
 _FEATURE_COLUMNS = ("ids", "values")
@@ -79,6 +80,8 @@ class RawRows:
     features: FeatureEntries
     names: Texts | None = None
     """Texts that name the impressions; None: their sample ids do."""
+    weights: npt.NDArray[np.float32] | None = None
+    """Sample weights, float32 [R]; None: the log has none."""
 
 
 def write_rows(path: Path, rows: RawRows, kind: RowKind, num_fields: int, partitions: int) -> I64:
@@ -95,6 +98,8 @@ def write_rows(path: Path, rows: RawRows, kind: RowKind, num_fields: int, partit
     if kind == "skeleton":
         columns["sample_id"] = Column(data=rows.sample_ids[order], splits=splits)
         columns["labels"] = Column(data=rows.labels[order], splits=splits)
+        if rows.weights is not None:
+            columns["weight"] = Column(data=rows.weights[order], splits=splits)
         if rows.names is not None:
             names = rows.names.take(order)
             columns["name_lengths"] = Column(data=names.lengths, splits=splits)

@@ -1,6 +1,7 @@
 """A tiny grouped data set, written with plain TensorFlow: what ``preprocess`` writes, small enough to reason about."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ class Impression:
     sample_id: int
     labels: tuple[int, ...]
     fields: list[Values]
+    weight: float = 1.0
+    """Written where the schema has sample weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,20 @@ def tiny_schema(**changes: Any) -> Schema:
         Field(name="tags", owner="item", multi_hot=True),
     )
     return Schema(**{"name": "tiny", "labels": ("click", "conversion"), "fields": fields, **changes})
+
+
+def weighted_schema(weight: str | None = "weight") -> Schema:
+    """Return the tiny schema of a flat log, with the column of its sample weights or None."""
+    labels = {"click": "clicked", "conversion": "bought"}
+    return tiny_schema(source=FlatSource(form="flat", files={"train": "log.csv"}, labels=labels, weight=weight))
+
+
+def weighted(groups: list[Group], weight_of: Callable[[int], float]) -> list[Group]:
+    """Return groups whose impressions have the weights that a function gives their sample ids."""
+    return [
+        replace(group, impressions=[replace(i, weight=weight_of(i.sample_id)) for i in group.impressions])
+        for group in groups
+    ]
 
 
 def tiny_groups(number: int, *, seed: int = 1, first_sample: int = 0) -> list[Group]:
@@ -168,6 +185,9 @@ def serialized(group: Group, schema: Schema) -> bytes:
         if any(field.weighted for field in fields):
             weights = [weight for ids in values for _, weight in ids]
             features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=weights))
+    if schema.has_sample_weights:
+        weights = [i.weight for i in group.impressions]
+        features["sample_weights"] = tf.train.Feature(float_list=tf.train.FloatList(value=weights))
     if schema.has_text_sample_ids:
         names = [sample_name(i.sample_id) for i in group.impressions]
         features["sample_names"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=names))

@@ -39,6 +39,8 @@ class GroupedBatch:
     """int64 [B]"""
     labels: npt.NDArray[np.int64]
     """int64 [B, K], 0/1"""
+    sample_weights: npt.NDArray[np.float32] | None = None
+    """float32 [B], in losses and metrics; None: all 1"""
     sample_names: npt.NDArray[np.object_] | None = None
     """bytes [B]: the texts of the impressions (``schema.impression_text``). None: not read, or there are none."""
 
@@ -66,5 +68,6 @@ def empty_batch(schema: Schema, *, with_names: bool = False) -> GroupedBatch:
         impressions_per_group=ids,
         sample_ids=ids,
         labels=np.empty((0, len(schema.labels)), dtype=np.int64),
+        sample_weights=weights if schema.has_sample_weights else None,
         sample_names=np.empty(0, dtype=np.object_) if with_names else None,
     )

@@ -217,6 +217,8 @@ def parse_spec(schema: Schema, *, with_names: bool = False) -> dict[str, tf.io.R
     ):
         if any(field.weighted for field in fields):
             spec[key] = tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
+    if schema.has_sample_weights:
+        spec[keys.SAMPLE_WEIGHTS] = tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
     if with_names:
         spec[keys.SAMPLE_NAMES] = tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)
     return spec
@@ -294,6 +296,7 @@ def _to_batch(parsed: dict[str, Any], schema: Schema) -> GroupedBatch:
         impressions_per_group=np.asarray(parsed[keys.SAMPLE_IDS].row_lengths().numpy()),
         sample_ids=values(keys.SAMPLE_IDS),
         labels=labels.reshape(-1, len(schema.labels)),
+        sample_weights=values(keys.SAMPLE_WEIGHTS) if keys.SAMPLE_WEIGHTS in parsed else None,
         sample_names=values(keys.SAMPLE_NAMES) if keys.SAMPLE_NAMES in parsed else None,
     )
     _check_fit(batch, schema)
@@ -304,6 +307,8 @@ def _check_fit(batch: GroupedBatch, schema: Schema) -> None:
     """Check that the parts of a batch fit together; costs microseconds."""
     if batch.sample_names is not None and len(batch.sample_names) != batch.num_impressions:
         raise _UnfitBatchError(f"{len(batch.sample_names)} names of {batch.num_impressions} impressions")
+    if batch.sample_weights is not None and len(batch.sample_weights) != batch.num_impressions:
+        raise _UnfitBatchError(f"{len(batch.sample_weights)} sample weights of {batch.num_impressions} impressions")
     for name, of, fields, lengths, ids, weights in (
         ("user", batch.num_groups, schema.user_fields, batch.user_lengths, batch.user_ids, batch.user_weights),
         (

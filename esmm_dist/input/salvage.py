@@ -158,6 +158,7 @@ def _checked(record: bytes, schema: Schema) -> tuple[int, str | None]:
         keys.IMPRESSION_LENGTHS: impressions * len(schema.impression_fields),
         keys.LABELS: impressions * len(schema.labels),
         keys.SAMPLE_NAMES: impressions,
+        keys.SAMPLE_WEIGHTS: impressions,
         keys.USER_IDS: sum(values[keys.USER_LENGTHS]),
         keys.IMPRESSION_IDS: sum(values[keys.IMPRESSION_LENGTHS]),
         keys.USER_WEIGHTS: sum(values[keys.USER_LENGTHS]),
@@ -191,5 +192,7 @@ def _kinds(schema: Schema) -> dict[str, Kind]:
         )
         if any(field.weighted for field in fields)
     ]
+    if schema.has_sample_weights:
+        floats.append(keys.SAMPLE_WEIGHTS)
     names = [keys.SAMPLE_NAMES] if schema.has_impression_texts else []
     return dict.fromkeys(ints, "int64_list") | dict.fromkeys(floats, "float_list") | dict.fromkeys(names, "bytes_list")

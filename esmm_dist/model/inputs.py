@@ -28,6 +28,8 @@ class ModelInputs(NamedTuple):
     """int64 [G]"""
     labels: tf.Tensor
     """float32 [B, K]"""
+    sample_weights: tf.Tensor
+    """float32 [B]"""
 
 
 class PooledBatch(NamedTuple):
@@ -61,6 +63,9 @@ def model_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dic
             weights={table: tf.constant(lookup.weights) for table, lookup in lookups.items()},
             impressions_per_group=tf.constant(batch.impressions_per_group),
             labels=tf.constant(batch.labels, dtype=tf.float32),
+            sample_weights=(
+                tf.ones([batch.num_impressions]) if batch.sample_weights is None else tf.constant(batch.sample_weights)
+            ),
         )
 
 
@@ -72,6 +77,7 @@ def input_signature(dim_by_table: dict[str, int], num_labels: int) -> ModelInput
         weights={table: tf.TensorSpec([None], tf.float32) for table in dim_by_table},
         impressions_per_group=tf.TensorSpec([None], tf.int64),
         labels=tf.TensorSpec([None, num_labels], tf.float32),
+        sample_weights=tf.TensorSpec([None], tf.float32),
     )
 
 

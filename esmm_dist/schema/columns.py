@@ -42,7 +42,18 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
                 f"field '{field}' is source.sample_id too: each impression has another one, and nothing can be learned "
                 "from it. Take it out of fields."
             )
-    others = {"sample_id": source.sample_id, "split": source.split.column if source.split is not None else None}
+        if field == source.weight:
+            raise SchemaError(
+                f"field '{field}' is source.weight too: a number is no category, and a weight often tells the label. "
+                "Take it out of fields."
+            )
+    if source.weight is not None and source.weight == source.sample_id:
+        raise SchemaError(f"source.weight and source.sample_id both read column '{source.weight}'. Name two columns.")
+    others = {
+        "sample_id": source.sample_id,
+        "weight": source.weight,
+        "split": source.split.column if source.split is not None else None,
+    }
     for use, column in others.items():
         if column in label_of:
             raise SchemaError(

@@ -122,6 +122,11 @@ class Schema:
         """Whether records hold a text of each impression: its name, or columns of the log, or both."""
         return self.has_text_sample_ids or (isinstance(self.source, FlatSource) and bool(self.source.keep))
 
+    @property
+    def has_sample_weights(self) -> bool:
+        """Whether each impression has a weight in losses and metrics, which its record holds."""
+        return isinstance(self.source, FlatSource) and self.source.weight is not None
+
     @cached_property
     def user_fields(self) -> tuple[Field, ...]:
         """Fields stored once per user context, in record order."""

@@ -22,6 +22,11 @@ def check_learnable(manifest: DatasetManifest) -> None:
             "No feature id is kept in the data set, so that all impressions look the same to a model. Preprocess the "
             f"log with a smaller --min-count (it was {manifest.settings.get('min_count', 'not recorded')})."
         )
+    if manifest.report.get("splits", {}).get("train", {}).get("sample_weight") == 0:
+        raise InputDataError(
+            f"The sample weights of all {train.impressions:,} train impressions are 0, so there is nothing to learn. "
+            "Check the column that source.weight of the schema names."
+        )
     first = manifest.schema.labels[0]
     if not train.label_counts[first]:
         raise InputDataError(

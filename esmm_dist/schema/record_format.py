@@ -13,6 +13,7 @@ impression fields of the schema, both in schema order::
     sample_ids          int64    b                 the log's name of each impression; a hash of it if it is a text
     sample_names        bytes    b                 the names, UTF-8, with the columns that the schema keeps
                                                    (impression_text.py); only where there are such names or columns
+    sample_weights      float32  b                 sample weights, 0 or more; only where the schema names their column
     labels              int64    b * len(labels)   0/1, label after label within an impression; never 1 after a 0
 
 A list of length 0 may be absent. Fields that are not weighted have weight 1 where their part of the record has weights.
@@ -31,4 +32,5 @@ IMPRESSION_LENGTHS = "impression_lengths"
 IMPRESSION_WEIGHTS = "impression_weights"
 SAMPLE_IDS = "sample_ids"
 SAMPLE_NAMES = "sample_names"
+SAMPLE_WEIGHTS = "sample_weights"
 LABELS = "labels"

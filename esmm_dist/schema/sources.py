@@ -94,6 +94,10 @@ class FlatSource:
     """Columns whose values the records keep as texts, so that ``esmm predict --keep`` writes them beside the
     predictions: ``[user_id, item_id]``. One value a row. Records grow by them."""
 
+    weight: str | None = None
+    """Column with the sample weight of each impression: a number, 0 or more, that its losses and metrics count with. A
+    row with another value is rejected. None: 1 each, and records hold no weights."""
+
     split: ColumnSplit | None = None
     """How to cut the test split out of the files of ``train``. None: ``files`` names its files, or there is none."""
 

@@ -56,6 +56,8 @@ class ScoredBatch:
     """float32 [B, K], of the conditional probabilities"""
     users: npt.NDArray[np.int64]
     """int64 [B], see ``BatchUsers``; ``NO_USER`` where nobody asked"""
+    weights: npt.NDArray[np.float32] | None = None
+    """float32 [B], sample weights; None: the data set has none"""
     sample_names: npt.NDArray[np.object_] | None = None
     """bytes [B]: the texts of the impressions (``schema.impression_text``), if the reader reads them"""
 
@@ -93,6 +95,7 @@ def scored_batches(
             labels=batch.labels.astype(np.int8),
             logits=logits,
             users=np.full(batch.num_impressions, NO_USER) if users is None else users.of(batch),
+            weights=batch.sample_weights,
             sample_names=batch.sample_names if texts_of is None else texts_of(batch),
         )
         if world.size == 1:
@@ -104,14 +107,16 @@ def scored_batches(
 def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> ScoredBatch:
     """Gather the shares of a batch, and put their rows into the order of one process.
 
-    A row travels as the bytes of: lane int64, sample id int64, user int64, K labels int8, K logits float32.
+    A row travels as the bytes of: lane int64, sample id int64, user int64, weight float32, K labels int8, K logits
+    float32.
     """
     width = own.logits.shape[1]
-    columns = [("lane", "<i8"), ("sample_id", "<i8"), ("user", "<i8"), ("labels", "i1", (width,))]
+    columns = [("lane", "<i8"), ("sample_id", "<i8"), ("user", "<i8"), ("weight", "<f4"), ("labels", "i1", (width,))]
     row = np.dtype([*columns, ("logits", "<f4", (width,))])
     rows = np.empty(own.num_impressions, dtype=row)
     rows["lane"], rows["sample_id"], rows["user"] = lanes, own.sample_ids, own.users
     rows["labels"], rows["logits"] = own.labels, own.logits
+    rows["weight"] = 1.0 if own.weights is None else own.weights
     gathered = world.gather(rows.view(np.uint8).reshape(len(rows), row.itemsize))
     whole = np.ascontiguousarray(gathered).reshape(-1).view(row)
     order = one_process_order(whole["lane"])
@@ -121,6 +126,7 @@ def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> Scor
         labels=whole["labels"],
         logits=whole["logits"],
         users=whole["user"],
+        weights=None if own.weights is None else whole["weight"],
         sample_names=None if own.sample_names is None else _all_names(own.sample_names, world)[order],
     )
 

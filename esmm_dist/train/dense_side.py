@@ -55,6 +55,7 @@ def make_dense_side(config: TrainConfig, schema: Schema, world: World) -> DenseS
         seed=config.seed,
         dim_by_table=dim_by_table,
         world=world,
+        has_sample_weights=schema.has_sample_weights,
     )
     forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=num_labels)
     start_values = [variable.numpy() for variable in (*model.weights, *optimizer.variables)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.input.config import OnBadRecord
@@ -111,7 +112,9 @@ def evaluate_batches(
     world: World,
     max_impressions: int = 0,
 ) -> dict[str, TaskMetrics]:
-    """Compute the metrics of scored batches; exact, so rank 0 holds all scores: K (4 + 1) + 8 bytes an impression.
+    """Compute the metrics of scored batches; exact, so rank 0 holds all scores.
+
+    That is K (4 + 1) + 8 bytes an impression, and 4 more with sample weights.
 
     Args:
         scored: The batches, the same on every rank.
@@ -123,10 +126,12 @@ def evaluate_batches(
     logits = [np.empty((0, len(labels)), dtype=np.float32)]
     truths = [np.empty((0, len(labels)), dtype=np.int8)]
     users = [np.empty(0, dtype=np.int64)]
+    weights: list[npt.NDArray[np.float32]] = []
     impressions = 0
     for batch in scored:
         if world.rank == 0:
             users.append(batch.users)
+            weights += [] if batch.weights is None else [batch.weights]
             logits.append(batch.logits)
             truths.append(batch.labels)
         impressions += batch.num_impressions
@@ -136,7 +141,12 @@ def evaluate_batches(
 
     def metrics() -> dict[str, dict[str, float]]:
         found = evaluate_scores(
-            np.concatenate(truths), np.concatenate(logits), labels, scale="logit", users=np.concatenate(users)
+            np.concatenate(truths),
+            np.concatenate(logits),
+            labels,
+            scale="logit",
+            users=np.concatenate(users),
+            weights=np.concatenate(weights) if weights else None,
         )
         return {name: asdict(task) for name, task in found.items()}
 

@@ -49,10 +49,10 @@ class Standing:
         """Say that the weights are about to be set, and mean nothing until then."""
         self.step, self._window_before = None, None
 
-    def advance(self, loss_sums: npt.NDArray[np.float32], impressions: int) -> None:
-        """Say that the weights contain one more step, with these losses, float32 [K]."""
+    def advance(self, loss_sums: npt.NDArray[np.float32], weight: float) -> None:
+        """Say that the weights contain one more step, with these losses, float32 [K], of this sample weight."""
         self._window_before = copy.deepcopy(self.window)
-        self.window.add(loss_sums, impressions)
+        self.window.add(loss_sums, weight)
         self.step = self.steps + 1
 
     def undo(self) -> None:

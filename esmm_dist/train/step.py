@@ -3,9 +3,9 @@
 No Python runs inside. What the ranks must add up or agree on is one flat vector and one allreduce, before anything is
 updated, so that all ranks update, raise or stop at the same step::
 
-    [ dense gradient sums | loss sums [K] | impressions | ranks not finite | ranks that wish each Wish ]    float32 [n]
+    [ dense gradient sums | loss sums [K] | impressions | sample weight | ranks not finite | ranks that wish each Wish ]
 
-float32 counts exactly up to 2^24 = 16.7 M: enough for the impressions of one step.
+float32 [n], which counts exactly up to 2^24 = 16.7 M: enough for the impressions of one step.
 """
 
 import functools
@@ -43,11 +43,14 @@ class StepResult(NamedTuple):
     """What one training step gives back."""
 
     loss_sums: Floats
-    """float32 [K], summed over the impressions of all ranks, without task weights"""
+    """float32 [K], summed over the impressions of all ranks, each with its sample weight, without task weights"""
     gradient_sums: dict[str, Floats]
-    """float32 [U, D] by table, of the weighted loss summed over this rank's impressions"""
+    """float32 [U, D] by table, of the weighted loss summed over this rank's impressions; where they have sample weights
+    times impressions / weight, so that dividing by the impressions gives the weighted mean"""
     impressions: int
     """Of all ranks"""
+    weight: float
+    """Sum of their sample weights; without such weights their number"""
     finite: bool
     """False: on some rank losses, gradients or their squares are not finite, and no dense weight was changed"""
     at_fault: bool
@@ -68,6 +71,7 @@ class CompiledStep:
         seed: int,
         dim_by_table: dict[str, int],
         world: World,
+        has_sample_weights: bool = False,
     ) -> None:
         """Prepare to compile; the first call does.
 
@@ -78,9 +82,10 @@ class CompiledStep:
             seed: Of the dropout masks.
             dim_by_table: D of each table.
             world: Whose ranks make the step together.
+            has_sample_weights: Whether impressions may have weights other than 1.
         """
         self._model, self._optimizer, self._world = model, optimizer, world
-        self._seed = seed
+        self._seed, self._has_sample_weights = seed, has_sample_weights
         self._task_weights = tf.constant(task_weights, dtype=tf.float32)
         optimizer.build(model.trainable_variables)
         self._changed = [variable.value for variable in (*model.weights, *optimizer.variables)]
@@ -118,6 +123,7 @@ class CompiledStep:
                 loss_sums=outcome.loss_sums.numpy(),
                 gradient_sums={table: gradient.numpy() for table, gradient in outcome.gradient_sums.items()},
                 impressions=int(outcome.impressions.numpy()),
+                weight=float(outcome.weight.numpy()),
                 finite=bool(outcome.finite.numpy()),
                 at_fault=bool(outcome.at_fault.numpy()),
                 wishes=outcome.wishes.numpy().astype(np.int64),
@@ -136,10 +142,13 @@ class CompiledStep:
             logits = self._model(
                 batch.by_table, batch.group_of_impression, batch.groups, dropout_seed=seed, training=True
             )
-            loss_sums = chain_loss_sums(logits, inputs.labels)
+            weights = inputs.sample_weights if self._has_sample_weights else None
+            loss_sums = chain_loss_sums(logits, inputs.labels, weights)
             loss = tf.reduce_sum(self._task_weights * loss_sums)
-            if (penalty := weight_penalty(self._model)) is not None:  # once an impression: all is divided by them
-                loss += tf.cast(tf.shape(inputs.labels)[0], tf.float32) * penalty
+            impressions = tf.cast(tf.shape(inputs.labels)[0], tf.float32)
+            weight = impressions if weights is None else tf.reduce_sum(weights)
+            if (penalty := weight_penalty(self._model)) is not None:  # so often as all is divided by
+                loss += weight * penalty
         pooled_gradients, dense_sums = tape.gradient(loss, (batch.by_table, [v.value for v in variables]))
         row_sums = {
             table: pool_gradient(
@@ -150,16 +159,19 @@ class CompiledStep:
             )
             for table, gradient in pooled_gradients.items()
         }
-        impressions = tf.cast(tf.shape(inputs.labels)[0], tf.float32)
-        finite = _all_finite([loss_sums, *_means(dense_sums, impressions), *row_sums.values()])
-        total = self._sum_over_ranks(dense_sums, loss_sums, impressions, ~finite, wishes)
-        dense_means = _means(total.dense_sums, total.impressions)
+        finite = _all_finite([loss_sums, *_means(dense_sums, weight), *row_sums.values()])
+        total = self._sum_over_ranks(dense_sums, loss_sums, impressions, weight, ~finite, wishes)
+        dense_means = _means(total.dense_sums, total.weight)
+        if weights is not None:
+            scale = tf.math.divide_no_nan(total.impressions, total.weight)
+            row_sums = {table: sums * scale for table, sums in row_sums.items()}
         all_finite = (total.not_finite == 0) & _all_finite([total.loss_sums, *dense_means])
-        self._update_dense(dense_means, variables, made=all_finite, learns=total.impressions > 0)
+        self._update_dense(dense_means, variables, made=all_finite, learns=total.weight > 0)
         return StepResult(
             loss_sums=total.loss_sums,
             gradient_sums=row_sums,
             impressions=total.impressions,
+            weight=total.weight,
             finite=all_finite,
             at_fault=~finite | (~all_finite & (total.not_finite == 0)),
             wishes=total.wishes,
@@ -170,10 +182,11 @@ class CompiledStep:
         dense_sums: list[tf.Tensor],
         loss_sums: tf.Tensor,
         impressions: tf.Tensor,
+        weight: tf.Tensor,
         not_finite: tf.Tensor,
         wishes: tf.Tensor,
     ) -> "_Total":
-        flags = tf.concat([[impressions, tf.cast(not_finite, tf.float32)], wishes], axis=0)
+        flags = tf.concat([[impressions, weight, tf.cast(not_finite, tf.float32)], wishes], axis=0)
         parts = [*(tf.reshape(sums, [-1]) for sums in dense_sums), loss_sums, flags]
         flat = self._world.sum_in_step(tf.concat(parts, axis=0))
         *dense_parts, loss_sums, flags = tf.split(flat, [part.shape[0] for part in parts])
@@ -181,8 +194,9 @@ class CompiledStep:
             dense_sums=[tf.reshape(part, sums.shape) for part, sums in zip(dense_parts, dense_sums, strict=True)],
             loss_sums=loss_sums,
             impressions=flags[0],
-            not_finite=flags[1],
-            wishes=flags[2:],
+            weight=flags[1],
+            not_finite=flags[2],
+            wishes=flags[3:],
         )
 
     def _update_dense(
@@ -194,8 +208,9 @@ class CompiledStep:
             means: Gradients.
             variables: The weights that they are of.
             made: bool scalar; False: the step fails, and the step before stays the last one.
-            learns: bool scalar; False: a step without impressions. It changes nothing (Adam's momentum alone would move
-                the weights), but it is a step like any other: undone, it gives back what it has found.
+            learns: bool scalar; False: a step without impressions, or without weight. It changes nothing (Adam's
+                momentum alone would move the weights), but it is a step like any other: undone, it gives back what it
+                has found.
         """
 
         def keep() -> tf.Tensor:
@@ -218,6 +233,7 @@ class _Total(NamedTuple):
     dense_sums: list[tf.Tensor]
     loss_sums: tf.Tensor
     impressions: tf.Tensor
+    weight: tf.Tensor
     not_finite: tf.Tensor
     wishes: tf.Tensor
 
@@ -231,8 +247,9 @@ def dropout_seed(seed: int, rank: int) -> int:
     return seed % 2**31 if rank == 0 else int(np.random.default_rng([seed, rank]).integers(2**31))
 
 
-def _means(sums: list[tf.Tensor], impressions: tf.Tensor) -> list[tf.Tensor]:
-    return [values / tf.maximum(impressions, 1.0) for values in sums]
+def _means(sums: list[tf.Tensor], weight: tf.Tensor) -> list[tf.Tensor]:
+    divisor = tf.where(weight > 0, weight, 1.0)
+    return [values / divisor for values in sums]
 
 
 def _all_finite(tensors: list[tf.Tensor]) -> tf.Tensor:

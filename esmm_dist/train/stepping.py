@@ -159,7 +159,7 @@ class Stepper:
                     step=step, epoch=epoch, schema=self._schema, batch=batch, lookups=lookups, rows=rows
                 )
             raise agreed_error(own, step, self._world)
-        self._standing.advance(result.loss_sums, result.impressions)
+        self._standing.advance(result.loss_sums, result.weight)
         for table, gradient_sums in result.gradient_sums.items():
             self._store.push(
                 table,

@@ -34,7 +34,15 @@ def run(data: Path, out: Path) -> None:
     schema = manifest.schema
     model = Esmm(schema, EmbeddingConfig(embedding_dim=DIM), ModelConfig(hidden_units=(8,)), seed=3 + world.rank)
     optimizer = keras.optimizers.Adam(0.01)
-    step = CompiledStep(model, optimizer, task_weights=(1.0, 2.0), seed=3, dim_by_table={"main": DIM}, world=world)
+    step = CompiledStep(
+        model,
+        optimizer,
+        task_weights=(1.0, 2.0),
+        seed=3,
+        dim_by_table={"main": DIM},
+        world=world,
+        has_sample_weights=schema.has_sample_weights,
+    )
     world.broadcast_variables([*model.weights, *optimizer.variables])
     reader = BatchReader(
         data,
@@ -68,6 +76,7 @@ def run(data: Path, out: Path) -> None:
         out / f"rank-{world.rank}.npz",
         loss_sums=[result.loss_sums for result in results],
         impressions=[result.impressions for result in results],
+        weights=[result.weight for result in results],
         shares=shares,
         row_sums=sums,
         broken=[broken.finite, broken.at_fault, unchanged],

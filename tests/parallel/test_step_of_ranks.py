@@ -1,4 +1,7 @@
-"""Several ranks make the steps of one process: the same dense weights, losses and row gradients."""
+"""Several ranks make the steps of one process: the same dense weights, losses and row gradients.
+
+Impressions have sample weights, so that the ranks' shares of a batch weigh more or less than their impressions.
+"""
 
 import os
 import subprocess
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.parallel.horovod_ranks import ROOT, run_ranks
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.tiny_dataset import tiny_groups, weighted, weighted_schema, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -21,7 +24,8 @@ RECORDS = 82
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("step")
-    write_dataset(folder / "data", {"train": tiny_groups(RECORDS)})
+    groups = weighted(tiny_groups(RECORDS), lambda sample_id: sample_id * 7 % 4 / 2)
+    write_dataset(folder / "data", {"train": groups}, schema=weighted_schema())
     return folder
 
 
@@ -53,6 +57,7 @@ def ranks(request, folder):
 def test_losses_and_impressions_are_those_of_the_whole_batch_on_every_rank(alone, ranks):
     for rank in ranks:
         np.testing.assert_array_equal(rank["impressions"], alone["impressions"])
+        np.testing.assert_array_equal(rank["weights"], alone["weights"])  # halves: sums without rounding
         np.testing.assert_allclose(rank["loss_sums"], alone["loss_sums"], rtol=1e-5)
     np.testing.assert_array_equal(sum(rank["shares"] for rank in ranks), alone["impressions"])
     empty = 2 if len(ranks) == 3 else 4

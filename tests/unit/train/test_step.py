@@ -36,7 +36,14 @@ def inputs(scale: float = 1.0) -> ModelInputs:
 
 
 def make(
-    *, weights=(1.0, 1.0), dropout: float = 0.0, optimizer=None, seed: int = 1, world=None, hidden_units=(6,)
+    *,
+    weights=(1.0, 1.0),
+    dropout: float = 0.0,
+    optimizer=None,
+    seed: int = 1,
+    world=None,
+    hidden_units=(6,),
+    has_sample_weights=False,
 ) -> tuple[Esmm, CompiledStep]:
     config = ModelConfig(hidden_units=hidden_units, dropout=dropout)
     model = Esmm(tiny_schema(), EmbeddingConfig(embedding_dim=DIM), config, seed=seed)
@@ -47,8 +54,13 @@ def make(
         seed=seed,
         dim_by_table={"main": DIM},
         world=world or SoloWorld(),
+        has_sample_weights=has_sample_weights,
     )
     return model, step
+
+
+def with_sample_weights(weights: list[float]) -> ModelInputs:
+    return inputs()._replace(sample_weights=tf.constant(weights, tf.float32))
 
 
 def weights_of(tower) -> list[np.ndarray]:
@@ -85,6 +97,72 @@ def test_row_and_dense_gradients_equal_automatic_differentiation_of_the_plain_fo
     # SGD with rate 1 moves by the mean gradient over the three impressions
     for old, new, gradient in zip(before, weights_of(model), dense_gradients, strict=True):
         np.testing.assert_allclose(old - new, gradient.numpy() / 3, rtol=1e-3, atol=1e-6)
+
+
+def stepped(given: ModelInputs, *, has_sample_weights: bool = True):
+    """Return a step's result, and the dense weights after it: SGD with rate 1 shows the mean gradient."""
+    model, step = make(has_sample_weights=has_sample_weights)
+    result = step(given, 1)
+    return result, weights_of(model)
+
+
+def test_weight_of_two_is_the_impression_twice():
+    """The second impression, of the second group, stands twice in one batch and has weight 2 in the other."""
+    twice = GroupedBatch(
+        user_ids=BATCH.user_ids,
+        user_lengths=BATCH.user_lengths,
+        user_weights=BATCH.user_weights,
+        impression_ids=np.array([7, 90, 91, 8, 8, 7, 90]),
+        impression_lengths=np.array([1, 2, 1, 0, 1, 0, 1, 1]),
+        impression_weights=None,
+        impressions_per_group=np.array([1, 3]),
+        sample_ids=np.array([1, 2, 2, 3]),
+        labels=np.array([[1, 1], [1, 0], [1, 0], [0, 0]]),
+    )
+    lookups = LookupPlan(tiny_schema()).prepare(twice)
+    repeated, expected = stepped(model_inputs(twice, lookups, {"main": inputs().rows["main"].numpy()}))
+    weighted, found = stepped(with_sample_weights([1.0, 2.0, 1.0]))
+    assert (weighted.impressions, weighted.weight, repeated.weight) == (3, 4.0, 4.0)
+    np.testing.assert_allclose(weighted.loss_sums, repeated.loss_sums, rtol=1e-6)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    # The store divides by the impressions of the step
+    np.testing.assert_allclose(
+        weighted.gradient_sums["main"] / weighted.impressions,
+        repeated.gradient_sums["main"] / repeated.impressions,
+        rtol=1e-5,
+        atol=1e-7,
+    )
+
+
+@pytest.mark.parametrize("weight", [1.0, 4.0])  # a power of two scales without rounding
+def test_equal_weights_are_no_weights_to_the_last_bit(weight):
+    plain, expected = stepped(inputs(), has_sample_weights=False)
+    weighted, found = stepped(with_sample_weights([weight] * 3))
+    np.testing.assert_array_equal(weighted.loss_sums, weight * plain.loss_sums)
+    np.testing.assert_array_equal(weighted.gradient_sums["main"], plain.gradient_sums["main"])
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_batch_without_weight_changes_nothing():
+    model, step = make(has_sample_weights=True, optimizer=keras.optimizers.Adam(1.0))
+    step(inputs(), 1)
+    before = weights_of(model)
+    result = step(with_sample_weights([0.0, 0.0, 0.0]), 2)
+    assert (result.finite, result.impressions, result.weight) == (True, 3, 0.0)
+    np.testing.assert_array_equal(result.gradient_sums["main"], 0.0)
+    for a, b in zip(before, weights_of(model), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_weights_below_one_are_a_mean_too():
+    small, found = stepped(with_sample_weights([0.125, 0.25, 0.125]))
+    large, expected = stepped(with_sample_weights([1.0, 2.0, 1.0]))
+    assert small.weight == 0.5
+    np.testing.assert_allclose(small.gradient_sums["main"], large.gradient_sums["main"], rtol=1e-6)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_loss_sums_are_without_task_weights():
@@ -201,19 +279,22 @@ def test_rank_0_draws_the_dropout_masks_of_one_process_and_each_other_rank_its_o
 
 
 class BesideAnother(SoloWorld):
-    """A rank beside one whose sums are known: what comes after the loss sums is [impressions, not finite, 3 wishes]."""
+    """A rank beside one whose sums are known.
+
+    What comes after the loss sums is [impressions, weight, not finite, 3 wishes].
+    """
 
     def __init__(self, flags: list[float], *, dense: float = 0.0) -> None:
         self._flags, self._dense = flags, dense
 
     def sum_in_step(self, flat: tf.Tensor) -> tf.Tensor:
-        other = tf.concat([tf.fill([flat.shape[0] - 7], self._dense), tf.constant([1.0, 2.0, *self._flags])], 0)
+        other = tf.concat([tf.fill([flat.shape[0] - 8], self._dense), tf.constant([1.0, 2.0, *self._flags])], 0)
         return flat + other
 
 
 def test_losses_and_impressions_are_summed_and_dense_gradients_averaged_over_all_ranks():
     alone, alone_step = make()
-    model, step = make(world=BesideAnother([5.0, 0.0, 0.0, 0.0, 0.0]))
+    model, step = make(world=BesideAnother([5.0, 5.0, 0.0, 0.0, 0.0, 0.0]))
     before = weights_of(model)
     expected, result = alone_step(inputs(), 1), step(inputs(), 1)
     assert (result.impressions, result.finite, int(result.wishes.sum())) == (3 + 5, True, 0)
@@ -226,8 +307,11 @@ def test_losses_and_impressions_are_summed_and_dense_gradients_averaged_over_all
 @pytest.mark.parametrize(
     ("world", "at_fault"),
     [
-        (BesideAnother([5.0, 1.0, 0.0, 0.0, 0.0]), False),  # the other says that it is not finite
-        (BesideAnother([5.0, 0.0, 0.0, 0.0, 0.0], dense=1e30), True),  # each is finite, the square of the sum is not
+        (BesideAnother([5.0, 5.0, 1.0, 0.0, 0.0, 0.0]), False),  # the other says that it is not finite
+        (
+            BesideAnother([5.0, 5.0, 0.0, 0.0, 0.0, 0.0], dense=1e30),
+            True,
+        ),  # each is finite, the square of the sum is not
     ],
 )
 def test_a_step_that_is_not_finite_over_all_ranks_changes_nothing_here_either(world, at_fault):
@@ -240,5 +324,5 @@ def test_a_step_that_is_not_finite_over_all_ranks_changes_nothing_here_either(wo
 
 
 def test_another_ranks_wish_to_stop_is_heard():
-    _, step = make(world=BesideAnother([5.0, 0.0, 1.0, 0.0, 0.0]))
+    _, step = make(world=BesideAnother([5.0, 5.0, 0.0, 1.0, 0.0, 0.0]))
     assert step(inputs(), 1).wishes.tolist() == [1, 0, 0]
