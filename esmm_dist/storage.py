@@ -11,27 +11,23 @@ Credentials are best left to the environment (``AWS_ACCESS_KEY_ID``, a role, ``~
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
 from esmm_dist.errors import ConfigError, StorageError
-from esmm_dist.stores import COLLAPSED_URI
+from esmm_dist.location import Location
+from esmm_dist.stores import without_credentials
 from esmm_dist.system_refusal import remedy as system_remedy
 from esmm_dist.whole_file import make_folder_durable, sync, write_durable
 
 # The SDK's own 1 s and 3 s are too short for a busy store. It tries three times: a place that nobody answers from is
 # given up after some 20 s, and one that accepts connections but stays silent after some 50 s.
 _S3_TIMEOUTS_S = {"connect_timeout": 5.0, "request_timeout": 15.0}
-
-_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
-# Query parameters that say where a place is; others (a GCS token, an Azure account key) may be secrets
-_PUBLIC_PARAMETERS = {"scheme", "region", "endpoint_override", "allow_bucket_creation", "allow_bucket_deletion"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,28 +49,22 @@ class Folder:
     there raises ``FileNotFoundError``.
     """
 
-    def __init__(self, location: str, filesystem: fs.FileSystem, path: str) -> None:
+    def __init__(self, place: Location, filesystem: fs.FileSystem, path: str) -> None:
         """Use ``Folder.open``."""
-        self._location, self._filesystem, self._path = location, filesystem, path
+        self._place, self._filesystem, self._path = place, filesystem, path
 
     @classmethod
-    def open(cls, location: str | Path) -> "Folder":
+    def open(cls, location: str | Path | Location) -> "Folder":
         """Return the folder at a path or URI, whether it exists or not.
 
         Raises:
-            ConfigError: It is a URI of an unknown kind, or with an unknown parameter.
+            ConfigError: It is a URI of an unknown kind, with an unknown parameter, or that could mean several places.
             StorageError: What the URI names cannot be reached (some kinds connect at once).
         """
-        text = str(location)
-        if not text.strip():
-            raise ConfigError(
-                "A place is empty. Give a path or a URI; if it came from a variable, that one is not set."
-            )
-        if COLLAPSED_URI.match(text):
-            raise ConfigError(f"'{text}' is neither a path nor a URI. Write two slashes after the colon.")
-        if not _URI.match(text):
-            return cls(str(Path(text)), fs.LocalFileSystem(), str(Path(text)))
-        shown = without_credentials(text)
+        place = location if isinstance(location, Location) else Location.parse(location)
+        if place.is_local:
+            return cls(place, fs.LocalFileSystem(), place.path)
+        text, shown = place.text, without_credentials(place.text)
         try:
             filesystem, path = fs.FileSystem.from_uri(text)
         except (ValueError, NotImplementedError) as e:  # pa.ArrowInvalid is a ValueError
@@ -84,35 +74,25 @@ class Folder:
             ) from None  # its text may hold credentials
         except OSError as e:
             raise StorageError(f"{shown} cannot be reached: {_reason(e, text)}. {_REMOTE_REMEDY}") from None
-        if isinstance(filesystem, fs.LocalFileSystem):
-            return cls(path, filesystem, path)
         if not path:
             raise ConfigError(f"'{shown}' names no bucket. Write {shown.split('?')[0]}BUCKET/RUN.")
-        head, question, query = text.partition("?")
-        return cls(head.rstrip("/") + question + query, _with_timeouts(filesystem), path.rstrip("/"))
+        return cls(place, _with_timeouts(filesystem), path.rstrip("/"))
 
     @property
     def parent(self) -> "Folder | None":
         """The folder that it is in. None: it is a bucket, or the root."""
-        above, slash, _ = self._path.rpartition("/")
-        if self.is_local:
-            path = Path(self.location)
-            return Folder.open(path.parent) if path.parent != path else None
-        if not slash or not above:
+        above = self._place.parent
+        if above is None:
             return None
-        head, question, query = self._location.partition("?")
-        return Folder(head.rpartition("/")[0] + question + query, self._filesystem, above)
+        return Folder(above, self._filesystem, above.path if self.is_local else self._path.rpartition("/")[0])
 
     def __truediv__(self, name: str) -> "Folder":
         """Return the folder of a plain name inside this one."""
         path = self._inside(name)
-        if self.is_local:
-            return Folder(path, self._filesystem, path)
-        head, question, query = self._location.partition("?")
-        return Folder(f"{head}/{name}{question}{query}", self._filesystem, path)
+        return Folder(self._place / name, self._filesystem, path)
 
     def __str__(self) -> str:
-        return without_credentials(self._location).partition("?")[0] if not self.is_local else self._location
+        return str(self._place)
 
     def __repr__(self) -> str:
         return f"Folder({str(self)!r})"
@@ -120,7 +100,7 @@ class Folder:
     @property
     def location(self) -> str:
         """What ``Folder.open`` opens again, in other processes too. May hold credentials: messages show ``str``."""
-        return os.path.abspath(self._location) if self.is_local else self._location
+        return os.path.abspath(self._place.path) if self.is_local else self._place.text
 
     @property
     def name(self) -> str:
@@ -140,17 +120,7 @@ class Folder:
 
     def is_within(self, other: "Folder") -> bool:
         """Return whether it is another folder or lies in it, by their locations: with other names for one store, no."""
-        if self.is_local != other.is_local:
-            return False
-        if self.is_local:
-            return Path(other.location).resolve() in (path := Path(self.location).resolve(), *path.parents)
-        (place, _, query), (other_place, _, other_query) = (
-            str(without_credentials(folder.location)).partition("?") for folder in (self, other)
-        )
-        endpoints = [
-            {part for part in each.split("&") if part.startswith("endpoint_")} for each in (query, other_query)
-        ]
-        return endpoints[0] == endpoints[1] and f"{place}/".startswith(f"{other_place}/")
+        return self._place.is_within(other._place)
 
     def make(self) -> None:
         """Make the folder and those above it, on the disk on return; nothing happens if it is there.
@@ -316,7 +286,7 @@ class Folder:
             if reading and isinstance(e, FileNotFoundError):
                 raise FileNotFoundError(f"{place} is missing") from None
             known = system_remedy(e) if self.is_local else None
-            reason = _reason(e, self._location) if known is None else os.strerror(e.errno or 0)
+            reason = _reason(e, self._place.text) if known is None else os.strerror(e.errno or 0)
             remedy = f"{known}." if known else (_LOCAL_REMEDY if self.is_local else _REMOTE_REMEDY)
             # Without the cause where that may hold credentials
             raise StorageError(f"{place} {what}: {reason}. {remedy}") from (e if self.is_local else None)
@@ -325,36 +295,6 @@ class Folder:
 def is_plain_name(name: str) -> bool:
     """Return whether a text names one file or folder, and so cannot lead out of the folder it is looked for in."""
     return name not in ("", ".", "..") and not any(c in name for c in "/\\\0")
-
-
-def without_credentials(value: Any) -> Any:
-    """Return a location, or settings in which locations occur, as it may be shown and stored.
-
-    User, password and query parameters that may be secrets are taken out of each text that is a URI; what remains
-    opens the same place where the environment gives the credentials. All else stays as it is.
-    """
-    if isinstance(value, Mapping):
-        return {key: without_credentials(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_credentials(item) for item in value]
-    found = _URI.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        return value
-    place, _, query = found["rest"].partition("?")
-    kept = [part for part in query.split("&") if part.partition("=")[0] in _PUBLIC_PARAMETERS]
-    return f"{found['scheme']}://{_without_password(found['scheme'], place)}" + ("?" + "&".join(kept) if kept else "")
-
-
-def _without_password(scheme: str, place: str) -> str:
-    authority, slash, path = place.partition("/")
-    if "@" not in authority:
-        # A secret that was not encoded may hold a slash; host:port is no secret
-        encoded = ":" not in authority or authority.rpartition(":")[2].isdigit() or "@" not in path
-        return place if encoded else path.rpartition("@")[2]
-    user, _, host = authority.rpartition("@")
-    # An S3 user is a key; elsewhere the user may be part of the address (gs://anonymous@…, abfs://container@…)
-    user = "" if scheme == "s3" else user.partition(":")[0]
-    return f"{user}@{host}{slash}{path}" if user else f"{host}{slash}{path}"
 
 
 _LOCAL_REMEDY = "Free space, or check the path and its permissions."

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
+from esmm_dist.escaped import lines_of
 from esmm_dist.interrupts import StoppedBySignal
 from esmm_dist.stores import stored_uri
 from esmm_dist.system_refusal import refusal
@@ -212,7 +213,7 @@ def _complain(text: str, line: Sequence[str]) -> None:
     """Write one line about what went wrong with a command line, in one piece: of several ranks each may write one."""
     rank, size = own_rank(COMMANDS.get(line[0]) if line else None)
     which = f"rank {rank} of {size}: "
-    sys.stderr.write(f"esmm: {text if size == 1 or text.startswith(which) else which + text}\n")
+    sys.stderr.write(f"esmm: {lines_of(text if size == 1 or text.startswith(which) else which + text)}\n")
     sys.stderr.flush()
 
 

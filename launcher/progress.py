@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.escaped import lines_of
 from esmm_dist.progress import Progress
 from launcher.progress_events import JsonProgress
 
@@ -92,7 +93,7 @@ class LineProgress:
 
     def message(self, text: str) -> None:
         """Write one line."""
-        print(text, file=self._stream, flush=True)
+        print(lines_of(text), file=self._stream, flush=True)
 
     def finish(self) -> None:
         """Write how much was done in what time, if it took so long that a reader may ask."""

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from esmm_dist.escaped import one_line
+
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a table's lines: the first column to the left, the others to the right, never cut."""
@@ -14,7 +16,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     for i, title in enumerate(head):
         table.add_column(Text(title), justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     out = io.StringIO()
     # Wide enough for any table: a report that goes to a file must not depend on a terminal's width.
     Console(file=out, width=400, color_system=None).print(table)

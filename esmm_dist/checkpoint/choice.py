@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
 from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.progress import Progress
-from esmm_dist.storage import Folder, without_credentials
+from esmm_dist.storage import Folder
+from esmm_dist.stores import without_credentials
 
 
 @dataclass(frozen=True, kw_only=True)

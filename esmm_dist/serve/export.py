@@ -13,7 +13,8 @@ from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tensorflow
-from esmm_dist.storage import Folder, without_credentials
+from esmm_dist.storage import Folder
+from esmm_dist.stores import without_credentials
 from esmm_dist.system_refusal import error_in_text, refusal
 from esmm_dist.whole_file import make_folder_durable, replace_durable
 

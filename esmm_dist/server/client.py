@@ -18,6 +18,7 @@ from esmm_dist.embedding.placement import server_of
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.embedding.table_rows import check_ids
 from esmm_dist.errors import ConfigError, GenerationOverError, ServerError, ServerLostError, WorkerLostError
+from esmm_dist.location import Location
 from esmm_dist.server import headers, wire
 from esmm_dist.server.config import ClientConfig, ConnectionConfig, UpdateMode
 from esmm_dist.server.connection import Connection
@@ -50,7 +51,7 @@ class RunIdentity:
     @property
     def name(self) -> str:
         """Names the run on the servers and in their messages: without credentials."""
-        place = str(Folder.open(self.location))
+        place = str(Location.parse(self.location))
         return place if self.purpose == "train" else f"{place} ({self.purpose})"
 
 
@@ -300,11 +301,9 @@ def _results(futures: Sequence[Future[Result]]) -> list[Result]:
 
 def _run_location(checkpoint: Folder) -> str:
     """Return the location of the run that a checkpoint's folder lies in: RUN/checkpoints/NAME."""
-    below = f"/checkpoints/{checkpoint.name}"
-    if checkpoint.is_local:
-        return checkpoint.location.removesuffix(below)
-    head, question, query = checkpoint.location.partition("?")
-    return head.removesuffix(below) + question + query
+    above = checkpoint.parent
+    run = above.parent if above is not None and above.name == "checkpoints" else None
+    return (run or checkpoint).location
 
 
 class _RemoteShard:

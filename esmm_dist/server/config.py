@@ -56,7 +56,8 @@ class ServerConfig:
     """Most rows of one pull or push, refused before they are read. 4 M rows of 16 columns are 290 MB."""
 
     max_connections: int = 512
-    """Most open client connections; a rank has one. Calls of further ones are refused."""
+    """Most open connections that call, with the token if there is one; a rank has one. Calls of further ones are
+    refused."""
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.count > 4096:

@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from esmm_dist.errors import RetryError, ServerError, StorageError, WorkerLostError
+from esmm_dist.escaped import one_line
 from esmm_dist.secret_file import read_token
 from esmm_dist.server import wire
 from esmm_dist.server.config import ConnectionConfig
@@ -240,6 +241,7 @@ class Connection:
     def _of_transport(self, error: Exception) -> Exception:
         """Return what an error means that no server has written."""
         text = str(error).split(". gRPC client debug context", 1)[0].split(". Detail:", 1)[0].strip().rstrip(".")
+        text = one_line(text)
         if isinstance(error, flight.FlightUnauthenticatedError):
             return ServerError(f"{self.name} refuses the call: {text}.")
         if "andshake failed" in str(error) or "SSL_ERROR" in str(error):

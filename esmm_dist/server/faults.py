@@ -20,6 +20,7 @@ from esmm_dist.errors import (
     StackError,
     StorageError,
 )
+from esmm_dist.escaped import lines_of, one_line
 from esmm_dist.server.table_gate import GateClosedError, GatePassedError
 from esmm_dist.server.wire import NotReadyError, RequestError
 
@@ -58,7 +59,7 @@ def sent_to_client(log: Callable[[str], None]) -> Iterator[None]:
             raise
         raise _fault("request", f"the request's bytes cannot be read: {e}") from e
     except Exception as e:
-        log("".join(traceback.format_exception(e)).rstrip())
+        log(lines_of("".join(traceback.format_exception(e)).rstrip()))
         message = f"unexpected {type(e).__name__}: {e}. The traceback is in the server's log; please report it"
         raise _fault("request", message) from e
 
@@ -75,7 +76,7 @@ def received(error: Exception, server: str) -> Exception | None:
     """
     try:
         fault = json.loads(getattr(error, "extra_info", None) or b"null")
-        kind, message = str(fault["kind"]), str(fault["message"])
+        kind, message = str(fault["kind"]), one_line(str(fault["message"]))
     except (ValueError, TypeError, KeyError):
         return None
     if kind == _NOT_READY:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.escaped import one_line
 from esmm_dist.interrupts import stop_signals
 from esmm_dist.progress import Progress
 from esmm_dist.quiet import import_tfra
@@ -55,7 +56,7 @@ def serve(config: ServerConfig, progress: Progress) -> ServerResult:
         name = stopped.name
         stats = server.service.stats()
         lost = f": {stats.rows:,} rows of run {stats.run} go with this process" if stats.rows else ""
-        progress.message(f"Stopping on {name}{lost}")
+        progress.message(one_line(f"Stopping on {name}{lost}"))
     return ServerResult(address=server.address, stopped_by=name, calls=stats.pulls.calls + stats.pushes.calls)
 
 
@@ -105,6 +106,12 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
         if token is None and not is_loopback(host):
             progress.message(
                 f"WARNING: --insecure-no-token: whoever reaches {address} can read and change all rows of any run."
+            )
+        elif token is None and config.tls_ca is None:
+            progress.message(
+                "WARNING: no --token-file: every user of this machine can read and change all rows of any run. "
+                "Make a token with (umask 077; openssl rand -hex 32 > token), and give it to servers and "
+                "workers."
             )
         drop_resident_code()
         if config.address_file is not None:

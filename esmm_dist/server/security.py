@@ -1,15 +1,19 @@
 """Who may call: the token, certificates, connections, and where a run may lie."""
 
 import hmac
+import ipaddress
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow.flight as flight
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.location import Location
 from esmm_dist.secret_file import read_secret
 from esmm_dist.server.wire import RequestError
 
@@ -80,79 +84,106 @@ class _Headers(flight.ClientMiddleware):
 class ConnectionLimit:
     """Refuses the calls of connections beyond a number. Thread-safe.
 
-    Connections are those that the system has open, whether they call or not; they are counted when a new one calls.
+    Counted are connections that are open and have called, with the token where the server asks for one: those of
+    strangers, who cannot call, take no place.
     """
 
-    def __init__(self, most: int, count_open: Callable[[], int]) -> None:
+    def __init__(self, most: int, open_peers: Callable[[], Set[str]]) -> None:
         """Know no connection yet.
 
         Args:
             most: As many may be open.
-            count_open: Returns how many are.
+            open_peers: Returns HOST:PORT of the other end of each open connection.
         """
-        self._most, self._count_open = most, count_open
+        self._most, self._open_peers = most, open_peers
         self._known: set[str] = set()
         self._lock = threading.Lock()
 
     def admit(self, peer: str) -> None:
         """Let a connection call.
 
+        Args:
+            peer: Its other end, as gRPC writes it: ``ipv4:HOST:PORT``.
+
         Raises:
-            RequestError: It is new, and more are open than may be.
+            RequestError: It is new, and as many have called and are open as may be.
         """
         with self._lock:
             if peer in self._known:
                 return
-            found = self._count_open()
-            if found > self._most:
+            still_open = self._open_peers()
+            self._known = {known for known in self._known if peer_address(known) in still_open}
+            if len(self._known) >= self._most:
                 raise RequestError(
-                    f"the server has {found} connections, --max-connections is {self._most}. Raise it, or close some"
+                    f"the server has {len(self._known) + 1} connections, --max-connections is {self._most}. Raise it, "
+                    "or close some"
                 )
-            if len(self._known) > 10 * self._most:  # most of them are gone; those that are not are looked at again
-                self._known.clear()
             self._known.add(peer)
 
 
-def open_connections(port: int) -> int:
-    """Return the number of established TCP connections to a port of this machine."""
-    found = 0
+def peer_address(peer: str) -> str:
+    """Return HOST:PORT of a peer as gRPC writes it: ``ipv4:127.0.0.1:5``, ``ipv6:%5B::1%5D:5``."""
+    host, _, port = unquote(peer.partition(":")[2]).rpartition(":")
+    return f"{_plain(host.strip('[]'))}:{port}"
+
+
+def open_peers(port: int) -> set[str]:
+    """Return HOST:PORT of the other end of each established TCP connection to a port of this machine."""
+    found = set()
     for path in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
         try:
             lines = Path(path).read_text(encoding="ascii").splitlines()[1:]
         except OSError:  # a machine without IPv6
             continue
         for line in lines:
-            _, local, _, state, *_ = line.split()
-            found += state == "01" and int(local.rpartition(":")[2], 16) == port
+            _, local, remote, state, *_ = line.split()
+            if state == "01" and int(local.rpartition(":")[2], 16) == port:
+                host, _, remote_port = remote.rpartition(":")
+                # Words of 32 bits, each with its bytes in the machine's order
+                words = b"".join(bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8))
+                found.add(f"{_plain(ipaddress.ip_address(words).compressed)}:{int(remote_port, 16)}")
     return found
 
 
-def check_location(location: str, root: str | None) -> None:
-    """Check that a run's location is absolute, has no tricks in it, and lies below the server's root.
+def _plain(host: str) -> str:
+    """Return an address in one form: an IPv4 one that a socket of both kinds shows as IPv6 is written as IPv4."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def run_place(location: str, root: str | None) -> Location:
+    """Return the place of a run that a client names: the very value that was checked is what is opened.
 
     Args:
         location: Folder or URI, as a client names it.
-        root: The server's ``root`` setting.
+        root: The server's ``root`` setting. A store below it must be reached as the root is: with another endpoint the
+            server would send its credentials there.
 
     Raises:
-        RequestError: It is not, has, or does not.
+        RequestError: It is not absolute, could mean several places, or does not lie below the root.
     """
-    _, is_uri, path = location.partition("://")
-    steps = (path if is_uri else location).partition("?")[0].split("/")
-    if "\0" in location or ".." in steps or not (is_uri or location.startswith("/")):
+    try:
+        place = Location.parse(location)
+    except ConfigError as e:
+        raise RequestError(str(e)) from e
+    if place.is_local and (".." in place.path.split("/") or "\0" in place.path or not place.path.startswith("/")):
         raise RequestError(f"'{location}' is not a place for a run: give an absolute path or a URI, without '..'")
     if root is None:
-        return
-    if is_uri or "://" in root:
-        inside = _uri_path(location).startswith(_uri_path(root) + "/")
-    else:
-        inside = os.path.realpath(location).startswith(os.path.realpath(root).rstrip("/") + "/")
-    if not inside:
-        raise RequestError(f"'{location}' is not below this server's --root {root}. Choose another --run")
+        return place
+    above = Location.parse(root)
+    if place.is_local and above.is_local:
+        # As the links lead now
+        place, above = (replace(each, path=os.path.realpath(each.path)) for each in (place, above))
+    if place.path != above.path and place.is_within(replace(above, query=place.query)):
+        if place.query == above.query:
+            return place
+        raise RequestError(
+            f"'{place}' is below this server's --root {above}, but its parameters ({_names(place)}) are not those of "
+            f"the root ({_names(above)}). Give --run the same parameters, or the servers another --root"
+        )
+    raise RequestError(f"'{place}' is not below this server's --root {above}. Choose another --run")
 
 
-def _uri_path(uri: str) -> str:
-    """Return scheme and path without credentials, query and trailing slashes."""
-    scheme, _, rest = uri.partition("://")
-    authority, slash, path = rest.partition("?")[0].partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}".rstrip("/")
+def _names(place: Location) -> str:
+    return ", ".join(name for name, _ in place.query) or "none"

@@ -28,13 +28,14 @@ from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule
 from esmm_dist.errors import GenerationOverError, ServerLostError
+from esmm_dist.escaped import one_line
 from esmm_dist.progress import Progress
 from esmm_dist.server import headers, wire
 from esmm_dist.server.config import ServerConfig
 from esmm_dist.server.faults import sent_to_client
 from esmm_dist.server.memory import drop_resident_code
 from esmm_dist.server.repeated_calls import RepeatedCalls
-from esmm_dist.server.security import ConnectionLimit, check_location, open_connections
+from esmm_dist.server.security import ConnectionLimit, open_peers, run_place
 from esmm_dist.server.served_run import ServedRun
 from esmm_dist.server.stats import CallMeter, ServerStats, Timer, resident_bytes
 from esmm_dist.server.step_barrier import Rewound
@@ -86,7 +87,7 @@ class ParameterService(flight.FlightServerBase):
         self._pulls, self._pushes = CallMeter(), CallMeter()
         self._refused = 0
         self._repeated_calls = RepeatedCalls()
-        self._connections = ConnectionLimit(config.max_connections, lambda: open_connections(self.port))
+        self._connections = ConnectionLimit(config.max_connections, lambda: open_peers(self.port))
         self._actions: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
             "open_run": ("Open a run, or join it", self._open_run),
             "join_run": ("Join a run that is open", self._join_run),
@@ -202,7 +203,7 @@ class ParameterService(flight.FlightServerBase):
             repeated_pushes=run.repeats if run else 0,
             **asdict(rewound),
             refused_calls=self._refused,
-            connections=open_connections(self.port),
+            connections=len(open_peers(self.port)),
             uptime_s=now - self._started,
             idle_s=now - self._last_call,
         )
@@ -222,6 +223,10 @@ class ParameterService(flight.FlightServerBase):
         with self._lock:
             if self._run is not None:
                 self._run.close()
+
+    def _say(self, text: str) -> None:
+        """Log a line; names in it come from clients."""
+        self._progress.message(one_line(text))
 
     @contextmanager
     def _call(self, context: flight.ServerCallContext) -> Iterator[None]:
@@ -306,7 +311,7 @@ class ParameterService(flight.FlightServerBase):
             drop_resident_code()
             self._generation, self._generation_taken = opened.generation, True
             self._last_call = self._clock()
-        self._progress.message(
+        self._say(
             f"Opened run {opened.run}, generation {opened.generation}: {opened.world_size} ranks, "
             f"{opened.update_mode}, tables {', '.join(opened.tables)}"
         )
@@ -353,7 +358,7 @@ class ParameterService(flight.FlightServerBase):
                 "world_size": run.opened.world_size,
                 "update_mode": run.opened.update_mode,
             }
-        self._progress.message(f"Generation {header.generation} of run {header.run} begins: older ones are refused")
+        self._say(f"Generation {header.generation} of run {header.run} begins: older ones are refused")
         return wire.plain(state)
 
     def _continue_run(self, body: bytes) -> bytes:
@@ -379,7 +384,7 @@ class ParameterService(flight.FlightServerBase):
         with self._lock:
             self._generation_taken |= self._generation == opened.generation
         if new:
-            self._progress.message(
+            self._say(
                 f"Run {opened.run} goes on after step {opened.first_step:,} as generation {opened.generation}: "
                 f"{opened.world_size} ranks; steps undone {rewound.undone_steps}, lost {rewound.lost_steps}, "
                 f"repeated {rewound.repeated_steps}"
@@ -392,7 +397,7 @@ class ParameterService(flight.FlightServerBase):
                 f"this is server {self.config.index}/{self.config.count}, and the client lists it as "
                 f"{opened.index}/{opened.count}. Give --servers all servers, in the order of their index"
             )
-        check_location(opened.location, self.config.root)
+        run_place(opened.location, self.config.root)
         wrong = [table for table in opened.tables if not _TABLE_NAME.fullmatch(table)]
         if wrong or not opened.tables or len(set(opened.tables)) != len(opened.tables):
             raise RequestError(f"tables {list(opened.tables)}: names are of letters, digits, '_' and '-', each once")
@@ -429,7 +434,7 @@ class ParameterService(flight.FlightServerBase):
                 return b"{}"  # the reply to the first call was lost
             self._run_of(header).close()
             self._run = None
-        self._progress.message(f"Closed run {header.run}")
+        self._say(f"Closed run {header.run}")
         return b"{}"
 
     def _save(self, body: bytes) -> bytes:
@@ -442,7 +447,7 @@ class ParameterService(flight.FlightServerBase):
         folder = self._checkpoint_folder(run.opened.location, header.folder)
         files = run.save(folder, generation=header.generation, step=header.step)
         size = sum(file.file_bytes for file in files)
-        self._progress.message(
+        self._say(
             f"Saved {run.num_rows:,} rows of step {header.step} ({size / 1e6:.1f} MB, {self._clock() - start:.1f} s)"
         )
         return wire.plain({"files": [asdict(file) for file in files]})
@@ -450,7 +455,7 @@ class ParameterService(flight.FlightServerBase):
     def _restore(self, body: bytes) -> bytes:
         header = wire.decode_header(headers.RestoreHeader, body)
         run = self._run_of(header)
-        check_location(header.location, self.config.root)
+        run_place(header.location, self.config.root)
         for file in header.files:
             if "/" in file.path or "\\" in file.path or file.path.startswith(".") or "\0" in file.path:
                 raise RequestError(f"'{file.path}' is not the name of a file of a checkpoint")
@@ -461,7 +466,7 @@ class ParameterService(flight.FlightServerBase):
         folder = self._checkpoint_folder(header.location, header.folder)
         run.restore(folder, header.files, generation=header.generation, step=header.step)
         drop_resident_code()
-        self._progress.message(f"Restored {run.num_rows:,} rows of step {header.step} ({self._clock() - start:.1f} s)")
+        self._say(f"Restored {run.num_rows:,} rows of step {header.step} ({self._clock() - start:.1f} s)")
         return wire.plain({"rows": run.num_rows})
 
     def _once(self, what: str, header: Any, do: Callable[[], bytes]) -> bytes:
@@ -470,7 +475,7 @@ class ParameterService(flight.FlightServerBase):
     def _checkpoint_folder(self, location: str, name: str) -> Folder:
         if not _CHECKPOINT_FOLDER.fullmatch(name):
             raise RequestError(f"'{name}' is not the name of a checkpoint's folder, such as step-00000123")
-        return Folder.open(location) / "checkpoints" / name
+        return Folder.open(run_place(location, self.config.root)) / "checkpoints" / name
 
     def _last_steps(self, body: bytes) -> bytes:
         header = wire.decode_header(headers.SurveyHeader, body)
@@ -494,7 +499,7 @@ class ParameterService(flight.FlightServerBase):
     def _evict_once(self, run: ServedRun, header: headers.EvictHeader) -> bytes:
         rule = build(EvictionRule, header.rule, where="evict")
         removed = run.remove(header.table, rule, generation=header.generation)
-        self._progress.message(f"Evicted {removed:,} rows of table {header.table}; {run.num_rows:,} are left")
+        self._say(f"Evicted {removed:,} rows of table {header.table}; {run.num_rows:,} are left")
         return wire.plain({"removed": removed})
 
     def _stats_reply(self, body: bytes) -> bytes:

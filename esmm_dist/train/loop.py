@@ -21,7 +21,7 @@ from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.learnable import check_learnable, label_warnings
 from esmm_dist.schema.manifest import MANIFEST_NAME
 from esmm_dist.serve.score import Scorer
-from esmm_dist.storage import without_credentials
+from esmm_dist.stores import without_credentials
 from esmm_dist.train.batches import BatchSource
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import make_dense_side

@@ -25,7 +25,8 @@ import yaml
 from esmm_dist.config import parse_yaml, to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
-from esmm_dist.storage import Folder, without_credentials
+from esmm_dist.storage import Folder
+from esmm_dist.stores import without_credentials
 from esmm_dist.train.config import TrainConfig
 
 CONFIG_NAME = "config.yaml"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.storage import without_credentials
-from esmm_dist.stores import STORES
+from esmm_dist.location import Location
+from esmm_dist.stores import STORES, without_credentials
 from launcher.cluster import names
 
 CLAIM_SCHEME = "pvc://"
@@ -58,6 +58,7 @@ def resolve_place(setting: str, value: str, kind: Kind) -> Place:
                 "into a job file. Put them into a Secret, as the variables that the store's client reads "
                 "(AWS_ACCESS_KEY_ID), and name it in cluster.env_from_secrets."
             )
+        _check_uri(setting, value)
         return Place(location=value)
     other = " or s3://BUCKET/PATH" if kind == "folder" else ""
     if found and scheme != "file":
@@ -86,6 +87,13 @@ def claim_place(setting: str, value: str) -> Place:
     if any(part in (".", "..") for part in parts):
         raise ConfigError(f"{setting} is {value}. Write the path within the claim without '.' and '..'.")
     return Place(location="/".join([names.claim_path(claim), *parts]), claim=claim)
+
+
+def _check_uri(setting: str, value: str) -> None:
+    try:
+        Location.parse(value)
+    except ConfigError as e:
+        raise ConfigError(f"{setting}: {e}") from e
 
 
 def _check_printable(setting: str, value: str) -> None:

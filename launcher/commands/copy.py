@@ -15,7 +15,7 @@ def _load_settings() -> type:
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from esmm_dist.storage import without_credentials
+    from esmm_dist.stores import without_credentials
     from launcher.stored.copy import copy
 
     copied = copy(settings, progress)

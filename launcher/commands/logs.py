@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from esmm_dist.escaped import lines_of
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
 
@@ -20,7 +21,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     # As they come, not as the report at the end
     for line in job.logs(settings.which, follow=settings.follow, tail=settings.tail):
         count += 1
-        print(line, flush=settings.follow)
+        print(lines_of(line), flush=settings.follow)
     return Outcome(lines=[], result={"lines": count})
 
 

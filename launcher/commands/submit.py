@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from esmm_dist.escaped import lines_of
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
 
@@ -42,7 +43,7 @@ def _follow(api: Any, job: str, result: dict[str, Any], progress: Progress) -> O
     from launcher.json_line import json_value
 
     try:
-        seen = follow(api, job, lambda line: print(line, flush=True))
+        seen = follow(api, job, lambda line: print(lines_of(line), flush=True))
     except KeyboardInterrupt:
         progress.message(f"The job goes on. esmm logs {job} -f shows its lines, esmm cancel {job} ends it.")
         raise

@@ -9,6 +9,7 @@ from typing import Any
 import pydantic
 
 from esmm_dist.errors import RetryError
+from esmm_dist.escaped import one_line
 from esmm_dist.server.config import split_address
 from launcher.elastic.agent import How
 from launcher.elastic.agent_status import AgentStatus
@@ -101,7 +102,7 @@ class AgentClient:
         if not isinstance(answer, dict):
             raise self._error(f"its answer to {what} is no JSON object", status)
         if status != http.client.OK:
-            raise self._error(f"it refuses {what} with {status}: {answer.get('error')}", status)
+            raise self._error(f"it refuses {what} with {status}: {one_line(str(answer.get('error')))}", status)
         return answer
 
     def _error(self, what: str, http_status: int | None = None) -> AgentError:

@@ -26,6 +26,7 @@ from typing import Any, Protocol, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.escaped import one_line
 from esmm_dist.server.config import split_address
 from launcher.elastic.agent import How, StartRefusedError
 from launcher.elastic.agent_status import AgentStatus
@@ -257,7 +258,7 @@ def stop_order(body: Mapping[str, Any]) -> tuple[int, How, str]:
     """
     match body:
         case {"id": int(run_id), "how": "kill" | "leave" | "finish" as how, "reason": str(reason), **rest} if not rest:
-            return run_id, how, reason
+            return run_id, how, one_line(reason)
     raise ValueError(f'the body of /stop is {{"id": number, "how": one of {get_args(How)}, "reason": text}}')
 
 

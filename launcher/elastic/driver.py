@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from esmm_dist.errors import EsmmError, RetryError, StorageError
+from esmm_dist.escaped import one_line
 from esmm_dist.progress import Progress
 from esmm_dist.secret_file import read_token
 from esmm_dist.storage import Folder
@@ -315,7 +316,7 @@ class _Driver:
         if self._state == "stopping":
             return
         self._journal.add(event, worker=name, step=self._step, **facts)
-        self._progress.message(f"{name}: {event.replace('_', ' ')} ({facts.get('reason', '')})")
+        self._progress.message(one_line(f"{name}: {event.replace('_', ' ')} ({facts.get('reason', '')})"))
         if event != "worker_left":
             self._deaths[name] += 1
             if self._deaths[name] >= MOST_DEATHS:

@@ -37,6 +37,11 @@ def run_agent(config: AgentConfig, progress: Progress) -> int:
             progress.message(
                 f"Agent {config.name} listens on {server.address}{f' ({protection})' if protection else ''}"
             )
+            if token is None:
+                progress.message(
+                    "WARNING: no --token-file: every user of this machine can start and stop this agent's worker. Make "
+                    "a token with (umask 077; openssl rand -hex 32 > token), and give it to agent and driver."
+                )
             if config.address_file is not None:
                 write_whole(config.address_file, server.address + "\n")
             agent.run(signals)

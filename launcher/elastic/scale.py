@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from esmm_dist.errors import ConfigError, RetryError
+from esmm_dist.escaped import one_line
 from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder
 from launcher.elastic.run_status import RunStatus, ScaleWish, read_status, write_wish
@@ -50,7 +51,7 @@ def scale(config: ScaleConfig, progress: Progress, *, sleep: Callable[[float], N
             raise ConfigError(f"{run} has ended meanwhile ({read_status(run).state}); there is nothing to scale.")
         if (states := _states(read_status(run))) != told:
             told = states
-            progress.message(f"{time.monotonic() - start:4.0f} s: {states}")
+            progress.message(f"{time.monotonic() - start:4.0f} s: {one_line(states)}")
         sleep(LOOK_S)
     return ScaleResult(workers=config.workers, before=status.ranks, seconds=round(time.monotonic() - start, 1))
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from esmm_dist.escaped import one_line
 from launcher.elastic.run_status import STALE_S, RunStatus
 from launcher.progress import duration, short_bytes, short_number
 from launcher.text_table import text_table
@@ -36,6 +37,7 @@ def status_lines(
     )
     if status.error:
         lines.append(f"error: {status.error}")
+    lines = list(map(one_line, lines))
     if status.ended:
         return lines
     if status.workers:

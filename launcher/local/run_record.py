@@ -20,7 +20,8 @@ from typing import IO
 
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
-from esmm_dist.storage import Folder, without_credentials
+from esmm_dist.storage import Folder
+from esmm_dist.stores import without_credentials
 from launcher.local.config import WORKER_COMMANDS, LocalConfig
 
 RECORD_NAME = "local.json"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from esmm_dist.escaped import lines_of
 from esmm_dist.progress import Progress
 from launcher.local.log_files import OWN_NAME, LogFiles
 from launcher.progress_events import replay, split_event
@@ -39,6 +40,7 @@ class Screen:
             leads: Whether the process's progress is the progress of the whole; else only its messages are shown.
         """
         text, event = split_event(line)
+        text = lines_of(text)
         if event and not replay(event, _Labelled(self, name, self._progress if leads else None)):
             text += event
         if text:

@@ -17,9 +17,9 @@ from typing import Any
 
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.progress import Progress
-from esmm_dist.storage import Folder, without_credentials
+from esmm_dist.storage import Folder
 from esmm_dist.storage_copy import copy_file, copy_tree
-from esmm_dist.stores import COPYING, FILES_ELSEWHERE
+from esmm_dist.stores import COPYING, FILES_ELSEWHERE, without_credentials
 from launcher.command import Command, Outcome, StoredPlace, own_rank
 from launcher.stored import SCRATCH
 

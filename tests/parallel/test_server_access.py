@@ -1,5 +1,6 @@
 """Who gets in, and what a server does with calls that no client of ours would make: real sockets, real TLS."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from esmm_dist.server.client import server_stats
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.storage import Folder
 from tests.certificates import Authority
-from tests.parallel.store_clients import DIM, embedding, open_stores, train
+from tests.parallel.store_clients import DIM, embedding, open_stores, saved, train
 from tests.secret_files import write_secret
 from tests.server_processes import ESMM, server_processes
 
@@ -382,6 +383,15 @@ def test_connections_beyond_the_limit_are_refused_and_those_within_go_on(run, fo
             client.close()
 
 
+def test_idle_connections_of_strangers_take_no_place_of_those_who_have_the_token(with_token, folder):
+    host, _, port = with_token.addresses[0].rpartition(":")
+    with contextlib.ExitStack() as stack:
+        strangers = [stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(40)]
+        ask(with_token.servers, folder, token_file="token")  # --max-connections is 12
+        (found,) = server_stats(ConnectionConfig(servers=with_token.servers, token_file=folder / "token"))
+        assert found.connections > len(strangers)
+
+
 def test_metrics_say_in_prometheus_text_what_the_statistics_say(with_token, run):
     address = with_token.logs[0].read_text().split("Metrics at http://")[1].split("/metrics")[0]
     before = metrics(address)
@@ -424,3 +434,55 @@ def test_a_server_that_nobody_runs_is_given_up_after_the_timeout():
         port = unused.getsockname()[1]
         with pytest.raises(RetryError, match=r"Nothing else came for 1 s \(--server-timeout-s\). Is it running"):
             server_stats(ConnectionConfig(servers=f"127.0.0.1:{port}", server_timeout_s=1.0))
+
+
+def test_a_server_below_a_root_in_a_store_sends_its_credentials_to_that_store_alone(s3, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "akey")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "asecret")
+    store_of = f"scheme=http&endpoint_override={s3.address}"
+    with (
+        server_processes(1, "--root", f"s3://bucket/runs?{store_of}") as servers,
+        socket.create_server(("127.0.0.1", 0)) as elsewhere,
+    ):
+        elsewhere.setblocking(False)
+        other = f"scheme=http&endpoint_override=127.0.0.1:{elsewhere.getsockname()[1]}"
+        for run, why in (
+            (f"s3://bucket/runs/x?{other}", "its parameters .endpoint_override, scheme. are not those of the root"),
+            ("s3://bucket/runs/x", "its parameters .none. are not those of the root"),
+            (f"s3://bucket/runs/%2e%2e/y?{store_of}", "empty, '.' or '..'"),
+            (f"s3://bucket/y?{store_of}", "is not below this server's --root s3://bucket/runs"),
+        ):
+            with pytest.raises(EsmmError, match=why), open_stores(servers.servers, embedding(), run):
+                pass
+        with open_stores(servers.servers, embedding(), f"s3://bucket/runs/x?{store_of}") as (store,):
+            train(store, range(1, 3))
+            folder, files = saved(store, f"s3://bucket/runs/x?{store_of}", 2)
+            assert sum(file.rows for file in files) == store.num_rows("main") > 0
+            away = headers.RestoreHeader(
+                run=store._run.name,
+                generation=store._run.generation,
+                step=2,
+                location=f"s3://bucket/runs/x?{other}",
+                folder=folder.name,
+                files=files,
+            )
+            with pytest.raises(ServerError, match="are not those of the root"):
+                store._connections[0].act("restore", away)
+        with pytest.raises(BlockingIOError):  # nobody has come
+            elsewhere.accept()
+
+
+def test_what_a_client_names_cannot_forge_a_line_of_the_servers_log(with_token, folder, raw):
+    run = f"{folder}/x\nServer 0/1 listens on evil\x1b[2J"
+    with open_stores(with_token.servers, embedding(), run, token_file=folder / "token") as (store,):
+        store.num_rows("main")
+    log = with_token.logs[0].read_text()
+    assert f"Opened run {folder}/x\\nServer 0/1 listens on evil\\x1b[2J, generation" in log
+    assert "\x1b" not in log
+    assert not [line for line in log.splitlines() if line.startswith("Server 0/1 listens on evil")]
+
+
+def test_a_server_that_is_started_by_hand_without_a_token_warns(one_server, with_token):
+    warning = "WARNING: no --token-file: every user of this machine can read and change all rows of any run."
+    assert warning in one_server.logs[0].read_text()
+    assert "WARNING" not in with_token.logs[0].read_text()

@@ -1,5 +1,6 @@
 """Settings of servers and of those who use them, and what a token, an address and a place for a run may be."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from esmm_dist.errors import ConfigError
 from esmm_dist.secret_file import read_token
 from esmm_dist.server.config import ClientConfig, ConnectionConfig, ServerConfig, is_loopback, split_address
-from esmm_dist.server.security import ConnectionLimit, check_location, open_connections, read_pem
+from esmm_dist.server.security import ConnectionLimit, open_peers, peer_address, read_pem, run_place
 from esmm_dist.server.wire import RequestError
 from tests.secret_files import write_secret
 
@@ -117,60 +118,133 @@ def test_a_certificate_that_is_none_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "location", ["run", "", "/runs/../etc", "s3://bucket/a/../../b", "/runs/a\0b", "../x", "/runs/.."]
+    "location", ["run", "file:///runs/%2e%2e/etc", "/runs/../etc", "/runs/a\0b", "../x", "/runs/..", "s3:bucket/a"]
 )
 def test_tricks_with_paths_are_refused(location):
     with pytest.raises(RequestError, match="is not a place for a run"):
-        check_location(location, None)
+        run_place(location, None)
 
 
 @pytest.mark.parametrize(
-    ("location", "root", "inside"),
+    ("location", "trouble"),
     [
-        ("/runs/a", "/runs", True),
-        ("/runs", "/runs", False),  # the root is no run
-        ("/runs-of-others/a", "/runs", False),
-        ("/etc", "/runs", False),
-        ("s3://bucket/runs/a", "s3://bucket/runs", True),
-        ("s3://key:secret@bucket/runs/a?endpoint_override=x", "s3://bucket/runs/", True),
-        ("s3://bucket/runs2/a", "s3://bucket/runs", False),
-        ("s3://other/runs/a", "s3://bucket/runs", False),
-        ("/runs/a", "s3://bucket/runs", False),
-        ("s3://bucket/a", "/runs", False),
+        ("s3://bucket/a/../../b", "a part of its path is empty, '.' or '..'"),
+        ("s3://bucket/runs/%2e%2e/x", "a part of its path is empty, '.' or '..'"),
+        ("s3://bucket/runs/.%2E/x", "a part of its path is empty, '.' or '..'"),
+        ("s3://bucket/runs%2f..%2fx", "a part of its path is empty, '.' or '..'"),
+        ("s3://bucket/runs//x", "a part of its path is empty"),
+        ("s3://bucket/runs/./x", "a part of its path is empty"),
+        ("s3://bucket/runs/x#?region=a", "it holds '#'"),
+        ("s3://bucket/runs\\x", "it holds a backslash"),
+        ("s3://bucket/runs/%0a", "it holds characters that do not print"),
+        ("s3://bucket/runs/%00", "it holds characters that do not print"),
+        ("s3://bucket/runs/x\ny", "it holds a backslash or characters that do not print"),
+        ("s3://bucket/runs/%zz", "'%' without two hexadecimal digits"),
+        ("s3://bucket/runs/%ff", "its escapes are not UTF-8"),
+        ("s3://buck%65t/runs/x", "what stands before the path is neither a bucket nor a host"),
+        ("s3://a@b@bucket/runs/x", "'@' twice before the path"),
+        ("s3://bucket:9000/runs/x", "a bucket has no port"),
+        ("s3://bucket/runs/x?region=a&region=b", "a parameter is there twice"),
+        ("s3://bucket/runs/x?region=a&%72egion=b", "a parameter is there twice"),
+        ("s3://bucket/runs/x?a&b", "a parameter is not of the form NAME=VALUE"),
+        ("file://host/runs/x", "'host' stands where file:// has nothing"),
+        ("s3:/bucket/x", "Write two slashes"),
     ],
 )
-def test_a_run_lies_below_the_servers_root(location, root, inside):
-    if inside:
-        check_location(location, root)
+def test_a_uri_that_could_mean_several_places_is_refused_with_and_without_a_root(location, trouble):
+    for root in (None, "s3://bucket/runs", "s3://bucket/runs?region=a"):
+        with pytest.raises(RequestError, match=re.escape(trouble)):
+            run_place(location, root)
+
+
+RUNS = "s3://bucket/runs?region=eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("location", "root", "found"),
+    [
+        ("/runs/a", "/runs", "/runs/a"),
+        ("file:///runs/a%20b", "/runs", "/runs/a b"),
+        ("/runs", "/runs", None),  # the root is no run
+        ("/runs-of-others/a", "/runs", None),
+        ("/etc", "/runs", None),
+        ("s3://bucket/runs/a", "s3://bucket/runs", "s3://bucket/runs/a"),
+        ("s3://bucket/%72uns/a%20b", "s3://bucket/runs/", "s3://bucket/runs/a%20b"),
+        ("S3://key:secret@bucket/runs/a", "s3://bucket/runs/", "s3://key:secret@bucket/runs/a"),
+        ("s3://bucket/runs/a?region=eu-west-1", RUNS, "s3://bucket/runs/a?region=eu-west-1"),
+        ("s3://bucket/a", "s3://bucket", "s3://bucket/a"),
+        ("s3://bucket/runs", "s3://bucket/runs", None),
+        ("s3://bucket/runs2/a", "s3://bucket/runs", None),
+        ("s3://other/runs/a", "s3://bucket/runs", None),
+        ("gs://bucket/runs/a", "s3://bucket/runs", None),
+        ("abfs://other@account/runs/a", "abfs://container@account/runs", None),  # the container is no user
+        ("/runs/a", "s3://bucket/runs", None),
+        ("s3://bucket/a", "/runs", None),
+        ("s3://bucket/runs/a", RUNS, "parameters"),
+        ("s3://bucket/runs/a?endpoint_override=evil", "s3://bucket/runs", "parameters"),
+        ("s3://bucket/runs/a?endpoint_overrid%65=evil", "s3://bucket/runs", "parameters"),
+        ("s3://bucket/runs/a?region=eu-west-1&endpoint_override=evil", RUNS, "parameters"),
+        ("s3://bucket/runs/a?region=eu-west-1&scheme=http", RUNS, "parameters"),
+        ("s3://bucket/runs/a?endpoint_override=b", "s3://bucket/runs?endpoint_override=a", "parameters"),
+        ("s3://key:secret@bucket/runs/a?endpoint_override=x", "s3://bucket/runs/", "parameters"),
+    ],
+)
+def test_a_run_lies_below_the_servers_root_and_is_reached_as_the_root_is(location, root, found):
+    if found is not None and found != "parameters":
+        assert run_place(location, root).text == found
         return
-    with pytest.raises(RequestError, match="is not below this server's --root"):
-        check_location(location, root)
+    message = "but its parameters .* are not those of the root" if found else "is not below this server's --root"
+    with pytest.raises(RequestError, match=message) as caught:
+        run_place(location, root)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_link_does_not_lead_out_of_the_root(tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/link").symlink_to("/etc")
     with pytest.raises(RequestError, match="is not below"):
-        check_location(f"{tmp_path}/runs/link", f"{tmp_path}/runs")
+        run_place(f"{tmp_path}/runs/link", f"{tmp_path}/runs")
 
 
-def test_connections_beyond_the_limit_are_refused_and_known_ones_are_not_counted_again():
-    found = [2]
-    limit = ConnectionLimit(2, count_open=lambda: found[0])
-    limit.admit("a")
-    found[0] = 3
+def test_connections_beyond_the_limit_are_refused_and_those_that_do_not_call_take_no_place():
+    strangers = {f"127.0.0.1:{port}" for port in range(100)}
+    found = {*strangers, "127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003"}
+    limit = ConnectionLimit(2, open_peers=lambda: found)
+    limit.admit("ipv4:127.0.0.1:1001")
+    limit.admit("ipv4:127.0.0.1:1002")
     with pytest.raises(RequestError, match="the server has 3 connections, --max-connections is 2. Raise it"):
-        limit.admit("c")
-    limit.admit("a")
-    found[0] = 2  # one has been closed
-    limit.admit("c")
+        limit.admit("ipv4:127.0.0.1:1003")
+    limit.admit("ipv4:127.0.0.1:1001")
+    found.discard("127.0.0.1:1002")  # it has been closed
+    limit.admit("ipv4:127.0.0.1:1003")
 
 
-def test_open_connections_of_a_port_are_counted():
-    with socket.create_server(("127.0.0.1", 0)) as server:
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:10.1.2.3:40", "10.1.2.3:40"),
+        ("ipv6:%5B::1%5D:40", "::1:40"),
+        ("ipv6:[::ffff:10.1.2.3]:40", "10.1.2.3:40"),
+        ("ipv6:[fe80::1%25eth0]:40", "fe80::1:40"),
+    ],
+)
+def test_an_address_has_one_form_whoever_writes_it(peer, address):
+    assert peer_address(peer) == address
+
+
+def peers_of(host: str, family: int) -> None:
+    with socket.socket(family) as server:
+        server.bind((host, 0))
+        server.listen()
         port = server.getsockname()[1]
-        assert open_connections(port) == 0
-        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
-        assert open_connections(port) == 3
+        assert open_peers(port) == set()
+        clients = [socket.create_connection((host, port)) for _ in range(3)]
+        assert open_peers(port) == {f"{host}:{client.getsockname()[1]}" for client in clients}
         for client in clients:
             client.close()
+
+
+def test_open_connections_of_a_port_are_found_by_their_other_end():
+    peers_of("127.0.0.1", socket.AF_INET)
+    if Path("/proc/net/if_inet6").exists() and Path("/proc/net/if_inet6").read_text():
+        peers_of("::1", socket.AF_INET6)

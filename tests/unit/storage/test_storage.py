@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from esmm_dist.errors import ConfigError, StorageError
-from esmm_dist.storage import Folder, is_plain_name, without_credentials
+from esmm_dist.location import Location
+from esmm_dist.storage import Folder, is_plain_name
+from esmm_dist.stores import without_credentials
 from tests.s3_server import S3Server
 from tests.small_disk import small_disk
 
@@ -138,7 +140,7 @@ def test_where_a_folder_is(tmp_path, monkeypatch, s3):
     assert (str(by_uri), by_uri.is_local) == (f"{tmp_path}/a b", True)
     remote = Folder.open(s3.uri("bucket/a/run/")) / "b"
     assert (str(remote), remote.is_local, remote.name) == ("s3://bucket/a/run/b", False, "b")
-    assert remote.location == s3.uri("bucket/a/run/b")
+    assert remote.location == Location.parse(s3.uri("bucket/a/run/b")).text
     with pytest.raises(AssertionError, match="has no local path"):
         _ = remote.local_path
 
@@ -151,7 +153,7 @@ def test_where_a_folder_is(tmp_path, monkeypatch, s3):
         ("s3://k:hu/hush@b/x", r"'s3://b/x' is no place that can be opened: "),  # the secret is not encoded
         ("s3:/bucket/run", r"'s3:/bucket/run' is neither a path nor a URI. Write two slashes after the colon"),
         ("s3://?endpoint_override=h", r"'s3://\?endpoint_override=h' names no bucket. Write s3://BUCKET/RUN"),
-        ("file://host/x", r"is no place .*: Unsupported hostname"),
+        ("file://host/x", r"is no place .*: 'host' stands where file:// has nothing"),
         ("", r"A place is empty\. Give a path or a URI"),
         (" ", r"A place is empty\. Give a path or a URI"),
     ],

@@ -1,0 +1,55 @@
+"""Text of others is shown without its power over a terminal or a log, wherever it is shown."""
+
+import io
+import json
+
+import pyarrow.flight as flight
+import pytest
+
+from esmm_dist.errors import ServerError
+from esmm_dist.escaped import lines_of, one_line
+from esmm_dist.server.faults import received
+from launcher.elastic.agent_http import stop_order
+from launcher.elastic.run_status import RunStatus
+from launcher.elastic.status_lines import status_lines
+from launcher.local.screen import Screen
+from launcher.progress import LineProgress
+from launcher.text_table import text_table
+
+HOSTILE = "x\nServer 0/1 stops\r\x1b[2J\x1b]0;title\x07\u202etxet\u2028\x9b1m\0"
+SHOWN = r"x\nServer 0/1 stops\r\x1b[2J\x1b]0;title\x07\u202etxet\u2028\x9b1m\x00"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "lines"),
+    [
+        ("plain, größer 学", "plain, größer 学", "plain, größer 学"),
+        ("a\tb\nc", r"a\tb\nc", "a\tb\nc"),
+        (HOSTILE, SHOWN, SHOWN.replace(r"\n", "\n", 1)),
+        ("\udcff", r"\udcff", r"\udcff"),  # of a name that is not UTF-8
+        ("", "", ""),
+    ],
+)
+def test_what_does_not_print_is_written_out(text, line, lines):
+    assert one_line(text) == line
+    assert lines_of(text) == lines
+    assert one_line(line) == line
+
+
+def test_the_status_the_tables_and_errors_of_servers_and_agents_show_it_so():
+    status = RunStatus(run="r", state="running", written_at=0.0, started_at=0.0, driver_pid=1, error=HOSTILE)
+    assert f"error: {SHOWN}" in status_lines(status, now=0.0)
+    assert text_table(["a"], [[HOSTILE]])[1] == SHOWN
+    assert stop_order({"id": 1, "how": "kill", "reason": HOSTILE}) == (1, "kill", SHOWN)
+    fault = flight.FlightServerError("x", json.dumps({"kind": "request", "message": HOSTILE}).encode())
+    error = received(fault, "server 0/1")
+    assert isinstance(error, ServerError)
+    assert str(error) == f"server 0/1: {SHOWN}"
+
+
+def test_lines_of_other_processes_and_messages_keep_their_ends_alone():
+    out = io.StringIO()
+    progress = LineProgress(out)
+    Screen(progress, ["worker 0"], colours=False).log("worker 0", "a\x1b[2Jb\tc", leads=False)
+    progress.message("d\x07\ne")
+    assert out.getvalue() == "worker 0 | a\\x1b[2Jb\tc\nd\\x07\ne\n"
