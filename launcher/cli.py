@@ -25,7 +25,7 @@ from launcher.local.workspace import LOG_FOLDER
 from launcher.print_settings import settings_yaml
 from launcher.progress import make_progress
 from launcher.settings import Resolved, resolve
-from launcher.streams import check_names_are_text, prepare_streams, use_utf8_names
+from launcher.streams import check_names, prepare_streams, use_utf8_names
 
 PIPE_CLOSED = 141
 """Exit status when the reader of stdout went away (``esmm ... | head``): 128 + SIGPIPE."""
@@ -149,7 +149,7 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
     Raises:
         EsmmError: Whatever the command raises.
     """
-    check_names_are_text(line)
+    check_names(line)
     resolved = resolved or resolve_line(line)
     command, progress = COMMANDS[line[0]], make_progress()
     try:

@@ -39,15 +39,19 @@ def use_utf8_names() -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def check_names_are_text(words: Sequence[str]) -> None:
-    """Check that a command line, and the folder that it is given in, are text in UTF-8.
+def check_names(words: Sequence[str]) -> None:
+    """Check that the current folder is there, and that it and a command line are text in UTF-8.
 
     Raises:
-        ConfigError: They hold other bytes; PyArrow and TensorFlow could not open such a path.
+        ConfigError: The folder was removed: TensorFlow and others could not be imported. Or bytes are no text: PyArrow
+            and TensorFlow could not open such a path.
     """
-    with contextlib.suppress(FileNotFoundError):  # the current folder was removed
-        words = [*words, os.getcwd()]
-    for word in words:
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError as e:
+        gone = os.readlink("/proc/self/cwd").removesuffix(" (deleted)")
+        raise ConfigError(f"The current folder {gone} was removed. Go to another one (cd), and run it again.") from e
+    for word in (*words, folder):
         try:
             word.encode()
         except UnicodeEncodeError as e:
