@@ -22,6 +22,7 @@ from pyarrow import fs
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.location import Location
 from esmm_dist.stores import without_credentials
+from esmm_dist.system_refusal import broken_link
 from esmm_dist.system_refusal import remedy as system_remedy
 from esmm_dist.whole_file import make_folder_durable, sync, write_durable
 
@@ -285,6 +286,8 @@ class Folder:
         except OSError as e:
             if reading and isinstance(e, FileNotFoundError):
                 raise FileNotFoundError(f"{place} is missing") from None
+            if self.is_local and (broken := broken_link(Path(place))) is not None:
+                raise StorageError(f"{broken}. Make what it leads to, or choose another place.") from e
             known = system_remedy(e) if self.is_local else None
             reason = _reason(e, self._place.text) if known is None else os.strerror(e.errno or 0)
             remedy = f"{known}." if known else (_LOCAL_REMEDY if self.is_local else _REMOTE_REMEDY)

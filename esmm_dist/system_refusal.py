@@ -61,9 +61,19 @@ def refusal(error: OSError, place: Path | None = None) -> str | None:
         return None
     name = error.filename2 if error.filename2 is not None and number != errno.ENOENT else error.filename
     where = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else place
+    if where is not None and (broken := broken_link(Path(where))) is not None:
+        return f"{broken}. Make what it leads to, or choose another place; then run it again."
     shown = "A file that the system does not name (--debug shows where it was used)" if where is None else where
     reason = f"{errno.errorcode[number]}: {os.strerror(number)}"
     return f"{shown}: the system refuses ({reason}). {help_}; then run it again."
+
+
+def broken_link(path: Path) -> str | None:
+    """Return what is wrong with a path that is, or leads through, a link to nothing; None if it does not."""
+    for part in (path, *path.parents):
+        if os.path.islink(part) and not os.path.exists(part):
+            return f"{part} is a link to {os.readlink(part)}, where nothing is"
+    return None
 
 
 @contextmanager

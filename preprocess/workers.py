@@ -151,7 +151,13 @@ def open_pool(work: Path, workers: int) -> Iterator[Pool]:
         return
     # Spawned, not forked: a fork copies the locks of Arrow's and the caller's threads in whatever state they are.
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),))
+    try:
+        executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),))
+    except OSError as e:  # of the semaphores that the processes share
+        raise StackError(
+            f"/dev/shm cannot be written ({e.strerror}), and several worker processes need it. Make room there, mount "
+            "it so that it can be written, or give --workers 1."
+        ) from e
     with interrupts.installed():
         try:
             yield Pool(work, workers, executor, interrupts)

@@ -26,6 +26,18 @@ def small_disk(place: Path, *, kilobytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Let nobody write into a folder, root neither; skip the test where that is not allowed."""
+    mounts = [["mount", "--bind", str(folder), str(folder)], ["mount", "-o", "remount,ro,bind", str(folder)]]
+    if os.geteuid() or any(subprocess.run(each, stderr=subprocess.DEVNULL).returncode for each in mounts):
+        pytest.skip("only root can make a folder read-only for all")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 class FillsDisk(NoProgress):
     """Watches a training, and lets its disk be full while the steps done are in a range."""
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from esmm_dist.errors import ConfigError, StackError
+from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress, Progress
+from esmm_dist.system_refusal import refusals_named
 from esmm_dist.whole_file import replace_durable
 from preprocess.synthetic.best_auc import BinnedAuc
 from preprocess.synthetic.block import Block, Generator
@@ -64,22 +65,19 @@ def synthesize(config: SynthConfig, progress: Progress | None = None) -> SynthRe
 
     Raises:
         ConfigError: The folder holds a raw log that this program did not make.
-        StackError: The folder cannot be written: no space, no permission.
+        StorageError: The folder cannot be written: no space, no permission.
     """
     began = time.monotonic()
     listener = progress or NoProgress()
     _check_folder(config.out)
     try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        report = _write_all(config, listener, began)
-    except OSError as e:
-        raise StackError(
-            f"Cannot write the synthetic log to {config.out}: {e.strerror or e}. "
-            "Free some space or choose another folder, and run the command again."
-        ) from e
+        with refusals_named(config.out):
+            config.out.mkdir(parents=True, exist_ok=True)
+            report = _write_all(config, listener, began)
     finally:
         for name in file_names():
-            _partial(config.out / name).unlink(missing_ok=True)
+            with suppress(OSError):  # what failed first is what must be told
+                _partial(config.out / name).unlink(missing_ok=True)
         listener.finish()
     return report
 

@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from esmm_dist.errors import ConfigError, StackError
+from esmm_dist.errors import ConfigError, StorageError
 from preprocess.synthetic import calibrate, write
 from preprocess.synthetic.block import Generator
 from preprocess.synthetic.config import SynthConfig
@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_the_earlier_log_whole_and_no_partial_files(tmp_path,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Generator, "block", full_disk)
-    with pytest.raises(StackError, match=r"Cannot write the synthetic log to .*: No space left on device\. Free some"):
+    with pytest.raises(StorageError, match=rf"^{tmp_path}: .*ENOSPC: No space left on device\)\. Free space"):
         synthesize(small(tmp_path, seed=9))
     assert contents(tmp_path) == before
 
