@@ -98,5 +98,6 @@ def _next_line(file: BinaryIO, offset: int, name: str) -> int:
 def _line_too_long(name: str, offset: int) -> InputDataError:
     return InputDataError(
         f"{name}: the line at byte {offset} is longer than {MAX_LINE_BYTES} bytes, so this is not a text log of one "
-        "line an impression or user. Check that the file is what its name says, and not compressed twice."
+        "line an impression or user. Check that the file is what its name says, not compressed twice, and that its "
+        "lines end in LF or CR LF."
     )

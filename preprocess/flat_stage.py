@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
-from preprocess.chunks import BATCH_ROWS, MAX_LINE_BYTES, chunk_size, num_chunks, read_chunk, split_lines
+from preprocess.chunks import BATCH_ROWS, chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange, index_dtype
 from preprocess.flat_columns import (
     RowReasons,
@@ -30,7 +30,7 @@ from preprocess.flat_columns import (
 from preprocess.flat_header import check_columns, check_types, checked_header, columns_read
 from preprocess.flat_text import TextForm, read_header, read_rows
 from preprocess.hashing import U64, mix64
-from preprocess.inputs import InputFile, reading, stream_texts
+from preprocess.inputs import InputFile, first_line, reading, stream_texts
 from preprocess.parse_stage import ParseJob, count_reasons, write_rejects
 from preprocess.pieces import line_pieces, row_pieces
 from preprocess.rejects import Reason, Reject, reject
@@ -61,8 +61,7 @@ def flat_tasks(job: ParseJob, files: list[InputFile], what: FlatTask) -> Iterato
     read = columns_read(job.schema)
     for file in files:
         if file.packing == "plain":
-            with reading(file.path), file.path.open("rb") as opened:
-                header = opened.readline(MAX_LINE_BYTES)
+            header = first_line(file.path)
             _check_header(job, file, header, read)
             for chunk in range(num_chunks(file.path.stat().st_size, job.chunk_bytes)):
                 yield _task(job, what, file, chunk, header, None)

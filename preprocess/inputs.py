@@ -17,7 +17,7 @@ from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import SPLITS, FlatSource
 from esmm_dist.stores import COPYING
-from preprocess.chunks import Reader, stream_chunks
+from preprocess.chunks import MAX_LINE_BYTES, Reader, stream_chunks
 from preprocess.flat_files import matching_files
 
 FileKind = Literal["skeleton", "common", "log"]
@@ -211,6 +211,16 @@ def reading(path: Path) -> Iterator[None]:
         raise InputDataError(
             f"{path} cannot be read ({e or type(e).__name__}). It may be cut off or damaged; fetch it again."
         ) from e
+
+
+def first_line(path: Path) -> bytes:
+    """Return the first line of a plain file; what is longer than a line may be is cut off.
+
+    Raises:
+        InputDataError: The file cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
+        return file.readline(MAX_LINE_BYTES)
 
 
 def stream_texts(files: list[InputFile], chunk_bytes: int) -> Iterator[tuple[InputFile, int, bytes]]:

@@ -11,7 +11,7 @@ from preprocess.chunks import read_chunk, split_lines
 from preprocess.flat_columns import sample_number
 from preprocess.flat_header import check_columns, check_types, checked_header, columns_read
 from preprocess.flat_text import TextForm, read_rows
-from preprocess.inputs import InputFile, reading, stream_texts
+from preprocess.inputs import InputFile, first_line, reading, stream_texts
 from preprocess.value_texts import written_texts
 
 HEAD_ROWS = 1000
@@ -49,13 +49,13 @@ def _first_texts(schema: Schema, source: FlatSource, file: InputFile, column: st
 
 
 def _first_rows(schema: Schema, source: FlatSource, file: InputFile) -> pa.Table:
+    form, read = TextForm.of(source, file.path), columns_read(schema)
     if file.packing == "plain":
+        names = checked_header(file.path, first_line(file.path), form, read)
         with reading(file.path):
             text = read_chunk(file.path, 0, _HEAD_BYTES)
     else:
         _, _, text = next(stream_texts([file], _HEAD_BYTES))
-    header = text.partition(b"\n")[0]
-    form = TextForm.of(source, file.path)
-    names = checked_header(file.path, header, form, columns_read(schema))
+        names = checked_header(file.path, text.partition(b"\n")[0], form, read)
     table, _, _ = read_rows(split_lines(text)[1 : 1 + HEAD_ROWS], 1, names, form)
     return table

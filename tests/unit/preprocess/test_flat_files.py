@@ -178,3 +178,25 @@ def test_lines_that_end_in_cr_alone_are_refused_and_the_command_that_is_given_me
     old.unlink()
     mended = run(raw, tmp_path / "out", schema=schema(tmp_path, f"*.{ending}"))
     assert read_impressions(tmp_path / "out", mended, "train") == read_impressions(tmp_path / "whole", whole, "train")
+
+
+def test_a_long_file_whose_lines_end_in_cr_alone_is_told_so_too(tmp_path: Path):
+    """Longer than a line may be, so that it is not looked for its end."""
+    raw = write_csv(tmp_path, ROWS)
+    rows = "\r".join([HEADER, *(f"{n},u,,1,,0,0" for n in range(300_000))])
+    (raw / "log.csv").write_text(rows)
+    with pytest.raises(InputDataError, match=r"log\.csv: the lines end in CR alone"):
+        run(raw, tmp_path / "out", schema=schema(tmp_path, "log.csv"))
+    (raw / "log.csv.gz").write_bytes(gzip.compress(rows.encode(), 1))
+    with pytest.raises(InputDataError, match=r"log\.csv\.gz: the line at byte .* that its lines end in LF or CR LF"):
+        run(raw, tmp_path / "out", schema=schema(tmp_path, "log.csv.gz"))
+
+
+@pytest.mark.parametrize("column", ["", "a.b", "a b"])
+def test_columns_of_any_name_stand_beside_those_that_are_read(tmp_path: Path, column: str):
+    """Such as the index that pandas writes, which has no name."""
+    raw = write_csv(tmp_path, ROWS)
+    head, *lines = (raw / "log.csv").read_text().splitlines()
+    (raw / "log.csv").write_text("\n".join([f"{column},{head}", *(f"{n},{line}" for n, line in enumerate(lines))]))
+    manifest = run(raw, tmp_path / "out", schema=schema(tmp_path, "log.csv"))
+    assert manifest.splits["train"].impressions == len(ROWS)
