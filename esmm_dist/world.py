@@ -30,6 +30,7 @@ import numpy.typing as npt
 
 from esmm_dist.errors import ConfigError, EsmmError, StackError, WorkerLostError
 from esmm_dist.gloo_device import listen_on_interface
+from esmm_dist.local_rank import agents_local_rank
 from esmm_dist.quiet import horovod_library, import_horovod, import_tensorflow
 from esmm_dist.rendezvous.client import RendezvousClient
 from esmm_dist.rendezvous.joining import join_ranks, own_rendezvous
@@ -41,11 +42,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Bytes = npt.NDArray[np.uint8]
-
-
-LOCAL_RANK = "ESMM_LOCAL_RANK"
-"""Number of an elastic rank among those of its machine, 0, 1, ...; its agent sets it. Horovod's own does not tell them
-apart: to it each life of a worker is a machine of its own."""
 
 
 class World(Protocol):
@@ -414,18 +410,6 @@ def process_rank() -> tuple[int, int]:
             )
         numbers.append(int(text))
     return numbers[0], numbers[1]
-
-
-def agents_local_rank(environment: Mapping[str, str]) -> int:
-    """Return the local rank that an elastic worker's agent has given it; 0 without one.
-
-    Raises:
-        ConfigError: It is no number.
-    """
-    text = environment.get(LOCAL_RANK, "0")
-    if not text.isdigit():
-        raise ConfigError(f"The environment's {LOCAL_RANK} is '{text}'. esmm agent --local-rank sets it to a number.")
-    return int(text)
 
 
 def own_gpu(gpus: Sequence[T], local_rank: int) -> T:

@@ -15,7 +15,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.escaped import one_line
 from esmm_dist.interrupts import stop_signals
 from esmm_dist.progress import Progress
-from esmm_dist.quiet import import_tfra
+from esmm_dist.quiet import import_tensorflow, import_tfra
 from esmm_dist.secret_file import read_token
 from esmm_dist.server.config import ServerConfig, is_loopback, split_address
 from esmm_dist.server.memory import (
@@ -51,6 +51,8 @@ def serve(config: ServerConfig, progress: Progress) -> ServerResult:
     """
     leave_out_unneeded_packages()
     return_large_buffers_at_once()
+    # Rows are in the CPU's memory. TensorFlow would take the memory of all GPUs from the workers beside this process
+    import_tensorflow().config.set_visible_devices([], "GPU")
     with _stop_wish() as stopped, running_server(config, progress) as server:
         stopped.wait()
         name = stopped.name

@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from esmm_dist.local_rank import LOCAL_RANK
 from esmm_dist.progress import Progress
-from esmm_dist.world import LOCAL_RANK
 from launcher.elastic.agent_status import AgentState, AgentStatus
 from launcher.elastic.next_worker import NextWorker
 from launcher.elastic.worker_process import WorkerProcess

@@ -5,7 +5,8 @@ import pytest
 
 from esmm_dist import world as world_module
 from esmm_dist.errors import CheckpointError, ConfigError, EsmmError, RetryError, StackError, WorkerLostError
-from esmm_dist.world import SoloWorld, agents_local_rank, is_lost_peer, open_world, own_gpu, process_rank
+from esmm_dist.local_rank import agents_local_rank
+from esmm_dist.world import SoloWorld, is_lost_peer, open_world, own_gpu, process_rank
 
 
 @pytest.fixture

@@ -1,0 +1,141 @@
+"""On a GPU no operation of a step lacks a deterministic kernel, whatever is set: shown from the traced graph."""
+
+import dataclasses
+import mmap
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import tensorflow as tf
+
+from esmm_dist.config import build
+from esmm_dist.schema.fields import Combiner, Field, Schema
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.dense_side import DenseSide, make_dense_side
+from esmm_dist.world import SoloWorld
+from tests.gpu_kernels import DETERMINISTIC, REFUSED, on_gpu, operations
+from tests.tiny_dataset import tiny_schema
+from tests.unit.train.test_step import Elastic, inputs
+
+NETWORKS = "tests.unit.model.own_networks"
+
+CASES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "deterministic": {"deterministic": False},
+    "base_network of layers": {"model": {"base_network": f"{NETWORKS}:Normalised"}},
+    "base_network with dropout": {"model": {"base_network": f"{NETWORKS}:Dropped"}},
+    "hidden_units, dense_optimizer sgd": {"model": {"hidden_units": []}, "dense": {"dense_optimizer": "sgd"}},
+    "dropout, linear_scale, task_weights": {"model": {"dropout": 0.5, "linear_scale": 2.0, "task_weights": [1.0, 0.5]}},
+    "mixed_precision, dense_optimizer adam, dense_learning_rate": {
+        "hardware": {"mixed_precision": True},
+        "dense": {"dense_optimizer": "adam", "dense_learning_rate": 0.5},
+    },
+    "xla": {"hardware": {"xla": True}},
+    "all at once, dense_optimizer adagrad": {
+        "model": {"hidden_units": [8, 4], "dropout": 0.5, "linear_scale": 2.0, "task_weights": [1.0, 0.5]},
+        "hardware": {"mixed_precision": True, "xla": True},
+        "dense": {"dense_optimizer": "adagrad"},
+    },
+}
+"""By the settings that they change. ``test_each_setting_has_a_case`` finds one that shapes the graph and is missing."""
+
+
+def schemas() -> dict[str, Schema]:
+    """Every combiner and several tables, a longer chain, and no field of users."""
+    fields = tiny_schema().fields
+    combiners = [
+        dataclasses.replace(fields[3], name=f"tags_{name}", combiner=name, weighted=True) for name in get_args(Combiner)
+    ]
+    brand = Field(name="brand", owner="item", table="brands")
+    return {
+        "combiners and tables": tiny_schema(fields=(*fields, *combiners, brand)),
+        "chain": tiny_schema(labels=("click", "cart", "conversion")),
+        "items": tiny_schema(fields=fields[2:]),
+    }
+
+
+def dense_side(changes: dict[str, Any], schema: Schema, world: Any = None) -> DenseSide:
+    settings = {"data": "d", "run": "r", "embedding": {"embedding_dim": 5}, "model": {}, **changes}
+    if len(schema.labels) != 2:
+        settings["model"] = {name: value for name, value in settings["model"].items() if name != "task_weights"}
+    return make_dense_side(build(TrainConfig, settings, where="test"), schema, world or SoloWorld())
+
+
+def graphs(side: DenseSide) -> list[Any]:
+    return [function.get_concrete_function().graph for function in (side.step._step, side.forward._forward)]
+
+
+def assert_deterministic(side: DenseSide) -> None:
+    for graph in graphs(side):
+        found = on_gpu(graph)
+        assert "MatMul" in found  # the towers do run there
+        assert found <= DETERMINISTIC, sorted(found - DETERMINISTIC)
+        products = [device for op, device, _ in operations(graph) if op == "SparseTensorDenseMatMul"]
+        assert products
+        assert set(products) == {"/device:CPU:0"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_operation_of_a_step_lands_on_a_gpu_without_a_deterministic_kernel(case):
+    assert_deterministic(dense_side(CASES[case], tiny_schema()))
+
+
+@pytest.mark.parametrize("name", schemas())
+def test_nor_with_any_schema(name):
+    assert_deterministic(dense_side({}, schemas()[name]))
+
+
+def test_nor_where_steps_can_be_undone():
+    assert_deterministic(dense_side({}, tiny_schema(), Elastic()))
+
+
+def test_each_setting_has_a_case():
+    hints = get_type_hints(TrainConfig)
+    settings = [each.name for group in ("model", "hardware", "dense") for each in dataclasses.fields(hints[group])]
+    assert len(settings) > 5
+    for name in (*settings, "deterministic"):
+        assert any(name in case for case in CASES), name
+    for name in get_args(get_type_hints(hints["dense"])["dense_optimizer"]):
+        assert any(f"dense_optimizer {name}" in case for case in CASES), name
+    assert len(get_args(Combiner)) == 3
+
+
+def test_the_registry_here_knows_the_kernels_of_gpus():
+    """Else everything above would pass for want of kernels: the pooling without its device is found."""
+
+    @tf.function
+    def pooled(indices: Any, weights: Any, rows: Any) -> Any:
+        return tf.raw_ops.SparseTensorDenseMatMul(a_indices=indices, a_values=weights, a_shape=[3, 4], b=rows)
+
+    specs = tf.TensorSpec([None, 2], tf.int64), tf.TensorSpec([None], tf.float32), tf.TensorSpec([4, 2], tf.float32)
+    assert "SparseTensorDenseMatMul" in on_gpu(pooled.get_concrete_function(*specs).graph)
+    assert not DETERMINISTIC & set(REFUSED)
+
+
+def test_what_tensorflow_refuses_is_what_its_library_says():
+    """Another version would say something else: then the list, and what is known of each operation, need a look."""
+    library = Path(tf.sysconfig.get_lib()) / "libtensorflow_cc.so.2"
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        messages = [
+            message
+            for words in (b"eterministic GPU implementation of ", b"Determinism is not yet supported ")
+            for message in _texts_with(text, words)
+        ]
+    assert len(messages) > 10
+    known = (*REFUSED.values(), "segment reduction op not available")  # refused before there were such kernels
+    assert [message for message in messages if not any(words in message for words in known)] == []
+
+
+def _texts_with(text: Any, words: bytes) -> list[str]:
+    """Return the NUL-terminated texts of a library that hold some words."""
+    found, at = [], 0
+    while (at := text.find(words, at)) >= 0:
+        start = max(text.rfind(b"\0", max(0, at - 500), at) + 1, 0)
+        end = text.find(b"\0", at)
+        found.append(text[start:end].decode(errors="replace"))
+        at = end
+    return found
+
+
+def test_a_batch_begins_on_the_cpu_where_it_is_pooled():
+    assert {tensor.device.rpartition("/")[2] for tensor in tf.nest.flatten(inputs())} == {"device:CPU:0"}
