@@ -123,7 +123,8 @@ def input_differences(
         return differences
     times = read_times(out)
     unsure = [name for name, (file, _) in both.items() if times.get(name) != file.changed_ns]
-    progress.start("compare the raw files", float(sum(raw[name].file_bytes for name in unsure)), "B")
+    if unsure:
+        progress.start("compare the raw files", float(sum(raw[name].file_bytes for name in unsure)), "B")
     for name in unsure:
         with reading(raw[name].path):
             if file_crc32c(raw[name].path) != recorded[name]["crc32c"]:

@@ -115,7 +115,7 @@ def read_manifest(folder: Path) -> DatasetManifest:
     except FileNotFoundError as e:
         raise InputDataError(
             f"{folder} holds no {MANIFEST_NAME}, so it is not a finished data set. "
-            f"Make one with: esmm preprocess RAW {folder} --schema aliccp"
+            "Make one in a folder of its own: esmm preprocess RAW DATA --schema aliccp, and give DATA."
         ) from e
     except (OSError, ValueError, RecursionError) as e:
         raise DamagedManifestError(f"{path} cannot be read ({e}). {REPAIR}") from e

@@ -81,7 +81,8 @@ def _kept_place(name: str, kept: tuple[str, ...]) -> int:
         there = f" It keeps: {', '.join(kept)}." if kept else ""
         raise ConfigError(
             f"keep names column '{name}', which the records do not hold: of a flat log they hold hashes of the values."
-            f"{there} Write keep: [{', '.join([*kept, name])}] into the schema's source, and preprocess the log again."
+            f"{there} Write keep: [{', '.join([*kept, name])}] into the schema's source, and preprocess the log "
+            "into another folder."
         )
     return kept.index(name)
 

@@ -210,7 +210,13 @@ def read_settings(location: str | Path) -> dict[str, Any] | None:
         text = folder.read_bytes(CONFIG_NAME)
     except FileNotFoundError:
         return None
-    return parse_yaml(text, where=f"{folder}/{CONFIG_NAME}")
+    try:
+        return parse_yaml(text, where=f"{folder}/{CONFIG_NAME}")
+    except ConfigError as e:
+        raise ConfigError(
+            f"{e} Remove that file, and give the run's settings again: esmm train --run "
+            f"{without_credentials(str(location))} --data DATA ...; it goes on from its newest checkpoint."
+        ) from e
 
 
 def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: object) -> None:

@@ -61,7 +61,7 @@ class TrialNamespace:
         return found
 
     def wait(self, job: str, holds: Callable[[Mapping[str, Any]], object], what: str) -> dict[str, Any]:
-        """Wait until something is so of a job's run, and return its status."""
+        """Wait until something is so of a job's run, and return its status; fail at once if the job ends before."""
         start = time.monotonic()
         while True:
             status = self.status(job)
@@ -70,7 +70,7 @@ class TrialNamespace:
                 took = time.monotonic() - start
                 self.tell(f"# {what}, after {took:.1f} s: step {run.get('step')}, {run.get('ranks')} ranks")
                 return status
-            assert status["state"] not in ("failed", "stopped"), status
+            assert status["state"] not in ("failed", "stopped", "done"), f"the job has ended before {what}: {status}"
             assert time.monotonic() < start + PATIENCE_S, f"not within {PATIENCE_S:g} s: {what}; {status}"
             time.sleep(0.5)
 

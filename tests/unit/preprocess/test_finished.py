@@ -300,3 +300,10 @@ def test_the_remedy_that_training_names_is_the_one_that_helps(whole, out):
         check_trains(out, read_manifest(out))
     again(whole, out, verify=True)
     check_trains(out, read_manifest(out))
+
+
+def test_a_folder_of_other_files_is_not_where_the_remedy_makes_a_data_set(whole):
+    with pytest.raises(
+        InputDataError, match=r"Make one in a folder of its own: esmm preprocess RAW DATA --schema aliccp"
+    ):
+        read_manifest(whole / "raw")

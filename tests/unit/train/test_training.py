@@ -27,7 +27,7 @@ from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.numerical_check import agreed_error
 from esmm_dist.train.run import TrainResult, refuse_rows_apart, train
-from esmm_dist.train.run_folder import RunFolder
+from esmm_dist.train.run_folder import RunFolder, read_settings
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.train.stored_settings import StoredSettings
 from esmm_dist.world import SoloWorld
@@ -413,6 +413,18 @@ def test_other_data_is_refused_on_resuming(trained, tmp_path):
     write_dataset(tmp_path / "other", {"train": tiny_groups(320, seed=9)})
     with pytest.raises(ConfigError, match=r"other is not the data set that .*step-00000060 was trained on"):
         run_training(tmp_path / "other", trained[0], input={"epochs": 3})
+
+
+def test_a_run_whose_settings_are_damaged_goes_on_when_they_are_given_again(data, tmp_path):
+    """As the message says: the file is removed; rows, weights and their settings are in the checkpoints."""
+    run_training(data, tmp_path / "run", max_steps=2)
+    (tmp_path / "run/config.yaml").write_text("{")
+    with pytest.raises(
+        ConfigError, match="Remove that file, and give the run's settings again: esmm train --run .*run --"
+    ):
+        read_settings(tmp_path / "run")
+    (tmp_path / "run/config.yaml").unlink()
+    assert run_training(data, tmp_path / "run", max_steps=4).step == 4
 
 
 def test_a_folder_that_is_no_data_set_and_one_without_records_are_refused(tmp_path):
