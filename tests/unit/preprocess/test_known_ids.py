@@ -98,6 +98,13 @@ def test_impressions_of_both_data_sets_count(tmp_path: Path):
     }  # fmt: skip
 
 
+def test_known_id_stays_however_large_min_count_is(tmp_path: Path):
+    run(log_of_items({1: 3, 2: 1}).write(tmp_path / "raw-1"), tmp_path / "day-1", min_count=2)
+    second = log_of_items({1: 1, 2: 5, 3: 9})
+    run(second.write(tmp_path / "raw-2"), tmp_path / "day-2", min_count=9, vocabulary=str(tmp_path / "day-1"))
+    assert vocabulary(tmp_path / "day-2") == {("205", 1): 4, ("205", 3): 9}
+
+
 def test_another_vocabulary_makes_another_data_set(two_days: Path):
     run(two_days / "tomorrow", two_days / "alone", vocabulary=str(two_days / "both"))
     run(two_days / "tomorrow", two_days / "alone", vocabulary=str(two_days / "both"))  # nothing to do

@@ -66,6 +66,15 @@ def test_each_impression_keeps_its_weight_wherever_it_goes(tmp_path: Path):
     assert manifest.report["splits"]["train"]["sample_weight"] == sum(weights)
 
 
+def test_weights_stay_with_their_rows_where_a_repeated_row_is_rejected(tmp_path: Path):
+    raw = write(tmp_path, ["0.5", "1.5", "2.5"])
+    with (raw / "log.csv").open("a") as file:
+        file.write("1,u1,i1,1,0,9\n3,u0,i3,1,0,3.5\n")
+    manifest = run(raw, tmp_path / "out", schema=schema(tmp_path))
+    assert rejected(tmp_path / "out") == [(5, "repeated_sample_id")]
+    assert weights_of(tmp_path / "out", manifest) == {0: 0.5, 1: 1.5, 2: 2.5, 3: 3.5}
+
+
 def test_weights_of_a_parquet_file_and_of_a_partition_that_is_cut_are_kept(tmp_path: Path, monkeypatch):
     from preprocess import plan
     from preprocess import run as preprocess_run
