@@ -4,7 +4,7 @@ The times of each chunk are written sorted, 8 bytes an impression. The one of th
 time, so that memory holds the times of one chunk whatever the log's size, and the result is exact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -123,10 +123,10 @@ def times_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes,
 def times_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Write the sorted times of one row group of a Parquet file."""
     _, rule = _rule(job)
-    return _write(job, first, [pa.table(batch) for batch in batches_of(file, group, [rule.column], BATCH_ROWS)])
+    return _write(job, first, map(pa.table, batches_of(file, group, [rule.column], BATCH_ROWS)))
 
 
-def _write(job: ParseJob, chunk: ChunkId, tables: Sequence[pa.Table]) -> Result:
+def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:
     source, rule = _rule(job)
     found, kinds = [np.zeros(0, np.uint64)], set[TimeKind]()
     for table in tables:

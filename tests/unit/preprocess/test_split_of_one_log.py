@@ -3,6 +3,7 @@
 import datetime
 import gzip
 import json
+import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -91,6 +92,8 @@ def test_chunks_workers_and_packing_do_not_change_the_split(
     whole = run(raw, tmp_path / "whole", schema=schema)
     cut_finely(monkeypatch, 2)
     pieces = run(raw, tmp_path / "pieces", schema=schema)
+    os.utime(raw / "log.csv")  # another time: the finished data set compares the log's content with what it read
+    assert run(raw, tmp_path / "pieces", schema=schema) == pieces
     (raw / "log.csv").unlink()
     raw, schema = write(tmp_path, USER_ROWS, split, "log.csv.gz")
     cut_finely(monkeypatch, 1)
