@@ -193,8 +193,8 @@ class RemoteStore:
     def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:
         """Have every server write its rows, all at once; see ``EmbeddingStore.save``. One rank calls it."""
         header = headers.SaveHeader(run=self._run.name, generation=self._run.generation, step=step, folder=folder.name)
-        replies = self._at_once(lambda index: self._connections[index].act_json("save", header))
-        files = itertools.chain.from_iterable(reply["files"] for reply in replies)
+        replies = self._at_once(lambda i: self._connections[i].act_value("save", "files", list[dict[str, Any]], header))
+        files = itertools.chain.from_iterable(replies)
         return tuple(build(TableFile, file, where="a server's reply", error=ServerError) for file in files)
 
     def restore(self, folder: Folder, files: Sequence[TableFile], *, step: int) -> None:
@@ -219,8 +219,8 @@ class RemoteStore:
 
     def num_rows(self, table: str) -> int:
         """Return the number of rows of a table, over all servers."""
-        replies = self._at_once(lambda index: self._connections[index].act_json("stats"))
-        return sum(int(reply["rows_by_table"].get(table, 0)) for reply in replies)
+        replies = self._at_once(lambda i: self._connections[i].act_value("stats", "rows_by_table", dict[str, int]))
+        return sum(rows.get(table, 0) for rows in replies)
 
     def close_run(self) -> None:
         """Have the servers forget the run and its rows, so that another may be opened at once. One rank calls it."""
@@ -314,8 +314,13 @@ class _RemoteShard:
         self._of: dict[str, Any] = {"run": run.name, "generation": run.generation, "table": table}
 
     def last_steps(self) -> tuple[Ids, Ids]:
-        reply = self._connection.act_json("last_steps", headers.SurveyHeader(**self._of))
-        return np.array(reply["steps"], dtype=np.int64), np.array(reply["rows"], dtype=np.int64)
+        reply = build(
+            headers.LastSteps,
+            self._connection.act_json("last_steps", headers.SurveyHeader(**self._of)),
+            where=self._connection.name,
+            error=ServerError,
+        )
+        return np.array(reply.steps, dtype=np.int64), np.array(reply.rows, dtype=np.int64)
 
     def tie_hashes(self, step: int) -> npt.NDArray[np.uint64]:
         reply = self._connection.act("tie_hashes", headers.TieHeader(**self._of, step=step))
@@ -325,7 +330,7 @@ class _RemoteShard:
 
     def remove(self, rule: EvictionRule) -> int:
         header = headers.EvictHeader(**self._of, rule=asdict(rule))
-        return int(self._connection.act_json("evict", header)["removed"])
+        return self._connection.act_value("evict", "removed", int, header)
 
 
 def server_stats(config: ConnectionConfig) -> list[ServerStats]:

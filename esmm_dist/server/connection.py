@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
+import pydantic
 
 from esmm_dist.errors import RetryError, ServerError, StorageError, WorkerLostError
 from esmm_dist.escaped import one_line
@@ -185,6 +186,23 @@ class Connection:
         if not isinstance(reply, dict):
             raise ServerError(f"{self.name} answers '{action}' with no JSON object. Is it of this version?")
         return reply
+
+    def act_value(self, action: str, member: str, kind: type[Answer], header: Any = None) -> Answer:
+        """Do an action whose reply is a mapping, and return one member of it; see ``act``.
+
+        Args:
+            action: Its name.
+            member: Of the reply.
+            kind: What it must be.
+            header: As for ``act``.
+        """
+        reply = self.act_json(action, header)
+        try:
+            return pydantic.TypeAdapter(kind).validate_python(reply.get(member), strict=True)
+        except pydantic.ValidationError as e:
+            raise ServerError(
+                f"{self.name} answers '{action}' with {member} {str(reply.get(member))[:40]!r}. Is it of this version?"
+            ) from e
 
     def close(self) -> None:
         """Close the connection; harmless when called twice."""

@@ -82,6 +82,15 @@ class SurveyHeader:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LastSteps:
+    """Answer a ``SurveyHeader``."""
+
+    steps: tuple[int, ...]
+    rows: tuple[int, ...]
+    """As many as ``steps``: how many rows each of them changed last."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TieHeader:
     """Ask for the hashes of the rows that one step changed last."""
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.flight as flight
 import pytest
 
 from esmm_dist.errors import ServerError
@@ -24,6 +25,35 @@ def pulled(messages: list[raw_flight.Message]) -> np.ndarray:
             return connection.pull(HEADER, IDS, DIM)
         finally:
             connection.close()
+
+
+class Talker(flight.FlightServerBase):
+    """Answers every action with the same text."""
+
+    def __init__(self, reply: bytes) -> None:
+        super().__init__("grpc://127.0.0.1:0")
+        self._reply = reply
+
+    def do_action(self, context, action):
+        return iter([flight.Result(self._reply)])
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (b"[]", "answers 'evict' with no JSON object"),
+        (b"\x80\x04", "answers 'evict' with what is not JSON"),
+        (b"{}", "answers 'evict' with removed 'None'"),
+        (b'{"removed": "many"}', "answers 'evict' with removed 'many'"),
+        (b'{"removed": true}', "answers 'evict' with removed 'True'"),
+    ],
+)
+def test_a_reply_that_is_none_is_an_error_that_names_the_server(reply, message):
+    with Talker(reply) as server:
+        connection = Connection(ConnectionConfig(servers=f"127.0.0.1:{server.port}", server_timeout_s=20), 0)
+        with pytest.raises(ServerError, match=rf"server 0/1 \(127.0.0.1:\d+\) {message}"):
+            connection.act_value("evict", "removed", int)
+        connection.close()
 
 
 def lying(claimed: int) -> list[raw_flight.Message]:
