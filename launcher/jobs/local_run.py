@@ -12,7 +12,7 @@ from pathlib import Path
 from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import Progress
 from esmm_dist.storage import Folder
-from esmm_dist.train.run_folder import CONFIG_NAME, LOG_NAME
+from esmm_dist.train.run_folder import LOG_NAME
 from launcher.elastic.run_status import EVENTS_NAME, SCALE_NAME, STATUS_NAME, RunStatus, read_status
 from launcher.elastic.scale import scale
 from launcher.elastic.status_config import ScaleConfig
@@ -72,7 +72,7 @@ class LocalRun:
         if progress is None and not self._run.has(RECORD_NAME):
             raise ConfigError(
                 f"{self._run} is no run: it has neither {STATUS_NAME} (of an elastic training), nor {RECORD_NAME} (of "
-                f"esmm local), nor {CONFIG_NAME} with {LOG_NAME} (of esmm train). Give the folder that --run named."
+                f"esmm local), nor {LOG_NAME} (of esmm train). Give the folder that --run named."
             )
         running = running or (self._run.is_local and is_held(self._run, TRAIN_LOCK_NAME))
         ended = "done" if progress is not None and progress.done else "stopped"

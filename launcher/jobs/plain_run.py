@@ -15,7 +15,7 @@ from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.order import steps_in_epoch
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.storage import Folder
-from esmm_dist.train.run_folder import CONFIG_NAME, LOG_NAME, METRICS_NAME, read_settings
+from esmm_dist.train.run_folder import LOG_NAME, METRICS_NAME, read_settings
 from launcher.elastic.status_lines import auc_line, steps_text
 
 TRAIN_LOCK_NAME = ".lock"
@@ -44,8 +44,11 @@ class PlainProgress:
 
 
 def is_training(run: Folder) -> bool:
-    """Return whether a folder is the run of a training: it holds the settings and the log that one begins with."""
-    return run.has(CONFIG_NAME) and run.has(LOG_NAME)
+    """Return whether a folder is the run of a training: it holds the log that one begins with.
+
+    Its settings come with its first step.
+    """
+    return run.has(LOG_NAME)
 
 
 def read_progress(run: Folder) -> PlainProgress:

@@ -93,6 +93,15 @@ def test_where_the_data_set_is_gone_the_number_of_steps_is_unknown_and_the_rest_
     assert out[4].startswith(f"AUC on test at step {STEPS}: ctr ")
 
 
+def test_a_training_before_its_first_step_has_no_settings_yet_and_is_known(run):
+    (run / "config.yaml").unlink()
+    for name in ("metrics.json", "checkpoints"):
+        (run / name).unlink() if name.endswith("json") else shutil.rmtree(run / name)
+    (run / "train_log.jsonl").write_text("")
+    state, progress = told(run)
+    assert (state, progress.step, progress.total_steps) == ("stopped", 0, None)
+
+
 def test_jobs_lists_it_and_a_word_names_it(run, capsys, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     monkeypatch.chdir(run.parent.parent)
