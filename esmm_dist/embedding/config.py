@@ -7,6 +7,10 @@ from esmm_dist.embedding.eviction import EvictionPlan, MinimumCount, RowBudget, 
 from esmm_dist.embedding.optimizers import Adagrad, Adam, Ftrl, OptimizerName, RowOptimizer, RowwiseAdagrad, Sgd
 from esmm_dist.errors import ConfigError
 
+_LEARNING_RATE = 0.05
+_START_SCALE = 0.01
+_START_ACCUMULATOR = 0.1  # TensorFlow's
+
 _OF_ONE_OPTIMIZER = {
     "embedding_momentum": "sgd",
     "adam_beta_1": "adam",
@@ -31,18 +35,20 @@ class EmbeddingConfig:
     """``adagrad``, ``rowwise_adagrad`` (one accumulator a row), ``adam``, ``sgd`` or ``ftrl``. Adagrad suits rows that
     are seen seldom: each keeps its own rate."""
 
-    embedding_learning_rate: float = 0.05
-    """Step size of the row optimizer, a positive number."""
+    embedding_learning_rate: float | None = None
+    """Step size of the row optimizer, a positive number. None: chosen from the log, 0.05 on a large one."""
 
     embedding_l2: float = 0.0
     """L2 penalty l: adds l · w to the gradient of each row that a step looks up, once a step. Other rows are left
     alone: a penalty on the whole table would touch millions of rows a step."""
 
-    start_scale: float = 0.01
-    """An unseen row is uniform in [-start_scale, start_scale). Small, so that an unseen id says almost nothing."""
+    start_scale: float | None = None
+    """An unseen row is uniform in [-start_scale, start_scale). Small, so that an unseen id says almost nothing. None:
+    chosen from the log, 0.01 on a large one, less where linear_scale multiplies it."""
 
-    start_accumulator: float = 0.1
-    """Start value of the accumulators of Adagrad and FTRL; the others have none. 0.1 is TensorFlow's."""
+    start_accumulator: float | None = None
+    """Start value of the accumulators of Adagrad and FTRL; the others have none. None: chosen from the log, 0.1
+    (TensorFlow's) on a large one, less where linear_scale multiplies the gradients."""
 
     embedding_momentum: float = 0.0
     """Momentum of ``sgd``, in [0, 1). 0 keeps no slot variable."""
@@ -81,11 +87,12 @@ class EmbeddingConfig:
         for name, dim in {"embedding_dim": self.embedding_dim, **self.embedding_dim_by_table}.items():
             if dim < 1:
                 raise ConfigError(f"{name} is {dim}. An embedding row needs at least 1 column.")
-        if self.embedding_learning_rate <= 0:
+        if self.embedding_learning_rate is not None and self.embedding_learning_rate <= 0:
             raise ConfigError(f"embedding_learning_rate is {self.embedding_learning_rate}. Set a positive number.")
         for name in ("embedding_l2", "start_scale", "start_accumulator", "ftrl_l1", "ftrl_l2"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}. Set 0 or more.")
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigError(f"{name} is {value}. Set 0 or more.")
         for name in ("embedding_momentum", "adam_beta_1", "adam_beta_2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set a number in [0, 1).")
@@ -115,16 +122,31 @@ class EmbeddingConfig:
         """Return D of a table."""
         return self.embedding_dim_by_table.get(table, self.embedding_dim)
 
+    @property
+    def learning_rate(self) -> float:
+        """Return embedding_learning_rate, or that of large logs if it is open."""
+        return _LEARNING_RATE if self.embedding_learning_rate is None else self.embedding_learning_rate
+
+    @property
+    def start_range(self) -> float:
+        """Return start_scale, or that of large logs if it is open."""
+        return _START_SCALE if self.start_scale is None else self.start_scale
+
+    @property
+    def first_accumulator(self) -> float:
+        """Return start_accumulator, or that of large logs if it is open."""
+        return _START_ACCUMULATOR if self.start_accumulator is None else self.start_accumulator
+
     def make_optimizer(self) -> RowOptimizer:
         """Return the row optimizer that these settings name."""
         if self.embedding_optimizer == "adagrad":
-            return Adagrad(start_accumulator=self.start_accumulator)
+            return Adagrad(start_accumulator=self.first_accumulator)
         if self.embedding_optimizer == "rowwise_adagrad":
-            return RowwiseAdagrad(start_accumulator=self.start_accumulator)
+            return RowwiseAdagrad(start_accumulator=self.first_accumulator)
         if self.embedding_optimizer == "adam":
             return Adam(beta_1=self.adam_beta_1, beta_2=self.adam_beta_2)
         if self.embedding_optimizer == "ftrl":
-            return Ftrl(start_accumulator=self.start_accumulator, l1=self.ftrl_l1, l2=self.ftrl_l2)
+            return Ftrl(start_accumulator=self.first_accumulator, l1=self.ftrl_l1, l2=self.ftrl_l2)
         return Sgd(momentum=self.embedding_momentum)
 
     def make_admission(self) -> OccurrenceThreshold:

@@ -53,7 +53,7 @@ class EmbeddingTable:
         self._optimizer = config.make_optimizer()
         self._admission = config.make_admission()
         self.slot_columns = self._optimizer.slot_columns(self.embedding_dim)
-        self._start = StartValues(embedding_dim=self.embedding_dim, scale=config.start_scale, seed=seed)
+        self._start = StartValues(embedding_dim=self.embedding_dim, scale=config.start_range, seed=seed)
         self._index = RowIndex(name)
         # A row of the slab is the row, its slot variables, and as int32 its last step and count: one stretch of memory,
         # so that an update is one read and one write of it
@@ -219,7 +219,7 @@ class EmbeddingTable:
             self._optimizer.update(
                 part[:, :width],
                 gradients,
-                learning_rate=self._config.embedding_learning_rate,
+                learning_rate=self._config.learning_rate,
                 rate_factor=rate_factor,
                 step=step,
             )

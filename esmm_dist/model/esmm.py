@@ -41,13 +41,14 @@ class Esmm(keras.Model):
             ConfigError: The BASE network cannot be used, or rows have no column left beside the linear term's.
         """
         super().__init__()
-        self._linear_scale = config.linear_scale
-        self._linear_columns = len(schema.labels) if config.linear_scale else 0
+        self._linear_scale = config.linear_scale or 0.0
+        self._linear_columns = len(schema.labels) if self._linear_scale else 0
+        self.uses_norms = config.linear_lists == "unit" and self._linear_columns > 0
         for table in schema.tables:
             if embedding.dim_of(table) <= self._linear_columns:
                 raise ConfigError(
                     f"Table '{table}': embedding_dim is {embedding.dim_of(table)}, but with linear_scale "
-                    f"{config.linear_scale} the first {self._linear_columns} columns are the linear term's. Set more."
+                    f"{self._linear_scale} the first {self._linear_columns} columns are the linear term's. Set more."
                 )
         self._layout = {
             table: (
@@ -83,6 +84,7 @@ class Esmm(keras.Model):
         groups: tf.Tensor,
         dropout_seed: tf.Tensor | None = None,
         training: bool = False,
+        norms: dict[str, tf.Tensor] | None = None,
     ) -> tf.Tensor:
         """Return the logits of the conditional probabilities, float32 [B, K].
 
@@ -92,6 +94,7 @@ class Esmm(keras.Model):
             groups: int64 scalar G.
             dropout_seed: int32 [2]; None when not training.
             training: Whether layers behave as in training. Keras hands it on to all layers within.
+            norms: For each table float32 [S, 1], what the linear term divides by; None unless ``uses_norms``.
         """
         impressions = tf.shape(group_of_impression, out_type=tf.int64)[0]
         user_parts, impression_parts, linear_parts = [], [], []
@@ -102,8 +105,13 @@ class Esmm(keras.Model):
             user_parts.append(self._tower_columns(of_users))
             impression_parts.append(self._tower_columns(of_impressions))
             if self._linear_columns:
-                user_linear = tf.reduce_sum(of_users[:, :, : self._linear_columns], axis=1)
-                linear = tf.reduce_sum(of_impressions[:, :, : self._linear_columns], axis=1)
+                linear_users = of_users[:, :, : self._linear_columns]
+                linear_impressions = of_impressions[:, :, : self._linear_columns]
+                if norms is not None:
+                    linear_users /= tf.reshape(norms[table][:split], [groups, user_fields, 1])
+                    linear_impressions /= tf.reshape(norms[table][split:], [impressions, impression_fields, 1])
+                user_linear = tf.reduce_sum(linear_users, axis=1)
+                linear = tf.reduce_sum(linear_impressions, axis=1)
                 linear_parts.append(linear + tf.gather(user_linear, group_of_impression))
         fields = PooledFields(tf.concat(user_parts, 1), tf.concat(impression_parts, 1), group_of_impression)
         logits = []

@@ -28,5 +28,5 @@ class CompiledForward:
 
     def _forward_pass(self, inputs: ModelInputs) -> tuple[tf.Tensor, tf.Tensor]:
         batch = pooled_batch(self._model, inputs)
-        logits = self._model(batch.by_table, batch.group_of_impression, batch.groups)
+        logits = self._model(batch.by_table, batch.group_of_impression, batch.groups, norms=batch.norms)
         return logits, chain_loss_sums(logits, inputs.labels, inputs.sample_weights)

@@ -10,7 +10,7 @@ from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.pooling import CPU, pool
+from esmm_dist.model.pooling import CPU, pool, weight_norms
 
 Floats = npt.NDArray[np.float32]
 
@@ -41,6 +41,8 @@ class PooledBatch(NamedTuple):
     """int64 [B]"""
     groups: tf.Tensor
     """int64 scalar G"""
+    norms: dict[str, tf.Tensor] | None
+    """float32 [S, 1], see ``weight_norms``; None where the model has no use for them"""
 
 
 def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup], *, step: int | None = None) -> dict[str, Floats]:
@@ -85,8 +87,15 @@ def pooled_batch(model: Esmm, inputs: ModelInputs) -> PooledBatch:
     """Pool every field of every group and impression."""
     groups = tf.size(inputs.impressions_per_group, out_type=tf.int64)
     impressions = tf.shape(inputs.labels, out_type=tf.int64)[0]
+    segments = {table: model.num_segments(table, groups, impressions) for table in inputs.rows}
     by_table = {
-        table: pool(rows, inputs.indices[table], inputs.weights[table], model.num_segments(table, groups, impressions))
+        table: pool(rows, inputs.indices[table], inputs.weights[table], segments[table])
         for table, rows in inputs.rows.items()
     }
-    return PooledBatch(by_table, tf.repeat(tf.range(groups), inputs.impressions_per_group), groups)
+    norms = None
+    if model.uses_norms:
+        norms = {
+            table: weight_norms(inputs.indices[table], inputs.weights[table], tf.shape(rows)[0], segments[table])
+            for table, rows in inputs.rows.items()
+        }
+    return PooledBatch(by_table, tf.repeat(tf.range(groups), inputs.impressions_per_group), groups, norms)

@@ -20,7 +20,7 @@ class Mlp(BaseNetwork):
     def __init__(self, user_columns: int, impression_columns: int, config: ModelConfig, *, seed: int) -> None:
         """Make the variables: Glorot uniform over the unsplit shape, biases 0."""
         super().__init__(user_columns, impression_columns, config, seed=seed)
-        widths = [user_columns + impression_columns, *config.hidden_units, 1]
+        widths = [user_columns + impression_columns, *config.layer_widths, 1]
         self._kernels = []
         self._biases = []
         for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):

@@ -32,6 +32,22 @@ def pool(rows: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_segments: 
         return tf.raw_ops.SparseTensorDenseMatMul(a_indices=indices, a_values=weights, a_shape=shape, b=rows)
 
 
+def weight_norms(indices: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor, num_segments: tf.Tensor) -> tf.Tensor:
+    """Return sqrt(Σ w²) of each segment, and 1 where it is less.
+
+    Args:
+        indices: as given to ``pool``
+        weights: as given to ``pool``
+        num_rows: int64 scalar U
+        num_segments: int64 scalar S
+
+    Returns:
+        float32 [S, 1]
+    """
+    squares = pool(tf.ones([num_rows, 1]), indices, tf.square(weights), num_segments)
+    return tf.sqrt(tf.maximum(squares, 1.0))
+
+
 def pool_gradient(pooled_gradient: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
     """Return the gradient of ``pool`` with respect to its rows: float32 [U, D].
 

@@ -121,7 +121,7 @@ def _served_model(checkpoint: Checkpoint, progress: Progress) -> Any:
         tables = {}
         for name in manifest.schema.tables:
             dim = embedding.dim_of(name)
-            start = StartValues(embedding_dim=dim, scale=embedding.start_scale, seed=seed)
+            start = StartValues(embedding_dim=dim, scale=embedding.start_range, seed=seed)
             rows = read_sorted_rows(checkpoint, name, dim, progress)
             tables[name] = ServedTable(rows, start, seed=seed, name=name)
     finally:

@@ -168,7 +168,7 @@ def _model_of(
             step=manifest.step,
             scorer=Scorer(schema=schema, store=opened.store, forward=forward),
             start_values={
-                table: StartValues(embedding_dim=dim, scale=embedding.start_scale, seed=seed)
+                table: StartValues(embedding_dim=dim, scale=embedding.start_range, seed=seed)
                 for table, dim in dim_by_table.items()
             },
             global_batch_records=int(manifest.settings["input"]["global_batch_records"]),

@@ -14,7 +14,7 @@ from esmm_dist.embedding.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
 from esmm_dist.input.pipeline import parse_spec
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.pooling import pool
+from esmm_dist.model.pooling import pool, weight_norms
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.serve.predict import prediction_columns
@@ -80,6 +80,7 @@ class ServedModel(tf.Module):
         # Behind a function: what is saved is the variables and not the Keras object, which would want Keras to load
         self._call_model: Callable[..., tf.Tensor] = partial(_call, model)
         self.dense_variables = [variable.value for variable in model.weights]
+        self._uses_norms = model.uses_norms
         self.tables = dict(tables)
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
@@ -129,9 +130,9 @@ class ServedModel(tf.Module):
         groups, impressions = tf.size(per_group, out_type=tf.int64), tf.reduce_sum(per_group)
         with tf.control_dependencies(self._checks(features, groups, impressions)):
             features = {name: tf.identity(tensor) for name, tensor in features.items()}
-        pooled = self._pooled(features, groups, impressions)
+        pooled, norms = self._pooled(features, groups, impressions)
         group_of_impression = tf.repeat(tf.range(groups), features["impressions_per_group"])
-        logits = self._call_model(pooled, group_of_impression, groups)
+        logits = self._call_model(pooled, group_of_impression, groups, norms=norms)
         # In float64, as predict does: the result is then right to the last bit of float32
         wide = tf.cast(logits, tf.float64)
         conditional = tf.exp(-tf.math.softplus(-wide))
@@ -158,8 +159,8 @@ class ServedModel(tf.Module):
             checks.append(tf.debugging.assert_non_negative(lengths, message=message))
         return checks
 
-    def _pooled(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> Tensors:
-        """Pool every field as ``LookupPlan`` and ``pool`` do; segments are numbered as in ``TableLookup``."""
+    def _pooled(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> tuple[Tensors, Tensors | None]:
+        """Pool every field as ``LookupPlan`` and ``pooled_batch`` do; segments are numbered as in ``TableLookup``."""
         parts = [("user", groups), ("impression", impressions)]
         lengths = tf.concat([features[f"{part}_lengths"] for part, _ in parts], 0)
         ids = tf.concat([features[f"{part}_ids"] for part, _ in parts], 0)
@@ -182,24 +183,22 @@ class ServedModel(tf.Module):
             weights = _normalised(weights, segments, power)
         tables = list(self._schema.tables)
         table_of = per_segment(lambda field: tables.index(field.table))
-        pooled = {}
+        pooled, norms = {}, {}
         for number, table in enumerate(tables):
             of_table = table_of == number
             renumbered = tf.cumsum(tf.cast(of_table, tf.int64)) - 1
             chosen = tf.gather(of_table, segments)
             own_segments = tf.gather(renumbered, tf.boolean_mask(segments, chosen))
             unique, place = tf.unique(tf.boolean_mask(ids, chosen), out_idx=tf.int64)
-            pooled[table] = pool(
-                self.tables[table].lookup(unique),
-                tf.stack([own_segments, place], axis=1),
-                tf.boolean_mask(weights, chosen),
-                tf.math.count_nonzero(of_table),
-            )
-        return pooled
+            matrix = (tf.stack([own_segments, place], axis=1), tf.boolean_mask(weights, chosen))
+            pooled[table] = pool(self.tables[table].lookup(unique), *matrix, tf.math.count_nonzero(of_table))
+            if self._uses_norms:
+                norms[table] = weight_norms(*matrix, tf.size(unique), tf.math.count_nonzero(of_table))
+        return pooled, norms if self._uses_norms else None
 
 
-def _call(model: Any, *inputs: Any) -> Any:
-    return model(*inputs)
+def _call(model: Any, *inputs: Any, norms: Tensors | None) -> Any:
+    return model(*inputs, norms=norms)
 
 
 def _weighted(fields: tuple[Field, ...]) -> bool:

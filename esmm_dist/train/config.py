@@ -11,6 +11,9 @@ from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.server.config import ClientConfig
 from esmm_dist.train.learning_rate import Schedule
 
+_DENSE_LEARNING_RATE = 1e-3
+_COOLDOWN = 0.2
+
 
 @dataclass(frozen=True, kw_only=True)
 class DenseOptimizerConfig:
@@ -19,12 +22,18 @@ class DenseOptimizerConfig:
     dense_optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
     """Keras optimizer of the tower weights, with its own defaults for all but the learning rate."""
 
-    dense_learning_rate: float = 1e-3
-    """Step size of the tower weights, a positive number. 1e-3 is Adam's usual value."""
+    dense_learning_rate: float | None = None
+    """Step size of the tower weights, a positive number. None: chosen from the log, 1e-3 on a large one (Adam's usual
+    value), less on a small one."""
 
     def __post_init__(self) -> None:
-        if self.dense_learning_rate <= 0:
+        if self.dense_learning_rate is not None and self.dense_learning_rate <= 0:
             raise ConfigError(f"dense_learning_rate is {self.dense_learning_rate}. Set a positive number.")
+
+    @property
+    def learning_rate(self) -> float:
+        """Return dense_learning_rate, or that of large logs if it is open."""
+        return _DENSE_LEARNING_RATE if self.dense_learning_rate is None else self.dense_learning_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +52,10 @@ class EvaluationConfig:
 
     gauc_field: str | None = None
     """Field whose ids are the users of GAUC. None: the first one-hot field of the users, such as user_id."""
+
+    baseline: bool = True
+    """Whether the evaluation at the end trains logistic regression on the same data too (seconds, on up to 250,000
+    impressions), and says where the model is below it."""
 
     def __post_init__(self) -> None:
         for name in ("eval_every_steps", "eval_max_impressions"):
@@ -103,10 +116,10 @@ class TrainConfig:
     warmup_steps: int = 0
     """First steps, in which both learning rates rise in a line to their full value. 0: none; Adagrad needs none."""
 
-    cooldown: float = 0.2
-    """Share of all epochs' steps, at the end, in which both learning rates fall in a line to 0. 0.2 keeps the speed of
-    the first steps and takes the noise of the last ones out of the model; 0 leaves them to the schedule. ``cosine``
-    falls to 0 by itself and ignores it."""
+    cooldown: float | None = None
+    """Share of all epochs' steps, at the end, in which both learning rates fall in a line to 0; 0 leaves them to the
+    schedule. ``cosine`` falls to 0 by itself and ignores it. None: chosen from the log; 0.2 on a large one, which keeps
+    the speed of the first steps and takes the noise of the last ones out of the model, 0.5 on a small one."""
 
     deterministic: bool = True
     """Make TensorFlow refuse or replace operations whose result depends on the timing of threads. On: on the CPU it
@@ -129,9 +142,14 @@ class TrainConfig:
             raise ConfigError(f"max_steps is {self.max_steps}. Set 1 or more, or leave it out.")
         if self.warmup_steps < 0:
             raise ConfigError(f"warmup_steps is {self.warmup_steps}. Set 0 or more.")
-        if not 0 <= self.cooldown <= 1:
+        if self.cooldown is not None and not 0 <= self.cooldown <= 1:
             raise ConfigError(f"cooldown is {self.cooldown}. Set a share in [0, 1].")
         if self.log_every_steps < 1:
             raise ConfigError(f"log_every_steps is {self.log_every_steps}. Set 1 or more.")
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed is {self.seed}. Set 0 .. {2**31 - 1}.")
+
+    @property
+    def cooldown_share(self) -> float:
+        """Return cooldown, or that of large logs if it is open."""
+        return _COOLDOWN if self.cooldown is None else self.cooldown

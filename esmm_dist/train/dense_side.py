@@ -64,4 +64,4 @@ def make_dense_side(config: TrainConfig, schema: Schema, world: World) -> DenseS
 
 def _optimizer(config: DenseOptimizerConfig) -> keras.optimizers.Optimizer:
     classes = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad, "sgd": keras.optimizers.SGD}
-    return classes[config.dense_optimizer](learning_rate=config.dense_learning_rate)
+    return classes[config.dense_optimizer](learning_rate=config.learning_rate)

@@ -13,6 +13,7 @@ from esmm_dist.model.metrics.summary import to_mapping as metrics_to_mapping
 from esmm_dist.progress import Progress
 from esmm_dist.schema.manifest import DatasetManifest
 from esmm_dist.serve.score import Scorer, scored_batches
+from esmm_dist.train.baseline import Baseline, baseline_of_root
 from esmm_dist.train.config import EvaluationConfig
 from esmm_dist.train.evaluate import evaluate_batches
 from esmm_dist.train.run_folder import RunFolder
@@ -93,6 +94,34 @@ class Evaluations:
                 return metrics_from_mapping(each["metrics"]), False
         return self._evaluate(step, max_impressions=0, last=True), True
 
+    def baseline(self) -> Baseline | None:
+        """Return what logistic regression reaches on the split; a meeting of all ranks.
+
+        Computed once in the life of a run, after its last step, and kept in ``metrics.json``.
+        """
+        split = self._config.eval_split
+        if not self._config.baseline or split not in self._manifest.splits:
+            return None
+
+        def known() -> dict[str, Any] | None:
+            return self._kept_baseline()
+
+        mapping = self._world.on_root(known)
+        if mapping is not None:
+            return Baseline.from_mapping(mapping)
+        found = baseline_of_root(
+            self._world, self._data, self._manifest, split, self._input.on_bad_record, self._progress
+        )
+        if found is not None:
+            self._world.on_root(lambda: self._write(last=True, baseline={"split": split, **found.to_mapping()}))
+        return found
+
+    def _kept_baseline(self) -> dict[str, Any] | None:
+        """Return the baseline of the evaluation's split that the run's folder holds."""
+        assert self._run is not None
+        kept = self._run.read_baseline() or {}
+        return kept if kept.pop("split", None) == self._config.eval_split else None
+
     def _evaluate(self, step: int, max_impressions: int, *, last: bool) -> dict[str, TaskMetrics]:
         split, world = self._config.eval_split, self._world
         if split not in self._manifest.splits:
@@ -120,10 +149,10 @@ class Evaluations:
         self._progress.message(f"Step {step:,}: AUC on {split}: {aucs}")
         return metrics
 
-    def _write(self, *, last: bool) -> None:
+    def _write(self, *, last: bool, baseline: dict[str, Any] | None = None) -> None:
         assert self._run is not None
         try:
-            self._run.write_metrics(self.done)
+            self._run.write_metrics(self.done, baseline or self._run.read_baseline())
         except StorageError as e:
             if last:
                 raise

@@ -1,7 +1,7 @@
 """The course of a training: its beginning, its steps, the pauses between them, its end."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +22,9 @@ from esmm_dist.schema.learnable import check_learnable, label_warnings
 from esmm_dist.schema.manifest import MANIFEST_NAME
 from esmm_dist.serve.score import Scorer
 from esmm_dist.stores import without_credentials
+from esmm_dist.train.baseline import Baseline
 from esmm_dist.train.batches import BatchSource
+from esmm_dist.train.chosen_settings import choose_settings
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import make_dense_side
 from esmm_dist.train.evaluation import Evaluations
@@ -33,7 +35,7 @@ from esmm_dist.train.run_log import RunLog
 from esmm_dist.train.saving import Saver, is_saved
 from esmm_dist.train.skips import Skips
 from esmm_dist.train.standing import Standing
-from esmm_dist.train.starting import read_data, start_run
+from esmm_dist.train.starting import read_data, settings_to_start_from, start_run
 from esmm_dist.train.stepping import StepCount, Stepper
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.train.stored_settings import StoredSettings
@@ -77,9 +79,12 @@ class Trainer:
             tf.config.optimizer.set_jit("autoclustering")
         self._manifest = read_data(config)
         check_learnable(self._manifest)
-        batches = batch_plan(config.input, self._manifest)
+        start = self._world.on_root(lambda: settings_to_start_from(config)) if config.init_from is not None else None
+        chosen = choose_settings(config, self._manifest, start)
+        self._chosen_lines = chosen.lines
         # From here on, and in all that is saved, the settings name the numbers that were chosen
-        config = replace(config, input=replace(config.input, **to_mapping(batches)))
+        config = chosen.config
+        batches = batch_plan(config.input, self._manifest)
         self._config, self._progress, self._schema = config, progress, self._manifest.schema
         self._run = (run or RunFolder(config.run)) if self._world.rank == 0 else None
         self._reader = BatchReader(
@@ -108,6 +113,8 @@ class Trainer:
             )
             self._begin(stack.enter_context(met))
             self._exit = stack.pop_all()
+        for line in chosen.lines:
+            self._progress.message(line)
         self._progress.message(
             f"{self._count.total:,} steps: {batches.epochs} x {per_epoch:,} batches of "
             f"{batches.global_batch_records} records"
@@ -149,7 +156,7 @@ class Trainer:
             if self._stepper.ranks_change and self._step < self._count.total and not self._stepper.is_stopping(stop):
                 raise RanksChangeError(leaving=self._stepper.leaves)
         complete = self._step == self._count.total
-        metrics = self._final_metrics() if complete else {}
+        metrics, baseline = self._final_metrics() if complete else ({}, None)
         self._world.on_root(lambda: self._settings.store(last=True))
         stopped_by = None if complete else self._stepper.stop_name(stop)
         return TrainResult(
@@ -161,6 +168,7 @@ class Trainer:
             rows=self._world.on_root(lambda: sum(self._store.num_rows(table) for table in self._schema.tables)),
             stopped_by=stopped_by,
             metrics=metrics,
+            baseline=baseline,
             skipped=tuple(self._skips.shards),
         )
 
@@ -206,7 +214,7 @@ class Trainer:
             run.write_log(run.read_log(standing.steps))  # the undone step may have been logged
         saved = standing.steps > 0 and world.on_root(lambda: run is not None and is_saved(run, standing.steps))
         self._log = RunLog(run)
-        self._settings = StoredSettings(run, config, self._progress)
+        self._settings = StoredSettings(run, config, self._progress, self._chosen_lines)
         self._skips = Skips(
             run,
             world=world,
@@ -309,14 +317,14 @@ class Trainer:
             )
         self._reporter.note(phase="training")
 
-    def _final_metrics(self) -> dict[str, TaskMetrics]:
-        """Return the metrics of the whole split at the last step; evaluate unless an earlier process has."""
+    def _final_metrics(self) -> tuple[dict[str, TaskMetrics], Baseline | None]:
+        """Return the metrics of the whole split at the last step, and the baseline's, unless an earlier process has."""
         self._reporter.note(phase="evaluating")
         metrics, new = self._evaluations.final_metrics(self._step)
         if new:
             self._saver.add_metrics(self._step, state=self._state(), metrics=self._evaluations.newest_metrics)
         self._tell_evaluation()
-        return metrics
+        return metrics, self._evaluations.baseline() if metrics else None
 
     def _tell_evaluation(self) -> None:
         if self._world.rank == 0 and self._evaluations.done:

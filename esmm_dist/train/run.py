@@ -14,6 +14,7 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.world import ElasticWorld, World, open_world
 
 if TYPE_CHECKING:
+    from esmm_dist.train.baseline import Baseline
     from esmm_dist.train.run_folder import RunFolder
 
 
@@ -35,6 +36,8 @@ class TrainResult:
     """Signal that ended training early; None if it is complete."""
     metrics: dict[str, TaskMetrics]
     """Of the evaluation at the end; empty if there was none."""
+    baseline: "Baseline | None" = None
+    """What logistic regression reaches on the same data; None if there was none."""
     skipped: tuple[SkippedShard, ...] = ()
     """Records that could not be read, by shard, since the run's beginning."""
 

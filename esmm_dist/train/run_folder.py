@@ -3,7 +3,7 @@
 ::
 
     RUN/config.yaml        resolved settings with which the newest steps were made, see stored_settings.py
-    RUN/metrics.json       the newest evaluation, and all before it
+    RUN/metrics.json       the newest evaluation, all before it, and the baseline
     RUN/skipped.json       records that could not be read and were skipped, by shard; no such file if none were
     RUN/train_log.jsonl    training losses, one line a window of log_every_steps
     RUN/tensorboard/       the same as scalars
@@ -17,6 +17,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -77,16 +78,41 @@ class RunFolder:
         """Local folder for TensorBoard's event files."""
         return self._growing / TENSORBOARD_NAME
 
-    def write_settings(self, config: TrainConfig) -> None:
-        """Write the resolved settings, without credentials."""
-        settings = without_credentials(to_mapping(config))
-        self.folder.write_bytes(CONFIG_NAME, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode())
+    def write_settings(self, config: TrainConfig, chosen: Sequence[str] = ()) -> None:
+        """Write the resolved settings, without credentials.
 
-    def write_metrics(self, evaluations: list[dict[str, Any]]) -> None:
-        """Write all evaluations so far; the newest stands first on its own."""
-        newest = evaluations[-1] if evaluations else {}
-        text = json.dumps({"newest": newest, "evaluations": evaluations}, indent=1) + "\n"
-        self.folder.write_bytes(METRICS_NAME, text.encode())
+        Args:
+            config: settings of the training
+            chosen: lines that say which of them the training chose, and why; empty if it resumes with what it chose
+                before, whose lines then stay
+        """
+        settings = without_credentials(to_mapping(config))
+        head = "".join(f"# {line}\n" for line in chosen) or self._settings_head()
+        text = head + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+        self.folder.write_bytes(CONFIG_NAME, text.encode())
+
+    def _settings_head(self) -> str:
+        """Return the comments above the settings that are there, if any are."""
+        try:
+            lines = self.folder.read_bytes(CONFIG_NAME).decode().splitlines(keepends=True)
+        except (FileNotFoundError, UnicodeDecodeError):
+            return ""
+        return "".join(takewhile(lambda line: line.startswith("# "), lines))
+
+    def write_metrics(self, evaluations: list[dict[str, Any]], baseline: dict[str, Any] | None = None) -> None:
+        """Write all evaluations so far; the newest stands first on its own, and the baseline, if there is one, last."""
+        content: dict[str, Any] = {"newest": evaluations[-1] if evaluations else {}, "evaluations": evaluations}
+        if baseline is not None:
+            content["baseline"] = baseline
+        self.folder.write_bytes(METRICS_NAME, (json.dumps(content, indent=1) + "\n").encode())
+
+    def read_baseline(self) -> dict[str, Any] | None:
+        """Return the baseline that ``write_metrics`` wrote last, as plain values; None if there is none to be read."""
+        try:
+            content = json.loads(self.folder.read_bytes(METRICS_NAME))
+        except (FileNotFoundError, ValueError):  # it is computed anew
+            return None
+        return content.get("baseline") if isinstance(content, dict) else None
 
     def read_skipped(self) -> list[dict[str, Any]]:
         """Return what ``write_skipped`` wrote last, as plain values; nothing if that cannot be read."""

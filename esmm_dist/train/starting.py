@@ -15,7 +15,7 @@ from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manif
 from esmm_dist.storage import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import DenseSide
-from esmm_dist.train.run_folder import RunFolder, check_settings_fit
+from esmm_dist.train.run_folder import RunFolder, check_settings_fit, read_settings
 from esmm_dist.train.standing import Standing
 from esmm_dist.train.stepping import StepCount
 from esmm_dist.world import World
@@ -89,6 +89,16 @@ def read_data(config: TrainConfig) -> DatasetManifest:
             f"If that has moved, say where it is: esmm train --run {run} --data NEWPLACE."
         )
     return read_manifest(config.data)
+
+
+def settings_to_start_from(config: TrainConfig) -> dict[str, Any] | None:
+    """Return the settings of the run that ``init_from`` names; None without one, and if it has none.
+
+    Raises:
+        ConfigError: They are damaged.
+        StorageError: The storage refuses.
+    """
+    return read_settings(CheckpointChoice.parse(config.init_from).run) if config.init_from is not None else None
 
 
 def refuse_past_end(config: TrainConfig, done: int, count: StepCount, checkpoint: object) -> None:

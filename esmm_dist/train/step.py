@@ -140,7 +140,12 @@ class CompiledStep:
         with tf.GradientTape() as tape:
             tape.watch(batch.by_table)
             logits = self._model(
-                batch.by_table, batch.group_of_impression, batch.groups, dropout_seed=seed, training=True
+                batch.by_table,
+                batch.group_of_impression,
+                batch.groups,
+                dropout_seed=seed,
+                training=True,
+                norms=batch.norms,
             )
             weights = inputs.sample_weights if self._has_sample_weights else None
             loss_sums = chain_loss_sums(logits, inputs.labels, weights)

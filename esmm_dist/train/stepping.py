@@ -85,7 +85,7 @@ class Stepper:
             total_steps=count.all_epochs,
             schedule=config.schedule,
             warmup_steps=config.warmup_steps,
-            cooldown=config.cooldown,
+            cooldown=config.cooldown_share,
         )
         self._agreed = _Agreed()
         self._impressions = 0  # since this process began to train
@@ -149,7 +149,7 @@ class Stepper:
         )
         rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, lookups, step=step)
         factor = self._rates.factor(step)
-        self._dense.optimizer.learning_rate.assign(self._config.dense.dense_learning_rate * factor)
+        self._dense.optimizer.learning_rate.assign(self._config.dense.learning_rate * factor)
         result = self._dense.step(model_inputs(batch, lookups, rows), step, wishes)
         if not result.finite:
             own = None

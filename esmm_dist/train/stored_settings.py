@@ -1,6 +1,7 @@
 """When a training's settings become those of its run."""
 
 import time
+from collections.abc import Sequence
 
 from esmm_dist.errors import StorageError
 from esmm_dist.progress import Progress
@@ -18,14 +19,18 @@ class StoredSettings:
     step) never get there, so that the next start finds those before, with which the run did work.
     """
 
-    def __init__(self, run: RunFolder | None, config: TrainConfig, progress: Progress) -> None:
+    def __init__(
+        self, run: RunFolder | None, config: TrainConfig, progress: Progress, chosen: Sequence[str] = ()
+    ) -> None:
         """Write nothing yet.
 
         Args:
             run: The run's folder; None on other ranks than 0, where nothing is written.
             config: The resolved settings.
             progress: Told of a storage that refuses.
+            chosen: lines about what was chosen from the log, see ``RunFolder.write_settings``
         """
+        self._chosen = chosen
         self._run, self._config, self._progress = run, config, progress
         self._due_at: float | None = 0.0 if run is not None else None
 
@@ -42,7 +47,7 @@ class StoredSettings:
             return
         assert self._run is not None
         try:
-            self._run.write_settings(self._config)
+            self._run.write_settings(self._config, self._chosen)
         except StorageError as e:
             if last:
                 raise

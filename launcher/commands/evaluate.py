@@ -22,7 +22,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
 
     found = evaluate(settings, progress)
     lines = [
-        *metrics_lines(found.tasks),
+        *metrics_lines(found.tasks, found.baseline),
         "",
         *coverage_table(found.fields),
         "empty: impressions without an id in the log; unknown: without one that the model has learned (train: kept)",
@@ -31,17 +31,19 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     return Outcome(lines=lines, result=json_value(found.to_mapping()))
 
 
-def metrics_lines(metrics: Mapping[str, Any]) -> list[str]:
-    """Draw the metrics of each task as a table.
+def metrics_lines(metrics: Mapping[str, Any], baseline: Any = None) -> list[str]:
+    """Draw the metrics of each task as a table, the AUC of the baseline beside that of the model.
 
     Args:
         metrics: For each task, an ``esmm_dist.model.metrics.summary.TaskMetrics``.
+        baseline: An ``esmm_dist.train.baseline.Baseline``; None: no such column.
     """
     rows = [
         [
             task,
             f"{m.auc:.4f}",
             f"± {m.auc_standard_error:.4f}",
+            *([f"{baseline.auc[task]:.4f}"] if baseline is not None else []),
             "" if math.isnan(m.gauc) else f"{m.gauc:.4f}",
             f"{m.log_loss:.5f}",
             f"{m.calibration:.3f}",
@@ -50,8 +52,9 @@ def metrics_lines(metrics: Mapping[str, Any]) -> list[str]:
         ]
         for task, m in metrics.items()
     ]
-    head = ["task", "AUC", "std. error", "GAUC", "log loss", "calibration", "positives", "impressions"]
-    return text_table(head, rows)
+    columns = ["task", "AUC", "std. error", *(["baseline"] if baseline is not None else [])]
+    table = text_table([*columns, "GAUC", "log loss", "calibration", "positives", "impressions"], rows)
+    return [*table, *(baseline.lines() if baseline is not None else [])]
 
 
 COMMAND = Command(

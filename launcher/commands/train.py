@@ -39,7 +39,11 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     from launcher.elastic.worker_link import worker_link
 
     result = train(settings, progress, worker_link())
-    lines = [*result.lines(), *(metrics_lines(result.metrics) if result.metrics else [])]
+    lines = result.lines()
+    if result.metrics:
+        lines += metrics_lines(result.metrics, result.baseline)
+    if result.baseline is not None:
+        lines += [f"Warning: {line}" for line in result.baseline.warnings(result.metrics)]
     return Outcome(lines=lines, result=json_value(result))
 
 

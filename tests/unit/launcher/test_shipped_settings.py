@@ -21,7 +21,7 @@ def test_a_shipped_file_is_found_by_name_and_is_valid():
     settings = read_yaml(path)
     refuse_unknown(TrainConfig, settings, where=str(path))
     config = build(TrainConfig, {"data": "data", "run": "run", **settings}, where=str(path))
-    assert config.model.linear_scale > 0
+    assert config.model.linear_scale == 12.0
 
 
 def test_a_wrong_name_is_refused_with_the_nearest_known():

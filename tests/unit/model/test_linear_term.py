@@ -69,3 +69,34 @@ def test_rows_without_a_column_left_for_the_towers_are_refused():
 def test_a_negative_scale_is_refused():
     with pytest.raises(ConfigError, match="linear_scale is -1.0. Set 0 or more"):
         ModelConfig(linear_scale=-1.0)
+
+
+def test_a_list_counts_like_one_id_if_lists_are_of_unit_length():
+    schema = tiny_schema(
+        fields=(
+            Field(name="user", owner="user", table="x", multi_hot=True, weighted=True),
+            Field(name="item", owner="item", table="x", multi_hot=True, combiner="mean"),
+        )
+    )
+    # user 1 and 2 with weights 3 and 4, whose length is 5; items 3 and 4, whose mean's weights are less than 1 long
+    batch = GroupedBatch(
+        user_ids=np.array([1, 2]),
+        user_lengths=np.array([2, 0]),  # the second group has no user
+        user_weights=np.array([3.0, 4.0], dtype=np.float32),
+        impression_ids=np.array([3, 4, 3]),
+        impression_lengths=np.array([2, 1]),
+        impression_weights=None,
+        impressions_per_group=np.array([1, 1]),
+        sample_ids=np.array([1, 2]),
+        labels=np.zeros((2, 2), dtype=np.int64),
+    )
+    config = ModelConfig(hidden_units=(), linear_scale=2.0, linear_lists="unit")
+    model = Esmm(schema, EmbeddingConfig(embedding_dim=3, start_scale=1.0), config, seed=1)
+    for variable in model.trainable_variables:
+        variable.assign(np.zeros(variable.shape))  # silences the towers
+    lookups = LookupPlan(schema).prepare(batch)
+    pulled = pull_rows(EmbeddedStore(("x",), EmbeddingConfig(embedding_dim=3, start_scale=1.0), seed=5), lookups)
+    logits = CompiledForward(model, dim_by_table={"x": 3}, num_labels=2)(model_inputs(batch, lookups, pulled))[0]
+    row = {int(id_): values[:2] for id_, values in zip(lookups["x"].ids, pulled["x"], strict=True)}
+    expected = [2 * ((3 * row[1] + 4 * row[2]) / 5 + (row[3] + row[4]) / 2), 2 * row[3]]
+    np.testing.assert_allclose(logits, expected, rtol=1e-5)

@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
         "seed": SEED,
         "input": {"global_batch_records": 16, "epochs": 1},
         "embedding": {"embedding_dim": 4, "embedding_dim_by_table": {"items": 6}, "start_scale": 0.5},
-        "model": {"hidden_units": [8], "linear_scale": 0.5},
+        "model": {"hidden_units": [8], "linear_scale": 0.5, "linear_lists": "unit"},
         "checkpoint": {"checkpoint_every_steps": 5},
     }
     train(build(TrainConfig, settings, where="test"), NoProgress())

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -373,7 +374,7 @@ def test_settings_that_cannot_be_written_are_told_once_and_written_later(data, t
     class Refusing(RunFolder):
         tries = 0
 
-        def write_settings(self, config: TrainConfig) -> None:
+        def write_settings(self, config: TrainConfig, chosen: Sequence[str] = ()) -> None:
             self.tries += 1
             raise StorageError("the disk is full.")
 

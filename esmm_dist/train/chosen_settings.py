@@ -1,0 +1,129 @@
+"""Choose what the size of a log decides where the settings of a training leave it open (None).
+
+A function of settings and manifest alone, so that all ranks, and a run that is resumed, choose the same. On a large log
+the choice is what all results on large logs were reached with. On a small one most ids are seen a few times, and what
+an id does by itself is most of what can be learned: a linear term learns it at once, beside slow towers, and a long
+cool-down takes out the noise. How well that does is in README.md, "Measured results".
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from esmm_dist.config import to_mapping
+from esmm_dist.input.defaults import batch_plan, is_small_log
+from esmm_dist.schema.manifest import DatasetManifest
+from esmm_dist.stores import without_credentials
+from esmm_dist.train.config import TrainConfig
+
+_LINEAR_SCALE = 12.0
+_ROOT_RATE = 0.0245
+_START_SCALE = 0.001
+_START_ACCUMULATOR = 0.0144
+_DENSE_LEARNING_RATE = 0.0003
+_COOLDOWN = 0.5
+_HIDDEN_UNITS = (256,)
+
+_TOGETHER = {
+    "embedding": ("embedding_learning_rate", "start_scale", "start_accumulator"),
+    "model": ("linear_scale", "linear_lists"),
+    "dense": ("dense_learning_rate",),
+}
+"""Settings by their group. Each fits the others: where one is given, the others are those of a large log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenSettings:
+    """A training's settings without anything open, and why they are what they are."""
+
+    config: TrainConfig
+    lines: tuple[str, ...]
+    """What was chosen and why, for people; empty if nothing was open."""
+
+
+def choose_settings(
+    config: TrainConfig, manifest: DatasetManifest, start: Mapping[str, Any] | None = None
+) -> ChosenSettings:
+    """Return the settings, with what they leave open chosen for the data set.
+
+    Args:
+        config: settings that are given stay
+        manifest: of the data set
+        start: settings of the run that ``init_from`` names, whose weights ask for what they were trained with; None
+            without one
+    """
+    plan = batch_plan(config.input, manifest)
+    open_plan = {name: value for name, value in to_mapping(plan).items() if getattr(config.input, name) is None}
+    small = _learns_as_small(config, manifest)
+    values = _small_log_values(manifest) if small else _large_log_values(config)
+    train = manifest.splits.get("train")
+    size = f"for {train.impressions if train else 0:,} train impressions"
+    reason = f"{size}: those of a {'small' if small else 'large'} log"
+    if start is not None:
+        values |= {name: start.get(group, {}).get(name) for group, names in _TOGETHER.items() for name in names}
+        values["hidden_units"] = tuple(start.get("model", {}).get("hidden_units", values["hidden_units"]))
+        reason = f"those of {without_credentials(config.init_from or '')}, whose weights this run starts from"
+    open_values: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
+    for group, names in _TOGETHER.items():
+        settings = getattr(config, group)
+        new = {name: values[name] for name in names if getattr(settings, name) is None and values[name] is not None}
+        groups[group] = replace(settings, **new)
+        open_values |= new
+    if config.cooldown is None:
+        open_values["cooldown"] = values["cooldown"]
+    if config.model.hidden_units is None:
+        open_values["hidden_units"] = values["hidden_units"]
+        groups["model"] = replace(groups["model"], hidden_units=values["hidden_units"])
+    return ChosenSettings(
+        config=replace(
+            config,
+            input=replace(config.input, **to_mapping(plan)),
+            cooldown=open_values.get("cooldown", config.cooldown),
+            **groups,
+        ),
+        lines=(*_line(open_plan, size), *_line(open_values, reason)),
+    )
+
+
+def _line(values: Mapping[str, Any], reason: str) -> list[str]:
+    said = {name: " ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()}
+    return [f"Chosen: {', '.join(f'{name} {value}' for name, value in said.items())} ({reason})"] if said else []
+
+
+def _learns_as_small(config: TrainConfig, manifest: DatasetManifest) -> bool:
+    """Tell whether the values for small logs fit: they are Adagrad's, and take a column a label of each row."""
+    wide = all(config.embedding.dim_of(table) > len(manifest.schema.labels) for table in manifest.schema.tables)
+    given = any(
+        getattr(getattr(config, group), name) is not None for group, names in _TOGETHER.items() for name in names
+    )
+    return is_small_log(manifest) and wide and not given and config.embedding.embedding_optimizer == "adagrad"
+
+
+def _small_log_values(manifest: DatasetManifest) -> dict[str, Any]:
+    # A step moves the logit of an impression by the steps of all its fields
+    rate = _ROOT_RATE / math.sqrt(len(manifest.schema.fields))
+    return {
+        "embedding_learning_rate": float(f"{rate:.2g}"),
+        "start_scale": _START_SCALE,
+        "start_accumulator": _START_ACCUMULATOR,
+        "linear_scale": _LINEAR_SCALE,
+        "linear_lists": "unit",
+        "dense_learning_rate": _DENSE_LEARNING_RATE,
+        "cooldown": _COOLDOWN,
+        "hidden_units": _HIDDEN_UNITS,
+    }
+
+
+def _large_log_values(config: TrainConfig) -> dict[str, Any]:
+    return {
+        "embedding_learning_rate": config.embedding.learning_rate,
+        "start_scale": config.embedding.start_range,
+        "start_accumulator": config.embedding.first_accumulator,
+        "linear_scale": 0.0,
+        "linear_lists": None,
+        "dense_learning_rate": config.dense.learning_rate,
+        "cooldown": config.cooldown_share,
+        "hidden_units": config.model.layer_widths,
+    }

@@ -1,0 +1,130 @@
+"""What a training chooses from the size of its log."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esmm_dist.config import build, to_mapping
+from esmm_dist.schema.fields import Field
+from esmm_dist.schema.manifest import DatasetManifest, Split
+from esmm_dist.train.chosen_settings import choose_settings
+from esmm_dist.train.config import TrainConfig
+from tests.tiny_dataset import tiny_schema
+
+LARGE = {
+    "embedding_learning_rate": 0.05,
+    "start_scale": 0.01,
+    "start_accumulator": 0.1,
+    "linear_scale": 0.0,
+    "linear_lists": None,
+    "dense_learning_rate": 0.001,
+    "cooldown": 0.2,
+    "hidden_units": [256, 128],
+}
+"""What all results on large logs were reached with."""
+SMALL = {
+    "embedding_learning_rate": 0.01,  # 0.0245 / sqrt(6 fields)
+    "start_scale": 0.001,
+    "start_accumulator": 0.0144,
+    "linear_scale": 12.0,
+    "linear_lists": "unit",
+    "dense_learning_rate": 0.0003,
+    "cooldown": 0.5,
+    "hidden_units": [256],
+}
+
+
+def manifest_of(impressions: int, *, fields: int = 6) -> DatasetManifest:
+    train = Split(records=impressions, impressions=impressions, label_counts={}, broken_chains={}, shards=())
+    return DatasetManifest(
+        schema=tiny_schema(fields=tuple(Field(name=f"f{n}", owner="item") for n in range(fields))),
+        compression="NONE",
+        lanes=16,
+        group_size=1,
+        splits={"train": train},
+        vocabulary_file="v",
+        vocabulary_size=1,
+    )
+
+
+def config_of(**settings: Any) -> TrainConfig:
+    return build(TrainConfig, {"data": Path("data"), "run": "run", **settings}, where="test")
+
+
+def values_of(config: TrainConfig) -> dict[str, Any]:
+    everything = to_mapping(config)
+    flat = {**everything["embedding"], **everything["model"], **everything["dense"], "cooldown": everything["cooldown"]}
+    return {name: flat[name] for name in LARGE}
+
+
+@pytest.mark.parametrize(
+    ("impressions", "expected"),
+    [(1_000, SMALL), (33_485, SMALL), (199_999, SMALL), (200_000, LARGE), (42_300_135, LARGE)],
+)
+def test_the_size_of_the_log_decides_what_is_open(impressions, expected):
+    chosen = choose_settings(config_of(), manifest_of(impressions))
+    assert values_of(chosen.config) == expected
+    assert choose_settings(chosen.config, manifest_of(impressions)).config == chosen.config
+
+
+def test_more_fields_learn_at_a_smaller_rate():
+    assert values_of(choose_settings(config_of(), manifest_of(1_000, fields=24)).config) == {
+        **SMALL,
+        "embedding_learning_rate": 0.005,  # half of that of 6 fields
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"embedding": {"embedding_learning_rate": 0.02}},
+        {"model": {"linear_scale": 0.0}},
+        {"dense": {"dense_learning_rate": 0.01}},
+    ],
+)
+def test_settings_that_go_together_are_chosen_together_or_are_those_of_a_large_log(given):
+    chosen = choose_settings(config_of(**given), manifest_of(1_000)).config
+    ((name, value),) = ((name, value) for group in given.values() for name, value in group.items())
+    assert values_of(chosen) == {**LARGE, name: value}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"embedding": {"embedding_optimizer": "adam"}},  # the values are Adagrad's
+        {"embedding": {"embedding_dim": 2}},  # two labels need two columns for the linear term, and towers some more
+    ],
+)
+def test_what_the_values_of_small_logs_do_not_fit_learns_as_on_a_large_one(given):
+    assert values_of(choose_settings(config_of(**given), manifest_of(1_000)).config) == LARGE
+
+
+def test_settings_that_are_given_stay():
+    given = config_of(cooldown=0.1, input={"epochs": 7, "global_batch_records": 32}, model={"hidden_units": []})
+    chosen = choose_settings(given, manifest_of(1_000)).config
+    assert values_of(chosen) == {**SMALL, "cooldown": 0.1, "hidden_units": []}
+    assert (chosen.input.epochs, chosen.input.global_batch_records) == (7, 32)
+
+
+def test_everything_that_was_chosen_is_said_with_its_reason_and_nothing_else():
+    lines = choose_settings(config_of(input={"epochs": 2}), manifest_of(33_485)).lines
+    assert lines == (
+        "Chosen: global_batch_records 64 (for 33,485 train impressions)",
+        "Chosen: embedding_learning_rate 0.01, start_scale 0.001, start_accumulator 0.0144, linear_scale 12.0, "
+        "linear_lists unit, dense_learning_rate 0.0003, cooldown 0.5, hidden_units 256 (for 33,485 train impressions: "
+        "those of a small log)",
+    )
+    resolved = choose_settings(config_of(), manifest_of(33_485)).config
+    assert choose_settings(resolved, manifest_of(33_485)).lines == ()
+
+
+def test_a_run_that_starts_from_anothers_weights_learns_as_that_one_did():
+    start = to_mapping(choose_settings(config_of(), manifest_of(1_000)).config)
+    config = replace(config_of(), init_from="s3://KEY:hush@bucket/run?region=r")
+    chosen = choose_settings(config, manifest_of(1_000_000), start)
+    assert values_of(chosen.config) == {**SMALL, "cooldown": 0.2}
+    assert chosen.config.input.epochs == 1 + (1_000_000 / 512 < 2000)
+    assert "bucket/run" in chosen.lines[1]
+    assert "hush" not in chosen.lines[1]
