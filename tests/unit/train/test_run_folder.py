@@ -96,7 +96,7 @@ def saved(config: TrainConfig) -> dict:
         ({"input": {"global_batch_records": 64}}, "global_batch_records is 64 but None in"),
         ({"input": {"shuffle": False}}, "shuffle is False but True in"),
         ({"embedding": {"embedding_dim": 8}}, "embedding_dim is 8 but 16 in"),
-        ({"model": {"hidden_units": [8]}}, r"hidden_units is \[8\] but \[256, 128\] in"),
+        ({"model": {"task_weights": [1, 8]}}, r"task_weights is \[1\.0, 8\.0\] but \[\] in"),
         ({"dense": {"dense_optimizer": "sgd"}}, "dense_optimizer is sgd but adam in"),
     ],
 )
@@ -225,3 +225,15 @@ def test_a_loss_window_goes_on_from_its_state():
     for each in (window, whole):
         each.add([0.2], 4)  # type: ignore[arg-type]
     assert window.take() == whole.take()
+
+
+def test_what_was_chosen_and_why_stands_above_the_settings_and_stays_when_the_run_goes_on(tmp_path):
+    run = RunFolder(tmp_path)
+    run.write_settings(config_of(), ["Chosen: epochs 3 (for 1,000 train impressions)"])
+    run.write_settings(config_of(seed=7))
+    text = (tmp_path / "config.yaml").read_text()
+    assert text.splitlines()[0] == "# Chosen: epochs 3 (for 1,000 train impressions)"
+    assert text.count("#") == 1
+    stored = read_settings(tmp_path)
+    assert stored is not None
+    assert stored["seed"] == 7
