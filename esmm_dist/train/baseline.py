@@ -171,10 +171,15 @@ def _baseline(data: Path, manifest: DatasetManifest, split: str, config: InputCo
         everything = (np.ones(len(train.labels), np.bool_), np.ones(len(test.labels), np.bool_))
         for of_train, of_test in [*tasks, everything]:
             task = next(names)
-            scores = _scores(features[of_train], train.labels[of_train, label], test_features[of_test])
-            truth = test.labels[of_test, label]
-            auc[task] = exact_auc(scores, truth)
-            error[task] = auc_standard_error(scores, truth)
+            scores = _scores(
+                features[of_train],
+                train.labels[of_train, label],
+                train.sample_weights_of(of_train),
+                test_features[of_test],
+            )
+            truth, weights = test.labels[of_test, label], test.sample_weights_of(of_test)
+            auc[task] = exact_auc(scores, truth, weights)
+            error[task] = auc_standard_error(scores, truth, weights)
     return Baseline(
         auc=auc,
         auc_standard_error=error,
@@ -185,7 +190,9 @@ def _baseline(data: Path, manifest: DatasetManifest, split: str, config: InputCo
     )
 
 
-def _scores(features: Any, labels: I64, test_features: Any) -> npt.NDArray[np.float64]:
+def _scores(
+    features: Any, labels: I64, sample_weights: npt.NDArray[np.float64] | None, test_features: Any
+) -> npt.NDArray[np.float64]:
     """Fit one regression; return its logits of the test impressions, 0 if there is nothing to tell apart."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -197,7 +204,7 @@ def _scores(features: Any, labels: I64, test_features: Any) -> npt.NDArray[np.fl
     # One thread: sums in one order, and threads that wait for each other on a busy machine take seconds
     with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="blas"):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(features, labels)
+        model.fit(features, labels, sample_weights)
     scores: npt.NDArray[np.float64] = model.decision_function(test_features)
     return scores
 
@@ -214,6 +221,8 @@ class _Impressions:
     """int64 [N + 1]: impression i has ids[splits[i] : splits[i + 1]]"""
     labels: I64
     """int64 [N, K]"""
+    sample_weights: npt.NDArray[np.float64] | None
+    """float64 [N]; None: all 1"""
 
     def matrix(self, columns: I64) -> Any:
         """Return the sparse matrix [N, C] of the ids that are among ``columns`` (ascending); others are left out."""
@@ -225,6 +234,10 @@ class _Impressions:
         shape = (len(self.splits) - 1, len(columns))
         return csr_matrix((self.weights[known], place[known], before[self.splits]), shape=shape)
 
+    def sample_weights_of(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64] | None:
+        """Return the sample weights of some impressions, chosen by bool [N]; None: all 1."""
+        return None if self.sample_weights is None else self.sample_weights[chosen]
+
     def reached(self, label: int) -> npt.NDArray[np.bool_]:
         """Return which impressions have the label before: bool [N]."""
         return np.asarray(self.labels[:, label - 1] == 1)
@@ -233,6 +246,7 @@ class _Impressions:
 def _read(reader: BatchReader, schema: Schema, progress: Progress) -> _Impressions:
     """Read the first impressions of a split, as many as the bounds allow."""
     ids, weights, lengths, labels = [_NO_IDS], [_NO_IDS.astype(np.float64)], [_NO_IDS], []
+    sample_weights: list[npt.NDArray[np.float64]] = []
     impressions = values = 0
     for batch in reader.epoch(0, seed=None):
         rows, keys = _one_hot(batch, schema)
@@ -240,6 +254,8 @@ def _read(reader: BatchReader, schema: Schema, progress: Progress) -> _Impressio
         weights.append(rows.data)
         lengths.append(np.diff(rows.indptr).astype(np.int64))
         labels.append(batch.labels)
+        if batch.sample_weights is not None:
+            sample_weights.append(batch.sample_weights.astype(np.float64))
         impressions += batch.num_impressions
         values += rows.nnz
         progress.advance(batch.num_impressions)
@@ -247,7 +263,11 @@ def _read(reader: BatchReader, schema: Schema, progress: Progress) -> _Impressio
             break
     splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))])
     return _Impressions(
-        ids=np.concatenate(ids), weights=np.concatenate(weights), splits=splits, labels=np.concatenate(labels)
+        ids=np.concatenate(ids),
+        weights=np.concatenate(weights),
+        splits=splits,
+        labels=np.concatenate(labels),
+        sample_weights=np.concatenate(sample_weights) if sample_weights else None,
     )
 
 
