@@ -271,3 +271,12 @@ def test_plan_cuts_into_more_partitions_where_memory_is_small():
 def test_memory_that_holds_no_worker_is_refused_with_the_least_that_works():
     with pytest.raises(ConfigError, match=r"memory_gb is 0\.05; the least that preprocess works with is 0\.\d\d"):
         make_plan(memory_gb=0.05, workers=1, text_bytes=1, split_bytes=1)
+
+
+def test_a_field_whose_ids_memory_does_not_hold_while_they_are_sorted_is_named(tmp_path: Path, monkeypatch):
+    """64 bytes an id: 20 million of them would be needed for this, so an id is made to take more."""
+    monkeypatch.setattr("preprocess.vocabulary._SORT_BYTES_PER_ID", 10**9)
+    with pytest.raises(
+        ConfigError, match=r"keeps \d+ ids; sorting them takes \d+\.\d GB, more than memory_gb leaves\. Raise"
+    ):
+        run(make_log().write(tmp_path / "raw"), tmp_path / "out", memory_gb=4)
