@@ -19,7 +19,8 @@ from preprocess.plan import Plan
 INPUTS = "inputs"
 """Name of the raw files among the settings of a manifest."""
 
-_DECIDING = (*LAYOUT_SETTINGS, "seed", "compression", "shard_bytes")
+DECIDING = (*LAYOUT_SETTINGS, "seed", "compression", "shard_bytes")
+"""Settings that decide the bytes: those that ``--like`` takes over."""
 _LAYOUT_VERSION = 3  # of the files in .work; another one means that an older program began the run
 
 
@@ -28,7 +29,7 @@ def deciding_settings(config: PreprocessConfig, known: KnownIds | None = None) -
 
     The manifest keeps them with what was chosen.
     """
-    settings = {name: getattr(config, name) for name in _DECIDING}
+    settings = {name: getattr(config, name) for name in DECIDING}
     if known is not None:
         settings["known_ids_crc32c"] = known.checksums()
     return settings
@@ -36,7 +37,7 @@ def deciding_settings(config: PreprocessConfig, known: KnownIds | None = None) -
 
 def settings_like(manifest: DatasetManifest) -> dict[str, Any]:
     """Return the settings of a data set that another one takes over (``--like``)."""
-    return {name: manifest.settings[name] for name in _DECIDING if name in manifest.settings}
+    return {name: manifest.settings[name] for name in DECIDING if name in manifest.settings}
 
 
 def run_identity(

@@ -37,7 +37,7 @@ TRAIN_ONLY = (
 APART = ("data", "raw", "run", "out")
 """Settings that must lead to different places: one of them is written, the others are read."""
 
-FOLDERS = ("run", "init_from")
+FOLDERS = ("run", "init_from", "like", "vocabulary")
 """Settings that may be in an object store in every task; others are those that the task's command can copy."""
 
 FETCHED = {"train": ("data",)}
@@ -206,6 +206,10 @@ def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict
     resolved |= {key: names.fetched_path(key) for key in _stored(given, FETCHED.get(task, ()))}
     # URIs as they were given: a path made of one has a slash less
     settings = to_mapping(build_settings(cls, resolved, text, [])) | _stored(given, COMMANDS[task].stored)
+    if "like" in resolved:  # what the file leaves out comes from that data set, which pods see
+        from preprocess.settings import DECIDING  # here, because it loads Arrow
+
+        settings = {key: value for key, value in settings.items() if key in resolved or key not in DECIDING}
     if "store" in settings:
         settings["store"] = {key: value for key, value in settings["store"].items() if key not in CLUSTERS}
     return settings, tuple(dict.fromkeys(claims))

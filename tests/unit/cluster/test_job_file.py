@@ -1,5 +1,7 @@
 """Job files: what is read, and what each mistake is answered with."""
 
+from typing import Any
+
 import pytest
 import yaml
 from hypothesis import example, given, settings
@@ -50,6 +52,27 @@ def test_every_task_is_read(task):
     job = read_job(job_text(task))
     assert (job.name, job.task, job.namespace) == ("nightly", task, None)
     assert job.in_namespace(NAMESPACE).known_namespace == NAMESPACE
+
+
+def test_a_data_set_that_another_one_continues_gives_pods_its_settings():
+    """Defaults in the pods' settings would override those of yesterday's data set, which only pods see."""
+    like: dict[str, Any] = {
+        "schema": None,
+        "like": "pvc://clicks/yesterday",
+        "vocabulary": "s3://models/run",
+        "lanes": 4,
+    }
+    job = read_job(job_text("preprocess", **like))
+    deciding = ("min_count", "group_size", "lanes", "seed", "compression", "shard_bytes")
+    given = {"raw", "out", "schema", "like", "vocabulary", *deciding}
+    assert {key: value for key, value in job.settings.items() if key in given} == {
+        "raw": "/mnt/claims/clicks/raw",
+        "out": "/mnt/claims/clicks/data",
+        "schema": None,
+        "like": "/mnt/claims/clicks/yesterday",
+        "vocabulary": "s3://models/run",
+        "lanes": 4,
+    }
 
 
 def test_settings_of_the_task_are_those_of_the_command_line_with_places_as_pods_see_them():
