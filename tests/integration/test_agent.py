@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,21 +48,20 @@ def test_a_worker_without_a_library_says_so_and_once_it_is_there_warms_in_silenc
     assert all("could not get ready: ImportError" in line for line in more), agent.err
 
 
-def test_a_warm_worker_trains_at_once_and_when_it_is_killed_its_successor_is_ready_within_a_second(agent):
-    began = time.monotonic()
+def test_a_warm_worker_trains_itself_and_when_it_is_killed_the_standby_takes_its_place(agent):
+    warm = agent.ready().worker_pid
     run_id, worker = agent.trains(HOROVOD_RANK="0", HOROVOD_SIZE="1")
-    assert time.monotonic() - began < 10
+    assert worker == warm
     status = agent.until(lambda s: s.beat_age_s is not None and s.beat_age_s < 0.5, "sign of life")
     assert (status.state, status.id, status.running, status.exit_code) == ("running", run_id, True, None)
     assert (status.facts["rank"], status.facts["size"]) == (0, 1)
     os.kill(worker, signal.SIGSTOP)  # has made steps; more would only cost the standby its CPU
     agent.until(lambda s: s.standby == "ready", "standby")
-    killed_at = time.monotonic()
+    [standby] = agent.children() - {worker}
     os.kill(worker, signal.SIGKILL)
-    status = agent.ready()
-    assert time.monotonic() - killed_at < 1.0
+    status = agent.until(lambda s: s.state == "ready" and s.worker_pid != worker, "successor")
     assert (status.id, status.exit_code, status.killed_by) == (run_id, -signal.SIGKILL, None)
-    assert status.worker_pid != worker
+    assert status.worker_pid == standby
     assert not re.search(r"(?i)warning|horovod|gloo", agent.err), agent.err  # nothing of the libraries'
 
 
