@@ -66,6 +66,17 @@ def lanes_of_rank(lanes: int, rank: int, world_size: int) -> range:
     return range(rank, lanes, world_size)
 
 
+def idle_ranks_warning(manifest: DatasetManifest, world_size: int) -> list[str]:
+    """Return a sentence about ranks that have no lane to read, if there are any."""
+    idle = world_size - manifest.lanes
+    if idle <= 0:
+        return []
+    return [
+        f"{world_size} ranks train, but the data set has {manifest.lanes} lanes: {idle} of them have nothing to read. "
+        f"Start {manifest.lanes} ranks or fewer, or make the data set with more lanes: esmm preprocess --lanes N."
+    ]
+
+
 def lanes_of_records(
     counts: dict[int, int], records_per_lane: int, step: int, *, rank: int, world_size: int
 ) -> npt.NDArray[np.int64]:

@@ -12,6 +12,7 @@ from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import ConfigError, EsmmError
 from esmm_dist.input.defaults import batch_plan
+from esmm_dist.input.order import idle_ranks_warning
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.metrics.summary import TaskMetrics
@@ -119,7 +120,8 @@ class Trainer:
             f"{self._count.total:,} steps: {batches.epochs} x {per_epoch:,} batches of "
             f"{batches.global_batch_records} records"
         )
-        for line in label_warnings(self._schema, {"train": self._manifest.splits["train"]}):
+        idle = idle_ranks_warning(self._manifest, self._world.size)
+        for line in [*label_warnings(self._schema, {"train": self._manifest.splits["train"]}), *idle]:
             self._progress.message(f"Warning: {line}")
 
     def __enter__(self) -> "Trainer":

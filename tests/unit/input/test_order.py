@@ -10,6 +10,7 @@ from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import (
     check_lanes,
+    idle_ranks_warning,
     lane_reads,
     lane_records,
     lanes_of_rank,
@@ -145,3 +146,10 @@ def test_shares_are_put_back_by_lane_and_stay_in_order_within_one():
     lanes = np.array([0, 0, 2, 1, 1, 3])
     rows = np.array(["0a", "0b", "2a", "1a", "1b", "3a"])
     assert rows[one_process_order(lanes)].tolist() == ["0a", "0b", "1a", "1b", "2a", "3a"]
+
+
+def test_more_ranks_than_lanes_are_told_with_what_to_do():
+    manifest = manifest_of([[5], [4]])
+    assert idle_ranks_warning(manifest, 2) == []
+    (warning,) = idle_ranks_warning(manifest, 5)
+    assert warning.startswith("5 ranks train, but the data set has 2 lanes: 3 of them have nothing to read. Start 2 ")
