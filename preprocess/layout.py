@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from esmm_dist.schema.log_size import SMALL_LOG_IMPRESSIONS
+
 LAYOUT_SETTINGS = ("min_count", "group_size", "lanes")
 """Those that may be left open, in the order of ``Layout``."""
 
 _IMPRESSIONS_PER_COUNT = 50_000
 _LARGEST_MIN_COUNT = 20  # the common treatment of Ali-CCP, which leaves 4.5 of 8.1 M ids
-_GROUP_SIZES = (8, 4, 2)  # else 1; beyond 8 the size falls little (README)
-_FEWEST_RECORDS = 100_000
-_LANES = (64, 32)  # else 16
-_FEWEST_BATCHES = 1_500
+_GROUP_SIZE = 8  # beyond 8 the size falls little (README)
+_LANES = {100_000: 64, 50_000: 32, 0: 16}  # from so many impressions on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +59,15 @@ def choose_layout(settings: Mapping[str, Any], train_impressions: int) -> Layout
     )
     group_size = chosen(
         "group_size",
-        next((size for size in _GROUP_SIZES if train_impressions >= size * _FEWEST_RECORDS), 1),
-        f"the largest of 8, 4, 2 that leaves {_FEWEST_RECORDS:,} records, else 1: few records are shuffled coarsely",
+        _GROUP_SIZE if train_impressions >= SMALL_LOG_IMPRESSIONS else 1,
+        f"{_GROUP_SIZE} from {SMALL_LOG_IMPRESSIONS:,} impressions on, where disk counts; 1 below, where a batch of "
+        "few users teaches little",
     )
-    records = train_impressions // group_size
     lanes = chosen(
         "lanes",
-        next((lanes for lanes in _LANES if records >= lanes * _FEWEST_BATCHES), 16),
-        f"the most of 64 and 32 that leaves {_FEWEST_BATCHES:,} batches of one record a lane, else 16: a batch has no "
-        "fewer records than lanes, and few batches teach little",
+        next(lanes for least, lanes in _LANES.items() if train_impressions >= least),
+        "64 from 100,000 impressions on, 32 from 50,000 on, else 16: a batch has no fewer records than lanes, and few "
+        "batches teach little; no more ranks than lanes can read",
     )
     return Layout(min_count=min_count, group_size=group_size, lanes=lanes, reasons=reasons)
 

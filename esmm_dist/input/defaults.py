@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 from esmm_dist.input.config import InputConfig
+from esmm_dist.schema.log_size import SMALL_LOG_IMPRESSIONS
 from esmm_dist.schema.manifest import DatasetManifest
-
-SMALL_LOG_IMPRESSIONS = 200_000
-"""Train impressions below which a log is small: what suits it was measured on logs of 15,000 to 170,000."""
 
 _SMALL_BATCH_IMPRESSIONS = 64
 _SMALL_LOG_EPOCHS = 3  # a fourth pass overfits the ids
