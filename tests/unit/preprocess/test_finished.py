@@ -221,8 +221,8 @@ def never(syncs: Syncs) -> None:
 
 
 def once(syncs: Syncs) -> None:
-    """A run that is ended soon after it was long enough."""
-    if not (syncs._work / "synced").exists():
+    """A run that syncs when the log is read, and not again before it deletes what the next stages have read."""
+    if not (syncs._work / "synced").exists() and (syncs._work / "done/all-parse.json").exists():
         syncs._sync()
 
 
