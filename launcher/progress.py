@@ -31,6 +31,10 @@ RECENT_LINES = 3
 """The rate and the end time are those since so many lines ago: the first seconds of a training are slow, and an average
 over all of it would promise a late end for long."""
 
+START_UP_SHARE = 0.01
+"""A first line with less than this share done tells no rate and no end time, and the rate is counted from it on: the
+first step of a training takes seconds of compilation, which would promise hours for a minute."""
+
 LINE_EVERY_S = 5.0
 """Seconds between plain lines: a log of an hour then has some 700, and a reader never wonders if it still runs."""
 
@@ -88,6 +92,8 @@ class LineProgress:
         self._note = note or self._note
         if self._task and self._clock() - self._last >= self._every_s:
             self._last = self._clock()
+            if self._is_starting_up():
+                self._recent.clear()
             self.message(self._state(self._last))
             self._recent.append((self._last, self._done))
 
@@ -110,15 +116,21 @@ class LineProgress:
         self.message(f"{self._task}: done, {done}{duration(elapsed)}{rate}{note}")
         self._task = ""
 
+    def _is_starting_up(self) -> bool:
+        """Return whether this is the first line and so little is done that its time was mostly that of the start."""
+        is_first = self._recent[0] == (self._started, self._before) and len(self._recent) == 1
+        return is_first and bool(self._total) and self._done - self._before < START_UP_SHARE * (self._total or 0)
+
     def _state(self, now: float) -> str:
-        since, done_then = self._recent[0]
+        since, done_then = self._recent[0] if self._recent else (now, self._done)
         rate = (self._done - done_then) / (now - since) if now > since else 0.0
         note = f", {self._note}" if self._note else ""
+        rate_text = f", {self._rate(rate)}" if now > since else ""
         if not self._total:
-            return f"{self._task}: {amount_text(self._done, self._unit)}, {self._rate(rate)}{note}"
+            return f"{self._task}: {amount_text(self._done, self._unit)}{rate_text}{note}"
         text = (
             f"{self._task}: {min(self._done / self._total, 1):4.0%}, {short_number(self._done)} of "
-            f"{amount_text(self._total, self._unit)}, {self._rate(rate)}"
+            f"{amount_text(self._total, self._unit)}{rate_text}"
         )
         if rate > 0:
             left = max(self._total - self._done, 0) / rate
@@ -193,8 +205,10 @@ def short_bytes(count: float) -> str:
 
 
 def amount_text(value: float, unit: str) -> str:
-    """Return an amount with its unit: 1234567 bytes ("B") -> "1.23 MB", steps -> "1.23 M steps"."""
+    """Return an amount with its unit: 1234567 bytes ("B") -> "1.23 MB", steps -> "1.23 M steps", 1 -> "1 step"."""
     text = short_number(value)
+    if value == 1:
+        unit = unit.removesuffix("s")
     return f"{text}{unit}" if unit == "B" and text[-1].isalpha() else f"{text} {unit}"
 
 

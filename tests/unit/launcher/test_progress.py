@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from launcher.progress import BarProgress, LineProgress, duration, make_progress, short_bytes, short_number
+from launcher.progress import BarProgress, LineProgress, amount_text, duration, make_progress, short_bytes, short_number
 
 
 class Clock:
@@ -51,6 +51,34 @@ def test_rate_and_end_time_forget_a_slow_start(clock):
         progress.advance(steps)
     # Over the last three lines 100 a second, over all 75: the other 8,500 steps take 85 s.
     assert "100/s, ends 00:01:15 (in 1 min 25 s)" in out.getvalue().splitlines()[-1]
+
+
+def test_first_step_that_takes_long_promises_no_end_and_counts_for_no_rate(clock):
+    progress, out = line_progress(clock)
+    progress.start("train", 1000, "steps")
+    clock.seconds += 10
+    progress.advance(1)  # compiled meanwhile
+    clock.seconds += 5
+    progress.advance(99)
+    # 99 steps in 5 s are 19.8 a second; the other 900 take 45.5 s.
+    assert out.getvalue().splitlines()[1:] == [
+        "train:   0%, 1 of 1 k steps",
+        "train:  10%, 100 of 1 k steps, 19.8/s, ends 00:00:35 (in 45.5 s)",
+    ]
+
+
+def test_slow_work_gets_its_end_time_with_the_second_line(clock):
+    progress, out = line_progress(clock)
+    progress.start("train", 10_000, "steps")
+    for _ in range(2):
+        clock.seconds += 5
+        progress.advance(1)
+    assert out.getvalue().splitlines()[-1].startswith("train:   0%, 2 of 10 k steps, 0.20/s, ends ")
+
+
+def test_one_of_a_kind_is_written_in_the_singular():
+    assert amount_text(1, "partitions") == "1 partition"
+    assert amount_text(2, "partitions") == "2 partitions"
 
 
 def test_lines_come_at_most_every_few_seconds(clock):
