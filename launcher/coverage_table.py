@@ -7,15 +7,19 @@ from launcher.text_table import text_table
 
 
 def coverage_table(fields: Sequence[FieldCoverage]) -> list[str]:
-    """Return a table with a line a field: its ids, and for each split the shares that are empty and unknown."""
+    """Return a table with a line a field: its ids, and for each split the shares that are empty and unknown.
+
+    A data set without a train split has no counts of ids: they would read as if no id were known.
+    """
     if not fields:
         return []
     splits = list(fields[0].splits)
-    head = ["field", "ids in train", "kept", *(f"{split} {what}" for split in splits for what in ("empty", "unknown"))]
+    counts = ["ids in train", "kept"] if "train" in splits else []
+    head = ["field", *counts, *(f"{split} {what}" for split in splits for what in ("empty", "unknown"))]
     rows = [
         [
             field.name if field.alias == field.name else f"{field.name} {field.alias}",
-            *_counts(field),
+            *(_counts(field) if counts else []),
             *(
                 _percent(share)
                 for s in splits

@@ -76,7 +76,8 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[In
             raise InputDataError(_nothing_found(raw, schema, split))
         files += of_split
     if not files:
-        raise InputDataError(_nothing_found(raw, schema, "train"))
+        named = [split for split in SPLITS if not isinstance(schema.source, FlatSource) or split in schema.source.files]
+        raise InputDataError(_nothing_found(raw, schema, named[0]))
     _refuse_same_file(files)
     if isinstance(schema.source, FlatSource) and schema.source.split is not None:
         return files + [replace(file, split="test") for file in files]  # their rows are in both
@@ -111,6 +112,11 @@ def _refuse_same_file(files: list[InputFile]) -> None:
 
 
 def _nothing_found(raw: Path, schema: Schema, split: str) -> str:
+    if isinstance(schema.source, FlatSource) and split not in schema.source.files:
+        return (
+            f"Schema '{schema.name}' names no files for the train split. Add source.files.train; or, for a log to be "
+            "scored by a trained model, give --like DATA and --vocabulary RUN."
+        )
     if isinstance(schema.source, FlatSource):
         names = sorted(path.name for path in raw.iterdir())
         more = ", ..." if len(names) > _MOST_NAMES else ""

@@ -123,6 +123,8 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     kept = sum(f["kept_ids"] for f in report["vocabulary"].values())
     dropped = sum(f["dropped_ids"] for f in report["vocabulary"].values())
     unseen = sum(f["unseen_ids"] for f in report["vocabulary"].values())
+    if "train" not in report["splits"] and not kept:
+        return [*lines, "vocabulary: empty, without a train split; the known ids are those of the run's rows."]
     carried = f" ({unseen:,} of them known from before, and not in this train split)" if unseen else ""
     lines.append(f"vocabulary: {kept:,} ids kept{carried}, {dropped:,} seen too seldom.")
     return lines

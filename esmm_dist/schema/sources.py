@@ -73,7 +73,8 @@ class FlatSource:
     form: Literal["flat"]
 
     files: dict[str, str]
-    """For each split (``train``, ``test``) the name or glob of its files, relative to the raw folder."""
+    """For each split (``train``, ``test``) the name or glob of its files, relative to the raw folder. ``test`` alone: a
+    log to be scored with the ids that a trained model knows."""
 
     labels: dict[str, str]
     """For each label of the chain, the column that holds it: 0/1, true/false, or what ``label_values`` says."""
@@ -137,9 +138,12 @@ class FlatSource:
                 raise SchemaError(f"source.files names files for '{split}', no split.{nearest_hint(split, SPLITS)}")
             if not pattern.strip():
                 raise SchemaError(f"source.files.{split} is empty. Name a file, or a pattern such as log-*.csv.")
-        if "train" not in self.files:
+        if not self.files:
+            raise SchemaError("source.files is empty. Add train: a file, or a pattern such as log-*.csv.")
+        if self.split is not None and "train" not in self.files:
             raise SchemaError(
-                "source.files names no files for train. Add train: a file, or a pattern such as log-*.csv."
+                "source.split cuts the test split out of the train files, but source.files names none. Add train: a "
+                "file, or a pattern such as log-*.csv; or leave out split, to score a whole log."
             )
         if self.split is not None and "test" in self.files:
             raise SchemaError(

@@ -50,7 +50,8 @@ def _damage(folder: Path, sizes: Mapping[str, int]) -> str | None:
 
 def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
     """Say what a data set holds."""
-    lines = [f"Data set {out}: schema {manifest.schema.name}, {manifest.vocabulary_size:,} feature ids in use"]
+    ids = f"{manifest.vocabulary_size:,} feature ids in use" if manifest.vocabulary_size else "the ids of a run's rows"
+    lines = [f"Data set {out}: schema {manifest.schema.name}, {ids}"]
     for name, split in manifest.splits.items():
         size = sum(shard.file_bytes for shard in split.shards)
         each = f", {size / split.impressions:.0f} bytes an impression" if split.impressions else ""

@@ -18,6 +18,7 @@ import preprocess.stages
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema.feature_id import hashed_id
 from esmm_dist.schema.manifest import DatasetManifest
+from launcher.commands.preprocess import report_lines
 from preprocess.plan import Plan
 from tests.unit.preprocess.raw_logs import read_impressions, run, shard_bytes
 
@@ -222,3 +223,21 @@ def test_files_of_test_beside_a_split_are_refused(tmp_path: Path):
         SchemaError, match=r"source\.split cuts the test split out of the train files, but source\.files"
     ):
         run(raw, tmp_path / "out", schema=schema)
+
+
+def test_next_day_is_scored_as_a_whole_by_a_schema_with_test_files_alone(tmp_path: Path, capsys):
+    raw, schema = write(tmp_path, USER_ROWS, BY_USER)
+    run(raw, tmp_path / "today", schema=schema)
+    text = (tmp_path / "own.yaml").read_text()
+    (tmp_path / "score.yaml").write_text(text.replace(f"  split: {BY_USER}\n", "").replace("train:", "test:"))
+    score = str(tmp_path / "score.yaml")
+    with pytest.raises(InputDataError, match=r"'own' names no files for the train split\. Add .* or, for a log to be"):
+        run(raw, tmp_path / "alone", schema=score)
+    manifest = run(raw, tmp_path / "scored", schema=score, like=str(tmp_path / "today"))
+    assert list(manifest.splits) == ["test"]
+    assert sorted(numbers(tmp_path / "scored", manifest, "test")) == list(range(1, len(USER_ROWS) + 1))
+    table = report_lines(tmp_path / "scored", manifest)
+    assert any(line.split() == ["field", "test", "empty", "test", "unknown"] for line in table)
+    (raw / "log.csv").unlink()
+    with pytest.raises(InputDataError, match=r"holds no file for the test split: .* source\.files\.test = 'log\.\*'"):
+        run(raw, tmp_path / "nothing", schema=score, like=str(tmp_path / "today"))

@@ -116,7 +116,12 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         ("files: {train: train.csv, test: test.csv}", "files: train.csv", r"source\.files: .*valid dict.*'train\.csv'"),
         ("test: test.csv", "tset: test.csv", r"source\.files names files for 'tset', no split\. Did you mean 'test'"),
         ("test: test.csv", "valid: x.csv", r"source\.files names files for 'valid', no split\. Known: test, train"),
-        ("train: train.csv, ", "", r"source\.files names no files for train\. Add train: a file"),
+        ("train: train.csv, test: test.csv", "", r"source\.files is empty\. Add train: a file"),
+        (
+            "{train: train.csv, test: test.csv}",
+            "{test: test.csv}\n  split: {test_share: 0.2, by: user}",
+            r"source\.split cuts .* but source\.files names none\. Add train: .*; or leave out split, to score a whole",
+        ),
         ("train: train.csv", "train: ''", r"source\.files\.train is empty\. Name a file"),
         ("train: train.csv", "train: 1", r"source\.files\.train: .*valid string \(got 1\)\. Write it in quotes: \"1\""),
         ("sample_id: id", "list_separator: 1", r"source\.list_separator: .*valid string \(got 1\)\. Write it in quo"),
