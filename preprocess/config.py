@@ -71,7 +71,7 @@ class PreprocessConfig:
     sizes of its files, and to make it again if one differs. Reads all of it (about 2 GB a second)."""
 
     compression: Compression = "ZLIB"
-    """Of the record files: ``ZLIB``, or ``NONE`` where disk is cheaper than the time to inflate (README)."""
+    """Form of the record files: ``ZLIB``, or ``NONE`` where disk is cheaper than the time to inflate (README)."""
 
     shard_bytes: int = 256_000_000
     """Size in bytes that a part of a lane aims at. Default: few enough files for any file system, small enough to

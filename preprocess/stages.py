@@ -261,7 +261,8 @@ class Stages:
 
     def _find_repeats_of(self, kind: RowKind, split: str, tally: TableTally) -> Result:
         partitions = range(self._plan.partitions)
-        self._progress.start(f"look for repeats ({split}, {kind})", float(len(partitions)), "partitions")
+        name = "log" if isinstance(self._schema.source, FlatSource) else kind
+        self._progress.start(f"look for repeats ({split}, {name})", float(len(partitions)), "partitions")
         chunks = tally.chunks(split)
         tasks = (
             Task(

@@ -15,12 +15,12 @@ class InputConfig:
 
     global_batch_records: int | None = None
     """Records (user contexts with up to group_size impressions) in a batch over all ranks; a multiple of the data
-    set's lanes. None: 512, about 4,096 impressions, where the CPU's matrix products saturate; on a small data set as
-    much less as leaves 400 batches a pass, because few large steps learn little."""
+    set's lanes. None: 512, about 4,096 impressions, where the CPU's matrix products saturate; less where a pass would
+    have fewer than 400 batches, because few large steps learn little; below 200,000 train impressions 64 of these."""
 
     epochs: int | None = None
     """Passes over the train split. None: 1, because on click logs a second pass overfits the ids; 2 where a pass has
-    fewer than 2,000 batches, which are too few to learn from."""
+    fewer than 2,000 batches, which are too few to learn from; 3 below 200,000 train impressions."""
 
     shuffle: bool = True
     """Reshuffle by (seed, epoch): the parts of each lane, and the records within a part."""

@@ -204,7 +204,7 @@ def _train_warning(field: FieldCoverage, min_count: int) -> str | None:
         return f"Field {field.shown}: {kept}, so it says nothing to a model. Lower min_count, or leave the field out."
     if train.unknown_share >= _LARGE_UNKNOWN:
         return (
-            f"Field {field.shown}: {train.unknown_share:.0%} of the train impressions hold no id that is known "
+            f"Field {field.shown}: {train.unknown_share:.0%} of the train impressions have no known id "
             f"({kept}; min_count is {min_count}). Lower min_count if the model is to use them."
         )
     return None
@@ -218,9 +218,9 @@ def _test_warning(field: FieldCoverage) -> str | None:
         return f"Field {field.shown}: not one of its ids in the test split is known. {_OTHER}"
     before = train.unknown_share if train is not None else 0.0
     if test.unknown_share - before >= _MUCH_MORE_UNKNOWN:
-        beside = f", and of train {before:.0%}" if train is not None else ""
+        beside = f" ({before:.0%} of the train impressions)" if train is not None else ""
         return (
-            f"Field {field.shown}: {test.unknown_share:.0%} of the test impressions hold no id that is known{beside}. "
-            "A model that knows them needs --vocabulary RUN; else they are new, or written otherwise."
+            f"Field {field.shown}: {test.unknown_share:.0%} of the test impressions{beside} have no known id: theirs "
+            "are new, or written differently. If an earlier model knows them, preprocess with --vocabulary RUN."
         )
     return None

@@ -32,7 +32,9 @@ def _run(settings: Any, progress: Progress) -> Outcome:
 
     rows = read_and_watch(read, _lines, sys.stderr, every_s=settings.watch)
     if api is None:
-        progress.message("No cluster is known (no KUBECONFIG, no ~/.kube/config): these are the runs of this machine.")
+        progress.message(
+            "No cluster is known (no KUBECONFIG, no ~/.kube/config): these are the runs in folders below this one."
+        )
     return Outcome(lines=_lines(rows), result={"jobs": json_value(rows)})
 
 

@@ -96,7 +96,7 @@ def test_test_split_whose_ids_are_others_is_warned_of_field_by_field(tmp_path: P
     test = ["u1,c,x,1,1", "u2,d,z,0,0", "u3,e,y,0,0"]
     told = warnings(make(tmp_path, train, test))
     assert "Field 'item' (goods): not one of its ids in the test split is known" in told
-    assert "Field 'user': 33% of the test impressions hold no id that is known, and of train 0%" in told
+    assert "Field 'user': 33% of the test impressions (0% of the train impressions) have no known id: theirs" in told
     assert "Field 'tags': 33%" in told
 
 
