@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import fs
 
+from esmm_dist.arrow_path import arrow_path
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.location import Location
 from esmm_dist.stores import without_credentials
@@ -64,7 +65,7 @@ class Folder:
         """
         place = location if isinstance(location, Location) else Location.parse(location)
         if place.is_local:
-            return cls(place, fs.LocalFileSystem(), place.path)
+            return cls(place, fs.LocalFileSystem(), arrow_path(place.path))
         text, shown = place.text, without_credentials(place.text)
         try:
             filesystem, path = fs.FileSystem.from_uri(text)
@@ -85,7 +86,9 @@ class Folder:
         above = self._place.parent
         if above is None:
             return None
-        return Folder(above, self._filesystem, above.path if self.is_local else self._path.rpartition("/")[0])
+        return Folder(
+            above, self._filesystem, arrow_path(above.path) if self.is_local else self._path.rpartition("/")[0]
+        )
 
     def __truediv__(self, name: str) -> "Folder":
         """Return the folder of a plain name inside this one."""

@@ -94,7 +94,7 @@ def parse(
         SystemExit: 0 after ``--help``.
     """
     refuse_unknown(cls, base, where=where)
-    _refuse_unknown_flags(cls, args, prog, hidden)
+    _refuse_unknown_flags(cls, args, prog, positional, hidden)
     optional = "--print-config" in args
     twin = _twin(cls, positional, optional=optional, common=shipped, short=short, hidden=hidden)
     with _refused_in_a_sentence(prog):
@@ -145,10 +145,12 @@ def flag_names(cls: type) -> list[str]:
     return names
 
 
-def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str, hidden: str | None) -> None:
+def _refuse_unknown_flags(
+    cls: type, args: Sequence[str], prog: str, positional: Sequence[str], hidden: str | None
+) -> None:
     """Check flags' names first: tyro would name a missing setting before a misspelt one."""
     known = {
-        *(name for name in flag_names(cls) if name != hidden),
+        *(name for name in flag_names(cls) if name != hidden and name.replace("-", "_") not in positional),
         *(name.replace("_", "-") for name in _COMMON),
         "help",
     }
@@ -156,6 +158,9 @@ def _refuse_unknown_flags(cls: type, args: Sequence[str], prog: str, hidden: str
         if arg == "--":
             return
         name = arg.removeprefix("--").split("=")[0].replace("_", "-")
+        if arg.startswith("--") and name.replace("-", "_") in positional:
+            places = " ".join(each.upper() for each in positional)
+            raise ConfigError(f"'{name}' is given without a flag: {prog} {places}. {prog} --help lists all.")
         if arg.startswith("--") and name.removeprefix("no-") not in known:
             near = " or ".join(f"'--{each}'" for each in near_names(name, known))
             hint = f" Did you mean {near}?" if near else ""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.arrow_path import arrow_path
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import BATCH_ROWS, chunk_size, num_chunks, read_chunk, split_lines
@@ -99,8 +100,8 @@ def _task(job: ParseJob, what: FlatTask, file: InputFile, chunk: int, header: by
 def _parquet_tasks(job: ParseJob, what: FlatTask, file: InputFile) -> Iterator[Task]:
     """One task for each row group, which makes one chunk of every ``BATCH_ROWS`` rows: Parquet cannot seek to a row."""
     with reading(file.path):
-        metadata = pq.read_metadata(file.path)
-        types = pq.read_schema(file.path)
+        metadata = pq.read_metadata(arrow_path(file.path))
+        types = pq.read_schema(arrow_path(file.path))
     check_columns(file.path, types.names, columns_read(job.schema))
     check_types(file.path, types, job.schema)
     chunk = 0

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.arrow_path import arrow_path
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
@@ -79,7 +80,7 @@ def write_known_ids(path: Path, batches: Iterable[tuple[str, I64]]) -> int:
     """
     schema = pa.schema([("table", pa.dictionary(pa.int32(), pa.string())), ("feature_id", pa.int64())])
     written = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(arrow_path(path), schema, compression="zstd") as writer:
         for table, ids in batches:
             names = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(ids), np.int32)), pa.array([table]))
             writer.write_table(pa.table([names, pa.array(ids)], schema=schema))
@@ -134,7 +135,7 @@ def _numbers(scope: Scope, schema: Schema) -> dict[str, int]:
 
 def _batches(path: Path, scope: Scope) -> Iterator[tuple[str, I64, I64]]:
     """Yield (name, ids, counts) of one field or table at a time."""
-    with reading(path), pq.ParquetFile(path) as file:
+    with reading(path), pq.ParquetFile(arrow_path(path)) as file:
         for batch in file.iter_batches(_BATCH_ROWS):
             batch.validate(full=True)
             names = batch.column(scope).dictionary_encode() if not _is_dictionary(batch, scope) else batch.column(scope)

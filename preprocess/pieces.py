@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from esmm_dist.arrow_path import arrow_path
 from preprocess.column_types import without_views
 from preprocess.inputs import InputFile, reading
 
@@ -39,7 +40,7 @@ def line_pieces(lines: Sequence[bytes], separators: Sequence[bytes], most: int) 
 
 def batches_of(file: InputFile, group: int, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a row group of a Parquet file, ``rows`` at a time, checked."""
-    with reading(file.path), pq.ParquetFile(file.path, buffer_size=_BUFFER_BYTES) as opened:
+    with reading(file.path), pq.ParquetFile(arrow_path(file.path), buffer_size=_BUFFER_BYTES) as opened:
         for batch in opened.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False):
             batch.validate(full=True)  # a text that is not UTF-8, a dictionary's index beyond its end: found here
             yield batch.cast(pa.schema([each.with_type(without_views(each.type)) for each in batch.schema]))
@@ -59,7 +60,7 @@ def row_pieces(
         most: Items in a piece.
     """
     with reading(file.path):
-        at_once = _rows_at_once(pq.read_metadata(file.path).row_group(group), columns, rows_in_chunk, most)
+        at_once = _rows_at_once(pq.read_metadata(arrow_path(file.path)).row_group(group), columns, rows_in_chunk, most)
     waiting: list[pa.RecordBatch] = []
     first = end = items = 0
     for batch in batches_of(file, group, columns, at_once):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.arrow_path import arrow_path
 from preprocess.inputs import InputFile, reading
 
 _ROWS_AT_ONCE = 1024
@@ -27,7 +28,7 @@ def chunk_row_texts(
         rows_in_chunk: Rows of a chunk.
         wanted: Lines by chunk. Row groups without any are not read.
     """
-    with reading(file.path), pq.ParquetFile(file.path) as opened:
+    with reading(file.path), pq.ParquetFile(arrow_path(file.path)) as opened:
         first = 0
         for group in range(opened.num_row_groups):
             chunks = -(-opened.metadata.row_group(group).num_rows // rows_in_chunk)

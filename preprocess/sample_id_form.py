@@ -5,6 +5,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.arrow_path import arrow_path
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
 from preprocess.chunks import read_chunk, split_lines
@@ -38,7 +39,7 @@ def with_sample_id_form(schema: Schema, files: list[InputFile]) -> Schema:
 
 def _first_texts(schema: Schema, source: FlatSource, file: InputFile, column: str) -> list[str]:
     if file.packing == "parquet":
-        with reading(file.path), pq.ParquetFile(file.path) as opened:
+        with reading(file.path), pq.ParquetFile(arrow_path(file.path)) as opened:
             check_columns(file.path, opened.schema_arrow.names, columns_read(schema))
             check_types(file.path, opened.schema_arrow, schema)
             batch = next(opened.iter_batches(HEAD_ROWS, columns=[column], use_threads=False), None)

@@ -45,7 +45,8 @@ def find_test_begin(job: ParseJob, files: Sequence[InputFile], pool: Pool, progr
         results = pool.run_all(flat_tasks(job, list(files), task), progress)
         known = _choose(job, results)
         pool.keep(_RESULT, known)
-        progress.message(known["message"])
+        if known["message"] is not None:
+            progress.message(known["message"])
     return int(known["begin"])
 
 
@@ -60,10 +61,13 @@ def _choose(job: ParseJob, results: dict[str, Result]) -> Result:
     paths = [_times_path(job.work, name) for name in sorted(results)]
     count = sum(result["times"] for result in results.values())
     wanted = max(1, round(rule.test_share * count))
+    if not any(result["rows"] for result in results.values()):
+        return {"begin": 0, "message": None}  # nothing to cut: reading tells which files are empty, or all rejected
     if not count:
+        first = next(result["no_time"] for _, result in sorted(results.items()) if result["no_time"] is not None)
         raise InputDataError(
-            f"{column}, where no value is a time. Numbers, ISO 8601 texts such as 2024-01-31T09:30:00, and dates and "
-            "timestamps of Parquet are."
+            f"{column}, where no value is a time; the first is {first!r}. Numbers, ISO 8601 texts such as "
+            "2024-01-31T09:30:00, and dates and timestamps of Parquet are."
         )
     key = _key_of_rank(paths, wanted)
     later, from_key = _count_from(paths, key + 1), _count_from(paths, key)
@@ -129,13 +133,18 @@ def times_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: in
 def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:
     source, rule = _rule(job)
     found, kinds = [np.zeros(0, np.uint64)], set[TimeKind]()
+    rows, no_time = 0, None
     for table in tables:
-        keys, is_time, of_table = time_keys(read_column(table, rule.column), source)
+        column = read_column(table, rule.column)
+        keys, is_time, of_table = time_keys(column, source)
         found.append(keys[is_time])
         kinds |= of_table
+        rows += table.num_rows
+        if no_time is None and not is_time.all():
+            no_time = str(column[int(np.argmin(is_time))].as_py())
     times = np.sort(np.concatenate(found))
     save_array(_times_path(job.work, f"times-{chunk.name('log')}"), times)
-    return {"times": len(times), "kinds": sorted(kinds)}
+    return {"rows": rows, "times": len(times), "kinds": sorted(kinds), "no_time": no_time}
 
 
 def _rule(job: ParseJob) -> tuple[FlatSource, ColumnSplit]:

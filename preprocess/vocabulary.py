@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.arrow_path import arrow_path
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.fields import Schema
 from preprocess.blocks import Column, read_block, write_blocks
@@ -134,7 +135,7 @@ def write_vocabulary(
     )
     names = pa.array([field.name for field in schema.fields], pa.string())
     temporary = work / f"{VOCABULARY_NAME}.tmp"
-    with pq.ParquetWriter(temporary, table_schema, compression="zstd") as writer:
+    with pq.ParquetWriter(arrow_path(temporary), table_schema, compression="zstd") as writer:
         for index, field in enumerate(schema.fields):
             _check_memory(f"Field '{field.name}'", kept_ids[index], memory_bytes)
             blocks = [read_block(bucket_path(work, bucket), index, ("id", "count")) for bucket in range(buckets)]

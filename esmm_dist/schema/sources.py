@@ -54,6 +54,11 @@ class ColumnSplit:
         for name in ("by", "time"):
             if not getattr(self, name):
                 raise SchemaError(f"source.split.{name} is empty. Name a column of the log.")
+        if self.time != "time" and not self.is_by_time:
+            raise SchemaError(
+                f"source.split has time: {self.time}, which only by: time reads, but by is '{self.by}'. Write by: time "
+                "for the last impressions as the test split, or leave out time."
+            )
 
     @property
     def column(self) -> str:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from esmm_dist.arrow_path import arrow_path
 from esmm_dist.errors import ConfigError
 
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -38,9 +39,9 @@ def table_writer(path: Path, schema: pa.Schema, *, named: Path) -> Any:
         named: name that the file will have, which says its form
     """
     if named.name.endswith(PARQUET_ENDINGS):
-        return pq.ParquetWriter(path, schema)
+        return pq.ParquetWriter(arrow_path(path), schema)
     compression = "gzip" if named.name.endswith(".gz") else None
-    return _CsvWriter(pa.output_stream(str(path), compression=compression), schema)
+    return _CsvWriter(pa.output_stream(arrow_path(path), compression=compression), schema)
 
 
 class _CsvWriter:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.arrow_path import arrow_path
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.system_refusal import refusals_named
@@ -148,7 +149,7 @@ def _write_split(
     with ExitStack() as stack:
         skeleton = stack.enter_context(_partial(out / f"sample_skeleton_{split}.csv").open("wb"))
         common = stack.enter_context(_partial(out / f"common_features_{split}.csv").open("wb"))
-        truth = stack.enter_context(pq.ParquetWriter(_partial(out / f"truth_{split}.parquet"), TRUTH))
+        truth = stack.enter_context(pq.ParquetWriter(arrow_path(_partial(out / f"truth_{split}.parquet")), TRUTH))
         for done in range(0, total, BLOCK_IMPRESSIONS):
             size = min(BLOCK_IMPRESSIONS, total - done)
             block = generator.block(number, done, size, total, first_row)

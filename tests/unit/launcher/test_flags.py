@@ -54,6 +54,12 @@ def test_a_positional_setting_needs_no_flag():
     assert parse("d", "--limit", "1", positional=("data",))[0] == SampleConfig(data=Path("d"), limit=1.0)
 
 
+@pytest.mark.parametrize("args", [("--data", "d"), ("--data=d",)])
+def test_a_positional_setting_as_a_flag_is_told_how_it_is_given(args):
+    with pytest.raises(ConfigError, match=r"^'data' is given without a flag: esmm sample DATA\."):
+        parse(*args, "--limit", "1", positional=("data",))
+
+
 def test_an_unknown_flag_names_the_nearest_known_one_even_if_another_setting_is_missing():
     with pytest.raises(ConfigError, match=r"Unknown flag '--embeding-dim'\. Did you mean '--embedding-dim'\?"):
         parse("--embeding-dim", "3")

@@ -192,9 +192,16 @@ def test_row_without_a_time_is_rejected_with_its_line(tmp_path: Path):
     assert {s: numbers(tmp_path / "out", manifest, s) for s in ("train", "test")} == {"train": [1], "test": [4]}
 
 
+def test_log_without_rows_is_told_as_empty_not_as_without_times(tmp_path: Path):
+    raw, schema = write(tmp_path, [], "{test_share: 0.5, by: time, time: at}")
+    with pytest.raises(InputDataError, match=r"The train split has no impressions: .*log\.csv holds none"):
+        run(raw, tmp_path / "out", schema=schema)
+
+
 WRONG = [
+    ("{test_share: 0.5, by: user, time: at}", [], SchemaError, r"has time: at, which only by: time reads"),
     ("{test_share: 0.5, by: time, time: at}", ["5", "6", "2024-01-01"], SchemaError, r"numbers and others dates"),
-    ("{test_share: 0.5, by: time, time: at}", ["x", "y"], InputDataError, r"'at', where no value is a time\. Numbers"),
+    ("{test_share: 0.5, by: time, time: at}", ["x", "y"], InputDataError, r"no value is a time; the first is 'x'"),
     ("{test_share: 0.5, by: time, time: at}", ["5", "5"], InputDataError, r"'at', where all times are equal"),
     ("{test_share: 0.5, by: time}", ["5", "6"], SchemaError, r"source\.split reads column 'time', missing from"),
     ("{test_share: 0.000001, by: user}", ["5", "6"], InputDataError, r"leaves the test split without an impr"),

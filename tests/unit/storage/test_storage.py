@@ -145,6 +145,23 @@ def test_where_a_folder_is(tmp_path, monkeypatch, s3):
         _ = remote.local_path
 
 
+@pytest.mark.parametrize("name", ["run:39", "2026-01-31T09:30", "s3:x"])
+def test_relative_path_with_a_colon_is_a_path(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    folder = Folder.open(name)
+    inner = folder / "a:b"
+    inner.make()
+    inner.write_bytes("x:y", b"1")
+    with inner.open_output("z") as stream:
+        stream.write(b"2")
+    assert (inner.read_bytes("x:y"), inner.read_bytes("z"), folder.names()) == (b"1", b"2", ["a:b"])
+    assert (str(folder), folder.local_path, folder.location) == (name, Path(name), f"{tmp_path}/{name}")
+    parent = inner.parent
+    assert parent is not None
+    assert parent.names() == ["a:b"]
+    assert set(folder.tree()) == {"a:b/x:y", "a:b/z"}
+
+
 @pytest.mark.parametrize(
     ("location", "message"),
     [
