@@ -21,6 +21,14 @@ def test_a_text_that_some_reader_takes_for_something_else_has_quotes(text):
     assert list(yaml.safe_load_all(written)) == [{"value": text, text: "value"}]
 
 
+LINES = ["a\x85b\n", "\n\x85", "\n\u2028", "a\n\u2029b", "a\n\n", " a\nb", "a \n b\n", "\ta\n", "a\r\nb"]
+
+
+@pytest.mark.parametrize("text", LINES)
+def test_a_text_of_several_lines_keeps_every_character(text):
+    assert list(yaml.safe_load_all(manifests_yaml([{"a": [{"b": text}]}]))) == [{"a": [{"b": text}]}]
+
+
 def test_a_manifest_is_written_as_people_write_it():
     container = {"name": "server", "args": ["--index", "1"], "ports": [{"containerPort": 7070}], "tty": False}
     job = {"kind": "ConfigMap", "data": {"job.yaml": "name: a\ntask: train\n", "version": "1.20", "a": "x y " * 40}}
