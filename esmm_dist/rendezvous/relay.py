@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler
 from esmm_dist.errors import RetryError
 from esmm_dist.rendezvous.client import RendezvousClient, Reply
 from esmm_dist.rendezvous.signing import LONGEST_BODY
+from esmm_dist.request_deadline import RequestDeadline, SilentErrors
 
 PATIENCE_S = 10.0
 """A client that does not finish its request by then is dropped."""
@@ -53,7 +54,7 @@ class Relay:
         self._thread.join()
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class _Server(SilentErrors, socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 64
 
@@ -62,11 +63,8 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.prefix = f"/{secret}:{self.server_address[1]}"
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a client that went away."""
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(RequestDeadline, BaseHTTPRequestHandler):
     """One request of gloo; the connection ends with it."""
 
     server: _Server

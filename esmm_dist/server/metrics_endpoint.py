@@ -19,6 +19,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.request_deadline import RequestDeadline, SilentErrors
 from esmm_dist.server.stats import ServerStats
 
 PATIENCE_S = 10.0
@@ -58,7 +59,7 @@ class MetricsEndpoint:
                     return _say(start_response, "503 Service Unavailable" if why else "200 OK", why or "ready")
             return figures(environ, start_response)
 
-        server_class = _Server6 if ":" in host else ThreadingWSGIServer
+        server_class = _Server6 if ":" in host else _Server
         try:
             self._server = make_server(host, port, answer, server_class, handler_class=_Handler)
         except OSError as e:
@@ -74,11 +75,15 @@ class MetricsEndpoint:
         self._thread.join()
 
 
-class _Server6(ThreadingWSGIServer):
+class _Server(SilentErrors, ThreadingWSGIServer):
+    pass
+
+
+class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
-class _Handler(WSGIRequestHandler):
+class _Handler(RequestDeadline, WSGIRequestHandler):
     timeout = PATIENCE_S
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -27,6 +27,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.escaped import one_line
+from esmm_dist.request_deadline import RequestDeadline, SilentErrors
 from esmm_dist.server.config import split_address
 from launcher.elastic.agent import How, StartRefusedError
 from launcher.elastic.agent_status import AgentStatus
@@ -66,7 +67,7 @@ class Controlled(Protocol):
         """End a run, if it is this one that goes on."""
 
 
-class AgentServer(socketserver.ThreadingTCPServer):
+class AgentServer(SilentErrors, socketserver.ThreadingTCPServer):
     """Listens from its making on, and answers within the ``with`` block, each request in a thread of its own.
 
     Leaving the block closes the port; requests at work are left to the end of the process.
@@ -131,9 +132,6 @@ class AgentServer(socketserver.ThreadingTCPServer):
             with contextlib.suppress(OSError):  # the client may be gone
                 secured.shutdown(socket.SHUT_WR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away."""
-
 
 class _RefusedError(Exception):
     def __init__(self, status: HTTPStatus, text: str) -> None:
@@ -141,7 +139,7 @@ class _RefusedError(Exception):
         self.status = status
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(RequestDeadline, BaseHTTPRequestHandler):
     """One request; the connection ends with it."""
 
     server: AgentServer

@@ -29,6 +29,7 @@ from esmm_dist.rendezvous.signing import (
     new_nonce,
     rendezvous_key,
 )
+from esmm_dist.request_deadline import RequestDeadline, SilentErrors
 
 LOOPBACK = "127.0.0.1"
 
@@ -163,7 +164,7 @@ def rendezvous(size: int, token: str) -> Iterator[RendezvousPlace]:
         server.stop()
 
 
-class _HTTPServer(socketserver.ThreadingTCPServer):
+class _HTTPServer(SilentErrors, socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
@@ -174,11 +175,8 @@ class _HTTPServer(socketserver.ThreadingTCPServer):
         super().__init__((host, 0), _Handler)
         self.check, self.store, self.members = check, store, members
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a worker that was killed amid a request is reported as such, not as a traceback."""
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(RequestDeadline, BaseHTTPRequestHandler):
     """One request; the connection ends with it."""
 
     server: _HTTPServer

@@ -1,0 +1,55 @@
+"""HTTP requests that have come as a whole within a limit, or are dropped with a connection that says nothing.
+
+``BaseHTTPRequestHandler.timeout`` limits each read of a socket: a client that sends a byte now and then holds a thread
+for hours with it.
+"""
+
+import io
+import socket
+import socketserver
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class RequestDeadline(socketserver.StreamRequestHandler):
+    """Limits the time of a request, from its connection to the last byte of its body, to ``timeout`` seconds.
+
+    The classes of ``http.server`` and ``wsgiref`` come after it among the bases. What an answer waits for is not
+    limited; its sending is, by the same number of seconds.
+    """
+
+    def setup(self) -> None:
+        """Have the request read against the clock."""
+        super().setup()
+        assert self.timeout is not None
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_DeadlineReader(self.connection, self.timeout))
+
+
+class SilentErrors(socketserver.BaseServer):
+    """Writes nothing of a client that went away or was too slow, where ``socketserver`` writes a traceback."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing."""
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads a socket until a moment; later reads raise TimeoutError, which ``http.server`` takes for the end."""
+
+    def __init__(self, connection: socket.socket, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._connection, self._limit_s, self._clock = connection, limit_s, clock
+        self._due_at = clock() + limit_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        left_s = self._due_at - self._clock()
+        if left_s <= 0:
+            raise TimeoutError("the request has not come as a whole in time")
+        self._connection.settimeout(left_s)
+        try:
+            return self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(self._limit_s)  # of the answer, which socketserver sends with it
