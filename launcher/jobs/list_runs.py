@@ -34,7 +34,7 @@ def _folders(below: Path) -> list[Path]:
 def _row(folder: Path, below: Path) -> JobRow | None:
     try:
         status = LocalRun(str(folder)).status()
-    except EsmmError:
+    except (EsmmError, OSError):
         return None
     run = status.run or status.progress
     return JobRow(

@@ -74,7 +74,7 @@ class LocalRun:
                 f"{self._run} is no run: it has neither {STATUS_NAME} (of an elastic training), nor {RECORD_NAME} (of "
                 f"esmm local), nor {LOG_NAME} (of esmm train). Give the folder that --run named."
             )
-        running = running or (self._run.is_local and is_held(self._run, TRAIN_LOCK_NAME))
+        running = running or self._trains_by_itself()
         ended = "done" if progress is not None and progress.done else "stopped"
         state = "running" if running else ended
         return JobStatus(job=str(self._run), where="this machine", state=state, progress=progress)
@@ -137,6 +137,11 @@ class LocalRun:
         """
         self._check_is_run()
         if not self._is_running():
+            if self._trains_by_itself():
+                raise ConfigError(
+                    f"{self._run} is trained by esmm train without esmm local, which takes no requests. Stop that "
+                    "process with Ctrl-C or SIGTERM: it saves and ends."
+                )
             raise ConfigError(f"{self._run} does not run. To go on with it: esmm resume {self._named}.")
         if now:
             self._kill()
@@ -146,7 +151,7 @@ class LocalRun:
         if wait_s == 0:
             return Done(lines=[f"{self._run} is asked to save and stop."], result={"state": "stopping"})
         progress.message(f"{self._run}: waiting until all have {'ended' if now else 'saved and ended'}.")
-        while self._is_running():
+        while self._is_running() or self._trains_by_itself():
             if time.monotonic() >= start + wait_s:
                 raise RetryError(
                     f"{self._run} has not ended within {wait_s:g} s. It goes on with it by itself; look at esmm status "
@@ -175,7 +180,7 @@ class LocalRun:
                 f"{self._run} has no {RECORD_NAME}: no esmm local has trained there. Give the command by which it was "
                 "started again; it goes on from the last checkpoint."
             )
-        if self._is_running():
+        if self._is_running() or self._trains_by_itself():
             raise ConfigError(f"{self._run} runs already. Look at esmm status {self._named}.")
         if not Path(record.folder).is_dir():
             raise ConfigError(f"{self._run} was started in {record.folder}, which is gone: its paths may not be right.")
@@ -192,7 +197,7 @@ class LocalRun:
             StorageError: The storage refuses; the same call goes on.
         """
         self._check_is_run()
-        if self._is_running() or (self._run.is_local and is_held(self._run, TRAIN_LOCK_NAME)):
+        if self._is_running() or self._trains_by_itself():
             raise ConfigError(f"{self._run} runs. Stop it first: esmm cancel {self._named}.")
         names = OTHER_NAMES if keep_data else KEPT_NAMES + OTHER_NAMES
         for name in names:
@@ -238,6 +243,10 @@ class LocalRun:
             return is_held(self._run)
         status = self._find_status()
         return status is not None and not status.ended and not is_stale(status)
+
+    def _trains_by_itself(self) -> bool:
+        """Return whether a training holds the run; also one that no ``esmm local`` has started."""
+        return self._run.is_local and is_held(self._run, TRAIN_LOCK_NAME)
 
     def _find_status(self) -> RunStatus | None:
         return read_status(self._run) if self._run.has(STATUS_NAME) else None

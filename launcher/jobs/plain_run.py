@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import pydantic
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.errors import ConfigError, InputDataError
@@ -43,6 +45,42 @@ class PlainProgress:
         return self.total_steps is not None and self.checkpoint_step == self.total_steps
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Auc:
+    auc: float | None
+    auc_standard_error: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evaluation:
+    """What is told of an evaluation in a run's ``metrics.json``, which holds more."""
+
+    step: int
+    split: str
+    metrics: dict[str, _Auc]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Input:
+    global_batch_records: pydantic.PositiveInt
+    epochs: pydantic.PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Length:
+    """The settings in ``config.yaml`` that say how long a training is."""
+
+    data: Path
+    input: _Input
+    max_steps: pydantic.PositiveInt | None = None
+
+
+_LOSSES = pydantic.TypeAdapter(dict[str, float])
+_STEP = pydantic.TypeAdapter(Annotated[int, pydantic.Field(ge=0)])
+_EVALUATION = pydantic.TypeAdapter(_Evaluation)
+_LENGTH = pydantic.TypeAdapter(_Length)
+
+
 def is_training(run: Folder) -> bool:
     """Return whether a folder is the run of a training: it holds the log that one begins with.
 
@@ -58,13 +96,12 @@ def read_progress(run: Folder) -> PlainProgress:
         ConfigError: The run's settings are damaged.
         StorageError: The storage refuses.
     """
-    losses = _last_losses(run)
+    logged, losses = _last_losses(run)
     checkpoints = checkpoint_steps(run)
     newest = checkpoints[0] if checkpoints else None
     evaluation = _newest_evaluation(run)
-    logged = int(losses.pop("step", 0))
     return PlainProgress(
-        step=max(logged, newest or 0, int(evaluation.get("step", 0))),
+        step=max(logged, newest or 0, evaluation.get("step", 0)),
         total_steps=_total_steps(read_settings(run.location) or {}),
         checkpoint_step=newest,
         losses=losses,
@@ -83,17 +120,19 @@ def progress_lines(progress: PlainProgress) -> list[str]:
     return lines
 
 
-def _last_losses(run: Folder) -> dict[str, float]:
+def _last_losses(run: Folder) -> tuple[int, dict[str, float]]:
+    """Return the newest point of the log: its step and losses."""
     try:
         lines = run.read_bytes(LOG_NAME).splitlines()
     except FileNotFoundError:
-        return {}
+        return 0, {}
     for line in reversed(lines):
         try:
-            return {str(name): float(value) for name, value in json.loads(line).items()}
-        except (ValueError, TypeError, AttributeError):  # half a line: it is being written
+            losses = _LOSSES.validate_python(json.loads(line))
+            return _STEP.validate_python(losses.pop("step", 0)), losses
+        except ValueError:  # half a line: it is being written
             continue
-    return {}
+    return 0, {}
 
 
 def _newest_evaluation(run: Folder) -> dict[str, Any]:
@@ -101,8 +140,9 @@ def _newest_evaluation(run: Folder) -> dict[str, Any]:
         found = json.loads(run.read_bytes(METRICS_NAME))["newest"]
         if not found:
             return {}
-        auc = {task: (each["auc"], each["auc_standard_error"]) for task, each in found["metrics"].items()}
-        return {"step": int(found["step"]), "split": found["split"], "auc": auc}
+        newest = _EVALUATION.validate_python(found)
+        auc = {task: (each.auc, each.auc_standard_error) for task, each in newest.metrics.items()}
+        return {"step": newest.step, "split": newest.split, "auc": auc}
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return {}
 
@@ -110,8 +150,9 @@ def _newest_evaluation(run: Folder) -> dict[str, Any]:
 def _total_steps(settings: Mapping[str, Any]) -> int | None:
     """Return the steps that a run's settings mean for its data set; None if that cannot be read."""
     try:
-        batch, epochs = int(settings["input"]["global_batch_records"]), int(settings["input"]["epochs"])
-        all_steps = steps_in_epoch(read_manifest(Path(settings["data"])), "train", batch) * epochs
-    except (KeyError, TypeError, InputDataError, ConfigError):
+        length = _LENGTH.validate_python(settings)
+        manifest = read_manifest(length.data)
+    except (pydantic.ValidationError, InputDataError, ConfigError):
         return None
-    return min(all_steps, int(settings.get("max_steps") or all_steps))
+    all_steps = steps_in_epoch(manifest, "train", length.input.global_batch_records) * length.input.epochs
+    return min(all_steps, length.max_steps or all_steps)

@@ -102,6 +102,50 @@ def test_a_training_before_its_first_step_has_no_settings_yet_and_is_known(run):
     assert (state, progress.step, progress.total_steps) == ("stopped", 0, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.yaml", "data: d\ninput: {global_batch_records: many, epochs: 1}\n"),  # edited by hand
+        ("config.yaml", "data: d\ninput: {global_batch_records: 0, epochs: 1}\n"),
+        ("config.yaml", "input: 3\n"),
+        ("metrics.json", '{"newest": {"step": 1, "split": "test", "metrics": []}}'),
+        ("metrics.json", '{"newest": {"step": 1, "split": "test", "metrics": {"ctr": {"auc": "x"}}}}'),
+        ("metrics.json", '{"newest": {"step": Infinity, "split": "test", "metrics": {}}}'),
+        ("train_log.jsonl", '{"step": NaN, "ctr_loss": 0.5}\n'),
+        ("train_log.jsonl", '{"step": Infinity}\n[1]\n{"step": 4, "ctr_loss": null}\n'),
+    ],
+)
+def test_what_a_file_does_not_tell_is_left_out_and_the_rest_is_told(trained, run, capsys, monkeypatch, name, text):
+    (run / name).write_text(text.replace("data: d", f"data: {trained[0] / 'data'}"))
+    assert main(["status", str(run)]) == 0
+    assert f"last checkpoint: step {STEPS}" in capsys.readouterr().out
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    monkeypatch.chdir(run.parent)
+    assert main(["jobs", "--json"]) == 0
+    assert [row["job"] for row in json.loads(capsys.readouterr().out)["jobs"]] == ["./a"]
+
+
+def test_jobs_leaves_out_a_run_that_it_may_not_open(run, capsys, monkeypatch):
+    shutil.copytree(run, run.parent / "b")
+    (run.parent / "b/.local.lock").mkdir()  # refused to root too
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    monkeypatch.chdir(run.parent)
+    assert main(["jobs", "--json"]) == 0
+    assert [row["job"] for row in json.loads(capsys.readouterr().out)["jobs"]] == ["./a"]
+
+
+def test_a_run_that_esmm_train_goes_on_with_is_neither_resumed_nor_said_to_be_at_rest(run, capsys):
+    (run / "local.json").write_text('{"command": ["local"], "folder": "/", "pid": 1, "host": "h", "started_at": 1}\n')
+    with (run / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["cancel", str(run)]) == 2
+        assert "is trained by esmm train without esmm local" in capsys.readouterr().err
+        assert main(["resume", str(run)]) == 2
+        assert "runs already" in capsys.readouterr().err
+    assert main(["cancel", str(run)]) == 2
+    assert "does not run" in capsys.readouterr().err
+
+
 def test_jobs_lists_it_and_a_word_names_it(run, capsys, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     monkeypatch.chdir(run.parent.parent)
