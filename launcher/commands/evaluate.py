@@ -25,7 +25,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
         *metrics_lines(found.tasks, found.baseline),
         "",
         *coverage_table(found.fields),
-        "empty: impressions without an id in the log; unknown: without one that the model has learned (train: kept)",
+        "empty: impressions without an id in the log; unknown: without one that the model has learned (in train: kept)",
         *(f"Warning: {line}" for line in found.warnings),
     ]
     return Outcome(lines=lines, result=json_value(found.to_mapping()))
