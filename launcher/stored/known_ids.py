@@ -32,6 +32,9 @@ def known_ids_fetched(settings: PreprocessConfig, progress: Progress) -> Iterato
         CheckpointError: The run's checkpoint is damaged.
         StorageError: A store cannot be read.
     """
+    if settings.like is None and settings.vocabulary is None:
+        yield settings  # without a folder, which a preprocess that is killed (-9) would leave behind
+        return
     with tempfile.TemporaryDirectory(prefix="esmm-known-") as scratch:
         fetched: dict[str, Any] = {}
         if settings.like is not None:
