@@ -37,7 +37,7 @@ from preprocess.pieces import line_pieces, row_pieces
 from preprocess.rejects import Reason, Reject, reject
 from preprocess.row_files import ChunkId, RawRows, RowKind, rows_path, write_rows
 from preprocess.row_split import test_rows
-from preprocess.row_texts import row_text
+from preprocess.row_texts import row_text, value_shown
 from preprocess.texts import Texts
 from preprocess.workers import Result, Task
 
@@ -189,7 +189,7 @@ def write_splits(
     is_test, bad = test_rows(table, source, job.test_begin)
     column = source.split.column
     rejects = rejects + [
-        reject(int(numbers[row]), Reason.BAD_TIME, text_of_row(row), column, _value_text(table, row, column))
+        reject(int(numbers[row]), Reason.BAD_TIME, text_of_row(row), column, value_shown(table.column(column), row))
         for row in np.flatnonzero(bad).tolist()
     ]
     results = []
@@ -264,7 +264,7 @@ def write_table(
         None if weights is None else weights[index],
     )
     rejects = rejects + [
-        reject(int(numbers[row]), why, text_of_row(row), column, _value_text(table, row, column))
+        reject(int(numbers[row]), why, text_of_row(row), column, value_shown(table.column(column), row))
         for row, (why, column) in reasons.of_row.items()
     ]
     rejects.sort(key=lambda r: r.line)
@@ -333,8 +333,3 @@ def _write(
         weights=weights,
     )
     return write_rows(rows_path(job.work, kind, chunk), raw, kind, rows.lengths.shape[1], job.partitions)
-
-
-def _value_text(table: pa.Table, row: int, column: str) -> str:
-    value = table.column(column)[row].as_py()
-    return "" if value is None else str(value)

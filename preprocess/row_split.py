@@ -30,6 +30,7 @@ _HASH_RANGE = 2**63
 _SIGN = np.uint64(1 << 63)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECONDS = {"day": 86_400e6, "s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
@@ -61,9 +62,11 @@ def time_keys(column: pa.Array, source: FlatSource) -> tuple[U64, Bools, set[Tim
     """Return for each value a number that orders as the times do, uint64 [N]; which are times; and their kinds."""
     column = plain(column)
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        micros = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False).cast(pa.int64())
         is_time = np.asarray(column.is_valid())
-        values = np.asarray(micros.fill_null(0)).astype(np.float64)
+        unit = "ms" if pa.types.is_date64(column.type) else getattr(column.type, "unit", "day")
+        counts = column.cast(pa.int32() if unit == "day" else pa.int64()).fill_null(0)
+        # As floats: far years have more microseconds than 64 bits count
+        values = np.asarray(counts).astype(np.float64) * _MICROSECONDS[unit]
         return _ordered(values), is_time, {"date"} if is_time.any() else set()
     codes, texts = distinct_texts(written_texts(column)[0], source)
     parsed = [*map(_time, texts), None]  # the last is code -1, a null
@@ -76,7 +79,10 @@ def shown_key(key: int, kind: TimeKind) -> str:
     bits = np.uint64(key)
     value = float((bits ^ _SIGN if bits & _SIGN else ~bits).view(np.float64))
     if kind == "date":
-        return (_EPOCH + datetime.timedelta(microseconds=value)).isoformat()
+        try:
+            return (_EPOCH + datetime.timedelta(microseconds=value)).isoformat()
+        except OverflowError:  # beyond the years 1 to 9999
+            return str(np.datetime64(int(value // 1e6), "s"))
     return str(int(value)) if value == math.floor(value) else repr(value)
 
 

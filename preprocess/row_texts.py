@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,21 @@ _ROWS_AT_ONCE = 1024
 
 def row_text(rows: pa.Table | pa.RecordBatch, row: int) -> bytes:
     """Return a row as JSON."""
-    return json.dumps(rows.slice(row, 1).to_pylist()[0], default=str, ensure_ascii=False).encode()
+    values = {name: _python_value(rows.column(i), row) for i, name in enumerate(rows.schema.names)}
+    return json.dumps(values, default=str, ensure_ascii=False).encode()
+
+
+def value_shown(column: pa.Array | pa.ChunkedArray, row: int) -> str:
+    """Return a value as a message shows it; empty for a null."""
+    value = _python_value(column, row)
+    return "" if value is None else str(value)
+
+
+def _python_value(column: pa.Array | pa.ChunkedArray, row: int) -> Any:
+    try:
+        return column[row].as_py()
+    except (OverflowError, ValueError):  # a date that Arrow can hold and Python cannot: year 11476, a damaged one
+        return column.slice(row, 1).to_string(skip_new_lines=True)
 
 
 def chunk_row_texts(

@@ -89,7 +89,7 @@ class TableTally:
         return sum(self.rejected.values()) > max(most, HOPELESS_SHARE) * self.lines
 
     def check_share(self, split: str, kind: str, most: float, see: str, first: Mapping[str, str]) -> None:
-        """Raise if more than ``most`` of the lines were rejected.
+        """Raise if more than ``most`` of the lines were rejected, or all that could be impressions.
 
         Args:
             split: Named in the message.
@@ -102,15 +102,21 @@ class TableTally:
             InputDataError: With the reasons.
         """
         count = sum(self.rejected.values())
-        if count > most * self.lines:
+        none_left = kind != "common" and 0 < count == self.lines
+        if count > most * self.lines or none_left:
             reasons = "; ".join(
                 f"{reason} {n:,}, first in {first[reason]}" for reason, n in self.rejected.most_common()
             )
             if Reason.BAD_LABEL in self.rejected and kind == "log":
                 see += " If the labels are right, say what their values mean in source.label_values of the schema."
             raise InputDataError(
-                f"{count:,} of {self.lines:,} {kind} lines of the {split} split are rejected ({reasons}), more than "
-                f"max_reject_share = {most:g} allows. {see} Correct the log or the schema, or raise max_reject_share."
+                f"{count:,} of {self.lines:,} {kind} lines of the {split} split are rejected ({reasons}), "
+                + (
+                    f"more than max_reject_share = {most:g} allows. {see} Correct the log or the schema, or raise "
+                    "max_reject_share."
+                    if count > most * self.lines
+                    else f"so that no impression is left. {see} Correct the log or the schema."
+                )
             )
 
 

@@ -24,6 +24,7 @@ from preprocess.pieces import batches_of
 from preprocess.repeats import save_array
 from preprocess.row_files import ChunkId
 from preprocess.row_split import TimeKind, shown_key, time_keys
+from preprocess.row_texts import value_shown
 from preprocess.workers import Pool, Result
 
 _RESULT = "all-times"
@@ -141,7 +142,7 @@ def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:
         kinds |= of_table
         rows += table.num_rows
         if no_time is None and not is_time.all():
-            no_time = str(column[int(np.argmin(is_time))].as_py())
+            no_time = value_shown(column, int(np.argmin(is_time)))
     times = np.sort(np.concatenate(found))
     save_array(_times_path(job.work, f"times-{chunk.name('log')}"), times)
     return {"rows": rows, "times": len(times), "kinds": sorted(kinds), "no_time": no_time}

@@ -1,6 +1,6 @@
 """The columns that ``esmm predict --keep`` carries from the log to the predictions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -106,3 +106,17 @@ def _ids_of_field(batch: GroupedBatch, schema: Schema, field: Field) -> list[str
     if not of_user:
         return texts
     return [texts[group] for group in np.repeat(np.arange(batch.num_groups), batch.impressions_per_group).tolist()]
+
+
+def check_names(keep: Sequence[str], written: Sequence[str]) -> None:
+    """Check that no kept column has the name of a column that predictions have themselves.
+
+    Raises:
+        ConfigError: One has.
+    """
+    twice = [name for name in keep if name in written]
+    if twice:
+        raise ConfigError(
+            f"keep names column '{twice[0]}', and a file of predictions has a column of that name already: "
+            f"{', '.join(written)}. Leave it out of keep, or give the column of the log another name."
+        )

@@ -18,7 +18,7 @@ from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.quiet import import_tensorflow
-from esmm_dist.serve.kept_columns import KeptColumns, names_of
+from esmm_dist.serve.kept_columns import KeptColumns, check_names, names_of
 from esmm_dist.serve.table_form import check_form, table_writer
 from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.system_refusal import refusals_named
@@ -129,6 +129,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
             labels = trained.scorer.schema.labels
             kept = KeptColumns(manifest.schema, config.keep)
             named = manifest.schema.has_text_sample_ids
+            check_names(kept.names, ["sample_id", *prediction_columns(labels)])
             columns = [
                 ("sample_id", pa.string() if named else pa.int64()),
                 *((name, pa.string()) for name in kept.names),

@@ -100,3 +100,11 @@ def test_run_that_stops_for_its_labels_says_where_and_what_to_declare(tmp_path: 
         InputDataError, match=r"bad_label 2, first in log\.csv line 3, column 'bought' is 'no'\).*source\.label_values"
     ):
         run(raw, tmp_path / "out", schema=schema)
+
+
+def test_log_of_which_every_line_is_rejected_is_no_data_set_however_many_rejects_are_allowed(tmp_path: Path):
+    raw, schema = write(tmp_path, ["a:1,maybe,0", "a:1,0,maybe"])
+    message = r"^2 of 2 log lines of the train split are rejected \(bad_label 2, .*so that no impression is left\. See "
+    with pytest.raises(InputDataError, match=message):
+        run(raw, tmp_path / "out", schema=schema, max_reject_share=1.0)
+    assert not (tmp_path / "out" / "manifest.json").exists()

@@ -198,6 +198,23 @@ def test_log_without_rows_is_told_as_empty_not_as_without_times(tmp_path: Path):
         run(raw, tmp_path / "out", schema=schema)
 
 
+@pytest.mark.parametrize("unit", ["us", "ms", "day"])
+def test_years_that_python_has_not_are_split_shown_and_quoted(tmp_path: Path, unit: str):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "own.yaml").write_text(SCHEMA % "{test_share: 0.25, by: time, time: at}")
+    first = {"us": 3 * 10**17, "ms": 3 * 10**17, "day": 3 * 10**6}[unit]  # ms: more microseconds than 64 bits count
+    step = 1 if unit == "day" else 10**6
+    times = pa.array([first + n * step for n in range(8)], pa.date32() if unit == "day" else pa.timestamp(unit))
+    labels = {"clicked": [2, *[0, 1] * 3, 0], "bought": [0] * 8}
+    table = pa.table({"user": list(range(8)), "item": list(range(8)), "at": times, **labels})
+    pq.write_table(table, tmp_path / "raw/log.parquet")
+    manifest = run(tmp_path / "raw", tmp_path / "out", schema=str(tmp_path / "own.yaml"), max_reject_share=1.0)
+    assert numbers(tmp_path / "out", manifest, "test") == [7, 8]
+    assert numbers(tmp_path / "out", manifest, "train") == [2, 3, 4, 5, 6]
+    (reject,) = map(json.loads, (tmp_path / "out/rejects/train.jsonl").read_text().splitlines())
+    assert (reject["line"], json.loads(reject["text"])["user"]) == (1, 0)
+
+
 WRONG = [
     ("{test_share: 0.5, by: user, time: at}", [], SchemaError, r"has time: at, which only by: time reads"),
     ("{test_share: 0.5, by: time, time: at}", ["5", "6", "2024-01-01"], SchemaError, r"numbers and others dates"),

@@ -128,6 +128,18 @@ def test_a_column_that_the_records_do_not_hold_is_refused_with_what_helps(traine
         predictions(trained, "text", ("user", "user"))
 
 
+def test_a_column_named_as_one_of_the_predictions_is_refused(trained: Path, tmp_path: Path):
+    raw = write_log(tmp_path / "raw", texts=True)
+    for split in ("train", "test"):
+        file = raw / f"{split}.csv"
+        file.write_text(file.read_text().replace("page", "pctr", 1))
+    (tmp_path / "own.yaml").write_text(SCHEMA.format(keep="keep: [user, pctr]"))
+    run(raw, trained / "own", schema=str(tmp_path / "own.yaml"))
+    with pytest.raises(ConfigError, match=r"'pctr', and .* name already: sample_id, pctr, pcvr, pctcvr\. Leave it out"):
+        predictions(trained, "own", ("user", "pctr"))
+    assert predictions(trained, "own", ("user",)).column_names == ["sample_id", "user", "pctr", "pcvr", "pctcvr"]
+
+
 def test_of_the_aliccp_form_the_feature_ids_are_kept(tmp_path: Path):
     groups = tiny_groups(40)
     write_dataset(tmp_path / "data", {"train": groups, "test": groups})
