@@ -30,6 +30,7 @@ _SYNONYMS = {
     **{"dataset": ("data",), "model": ("run",), "ps": ("servers",), "num": (), "dir": (), "path": (), "file": ()},
 }
 """Words of other systems for those of the settings here; words that say nothing are left out."""
+_OTHER_BREAKS = {"\x85", "\u2028", "\u2029"}
 _NO_WORDS = {"", "s", "of", "the", "every", "max", "min", "no"}
 
 
@@ -73,6 +74,24 @@ def refuse_unknown(cls: type, mapping: Mapping[str, Any], *, where: str, error: 
     empty = first_empty_path(cls, mapping)
     if empty is not None:  # Path("") would be the current folder
         raise error(f"{where}: {empty} is empty. Give a path, or leave the setting out.")
+
+
+class YamlWriter(yaml.SafeDumper):
+    """Writes what YAML readers read back as the same, with ``allow_unicode`` too."""
+
+
+def _text_of_one_meaning(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # Line breaks to YAML 1.1, which reads one as another unless it is escaped, and only double quotes escape
+    style = '"' if has_other_breaks(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+YamlWriter.add_representer(str, _text_of_one_meaning)
+
+
+def has_other_breaks(text: str) -> bool:
+    """Return whether a text holds line breaks of YAML 1.1 that are no line breaks of a file: NEL, LS, PS."""
+    return not _OTHER_BREAKS.isdisjoint(text)
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from esmm_dist.config import to_mapping
+from esmm_dist.config import YamlWriter, to_mapping
 from launcher.setting_docs import class_doc, setting_docs
 
 _WIDTH = 110
@@ -47,5 +47,7 @@ def _comment(text: str, indent: int) -> list[str]:
 
 def _setting(name: str, value: Any) -> str:
     """Return ``name: value`` on one line, lists and mappings in brackets."""
-    text = yaml.safe_dump(to_mapping({name: value}), default_flow_style=True, allow_unicode=True, width=10_000).strip()
+    text = yaml.dump(
+        to_mapping({name: value}), Dumper=YamlWriter, default_flow_style=True, allow_unicode=True, width=10_000
+    ).strip()
     return text[1:-1]

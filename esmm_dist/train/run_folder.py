@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from esmm_dist.config import parse_yaml, to_mapping
+from esmm_dist.config import YamlWriter, parse_yaml, to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.storage import Folder
@@ -88,7 +88,7 @@ class RunFolder:
         """
         settings = without_credentials(to_mapping(config))
         head = "".join(f"# {line}\n" for line in chosen) or self._settings_head()
-        text = head + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+        text = head + yaml.dump(settings, Dumper=YamlWriter, sort_keys=False, allow_unicode=True)
         self.folder.write_bytes(CONFIG_NAME, text.encode())
 
     def _settings_head(self) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from esmm_dist.config import has_other_breaks
+
 # A word that begins with a letter is no number and no date
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]+")
-# Also line breaks to YAML 1.1, which reads some of them as another one
-_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
 _OTHER_MEANING = {"yes", "no", "on", "off", "true", "false", "null"}
 
 
@@ -29,7 +29,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     plain = _PLAIN.fullmatch(text) and text.lower() not in _OTHER_MEANING
-    style = None if plain else "|" if "\n" in text and not _OTHER_BREAKS.search(text) else '"'
+    style = None if plain else "|" if "\n" in text and not has_other_breaks(text) else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -16,6 +16,7 @@ from tests.unit.launcher.sample_settings import SampleConfig, TableConfig
     [
         SampleConfig(data=Path("d")),
         SampleConfig(data=Path("a: b # c"), limit=1e-7, towers=(), task_weights={}, shuffle=False),
+        SampleConfig(data=Path("a\x85b\u2028c\u2029"), task_weights={"\x85": 0.1}),
         SampleConfig(data=Path("ö" * 300), task_weights={"no": 0.1}, table=TableConfig(optimizer="sgd")),
     ],
 )

@@ -237,3 +237,13 @@ def test_what_was_chosen_and_why_stands_above_the_settings_and_stays_when_the_ru
     stored = read_settings(tmp_path)
     assert stored is not None
     assert stored["seed"] == 7
+
+
+@pytest.mark.parametrize("name", ["a\x85b", "a\u2028", "a: b # c", "yes", "1e3", "a\nb"])
+def test_a_path_of_any_characters_reads_back_as_it_was_written(tmp_path, name):
+    place = str(tmp_path / "run")
+    with locked_run(place) as run:
+        run.write_settings(config_of(data=name, run=place))
+    settings = read_settings(place)
+    assert settings is not None
+    assert settings["data"] == name
