@@ -20,6 +20,11 @@ def _texts(values: Any) -> Any:
     """Return a mapping with its scalar keys as the texts that stand in a log: ``{true: 1, 2: 0}``."""
     if not isinstance(values, Mapping):
         return values
+    if None in values:
+        raise SchemaError(
+            'source.label_values lists null without quotes, which is no text. Write "" for an empty cell or a null of '
+            'Parquet, and "null" in quotes for that word.'
+        )
     return {str(key).lower() if isinstance(key, bool) else str(key): value for key, value in values.items()}
 
 

@@ -108,3 +108,12 @@ def test_log_of_which_every_line_is_rejected_is_no_data_set_however_many_rejects
     with pytest.raises(InputDataError, match=message):
         run(raw, tmp_path / "out", schema=schema, max_reject_share=1.0)
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_null_without_quotes_is_no_text_that_a_label_can_be(tmp_path: Path):
+    raw, schema = write(tmp_path, ["a:1,null,0"], "label_values: {null: 0}")
+    with pytest.raises(
+        SchemaError, match=r"label_values lists null without quotes.*and \"null\" in quotes for that word"
+    ):
+        run(raw, tmp_path / "out", schema=schema)
+    assert labels_of(tmp_path, ["a:1,null,0", "a:1,1,0"], 'label_values: {"null": 0}') == [(0, 0), (1, 0)]

@@ -476,12 +476,13 @@ def test_second_run_in_the_same_folder_is_refused(tmp_path: Path):
             run(raw, tmp_path / "out")
 
 
-def test_split_without_impressions_is_empty_but_there(tmp_path: Path):
+def test_split_whose_files_are_empty_is_refused(tmp_path: Path):
     log = make_log()
     log.skeleton["test"], log.common["test"] = [], []
-    manifest = run(log.write(tmp_path / "raw"), tmp_path / "out")
-    assert (manifest.splits["test"].records, manifest.splits["test"].impressions) == (0, 0)
-    assert read_lanes(tmp_path / "out", manifest, "test") == [[], [], []]
+    with pytest.raises(
+        InputDataError, match=r"The test split has no impressions: .*sample_skeleton_test\.csv holds none"
+    ):
+        run(log.write(tmp_path / "raw"), tmp_path / "out")
 
 
 def test_log_without_a_test_split_gives_a_data_set_without_one(tmp_path: Path):
