@@ -13,6 +13,9 @@ from esmm_dist.server.config import ServerConfig
 from esmm_dist.server.metrics_endpoint import MetricsEndpoint
 from esmm_dist.server.service import ParameterService
 
+# urlopen would keep a proxy that the environment named when another test called it for the first time
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 
 @pytest.fixture
 def service() -> Iterator[ParameterService]:
@@ -26,7 +29,7 @@ def service() -> Iterator[ParameterService]:
 
 def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=10) as response:
+        with DIRECT.open(f"http://{host}:{port}{path}", timeout=10) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as e:
         return e.code, e.read().decode()
