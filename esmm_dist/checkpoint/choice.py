@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
 from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.progress import Progress
@@ -51,6 +52,7 @@ class CheckpointChoice:
 
         Raises:
             CheckpointError: The run has no (such) checkpoint, or it is damaged.
+            ConfigError: The folder is a data set or a single checkpoint.
             EsmmError: Whatever else ``take`` raises.
         """
         folder = Folder.open(self.run)
@@ -60,6 +62,7 @@ class CheckpointChoice:
             return checkpoint
         newest = restore_newest(folder, progress, take)
         if newest is None:
+            refuse_other_folder(folder)
             place = without_credentials(self.run)
             raise CheckpointError(f"{folder} holds no checkpoint. Train first: esmm train --data DATA --run {place}")
         return newest

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps
+from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.checkpoint.reader import open_checkpoint, verify_tables
 from esmm_dist.errors import CheckpointError
 from esmm_dist.storage import Folder
@@ -32,10 +33,12 @@ def list_checkpoints(run: Folder) -> list[CheckpointInfo]:
 
     Raises:
         CheckpointError: The folder does not exist.
+        ConfigError: It is a data set or a single checkpoint.
         StorageError: The storage refuses.
     """
     if not run.exists():
         raise CheckpointError(f"There is no run at {run}. Give the folder that esmm train --run wrote.")
+    refuse_other_folder(run)
     return [_info(run, step) for step in reversed(checkpoint_steps(run))]
 
 

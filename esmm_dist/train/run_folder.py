@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.config import YamlWriter, parse_yaml, to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
@@ -200,13 +201,14 @@ def locked_run(location: str | Path) -> Iterator[RunFolder]:
     from writing into one run, and whoever starts them must see to it.
 
     Raises:
-        ConfigError: Another process trains in it, or the path is a file.
+        ConfigError: Another process trains in it, or the path is a file, a data set or a single checkpoint.
         StorageError: The storage refuses.
     """
     with ExitStack() as stack:
         run = RunFolder(location)
         stack.callback(run.close)
         run.make()
+        refuse_other_folder(run.folder)
         if run.folder.is_local:
             lock = stack.enter_context((run.folder.local_path / ".lock").open("ab"))
             try:

@@ -111,6 +111,16 @@ def test_a_run_without_checkpoints_says_so(local, capsys):
     assert f"{local} holds no checkpoint. Train first: esmm train --data DATA --run {local}" in err
 
 
+def test_a_data_set_or_a_single_checkpoint_in_the_place_of_a_run_is_named(local, capsys):
+    local.write_bytes("manifest.json", b"{}")
+    message = f"{local} is no run: its manifest.json is that of a data set, or of a single checkpoint. Give as --run"
+    for command in (["checkpoints", str(local)], ["table", str(local), "--ids", "1"]):
+        status, _, err = printed(capsys, *command)
+        assert (status, message in err) == (2, True)
+    save(local, 10)  # an older training in a data set's folder is listed all the same
+    assert printed(capsys, "checkpoints", str(local))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

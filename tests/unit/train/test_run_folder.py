@@ -247,3 +247,10 @@ def test_a_path_of_any_characters_reads_back_as_it_was_written(tmp_path, name):
     settings = read_settings(place)
     assert settings is not None
     assert settings["data"] == name
+
+
+def test_training_in_the_folder_of_a_data_set_is_refused(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"is no run: its manifest\.json is that of a data set"), locked_run(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
