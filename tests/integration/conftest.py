@@ -12,9 +12,9 @@ PROXY = "http://127.0.0.1:9"
 """Where nobody listens: a call that goes there fails."""
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def proxies() -> Iterator[None]:
-    """Name proxies in the environment: no call between processes of a run may go there."""
+    """Name proxies in the environment: no call between processes of a run may go there. Other tests do without."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
             patch.setenv(name, PROXY)
