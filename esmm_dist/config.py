@@ -191,7 +191,7 @@ _WordsLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL_TAG]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_WordsLoader.add_implicit_resolver(_BOOL_TAG, re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+_WordsLoader.add_implicit_resolver(_BOOL_TAG, re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF"))
 
 
 def _first_error(errors: pydantic.ValidationError, mapping: Mapping[str, Any], whole: str) -> str:

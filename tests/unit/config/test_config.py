@@ -194,8 +194,10 @@ def test_names_near_a_wrong_one_are_found_by_letters_and_by_words(name, expected
 
 
 def test_words_are_texts_where_names_of_a_log_may_be_called_so(tmp_path):
-    (tmp_path / "settings.yaml").write_text("no: [yes, on, off, true, FALSE, 1, 2024-01-31]\n")
+    (tmp_path / "settings.yaml").write_text("no: [yes, on, off, true, FALSE, 1, 2024-01-31, truen]\n")
     day = datetime.date(2024, 1, 31)
     booleans: Any = read_yaml(tmp_path / "settings.yaml")
-    assert booleans == {False: [True, True, False, True, False, 1, day]}
-    assert read_yaml(tmp_path / "settings.yaml", words=True) == {"no": ["yes", "on", "off", True, False, 1, day]}
+    assert booleans == {False: [True, True, False, True, False, 1, day, "truen"]}
+    assert read_yaml(tmp_path / "settings.yaml", words=True) == {
+        "no": ["yes", "on", "off", True, False, 1, day, "truen"]
+    }
