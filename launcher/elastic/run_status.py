@@ -18,6 +18,9 @@ SCALE_NAME = "scale.json"
 STALE_S = 15.0
 """A driver writes the status every second or so; if it has not for so long, it is gone or stopped."""
 
+_NO_TIME = 1e11
+"""Seconds since 1970 from which on nothing is a time: the year 5138."""
+
 ENDED = ("done", "stopped", "failed")
 
 
@@ -98,6 +101,13 @@ class RunStatus:
     workers: Sequence[WorkerStatus] = ()
     servers: Sequence[ServerStatus] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("written_at", "started_at", "checkpoint_at"):
+            if not 0 <= (getattr(self, name) or 0.0) < _NO_TIME:
+                raise ConfigError(f"{name} is {getattr(self, name)}, which is no time in seconds since 1970.")
+        if self.evaluation and not _is_evaluation(self.evaluation):
+            raise ConfigError(f"evaluation is {dict(self.evaluation)}, which is none: it has step, split and auc.")
+
     @property
     def ended(self) -> bool:
         """Whether the run has come to an end of its own."""
@@ -110,6 +120,16 @@ class RunStatus:
     def to_json(self) -> str:
         """Return it as a JSON object on one line."""
         return json.dumps(asdict(self))
+
+
+def _is_evaluation(found: Mapping[str, Any]) -> bool:
+    auc = found.get("auc")
+    return (
+        isinstance(found.get("step"), int)
+        and isinstance(found.get("split"), str)
+        and isinstance(auc, Mapping)
+        and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in auc.values())
+    )
 
 
 def write_status(run: Folder, status: RunStatus) -> None:

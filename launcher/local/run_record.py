@@ -45,6 +45,10 @@ class LocalRecord:
     started_at: float
     """Seconds since 1970."""
 
+    def __post_init__(self) -> None:
+        if self.command[:1] != ("local",):
+            raise ConfigError(f"command is {list(self.command)}, which does not begin with local.")
+
 
 def command_line(config: LocalConfig) -> tuple[str, ...]:
     """Return the words after ``esmm`` that stand for these settings."""

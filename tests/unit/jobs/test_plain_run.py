@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.config import build
+from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
@@ -158,3 +159,9 @@ def test_jobs_lists_it_and_a_word_names_it(run, capsys, monkeypatch):
     }
     monkeypatch.chdir(run.parent)
     assert is_local("a", None)
+
+
+def test_a_record_without_a_command_is_damaged(run):
+    (run / "local.json").write_text('{"command": [], "folder": "/", "pid": 1, "host": "h", "started_at": 1}\n')
+    with pytest.raises(ConfigError, match=r"local\.json: command is \[\], which does not begin with local"):
+        LocalRun(str(run)).resume(wait_s=0, progress=NoProgress())

@@ -66,6 +66,22 @@ def test_a_run_without_status_says_how_one_gets_it(run):
         read_status(run)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"checkpoint_at": 1e300},
+        {"started_at": -1.0},
+        {"evaluation": {"step": 3, "split": "test"}},
+        {"evaluation": {"step": 3, "split": "test", "auc": {"ctr": 0.5}}},
+    ],
+)
+def test_a_status_of_values_that_mean_nothing_is_an_error(run, change):
+    written = json.loads(status_of().to_json())
+    run.write_bytes("status.json", json.dumps({**written, **change}).encode())
+    with pytest.raises(ConfigError, match=rf"status\.json: {next(iter(change))} is "):
+        read_status(run)
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"run": 3}', b'{"workers": [1]}', b'{"nonsense": 1}'])
 def test_a_damaged_status_is_an_error(run, text):
     run.write_bytes("status.json", text)
