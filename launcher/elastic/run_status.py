@@ -104,9 +104,9 @@ class RunStatus:
     def __post_init__(self) -> None:
         for name in ("written_at", "started_at", "checkpoint_at"):
             if not 0 <= (getattr(self, name) or 0.0) < _NO_TIME:
-                raise ConfigError(f"{name} is {getattr(self, name)}, which is no time in seconds since 1970.")
+                raise ValueError(f"{name} is {getattr(self, name)}, which is no time in seconds since 1970.")
         if self.evaluation and not _is_evaluation(self.evaluation):
-            raise ConfigError(f"evaluation is {dict(self.evaluation)}, which is none: it has step, split and auc.")
+            raise ValueError(f"evaluation is {dict(self.evaluation)}, which is none: it has step, split and auc.")
 
     @property
     def ended(self) -> bool:

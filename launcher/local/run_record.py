@@ -47,7 +47,7 @@ class LocalRecord:
 
     def __post_init__(self) -> None:
         if self.command[:1] != ("local",):
-            raise ConfigError(f"command is {list(self.command)}, which does not begin with local.")
+            raise ValueError(f"command is {list(self.command)}, which does not begin with local.")
 
 
 def command_line(config: LocalConfig) -> tuple[str, ...]:

@@ -163,5 +163,5 @@ def test_jobs_lists_it_and_a_word_names_it(run, capsys, monkeypatch):
 
 def test_a_record_without_a_command_is_damaged(run):
     (run / "local.json").write_text('{"command": [], "folder": "/", "pid": 1, "host": "h", "started_at": 1}\n')
-    with pytest.raises(ConfigError, match=r"local\.json: command is \[\], which does not begin with local"):
+    with pytest.raises(ConfigError, match=r"local\.json: .*command is \[\], which does not begin with local"):
         LocalRun(str(run)).resume(wait_s=0, progress=NoProgress())

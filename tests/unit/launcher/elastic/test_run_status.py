@@ -78,7 +78,7 @@ def test_a_run_without_status_says_how_one_gets_it(run):
 def test_a_status_of_values_that_mean_nothing_is_an_error(run, change):
     written = json.loads(status_of().to_json())
     run.write_bytes("status.json", json.dumps({**written, **change}).encode())
-    with pytest.raises(ConfigError, match=rf"status\.json: {next(iter(change))} is "):
+    with pytest.raises(ConfigError, match=rf"status\.json: .*{next(iter(change))} is "):
         read_status(run)
 
 
