@@ -1,5 +1,6 @@
 """What every test shares: property tests that give the same answer on every run, however slow the machine; a store."""
 
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -7,6 +8,9 @@ import hypothesis
 import pytest
 
 from tests.s3_server import S3Server
+
+# Under nohup, processes that tests start would inherit that SIGHUP is ignored, and keep it so
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("steady")
