@@ -30,6 +30,7 @@ from esmm_dist.schema.file_problem import file_problem
 from esmm_dist.schema.manifest import REPAIR, DatasetManifest, Shard, Split
 
 _READ_AHEAD_STEPS = 3  # beside what is prefetched: two batches are parsed at a time, and the next is read
+_NO_PROCESS_SEED = 87654321  # tensorflow/python/framework/random_seed.py: DEFAULT_GRAPH_SEED
 _READ_BUFFER_BYTES = 1 << 18  # a shard part is a few hundred kB compressed; 64 lanes are open at a time
 
 
@@ -191,6 +192,9 @@ class BatchReader:
         def read_part(path: tf.Tensor, numbers: tf.Tensor) -> tf.data.Dataset:
             part = tf.data.TFRecordDataset(path, compression_type=compression, buffer_size=_READ_BUFFER_BYTES)
             if shuffled:
+                # TensorFlow mixes a seed of the process into that of the operation; here it is the one that stands
+                # where none is set, of this traced function alone, so that the order is that of (data, seed)
+                tf.compat.v1.set_random_seed(_NO_PROCESS_SEED)
                 # A buffer that holds the whole part makes every order possible; 0 records cannot occur
                 part = part.shuffle(numbers[2], seed=numbers[0], reshuffle_each_iteration=False)
             return part.skip(numbers[1])

@@ -78,7 +78,8 @@ def test_a_data_set_that_another_one_continues_gives_pods_its_settings():
 def test_settings_of_the_task_are_those_of_the_command_line_with_places_as_pods_see_them():
     job = read_job(TEXT)
     assert job.settings["embedding"]["embedding_dim"] == 18
-    assert job.settings["embedding"]["embedding_learning_rate"] == 0.05
+    assert job.settings["embedding"]["embedding_learning_rate"] is None  # chosen where the data set is seen
+    assert job.settings["embedding"]["embedding_optimizer"] == "adagrad"
     assert job.settings["data"] == "/mnt/claims/clicks/data"
     assert job.run == "s3://models/nightly?region=eu-west-1"
     assert job.claims == ("clicks",)

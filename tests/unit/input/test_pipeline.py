@@ -1,9 +1,12 @@
 """Batches read from files: their order, completeness, and what a damaged file says."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.python.eager import context
 
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.batch import GroupedBatch
@@ -53,6 +56,24 @@ def expected_batch(groups: list[Group]) -> GroupedBatch:
         sample_ids=np.array([i.sample_id for i in impressions]),
         labels=np.array([i.labels for i in impressions]),
     )
+
+
+@pytest.fixture
+def process_seed() -> Iterator[None]:
+    """Another seed of the process than it has now, as a user's network or Keras may set it."""
+    before = context.global_seed()
+    tf.random.set_seed(5)
+    yield
+    context.set_global_seed(before)
+
+
+def test_the_order_is_that_of_data_and_seed_whatever_seed_the_process_has(data, request):
+    expected = samples(list(reader(data).epoch(0, seed=3)))
+    assert expected != samples(list(reader(data).epoch(0, seed=4)))
+    request.getfixturevalue("process_seed")
+    assert samples(list(reader(data).epoch(0, seed=3))) == expected
+    tf.random.set_seed(6)
+    assert samples(list(reader(data).epoch(0, seed=3))) == expected
 
 
 @pytest.mark.parametrize("compression", ["ZLIB", "NONE"])

@@ -26,7 +26,7 @@ COMMANDS = {
     "a report": (["synth", "é±×→/raw", "--impressions", "300"], 0, "300"),
     "an error that names a path": (["checkpoints", "é±×→/none"], 2, "none"),
     "an error that names a path that is no text": (["checkpoints", NO_TEXT], 2, "is not text in UTF-8 (byte 0xe9"),
-    "settings": (["preprocess", f"é±×→/{NO_TEXT}", "out", "--print-config"], 0, "raw"),
+    "settings": (["preprocess", f"é±×→/{NO_TEXT}", "out", "--schema", "aliccp", "--print-config"], 0, "raw"),
 }
 """What is done, its exit status, and something that it prints."""
 
