@@ -193,12 +193,12 @@ def _baseline(data: Path, manifest: DatasetManifest, split: str, config: InputCo
 def _scores(
     features: Any, labels: I64, sample_weights: npt.NDArray[np.float64] | None, test_features: Any
 ) -> npt.NDArray[np.float64]:
-    """Fit one regression; return its logits of the test impressions, 0 if there is nothing to tell apart."""
+    """Fit one regression; return its logits of the test impressions, 0 if there is nothing to tell."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    if len(np.unique(labels)) < 2:
+    if len(np.unique(labels)) < 2 or not test_features.shape[0]:
         return np.zeros(test_features.shape[0])
     model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)
     # One thread: sums in one order, and threads that wait for each other on a busy machine take seconds

@@ -93,7 +93,7 @@ def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(fold
         again = evaluate(replace(config, store=ConnectionConfig(servers=started.servers)), NoProgress())
     assert again == expected
     found = json.loads(result.out[0])
-    assert found.keys() == {*expected.tasks, "fields", "warnings"}
+    assert found.keys() == {*expected.tasks, "fields", "warnings", "baseline"}
     assert found["fields"] == json_value(expected.to_mapping())["fields"]
     for task, metrics in expected.tasks.items():
         assert found[task]["impressions"] == metrics.impressions

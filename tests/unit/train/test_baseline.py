@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,16 @@ def test_a_task_with_one_class_has_no_auc_and_no_warning(tmp_path):
     assert math.isnan(baseline.auc["ctcvr"])
     assert Baseline.from_mapping(json.loads(json.dumps(baseline.to_mapping()))).auc["ctr"] == baseline.auc["ctr"]
     assert baseline.warnings({"ctcvr": metrics(math.nan)}) == []
+
+
+def test_a_test_split_without_a_click_has_a_baseline_without_cvr(tmp_path):
+    def without_clicks(group: Group) -> Group:
+        return replace(group, impressions=[replace(each, labels=(0, 0)) for each in group.impressions])
+
+    write_dataset(tmp_path / "data", {"train": TRAIN, "test": [without_clicks(group) for group in TEST]})
+    baseline, _ = found(tmp_path / "data")
+    assert baseline is not None
+    assert all(math.isnan(auc) for auc in baseline.auc.values())  # one class in each task, and no impression for cvr
 
 
 def test_what_cannot_have_a_baseline_says_why(data, tmp_path):

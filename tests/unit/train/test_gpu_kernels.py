@@ -26,6 +26,8 @@ CASES: dict[str, dict[str, Any]] = {
     "base_network with dropout": {"model": {"base_network": f"{NETWORKS}:Dropped"}},
     "hidden_units, dense_optimizer sgd": {"model": {"hidden_units": []}, "dense": {"dense_optimizer": "sgd"}},
     "dropout, linear_scale, task_weights": {"model": {"dropout": 0.5, "linear_scale": 2.0, "task_weights": [1.0, 0.5]}},
+    "linear_lists": {"model": {"linear_scale": 2.0, "linear_lists": "unit"}},
+    "linear_lists pooled": {"model": {"linear_scale": 2.0, "linear_lists": "pooled"}},
     "mixed_precision, dense_optimizer adam, dense_learning_rate": {
         "hardware": {"mixed_precision": True},
         "dense": {"dense_optimizer": "adam", "dense_learning_rate": 0.5},
