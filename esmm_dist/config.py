@@ -2,7 +2,7 @@
 
 Settings classes stand beside the code that they configure. Each is a frozen, keyword-only dataclass; each setting is
 followed by a string that says its meaning, its unit, and why its default is what it is. The command line reads the
-same classes (``launcher/settings.py``).
+same classes (``launcher/settings/resolve.py``).
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """How long work tells about itself, without knowing who listens.
 
-The command line passes a reporter that draws a bar on a terminal or logs plain lines (``launcher/progress.py``); a
-library user passes nothing.
+The command line passes a reporter that draws a bar on a terminal or logs plain lines
+(``launcher/terminal/progress.py``); a library user passes nothing.
 """
 
 from typing import Protocol

@@ -1,6 +1,6 @@
 """How a training tells where it stands to whoever watches it, apart from what people read.
 
-A process that is watched passes a link to its watcher (``launcher/elastic/worker_link.py``); others pass nothing.
+A process that is watched passes a link to its watcher (``launcher/agent/worker_link.py``); others pass nothing.
 """
 
 from typing import Any, Protocol

@@ -12,20 +12,21 @@ from pathlib import Path
 
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.escaped import lines_of
-from esmm_dist.interrupts import StoppedBySignal
-from esmm_dist.stores import stored_uri
-from esmm_dist.system_refusal import refusal
-from launcher import flags, versions
+from esmm_dist.process.interrupts import StoppedBySignal
+from esmm_dist.process.system_refusal import refusal
+from esmm_dist.storage.uris import stored_uri
+from launcher.agent.worker_link import worker_link
 from launcher.command import Outcome, own_rank
 from launcher.commands import COMMANDS
-from launcher.elastic.worker_link import worker_link
-from launcher.first_process import run_as_child_of_first_process
-from launcher.json_line import json_line
+from launcher.doctor import versions
 from launcher.local.workspace import LOG_FOLDER
-from launcher.print_settings import settings_yaml
-from launcher.progress import make_progress
-from launcher.settings import Resolved, resolve
-from launcher.streams import check_names, prepare_streams, use_utf8_names
+from launcher.processes.first_process import run_as_child_of_first_process
+from launcher.settings import flags
+from launcher.settings.print_settings import settings_yaml
+from launcher.settings.resolve import Resolved, resolve
+from launcher.terminal.json_line import json_line
+from launcher.terminal.progress import make_progress
+from launcher.terminal.streams import check_names, prepare_streams, use_utf8_names
 
 PIPE_CLOSED = 141
 """Exit status when the reader of stdout went away (``esmm ... | head``): 128 + SIGPIPE."""
@@ -160,7 +161,7 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
         }
         if not uris:
             return command.run(flags.finish(resolved.cls, resolved.values), progress)
-        from launcher.stored.places import run_on_copies
+        from launcher.object_store.places import run_on_copies
 
         return run_on_copies(
             command, uris, lambda copies: flags.finish(resolved.cls, {**resolved.values, **copies}), progress

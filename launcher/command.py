@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
-from esmm_dist.world import process_rank
+from esmm_dist.ranks.world import process_rank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class StoredPlace:
     """A setting that names a place of files and may name one in an object store.
 
     What is read is copied to this machine before the command runs, and what it has written is copied there after
-    (``launcher/stored/places.py``).
+    (``launcher/object_store/places.py``).
     """
 
     use: Literal["read", "write"]

@@ -9,9 +9,9 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.file_problem import file_problem
 from esmm_dist.schema.manifest import MANIFEST_NAME, DamagedManifestError, DatasetManifest, read_manifest
-from esmm_dist.stores import FILES_ELSEWHERE
+from esmm_dist.storage.uris import FILES_ELSEWHERE
 from preprocess.config import PreprocessConfig
-from preprocess.known_inputs import RawFile, write_times
+from preprocess.read.known_inputs import RawFile, write_times
 from preprocess.settings import check_same
 from preprocess.workspace import WORK_NAME, close_workspace
 

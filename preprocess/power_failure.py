@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from esmm_dist.errors import StorageError
-from esmm_dist.whole_file import write_durable
+from esmm_dist.storage.whole_file import write_durable
 
 SYNC_EVERY_S = 300.0
 """A run loses at most so much of its work; a shorter one never waits for the disk."""

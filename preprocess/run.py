@@ -3,28 +3,28 @@
 from pathlib import Path
 
 from esmm_dist.errors import SchemaError
+from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import Progress
 from esmm_dist.schema import load_schema
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from esmm_dist.schema.sources import AliCcpSource
-from esmm_dist.system_refusal import refusals_named
-from esmm_dist.whole_file import sync_tree, write_durable
-from preprocess.chunks import CHUNK_BYTES
+from esmm_dist.storage.whole_file import sync_tree, write_durable
 from preprocess.config import PreprocessConfig
 from preprocess.finished import find_finished
-from preprocess.inputs import InputFile, absent_splits, find_inputs
-from preprocess.known import KnownIds
-from preprocess.known_inputs import look_at
+from preprocess.join.known import KnownIds
 from preprocess.plan import make_plan
-from preprocess.publish import FINAL_FOLDER, publish
-from preprocess.raw_line import NUM_LABELS
+from preprocess.read.chunks import CHUNK_BYTES
+from preprocess.read.inputs import InputFile, absent_splits, find_inputs
+from preprocess.read.known_inputs import look_at
+from preprocess.read.raw_line import NUM_LABELS
+from preprocess.read.sample_id_form import with_sample_id_form
 from preprocess.report import report_lines
-from preprocess.sample_id_form import with_sample_id_form
 from preprocess.settings import deciding_settings, run_identity
 from preprocess.stages import Stages
 from preprocess.workers import open_pool
 from preprocess.workspace import close_workspace, open_workspace
+from preprocess.write.publish import FINAL_FOLDER, publish
 
 _TEXT_PER_PACKED = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
 """Bytes of text for each byte of a file, about; a wrong guess costs time, not memory."""

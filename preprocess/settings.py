@@ -11,10 +11,10 @@ from esmm_dist.schema.differences import schema_differences
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.config import PreprocessConfig
-from preprocess.known import KnownIds
-from preprocess.known_inputs import RawFile, input_differences
+from preprocess.join.known import KnownIds
 from preprocess.layout import LAYOUT_SETTINGS, choose_layout
 from preprocess.plan import Plan
+from preprocess.read.known_inputs import RawFile, input_differences
 
 INPUTS = "inputs"
 """Name of the raw files among the settings of a manifest."""

@@ -30,15 +30,21 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.learnable import label_warnings
 from esmm_dist.schema.manifest import DataFile, DatasetManifest, Shard, Split
 from esmm_dist.schema.sources import FlatSource
-from preprocess.chunks import CHUNK_BYTES
 from preprocess.config import PreprocessConfig
-from preprocess.count import count_partition
-from preprocess.empty_files import empty_file_notes
-from preprocess.flat_header import columns_read
-from preprocess.flat_stage import PARSE, flat_tasks
-from preprocess.inputs import InputFile
-from preprocess.known import KNOWN_IDS_NAME, KnownIds, known_paths, scatter_known
-from preprocess.known_inputs import (
+from preprocess.join.count import count_partition
+from preprocess.join.known import KNOWN_IDS_NAME, KnownIds, known_paths, scatter_known
+from preprocess.join.partition import PartitionSource, RowFile
+from preprocess.join.repeats import find_repeats, merge_repeats
+from preprocess.join.skew import split_partition, split_sources
+from preprocess.join.vocabulary import VOCABULARY_NAME, MergeJob, merge_counts, write_vocabulary
+from preprocess.layout import Layout, choose_layout, layout_lines, layout_report
+from preprocess.plan import Plan
+from preprocess.read.chunks import CHUNK_BYTES
+from preprocess.read.empty_files import empty_file_notes
+from preprocess.read.flat_header import columns_read
+from preprocess.read.flat_stage import PARSE, flat_tasks
+from preprocess.read.inputs import InputFile
+from preprocess.read.known_inputs import (
     CHECKED_COLUMNS,
     RawFile,
     check_unchanged,
@@ -46,23 +52,17 @@ from preprocess.known_inputs import (
     checksums_of_chunks,
     inputs_setting,
 )
-from preprocess.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
-from preprocess.layout import Layout, choose_layout, layout_lines, layout_report
-from preprocess.parse_stage import ParseJob, parse_tasks
-from preprocess.partition import PartitionSource, RowFile
-from preprocess.plan import Plan
-from preprocess.publish import FINAL_FOLDER
-from preprocess.records import RecordsJob, records_path, write_records
-from preprocess.reject_files import REPEAT_REASONS, write_reject_file
-from preprocess.repeats import find_repeats, merge_repeats
+from preprocess.read.parse_stage import ParseJob, parse_tasks
+from preprocess.read.row_files import RowKind, rows_path
+from preprocess.read.time_split import find_test_begin
 from preprocess.report import check_kept, split_report, total, vocabulary_report
-from preprocess.row_files import RowKind, rows_path
 from preprocess.settings import INPUTS
-from preprocess.skew import split_partition, split_sources
 from preprocess.tally import TableTally, check_both_splits
-from preprocess.time_split import find_test_begin
-from preprocess.vocabulary import VOCABULARY_NAME, MergeJob, merge_counts, write_vocabulary
 from preprocess.workers import Pool, Result, Task
+from preprocess.write.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
+from preprocess.write.publish import FINAL_FOLDER
+from preprocess.write.records import RecordsJob, records_path, write_records
+from preprocess.write.reject_files import REPEAT_REASONS, write_reject_file
 
 Tables = dict[str, dict[str, TableTally]]
 """Counts of lines by split and kind of file."""

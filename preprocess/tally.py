@@ -8,9 +8,9 @@ from typing import Any
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.sources import ColumnSplit
-from preprocess.rejects import Reason
-from preprocess.row_files import ChunkId
+from preprocess.read.row_files import ChunkId
 from preprocess.workers import Result
+from preprocess.write.rejects import Reason
 
 HOPELESS_SHARE = 0.5
 """So many rejects in what was read so far mean a wrong file: the run stops before it reads all of it."""

@@ -18,7 +18,7 @@ from typing import Any
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.manifest import MANIFEST_NAME
-from esmm_dist.whole_file import make_folder_durable, write_durable
+from esmm_dist.storage.whole_file import make_folder_durable, write_durable
 from preprocess.power_failure import drop_unsynced, note_boot, same_boot
 
 WORK_NAME = ".work"

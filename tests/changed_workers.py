@@ -16,12 +16,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 HERE = (sys.executable, __file__)
-WARM_WORKER = "launcher.elastic.warm_worker"
+WARM_WORKER = "launcher.agent.warm_worker"
 
 
 def die_in_steps() -> None:
     """Have pushes of rank 1 end the process."""
-    from esmm_dist.server.client import RemoteStore
+    from esmm_dist.parameter_server.client import RemoteStore
 
     push, deaths = RemoteStore.push, dict(json.loads(os.environ["DEATHS"]))
 
@@ -39,7 +39,7 @@ def die_in_steps() -> None:
 
 def see_two_gpus() -> None:
     """Have TensorFlow list two GPUs, and note which is taken."""
-    from esmm_dist.quiet import import_tfra
+    from esmm_dist.process.quiet import import_tfra
 
     import_tfra()
     import tensorflow as tf
@@ -56,7 +56,7 @@ def see_two_gpus() -> None:
 def main() -> int:
     """Run the command, or the worker that an agent of this program warms."""
     if sys.argv[1] == WARM_WORKER:
-        from launcher.elastic.warm_worker import main as warm_worker
+        from launcher.agent.warm_worker import main as warm_worker
 
         {"die": die_in_steps, "gpus": see_two_gpus}[os.environ["CHANGE"]]()
         return warm_worker(sys.argv[2:])
@@ -64,7 +64,7 @@ def main() -> int:
     from launcher.commands import COMMANDS
 
     if sys.argv[1] == "agent":
-        from launcher.elastic import worker_process
+        from launcher.agent import worker_process
 
         vars(worker_process)["WARM_WORKER"] = (*HERE, WARM_WORKER)
     if sys.argv[1] == "local":

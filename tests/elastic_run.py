@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.storage import Folder
-from launcher.elastic.run_status import RunStatus, read_status
+from esmm_dist.storage.folder import Folder
+from launcher.run_files.run_status import RunStatus, read_status
 
 ESMM = (sys.executable, "-P", "-m", "launcher")
 SLOW_SERVERS = (sys.executable, str(Path(__file__).with_name("slow_servers.py")))
@@ -62,7 +62,7 @@ class ElasticRun:
                 self._seen.add(process)
                 with contextlib.suppress(psutil.NoSuchProcess):
                     line = process.cmdline()
-                    if "launcher.elastic.warm_worker" in line:
+                    if "launcher.agent.warm_worker" in line:
                         workers.append((process.ppid(), process))
                     elif name := _name(line):
                         names[process.pid] = name

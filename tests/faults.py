@@ -8,8 +8,8 @@ from typing import Literal
 
 import psutil
 
-from esmm_dist.storage import Folder
-from launcher.elastic.run_status import ScaleWish, write_wish
+from esmm_dist.storage.folder import Folder
+from launcher.run_files.run_status import ScaleWish, write_wish
 from tests.elastic_run import ElasticRun
 
 Target = Literal["worker", "rank 0", "server", "driver", "agent"]

@@ -7,7 +7,7 @@ import numpy as np
 from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.embedding.table_files import read_rows
 from esmm_dist.embedding.table_rows import TableRows
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 
 def saved_rows(run: Path, step: int, table: str = "main") -> dict[str, np.ndarray]:

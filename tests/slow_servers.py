@@ -38,7 +38,7 @@ def slow_down() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "server":
-        from esmm_dist.quiet import import_tfra
+        from esmm_dist.process.quiet import import_tfra
 
         import_tfra()
         slow_down()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from esmm_dist.quiet import import_tensorflow
+from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, Compression, DatasetManifest, Shard, Split

@@ -7,8 +7,8 @@ from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
 from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.progress import Progress
-from esmm_dist.storage import Folder
-from esmm_dist.stores import without_credentials
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import without_credentials
 
 
 @dataclass(frozen=True, kw_only=True)

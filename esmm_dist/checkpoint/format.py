@@ -23,7 +23,7 @@ from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import CheckpointError
 from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.schema.fields import Schema
-from esmm_dist.storage import Folder, is_plain_name
+from esmm_dist.storage.folder import Folder, is_plain_name
 
 MANIFEST_NAME = "manifest.json"
 DENSE_NAME = "dense.npz"

@@ -7,7 +7,7 @@ from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps
 from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.checkpoint.reader import open_checkpoint, verify_tables
 from esmm_dist.errors import CheckpointError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 
 @dataclass(frozen=True, kw_only=True)

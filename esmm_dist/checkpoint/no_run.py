@@ -2,7 +2,7 @@
 
 from esmm_dist.checkpoint.format import MANIFEST_NAME, checkpoint_steps
 from esmm_dist.errors import ConfigError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 
 def refuse_other_folder(folder: Folder) -> None:

@@ -20,7 +20,7 @@ from esmm_dist.checkpoint.format import (
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError
 from esmm_dist.progress import Progress
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 _CHUNK_BYTES = 1 << 22
 

@@ -13,7 +13,7 @@ from esmm_dist.embedding.placement import bucket_of
 from esmm_dist.embedding.table_files import TableFile, read_rows
 from esmm_dist.embedding.table_rows import Ids
 from esmm_dist.errors import CheckpointError, ConfigError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 SHOWN_SETTINGS = ("data", "run", "seed", "input", "embedding", "model", "dense")
 """Settings, and groups of them, that decide what the weights and rows are."""

@@ -28,8 +28,8 @@ from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import LostError, RetryError, StorageError
 from esmm_dist.schema.fields import Schema
-from esmm_dist.storage import Folder
-from esmm_dist.stores import without_credentials
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import without_credentials
 
 _WRITING = ".writing-"
 _REMOVING = ".removing-"

@@ -8,7 +8,7 @@ from esmm_dist.embedding.placement import NUM_BUCKETS
 from esmm_dist.embedding.table import EmbeddingTable
 from esmm_dist.embedding.table_files import TableFile, restore_table, save_table
 from esmm_dist.embedding.table_rows import Floats, Ids, TableRows
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 
 class EmbeddedStore:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from esmm_dist.quiet import import_tfra
+from esmm_dist.process.quiet import import_tfra
 
 Ids = npt.NDArray[np.int64]
 

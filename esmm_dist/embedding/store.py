@@ -5,7 +5,7 @@ from typing import Protocol
 
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.embedding.table_rows import Floats, Ids
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 
 class EmbeddingStore(Protocol):

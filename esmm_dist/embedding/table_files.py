@@ -17,7 +17,7 @@ import pyarrow as pa
 from esmm_dist.embedding.placement import bucket_of, bucket_ranges_within
 from esmm_dist.embedding.table_rows import Candidates, TableRows
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 if TYPE_CHECKING:  # whoever only reads files needs no TensorFlow
     from esmm_dist.embedding.table import EmbeddingTable

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from esmm_dist.world import World
+from esmm_dist.ranks.world import World
 
 _NAMED_SHARDS = 5
 

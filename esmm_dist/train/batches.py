@@ -15,7 +15,7 @@ from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.inputs import Floats, pull_rows
-from esmm_dist.server.config import ClientConfig
+from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.prefetch import Prefetcher
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from esmm_dist.config import to_mapping
 from esmm_dist.input.defaults import batch_plan, is_small_log
 from esmm_dist.schema.manifest import DatasetManifest
-from esmm_dist.stores import without_credentials
+from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.config import TrainConfig
 
 _LINEAR_SCALE = 12.0

@@ -8,7 +8,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.model.config import HardwareConfig, ModelConfig
-from esmm_dist.server.config import ClientConfig
+from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.learning_rate import Schedule
 
 _DENSE_LEARNING_RATE = 1e-3

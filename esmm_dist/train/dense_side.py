@@ -7,10 +7,10 @@ import keras
 
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
+from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Schema
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
 from esmm_dist.train.step import CompiledStep
-from esmm_dist.world import World
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,13 @@ from contextlib import ExitStack, contextmanager
 
 from esmm_dist.errors import ConfigError, GiveUpError, LeftError, RetryError
 from esmm_dist.progress import NoProgress, Progress
+from esmm_dist.ranks.world import ElasticWorld
 from esmm_dist.reporter import Reporter
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Kept, RanksChangeError, Trainer
 from esmm_dist.train.run import TrainResult
 from esmm_dist.train.run_folder import RunFolder, locked_run
 from esmm_dist.train.stop_signal import StopSignal
-from esmm_dist.world import ElasticWorld
 
 _MOST_FAILURES = 5
 """Meetings in a row that bring no step; then something is wrong that meeting does not mend."""

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from esmm_dist.errors import StorageError
+from esmm_dist.inference.baseline import Baseline, baseline_of_root
+from esmm_dist.inference.evaluate import evaluate_batches
+from esmm_dist.inference.score import Scorer, scored_batches
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.users import BatchUsers
@@ -11,16 +14,13 @@ from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.model.metrics.summary import from_mapping as metrics_from_mapping
 from esmm_dist.model.metrics.summary import to_mapping as metrics_to_mapping
 from esmm_dist.progress import Progress
+from esmm_dist.ranks.world import World
 from esmm_dist.schema.manifest import DatasetManifest
-from esmm_dist.serve.score import Scorer, scored_batches
-from esmm_dist.train.baseline import Baseline, baseline_of_root
 from esmm_dist.train.config import EvaluationConfig
-from esmm_dist.train.evaluate import evaluate_batches
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.run_log import RunLog
 from esmm_dist.train.skips import Skips
 from esmm_dist.train.standing import Standing
-from esmm_dist.world import World
 
 
 class Evaluations:

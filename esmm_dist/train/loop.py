@@ -11,19 +11,20 @@ from esmm_dist.config import to_mapping
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import ConfigError, EsmmError
+from esmm_dist.inference.baseline import Baseline
+from esmm_dist.inference.score import Scorer
 from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.order import idle_ranks_warning
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import Progress
+from esmm_dist.ranks.world import SoloWorld, World
 from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.learnable import check_learnable, label_warnings
 from esmm_dist.schema.manifest import MANIFEST_NAME
-from esmm_dist.serve.score import Scorer
-from esmm_dist.stores import without_credentials
-from esmm_dist.train.baseline import Baseline
+from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.batches import BatchSource
 from esmm_dist.train.chosen_settings import choose_settings
 from esmm_dist.train.config import TrainConfig
@@ -40,7 +41,6 @@ from esmm_dist.train.starting import read_data, settings_to_start_from, start_ru
 from esmm_dist.train.stepping import StepCount, Stepper
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.train.stored_settings import StoredSettings
-from esmm_dist.world import SoloWorld, World
 
 
 class Trainer:

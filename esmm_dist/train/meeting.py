@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.parameter_server.config import ClientConfig
+from esmm_dist.parameter_server.open_store import new_generation, opened_store
 from esmm_dist.progress import Progress
+from esmm_dist.ranks.world import World
 from esmm_dist.reporter import Reporter
 from esmm_dist.schema.fields import Schema
-from esmm_dist.serve.open_store import new_generation, opened_store
-from esmm_dist.server.config import ClientConfig
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.recovery import GoOn, RankStanding, RollBack, RowStanding, agree
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.standing import Standing
-from esmm_dist.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def met_ranks(
         reporter: Told the same.
 
     Raises:
-        EsmmError: As ``esmm_dist.serve.open_store.opened_store``.
+        EsmmError: As ``esmm_dist.parameter_server.open_store.opened_store``.
         LostError: A rank or a server was lost meanwhile.
     """
     ranks = [RankStanding(**each) for each in world.gather_values(asdict(standing.rank_standing))]
@@ -124,7 +124,7 @@ def _agreed(config: TrainConfig, location: str, ranks: list[RankStanding], world
 
 
 def _fenced(config: ClientConfig, location: str, generation: int, world: World) -> list[list[RowStanding] | None]:
-    from esmm_dist.server.client import RunIdentity, fence_servers  # loads Arrow Flight
+    from esmm_dist.parameter_server.client import RunIdentity, fence_servers  # loads Arrow Flight
 
     run = RunIdentity(location=location, generation=generation, rank=world.rank, world_size=world.size)
     return [

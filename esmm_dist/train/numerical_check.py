@@ -6,8 +6,8 @@ import numpy.typing as npt
 from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.errors import NumericalError
 from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Field, Schema
-from esmm_dist.world import World
 
 Floats = npt.NDArray[np.float32]
 

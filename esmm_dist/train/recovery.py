@@ -14,7 +14,7 @@ Nothing here talks to anybody: what is known comes in, what to do goes out.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from esmm_dist.server.config import UpdateMode
+from esmm_dist.parameter_server.config import UpdateMode
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.skipped import SkippedShard, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics
+from esmm_dist.process.quiet import import_tfra
 from esmm_dist.progress import NoProgress, Progress
-from esmm_dist.quiet import import_tfra
+from esmm_dist.ranks.world import ElasticWorld, World, open_world
 from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.world import ElasticWorld, World, open_world
 
 if TYPE_CHECKING:
-    from esmm_dist.train.baseline import Baseline
+    from esmm_dist.inference.baseline import Baseline
     from esmm_dist.train.run_folder import RunFolder
 
 

@@ -27,8 +27,8 @@ from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.config import YamlWriter, parse_yaml, to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
-from esmm_dist.storage import Folder
-from esmm_dist.stores import without_credentials
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.config import TrainConfig
 
 CONFIG_NAME = "config.yaml"

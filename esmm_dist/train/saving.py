@@ -10,11 +10,11 @@ from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import CheckpointError, LostError, RetryError
 from esmm_dist.model.dense_state import Arrays
 from esmm_dist.progress import Progress
+from esmm_dist.ranks.world import World
 from esmm_dist.reporter import Reporter
 from esmm_dist.schema.fields import Schema
 from esmm_dist.train.config import CheckpointConfig
 from esmm_dist.train.run_folder import RunFolder
-from esmm_dist.world import World
 
 _MOST_FAILURES = 3
 _PAUSES_S = (2.0, 10.0)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from esmm_dist.errors import StorageError
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_line
 from esmm_dist.progress import Progress
+from esmm_dist.ranks.world import World
 from esmm_dist.train.run_folder import RunFolder
-from esmm_dist.world import World
 
 
 class Skips:

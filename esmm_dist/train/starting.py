@@ -10,15 +10,15 @@ from esmm_dist.errors import CheckpointMismatchError, ConfigError
 from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.progress import Progress
+from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import DenseSide
 from esmm_dist.train.run_folder import RunFolder, check_settings_fit, read_settings
 from esmm_dist.train.standing import Standing
 from esmm_dist.train.stepping import StepCount
-from esmm_dist.world import World
 
 
 def start_run(

@@ -22,7 +22,7 @@ from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
 from esmm_dist.model.losses import chain_loss_sums
 from esmm_dist.model.pooling import pool_gradient
 from esmm_dist.model.towers import weight_penalty
-from esmm_dist.world import World
+from esmm_dist.ranks.world import World
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,6 +9,7 @@ import numpy as np
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.model.inputs import model_inputs, pull_rows
 from esmm_dist.progress import Progress
+from esmm_dist.ranks.world import World
 from esmm_dist.reporter import Reporter
 from esmm_dist.schema.fields import Schema
 from esmm_dist.train.batches import BatchSource, Prepared, PushedSteps
@@ -19,7 +20,6 @@ from esmm_dist.train.run_log import RunLog
 from esmm_dist.train.standing import Standing
 from esmm_dist.train.step import Wishes
 from esmm_dist.train.stop_signal import StopSignal
-from esmm_dist.world import World
 
 
 @dataclass(frozen=True, kw_only=True)

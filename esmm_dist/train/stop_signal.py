@@ -9,7 +9,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-from esmm_dist.interrupts import stop_signals
+from esmm_dist.process.interrupts import stop_signals
 
 
 class StopSignal:

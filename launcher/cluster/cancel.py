@@ -12,8 +12,8 @@ from launcher.cluster import names
 from launcher.cluster.api import Api
 from launcher.cluster.status import Seen, driver_resource, look, troubles_of
 from launcher.cluster.wait import wait_for
-from launcher.elastic.run_status import RunStatus
-from launcher.jobs.backend import Done
+from launcher.run_files.job import Done
+from launcher.run_files.run_status import RunStatus
 
 
 def cancel(api: Api, job: str, *, now: bool, wait_s: float, progress: Progress) -> Done:

@@ -54,8 +54,8 @@ class ServersConfig(PodSize):
 
     cpu: str | int | float = 1
     memory: str | int = "2Gi"
-    """4.5 M rows of 16 columns with Adam took 1.5 GB on one server (esmm_dist/server/README.md); divide what yours
-    take by the number of servers, and leave a half more for growth and for a save at work."""
+    """4.5 M rows of 16 columns with Adam took 1.5 GB on one server (esmm_dist/parameter_server/README.md); divide what
+    yours take by the number of servers, and leave a half more for growth and for a save at work."""
 
     max_unavailable: int = 0
     """Servers that a drained node may take at once. 0: none, the drain waits: a server's rows since the last checkpoint

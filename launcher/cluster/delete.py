@@ -9,7 +9,7 @@ from launcher.cluster import api as kinds
 from launcher.cluster import names
 from launcher.cluster.api import Api, ClusterError, Object, Resource
 from launcher.cluster.status import absent, find_config
-from launcher.jobs.backend import Done
+from launcher.run_files.job import Done
 
 OWNED = (
     *(kinds.JOB, kinds.STATEFUL_SET, kinds.SERVICE, kinds.NETWORK_POLICY, kinds.ROLE_BINDING, kinds.ROLE),

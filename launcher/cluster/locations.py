@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.location import Location
-from esmm_dist.stores import STORES, without_credentials
+from esmm_dist.storage.location import Location
+from esmm_dist.storage.uris import STORES, without_credentials
 from launcher.cluster import names
 
 CLAIM_SCHEME = "pvc://"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
-from launcher.elastic.run_status import EVENTS_NAME, STATUS_NAME
-from launcher.stored import SCRATCH
-from launcher.versions import installed
+from launcher.doctor.versions import installed
+from launcher.object_store import SCRATCH
+from launcher.run_files.run_status import EVENTS_NAME, STATUS_NAME
 
 Component = Literal["config", "server", "worker", "driver", "task"]
 

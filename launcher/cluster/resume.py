@@ -13,7 +13,7 @@ from launcher.cluster.certificates import Secrets
 from launcher.cluster.objects.all import ApiVersions, render
 from launcher.cluster.status import Seen, driver_resource, look
 from launcher.cluster.wait import wait_for
-from launcher.jobs.backend import Done
+from launcher.run_files.job import Done
 
 GONE_S = 120.0
 """A driver's Job is gone within seconds; its pod has 5 s to end."""

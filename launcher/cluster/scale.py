@@ -14,8 +14,8 @@ from launcher.cluster.objects.all import render
 from launcher.cluster.resume import read_secrets, resume
 from launcher.cluster.status import Seen, look
 from launcher.cluster.wait import wait_for
-from launcher.elastic.scale import trains
-from launcher.jobs.backend import Done
+from launcher.run_files.job import Done
+from launcher.run_files.scale import trains
 
 
 def scale_workers(api: Api, job: str, count: int, *, wait_s: float, progress: Progress) -> Done:

@@ -12,9 +12,9 @@ from launcher.cluster import names
 from launcher.cluster.api import Api, ClusterError, Object
 from launcher.cluster.job_file import JobFile, read_job
 from launcher.cluster.troubles import find_troubles
-from launcher.elastic.run_status import RunStatus, parse_status
-from launcher.elastic.status_lines import is_stale, status_lines
-from launcher.jobs.backend import JobStatus
+from launcher.run_files.job import JobStatus
+from launcher.run_files.run_status import RunStatus, parse_status
+from launcher.run_files.status_lines import is_stale, status_lines
 
 STALE_S = 45.0
 """A driver publishes every 10 s at least, and clocks of machines differ."""

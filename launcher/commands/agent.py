@@ -7,13 +7,13 @@ from launcher.command import Command, Outcome
 
 
 def _load_settings() -> type:
-    from launcher.elastic.agent_config import AgentConfig
+    from launcher.agent.agent_config import AgentConfig
 
     return AgentConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from launcher.elastic.run_agent import run_agent
+    from launcher.agent.run_agent import run_agent
 
     runs = run_agent(settings, progress)
     progress.message(f"Agent {settings.name} ends after {runs} start{'s' * (runs != 1)}.")

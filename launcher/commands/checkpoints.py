@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
-from launcher.json_line import json_value
-from launcher.progress import short_bytes
-from launcher.text_table import text_table
+from launcher.terminal.json_line import json_value
+from launcher.terminal.progress import short_bytes
+from launcher.terminal.text_table import text_table
 
 if TYPE_CHECKING:
     from esmm_dist.checkpoint.summary import CheckpointSummary
@@ -35,7 +35,7 @@ def refuse_missing_run(run: str) -> None:
     Raises:
         ConfigError: It is not, or it is a URI that nobody understands.
     """
-    from esmm_dist.storage import Folder
+    from esmm_dist.storage.folder import Folder
 
     folder = Folder.open(run)
     if folder.is_local and not folder.exists():
@@ -45,7 +45,7 @@ def refuse_missing_run(run: str) -> None:
 def _run(settings: CheckpointsConfig, progress: Progress) -> Outcome:
     from esmm_dist.checkpoint.listing import list_checkpoints
     from esmm_dist.checkpoint.summary import summarise_checkpoint
-    from esmm_dist.storage import Folder
+    from esmm_dist.storage.folder import Folder
 
     run = Folder.open(settings.run)
     if settings.show is not None:

@@ -4,19 +4,19 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
-from launcher.json_line import json_value
-from launcher.progress import short_bytes
+from launcher.terminal.json_line import json_value
+from launcher.terminal.progress import short_bytes
 
 
 def _load_settings() -> type:
-    from launcher.stored.config import CopyConfig
+    from launcher.object_store.config import CopyConfig
 
     return CopyConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from esmm_dist.stores import without_credentials
-    from launcher.stored.copy import copy
+    from esmm_dist.storage.uris import without_credentials
+    from launcher.object_store.copy import copy
 
     copied = copy(settings, progress)
     files = "1 file" if copied.files == 1 else f"{copied.files:,} files"

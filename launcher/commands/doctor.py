@@ -9,7 +9,7 @@ from launcher.doctor.finding import finding_lines
 from launcher.doctor.libraries import check_libraries
 from launcher.doctor.lock import check_lock
 from launcher.doctor.machine import check_machine
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,11 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 def _load_settings() -> type:
-    from launcher.elastic.driver_config import DriverConfig
+    from launcher.driver.driver_config import DriverConfig
 
     return DriverConfig
 
@@ -17,7 +17,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     if settings.job is not None:
         from launcher.cluster.in_pod.drive_job import drive_job as drive
     else:
-        from launcher.elastic.driver import drive
+        from launcher.driver.driver import drive
 
     result = drive(settings, progress)
     counts = ", ".join(f"{count} x {what}" for what, count in result.restarts.items())

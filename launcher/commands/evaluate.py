@@ -6,19 +6,19 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome, StoredPlace
-from launcher.coverage_table import coverage_table
-from launcher.json_line import json_value
-from launcher.text_table import text_table
+from launcher.terminal.coverage_table import coverage_table
+from launcher.terminal.json_line import json_value
+from launcher.terminal.text_table import text_table
 
 
 def _load_settings() -> type:
-    from esmm_dist.train.evaluate import EvaluateConfig
+    from esmm_dist.inference.evaluate import EvaluateConfig
 
     return EvaluateConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from esmm_dist.train.evaluate import evaluate
+    from esmm_dist.inference.evaluate import evaluate
 
     found = evaluate(settings, progress)
     lines = [
@@ -36,7 +36,7 @@ def metrics_lines(metrics: Mapping[str, Any], baseline: Any = None) -> list[str]
 
     Args:
         metrics: For each task, an ``esmm_dist.model.metrics.summary.TaskMetrics``.
-        baseline: An ``esmm_dist.train.baseline.Baseline``; None: no such column.
+        baseline: An ``esmm_dist.inference.baseline.Baseline``; None: no such column.
     """
     rows = [
         [

@@ -4,17 +4,17 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome, StoredPlace
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 def _load_settings() -> type:
-    from esmm_dist.serve.export import ExportConfig
+    from esmm_dist.inference.export import ExportConfig
 
     return ExportConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from esmm_dist.serve.export import export
+    from esmm_dist.inference.export import export
 
     result = export(settings, progress)
     return Outcome(lines=result.lines(), result=json_value(result))

@@ -6,7 +6,7 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 def _load_settings() -> type:
@@ -21,7 +21,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     from launcher.cluster.api import cluster_is_known, connect
     from launcher.cluster.jobs import JobRow, cluster_jobs
     from launcher.jobs.list_runs import local_runs
-    from launcher.watch import read_and_watch
+    from launcher.terminal.watch import read_and_watch
 
     asks = cluster_is_known() or settings.namespace is not None or settings.all_namespaces
     api = connect(settings.namespace) if asks else None
@@ -39,7 +39,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
 
 
 def _lines(rows: Sequence[Any]) -> list[str]:
-    from launcher.text_table import text_table
+    from launcher.terminal.text_table import text_table
 
     if not rows:
         return ["There are no jobs, and no runs in folders below this one."]

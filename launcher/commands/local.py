@@ -15,8 +15,8 @@ def _load_settings() -> type:
 
 def check_line(line: Sequence[str]) -> Any:
     """Resolve the settings of the workers' line here, so that a wrong one is an error once, and at once."""
-    from launcher import flags
     from launcher.cli import resolve_line
+    from launcher.settings import flags
 
     resolved = resolve_line(line)
     return flags.finish(resolved.cls, resolved.values)

@@ -4,17 +4,17 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome, StoredPlace
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 def _load_settings() -> type:
-    from esmm_dist.serve.predict import PredictConfig
+    from esmm_dist.inference.predict import PredictConfig
 
     return PredictConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from esmm_dist.serve.predict import predict
+    from esmm_dist.inference.predict import predict
 
     result = predict(settings, progress)
     return Outcome(lines=result.lines(), result=json_value(result))

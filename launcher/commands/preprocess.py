@@ -9,9 +9,9 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.coverage import dataset_coverage
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from launcher.command import Command, Outcome, StoredPlace
-from launcher.coverage_table import coverage_table
-from launcher.json_line import json_value
-from launcher.progress import short_bytes
+from launcher.terminal.coverage_table import coverage_table
+from launcher.terminal.json_line import json_value
+from launcher.terminal.progress import short_bytes
 
 
 def _load_settings() -> type:
@@ -24,13 +24,13 @@ def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
     """Return the settings of the data set that ``--like`` names."""
     if "like" not in flags:
         return None
-    from launcher.stored.known_ids import stored_settings_like
+    from launcher.object_store.known_ids import stored_settings_like
 
     return stored_settings_like(flags["like"])
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from launcher.stored.known_ids import known_ids_fetched
+    from launcher.object_store.known_ids import known_ids_fetched
     from preprocess.run import preprocess
 
     with known_ids_fetched(settings, progress) as fetched:

@@ -4,17 +4,17 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 def _load_settings() -> type:
-    from esmm_dist.server.config import ServerConfig
+    from esmm_dist.parameter_server.config import ServerConfig
 
     return ServerConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from esmm_dist.server.process import serve
+    from esmm_dist.parameter_server.process import serve
 
     result = serve(settings, progress)
     line = f"Server {settings.index}/{settings.count} at {result.address} answered {result.calls:,} pulls and pushes."

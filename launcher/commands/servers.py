@@ -5,7 +5,7 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 def _load_settings() -> type:
@@ -15,9 +15,9 @@ def _load_settings() -> type:
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
-    from esmm_dist.server.client import server_stats
+    from esmm_dist.parameter_server.client import server_stats
     from launcher.servers.table import server_lines
-    from launcher.watch import read_and_watch
+    from launcher.terminal.watch import read_and_watch
 
     found = read_and_watch(lambda: server_stats(settings), server_lines, sys.stderr, every_s=settings.watch)
     return Outcome(lines=server_lines(found), result={"servers": json_value(found)})

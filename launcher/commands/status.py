@@ -5,7 +5,7 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 def _load_settings() -> type:
@@ -21,11 +21,11 @@ def _run(settings: Any, progress: Progress) -> Outcome:
 
 
 def _local(settings: Any) -> Outcome:
-    from esmm_dist.storage import Folder
-    from launcher.elastic.run_status import STATUS_NAME, read_status
-    from launcher.elastic.status_lines import is_stale, status_lines
+    from esmm_dist.storage.folder import Folder
     from launcher.jobs.local_run import LocalRun
-    from launcher.watch import read_and_watch
+    from launcher.run_files.run_status import STATUS_NAME, read_status
+    from launcher.run_files.status_lines import is_stale, status_lines
+    from launcher.terminal.watch import read_and_watch
 
     run = Folder.open(settings.job)
     if not run.has(STATUS_NAME):  # not elastic: there is no driver
@@ -36,7 +36,7 @@ def _local(settings: Any) -> Outcome:
 
 
 def _plain_lines(status: Any) -> list[str]:
-    from launcher.jobs.plain_run import progress_lines
+    from launcher.run_files.plain_run import progress_lines
 
     return [
         f"{status.job}: {status.state} (not elastic)",
@@ -47,7 +47,7 @@ def _plain_lines(status: Any) -> list[str]:
 def _cluster(settings: Any) -> Outcome:
     from launcher.cluster.status import job_lines
     from launcher.jobs.find import find_job
-    from launcher.watch import read_and_watch
+    from launcher.terminal.watch import read_and_watch
 
     job = find_job(settings.job, settings.namespace)
     status = read_and_watch(job.status, job_lines, sys.stderr, every_s=settings.watch)

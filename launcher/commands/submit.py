@@ -40,7 +40,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
 def _follow(api: Any, job: str, result: dict[str, Any], progress: Progress) -> Outcome:
     from launcher.cluster.status import job_lines, job_status
     from launcher.cluster.submit import follow
-    from launcher.json_line import json_value
+    from launcher.terminal.json_line import json_value
 
     try:
         seen = follow(api, job, lambda line: print(lines_of(line), flush=True))

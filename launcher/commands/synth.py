@@ -4,7 +4,7 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome, StoredPlace
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 
 def _load_settings() -> type:

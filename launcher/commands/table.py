@@ -7,8 +7,8 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
 from launcher.commands.checkpoints import refuse_missing_run
-from launcher.json_line import json_value
-from launcher.text_table import text_table
+from launcher.terminal.json_line import json_value
+from launcher.terminal.text_table import text_table
 
 if TYPE_CHECKING:
     from esmm_dist.checkpoint.choice import CheckpointChoice
@@ -91,7 +91,7 @@ class TableConfig:
 
 def _run(settings: TableConfig, progress: Progress) -> Outcome:
     from esmm_dist.checkpoint.summary import find_rows
-    from esmm_dist.storage import Folder
+    from esmm_dist.storage.folder import Folder
 
     run = Folder.open(settings.checkpoint.run)
     checkpoint = settings.checkpoint.restore(progress, lambda checkpoint: None)

@@ -6,7 +6,7 @@ from typing import Any
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
 from launcher.commands.evaluate import metrics_lines
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 
 _OF_ONE_START = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
 """How the servers of one start were reached: those of esmm local are gone with it; a run goes on with any."""
@@ -36,7 +36,7 @@ def _load_settings() -> type:
 
 def _run(settings: Any, progress: Progress) -> Outcome:
     from esmm_dist.train.run import train
-    from launcher.elastic.worker_link import worker_link
+    from launcher.agent.worker_link import worker_link
 
     result = train(settings, progress, worker_link())
     lines = result.lines()

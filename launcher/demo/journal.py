@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.whole_file import make_folder_durable, write_durable
+from esmm_dist.storage.whole_file import make_folder_durable, write_durable
 from launcher.demo.plan import Step
 
 JOURNAL_NAME = "demo.json"

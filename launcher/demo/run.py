@@ -12,8 +12,8 @@ from launcher.command import Outcome
 from launcher.demo.journal import DoneStep, Journal, open_journal
 from launcher.demo.plan import Step, plan
 from launcher.demo.summary import auc_rows, folder_bytes, speed_rows, what_next
-from launcher.json_line import json_value
-from launcher.text_table import text_table
+from launcher.terminal.json_line import json_value
+from launcher.terminal.text_table import text_table
 
 RunLine = Callable[[Sequence[str]], Outcome]
 """Runs one command line within this process: importing TensorFlow five times would take half the demo's time."""

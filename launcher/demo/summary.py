@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.demo.journal import DoneStep
-from launcher.progress import duration, short_bytes, short_number
+from launcher.terminal.progress import duration, short_bytes, short_number
 
 
 def distance_closed(auc: float, best: float) -> float:

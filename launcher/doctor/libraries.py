@@ -11,7 +11,7 @@ from typing import Any
 
 from launcher.doctor.finding import Finding
 from launcher.doctor.probe import PROBES
-from launcher.streams import CHILD_ENCODING
+from launcher.terminal.streams import CHILD_ENCODING
 
 PROBE_TIMEOUT_S = 180
 """A probe takes about 8 s; on a cold disk that reads 2 GB of libraries it has taken a minute."""

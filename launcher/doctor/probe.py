@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from esmm_dist.gloo_device import INTERFACE, listen_on_interface
-from esmm_dist.quiet import horovod_library, import_horovod, import_tensorflow, import_tfra
+from esmm_dist.process.quiet import horovod_library, import_horovod, import_tensorflow, import_tfra
+from esmm_dist.ranks.gloo_device import INTERFACE, listen_on_interface
 
 
 def probe_tfra() -> dict[str, Any]:

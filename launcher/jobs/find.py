@@ -5,9 +5,9 @@ from pathlib import Path
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.train.run_folder import LOG_NAME
-from launcher.elastic.run_status import STATUS_NAME
-from launcher.jobs.backend import JobBackend
-from launcher.local.run_record import RECORD_NAME
+from launcher.run_files.job import JobBackend
+from launcher.run_files.run_record import RECORD_NAME
+from launcher.run_files.run_status import STATUS_NAME
 
 RUN_FILES = frozenset({STATUS_NAME, RECORD_NAME, LOG_NAME})
 """A folder with one of them is the run of a training: elastic, of ``esmm local``, or any other."""

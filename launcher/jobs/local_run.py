@@ -11,16 +11,16 @@ from pathlib import Path
 
 from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import Progress
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.run_folder import LOG_NAME
-from launcher.elastic.run_status import EVENTS_NAME, SCALE_NAME, STATUS_NAME, RunStatus, read_status
-from launcher.elastic.scale import scale
-from launcher.elastic.status_config import ScaleConfig
-from launcher.elastic.status_lines import is_stale
-from launcher.jobs.backend import Done, JobStatus
-from launcher.jobs.plain_run import TRAIN_LOCK_NAME, is_training, read_progress
-from launcher.local.log_files import FOLDER_NAME, log_path, older
-from launcher.local.run_record import LOCK_NAME, RECORD_NAME, STOP_NAME, ask_to_stop, is_held, read_record
+from launcher.run_files.job import Done, JobStatus
+from launcher.run_files.log_files import FOLDER_NAME, log_path, older
+from launcher.run_files.plain_run import TRAIN_LOCK_NAME, is_training, read_progress
+from launcher.run_files.run_record import LOCK_NAME, RECORD_NAME, STOP_NAME, ask_to_stop, is_held, read_record
+from launcher.run_files.run_status import EVENTS_NAME, SCALE_NAME, STATUS_NAME, RunStatus, read_status
+from launcher.run_files.scale import scale
+from launcher.run_files.scale_config import ScaleConfig
+from launcher.run_files.status_lines import is_stale
 
 KEPT_NAMES = ("checkpoints", "config.yaml")
 """What a deletion that keeps the data leaves: a training can go on from it."""

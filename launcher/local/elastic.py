@@ -18,18 +18,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from esmm_dist.errors import StorageError
-from esmm_dist.storage import Folder
-from esmm_dist.whole_file import write_whole
-from launcher.elastic.beat import Beat, read_beat
-from launcher.elastic.run_status import read_wish
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.whole_file import write_whole
+from launcher.driver.heartbeat import Beat, read_beat
 from launcher.local import plan
-from launcher.local.child import Child
 from launcher.local.config import LocalConfig
-from launcher.local.ending import INTERRUPTED, LocalError
 from launcher.local.screen import Screen
-from launcher.local.signals import SignalInbox
 from launcher.local.supervisor import SAME_KEYPRESS_S, Supervisor
 from launcher.local.workspace import Workspace
+from launcher.processes.child import Child
+from launcher.processes.ending import INTERRUPTED, LocalError
+from launcher.processes.signals import SignalInbox
+from launcher.run_files.run_status import read_wish
 
 LOOK_S = 0.5
 """Seconds between two looks at what else than processes may have changed."""

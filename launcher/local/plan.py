@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from esmm_dist.rendezvous.signing import PLACE
+from esmm_dist.ranks.rendezvous.signing import PLACE
 from launcher.local.config import LocalConfig
-from launcher.progress import PROGRESS_FORM
-from launcher.streams import CHILD_ENCODING
+from launcher.terminal.progress import PROGRESS_FORM
+from launcher.terminal.streams import CHILD_ENCODING
 
 ESMM = (sys.executable, "-P", "-m", "launcher")
 """Runs ``esmm`` of this very installation, whatever is on the path or in the current folder (-P)."""

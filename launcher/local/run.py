@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from esmm_dist.progress import Progress
-from esmm_dist.secret_file import read_token
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.secret_file import read_token
 from launcher.command import Outcome
-from launcher.elastic.rendezvous import rendezvous
+from launcher.driver.rendezvous import rendezvous
 from launcher.local import plan
 from launcher.local.config import WORKER_COMMANDS, LocalConfig
 from launcher.local.elastic import ElasticSupervisor
-from launcher.local.ending import LocalError, problem
-from launcher.local.log_files import FOLDER_NAME, LogFiles
-from launcher.local.run_record import StopWish, recorded
 from launcher.local.screen import Screen
-from launcher.local.signals import SignalInbox
 from launcher.local.supervisor import Supervisor
 from launcher.local.workspace import Workspace, open_workspace
-from launcher.progress import BarProgress
+from launcher.processes.ending import LocalError, problem
+from launcher.processes.signals import SignalInbox
+from launcher.run_files.log_files import FOLDER_NAME, LogFiles
+from launcher.run_files.run_record import StopWish, recorded
+from launcher.terminal.progress import BarProgress
 
 STOPPED = "Stopped by {}. The same command goes on, or starts again."
 

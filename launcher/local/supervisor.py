@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from launcher.local.child import Child
-from launcher.local.ending import Ending
 from launcher.local.plan import ProcessPlan
 from launcher.local.screen import Screen
-from launcher.local.signals import SignalInbox
+from launcher.processes.child import Child
+from launcher.processes.ending import Ending
+from launcher.processes.signals import SignalInbox
 
 SETTLE_S = 1.0
 """After the first failure the others have so long to fail by themselves: they often tell the cause."""

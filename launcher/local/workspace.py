@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from esmm_dist.secret_file import write_new_token
+from esmm_dist.storage.secret_file import write_new_token
 
 # Tries again for a while, since a server may be writing its address there at that moment.
 _REMOVE_WHEN_ALONE = """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.server.config import ConnectionConfig
+from esmm_dist.parameter_server.config import ConnectionConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from esmm_dist.server.stats import CallStats, ServerStats
-from launcher.progress import duration, short_bytes, short_number
-from launcher.text_table import text_table
+from esmm_dist.parameter_server.stats import CallStats, ServerStats
+from launcher.terminal.progress import duration, short_bytes, short_number
+from launcher.terminal.text_table import text_table
 
 HEAD = [
     *("server", "step", "generation", "rows", "bytes", "resident"),

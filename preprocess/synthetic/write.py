@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from esmm_dist.arrow_path import arrow_path
 from esmm_dist.errors import ConfigError
+from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import NoProgress, Progress
-from esmm_dist.system_refusal import refusals_named
-from esmm_dist.whole_file import replace_durable
+from esmm_dist.storage.arrow_path import arrow_path
+from esmm_dist.storage.whole_file import replace_durable
 from preprocess.synthetic.best_auc import BinnedAuc
 from preprocess.synthetic.block import Block, Generator
 from preprocess.synthetic.config import SynthConfig

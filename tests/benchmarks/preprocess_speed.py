@@ -22,10 +22,10 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.schema import load_schema
 from esmm_dist.schema.manifest import read_manifest
 from preprocess.config import PreprocessConfig
-from preprocess.example_proto import ListFrame, encode_rows, example, varints
-from preprocess.raw_line import Kind, ParsedLine, parse_line
+from preprocess.read.raw_line import Kind, ParsedLine, parse_line
 from preprocess.run import preprocess
-from preprocess.tfrecord import OVERHEAD_BYTES
+from preprocess.write.example_proto import ListFrame, encode_rows, example, varints
+from preprocess.write.tfrecord import OVERHEAD_BYTES
 
 CASES: dict[str, dict[str, object]] = {
     "default": {},

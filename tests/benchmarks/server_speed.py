@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.table_rows import Floats, Ids
-from esmm_dist.quiet import import_tfra
-from esmm_dist.server.config import ClientConfig
+from esmm_dist.parameter_server.config import ClientConfig
+from esmm_dist.process.quiet import import_tfra
 from tests.server_processes import ESMM, ServerProcesses, server_processes
 
 ROWS = 4_519_540
@@ -130,7 +130,7 @@ class Bench:
 
     def __init__(self, servers: ServerProcesses, run: Path, wire: str) -> None:
         """Open the run, for many ranks: each client is a new one, since a rank's steps follow each other."""
-        from esmm_dist.server.client import RemoteStore, RunIdentity, next_generation
+        from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, next_generation
 
         self._servers, self._wire = servers, wire
         config = ClientConfig(servers=servers.servers, update_mode="async")
@@ -169,8 +169,8 @@ class Bench:
 
     def save_and_restore(self, name: str) -> None:
         """Measure both, as one rank does it: a run of one rank takes the rows over."""
-        from esmm_dist.server.client import RemoteStore, RunIdentity, next_generation
-        from esmm_dist.storage import Folder
+        from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, next_generation
+        from esmm_dist.storage.folder import Folder
 
         config = ClientConfig(servers=self._servers.servers)
         generation = next_generation(config)
@@ -198,7 +198,7 @@ class Bench:
 
 def be_client(task: dict[str, Any]) -> None:
     """Pull or push as one of several clients; print the CPU-seconds that it took, without the start."""
-    from esmm_dist.server.client import RemoteStore, RunIdentity
+    from esmm_dist.parameter_server.client import RemoteStore, RunIdentity
 
     identity = RunIdentity(location=task["run"], generation=task["generation"], rank=task["rank"], world_size=RANKS)
     config = ClientConfig(servers=task["servers"], update_mode="async", wire=task["wire"])

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from esmm_dist.input.config import InputConfig
+from esmm_dist.process.quiet import import_tfra
 from esmm_dist.progress import NoProgress
-from esmm_dist.quiet import import_tfra
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.train.config import CheckpointConfig, EvaluationConfig, TrainConfig
 

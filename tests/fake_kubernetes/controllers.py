@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from launcher.elastic.run_status import RunStatus, ServerStatus, WorkerStatus, parse_status
+from launcher.run_files.run_status import RunStatus, ServerStatus, WorkerStatus, parse_status
 from tests.fake_kubernetes.store import Object, Refusal, Store, stamp
 
 COMPONENT = "app.kubernetes.io/component"

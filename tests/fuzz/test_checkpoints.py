@@ -17,7 +17,7 @@ from esmm_dist.checkpoint.writer import write_checkpoint
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import CheckpointError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.fuzz.mutations import mutated
 from tests.tiny_dataset import tiny_schema
 

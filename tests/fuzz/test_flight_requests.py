@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from esmm_dist.embedding.embedded_store import EmbeddedStore
-from esmm_dist.server import wire
+from esmm_dist.parameter_server import wire
 from tests import raw_flight
 from tests.fuzz.mutations import mutated
 from tests.parallel.store_clients import DIM, embedding, open_stores, train

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from launcher.elastic.worker_link import worker_link
+from launcher.agent.worker_link import worker_link
 
 WORKER = "worker"
 
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     if sys.argv[1] == WORKER:
         work(Path(sys.argv[sys.argv.index("--data") + 1]))
     from launcher import cli  # not in the worker: it would be most of its cost
-    from launcher.elastic import worker_process
+    from launcher.agent import worker_process
 
     worker_process.WARM_WORKER = (sys.executable, "-P", __file__, WORKER)
     sys.exit(cli.main(["agent", *sys.argv[1:]]))

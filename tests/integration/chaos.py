@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from esmm_dist.checkpoint.format import checkpoint_steps
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.elastic_run import ESMM, ElasticRun, elastic_run
 from tests.faults import During, Fault, How, Injected, Injector, Target
 from tests.saved_models import largest_difference, saved_arrays

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from esmm_dist.quiet import import_tfra
+from esmm_dist.process.quiet import import_tfra
 
 import_tfra()  # through the quiet door, before any test module imports TensorFlow: it warns, and warnings are errors
 

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from launcher.progress import make_progress
+from launcher.terminal.progress import make_progress
 
 FOLDER = Path(os.environ["STAND_IN_FOLDER"])
 
@@ -108,8 +108,8 @@ def become(*words: str) -> None:
 
 
 def horovod(token_file: Path, rank: int) -> int:
-    from esmm_dist.quiet import import_horovod
-    from esmm_dist.world import open_world
+    from esmm_dist.process.quiet import import_horovod
+    from esmm_dist.ranks.world import open_world
 
     hvd = import_horovod()
     import tensorflow as tf

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from launcher.elastic.agent_client import AgentClient
-from launcher.elastic.agent_tls import driver_tls
-from launcher.elastic.agents import AgentWatch
-from launcher.elastic.ranks import Ranks
+from launcher.agent.agent_client import AgentClient
+from launcher.agent.agent_tls import driver_tls
+from launcher.driver.agents import AgentWatch
+from launcher.driver.ranks import Ranks
 from tests.agent_process import TOKEN, AgentProcess, an_agent, wait_for
 from tests.certificates import Authority
 

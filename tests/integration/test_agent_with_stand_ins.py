@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.elastic.agent_client import AgentClient, AgentError
+from launcher.agent.agent_client import AgentClient, AgentError
 from tests.agent_process import PATIENCE_S, AgentProcess, an_agent, is_there, wait_for
 
 STAND_IN = (sys.executable, "-P", str(Path(__file__).with_name("agent_stand_in.py")))

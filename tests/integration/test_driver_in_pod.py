@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.agent_process import TOKEN, an_agent, wait_for
 from tests.certificates import Authority
 from tests.pod_api import JOB, NAMESPACE, PodApi, pod_api

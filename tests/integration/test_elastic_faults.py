@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.elastic_run import ESMM, SLOW_SERVERS, elastic_run
 from tests.faults import During, Fault, How, Injector, Target
 from tests.saved_models import largest_difference, saved_arrays

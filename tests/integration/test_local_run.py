@@ -16,16 +16,16 @@ import pytest
 
 from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import NoProgress
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from launcher.commands import COMMANDS
-from launcher.elastic.run_status import RunStatus, write_status
-from launcher.jobs.backend import JobBackend
 from launcher.jobs.local_run import LocalRun
 from launcher.local.config import LocalConfig
-from launcher.local.ending import LocalError
-from launcher.local.log_files import LogFiles
 from launcher.local.run import run_local
-from launcher.local.run_record import is_held, read_record, recorded
+from launcher.processes.ending import LocalError
+from launcher.run_files.job import JobBackend
+from launcher.run_files.log_files import LogFiles
+from launcher.run_files.run_record import is_held, read_record, recorded
+from launcher.run_files.run_status import RunStatus, write_status
 from tests.agent_process import wait_for
 
 pytestmark = pytest.mark.timeout(120)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from esmm_dist.storage import Folder
-from esmm_dist.whole_file import write_whole
-from launcher.elastic.run_status import RunStatus, read_status
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.whole_file import write_whole
+from launcher.run_files.run_status import RunStatus, read_status
 from tests.agent_process import TOKEN, an_agent, wait_for
 from tests.fault_proxy import FaultProxy
 from tests.proxied_ranks import edges_between_ranks

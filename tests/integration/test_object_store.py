@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from esmm_dist.progress import Progress
-from esmm_dist.storage import Folder
-from esmm_dist.storage_copy import copy_tree
+from esmm_dist.storage.copy import copy_tree
+from esmm_dist.storage.folder import Folder
 from launcher.cli import main
 from tests.s3_server import S3Server
 
@@ -187,7 +187,7 @@ def test_a_training_is_told_to_copy_its_data_first(s3, stored, tmp_path, capsys)
 
 
 def test_each_of_several_processes_is_told_to_copy_first(s3, stored, monkeypatch, capsys):
-    monkeypatch.setattr("launcher.stored.places.own_rank", lambda command: (1, 3))
+    monkeypatch.setattr("launcher.object_store.places.own_rank", lambda command: (1, 3))
     assert main(["evaluate", "--run", f"{stored}/run", "--data", s3.uri("bucket/data")]) == 2
     assert "which each of 3 processes would copy" in capsys.readouterr().err
 
@@ -233,7 +233,7 @@ def test_half_a_copy_of_a_log_is_not_prepared(local, tmp_path, capsys):
 
 
 def test_a_result_that_was_put_by_half_is_put_whole(s3, local, tmp_path, monkeypatch):
-    monkeypatch.setattr("esmm_dist.storage_copy.WAIT_S", 0.01)
+    monkeypatch.setattr("esmm_dist.storage.copy.WAIT_S", 0.01)
     raw, data = f"{local}/raw", s3.uri("bucket/half/data")
 
     def ends(source: Folder, target: Folder, progress: Progress, **more: Any) -> None:
@@ -242,7 +242,7 @@ def test_a_result_that_was_put_by_half_is_put_whole(s3, local, tmp_path, monkeyp
 
     try:
         with monkeypatch.context() as context:
-            context.setattr("launcher.stored.places.copy_tree", ends)
+            context.setattr("launcher.object_store.places.copy_tree", ends)
             assert main(["preprocess", raw, data, *PREPROCESS]) == 1
     finally:
         s3.refuse_after(float("inf"))

@@ -17,11 +17,11 @@ from typing import Any
 import psutil
 import pytest
 
-from esmm_dist.rendezvous.client import RendezvousClient
-from esmm_dist.rendezvous.signing import PLACE, RendezvousPlace
-from launcher.elastic.agent import How
-from launcher.elastic.agent_http import AgentServer
-from launcher.elastic.agent_status import AgentStatus
+from esmm_dist.ranks.rendezvous.client import RendezvousClient
+from esmm_dist.ranks.rendezvous.signing import PLACE, RendezvousPlace
+from launcher.agent.agent import How
+from launcher.agent.agent_http import AgentServer
+from launcher.agent.agent_status import AgentStatus
 from tests.agent_process import TOKEN, wait_for
 from tests.elastic_run import elastic_run
 from tests.secret_files import write_secret

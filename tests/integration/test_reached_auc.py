@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from esmm_dist.config import build, read_yaml
+from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.model.metrics.auc import paired_auc_difference
 from esmm_dist.progress import NoProgress
-from esmm_dist.serve.predict import PredictConfig, predict
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from launcher.shipped_settings import settings_path
+from launcher.settings.shipped_settings import settings_path
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
 from preprocess.synthetic.config import SynthConfig

@@ -19,7 +19,7 @@ def test_tfra_horovod_and_tensorflow_work_on_this_machine():
 
 def test_a_quiet_import_writes_nothing_and_warns_of_nothing():
     code = (
-        "from esmm_dist.quiet import import_horovod, import_tfra\n"
+        "from esmm_dist.process.quiet import import_horovod, import_tfra\n"
         "tfra = import_tfra(); hvd = import_horovod()\n"
         "import tensorflow as tf\n"
         "tfra.dynamic_embedding.CuckooHashTable(tf.int64, tf.int64, tf.constant([-1], tf.int64))\n"

@@ -6,7 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
-from esmm_dist.world import open_world
+from esmm_dist.ranks.world import open_world
 
 
 def own_addresses() -> list[str]:

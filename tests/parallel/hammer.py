@@ -5,12 +5,12 @@ import sys
 
 import numpy as np
 
-from esmm_dist.quiet import import_tensorflow
+from esmm_dist.process.quiet import import_tensorflow
 
 import_tensorflow()
 
-from esmm_dist.server.client import RemoteStore, RunIdentity  # noqa: E402
-from esmm_dist.server.config import ClientConfig  # noqa: E402
+from esmm_dist.parameter_server.client import RemoteStore, RunIdentity  # noqa: E402
+from esmm_dist.parameter_server.config import ClientConfig  # noqa: E402
 from tests.parallel.store_clients import DIM, embedding  # noqa: E402
 
 PUSHES = 2500

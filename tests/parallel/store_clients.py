@@ -12,9 +12,9 @@ from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile, read_rows
 from esmm_dist.embedding.table_rows import Floats, Ids
-from esmm_dist.server.client import RemoteStore, RunIdentity, next_generation
-from esmm_dist.server.config import ClientConfig
-from esmm_dist.storage import Folder
+from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, next_generation
+from esmm_dist.parameter_server.config import ClientConfig
+from esmm_dist.storage.folder import Folder
 
 DIM = 4
 OPTIMIZERS = ("adagrad", "rowwise_adagrad", "adam", "sgd", "momentum", "ftrl")

@@ -12,10 +12,10 @@ import pytest
 from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.config import build
 from esmm_dist.progress import NoProgress
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from launcher.settings import merge
+from launcher.settings.resolve import merge
 from tests.parallel.horovod_ranks import run_ranks
 from tests.saved_models import saved_rows
 from tests.tiny_dataset import tiny_groups, write_dataset

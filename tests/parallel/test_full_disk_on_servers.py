@@ -7,7 +7,7 @@ import pytest
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.checkpoint.reader import open_checkpoint, verify_tables
 from esmm_dist.config import build
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.small_disk import FillsDisk, small_disk

@@ -22,13 +22,13 @@ from esmm_dist.errors import (
     ServerLostError,
     WorkerLostError,
 )
+from esmm_dist.parameter_server import client as client_module
+from esmm_dist.parameter_server import wire
+from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, fence_servers, next_generation, server_stats
+from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig, ServerConfig
+from esmm_dist.parameter_server.process import RunningServer, running_server
+from esmm_dist.parameter_server.step_barrier import Rewound
 from esmm_dist.progress import NoProgress
-from esmm_dist.server import client as client_module
-from esmm_dist.server import wire
-from esmm_dist.server.client import RemoteStore, RunIdentity, fence_servers, next_generation, server_stats
-from esmm_dist.server.config import ClientConfig, ConnectionConfig, ServerConfig
-from esmm_dist.server.process import RunningServer, running_server
-from esmm_dist.server.step_barrier import Rewound
 from tests.parallel.store_clients import DIM, OPTIMIZERS, embedding, random_step, rows_of, saved
 
 pytestmark = pytest.mark.timeout(120)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.errors import StackError
-from esmm_dist.gloo_device import interface_address
-from launcher.elastic.rendezvous import rendezvous
+from esmm_dist.ranks.gloo_device import interface_address
+from launcher.driver.rendezvous import rendezvous
 from launcher.local.plan import horovod_environment
 from tests.named_machine import named_machine
 from tests.secret_files import write_secret

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from esmm_dist.errors import RetryError, WorkerLostError
+from esmm_dist.parameter_server import headers
+from esmm_dist.parameter_server.client import RemoteStore, server_stats
+from esmm_dist.parameter_server.config import ConnectionConfig, ServerConfig
+from esmm_dist.parameter_server.connection import Connection
+from esmm_dist.parameter_server.process import running_server
 from esmm_dist.progress import NoProgress
-from esmm_dist.server import headers
-from esmm_dist.server.client import RemoteStore, server_stats
-from esmm_dist.server.config import ConnectionConfig, ServerConfig
-from esmm_dist.server.connection import Connection
-from esmm_dist.server.process import running_server
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.certificates import Authority
 from tests.fault_proxy import Direction, FaultProxy, fault_proxies
 from tests.parallel.store_clients import DIM, embedded, embedding, open_stores, random_step, rows_of, saved, train

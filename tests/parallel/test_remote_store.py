@@ -22,9 +22,9 @@ from esmm_dist.errors import (
     ServerError,
     StorageError,
 )
-from esmm_dist.server.client import server_stats
-from esmm_dist.server.config import ClientConfig, ConnectionConfig
-from esmm_dist.storage import Folder
+from esmm_dist.parameter_server.client import server_stats
+from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig
+from esmm_dist.storage.folder import Folder
 from tests.parallel.store_clients import (
     DIM,
     OPTIMIZERS,
@@ -263,7 +263,7 @@ def test_calls_of_an_older_start_of_the_run_are_refused(one_server, tmp_path):
 
 def test_ranks_with_other_settings_cannot_join_a_run(one_server, tmp_path):
     with open_stores(one_server.servers, embedding(), tmp_path) as (first,):
-        from esmm_dist.server.client import RemoteStore
+        from esmm_dist.parameter_server.client import RemoteStore
 
         config = ClientConfig(servers=one_server.servers)
         with pytest.raises(ServerError, match="was opened as generation .* with other settings by another rank"):

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from esmm_dist.config import build
+from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
+from esmm_dist.inference.predict import PredictConfig, predict
+from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.progress import NoProgress
-from esmm_dist.serve.predict import PredictConfig, predict
-from esmm_dist.server.config import ConnectionConfig
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.run import train
-from launcher.json_line import json_value
+from launcher.terminal.json_line import json_value
 from tests.parallel.horovod_ranks import RanksResult, run_ranks
 from tests.server_processes import server_processes
 from tests.tiny_dataset import flat_schema, sample_name, tiny_groups, write_dataset

@@ -17,10 +17,10 @@ import pytest
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import EsmmError, RetryError, ServerError
-from esmm_dist.server import headers, wire
-from esmm_dist.server.client import server_stats
-from esmm_dist.server.config import ConnectionConfig
-from esmm_dist.storage import Folder
+from esmm_dist.parameter_server import headers, wire
+from esmm_dist.parameter_server.client import server_stats
+from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.storage.folder import Folder
 from tests.certificates import Authority
 from tests.parallel.store_clients import DIM, embedding, open_stores, saved, train
 from tests.secret_files import write_secret

@@ -11,7 +11,7 @@ import pytest
 from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.config import build
 from esmm_dist.progress import NoProgress
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.damage import flip_bit, remove

@@ -16,7 +16,7 @@ from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.config import build
 from esmm_dist.progress import NoProgress
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.parallel.horovod_ranks import RanksResult, finished_ranks, process_of_rank, run_ranks, started_ranks

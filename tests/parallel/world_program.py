@@ -8,8 +8,8 @@ import sys
 import numpy as np
 
 from esmm_dist.errors import CheckpointError, EsmmError, WorkerLostError
-from esmm_dist.quiet import import_tensorflow
-from esmm_dist.world import World, open_world
+from esmm_dist.process.quiet import import_tensorflow
+from esmm_dist.ranks.world import World, open_world
 
 
 def meet(world: World) -> dict[str, object]:

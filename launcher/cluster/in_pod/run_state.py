@@ -20,8 +20,8 @@ from esmm_dist.progress import Progress
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.names import EVENTS_KEY, STATUS_KEY, WISH
-from launcher.elastic.run_report import RunReport
-from launcher.elastic.run_status import RunStatus, parse_status
+from launcher.run_files.run_report import RunReport
+from launcher.run_files.run_status import RunStatus, parse_status
 
 WISH_S = 2.0
 PUBLISH_S = 5.0

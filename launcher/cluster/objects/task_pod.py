@@ -6,7 +6,7 @@ from launcher.cluster.job_file import JobFile
 from launcher.cluster.locations import claim_place
 from launcher.cluster.objects.manifest import Manifest, manifest
 from launcher.cluster.objects.pods import PodPlan, pod_template
-from launcher.stored import SCRATCH
+from launcher.object_store import SCRATCH
 
 
 def task_pod(job: JobFile, *, policies: bool) -> Manifest:

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from esmm_dist.quiet import import_tfra
-from esmm_dist.storage import Folder
+from esmm_dist.process.quiet import import_tfra
+from esmm_dist.storage.folder import Folder
 
 # Through the quiet door before any test module loads them: they warn, and warnings are errors
 import_tfra()

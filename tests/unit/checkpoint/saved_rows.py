@@ -12,7 +12,7 @@ from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile, read_rows
 from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.progress import NoProgress
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.tiny_dataset import tiny_schema
 
 

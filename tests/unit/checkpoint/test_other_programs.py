@@ -16,7 +16,7 @@ from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.checkpoint.writer import write_checkpoint
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.tiny_dataset import tiny_schema
 from tests.unit.checkpoint.saved_rows import SavedRows
 

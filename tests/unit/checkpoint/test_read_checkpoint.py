@@ -20,7 +20,7 @@ from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError, ConfigError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.unit.checkpoint.saved_rows import Messages, SavedRows, assert_same_rows, save
 
 ROWS = "main-0000-4096.arrow"

@@ -16,7 +16,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.placement import bucket_of
 from esmm_dist.errors import CheckpointError, ConfigError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from launcher.cli import main
 from tests.tiny_dataset import tiny_schema
 from tests.unit.checkpoint.saved_rows import DENSE, SavedRows, file_of, save

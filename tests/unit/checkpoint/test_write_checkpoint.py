@@ -14,7 +14,7 @@ from esmm_dist.checkpoint.format import checkpoint_steps, read_checkpoint_manife
 from esmm_dist.checkpoint.reader import newest_checkpoint, open_checkpoint, restore_newest, verify_tables
 from esmm_dist.checkpoint.writer import rewrite_manifest
 from esmm_dist.errors import CheckpointError, RetryError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from tests.small_disk import small_disk
 from tests.unit.checkpoint.saved_rows import DENSE, Messages, SavedRows, assert_same_rows, file_of, save
 

@@ -8,7 +8,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table import EmbeddingTable
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 CONFIG = EmbeddingConfig(
     embedding_dim=2, embedding_learning_rate=0.5, start_scale=0.1, embedding_optimizer="sgd", admit_after=5

@@ -11,7 +11,7 @@ from esmm_dist.embedding.eviction import EvictionPlan, EvictionRule, MinimumCoun
 from esmm_dist.embedding.placement import server_of
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table import EmbeddingTable
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 CONFIG = EmbeddingConfig(embedding_dim=2, embedding_learning_rate=0.5, start_scale=0.1)
 

@@ -14,7 +14,7 @@ from esmm_dist.embedding.table import EmbeddingTable
 from esmm_dist.embedding.table_files import read_rows, restore_table, save_table
 from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 
 ADAM = EmbeddingConfig(embedding_dim=2, embedding_optimizer="adam")
 ALL = (0, 4096)

@@ -16,7 +16,7 @@ from launcher.command import Command, Outcome
 from launcher.commands import COMMANDS
 from launcher.local.config import WORKER_COMMANDS
 from launcher.local.workspace import LOG_FOLDER
-from tests.unit.launcher.sample_settings import SampleConfig, TableConfig
+from tests.unit.launcher.settings.sample_settings import SampleConfig, TableConfig
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.towers import make_towers
 from esmm_dist.progress import NoProgress
+from esmm_dist.ranks.world import SoloWorld
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.run import train
 from esmm_dist.train.step import CompiledStep
-from esmm_dist.world import SoloWorld
 from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 from tests.unit.model import own_networks
 from tests.unit.train.test_step import DIM, inputs

@@ -25,7 +25,7 @@ from tests.unit.preprocess.raw_logs import common_line, item, key_of, make_log, 
 PROGRAM = """
 import signal, sys
 from pathlib import Path
-import preprocess.lanes, preprocess.run, preprocess.stages
+import preprocess.write.lanes, preprocess.run, preprocess.stages
 from esmm_dist.progress import NoProgress
 from preprocess.config import PreprocessConfig
 from preprocess.plan import Plan
@@ -34,7 +34,7 @@ if __name__ == "__main__":
     # A shell starts what it runs in the background with SIGINT ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
     preprocess.run.CHUNK_BYTES = preprocess.stages.CHUNK_BYTES = 20_000
-    preprocess.lanes.SLICE_BYTES = 30_000
+    preprocess.write.lanes.SLICE_BYTES = 30_000
     raw, out, schema, workers = sys.argv[1:]
     preprocess.run.make_plan = lambda **_: Plan(workers=int(workers), partitions=6, partition_limit_bytes=10_000)
     config = PreprocessConfig(
@@ -203,7 +203,7 @@ def test_crash_while_the_files_move_is_finished_by_the_next_run(tmp_path: Path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("preprocess.publish.write_durable", crash)
+        patch.setattr("preprocess.write.publish.write_durable", crash)
         with pytest.raises(KeyboardInterrupt):
             run(raw, tmp_path / "out")
     assert (tmp_path / "out" / "train").is_dir()
@@ -275,7 +275,7 @@ def test_memory_that_holds_no_worker_is_refused_with_the_least_that_works():
 
 def test_a_field_whose_ids_memory_does_not_hold_while_they_are_sorted_is_named(tmp_path: Path, monkeypatch):
     """64 bytes an id: 20 million of them would be needed for this, so an id is made to take more."""
-    monkeypatch.setattr("preprocess.vocabulary._SORT_BYTES_PER_ID", 10**9)
+    monkeypatch.setattr("preprocess.join.vocabulary._SORT_BYTES_PER_ID", 10**9)
     with pytest.raises(
         ConfigError, match=r"keeps \d+ ids; sorting them takes \d+\.\d GB, more than memory_gb leaves\. Raise"
     ):

@@ -15,8 +15,8 @@ from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.config import PreprocessConfig
-from preprocess.flat_stage import flat_tasks
-from preprocess.known_inputs import TIMES_NAME, read_times
+from preprocess.read.flat_stage import flat_tasks
+from preprocess.read.known_inputs import TIMES_NAME, read_times
 from preprocess.run import preprocess as run_preprocess
 from tests.unit.preprocess.raw_logs import make_log, run, shard_bytes
 from tests.unit.preprocess.test_flat_log import HEADER, schema

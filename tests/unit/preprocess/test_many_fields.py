@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import preprocess.records
+import preprocess.write.records
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.manifest import DatasetManifest
-from preprocess.feature_rows import FeatureEntries, arrange, index_dtype
-from preprocess.row_files import partition_of
+from preprocess.read.feature_rows import FeatureEntries, arrange, index_dtype
+from preprocess.read.row_files import partition_of
 from tests.unit.preprocess.raw_logs import common_line, key_of, make_log, read_impressions, run, skeleton_line
 
 SCHEMA = """
@@ -103,7 +103,7 @@ def test_a_field_beyond_the_fields_is_no_neighbours_feature():
 
 
 def test_a_record_longer_than_readers_take_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(preprocess.records, "MAX_RECORD_BYTES", 500)
+    monkeypatch.setattr(preprocess.write.records, "MAX_RECORD_BYTES", 500)
     with pytest.raises(
         ConfigError, match=r"A record of up to 64 impressions has [0-9,]+ bytes, and readers take 500 at"
     ):

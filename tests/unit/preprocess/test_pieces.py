@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import preprocess.flat_stage
-import preprocess.reject_files
+import preprocess.read.flat_stage
 import preprocess.run
 import preprocess.stages
-from preprocess.inputs import InputFile
-from preprocess.pieces import line_pieces, row_pieces
+import preprocess.write.reject_files
 from preprocess.plan import MOST_ITEMS, Plan, make_plan
+from preprocess.read.inputs import InputFile
+from preprocess.read.pieces import line_pieces, row_pieces
 from tests.unit.preprocess.raw_logs import run
 from tests.unit.preprocess.test_flat_log import HEADER, schema
 from tests.unit.preprocess.test_interrupted import files
@@ -88,7 +88,7 @@ def test_where_pieces_are_cut_changes_nothing(
                 pa.table({k: list(v) for k, v in columns.items()}), raw / f"log{number}.parquet", row_group_size=40
             )
     found = []
-    for module in (preprocess.flat_stage, preprocess.reject_files):
+    for module in (preprocess.read.flat_stage, preprocess.write.reject_files):
         monkeypatch.setattr(module, "BATCH_ROWS", 16)
     for module in (preprocess.run, preprocess.stages):
         monkeypatch.setattr(module, "CHUNK_BYTES", 900)

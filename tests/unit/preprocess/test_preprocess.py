@@ -20,8 +20,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from preprocess.config import PreprocessConfig
 from preprocess.plan import Plan
-from preprocess.records import write_records
 from preprocess.run import preprocess as run_preprocess
+from preprocess.write.records import write_records
 from tests.unit.preprocess.raw_logs import (
     Impression,
     Log,
@@ -108,7 +108,7 @@ def test_records_hold_one_context_and_at_most_group_size_impressions(tmp_path: P
 def test_lanes_differ_by_at_most_one_record_and_shards_are_as_listed(
     tmp_path: Path, cut_finely: None, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("preprocess.lanes.SLICE_BYTES", 700)  # a few records: lanes must go on from slice to slice
+    monkeypatch.setattr("preprocess.write.lanes.SLICE_BYTES", 700)  # a few records: lanes go on from slice to slice
     raw = make_log(100, 30).write(tmp_path / "raw")
     manifest = run(raw, tmp_path / "out", lanes=7, group_size=2)
     for split in ("train", "test"):
@@ -163,7 +163,7 @@ def test_seed_changes_the_order_only(tmp_path: Path):
 
 
 def test_several_parts_of_a_lane_hold_what_one_part_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("preprocess.lanes.SLICE_BYTES", 2000)
+    monkeypatch.setattr("preprocess.write.lanes.SLICE_BYTES", 2000)
     raw = make_log(100, 30).write(tmp_path / "raw")
     one = run(raw, tmp_path / "one", group_size=1)
     several = run(raw, tmp_path / "several", group_size=1, shard_bytes=300)
@@ -362,7 +362,7 @@ def test_gz_and_tar_gz_give_the_bytes_of_the_plain_files(
 
 def test_partition_larger_than_memory_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """One user has nearly all impressions; contexts are cut into ranges of about 16."""
-    monkeypatch.setattr("preprocess.groups.RANGE_IMPRESSIONS", 16)
+    monkeypatch.setattr("preprocess.join.groups.RANGE_IMPRESSIONS", 16)
     log = make_log(30, 4)
     log.skeleton["train"] += [skeleton_line(n, n % 2, 0, key_of(1), item(n)).encode() for n in range(31, 400)]
     log.skeleton["train"] += [skeleton_line(n, n % 2, 0, "nobody", item(n)).encode() for n in range(400, 500)]

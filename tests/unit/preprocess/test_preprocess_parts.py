@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import preprocess.chunks
+import preprocess.read.chunks
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema import load_schema
 from preprocess.blocks import Column, read_block, write_blocks
-from preprocess.chunks import chunk_size, num_chunks, read_chunk, split_lines, stream_chunks
 from preprocess.config import PreprocessConfig
-from preprocess.example_proto import ListFrame, encode_rows, example, varint, varints
-from preprocess.feature_rows import FeatureEntries, FeatureRows, arrange, ragged_index, splits_of
-from preprocess.groups import num_ranges, range_of
 from preprocess.hashing import mix64
-from preprocess.inputs import find_inputs
-from preprocess.lanes import num_parts, num_slices
-from preprocess.tfrecord import frame
-from preprocess.vocabulary import write_vocabulary
-from preprocess.zlib_pieces import HEADER, compress_piece, join_adler, trailer
+from preprocess.join.groups import num_ranges, range_of
+from preprocess.join.vocabulary import write_vocabulary
+from preprocess.read.chunks import chunk_size, num_chunks, read_chunk, split_lines, stream_chunks
+from preprocess.read.feature_rows import FeatureEntries, FeatureRows, arrange, ragged_index, splits_of
+from preprocess.read.inputs import find_inputs
+from preprocess.write.example_proto import ListFrame, encode_rows, example, varint, varints
+from preprocess.write.lanes import num_parts, num_slices
+from preprocess.write.tfrecord import frame
+from preprocess.write.zlib_pieces import HEADER, compress_piece, join_adler, trailer
 
 
 @given(
@@ -61,7 +61,7 @@ def test_lines_of_a_chunk_lose_only_their_line_ends():
 
 
 def test_line_of_endless_length_is_an_error_that_names_file_and_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(preprocess.chunks, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(preprocess.read.chunks, "MAX_LINE_BYTES", 1000)
     text = b"a\n" + b"x" * 200_000
     (tmp_path / "log").write_bytes(text)
     with pytest.raises(InputDataError, match=r"log: the line at byte 100 is longer than 1000 bytes"):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from esmm_dist.schema.fields import Field
 from preprocess.hashing import text_key
-from preprocess.raw_chunk import ParsedRows, parse_lines
-from preprocess.raw_line import Kind, ParsedLine, parse_line
-from preprocess.rejects import MAX_TEXT, Reason, reject
+from preprocess.read.raw_chunk import ParsedRows, parse_lines
+from preprocess.read.raw_line import Kind, ParsedLine, parse_line
+from preprocess.write.rejects import MAX_TEXT, Reason, reject
 
 FIELDS = (
     Field(name="205", owner="item"),

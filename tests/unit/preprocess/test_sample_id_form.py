@@ -19,7 +19,7 @@ from esmm_dist.schema.feature_id import hashed_id
 from esmm_dist.schema.files import load_schema
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.plan import Plan
-from preprocess.texts import Texts
+from preprocess.read.texts import Texts
 from tests.unit.preprocess.raw_logs import read_impressions, read_lanes, run, shard_bytes
 from tests.unit.preprocess.test_flat_log import HEADER, schema, write_csv
 from tests.unit.preprocess.test_preprocess import rejects

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import preprocess.count
-import preprocess.records
+import preprocess.join.count
 import preprocess.run
 import preprocess.stages
-from preprocess.partition import Partition, PartitionSource, load_partition
+import preprocess.write.records
+from preprocess.join.partition import Partition, PartitionSource, load_partition
 from preprocess.plan import Plan
 from tests.unit.preprocess.raw_logs import item, key_of, make_log, run, skeleton_line
 
@@ -32,11 +32,11 @@ def test_no_partition_that_is_loaded_is_larger_than_the_limit(tmp_path: Path, mo
         loaded.append(sum(array.nbytes for array in (*arrays, features.values)))
         return partition
 
-    for module in (preprocess.count, preprocess.records):
+    for module in (preprocess.join.count, preprocess.write.records):
         monkeypatch.setattr(module, "load_partition", measured)
     for module in (preprocess.run, preprocess.stages):
         monkeypatch.setattr(module, "CHUNK_BYTES", 4000)
-    monkeypatch.setattr("preprocess.groups.RANGE_IMPRESSIONS", 16)
+    monkeypatch.setattr("preprocess.join.groups.RANGE_IMPRESSIONS", 16)
     plan = Plan(workers=1, partitions=2, partition_limit_bytes=LIMIT)
     monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
     manifest = run(log.write(tmp_path / "raw"), tmp_path / "out")

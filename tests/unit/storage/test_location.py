@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pyarrow import fs
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.location import Location
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.location import Location
 
 LETTERS = st.characters(exclude_categories=("C", "Z"), exclude_characters="/\\\\")
 PARTS = st.lists(

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from esmm_dist.errors import ConfigError, StorageError
-from esmm_dist.location import Location
-from esmm_dist.storage import Folder, is_plain_name
-from esmm_dist.stores import without_credentials
+from esmm_dist.storage.folder import Folder, is_plain_name
+from esmm_dist.storage.location import Location
+from esmm_dist.storage.uris import without_credentials
 from tests.s3_server import S3Server
 from tests.small_disk import small_disk
 

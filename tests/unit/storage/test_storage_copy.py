@@ -13,9 +13,9 @@ import pytest
 
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.progress import NoProgress
-from esmm_dist.storage import Folder
-from esmm_dist.storage_copy import Copied, copy_file, copy_tree
-from esmm_dist.stores import COPYING
+from esmm_dist.storage.copy import Copied, copy_file, copy_tree
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import COPYING
 from tests.small_disk import small_disk
 
 _numbers = itertools.count()
@@ -146,8 +146,8 @@ def test_a_copy_killed_half_way_goes_on(disk, tmp_path):
     for i in range(400):
         (source / f"{i:03d}").write_bytes(bytes([i % 256]) * 50_000)
     program = (
-        "import sys; from esmm_dist.progress import NoProgress; from esmm_dist.storage import Folder;"
-        "from esmm_dist.storage_copy import copy_tree;"
+        "import sys; from esmm_dist.progress import NoProgress; from esmm_dist.storage.folder import Folder;"
+        "from esmm_dist.storage.copy import copy_tree;"
         "copy_tree(Folder.open(sys.argv[1]), Folder.open(sys.argv[2]), NoProgress())"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "source"), str(tmp_path / "target")])
@@ -167,8 +167,8 @@ def test_a_copy_killed_half_way_goes_on(disk, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_in_the_middle_of_the_executors_locks_ends_a_copy_that_the_next_one_goes_on_with(disk, tmp_path, number):
     program = (
-        "import sys; from esmm_dist.progress import NoProgress; from esmm_dist.storage import Folder;"
-        "from esmm_dist.storage_copy import copy_tree; from tests.worst_moment import interrupt_in_locks;"
+        "import sys; from esmm_dist.progress import NoProgress; from esmm_dist.storage.folder import Folder;"
+        "from esmm_dist.storage.copy import copy_tree; from tests.worst_moment import interrupt_in_locks;"
         "interrupt_in_locks(int(sys.argv[3]));"
         "copy_tree(Folder.open(sys.argv[1]), Folder.open(sys.argv[2]), NoProgress())"
     )
@@ -183,7 +183,7 @@ def test_signal_in_the_middle_of_the_executors_locks_ends_a_copy_that_the_next_o
 
 
 def test_a_store_that_refuses_for_a_while_is_asked_again(s3, disk, stored, monkeypatch):
-    monkeypatch.setattr("esmm_dist.storage_copy.WAIT_S", 0.5)
+    monkeypatch.setattr("esmm_dist.storage.copy.WAIT_S", 0.5)
     tried = iter([False, False, True, True, True, True, True, True])
     real = Folder.open_output
 
@@ -200,7 +200,7 @@ def test_a_store_that_refuses_for_a_while_is_asked_again(s3, disk, stored, monke
 
 
 def test_a_store_that_goes_away_ends_the_copy_and_is_named(s3, disk, stored, monkeypatch):
-    monkeypatch.setattr("esmm_dist.storage_copy.WAIT_S", 0.01)
+    monkeypatch.setattr("esmm_dist.storage.copy.WAIT_S", 0.01)
     s3.refuse_after(6)
     try:
         with pytest.raises(StorageError, match=r"s3://bucket/copies/\d+"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from esmm_dist.whole_file import durable_file, make_folder_durable, replace_durable, sync_tree, write_durable
+from esmm_dist.storage.whole_file import durable_file, make_folder_durable, replace_durable, sync_tree, write_durable
 
 
 @pytest.fixture

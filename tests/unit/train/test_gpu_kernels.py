@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from esmm_dist.config import build
+from esmm_dist.ranks.world import SoloWorld
 from esmm_dist.schema.fields import Combiner, Field, Schema
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import DenseSide, make_dense_side
-from esmm_dist.world import SoloWorld
 from tests.gpu_kernels import DETERMINISTIC, REFUSED, on_gpu, operations
 from tests.tiny_dataset import tiny_schema
 from tests.unit.train.test_step import Elastic, inputs

@@ -10,7 +10,7 @@ import pytest
 
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import ConfigError, StorageError
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loss_window import LossWindow
 from esmm_dist.train.run_folder import RunFolder, check_settings_fit, locked_run, read_settings

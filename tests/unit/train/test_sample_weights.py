@@ -11,15 +11,15 @@ from esmm_dist.checkpoint.reader import newest_checkpoint
 from esmm_dist.config import build
 from esmm_dist.embedding.table_files import read_rows
 from esmm_dist.errors import InputDataError
+from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
+from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.metrics import calibration, exact_auc, log_loss
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import read_manifest
-from esmm_dist.serve.predict import PredictConfig, predict
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.run import train
 from tests.tiny_dataset import Group, tiny_groups, weighted, weighted_schema, write_dataset
 

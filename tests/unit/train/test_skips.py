@@ -10,16 +10,16 @@ import pytest
 
 from esmm_dist.config import build
 from esmm_dist.errors import InputDataError, StorageError
+from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
+from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.progress import NoProgress
-from esmm_dist.serve.predict import PredictConfig, predict
-from esmm_dist.storage import Folder
+from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.run import TrainResult, train
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.skips import Skips
-from esmm_dist.world import SoloWorld
 from tests.damage import flip_bit, remove
 from tests.tiny_dataset import Group, tiny_groups, write_dataset
 

@@ -17,7 +17,7 @@ from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Field
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.run import train

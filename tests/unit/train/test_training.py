@@ -19,19 +19,19 @@ from esmm_dist.config import build
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.table_files import read_rows
 from esmm_dist.errors import ConfigError, InputDataError, NumericalError, StorageError
+from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.progress import NoProgress
+from esmm_dist.ranks.world import SoloWorld
 from esmm_dist.schema.fields import Field
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.numerical_check import agreed_error
 from esmm_dist.train.run import TrainResult, refuse_rows_apart, train
 from esmm_dist.train.run_folder import RunFolder, read_settings
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.train.stored_settings import StoredSettings
-from esmm_dist.world import SoloWorld
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
 STEPS = 20

@@ -7,10 +7,10 @@ import pytest
 from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps, read_checkpoint_manifest
 from esmm_dist.config import build
 from esmm_dist.errors import StorageError
+from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.progress import NoProgress
-from esmm_dist.storage import Folder
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.evaluate import EvaluateConfig, evaluate
 from esmm_dist.train.run import train
 from launcher.cli import main
 from tests.s3_server import S3Server

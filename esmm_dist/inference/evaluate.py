@@ -1,0 +1,168 @@
+"""Evaluate a checkpoint of a run on a split."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.input.config import OnBadRecord
+from esmm_dist.input.skipped import gather_skipped, skipped_lines
+from esmm_dist.input.users import BatchUsers
+from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores
+from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.process.quiet import import_tensorflow
+from esmm_dist.progress import NoProgress, Progress
+from esmm_dist.ranks.world import World, open_world
+from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_warnings
+
+if TYPE_CHECKING:
+    from esmm_dist.inference.baseline import Baseline
+    from esmm_dist.inference.score import ScoredBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """Which model is evaluated on what."""
+
+    run: str
+    """The run, a path or a URI; RUN:STEP names one of its checkpoints."""
+
+    step: int | None = None
+    """Step of the checkpoint. None: the newest that is undamaged."""
+
+    data: Path
+    """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""
+
+    split: str = "test"
+    """Split of the data set to evaluate on."""
+
+    on_bad_record: OnBadRecord = "fail"
+    """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
+
+    gauc_field: str | None = None
+    """Field whose ids are the users of GAUC. None: the first one-hot field of the users, such as user_id."""
+
+    baseline: bool = True
+    """Whether to train logistic regression on the data set's train split too (seconds, on up to 250,000 impressions),
+    and to say where the model is below it."""
+
+    store: ConnectionConfig = field(default_factory=ConnectionConfig)
+
+    def __post_init__(self) -> None:
+        _ = self.checkpoint  # checks run and step
+
+    @property
+    def checkpoint(self) -> CheckpointChoice:
+        """The checkpoint that is evaluated."""
+        return CheckpointChoice.parse(self.run, self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    tasks: dict[str, TaskMetrics]
+    fields: list[FieldCoverage]
+    """For each field, how many impressions hold an id that the model has learned."""
+    warnings: list[str]
+    baseline: "Baseline | None"
+    """What logistic regression reaches; None if it was not wanted or not possible."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the metrics of each task by its name, and beside them ``fields``, ``warnings``, ``baseline``."""
+        fields = {each.name: asdict(each) for each in self.fields}
+        return {
+            **{name: asdict(task) for name, task in self.tasks.items()},
+            "fields": fields,
+            "warnings": self.warnings,
+            "baseline": self.baseline.to_mapping() if self.baseline is not None else None,
+        }
+
+
+def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
+    """Score a split and compute the metrics of every task, alone or as one of Horovod's ranks.
+
+    Raises:
+        EsmmError: The run, the data set or the split is missing, damaged, or does not fit the other.
+        WorkerLostError: Another rank has ended.
+    """
+    world = open_world(config.store.token_file)
+    import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.inference.baseline import baseline_of_root
+    from esmm_dist.inference.known_rows import KnownRows
+    from esmm_dist.inference.load import open_split, opened_model
+    from esmm_dist.inference.score import scored_batches
+
+    progress = progress if world.rank == 0 else NoProgress()
+    with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
+        reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
+        users = BatchUsers(trained.scorer.schema, config.gauc_field)
+        progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
+        known_rows = KnownRows(trained.scorer.schema, trained.start_values)
+        try:
+            scored = scored_batches(trained.scorer, reader, world, users=users, known_rows=known_rows)
+            tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
+        finally:
+            progress.finish()
+        for line in skipped_lines(gather_skipped(world, reader.skipped)):
+            progress.message(line)
+        fields = scored_coverage(manifest, config.split, known_rows.counts(world))
+    baseline = None
+    if config.baseline:
+        baseline = baseline_of_root(world, config.data, manifest, config.split, config.on_bad_record, progress)
+    warnings = scored_warnings(fields, config.split)
+    if baseline is not None:
+        warnings += baseline.warnings(tasks)
+    return Evaluation(tasks=tasks, fields=fields, warnings=warnings, baseline=baseline)
+
+
+def evaluate_batches(
+    scored: Iterable["ScoredBatch"],
+    labels: tuple[str, ...],
+    progress: Progress,
+    world: World,
+    max_impressions: int = 0,
+) -> dict[str, TaskMetrics]:
+    """Compute the metrics of scored batches; exact, so rank 0 holds all scores.
+
+    That is K (4 + 1) + 8 bytes an impression, and 4 more with sample weights.
+
+    Args:
+        scored: The batches, the same on every rank.
+        labels: Names of the chain.
+        progress: Told the impressions.
+        world: The ranks; all get the metrics.
+        max_impressions: Stop after the batch that reaches this number. 0: use all.
+    """
+    logits = [np.empty((0, len(labels)), dtype=np.float32)]
+    truths = [np.empty((0, len(labels)), dtype=np.int8)]
+    users = [np.empty(0, dtype=np.int64)]
+    weights: list[npt.NDArray[np.float32]] = []
+    impressions = 0
+    for batch in scored:
+        if world.rank == 0:
+            users.append(batch.users)
+            weights += [] if batch.weights is None else [batch.weights]
+            logits.append(batch.logits)
+            truths.append(batch.labels)
+        impressions += batch.num_impressions
+        progress.advance(batch.num_impressions)
+        if max_impressions and impressions >= max_impressions:
+            break
+
+    def metrics() -> dict[str, dict[str, float]]:
+        found = evaluate_scores(
+            np.concatenate(truths),
+            np.concatenate(logits),
+            labels,
+            scale="logit",
+            users=np.concatenate(users),
+            weights=np.concatenate(weights) if weights else None,
+        )
+        return {name: asdict(task) for name, task in found.items()}
+
+    return {name: TaskMetrics(**task) for name, task in world.on_root(metrics).items()}  # type: ignore[arg-type]

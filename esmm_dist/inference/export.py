@@ -1,0 +1,152 @@
+"""Write a run's model as a TensorFlow SavedModel, for a process that has TensorFlow and nothing of this project."""
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.checkpoint.reader import Checkpoint
+from esmm_dist.config import to_mapping
+from esmm_dist.errors import ConfigError, StorageError
+from esmm_dist.process.quiet import import_tensorflow
+from esmm_dist.process.system_refusal import error_in_text, refusal
+from esmm_dist.progress import Progress
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import without_credentials
+from esmm_dist.storage.whole_file import make_folder_durable, replace_durable
+
+DESCRIPTION = Path("assets.extra/esmm.json")
+"""Where a SavedModel says what it was made from; TensorFlow leaves the folder ``assets.extra`` alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """Which model goes where."""
+
+    run: str
+    """The run, a path or a URI; RUN:STEP names one of its checkpoints. No server is needed: rows are read from the
+    checkpoint's files."""
+
+    step: int | None = None
+    """Step of the checkpoint. None: the newest that is undamaged."""
+
+    out: Path
+    """Folder to write, which must not exist: a model that is being served is not to change under its server."""
+
+    def __post_init__(self) -> None:
+        if self.out.exists() or self.out.is_symlink():
+            raise ConfigError(f"out is {self.out}, which exists. Give the name of a new folder, or remove it.")
+        _ = self.checkpoint  # checks run and step
+
+    @property
+    def checkpoint(self) -> CheckpointChoice:
+        """The checkpoint that is exported."""
+        return CheckpointChoice.parse(self.run, self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """What was written."""
+
+    path: str
+    step: int
+    """Step of the checkpoint that was used."""
+    rows: dict[str, int]
+    """Rows of each table."""
+    folder_bytes: int
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """Return the report, a line each."""
+        return [
+            f"Wrote the model at step {self.step} with {sum(self.rows.values()):,} rows to {self.path} "
+            f"({self.folder_bytes / 1e6:,.1f} MB, {self.seconds:.1f} s)",
+            f'Load it with TensorFlow alone: tf.saved_model.load("{self.path}").signatures["serving_default"]',
+        ]
+
+
+def export(config: ExportConfig, progress: Progress) -> ExportResult:
+    """Write a SavedModel; see README.md for its signatures.
+
+    It is written under a hidden temporary name beside ``out`` and renamed, so a folder ``out`` is always whole. What an
+    export that was killed has left there is removed by the next one to the same ``out``.
+
+    Raises:
+        CheckpointError: The run has no (such) checkpoint, or it is damaged.
+        StorageError: The folder cannot be written.
+        EsmmError: Whatever else reading the run raises.
+    """
+    start = time.monotonic()
+    import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.inference.served_model import ServedModel
+
+    found: list[tuple[Checkpoint, ServedModel]] = []
+
+    def take(checkpoint: Checkpoint) -> None:
+        found.append((checkpoint, _served_model(checkpoint, progress)))
+
+    config.checkpoint.restore(progress, take)
+    [(checkpoint, model)] = found
+    rows = {table: int(served.ids.shape[0]) for table, served in model.tables.items()}
+    description = {
+        "run": without_credentials(Folder.open(config.checkpoint.run).location),
+        "step": checkpoint.manifest.step,
+        "rows": rows,
+        "schema": to_mapping(checkpoint.manifest.schema),
+    }
+    try:
+        folder_bytes = _write(config.out, model, description)
+    except OSError as e:
+        told = refusal(e, config.out) or f"{config.out} cannot be written: {e}. Free space, or check the path."
+        raise StorageError(told) from e
+    seconds = time.monotonic() - start
+    return ExportResult(
+        path=str(config.out), step=checkpoint.manifest.step, rows=rows, folder_bytes=folder_bytes, seconds=seconds
+    )
+
+
+def _served_model(checkpoint: Checkpoint, progress: Progress) -> Any:
+    from esmm_dist.embedding.start_values import StartValues
+    from esmm_dist.inference.load import dense_model, embedding_of
+    from esmm_dist.inference.saved_tables import read_sorted_rows
+    from esmm_dist.inference.served_model import ServedModel, ServedTable
+
+    manifest = checkpoint.manifest
+    embedding, seed = embedding_of(checkpoint), int(manifest.settings["seed"])
+    progress.start("Reading rows", manifest.num_rows(), "rows")
+    try:
+        tables = {}
+        for name in manifest.schema.tables:
+            dim = embedding.dim_of(name)
+            start = StartValues(embedding_dim=dim, scale=embedding.start_range, seed=seed)
+            rows = read_sorted_rows(checkpoint, name, dim, progress)
+            tables[name] = ServedTable(rows, start, seed=seed, name=name)
+    finally:
+        progress.finish()
+    return ServedModel(manifest.schema, dense_model(checkpoint), tables)
+
+
+def _write(out: Path, model: Any, description: dict[str, Any]) -> int:
+    """Save a model, and return the bytes of its files."""
+    tf = import_tensorflow()
+    temporary = out.with_name(f".{out.name}.exporting")
+    shutil.rmtree(temporary, ignore_errors=True)
+    make_folder_durable(out.parent)
+    try:
+        try:
+            tf.saved_model.save(model, str(temporary), signatures=model.signatures())
+        except tf.errors.OpError as e:  # TensorFlow writes files itself, and has errors of its own for a full disk
+            raise error_in_text(str(e)) from e
+        about = temporary / DESCRIPTION
+        about.parent.mkdir()
+        about.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        size = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
+        if out.exists():  # meanwhile; a rename would replace an empty folder
+            raise FileExistsError(f"{out} was made by someone else meanwhile")
+        replace_durable(temporary, out)
+        return size
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,175 @@
+"""Load a trained model from a checkpoint of a run."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint
+from esmm_dist.config import build, to_mapping
+from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.start_values import StartValues
+from esmm_dist.errors import SchemaError
+from esmm_dist.inference.score import Scorer
+from esmm_dist.input.config import InputConfig, OnBadRecord
+from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.model.config import HardwareConfig, ModelConfig
+from esmm_dist.model.dense_state import load_dense
+from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.forward import CompiledForward
+from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig
+from esmm_dist.parameter_server.open_store import new_generation, opened_store
+from esmm_dist.progress import Progress
+from esmm_dist.ranks.world import World
+from esmm_dist.schema.differences import record_differences
+from esmm_dist.schema.manifest import DatasetManifest, read_manifest
+from esmm_dist.storage.folder import Folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """What a run has learned."""
+
+    step: int
+    scorer: Scorer
+    start_values: dict[str, StartValues]
+    """Start rows of each table."""
+    global_batch_records: int
+
+
+@contextmanager
+def opened_model(
+    choice: CheckpointChoice, progress: Progress, *, connection: ConnectionConfig, world: World
+) -> Iterator[TrainedModel]:
+    """Load a checkpoint of a run on all ranks, for the ``with`` block.
+
+    Rank 0 chooses the checkpoint. Without servers every rank reads all of it; with servers rank 0 has them read the
+    rows, and the others read the rest.
+
+    Args:
+        choice: the checkpoint
+        progress: receives a message for each damaged checkpoint
+        connection: servers that hold the rows meanwhile
+        world: the ranks
+
+    Raises:
+        CheckpointError: The run has no (such) checkpoint, or only damaged ones.
+        EsmmError: As ``opened_store``.
+    """
+    folder = Folder.open(choice.run)
+    client = build(ClientConfig, to_mapping(connection), where="settings")
+    with ExitStack() as stack:
+        found: list[tuple[TrainedModel, int]] = []
+
+        def choose() -> dict[str, int]:
+            def take(checkpoint: Checkpoint) -> None:
+                generation = new_generation(client)
+                with ExitStack() as attempt:
+                    model = attempt.enter_context(
+                        _model_of(checkpoint, folder, client, generation, world, load_rows=True)
+                    )
+                    found.append((model, generation))
+                    stack.push(attempt.pop_all())
+
+            choice.restore(progress, take)
+            return {"step": found[0][0].step, "generation": found[0][1]}
+
+        chosen = world.on_root(choose)
+        if world.rank == 0:
+            yield found[0][0]
+        else:
+            checkpoint = open_checkpoint(folder, chosen["step"])
+            with _model_of(checkpoint, folder, client, chosen["generation"], world, load_rows=client.embedded) as model:
+                yield model
+
+
+def open_split(
+    trained: TrainedModel,
+    data: Path,
+    split: str,
+    world: World,
+    *,
+    on_bad_record: OnBadRecord = "fail",
+    with_names: bool = False,
+) -> tuple[BatchReader, DatasetManifest]:
+    """Open a rank's share of a split of a data set for a trained model.
+
+    Returns:
+        A reader in file order, and the data set's manifest.
+
+    Raises:
+        SchemaError: The data set was made with another schema than the model.
+        InputDataError: There is no such data set or split.
+    """
+    manifest = read_manifest(data)
+    differences = record_differences(manifest.schema, trained.scorer.schema, before_is="the model has")
+    if differences:
+        raise SchemaError(
+            f"The schema of {data} ('{manifest.schema.name}') is not that of the model "
+            f"('{trained.scorer.schema.name}'): {'; '.join(differences)}. Preprocess the data with the model's schema."
+        )
+    # The batch is as large as in training, rounded to what this data set's lanes allow
+    records = max(1, round(trained.global_batch_records / manifest.lanes)) * manifest.lanes
+    config = InputConfig(global_batch_records=records, on_bad_record=on_bad_record)
+    reader = BatchReader(data, manifest, split, config, rank=world.rank, world_size=world.size, with_names=with_names)
+    return reader, manifest
+
+
+def embedding_of(checkpoint: Checkpoint) -> EmbeddingConfig:
+    """Return the settings of a checkpoint's tables."""
+    return build(EmbeddingConfig, checkpoint.manifest.settings["embedding"], where=str(checkpoint.folder))
+
+
+def dense_model(checkpoint: Checkpoint) -> Esmm:
+    """Return a checkpoint's model with its dense weights; its rows are not read.
+
+    Raises:
+        CheckpointError: The dense weights are damaged, or do not fit the checkpoint's settings.
+        ConfigError: The BASE network cannot be loaded.
+    """
+    manifest, where = checkpoint.manifest, str(checkpoint.folder)
+    settings = manifest.settings
+    hardware = build(HardwareConfig, settings.get("hardware", {}), where=where)
+    model = Esmm(
+        manifest.schema,
+        embedding_of(checkpoint),
+        build(ModelConfig, settings["model"], where=where),
+        seed=int(settings["seed"]),
+        mixed_precision=hardware.mixed_precision,
+    )
+    load_dense(model, None, checkpoint.dense())
+    return model
+
+
+@contextmanager
+def _model_of(
+    checkpoint: Checkpoint, run: Folder, client: ClientConfig, generation: int, world: World, *, load_rows: bool
+) -> Iterator[TrainedModel]:
+    manifest = checkpoint.manifest
+    schema, seed = manifest.schema, int(manifest.settings["seed"])
+    embedding = embedding_of(checkpoint)
+    model = dense_model(checkpoint)
+    dim_by_table = {table: embedding.dim_of(table) for table in schema.tables}
+    forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=len(schema.labels))
+    with opened_store(
+        client,
+        schema.tables,
+        embedding,
+        seed=seed,
+        location=run.location,
+        purpose="score",
+        generation=generation,
+        world=world,
+    ) as opened:
+        if load_rows:
+            opened.store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
+        yield TrainedModel(
+            step=manifest.step,
+            scorer=Scorer(schema=schema, store=opened.store, forward=forward),
+            start_values={
+                table: StartValues(embedding_dim=dim, scale=embedding.start_range, seed=seed)
+                for table, dim in dim_by_table.items()
+            },
+            global_batch_records=int(manifest.settings["input"]["global_batch_records"]),
+        )

@@ -1,0 +1,198 @@
+"""Write predictions for every impression of a split."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.errors import ConfigError
+from esmm_dist.inference.kept_columns import KeptColumns, check_names, names_of
+from esmm_dist.inference.table_form import check_form, table_writer
+from esmm_dist.input.config import OnBadRecord
+from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
+from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.process.quiet import import_tensorflow
+from esmm_dist.process.system_refusal import refusals_named
+from esmm_dist.progress import NoProgress, Progress
+from esmm_dist.ranks.world import open_world
+from esmm_dist.storage.whole_file import durable_file, make_folder_durable
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """Which model scores what."""
+
+    run: str
+    """The run, a path or a URI; RUN:STEP names one of its checkpoints."""
+
+    step: int | None = None
+    """Step of the checkpoint. None: the newest that is undamaged."""
+
+    data: Path
+    """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""
+
+    split: str = "test"
+    """Split of the data set to score."""
+
+    out: Path
+    """File to write; replaced if it exists. Its name says the form: .parquet (or .pq), .csv, .csv.gz."""
+
+    keep: tuple[str, ...] = ()
+    """Columns of the log to write beside the predictions, as texts: ``user_id,item_id``. Of a flat log those that the
+    schema's ``source.keep`` names; of the Ali-CCP form any fields, whose feature ids they are."""
+
+    on_bad_record: OnBadRecord = "fail"
+    """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
+
+    store: ConnectionConfig = field(default_factory=ConnectionConfig)
+
+    def __post_init__(self) -> None:
+        _ = self.checkpoint  # checks run and step
+        if self.out.is_dir():
+            raise ConfigError(
+                f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet."
+            )
+        check_form(self.out, setting="out")
+        twice = [name for name in self.keep if self.keep.count(name) > 1]
+        if twice:
+            raise ConfigError(f"keep names '{twice[0]}' twice. Name it once.")
+
+    @property
+    def checkpoint(self) -> CheckpointChoice:
+        """The checkpoint that scores."""
+        return CheckpointChoice.parse(self.run, self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictResult:
+    """What was written."""
+
+    path: str
+    impressions: int
+    step: int
+    """Step of the checkpoint that was used."""
+    seconds: float
+    skipped: tuple[SkippedShard, ...] = ()
+    """Records whose impressions have no row, because they could not be read, by shard."""
+
+    @property
+    def missing(self) -> int:
+        """Impressions of the split that have no row."""
+        return sum(each.impressions for each in self.skipped)
+
+    def lines(self) -> list[str]:
+        """Return the report, a line each."""
+        missing = [f"{self.missing:,} impressions have no row."] if self.skipped else []
+        return [
+            f"Wrote {self.impressions:,} predictions of the model at step {self.step} to {self.path} "
+            f"({self.impressions / max(self.seconds, 1e-9):,.0f} impressions/s)",
+            *missing,
+            *skipped_lines(self.skipped),
+        ]
+
+
+def predict(config: PredictConfig, progress: Progress) -> PredictResult:
+    """Score a split, in file order, alone or as one of Horovod's ranks; rank 0 writes.
+
+    The file has one row an impression: ``sample_id`` (int64; string where the log names impressions by
+    texts), the columns of ``keep`` as strings, and the probabilities as float32; for (click, conversion)
+    ``pctr``, ``pcvr``, ``pctcvr``. A longer chain (a, b, c) has ``p_a``, ``p_b_given_a``, ``p_b``, ``p_c_given_b``, ...
+    It is written under a temporary name and renamed, so a file under ``out`` is always whole.
+
+    Raises:
+        EsmmError: The run, the data set or the split is missing, damaged, or does not fit the other.
+        WorkerLostError: Another rank has ended.
+    """
+    start = time.monotonic()
+    world = open_world(config.store.token_file)
+    import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.inference.load import open_split, opened_model
+    from esmm_dist.inference.score import scored_batches
+
+    progress = progress if world.rank == 0 else NoProgress()
+    with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
+        reader, manifest = open_split(
+            trained, config.data, config.split, world, on_bad_record=config.on_bad_record, with_names=True
+        )
+        impressions = manifest.splits[config.split].impressions
+        progress.start(f"Predicting {config.split}", impressions, "impressions")
+        written = 0
+        try:
+            labels = trained.scorer.schema.labels
+            kept = KeptColumns(manifest.schema, config.keep)
+            named = manifest.schema.has_text_sample_ids
+            check_names(kept.names, ["sample_id", *prediction_columns(labels)])
+            columns = [
+                ("sample_id", pa.string() if named else pa.int64()),
+                *((name, pa.string()) for name in kept.names),
+            ]
+            rows = _rows_written(config.out, columns, labels) if world.rank == 0 else _nowhere()
+            with refusals_named(config.out), rows as write:
+                for batch in scored_batches(trained.scorer, reader, world, texts_of=kept.texts):
+                    texts = batch.sample_names
+                    ids = names_of(texts) if named and texts is not None else batch.sample_ids
+                    write([ids, *kept.columns(texts), *probabilities(batch.logits)])
+                    written += batch.num_impressions
+                    progress.advance(batch.num_impressions)
+        finally:
+            progress.finish()
+        skipped = tuple(gather_skipped(world, reader.skipped))
+    return PredictResult(
+        path=str(config.out),
+        impressions=written,
+        step=trained.step,
+        seconds=time.monotonic() - start,
+        skipped=skipped,
+    )
+
+
+Write = Callable[[list[npt.NDArray[Any]]], None]
+
+
+@contextmanager
+def _rows_written(out: Path, first: list[tuple[str, pa.DataType]], labels: tuple[str, ...]) -> Iterator[Write]:
+    """Write the columns of batches to a file, which is there if the ``with`` block ends well."""
+    schema = pa.schema([*first, *((name, pa.float32()) for name in prediction_columns(labels))])
+    make_folder_durable(out.parent)
+    with durable_file(out) as temporary, table_writer(temporary, schema, named=out) as writer:
+        yield lambda columns: writer.write_table(_table(columns, schema))
+
+
+def _table(columns: list[npt.NDArray[Any]], schema: pa.Schema) -> pa.Table:
+    return pa.table(
+        [pa.array(column).cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+@contextmanager
+def _nowhere() -> Iterator[Write]:
+    """Leave the writing to rank 0."""
+    yield lambda columns: None
+
+
+def prediction_columns(labels: tuple[str, ...]) -> list[str]:
+    """Return the names of the prediction columns of a label chain."""
+    if len(labels) == 2:
+        return ["pctr", "pcvr", "pctcvr"]
+    names = [f"p_{labels[0]}"]
+    for before, label in itertools.pairwise(labels):
+        names += [f"p_{label}_given_{before}", f"p_{label}"]
+    return names
+
+
+def probabilities(logits: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
+    """Return the columns that ``prediction_columns`` names, float32 [B] each, from logits float32 [B, K]."""
+    conditional = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+    product = np.cumprod(conditional, axis=1)
+    columns = [conditional[:, 0]]
+    for k in range(1, logits.shape[1]):
+        columns += [conditional[:, k], product[:, k]]
+    return [column.astype(np.float32) for column in columns]

@@ -1,0 +1,142 @@
+"""Score batches with a model, alone or as one of several ranks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.embedding.lookup import LookupPlan
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.inference.kept_columns import TextsOf
+from esmm_dist.inference.known_rows import KnownRows
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.input.order import one_process_order
+from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.users import NO_USER, BatchUsers
+from esmm_dist.model.forward import CompiledForward
+from esmm_dist.model.inputs import model_inputs, pull_rows
+from esmm_dist.ranks.world import World
+from esmm_dist.schema.fields import Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """A model and its rows, ready to score batches."""
+
+    schema: Schema
+    store: EmbeddingStore
+    forward: CompiledForward
+
+    def score(
+        self, batch: GroupedBatch, known_rows: KnownRows | None = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum [K].
+
+        Args:
+            batch: the batch
+            known_rows: counts the batch's impressions
+        """
+        lookups = LookupPlan(self.schema).prepare(batch)
+        rows = pull_rows(self.store, lookups)
+        if known_rows is not None:
+            known_rows.add(batch, lookups, rows)
+        return self.forward(model_inputs(batch, lookups, rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredBatch:
+    """A whole batch, over all ranks, in the order of one process."""
+
+    sample_ids: npt.NDArray[np.int64]
+    """int64 [B]"""
+    labels: npt.NDArray[np.int8]
+    """int8 [B, K]"""
+    logits: npt.NDArray[np.float32]
+    """float32 [B, K], of the conditional probabilities"""
+    users: npt.NDArray[np.int64]
+    """int64 [B], see ``BatchUsers``; ``NO_USER`` where nobody asked"""
+    weights: npt.NDArray[np.float32] | None = None
+    """float32 [B], sample weights; None: the data set has none"""
+    sample_names: npt.NDArray[np.object_] | None = None
+    """bytes [B]: the texts of the impressions (``schema.impression_text``), if the reader reads them"""
+
+    @property
+    def num_impressions(self) -> int:
+        """B."""
+        return len(self.sample_ids)
+
+
+def scored_batches(
+    scorer: Scorer,
+    reader: BatchReader,
+    world: World,
+    *,
+    users: BatchUsers | None = None,
+    known_rows: KnownRows | None = None,
+    texts_of: TextsOf | None = None,
+) -> Iterator[ScoredBatch]:
+    """Yield each batch of a split with its logits, in file order; the same on every rank.
+
+    Each step is a meeting of all ranks, so all must take the same number of batches.
+
+    Args:
+        scorer: The model.
+        reader: Reads this rank's share.
+        world: The ranks.
+        users: finds the users of impressions; None: nobody needs them
+        known_rows: counts this rank's impressions
+        texts_of: finds the texts of impressions, bytes [B]; None: those that their records hold
+    """
+    for step, batch in enumerate(reader.epoch(0, seed=None)):
+        logits, _ = scorer.score(batch, known_rows)
+        own = ScoredBatch(
+            sample_ids=batch.sample_ids,
+            labels=batch.labels.astype(np.int8),
+            logits=logits,
+            users=np.full(batch.num_impressions, NO_USER) if users is None else users.of(batch),
+            weights=batch.sample_weights,
+            sample_names=batch.sample_names if texts_of is None else texts_of(batch),
+        )
+        if world.size == 1:
+            yield own
+        else:
+            yield _whole(own, np.repeat(reader.record_lanes(step), batch.impressions_per_group), world)
+
+
+def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> ScoredBatch:
+    """Gather the shares of a batch, and put their rows into the order of one process.
+
+    A row travels as the bytes of: lane int64, sample id int64, user int64, weight float32, K labels int8, K logits
+    float32.
+    """
+    width = own.logits.shape[1]
+    columns = [("lane", "<i8"), ("sample_id", "<i8"), ("user", "<i8"), ("weight", "<f4"), ("labels", "i1", (width,))]
+    row = np.dtype([*columns, ("logits", "<f4", (width,))])
+    rows = np.empty(own.num_impressions, dtype=row)
+    rows["lane"], rows["sample_id"], rows["user"] = lanes, own.sample_ids, own.users
+    rows["labels"], rows["logits"] = own.labels, own.logits
+    rows["weight"] = 1.0 if own.weights is None else own.weights
+    gathered = world.gather(rows.view(np.uint8).reshape(len(rows), row.itemsize))
+    whole = np.ascontiguousarray(gathered).reshape(-1).view(row)
+    order = one_process_order(whole["lane"])
+    whole = whole[order]
+    return ScoredBatch(
+        sample_ids=whole["sample_id"],
+        labels=whole["labels"],
+        logits=whole["logits"],
+        users=whole["user"],
+        weights=None if own.weights is None else whole["weight"],
+        sample_names=None if own.sample_names is None else _all_names(own.sample_names, world)[order],
+    )
+
+
+def _all_names(own: npt.NDArray[np.object_], world: World) -> npt.NDArray[np.object_]:
+    """Gather the names of a batch, rank 0's first. They travel as their lengths, int64, and their bytes."""
+    lengths = np.array([len(name) for name in own], np.int64)
+    gathered = world.gather(lengths.view(np.uint8).reshape(-1, lengths.itemsize))
+    data = world.gather(np.frombuffer(b"".join(own), np.uint8).reshape(-1, 1)).tobytes()
+    ends = np.cumsum(np.ascontiguousarray(gathered).reshape(-1).view(np.int64)).tolist()
+    names = np.empty(len(ends), np.object_)
+    names[:] = [data[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    return names

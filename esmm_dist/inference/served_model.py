@@ -1,0 +1,216 @@
+"""A trained model as plain TensorFlow: what a SavedModel holds, from serialized records to probabilities.
+
+It computes what ``esmm predict`` does, step by step in the same order and precision, without TFRA, Horovod, Keras or a
+line of this project: whoever loads it needs TensorFlow only.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from esmm_dist.embedding.hashing import GOLDEN, MIX_1, MIX_2
+from esmm_dist.embedding.start_values import PICK_BITS, StartValues
+from esmm_dist.inference.predict import prediction_columns
+from esmm_dist.inference.saved_tables import SortedRows
+from esmm_dist.input.pipeline import parse_spec
+from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.pooling import pool, weight_norms
+from esmm_dist.schema import record_format as keys
+from esmm_dist.schema.fields import Field, Schema
+
+Tensors = dict[str, tf.Tensor]
+
+_COMBINER_POWER = {"sum": 0, "mean": 1, "sqrtn": 2}
+
+
+class ServedTable(tf.Module):
+    """The rows of one table, found by binary search; an id without a row reads its start value, as in a store."""
+
+    def __init__(self, rows: SortedRows, start: StartValues, *, seed: int, name: str) -> None:
+        """Take over the rows.
+
+        Args:
+            rows: All of the table.
+            start: Of the ids that have no row.
+            seed: Of the run.
+            name: Of the variables.
+        """
+        super().__init__()
+        self._has_rows = len(rows.ids) > 0
+        self._hash_offset = ((seed & 0xFFFF_FFFF_FFFF_FFFF) + 1) * int(GOLDEN) & 0xFFFF_FFFF_FFFF_FFFF
+        self.ids = tf.Variable(rows.ids, trainable=False, name=f"{name}_ids")
+        self.rows = tf.Variable(rows.rows, trainable=False, name=f"{name}_rows")
+        self.start_rows = tf.Variable(start.choices, trainable=False, name=f"{name}_start_rows")
+
+    def lookup(self, ids: tf.Tensor) -> tf.Tensor:
+        """Return the rows of ids int64 [U], in any order: float32 [U, D]."""
+        start = tf.gather(self.start_rows, self._picks(ids))
+        if not self._has_rows:
+            return start
+        known = self.ids.read_value()
+        place = tf.minimum(tf.searchsorted(known, ids, out_type=tf.int64), tf.size(known, out_type=tf.int64) - 1)
+        has_row = tf.gather(known, place) == ids
+        return tf.where(has_row[:, tf.newaxis], tf.gather(self.rows, place), start)
+
+    def _picks(self, ids: tf.Tensor) -> tf.Tensor:
+        """Return the start row of each id: ``StartValues.rows`` in TensorFlow, whose uint64 wraps around as NumPy's."""
+        h = tf.bitcast(ids, tf.uint64) + tf.constant(self._hash_offset, tf.uint64)
+        for shift, factor in ((30, int(MIX_1)), (27, int(MIX_2)), (31, 1)):
+            h = tf.bitwise.bitwise_xor(h, tf.bitwise.right_shift(h, tf.constant(shift, tf.uint64)))
+            h *= tf.constant(factor, tf.uint64)
+        return tf.cast(tf.bitwise.right_shift(h, tf.constant(64 - PICK_BITS, tf.uint64)), tf.int64)
+
+
+class ServedModel(tf.Module):
+    """Probabilities of impressions; ``signatures`` are the functions that are called from outside."""
+
+    def __init__(self, schema: Schema, model: Esmm, tables: Mapping[str, ServedTable]) -> None:
+        """Put the parts together.
+
+        Args:
+            schema: Of the data that the model was trained with.
+            model: With its weights.
+            tables: One for each table of the schema.
+        """
+        super().__init__()
+        self._schema = schema
+        self._fields = {"user": schema.user_fields, "impression": schema.impression_fields}
+        # Behind a function: what is saved is the variables and not the Keras object, which would want Keras to load
+        self._call_model: Callable[..., tf.Tensor] = partial(_call, model)
+        self.dense_variables = [variable.value for variable in model.weights]
+        self._uses_norms = model.uses_norms
+        self.tables = dict(tables)
+
+    def signatures(self) -> dict[str, Callable[..., Any]]:
+        """Return the functions of the SavedModel by name.
+
+        ``serving_default`` takes ``examples``, string [G]: records as ``esmm preprocess`` writes them. ``features``
+        takes the lists of ``schema/record_format.py`` as tensors, those of all users or impressions one after the
+        other, and ``impressions_per_group`` int64 [G]. Both ignore labels.
+        """
+        spec = {
+            keys.USER_IDS: tf.int64,
+            keys.USER_LENGTHS: tf.int64,
+            keys.IMPRESSION_IDS: tf.int64,
+            keys.IMPRESSION_LENGTHS: tf.int64,
+            "impressions_per_group": tf.int64,
+        }
+        for key, fields in ((keys.USER_WEIGHTS, "user"), (keys.IMPRESSION_WEIGHTS, "impression")):
+            if _weighted(self._fields[fields]):
+                spec[key] = tf.float32
+        specs = [tf.TensorSpec([None], dtype, name=name) for name, dtype in spec.items()]
+
+        def of_features(*tensors: tf.Tensor) -> Tensors:
+            return self._probabilities(dict(zip(spec, tensors, strict=True)))
+
+        of_records = tf.function(
+            self._of_records, input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
+        )
+        return {
+            "serving_default": of_records,
+            "features": tf.function(of_features, input_signature=specs, autograph=False),
+        }
+
+    def _of_records(self, examples: tf.Tensor) -> Tensors:
+        spec = parse_spec(self._schema, with_names=self._schema.has_text_sample_ids)
+        del spec[keys.LABELS]
+        parsed = tf.io.parse_example(examples, spec)
+        features = {key: ragged.flat_values for key, ragged in parsed.items()}
+        sample_ids = features.pop(keys.SAMPLE_IDS)
+        names = features.pop(keys.SAMPLE_NAMES, None)
+        features["impressions_per_group"] = parsed[keys.SAMPLE_IDS].row_lengths()
+        if names is not None:  # without the columns that are kept behind them
+            names = tf.strings.regex_replace(names, r"(?s)\x00.*", "")
+        return {"sample_id": sample_ids if names is None else names, **self._probabilities(features)}
+
+    def _probabilities(self, features: Tensors) -> Tensors:
+        per_group = features["impressions_per_group"]
+        groups, impressions = tf.size(per_group, out_type=tf.int64), tf.reduce_sum(per_group)
+        with tf.control_dependencies(self._checks(features, groups, impressions)):
+            features = {name: tf.identity(tensor) for name, tensor in features.items()}
+        pooled, norms = self._pooled(features, groups, impressions)
+        group_of_impression = tf.repeat(tf.range(groups), features["impressions_per_group"])
+        logits = self._call_model(pooled, group_of_impression, groups, norms=norms)
+        # In float64, as predict does: the result is then right to the last bit of float32
+        wide = tf.cast(logits, tf.float64)
+        conditional = tf.exp(-tf.math.softplus(-wide))
+        columns = [conditional[:, 0]]
+        product = conditional[:, 0]
+        for k in range(1, len(self._schema.labels)):
+            product *= conditional[:, k]
+            columns += [conditional[:, k], product]
+        names = prediction_columns(self._schema.labels)
+        return {name: tf.cast(column, tf.float32) for name, column in zip(names, columns, strict=True)}
+
+    def _checks(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> list[tf.Operation]:
+        """Return what fails on records of another schema, which would be scored to nonsense otherwise."""
+        checks = []
+        for part, of in (("user", groups), ("impression", impressions)):
+            ids, lengths = features[f"{part}_ids"], features[f"{part}_lengths"]
+            message = f"These are no records of the schema {self._schema.name}: its {part} fields do not fit."
+            number = len(self._fields[part])
+            equal = [(tf.size(lengths, out_type=tf.int64), of * number)]
+            equal.append((tf.reduce_sum(lengths), tf.size(ids, out_type=tf.int64)))
+            if _weighted(self._fields[part]):
+                equal.append((tf.size(features[f"{part}_weights"]), tf.size(ids)))
+            checks += [tf.debugging.assert_equal(a, b, message=message) for a, b in equal]
+            checks.append(tf.debugging.assert_non_negative(lengths, message=message))
+        return checks
+
+    def _pooled(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> tuple[Tensors, Tensors | None]:
+        """Pool every field as ``LookupPlan`` and ``pooled_batch`` do; segments are numbered as in ``TableLookup``."""
+        parts = [("user", groups), ("impression", impressions)]
+        lengths = tf.concat([features[f"{part}_lengths"] for part, _ in parts], 0)
+        ids = tf.concat([features[f"{part}_ids"] for part, _ in parts], 0)
+        weights = tf.concat(
+            [features.get(f"{part}_weights", tf.ones_like(features[f"{part}_ids"], tf.float32)) for part, _ in parts], 0
+        )
+
+        def per_segment(value_of: Callable[[Field], int]) -> tf.Tensor:
+            values = [[value_of(field) for field in self._fields[part]] for part, _ in parts]
+            of_parts = [tf.constant(of_part, tf.int64) for of_part in values]
+            return tf.concat([tf.tile(v, [of]) for v, (_, of) in zip(of_parts, parts, strict=True)], 0)
+
+        segments = tf.repeat(tf.range(tf.size(lengths, out_type=tf.int64)), lengths)
+        if any(field.max_ids is not None for field in self._schema.fields):
+            place = tf.range(tf.size(ids, out_type=tf.int64)) - tf.gather(tf.cumsum(lengths, exclusive=True), segments)
+            keep = place < tf.gather(per_segment(lambda field: field.max_ids or tf.int64.max), segments)
+            segments, ids, weights = (tf.boolean_mask(each, keep) for each in (segments, ids, weights))
+        if any(field.combiner != "sum" for field in self._schema.fields):
+            power = per_segment(lambda field: _COMBINER_POWER[field.combiner])
+            weights = _normalised(weights, segments, power)
+        tables = list(self._schema.tables)
+        table_of = per_segment(lambda field: tables.index(field.table))
+        pooled, norms = {}, {}
+        for number, table in enumerate(tables):
+            of_table = table_of == number
+            renumbered = tf.cumsum(tf.cast(of_table, tf.int64)) - 1
+            chosen = tf.gather(of_table, segments)
+            own_segments = tf.gather(renumbered, tf.boolean_mask(segments, chosen))
+            unique, place = tf.unique(tf.boolean_mask(ids, chosen), out_idx=tf.int64)
+            matrix = (tf.stack([own_segments, place], axis=1), tf.boolean_mask(weights, chosen))
+            pooled[table] = pool(self.tables[table].lookup(unique), *matrix, tf.math.count_nonzero(of_table))
+            if self._uses_norms:
+                norms[table] = weight_norms(*matrix, tf.size(unique), tf.math.count_nonzero(of_table))
+        return pooled, norms if self._uses_norms else None
+
+
+def _call(model: Any, *inputs: Any, norms: Tensors | None) -> Any:
+    return model(*inputs, norms=norms)
+
+
+def _weighted(fields: tuple[Field, ...]) -> bool:
+    return any(field.weighted for field in fields)
+
+
+def _normalised(weights: tf.Tensor, segments: tf.Tensor, power: tf.Tensor) -> tf.Tensor:
+    """Divide by Σ w (mean) or sqrt(Σ w²) (sqrtn) of the segment, in float64, as ``LookupPlan`` does."""
+    wide = tf.cast(weights, tf.float64)
+    of_id = tf.gather(power, segments)
+    # Not segment_sum, which adds in packets: this one adds in order, as NumPy's bincount
+    sums = tf.math.unsorted_segment_sum(tf.where(of_id == 2, wide * wide, wide), segments, tf.size(power))
+    norms = tf.where(power == 2, tf.sqrt(sums), tf.where(power == 1, sums, tf.ones_like(sums)))
+    norms = tf.where(norms == 0, tf.ones_like(norms), norms)
+    return tf.cast(wide / tf.gather(norms, segments), tf.float32)

@@ -1,0 +1,60 @@
+"""What a server must do so that a run goes on from a step: pure, no threads.
+
+In ``sync``, when a rank dies, every server has applied all steps up to T or T + 1, where T is the last step that all
+survivors have finished. So a table stands at T, or its last step is undone. The rows are then those of an undisturbed
+run. In ``bounded`` and ``async`` a table may stand anywhere near T; it goes on as it is, and what that costs is
+counted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from esmm_dist.parameter_server.config import UpdateMode
+from esmm_dist.parameter_server.headers import OpenHeader
+from esmm_dist.parameter_server.wire import RequestError
+
+_MAY_DIFFER = ("generation", "world_size", "first_step")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSteps:
+    """Where a table stands."""
+
+    applied: int
+    """The last step that was applied, with all before it."""
+    undoable: int | None
+    """The step that can be undone; None: none can."""
+
+
+def tables_to_undo(steps: Mapping[str, TableSteps], *, mode: UpdateMode, first_step: int) -> tuple[str, ...]:
+    """Choose the tables whose last step is undone, so that the run goes on after ``first_step``.
+
+    Raises:
+        RequestError: In ``sync``, a table cannot be brought to that step.
+    """
+    chosen = []
+    for table, of_table in steps.items():
+        if of_table.applied == first_step + 1 == of_table.undoable:
+            chosen.append(table)
+        elif of_table.applied != first_step and mode == "sync":
+            undoable = "none can be undone" if of_table.undoable is None else f"step {of_table.undoable} can be undone"
+            raise RequestError(
+                f"table '{table}': the run is to go on after step {first_step}, but step {of_table.applied} was "
+                f"applied last and {undoable}. Restore the run from its checkpoint"
+            )
+    return tuple(chosen)
+
+
+def check_same_run(opened: OpenHeader, going_on: OpenHeader) -> None:
+    """Check that a run goes on with the settings that it was opened with.
+
+    Raises:
+        RequestError: Anything but the generation, the number of ranks and the step differs.
+    """
+    before, now = asdict(opened), asdict(going_on)
+    wrong = [name for name, value in before.items() if now[name] != value and name not in _MAY_DIFFER]
+    if wrong:
+        raise RequestError(
+            f"run '{opened.run}' was opened with another {' and '.join(wrong)} than it is to go on with: "
+            f"{', '.join(f'{before[name]!r}, not {now[name]!r}' for name in wrong)}. Go on with the same settings"
+        )

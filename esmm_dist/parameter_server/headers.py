@@ -1,0 +1,112 @@
+"""The headers of the calls that manage a run on a server; pulls and pushes have theirs in ``wire.py``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from esmm_dist.embedding.table_files import TableFile
+from esmm_dist.parameter_server.config import UpdateMode
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenHeader:
+    """Open a run, join it, or go on with it after a fence."""
+
+    run: str
+    """Names the run: where it is stored, without credentials."""
+    location: str
+    """Folder or URI of the run, below which the server writes and reads checkpoints."""
+    generation: int
+    """Grows with each start of the run: calls of an older one are refused."""
+    index: int
+    count: int
+    """Which server the client takes this one for."""
+    world_size: int
+    update_mode: UpdateMode
+    max_staleness_steps: int
+    first_step: int
+    """Steps done before; the first push is of the step after."""
+    keep_undo: bool
+    """Whether the last applied step can be undone; of use in ``sync`` only, where a step is applied as a whole."""
+    tables: tuple[str, ...]
+    embedding: dict[str, Any]
+    """``EmbeddingConfig`` as plain values."""
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHeader:
+    """A call about a run that needs nothing else. Of a fence: ``generation`` is the one that begins with it."""
+
+    run: str
+    generation: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveHeader:
+    """Write the rows into a folder of the run's checkpoints."""
+
+    run: str
+    generation: int
+    step: int
+    folder: str
+    """Plain name below ``checkpoints/`` of the run."""
+    call_id: str = ""
+    """The same in each repetition of one call; see ``repeated_calls.py``. Empty: never repeated."""
+    patience_s: float = 20.0
+    """How long the server may work before it says that it is still at it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreHeader:
+    """Replace all rows by those of a checkpoint's files."""
+
+    run: str
+    generation: int
+    step: int
+    """The next push is of the step after this one."""
+    location: str
+    """Folder or URI of the run that holds the checkpoint: this one, or the one that it starts from."""
+    folder: str
+    files: tuple[TableFile, ...]
+    call_id: str = ""
+    patience_s: float = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyHeader:
+    """Ask how many rows each step changed last."""
+
+    run: str
+    generation: int
+    table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastSteps:
+    """Answer a ``SurveyHeader``."""
+
+    steps: tuple[int, ...]
+    rows: tuple[int, ...]
+    """As many as ``steps``: how many rows each of them changed last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TieHeader:
+    """Ask for the hashes of the rows that one step changed last."""
+
+    run: str
+    generation: int
+    table: str
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvictHeader:
+    """Remove the rows that a rule chooses; the fields are those of ``EvictionRule``."""
+
+    run: str
+    generation: int
+    table: str
+    rule: dict[str, int]
+    call_id: str = ""
+    patience_s: float = 20.0

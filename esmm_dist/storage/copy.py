@@ -1,0 +1,265 @@
+"""Copy files between folders on a disk and in object stores, and go on where a copy was ended.
+
+A copy shows as begun (``COPYING`` in the target) until its last file is there, and the manifest of a data set or of a
+checkpoint is its last file: whoever reads a half copy finds no data set.
+"""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+
+from esmm_dist.errors import ConfigError, StorageError
+from esmm_dist.process.interrupts import Interrupts
+from esmm_dist.progress import Progress
+from esmm_dist.storage.folder import Folder, StoredFile
+from esmm_dist.storage.uris import COPYING
+from esmm_dist.storage.whole_file import replace_durable
+
+PARALLEL = 8
+"""Files at once: a store answers one request late and many in the same time."""
+
+TRIES = 3
+"""For each file; the store's client has tried each request several times before."""
+
+WAIT_S = 2.0
+"""Before the second try; twice that before the third."""
+
+_PIECE = 4 << 20
+_LAST = "manifest.json"
+
+
+class _EndedError(Exception):
+    """Another file has ended the copy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """What a copy did."""
+
+    files: int
+    """Copied now."""
+    file_bytes: int
+    """Their bytes."""
+    kept: int
+    """Files that were there already."""
+
+
+def copy_tree(
+    source: Folder,
+    target: Folder,
+    progress: Progress,
+    *,
+    task: str = "copy",
+    again: bool = False,
+    exact: bool = False,
+    parallel: int = PARALLEL,
+) -> Copied:
+    """Copy all files of a folder, those in folders below too; blocks until they are there.
+
+    A file that is there with the same size and the time of its source (in a store, which sets the time itself: and is
+    not older than its source) is kept: a copy that was ended goes on. A copy on a disk is whole or has another name.
+    Memory is ``parallel`` times 4 MB.
+
+    Args:
+        source: To read.
+        target: To write; made if it is not there.
+        progress: Told how many bytes of how many are copied.
+        task: What progress calls it.
+        again: Whether to copy files that are there, too.
+        exact: Whether files of the target that the source has not are removed; else they are left.
+        parallel: Files at once.
+
+    Raises:
+        ConfigError: The source has no files, or one folder lies in the other.
+        StorageError: Files cannot be read or written, or do not fit on the disk; what has been copied stays, and the
+            next call goes on.
+    """
+    _check_apart(source, target)
+    files = source.tree()
+    if not files:
+        raise ConfigError(f"{source} holds no files, or is not there: nothing to copy. Check the path.")
+    if COPYING in files:
+        raise ConfigError(f"{source} is itself a copy that is not complete. Copy into it again first.")
+    there = target.tree()
+    missing = {
+        path: about
+        for path, about in files.items()
+        if again or not _is_copied(about, there.get(path), keeps_times=target.is_local)
+    }
+    result = Copied(
+        files=len(missing), file_bytes=sum(f.size for f in missing.values()), kept=len(files) - len(missing)
+    )
+    if missing:
+        target.make()
+        _check_room(target, result.file_bytes, {path: there[path] for path in missing if path in there})
+        target.write_bytes(COPYING, b"This folder is being copied; without this file it is complete.\n")
+        _copy_files(source, target, missing, progress, task, parallel)
+    if exact:
+        for path in there.keys() - files.keys() - {COPYING}:
+            folder, name = _place(target, path)
+            folder.delete_file(name)
+    target.delete_file(COPYING)
+    return result
+
+
+def copy_file(source: Folder, name: str, target: Folder, target_name: str, progress: Progress) -> int:
+    """Copy one file, or replace one; blocks until it is there.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        ConfigError: It is copied to itself.
+        StorageError: It cannot be read or written.
+        FileNotFoundError: It is not there.
+    """
+    if (source.location, name) == (target.location, target_name):
+        raise ConfigError(f"{source}/{name} would be copied to itself. Give another target.")
+    # A folder's listing knows the time too
+    about = StoredFile(size=source.size(name), changed_ns=0)
+    target.make()
+    progress.start(f"copy {name}", about.size, "B")
+    _copy_with_tries(source, name, target, target_name, about, progress.advance)
+    progress.finish()
+    return about.size
+
+
+def _check_apart(source: Folder, target: Folder) -> None:
+    if source.is_within(target) or target.is_within(source):
+        raise ConfigError(f"{source} and {target} lie one in the other. Give a target of its own.")
+
+
+def _is_copied(source: StoredFile, target: StoredFile | None, *, keeps_times: bool) -> bool:
+    if target is None or target.size != source.size:
+        return False
+    # A store may cut its times to the second
+    unit = 1 if source.changed_ns % 10**9 and target.changed_ns % 10**9 else 10**9
+    copied, changed = target.changed_ns // unit, source.changed_ns // unit
+    # A copy on a disk has its source's time: another one is of other content, also if it is newer
+    return copied == changed if keeps_times and changed else copied >= changed
+
+
+def _check_room(target: Folder, needed: int, replaced: Mapping[str, StoredFile]) -> None:
+    """Find out before an hour of copying that the disk is too small."""
+    if not target.is_local:
+        return
+    free = shutil.disk_usage(target.local_path).free + sum(file.size for file in replaced.values())
+    if needed > free:
+        raise StorageError(
+            f"{target} has room for {free / 1e9:.2f} GB, but {needed / 1e9:.2f} GB are to be copied. Free space, or "
+            "choose another disk."
+        )
+
+
+def _copy_files(
+    source: Folder, target: Folder, files: Mapping[str, StoredFile], progress: Progress, task: str, parallel: int
+) -> None:
+    lock, stop, copied = threading.Lock(), threading.Event(), [0]
+
+    def count(amount: int) -> None:
+        if stop.is_set():
+            raise _EndedError
+        with lock:
+            copied[0] += amount
+
+    def copy(path: str) -> None:
+        (from_folder, name), (to_folder, _) = _place(source, path), _place(target, path)
+        if to_folder.is_local:
+            to_folder.make()
+        _copy_with_tries(from_folder, name, to_folder, name, files[path], count)
+
+    progress.start(task, sum(file.size for file in files.values()), "B")
+    told = 0
+    interrupts = Interrupts()
+    with interrupts.installed(), ThreadPoolExecutor(parallel, thread_name_prefix="copy") as pool:
+        try:
+            for group in _groups(files):
+                with interrupts.held():
+                    pending: set[Future[None]] = {pool.submit(copy, path) for path in group}
+                while pending:
+                    with interrupts.held():
+                        done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                    for each in done:
+                        each.result()
+                    with lock:
+                        now = copied[0]
+                    progress.advance(now - told)
+                    told = now
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    progress.finish()
+
+
+def _place(top: Folder, path: str) -> tuple[Folder, str]:
+    """Return the folder in which a path of a tree lies, and its name there."""
+    *folders, name = path.split("/")
+    for part in folders:
+        top = top / part
+    return top, name
+
+
+def _groups(files: Iterable[str]) -> list[list[str]]:
+    """Return the files in the order in which they may appear: what tells about others comes after them."""
+    inner = [path for path in files if path.rpartition("/")[2] != _LAST]
+    manifests = [path for path in files if path.rpartition("/")[2] == _LAST]
+    deepest_first = sorted({path.count("/") for path in manifests}, reverse=True)
+    return [inner, *([path for path in manifests if path.count("/") == depth] for depth in deepest_first)]
+
+
+def _copy_with_tries(
+    source: Folder, name: str, target: Folder, target_name: str, about: StoredFile, count: Callable[[int], None]
+) -> None:
+    for attempt in range(TRIES):
+        counted = 0
+
+        def count_piece(amount: int) -> None:
+            nonlocal counted
+            counted += amount
+            count(amount)
+
+        try:
+            _copy_once(source, name, target, target_name, about, count_piece)
+            return
+        except StorageError:
+            if attempt == TRIES - 1 or (target.is_local and source.is_local):
+                raise
+            count(-counted)
+            time.sleep(WAIT_S * 2**attempt)
+
+
+def _copy_once(
+    source: Folder, name: str, target: Folder, target_name: str, about: StoredFile, count: Callable[[int], None]
+) -> None:
+    written_name = f".{target_name}{COPYING}" if target.is_local else target_name
+    try:
+        try:
+            with source.open_input(name) as stream, target.open_output(written_name) as out:
+                written = 0
+                while piece := stream.read(_PIECE):
+                    out.write(piece)
+                    written += len(piece)
+                    count(len(piece))
+        except FileNotFoundError as e:
+            raise StorageError(f"{source}/{name} is gone since the copy began. Begin it again.") from e
+        if written != about.size:
+            raise StorageError(
+                f"{source}/{name} had {about.size:,} bytes when the copy began and {written:,} when it was read. "
+                "Copy again when nobody writes to it."
+            )
+        if target.is_local:
+            path = target.local_path / written_name
+            if about.changed_ns:
+                os.utime(path, ns=(about.changed_ns, about.changed_ns))
+            replace_durable(path, target.local_path / target_name)
+    except BaseException:
+        if target.is_local:
+            with suppress(OSError):
+                (target.local_path / written_name).unlink(missing_ok=True)
+        raise

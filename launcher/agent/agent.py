@@ -1,0 +1,339 @@
+"""The agent: keeps one worker process warm, running, or ending; with a standby another one warm beside it."""
+
+import contextlib
+import os
+import secrets
+import selectors
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from esmm_dist.progress import Progress
+from esmm_dist.ranks.local_rank import LOCAL_RANK
+from launcher.agent.agent_status import AgentState, AgentStatus
+from launcher.agent.next_worker import NextWorker
+from launcher.agent.worker_process import WorkerProcess
+from launcher.processes.signals import SignalInbox
+
+How = Literal["kill", "leave", "finish"]
+
+POLL_S = 0.5
+"""Longest wait of the main loop; everything that it waits for wakes it up earlier."""
+
+STANDBY_AFTER_S = 30.0
+"""A standby begins to warm with the first step of the running worker: before that, both would share the CPUs while
+other ranks wait for it. If there is none for so many seconds, it is the one that waits, and the CPUs are idle."""
+
+MOST_EVENTS = 1_000
+"""Events kept for a driver that asks seldom."""
+
+WATCHED_S = 5.0
+"""Somebody watches if a status was asked for so long ago."""
+
+LAST_STATUS_S = 2.0
+"""How long an agent that is about to end waits for its watcher to read how the worker ended."""
+
+ANOTHER_START = "another start"
+"""Why a run was killed, if that was it."""
+
+
+class StartRefusedError(Exception):
+    """A start is not possible now."""
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """A started worker, or one that has ended."""
+
+    id: int | None = None
+    """None: nothing was started yet."""
+    exit_code: int | None = None
+    killed_by: str | None = None
+    error: str | None = None
+    exit_status_of_error: int | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Agent:
+    """Keeps one child: a worker that warms, waits, or runs; with a standby also the next one beside one that runs.
+
+    ``run`` belongs to the main thread, which makes and reaps the children. ``status``, ``start`` and ``stop`` may be
+    called from any thread; a lock keeps their view whole, and signals are sent under it, so that none hits a process
+    that was reaped. SIGTERM or SIGINT to this process begin the shutdown: the worker is told to leave, then killed, and
+    ``run`` returns; starts are refused from then on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        grace_seconds: float,
+        progress: Progress,
+        standby: bool = False,
+        local_rank: int = 0,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            name: Of the worker.
+            command: The words after ``esmm`` that it runs.
+            grace_seconds: Between SIGTERM and SIGKILL.
+            progress: Gets messages about what goes wrong.
+            standby: Whether the next worker warms while one runs, rather than after its end.
+            local_rank: Of the worker.
+        """
+        self._name, self._grace_s, self._progress, self._standby = name, grace_seconds, progress, standby
+        self._local_rank = local_rank
+        self._instance = secrets.token_hex(8)
+        self._lock = threading.RLock()
+        self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._worker: WorkerProcess | None = None  # that runs
+        self._next = NextWorker(name, tuple(command), self._on_warm_failure)
+        self._run = _Run()
+        self._started_at = 0.0
+        self._wanted: tuple[dict[str, str], Future[int]] | None = None
+        self._kill_at: tuple[float, str] | None = None
+        self._draining = False
+        self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
+        self._event_number = 0
+        self._watched_at = float("-inf")
+        self._end_was_read = False
+        self._stay_until = 0.0
+
+    @property
+    def draining(self) -> bool:
+        """Return whether this agent is about to end."""
+        return self._draining
+
+    def status(self, after: int = 0) -> AgentStatus:
+        """Return the state, with the events whose number is above ``after``."""
+        with self._lock:
+            self._read()
+            run, running = self._run, self._worker is not None
+            worker = self._worker or self._next.worker
+            beat = self._worker.reports.last_beat if self._worker is not None else None
+            return AgentStatus(
+                name=self._name,
+                pid=os.getpid(),
+                instance=self._instance,
+                worker_pid=None if worker is None else worker.pid,
+                state=self._state(),
+                draining=self._draining,
+                id=run.id,
+                running=running,
+                exit_code=run.exit_code,
+                killed_by=run.killed_by,
+                error=run.error,
+                exit_status_of_error=run.exit_status_of_error,
+                warm_error=self._next.error,
+                standby=self._next.state if running else "none",
+                beat_age_s=None if beat is None else max(time.monotonic() - beat, 0.0),
+                facts=dict(run.facts),
+                events=[event for event in self._events if event["number"] > after],
+            )
+
+    def status_was_read(self, status: AgentStatus) -> None:
+        """Note that a watcher has it: an agent that ends waits a moment for that."""
+        self._watched_at = time.monotonic()
+        if status.draining and not status.running:
+            self._end_was_read = True
+            self._wake()
+
+    def start(self, environment: Mapping[str, str]) -> int:
+        """Start the worker with these variables; kill the one that runs. Blocks until a worker is warm.
+
+        Returns:
+            The id of the run.
+
+        Raises:
+            StartRefusedError: The agent is about to end, a worker could not warm, or a later start came.
+        """
+        answer: Future[int] = Future()
+        with self._lock:
+            if self._draining:
+                raise StartRefusedError(f"{self._name} is about to end and starts nothing. Use another worker.")
+            self._refuse_wanted("a later start came. Its sender is the driver now.")
+            self._wanted = (dict(environment), answer)
+            self._kill(ANOTHER_START)
+        self._wake()
+        return answer.result()
+
+    def stop(self, run_id: int, how: How, reason: str) -> bool:
+        """End a run: at once, or by a signal on which the worker leaves, or all workers save and stop.
+
+        Args:
+            run_id: As ``start`` returned it.
+            how: ``kill``: SIGKILL to the worker and all that it has started. ``leave``: SIGTERM, and SIGKILL after
+                ``grace_seconds``. ``finish``: SIGINT, without limit.
+            reason: Kept as ``killed_by`` if the worker is killed.
+
+        Returns:
+            Whether the run was going on; else nothing is done.
+        """
+        with self._lock:
+            if self._worker is None or self._run.id != run_id:
+                return False
+            if how == "kill":
+                self._kill(reason)
+            elif how == "leave":
+                self._leave(reason)
+            else:
+                self._worker.send(signal.SIGINT)
+            return True
+
+    def run(self, signals: SignalInbox) -> None:
+        """Keep a worker until SIGTERM or SIGINT; returns when it has ended.
+
+        Args:
+            signals: Open already, so that a signal that comes early is not lost.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(signals, selectors.EVENT_READ)
+            selector.register(self._wakeup, selectors.EVENT_READ)
+            try:
+                while not self._is_over():
+                    with self._lock:
+                        self._advance()
+                    self._wait(selector)
+                    if signals.take():
+                        with self._lock:
+                            self._drain()
+            finally:
+                with self._lock:
+                    self._draining = True
+                    for worker in self._workers():
+                        worker.kill()
+                    self._refuse_wanted("the agent has ended.")
+
+    def _wait(self, selector: selectors.BaseSelector) -> None:
+        """Wait until something happens, which is dealt with elsewhere."""
+        workers = [worker for worker in self._workers() if worker.reporting]
+        for worker in workers:
+            selector.register(worker, selectors.EVENT_READ)
+        due = self._due()
+        selector.select(POLL_S if due is None else min(max(due - time.monotonic(), 0.0), POLL_S))
+        for worker in workers:
+            selector.unregister(worker)
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wakeup)
+
+    def _workers(self) -> list[WorkerProcess]:
+        return [worker for worker in (self._worker, self._next.worker) if worker is not None]
+
+    def _due(self) -> float | None:
+        if self._kill_at is not None:
+            return self._kill_at[0]
+        return self._next.due_at if self._wants_next(time.monotonic()) else None
+
+    def _wants_next(self, now: float) -> bool:
+        """Return whether a worker may warm now."""
+        if self._draining:
+            return False
+        if self._worker is None:
+            return True
+        made_a_step = "impressions" in self._worker.reports.facts
+        return self._standby and (made_a_step or now >= self._started_at + STANDBY_AFTER_S)
+
+    def _advance(self) -> None:
+        """Do all that can be done now."""
+        now = time.monotonic()
+        self._read()
+        if self._kill_at is not None and now >= self._kill_at[0]:
+            self._kill(self._kill_at[1])
+        if self._worker is not None and self._worker.reap(now):
+            self._end(self._worker, now)
+        self._next.advance(now, wanted=self._wants_next(now))
+        if self._worker is None and self._wanted is not None:
+            self._start_wanted(*self._wanted, now)
+
+    def _start_wanted(self, environment: Mapping[str, str], answer: Future[int], now: float) -> None:
+        """Start the next worker if it is ready."""
+        worker = self._next.take()
+        if worker is None:
+            return
+        self._wanted = None
+        run_id = (self._run.id or 0) + 1
+        self._run, self._worker, self._started_at = _Run(id=run_id), worker, now
+        worker.reports.last_beat = now
+        worker.start({**environment, LOCAL_RANK: str(self._local_rank)})
+        answer.set_result(run_id)
+
+    def _read(self) -> None:
+        """Take what the workers have reported."""
+        self._next.read()
+        if self._worker is not None and self._worker.exit_code is None:
+            self._worker.read(time.monotonic())
+            self._take_reports(self._worker)
+
+    def _take_reports(self, worker: WorkerProcess) -> None:
+        run = self._run
+        run.facts = worker.reports.facts
+        run.error, run.exit_status_of_error = worker.reports.error, worker.reports.exit_status
+        for event in worker.reports.take_events():
+            self._event_number += 1
+            self._events.append({**event, "number": self._event_number, "id": run.id})
+
+    def _end(self, worker: WorkerProcess, now: float) -> None:
+        """Note how the run has ended."""
+        self._take_reports(worker)
+        self._run.exit_code = worker.exit_code
+        self._worker = self._kill_at = None
+        self._next.hurry()
+        if now <= self._watched_at + WATCHED_S:
+            self._stay_until = now + LAST_STATUS_S
+
+    def _on_warm_failure(self, error: str, pause_s: float) -> None:
+        self._progress.message(f"{error}. Trying again in {pause_s:g} s.")
+        self._refuse_wanted(f"{error}. It is tried again.")
+
+    def _kill(self, reason: str) -> None:
+        """Kill the run, if there is one; ``_end`` follows when the kernel has done it."""
+        if self._worker is not None:
+            self._run.killed_by = self._run.killed_by or reason
+            self._worker.send(signal.SIGKILL)
+
+    def _leave(self, reason: str) -> None:
+        assert self._worker is not None
+        self._worker.send(signal.SIGTERM)
+        if self._kill_at is None:
+            self._kill_at = (
+                time.monotonic() + self._grace_s,
+                f"{reason} (still there {self._grace_s:g} s after SIGTERM)",
+            )
+
+    def _drain(self) -> None:
+        """Begin to end; a second signal changes nothing."""
+        if self._draining:
+            return
+        self._draining = True
+        self._refuse_wanted("the agent is about to end.")
+        self._next.discard()
+        if self._worker is not None:
+            self._progress.message(f"{self._name} leaves: its worker has {self._grace_s:g} s.")
+            self._leave("the agent ends")
+
+    def _is_over(self) -> bool:
+        if not self._draining or self._workers():
+            return False
+        return self._end_was_read or time.monotonic() >= self._stay_until
+
+    def _state(self) -> AgentState:
+        if self._draining:
+            return "draining"
+        if self._worker is not None:
+            return "running"
+        return "ready" if self._next.state == "ready" else "warming"
+
+    def _refuse_wanted(self, why: str) -> None:
+        if self._wanted is not None:
+            self._wanted[1].set_exception(StartRefusedError(f"{self._name} did not start: {why}"))
+            self._wanted = None
+
+    def _wake(self) -> None:
+        os.eventfd_write(self._wakeup, 1)

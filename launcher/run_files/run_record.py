@@ -1,0 +1,175 @@
+"""What an ``esmm local`` that trains leaves in its run: its command line, a lock, and where to ask it to stop.
+
+::
+
+    RUN/local.json    {"command": ["local", ...], "folder": where it was started, "pid": ..., "host": ..., ...}
+    RUN/.local.lock   locked while it runs; of a local disk only
+    RUN/stop.json     {"id": ...}: whoever writes another one asks it to stop, as Ctrl-C does
+    RUN/logs/         see log_files.py
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import IO
+
+from esmm_dist.config import build
+from esmm_dist.errors import ConfigError, EsmmError, StorageError
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import without_credentials
+from launcher.local.config import WORKER_COMMANDS, LocalConfig
+
+RECORD_NAME = "local.json"
+LOCK_NAME = ".local.lock"
+STOP_NAME = "stop.json"
+
+LOOK_S, LOOK_REMOTE_S = 0.5, 3.0
+"""Seconds between two looks for a wish to stop, on a local disk and in an object store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalRecord:
+    """How a run was started on this machine."""
+
+    command: tuple[str, ...]
+    """The words after ``esmm``."""
+    folder: str
+    """In which it was started: paths of the command may be relative."""
+    pid: int
+    host: str
+    started_at: float
+    """Seconds since 1970."""
+
+    def __post_init__(self) -> None:
+        if self.command[:1] != ("local",):
+            raise ValueError(f"command is {list(self.command)}, which does not begin with local.")
+
+
+def command_line(config: LocalConfig) -> tuple[str, ...]:
+    """Return the words after ``esmm`` that stand for these settings."""
+    words = ["local"]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "command" or value == field.default:
+            continue
+        flag = f"--{field.name.replace('_', '-')}"
+        words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return (*words, "--", *config.worker_command)
+
+
+def _record(config: LocalConfig) -> LocalRecord:
+    # As in config.yaml, credentials of a URI stay out: a resumed run takes them from the environment
+    words = tuple(str(without_credentials(word)) for word in command_line(config))
+    return LocalRecord(
+        command=words, folder=os.getcwd(), pid=os.getpid(), host=os.uname().nodename, started_at=time.time()
+    )
+
+
+@contextlib.contextmanager
+def recorded(run: Folder, config: LocalConfig) -> Iterator[None]:
+    """Leave the record, and hold the lock for the block. Other commands than ``train`` leave nothing in the run.
+
+    A line that is refused because a setting in it is wrong gives way to the one before: ``esmm resume`` would give it
+    again, and be refused again.
+
+    Raises:
+        ConfigError: Another ``esmm local`` trains in this run.
+        StorageError: The storage refuses.
+    """
+    if config.worker_command[0] != WORKER_COMMANDS[0]:
+        yield
+        return
+    run.make()
+    with contextlib.ExitStack() as stack:
+        if run.is_local:
+            lock = stack.enter_context((run.local_path / LOCK_NAME).open("ab"))
+            _take(lock, run)
+        before = run.read_bytes(RECORD_NAME) if run.has(RECORD_NAME) else None
+        run.write_bytes(RECORD_NAME, json.dumps(asdict(_record(config))).encode() + b"\n")
+        try:
+            yield
+        except EsmmError as e:
+            if before is not None and e.exit_status == ConfigError.exit_status:
+                run.write_bytes(RECORD_NAME, before)
+            raise
+
+
+def _take(lock: IO[bytes], run: Folder) -> None:
+    give_up = time.monotonic() + 1.0  # whoever looks whether it is held holds it for a moment
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as e:
+            if time.monotonic() >= give_up:
+                raise ConfigError(
+                    f"Another esmm local trains in {run}. Wait for it, stop it (esmm cancel {run}), or give another "
+                    "--run."
+                ) from e
+        time.sleep(0.05)
+
+
+def read_record(run: Folder) -> LocalRecord | None:
+    """Return how a run was started on this machine; None if it was not by ``esmm local``.
+
+    Raises:
+        ConfigError: The record is damaged.
+        StorageError: The storage refuses.
+    """
+    try:
+        found = json.loads(run.read_bytes(RECORD_NAME))
+        return build(LocalRecord, found, where=f"{run}/{RECORD_NAME}")
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, AttributeError) as e:
+        raise ConfigError(f"{run}/{RECORD_NAME} is damaged ({e}). Start the run with its esmm local command.") from e
+
+
+def is_held(run: Folder, lock_name: str = LOCK_NAME) -> bool:
+    """Return whether an ``esmm local`` (or who holds another lock) trains in a run of a local disk now."""
+    try:
+        with (run.local_path / lock_name).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def ask_to_stop(run: Folder) -> None:
+    """Ask the ``esmm local`` that trains in a run to have all workers save and end.
+
+    Raises:
+        StorageError: The storage refuses.
+    """
+    run.write_bytes(STOP_NAME, json.dumps({"id": secrets.token_hex(8)}).encode() + b"\n")
+
+
+class StopWish:
+    """Looks now and then whether somebody has asked for a stop since its making."""
+
+    def __init__(self, run: Folder, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take what is there already for one of an earlier start."""
+        self._run, self._clock = run, clock
+        self._pause_s = LOOK_S if run.is_local else LOOK_REMOTE_S
+        self._looked_at = clock()
+        self._seen = self._read()
+
+    def has_come(self) -> bool:
+        """Return whether it has."""
+        if self._clock() < self._looked_at + self._pause_s:
+            return False
+        self._looked_at = self._clock()
+        return self._read() not in (b"", self._seen)
+
+    def _read(self) -> bytes:
+        try:
+            return self._run.read_bytes(STOP_NAME)
+        except (FileNotFoundError, StorageError):
+            return b""

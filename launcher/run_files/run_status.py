@@ -1,0 +1,206 @@
+"""The state of an elastic run for whoever looks at it: ``RUN/status.json``, written by its driver."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from esmm_dist.config import build
+from esmm_dist.errors import ConfigError
+from esmm_dist.storage.folder import Folder
+
+STATUS_NAME = "status.json"
+EVENTS_NAME = "events.jsonl"
+SCALE_NAME = "scale.json"
+"""Where ``esmm scale`` leaves the number of workers that is wanted."""
+
+STALE_S = 15.0
+"""A driver writes the status every second or so; if it has not for so long, it is gone or stopped."""
+
+_NO_TIME = 1e11
+"""Seconds since 1970 from which on nothing is a time: the year 5138."""
+
+ENDED = ("done", "stopped", "failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStatus:
+    """One worker."""
+
+    name: str
+    state: str
+    """``warming``, ``ready`` (waits for a place), ``running``, ``stalled``, ``draining``; ``silent``: its agent does
+    not answer."""
+    pid: int | None = None
+    """Process id on its host, of a worker that runs."""
+    rank: int | None = None
+    phase: str = ""
+    """``training``, ``evaluating``, ``saving``, ``meeting``."""
+    step: int | None = None
+    beat_age_s: float | None = None
+    """Seconds since its last sign of life; there is one a second."""
+    starts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerStatus:
+    """One parameter server."""
+
+    index: int
+    address: str
+    state: str
+    """``serving``; ``slow`` (its answer is due for more than 2 s); ``lost`` (it cannot be reached)."""
+    silent_s: float = 0.0
+    """Seconds since its last answer."""
+    step: int = 0
+    rows: int = 0
+    resident_bytes: int = 0
+    starts: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """An elastic run, as its driver saw it last."""
+
+    run: str
+    state: str
+    """``starting``, ``running``, ``stopping``; ``done``, ``stopped`` (resumable), ``failed``."""
+    written_at: float
+    """Seconds since 1970."""
+    started_at: float
+    driver_pid: int
+    generation: int = 0
+    """Of the run on its servers: grows each time that ranks or servers change."""
+    ranks: int = 0
+    min_workers: int = 1
+    max_workers: int = 1
+    wanted_workers: int = 1
+    step: int = 0
+    total_steps: int = 0
+    impressions_per_second: float = 0.0
+    """Over the last ten seconds or so, over all ranks."""
+    checkpoint_step: int | None = None
+    checkpoint_at: float | None = None
+    """Seconds since 1970."""
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    """The newest: ``step``, ``split``, and in ``auc`` the AUC of each task and its standard error (None: of one class
+    only). Empty: none yet."""
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    """How often what happened: ``worker lost``, ``worker stalled``, ``server lost``, ``driver lost``, ..."""
+    undone_steps: int = 0
+    """Steps that were undone and made again, which costs their time and nothing else."""
+    lost_sparse_steps: int = 0
+    """In ``bounded`` and ``async``: steps whose updates of rows were lost, in part or whole."""
+    repeated_sparse_steps: int = 0
+    """In ``bounded`` and ``async``: steps whose updates of rows were made twice, in part or whole."""
+    rolled_back_steps: int = 0
+    """Steps that were made again from a checkpoint."""
+    error: str = ""
+    """Why it failed."""
+    workers: Sequence[WorkerStatus] = ()
+    servers: Sequence[ServerStatus] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("written_at", "started_at", "checkpoint_at"):
+            if not 0 <= (getattr(self, name) or 0.0) < _NO_TIME:
+                raise ValueError(f"{name} is {getattr(self, name)}, which is no time in seconds since 1970.")
+        if self.evaluation and not _is_evaluation(self.evaluation):
+            raise ValueError(f"evaluation is {dict(self.evaluation)}, which is none: it has step, split and auc.")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has come to an end of its own."""
+        return self.state in ENDED
+
+    def age_s(self, now: float | None = None) -> float:
+        """Seconds since it was written."""
+        return max(0.0, (time.time() if now is None else now) - self.written_at)
+
+    def to_json(self) -> str:
+        """Return it as a JSON object on one line."""
+        return json.dumps(asdict(self))
+
+
+def _is_evaluation(found: Mapping[str, Any]) -> bool:
+    auc = found.get("auc")
+    return (
+        isinstance(found.get("step"), int)
+        and isinstance(found.get("split"), str)
+        and isinstance(auc, Mapping)
+        and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in auc.values())
+    )
+
+
+def write_status(run: Folder, status: RunStatus) -> None:
+    """Write the status into the run's folder.
+
+    Raises:
+        StorageError: The storage refuses.
+    """
+    run.write_bytes(STATUS_NAME, status.to_json().encode() + b"\n")
+
+
+def read_status(run: Folder) -> RunStatus:
+    """Read the status of a run.
+
+    Raises:
+        ConfigError: The run has none: it was never elastic, or does not exist.
+        StorageError: The storage refuses.
+    """
+    try:
+        data = run.read_bytes(STATUS_NAME)
+    except FileNotFoundError as e:
+        raise ConfigError(
+            f"{run} has no {STATUS_NAME}: no elastic run was started there. Start one with esmm local --min-workers 1 "
+            "--max-workers 4 ..., or look at a plain one with esmm checkpoints."
+        ) from e
+    try:
+        return parse_status(data)
+    except ConfigError as e:
+        raise ConfigError(f"{run}/{e} A running driver writes it anew each second.") from e
+
+
+def parse_status(data: bytes) -> RunStatus:
+    """Return the status that was written as JSON.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        found = _object(data)
+        workers = tuple(build(WorkerStatus, dict(each), where=STATUS_NAME) for each in found.pop("workers", ()))
+        servers = tuple(build(ServerStatus, dict(each), where=STATUS_NAME) for each in found.pop("servers", ()))
+        status = build(RunStatus, found, where=STATUS_NAME)
+    except (ValueError, TypeError) as e:
+        raise ConfigError(f"{STATUS_NAME} is damaged ({e}).") from e
+    return replace(status, workers=workers, servers=servers)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleWish:
+    """What ``esmm scale`` asks for."""
+
+    workers: int
+    id: str
+    """Another one each time, so that the same number asked for again is a new wish."""
+
+
+def write_wish(run: Folder, wish: ScaleWish) -> None:
+    """Leave a wish in the run's folder."""
+    run.write_bytes(SCALE_NAME, json.dumps(asdict(wish)).encode() + b"\n")
+
+
+def read_wish(run: Folder) -> ScaleWish | None:
+    """Read the wish in the run's folder; None if there is none, or none that makes sense."""
+    try:
+        return build(ScaleWish, _object(run.read_bytes(SCALE_NAME)), where=SCALE_NAME)
+    except (FileNotFoundError, ValueError, ConfigError):
+        return None

@@ -1,0 +1,1 @@
+"""From flags and files to typed settings, and back to text: help, comments, printed YAML, shipped files."""

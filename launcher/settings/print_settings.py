@@ -1,0 +1,53 @@
+"""Write settings as YAML with their meaning as comments, so that the text read back gives the same settings."""
+
+import dataclasses
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
+
+import yaml
+
+from esmm_dist.config import YamlWriter, to_mapping
+from launcher.settings.setting_docs import class_doc, setting_docs
+
+_WIDTH = 110
+
+
+def settings_yaml(cls: type, values: Mapping[str, Any]) -> str:
+    """Return YAML text.
+
+    Args:
+        cls: The settings class, which gives the order and the comments.
+        values: Nested mapping of its settings, typed or plain. One that is missing has no default: it is written as a
+            comment.
+    """
+    return "\n".join(_lines(cls, values, indent=0)) + "\n"
+
+
+def _lines(cls: type, values: Mapping[str, Any], indent: int) -> Iterator[str]:
+    docs = setting_docs(cls)
+    hints = get_type_hints(cls)
+    for f in dataclasses.fields(cls):
+        hint = hints[f.name]
+        nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        yield from _comment(docs.get(f.name) or (class_doc(hint) if nested else ""), indent)
+        if f.name not in values:
+            yield " " * indent + f"# {f.name}:    (required; no default)"
+        elif nested:
+            yield " " * indent + f"{f.name}:"
+            yield from _lines(hint, values[f.name], indent + 2)
+        else:
+            yield " " * indent + _setting(f.name, values[f.name])
+
+
+def _comment(text: str, indent: int) -> list[str]:
+    prefix = " " * indent + "# "
+    return textwrap.wrap(text, _WIDTH, initial_indent=prefix, subsequent_indent=prefix, break_long_words=False)
+
+
+def _setting(name: str, value: Any) -> str:
+    """Return ``name: value`` on one line, lists and mappings in brackets."""
+    text = yaml.dump(
+        to_mapping({name: value}), Dumper=YamlWriter, default_flow_style=True, allow_unicode=True, width=10_000
+    ).strip()
+    return text[1:-1]

@@ -1,0 +1,1 @@
+"""Joining what was read: repeated names, counts, the vocabulary, and each user context with its impressions."""

@@ -1,0 +1,150 @@
+"""Load one partition of a split and join impressions to their user's common row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from preprocess.blocks import Array, read_block
+from preprocess.hashing import U64
+from preprocess.join.repeats import load_repeats
+from preprocess.read.feature_rows import FeatureRows
+from preprocess.read.row_files import JOIN_COLUMNS, RowKind
+from preprocess.read.texts import Texts
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFile:
+    """A block file of rows, and how to turn its lines into positions."""
+
+    path: Path
+    base: int
+    """Position of its line 0."""
+    first_sample_id: int = 0
+    """Added to its sample ids: not 0 if the log has none and lines are numbered within their chunk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionSource:
+    """Where the rows of one partition stand."""
+
+    name: str
+    """Unique within the run; names the tasks and files that are made of it."""
+    split: str
+    index: int
+    """Partition within the files."""
+    common: tuple[RowFile, ...]
+    skeleton: tuple[RowFile, ...]
+    known_ranges: tuple[tuple[int, int], ...] = ()
+    """(context, number of ranges) of contexts that are only partly in this partition (``skew``)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Impressions:
+    """n impressions of a partition, in log order."""
+
+    keys: U64
+    positions: I64
+    sample_ids: I64
+    labels: npt.NDArray[np.uint8]
+    """As in the log, uint8 [n, L]."""
+    features: FeatureRows
+    names: Texts | None
+    """Texts that name the impressions; None: their sample ids do."""
+    weights: npt.NDArray[np.float32] | None
+    """Sample weights, float32 [n]; None: the log has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """The joined rows of one partition."""
+
+    common_keys: U64
+    """Ascending, uint64 [C]."""
+    common: FeatureRows
+    """C rows, in the order of ``common_keys``."""
+    impressions: Impressions
+    common_row: I64
+    """For each impression the index of its user's common row, or -1 if there is none: int64 [n]."""
+    common_lines: int
+    """Distinct common lines that belong to this partition; a copy that is also in another one does not count."""
+
+    def unused_common_rows(self) -> int:
+        """Count the common rows that no impression uses; copies are always in use."""
+        return int((self.uses() == 0).sum())
+
+    def uses(self) -> I64:
+        """Count the impressions that use each common row: int64 [C]."""
+        return np.bincount(self.common_row[self.common_row >= 0], minlength=len(self.common_keys))
+
+
+def load_partition(work: Path, source: PartitionSource) -> Partition:
+    """Read the rows of a partition, drop repeated lines, and join."""
+    common = _read_all(source.common, source.index, "common")
+    order = np.argsort(common["key"], kind="stable")  # files come in log order, so the first line of a key is first
+    keys = common["key"][order]
+    first = np.ones(len(keys), np.bool_)
+    first[1:] = keys[1:] != keys[:-1]
+    kept, common_keys = order[first], keys[first]
+    impressions = _load_impressions(work, source)
+    return Partition(
+        common_keys=common_keys,
+        common=_features(common).take(kept),
+        impressions=impressions,
+        common_row=find(common_keys, impressions.keys),
+        common_lines=int((common["position"][kept] >= 0).sum()),
+    )
+
+
+def _load_impressions(work: Path, source: PartitionSource) -> Impressions:
+    rows = _read_all(source.skeleton, source.index, "skeleton")
+    features, names = _features(rows), names_of(rows)
+    keep = find(load_repeats(work, "skeleton", source.split), rows["position"]) < 0
+    if not keep.all():
+        index = np.flatnonzero(keep)
+        features = features.take(index)
+        names = None if names is None else names.take(index)
+        plain = ("key", "position", "sample_id", "labels", "weight")
+        rows = {name: rows[name][index] for name in plain if name in rows}
+    return Impressions(
+        keys=rows["key"],
+        positions=rows["position"],
+        sample_ids=rows["sample_id"],
+        labels=rows["labels"],
+        features=features,
+        names=names,
+        weights=rows.get("weight"),
+    )
+
+
+def names_of(rows: Mapping[str, Array]) -> Texts | None:
+    """Return the texts that name the impressions of skeleton rows; None if their sample ids do."""
+    return Texts(lengths=rows["name_lengths"], data=rows["names"]) if "names" in rows else None
+
+
+def _read_all(files: Sequence[RowFile], index: int, kind: RowKind) -> dict[str, Array]:
+    blocks = []
+    for file in files:
+        block = read_block(file.path, index, JOIN_COLUMNS[kind])
+        block["position"] = block.pop("line") + file.base
+        if file.first_sample_id:
+            block["sample_id"] = block["sample_id"] + file.first_sample_id
+        blocks.append(block)
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _features(rows: dict[str, Array]) -> FeatureRows:
+    return FeatureRows(lengths=rows["lengths"], ids=rows["ids"], values=rows["values"])
+
+
+def find(sorted_keys: Array, keys: Array) -> I64:
+    """Return the index of each key in ``sorted_keys``, or -1: int64 [n]."""
+    if not len(sorted_keys):
+        return np.full(len(keys), -1, np.int64)
+    place = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+    found: I64 = np.where(sorted_keys[place] == keys, place, -1)
+    return found

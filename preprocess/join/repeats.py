@@ -1,0 +1,76 @@
+"""Stage 2: find lines that repeat an earlier line's name: its sample id, or its common_feature_index.
+
+The first line keeps the name; the later ones are rejected.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from preprocess.blocks import Array, read_block
+from preprocess.read.row_files import ChunkId, RowKind, rows_path
+from preprocess.workers import Result
+
+I64 = npt.NDArray[np.int64]
+
+_COLUMNS: dict[RowKind, tuple[str, str]] = {
+    "skeleton": ("repeat_sample_id", "repeat_line"),
+    "common": ("key", "line"),
+}
+
+
+def find_repeats(work: Path, kind: RowKind, split: str, chunks: list[ChunkId], partition: int) -> Result:
+    """Find the repeats among the names of one partition; write the positions of the later lines, sorted."""
+    name_column, line_column = _COLUMNS[kind]
+    names: list[Array] = []
+    positions: list[I64] = []
+    for chunk in chunks:
+        block = read_block(rows_path(work, kind, chunk), partition, (name_column, line_column))
+        names.append(block[name_column])
+        positions.append(block[line_column] + chunk.base)
+    repeats = later_positions(np.concatenate(names), np.concatenate(positions))
+    if len(repeats):
+        save_array(_part_path(work, kind, split, partition), repeats)
+    return {"repeats": len(repeats)}
+
+
+def later_positions(names: Array, positions: I64) -> I64:
+    """Return the positions of all but the first occurrence of each name, sorted; ``positions`` must ascend."""
+    order = np.argsort(names, kind="stable")
+    ordered = names[order]
+    return np.sort(positions[order[1:][ordered[1:] == ordered[:-1]]])
+
+
+def merge_repeats(work: Path, kind: RowKind, split: str, partitions: int) -> Result:
+    """Join what ``find_repeats`` found in all partitions into one file."""
+    parts = [path for i in range(partitions) if (path := _part_path(work, kind, split, i)).is_file()]
+    merged = np.sort(np.concatenate([np.zeros(0, np.int64), *(np.load(part) for part in parts)]))
+    save_array(repeats_path(work, kind, split), merged)
+    return {"repeats": len(merged)}
+
+
+def load_repeats(work: Path, kind: RowKind, split: str) -> I64:
+    """Return the positions of a split's lines that repeat an earlier one, sorted; mapped, so processes share it."""
+    path = repeats_path(work, kind, split)
+    if not path.is_file():  # a log whose impressions are numbered here cannot repeat a number
+        return np.zeros(0, np.int64)
+    array: I64 = np.load(path, mmap_mode="r")
+    return array
+
+
+def repeats_path(work: Path, kind: RowKind, split: str) -> Path:
+    """Return where the repeats of a split stand."""
+    return work / "chunks" / f"repeats-{split}-{kind}.npy"
+
+
+def _part_path(work: Path, kind: RowKind, split: str, partition: int) -> Path:
+    return work / "chunks" / f"repeats-{split}-{kind}-{partition:04d}.npy"
+
+
+def save_array(path: Path, array: npt.NDArray[np.generic]) -> None:
+    """Write an array under a temporary name and rename it."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp.npy")
+    np.save(temporary, array)
+    temporary.replace(path)

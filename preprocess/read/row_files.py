@@ -1,0 +1,125 @@
+"""The files between parsing and joining: rows of one chunk, partitioned by user context.
+
+Columns of a ``skeleton`` file (one row an impression) and of a ``common`` file (one row a user context)::
+
+    key         uint64      user context
+    line        int64       0-based within the chunk
+    sample_id   int64       skeleton only
+    labels      uint8 [L]   skeleton only; as in the log
+    weight      float32     skeleton only, and only where the log has sample weights
+    name_lengths, names    int32, uint8    skeleton only, and only where the log names impressions by texts
+    lengths     int32 [F]   features of each field
+    ids         int64       features, field after field
+    values      float32     their weights
+    repeat_sample_id, repeat_line    skeleton only: sample_id and line again, partitioned by sample_id
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from preprocess.blocks import Column, write_blocks
+from preprocess.hashing import U64, mix64
+from preprocess.read.feature_rows import FeatureEntries, Index, arrange, index_dtype, splits_of
+from preprocess.read.texts import Texts
+
+I64 = npt.NDArray[np.int64]
+RowKind = Literal["skeleton", "common"]
+
+JOIN_COLUMNS: dict[RowKind, tuple[str, ...]] = {
+    "common": ("key", "line", "lengths", "ids", "values"),
+    "skeleton": ("key", "line", "sample_id", "labels", "weight", "name_lengths", "names", "lengths", "ids", "values"),
+}
+REPEAT_COLUMNS = ("repeat_sample_id", "repeat_line")
+_FEATURE_COLUMNS = ("ids", "values")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkId:
+    """Which chunk of which file of a split."""
+
+    split: str
+    file: int
+    chunk: int
+    piece: int = 0
+    """Of a chunk that memory does not hold at once: which run of its rows. Lines are numbered within the chunk."""
+
+    def name(self, kind: str) -> str:
+        """Return the stem of its files; stems sort as the lines stand in the log."""
+        piece = f"-{self.piece:06d}" if self.piece else ""
+        return f"{self.split}-{kind}-{self.file:04d}-{self.chunk:06d}{piece}"
+
+    @property
+    def base(self) -> int:
+        """Position of the chunk's line 0; positions of a split order its lines as the log does."""
+        return self.file << 48 | self.chunk << 24
+
+
+def chunk_of_position(split: str, position: int) -> tuple[ChunkId, int]:
+    """Return the chunk and the line within it of a position."""
+    chunk = ChunkId(split=split, file=position >> 48, chunk=position >> 24 & 0xFFFFFF)
+    return chunk, position & 0xFFFFFF  # a chunk has fewer than 2^24 lines (see chunks.py)
+
+
+def rows_path(work: Path, kind: RowKind, chunk: ChunkId) -> Path:
+    """Return where a chunk's rows stand."""
+    return work / "chunks" / f"{chunk.name(kind)}.rows"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawRows:
+    """R rows as they were parsed."""
+
+    lines: I64
+    keys: U64
+    sample_ids: I64
+    labels: npt.NDArray[np.uint8]
+    features: FeatureEntries
+    names: Texts | None = None
+    """Texts that name the impressions; None: their sample ids do."""
+    weights: npt.NDArray[np.float32] | None = None
+    """Sample weights, float32 [R]; None: the log has none."""
+
+
+def write_rows(path: Path, rows: RawRows, kind: RowKind, num_fields: int, partitions: int) -> I64:
+    """Write the rows of a chunk; return the bytes that each partition takes, int64 [partitions]."""
+    part = partition_of(rows.keys, partitions)
+    order = np.argsort(part, kind="stable")
+    features = arrange(rows.features, order, num_fields)
+    splits = _splits(part, partitions)
+    feature_splits = features.row_splits()[splits]
+    columns = {
+        "key": Column(data=rows.keys[order], splits=splits),
+        "line": Column(data=rows.lines[order], splits=splits),
+    }
+    if kind == "skeleton":
+        columns["sample_id"] = Column(data=rows.sample_ids[order], splits=splits)
+        columns["labels"] = Column(data=rows.labels[order], splits=splits)
+        if rows.weights is not None:
+            columns["weight"] = Column(data=rows.weights[order], splits=splits)
+        if rows.names is not None:
+            names = rows.names.take(order)
+            columns["name_lengths"] = Column(data=names.lengths, splits=splits)
+            columns["names"] = Column(data=names.data, splits=names.splits()[splits])
+    columns["lengths"] = Column(data=features.lengths, splits=splits)
+    columns["ids"] = Column(data=features.ids, splits=feature_splits)
+    columns["values"] = Column(data=features.values, splits=feature_splits)
+    if kind == "skeleton":
+        part = partition_of(rows.sample_ids.astype(np.uint64), partitions)
+        order = np.argsort(part, kind="stable")
+        splits = _splits(part, partitions)
+        columns["repeat_sample_id"] = Column(data=rows.sample_ids[order], splits=splits)
+        columns["repeat_line"] = Column(data=rows.lines[order], splits=splits)
+    return write_blocks(path, columns)
+
+
+def partition_of(keys: U64, partitions: int) -> Index:
+    """Return the partition of each key: [R]."""
+    return (mix64(keys) % np.uint64(partitions)).astype(index_dtype(partitions))
+
+
+def _splits(part: Index, partitions: int) -> I64:
+    return splits_of(np.bincount(part, minlength=partitions))

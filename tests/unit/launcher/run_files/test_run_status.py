@@ -1,0 +1,203 @@
+"""The state of a run, its journal, and the wish to scale, as files."""
+
+import json
+
+import pytest
+
+from esmm_dist.errors import ConfigError, RetryError
+from esmm_dist.progress import NoProgress
+from esmm_dist.storage.folder import Folder
+from launcher.driver.journal import Journal
+from launcher.run_files.run_status import (
+    RunStatus,
+    ScaleWish,
+    ServerStatus,
+    WorkerStatus,
+    read_status,
+    read_wish,
+    write_status,
+    write_wish,
+)
+from launcher.run_files.scale import scale
+from launcher.run_files.scale_config import ScaleConfig, StatusConfig
+from launcher.run_files.status_lines import is_stale, status_lines
+
+NOW = 1_700_000_000.0
+
+
+def status_of(**changes):
+    values = {
+        "run": "run",
+        "state": "running",
+        "written_at": NOW,
+        "started_at": NOW - 61,
+        "driver_pid": 5,
+        "generation": 4,
+        "ranks": 2,
+        "max_workers": 4,
+        "wanted_workers": 2,
+        "step": 1500,
+        "total_steps": 3000,
+        "impressions_per_second": 12_345.0,
+        "checkpoint_step": 1400,
+        "checkpoint_at": NOW - 5,
+        "restarts": {"worker lost": 2},
+        "workers": (
+            WorkerStatus(name="worker-0", state="running", pid=77, rank=0, phase="training", step=1500, beat_age_s=0.4),
+            WorkerStatus(name="worker-1", state="warming"),
+        ),
+        "servers": (ServerStatus(index=0, address="h:1", state="slow", silent_s=4.2, step=1499, rows=1234),),
+    }
+    return RunStatus(**{**values, **changes})
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Folder.open(tmp_path)
+
+
+def test_a_status_is_read_as_it_was_written(run):
+    write_status(run, status_of())
+    assert read_status(run) == status_of()
+
+
+def test_a_run_without_status_says_how_one_gets_it(run):
+    with pytest.raises(ConfigError, match="no elastic run was started there"):
+        read_status(run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"checkpoint_at": 1e300},
+        {"started_at": -1.0},
+        {"evaluation": {"step": 3, "split": "test"}},
+        {"evaluation": {"step": 3, "split": "test", "auc": {"ctr": 0.5}}},
+    ],
+)
+def test_a_status_of_values_that_mean_nothing_is_an_error(run, change):
+    written = json.loads(status_of().to_json())
+    run.write_bytes("status.json", json.dumps({**written, **change}).encode())
+    with pytest.raises(ConfigError, match=rf"status\.json: .*{next(iter(change))} is "):
+        read_status(run)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"run": 3}', b'{"workers": [1]}', b'{"nonsense": 1}'])
+def test_a_damaged_status_is_an_error(run, text):
+    run.write_bytes("status.json", text)
+    with pytest.raises(ConfigError, match=r"status\.json"):
+        read_status(run)
+
+
+def test_the_lines_tell_what_a_reader_asks_for():
+    text = "\n".join(status_lines(status_of(), NOW))
+    assert "run: running for 1 min 01 s; 2 ranks of 2 wanted (1 to 4), generation 4" in text
+    assert "step 1,500 of 3,000 (50%), 12.3 k impressions/s" in text
+    assert "last checkpoint: step 1,400, 5.0 s ago (2023-11-14 22:13:15 UTC)" in text
+    assert "restarts: 2 x worker lost" in text
+    assert "worker-0  running   77     0  1,500  training          0.4 s ago" in text
+    assert "0 h:1    slow    4.2 s ago" in text
+
+
+def test_the_newest_evaluation_is_shown_and_what_has_no_auc_is_said():
+    auc = {"ctr": [0.61234, 0.002], "cvr": [0.7, None], "ctcvr": [None, None]}
+    lines = status_lines(status_of(state="done", evaluation={"step": 1400, "split": "test", "auc": auc}), NOW)
+    assert "AUC on test at step 1,400: ctr 0.6123 ± 0.0020, cvr 0.7000, ctcvr none (one class only)" in lines
+
+
+def test_a_journal_keeps_the_newest_evaluation(run):
+    for number, step in enumerate((10, 20), start=1):
+        told = {"event": "evaluated", "step": step, "split": "test", "auc": {"ctr": [0.6, 0.01]}}
+        Journal(run, NoProgress()).add_of_worker("worker-0", "agent", {"number": number, "time": NOW, **told})
+    assert Journal(run, NoProgress()).evaluation == {"step": 20, "split": "test", "auc": {"ctr": [0.6, 0.01]}}
+
+
+def test_a_driver_that_has_been_silent_is_said_to_be_so():
+    assert not is_stale(status_of(), NOW + 14)
+    assert is_stale(status_of(), NOW + 16)
+    assert not is_stale(status_of(state="done"), NOW + 1000)
+    assert "has written nothing for 16.0 s" in status_lines(status_of(), NOW + 16)[0]
+
+
+def test_a_journal_goes_on_where_a_killed_driver_left_it(run, tmp_path):
+    first = Journal(run, NoProgress())
+    first.add("worker_lost", worker="worker-1")
+    first.add("went_on", undone_steps=1, lost_sparse_steps=2)
+    first.add("rolled_back", from_step=50, to_step=40)
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write('{"event": "half a li')
+    second = Journal(run, NoProgress())
+    second.add("worker_stalled", worker="worker-0")
+    assert dict(second.restarts) == {"worker lost": 1, "worker stalled": 1}
+    assert (second.undone_steps, second.lost_sparse_steps, second.rolled_back_steps) == (1, 2, 10)
+    events = [json.loads(line)["event"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert events == ["worker_lost", "went_on", "rolled_back", "worker_stalled"]
+
+
+def test_an_event_of_a_worker_is_kept_once_whichever_driver_hears_it(run):
+    told = {"number": 1, "id": 1, "time": NOW, "event": "saved", "step": 40}
+    assert Journal(run, NoProgress()).add_of_worker("worker-0", "instance-10", told)
+    second = Journal(run, NoProgress())
+    assert not second.add_of_worker("worker-0", "instance-10", told)
+    assert second.add_of_worker("worker-0", "instance-11", told)  # another agent counts anew
+    assert second.checkpoint == (40, NOW)
+
+
+def test_a_wish_is_read_as_it_was_written_and_nonsense_is_none(run):
+    assert read_wish(run) is None
+    write_wish(run, ScaleWish(workers=3, id="a"))
+    assert read_wish(run) == ScaleWish(workers=3, id="a")
+    for text in (b"{", b"[]", b'{"workers": "many"}'):
+        run.write_bytes("scale.json", text)
+        assert read_wish(run) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"state": "done"}, "has ended"),
+        ({"written_at": 1.0}, "does not run"),
+        ({"max_workers": 2}, "--min-workers 1 --max-workers 2"),
+    ],
+)
+def test_scale_refuses_what_cannot_be(run, tmp_path, changes, message, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: NOW)
+    write_status(run, status_of(**changes))
+    with pytest.raises(ConfigError, match=message):
+        scale(ScaleConfig(run=str(tmp_path), workers=3), NoProgress())
+    assert read_wish(run) is None
+
+
+def test_scale_waits_until_so_many_train(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: NOW)
+    write_status(run, status_of())
+    calls = []
+
+    def sleep(seconds):
+        calls.append(seconds)
+        assert read_wish(run) is not None
+        workers = tuple(WorkerStatus(name=f"worker-{i}", state="running", rank=i) for i in range(3))
+        write_status(run, status_of(ranks=3, wanted_workers=3, workers=workers))
+
+    result = scale(ScaleConfig(run=str(tmp_path), workers=3), NoProgress(), sleep=sleep)
+    assert (result.workers, result.before, len(calls)) == (3, 2, 1)
+
+
+def test_scale_says_when_nothing_comes_of_it(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: NOW)
+    write_status(run, status_of())
+    with pytest.raises(RetryError, match="3 workers are asked for, and 2 train"):
+        scale(ScaleConfig(run=str(tmp_path), workers=3, wait_s=0.01), NoProgress())
+
+
+@pytest.mark.parametrize(
+    ("cls", "values", "message"),
+    [
+        (ScaleConfig, {"workers": 0}, "workers is 0"),
+        (ScaleConfig, {"workers": 1, "wait_s": -1}, "wait_s is -1"),
+        (StatusConfig, {"watch": 0}, "watch is 0"),
+    ],
+)
+def test_settings_are_checked(cls, values, message):
+    with pytest.raises(ConfigError, match=message):
+        cls(run="run", **values)

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from esmm_dist.config import build, read_yaml, refuse_unknown
+from esmm_dist.errors import ConfigError
+from esmm_dist.train.config import TrainConfig
+from launcher.commands import COMMANDS
+from launcher.settings.shipped_settings import settings_path, shipped_names
+
+
+def test_a_path_is_taken_as_it_is(tmp_path, monkeypatch):
+    assert settings_path("some/file.yaml", TrainConfig) == Path("some/file.yaml")
+    monkeypatch.chdir(tmp_path)
+    Path("plain").write_text("seed: 3")
+    assert settings_path("plain", TrainConfig) == Path("plain")
+
+
+def test_a_shipped_file_is_found_by_name_and_is_valid():
+    path = settings_path("small-data", TrainConfig)
+    settings = read_yaml(path)
+    refuse_unknown(TrainConfig, settings, where=str(path))
+    config = build(TrainConfig, {"data": "data", "run": "run", **settings}, where=str(path))
+    assert config.model.linear_scale == 12.0
+
+
+def test_a_wrong_name_is_refused_with_the_nearest_known():
+    with pytest.raises(ConfigError, match=r"--config is small_data, which is neither .* Did you mean 'small-data'\?"):
+        settings_path("small_data", TrainConfig)
+
+
+def test_a_shipped_file_is_offered_by_the_commands_that_take_it_and_by_no_other():
+    offering = {name for name, command in COMMANDS.items() if shipped_names(command.load_settings())}
+    assert offering == {"train"}
+    with pytest.raises(ConfigError, match=r"--config is small-data, which holds settings of esmm train\. Give it to"):
+        settings_path("small-data", COMMANDS["preprocess"].load_settings())
+    with pytest.raises(ConfigError, match=r"neither a \.yaml file nor a shipped name\. No settings of this command"):
+        settings_path("smal", COMMANDS["preprocess"].load_settings())
+
+
+@pytest.mark.parametrize("num_labels", [2, 3, 5])
+def test_the_shipped_settings_suit_any_number_of_labels(num_labels):
+    settings = read_yaml(settings_path("small-data", TrainConfig))
+    config = build(TrainConfig, {"data": "data", "run": "run", **settings}, where="small-data")
+    assert len(config.model.weights_for(num_labels)) == num_labels

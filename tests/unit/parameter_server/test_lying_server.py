@@ -1,0 +1,86 @@
+"""What a client makes of answers that no server of ours gives: an error that names the server, and no row of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.flight as flight
+import pytest
+
+from esmm_dist.errors import ServerError
+from esmm_dist.parameter_server import wire
+from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.parameter_server.connection import Connection
+from tests import raw_flight
+
+IDS = np.arange(7)
+DIM = 4
+HEADER = wire.PullHeader(run="r", generation=1, table="main", rows=7, wire="float32", step=None, patience_s=0.0)
+ROWS = wire.encode_values(np.ones((7, DIM), np.float32), "float32")
+
+
+def pulled(messages: list[raw_flight.Message]) -> np.ndarray:
+    with raw_flight.answering("DoExchange", messages) as address:
+        connection = Connection(ConnectionConfig(servers=address, server_timeout_s=20), 0)
+        try:
+            return connection.pull(HEADER, IDS, DIM)
+        finally:
+            connection.close()
+
+
+class Talker(flight.FlightServerBase):
+    """Answers every action with the same text."""
+
+    def __init__(self, reply: bytes) -> None:
+        super().__init__("grpc://127.0.0.1:0")
+        self._reply = reply
+
+    def do_action(self, context, action):
+        return iter([flight.Result(self._reply)])
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (b"[]", "answers 'evict' with no JSON object"),
+        (b"\x80\x04", "answers 'evict' with what is not JSON"),
+        (b"{}", "answers 'evict' with removed 'None'"),
+        (b'{"removed": "many"}', "answers 'evict' with removed 'many'"),
+        (b'{"removed": true}', "answers 'evict' with removed 'True'"),
+    ],
+)
+def test_a_reply_that_is_none_is_an_error_that_names_the_server(reply, message):
+    with Talker(reply) as server:
+        connection = Connection(ConnectionConfig(servers=f"127.0.0.1:{server.port}", server_timeout_s=20), 0)
+        with pytest.raises(ServerError, match=rf"server 0/1 \(127.0.0.1:\d+\) {message}"):
+            connection.act_value("evict", "removed", int)
+        connection.close()
+
+
+def lying(claimed: int) -> list[raw_flight.Message]:
+    """Return the answer with this number of rows, and as many values, of which seven rows are there."""
+    schema, rows = raw_flight.encoded(ROWS)
+    head = rows.head
+    for number, lie in ((7, claimed), (7 * DIM, claimed * DIM)):
+        assert number.to_bytes(8, "little") in head
+        head = head.replace(number.to_bytes(8, "little"), lie.to_bytes(8, "little"))
+    return [schema, replace(rows, head=head)]
+
+
+def test_an_answer_as_it_should_be_is_read():
+    assert pulled(raw_flight.encoded(ROWS)).tolist() == np.ones((7, DIM)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        (lying(9), "the batch claims what it does not hold: .*expected at least 144 byte"),
+        (lying(3_000_000), "the batch claims what it does not hold"),
+        ([*raw_flight.encoded(ROWS), raw_flight.encoded(ROWS)[1]], "it sent more than the 7 rows that were asked for"),
+        (raw_flight.encoded(ROWS)[:1], "it sent 0 rows for 7 ids"),
+        (raw_flight.encoded(wire.encode_ids(IDS)), r"columns \['id'\], expected \['row'\]"),
+        ([replace(raw_flight.encoded(ROWS)[0], head=b"\0" * 64)], "Invalid flatbuffers message"),
+    ],
+)
+def test_an_answer_that_lies_is_an_error_that_names_the_server(messages, message):
+    with pytest.raises(ServerError, match=rf"server 0/1 \(127.0.0.1:\d+\): .*{message}"):
+        pulled(messages)
