@@ -43,7 +43,11 @@ class SourceFile:
     def docstrings(self) -> Iterator[str]:
         """Docstrings, and the strings that follow settings."""
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
                 yield node.value.value
 
 
