@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import yaml
 
@@ -17,10 +17,7 @@ from launcher.cluster.cluster_config import ClusterConfig
 from launcher.cluster.locations import CLAIM_SCHEME, Kind, claim_place, resolve_place
 from launcher.cluster.quantities import bytes_of, cores_of
 from launcher.cluster.yaml_lines import YamlText
-from launcher.commands import COMMANDS
-
-Task = Literal["train", "synth", "preprocess", "evaluate", "predict", "export"]
-TASKS: tuple[str, ...] = get_args(Task)
+from launcher.tasks import TASKS, TaskName
 
 OWN_KEYS = ("name", "task", "namespace", "cluster")
 """Keys of a job file that are no settings of the task."""
@@ -49,7 +46,7 @@ class JobFile:
     """A job, checked."""
 
     name: str
-    task: Task
+    task: TaskName
     namespace: str | None = None
     """None: not said in the file; ``in_namespace`` says it."""
 
@@ -164,14 +161,14 @@ def _name(text: YamlText) -> str:
     return name
 
 
-def _task(text: YamlText) -> Any:
+def _task(text: YamlText) -> TaskName:
     if "task" not in text.data:
         raise text.error([], f"task is missing: what the job does. Add it: one of {', '.join(TASKS)}.")
-    if text.data["task"] not in TASKS or text.data["task"] not in COMMANDS:
-        raise text.error(
-            ["task"], f"there is no task {text.data['task']!r}.{nearest_hint(str(text.data['task']), TASKS)}"
-        )
-    return text.data["task"]
+    given = text.data["task"]
+    for task in TASKS:
+        if given == task:
+            return task
+    raise text.error(["task"], f"there is no task {given!r}.{nearest_hint(str(given), TASKS)}")
 
 
 def _namespace(text: YamlText) -> str | None:
@@ -181,13 +178,13 @@ def _namespace(text: YamlText) -> str | None:
     return namespace
 
 
-def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _settings(task: TaskName, given: Mapping[str, Any], text: YamlText) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Check the task's settings by its own class.
 
     Returns:
         All of them as pods see them, and the claims that they name.
     """
-    cls = COMMANDS[task].load_settings()
+    cls = TASKS[task].load_settings()
     hints = get_type_hints(cls)
     known = [f.name for f in dataclasses.fields(cls)]
     for key in given:
@@ -205,7 +202,7 @@ def _settings(task: str, given: Mapping[str, Any], text: YamlText) -> tuple[dict
     _check_places(given, resolved, text)
     resolved |= {key: names.fetched_path(key) for key in _stored(given, FETCHED.get(task, ()))}
     # URIs as they were given: a path made of one has a slash less
-    settings = to_mapping(build_settings(cls, resolved, text, [])) | _stored(given, COMMANDS[task].stored)
+    settings = to_mapping(build_settings(cls, resolved, text, [])) | _stored(given, TASKS[task].stored)
     if "like" in resolved:  # what the file leaves out comes from that data set, which pods see
         from preprocess.settings import DECIDING  # here, because it loads Arrow
 
@@ -231,9 +228,9 @@ def _scratch(place: str, text: YamlText) -> str:
     return claim
 
 
-def _kind(task: str, name: str, hint: Any) -> Kind | None:
+def _kind(task: TaskName, name: str, hint: Any) -> Kind | None:
     """Return what kind of place a setting is. None: no place."""
-    if name in FOLDERS or name in FETCHED.get(task, ()) or name in COMMANDS[task].stored:
+    if name in FOLDERS or name in FETCHED.get(task, ()) or name in TASKS[task].stored:
         return "folder"
     if name == "schema":
         return "schema"

@@ -5,16 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome, StoredPlace
+from launcher.command import Command, Outcome
+from launcher.tasks import TASKS
 from launcher.terminal.coverage_table import coverage_table
 from launcher.terminal.json_line import json_value
 from launcher.terminal.text_table import text_table
-
-
-def _load_settings() -> type:
-    from esmm_dist.inference.evaluate import EvaluateConfig
-
-    return EvaluateConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
@@ -61,8 +56,8 @@ COMMAND = Command(
     name="evaluate",
     summary="Measure a trained model on one split: exact AUC with its standard error, log loss, calibration.",
     example="esmm evaluate --run run --data data --split test",
-    load_settings=_load_settings,
+    load_settings=TASKS["evaluate"].load_settings,
     run=_run,
     in_ranks=True,
-    stored={"data": StoredPlace(use="read")},
+    stored=TASKS["evaluate"].stored,
 )

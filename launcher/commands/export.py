@@ -3,14 +3,9 @@
 from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome, StoredPlace
+from launcher.command import Command, Outcome
+from launcher.tasks import TASKS
 from launcher.terminal.json_line import json_value
-
-
-def _load_settings() -> type:
-    from esmm_dist.inference.export import ExportConfig
-
-    return ExportConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
@@ -24,7 +19,7 @@ COMMAND = Command(
     name="export",
     summary="Write the model as a SavedModel that plain TensorFlow loads and serves.",
     example="esmm export --run run --out model/1",
-    load_settings=_load_settings,
+    load_settings=TASKS["export"].load_settings,
     run=_run,
-    stored={"out": StoredPlace(use="write")},
+    stored=TASKS["export"].stored,
 )

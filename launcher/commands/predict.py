@@ -3,14 +3,9 @@
 from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome, StoredPlace
+from launcher.command import Command, Outcome
+from launcher.tasks import TASKS
 from launcher.terminal.json_line import json_value
-
-
-def _load_settings() -> type:
-    from esmm_dist.inference.predict import PredictConfig
-
-    return PredictConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
@@ -24,8 +19,8 @@ COMMAND = Command(
     name="predict",
     summary="Write a file of predictions (Parquet or CSV): sample_id, pctr, pcvr, pctcvr.",
     example="esmm predict --run run --data data --split test --out predictions.parquet",
-    load_settings=_load_settings,
+    load_settings=TASKS["predict"].load_settings,
     run=_run,
     in_ranks=True,
-    stored={"data": StoredPlace(use="read"), "out": StoredPlace(use="write", kind="file")},
+    stored=TASKS["predict"].stored,
 )

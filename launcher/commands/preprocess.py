@@ -4,20 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from esmm_dist.errors import InputDataError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.coverage import dataset_coverage
-from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
-from launcher.command import Command, Outcome, StoredPlace
+from esmm_dist.schema.manifest import DatasetManifest
+from launcher.command import Command, Outcome
+from launcher.tasks import TASKS
 from launcher.terminal.coverage_table import coverage_table
 from launcher.terminal.json_line import json_value
 from launcher.terminal.progress import short_bytes
-
-
-def _load_settings() -> type:
-    from preprocess.config import PreprocessConfig
-
-    return PreprocessConfig
 
 
 def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
@@ -36,16 +30,6 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     with known_ids_fetched(settings, progress) as fetched:
         manifest = preprocess(fetched, progress)
     return Outcome(lines=report_lines(settings.out, manifest), result=report_mapping(settings.out, manifest))
-
-
-def _damage(folder: Path, sizes: Mapping[str, int]) -> str | None:
-    """Say which file of a data set in a store is missing or has another size."""
-    try:
-        files = read_manifest(folder).files()
-    except InputDataError:  # preprocess finds out, and says what is wrong
-        return None
-    wrong = [file.path for file in files if sizes.get(file.path) != file.file_bytes]
-    return f"{wrong[0]} is missing or has another size ({len(wrong)} such files)" if wrong else None
 
 
 def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
@@ -96,9 +80,9 @@ COMMAND = Command(
     name="preprocess",
     summary="Turn a raw log into grouped TFRecord shards, a vocabulary and a manifest.",
     example="esmm preprocess raw data --schema aliccp",
-    load_settings=_load_settings,
+    load_settings=TASKS["preprocess"].load_settings,
     run=_run,
-    stored={"raw": StoredPlace(use="read"), "out": StoredPlace(use="write", told_by=MANIFEST_NAME, damage=_damage)},
+    stored=TASKS["preprocess"].stored,
     positional=("raw", "out"),
     find_stored=find_stored_settings,
 )

@@ -3,14 +3,9 @@
 from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome, StoredPlace
+from launcher.command import Command, Outcome
+from launcher.tasks import TASKS
 from launcher.terminal.json_line import json_value
-
-
-def _load_settings() -> type:
-    from preprocess.synthetic.config import SynthConfig
-
-    return SynthConfig
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
@@ -24,8 +19,8 @@ COMMAND = Command(
     name="synth",
     summary="Write a synthetic raw log (Ali-CCP form) and the best AUC that any model can reach on it.",
     example="esmm synth raw --impressions 300000",
-    load_settings=_load_settings,
+    load_settings=TASKS["synth"].load_settings,
     run=_run,
-    stored={"out": StoredPlace(use="write", told_by="synth.json")},
+    stored=TASKS["synth"].stored,
     positional=("out",),
 )

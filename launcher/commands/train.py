@@ -6,6 +6,7 @@ from typing import Any
 from esmm_dist.progress import Progress
 from launcher.command import Command, Outcome
 from launcher.commands.evaluate import metrics_lines
+from launcher.tasks import TASKS
 from launcher.terminal.json_line import json_value
 
 _OF_ONE_START = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
@@ -28,12 +29,6 @@ def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
     return {**stored, "store": store}
 
 
-def _load_settings() -> type:
-    from esmm_dist.train.config import TrainConfig
-
-    return TrainConfig
-
-
 def _run(settings: Any, progress: Progress) -> Outcome:
     from esmm_dist.train.run import train
     from launcher.agent.worker_link import worker_link
@@ -51,7 +46,7 @@ COMMAND = Command(
     name="train",
     summary="Train ESMM on a data set, or resume a run: esmm train --run RUN",
     example="esmm train --data data --run run",
-    load_settings=_load_settings,
+    load_settings=TASKS["train"].load_settings,
     run=_run,
     in_ranks=True,
     main=("data", "run", "epochs", "global_batch_records", "embedding_learning_rate", "servers"),

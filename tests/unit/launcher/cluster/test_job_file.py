@@ -8,10 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from esmm_dist.errors import ConfigError
-from launcher.cluster.job_file import TASKS, job_yaml, read_job
+from launcher.cluster.job_file import job_yaml, read_job
 from launcher.commands import COMMANDS
 from launcher.settings.print_settings import settings_yaml
 from launcher.settings.resolve import resolve
+from launcher.tasks import TASKS
 from tests.unit.launcher.cluster.jobs import NAMESPACE, TASK_SETTINGS, job_text, make_job
 
 TEXT = """\
@@ -47,7 +48,7 @@ def test_no_task_reads_where_it_writes(task, setting, other):
     assert "Give each a place of its own" in message
 
 
-@pytest.mark.parametrize("task", [task for task in TASKS if task in COMMANDS])
+@pytest.mark.parametrize("task", TASKS)
 def test_every_task_is_read(task):
     job = read_job(job_text(task))
     assert (job.name, job.task, job.namespace) == ("nightly", task, None)
