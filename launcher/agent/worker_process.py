@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from launcher.agent.worker_link import REPORT_FD
 from launcher.agent.worker_reports import WorkerReports
-from launcher.local.plan import CLEARED
+from launcher.processes.process_plan import without_rank
 from launcher.processes.tied_process import tied_to_this_process
 
 WARM_WORKER = (sys.executable, "-P", "-m", "launcher.agent.warm_worker")
@@ -37,12 +37,11 @@ class WorkerProcess:
         self.born = now
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
-        environment = {name: value for name, value in inherited.items() if name not in CLEARED}
         try:
             self._process = subprocess.Popen(
                 tied_to_this_process((*WARM_WORKER, *command)),
                 stdin=subprocess.PIPE,
-                env={**environment, "PYTHONUNBUFFERED": "1", REPORT_FD: str(writer)},
+                env={**without_rank(inherited), "PYTHONUNBUFFERED": "1", REPORT_FD: str(writer)},
                 pass_fds=(writer,),
                 start_new_session=True,
                 bufsize=0,

@@ -1,29 +1,12 @@
 """All jobs of a namespace, or of all namespaces."""
 
-from dataclasses import dataclass
-
 from esmm_dist.errors import ConfigError
 from launcher.cluster import api as kinds
 from launcher.cluster import names
 from launcher.cluster.api import Api, Object
 from launcher.cluster.job_file import JobFile, read_job
 from launcher.cluster.status import driver_resource, published_status, state_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobRow:
-    """One job in a list."""
-
-    job: str
-    where: str
-    """Namespace; ``local`` for runs of this machine."""
-    task: str
-    state: str
-    ranks: int | None = None
-    step: int | None = None
-    total_steps: int | None = None
-    since: str = ""
-    """When it was submitted."""
+from launcher.run_files.job import JobRow
 
 
 def cluster_jobs(api: Api, *, everywhere: bool = False) -> list[JobRow]:

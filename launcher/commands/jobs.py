@@ -19,8 +19,9 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     from pathlib import Path
 
     from launcher.cluster.api import cluster_is_known, connect
-    from launcher.cluster.jobs import JobRow, cluster_jobs
+    from launcher.cluster.jobs import cluster_jobs
     from launcher.jobs.list_runs import local_runs
+    from launcher.run_files.job import JobRow
     from launcher.terminal.watch import read_and_watch
 
     asks = cluster_is_known() or settings.namespace is not None or settings.all_namespaces

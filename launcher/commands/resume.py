@@ -13,10 +13,11 @@ def _load_settings() -> type:
 
 
 def _run(settings: Any, progress: Progress) -> Outcome:
+    from launcher.cli import run_line
     from launcher.jobs.find import find_job
 
     job = find_job(settings.job, settings.namespace)
-    done = job.resume(wait_s=settings.wait_s, progress=progress)
+    done = job.resume(wait_s=settings.wait_s, progress=progress, run_line=run_line)
     return Outcome(lines=done.lines, result=done.result, done=done.done)
 
 

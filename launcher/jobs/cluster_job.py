@@ -10,7 +10,7 @@ from launcher.cluster.logs import logs
 from launcher.cluster.resume import resume
 from launcher.cluster.scale import scale_servers, scale_workers
 from launcher.cluster.status import job_status, look
-from launcher.run_files.job import Done, JobStatus
+from launcher.run_files.job import Done, JobStatus, RunLine
 
 
 class ClusterJob:
@@ -45,7 +45,7 @@ class ClusterJob:
         """Have it save and stop; ``now``: without saving."""
         return cancel(self._api, self._name, now=now, wait_s=wait_s, progress=progress)
 
-    def resume(self, *, wait_s: float, progress: Progress) -> Done:
+    def resume(self, *, wait_s: float, progress: Progress, run_line: RunLine) -> Done:
         """Go on from the last checkpoint."""
         return resume(self._api, self._name, wait_s=wait_s, progress=progress)
 

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from esmm_dist.errors import EsmmError
-from launcher.cluster.jobs import JobRow
 from launcher.jobs.find import RUN_FILES
 from launcher.jobs.local_run import LocalRun
+from launcher.run_files.job import JobRow
 
 DEPTH = 3
 """Folders below the current one; a home folder has millions of files further down."""

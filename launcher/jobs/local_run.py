@@ -13,7 +13,7 @@ from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.run_folder import LOG_NAME
-from launcher.run_files.job import Done, JobStatus
+from launcher.run_files.job import Done, JobStatus, RunLine
 from launcher.run_files.log_files import FOLDER_NAME, log_path, older
 from launcher.run_files.plain_run import TRAIN_LOCK_NAME, is_training, read_progress
 from launcher.run_files.run_record import LOCK_NAME, RECORD_NAME, STOP_NAME, ask_to_stop, is_held, read_record
@@ -39,8 +39,8 @@ class LocalRun:
     """The ``JobBackend`` of this machine.
 
     Args:
-        run: Folder or URI.
-        sleep: Waits so many seconds.
+        run: folder or URI
+        sleep: waits so many seconds
     """
 
     def __init__(self, run: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -165,15 +165,13 @@ class LocalRun:
             result={"state": state, "seconds": seconds},
         )
 
-    def resume(self, *, wait_s: float, progress: Progress) -> Done:
+    def resume(self, *, wait_s: float, progress: Progress, run_line: RunLine) -> Done:
         """Give its ``esmm local`` command again, in the folder where it was given; returns when that has ended.
 
         Raises:
             ConfigError: It was not started by ``esmm local``, or runs.
             EsmmError: As ``esmm local``.
         """
-        from launcher.cli import run_line
-
         record = read_record(self._run)
         if record is None:
             raise ConfigError(

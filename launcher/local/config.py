@@ -1,6 +1,6 @@
 """The settings of ``esmm local``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from esmm_dist.errors import ConfigError
 
@@ -101,7 +101,7 @@ class LocalConfig:
             raise ConfigError(
                 f"workers is {self.num_workers}, min_workers {least} and max_workers {most}. Set min <= workers <= max."
             )
-        if self.worker_command[0] != WORKER_COMMANDS[0]:
+        if not self.trains:
             raise ConfigError(
                 f"min_workers and max_workers are for esmm train; '{self.worker_command[0]}' keeps its workers. Leave "
                 "them out, and set --workers."
@@ -130,3 +130,20 @@ class LocalConfig:
     def worker_command(self) -> tuple[str, ...]:
         """Return the words after ``esmm`` that each worker runs: its command and its flags."""
         return self.command if not self.command[0].startswith("-") else (WORKER_COMMANDS[0], *self.command)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the workers train; evaluate and predict leave nothing in the run."""
+        return self.worker_command[0] == WORKER_COMMANDS[0]
+
+    @property
+    def line(self) -> tuple[str, ...]:
+        """Return the words after ``esmm`` that stand for these settings."""
+        words = ["local"]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "command" or value == field.default:
+                continue
+            flag = f"--{field.name.replace('_', '-')}"
+            words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+        return (*words, "--", *self.worker_command)

@@ -28,6 +28,7 @@ from launcher.local.supervisor import SAME_KEYPRESS_S, Supervisor
 from launcher.local.workspace import Workspace
 from launcher.processes.child import Child
 from launcher.processes.ending import INTERRUPTED, LocalError
+from launcher.processes.process_plan import ProcessPlan
 from launcher.processes.signals import SignalInbox
 from launcher.run_files.run_status import read_wish
 
@@ -49,7 +50,7 @@ PAUSE_S = 1.0
 class _Kept:
     """A process that is started again when it ends."""
 
-    plan: Callable[[], plan.ProcessPlan]
+    plan: Callable[[], ProcessPlan]
     is_server: bool = False
     child: Child | None = None
     started_at: float = 0.0
@@ -162,8 +163,8 @@ class ElasticSupervisor(Supervisor):
         self._addresses = [file.read_text(encoding="utf-8").strip() for file in files]
         return True
 
-    def _server_plan(self, index: int) -> Callable[[], plan.ProcessPlan]:
-        def make() -> plan.ProcessPlan:
+    def _server_plan(self, index: int) -> Callable[[], ProcessPlan]:
+        def make() -> ProcessPlan:
             return plan.plan_server(
                 index,
                 self._config.servers,
@@ -175,7 +176,7 @@ class ElasticSupervisor(Supervisor):
 
         return make
 
-    def _driver_plan(self) -> plan.ProcessPlan:
+    def _driver_plan(self) -> ProcessPlan:
         return plan.plan_driver(
             self._run_location,
             addresses=self._addresses,
@@ -187,7 +188,7 @@ class ElasticSupervisor(Supervisor):
             esmm=self._esmm,
         )
 
-    def _agent_plan(self, agent: _Agent) -> plan.ProcessPlan:
+    def _agent_plan(self, agent: _Agent) -> ProcessPlan:
         self._starts += 1
         agent.start = self._starts
         return plan.plan_agent(

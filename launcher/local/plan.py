@@ -3,13 +3,12 @@
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from esmm_dist.ranks.rendezvous.signing import PLACE
 from launcher.local.config import LocalConfig
+from launcher.processes.process_plan import ProcessPlan
 from launcher.terminal.progress import PROGRESS_FORM
-from launcher.terminal.streams import CHILD_ENCODING
 
 ESMM = (sys.executable, "-P", "-m", "launcher")
 """Runs ``esmm`` of this very installation, whatever is on the path or in the current folder (-P)."""
@@ -19,13 +18,6 @@ GLOO_TIMEOUT_S = "120"
 """Seconds within which all workers must reach ``hvd.init()``. Horovod's 30 are short where many processes import
 TensorFlow on few cores; a worker that dies is noticed by ``esmm local`` at once, not by this limit."""
 
-CLEARED = (
-    *("HOROVOD_HOSTNAME", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_RANK", "HOROVOD_LOCAL_SIZE"),
-    *("HOROVOD_CROSS_RANK", "HOROVOD_CROSS_SIZE", "HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_RENDEZVOUS_PORT"),
-    *("HOROVOD_CONTROLLER", "HOROVOD_CPU_OPERATIONS", "HOROVOD_GLOO_IFACE", "HOROVOD_ELASTIC", PLACE),
-)
-"""Not inherited: they would make a process believe that it belongs to another job."""
-
 FREE_PORT = "127.0.0.1:0"
 """A free port of the loopback interface."""
 
@@ -34,19 +26,6 @@ UNKNOWN_PLACE = "<where workers meet>"
 
 SECRET = "<token file>"
 """Stands for the path of the token in what ``--dry-run`` prints."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessPlan:
-    """A process to be started."""
-
-    name: str
-    """As users see it: ``worker 0``."""
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    """On top of the inherited one, without ``CLEARED``, and of ``CHILD_ENCODING``."""
-    reports: bool = False
-    """Its stdout is the report of the whole; that of the others is a log like stderr."""
 
 
 def plan_servers(
@@ -207,12 +186,6 @@ def horovod_environment(rank: int, size: int, rendezvous_place: str) -> dict[str
         "HOROVOD_CPU_OPERATIONS": "gloo",
         "HOROVOD_GLOO_IFACE": "lo",
     }
-
-
-def full_environment(plan: ProcessPlan, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole environment of a process."""
-    kept = {name: value for name, value in inherited.items() if name not in CLEARED}
-    return {**kept, **CHILD_ENCODING, **plan.environment}
 
 
 def dry_run(config: LocalConfig, inherited: Mapping[str, str]) -> list[ProcessPlan]:

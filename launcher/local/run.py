@@ -13,12 +13,13 @@ from esmm_dist.storage.secret_file import read_token
 from launcher.command import Outcome
 from launcher.driver.rendezvous import rendezvous
 from launcher.local import plan
-from launcher.local.config import WORKER_COMMANDS, LocalConfig
+from launcher.local.config import LocalConfig
 from launcher.local.elastic import ElasticSupervisor
 from launcher.local.screen import Screen
 from launcher.local.supervisor import Supervisor
 from launcher.local.workspace import Workspace, open_workspace
 from launcher.processes.ending import LocalError, problem
+from launcher.processes.process_plan import ProcessPlan
 from launcher.processes.signals import SignalInbox
 from launcher.run_files.log_files import FOLDER_NAME, LogFiles
 from launcher.run_files.run_record import StopWish, recorded
@@ -60,9 +61,9 @@ def run_local(
     screen = Screen(progress, names, colours=isinstance(progress, BarProgress))
     with contextlib.ExitStack() as stack:
         stop_wish: Callable[[], bool] = _nobody_asks
-        if config.worker_command[0] == WORKER_COMMANDS[0]:
+        if config.trains:
             run = Folder.open(settings.run)
-            stack.enter_context(recorded(run, config))
+            stack.enter_context(recorded(run, config.line))
             stop_wish = StopWish(run).has_come
             if run.is_local:
                 screen.logs = LogFiles(run.local_path / FOLDER_NAME, progress.message)
@@ -183,5 +184,5 @@ def _outcome(config: LocalConfig, report: Sequence[str]) -> Outcome:
     return Outcome(lines=report, result={})
 
 
-def _plan_result(process: plan.ProcessPlan) -> dict[str, object]:
+def _plan_result(process: ProcessPlan) -> dict[str, object]:
     return {"name": process.name, "command": process.command, "environment": process.environment}

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from launcher.local.plan import ProcessPlan
 from launcher.local.screen import Screen
 from launcher.processes.child import Child
 from launcher.processes.ending import Ending
+from launcher.processes.process_plan import ProcessPlan
 from launcher.processes.signals import SignalInbox
 
 SETTLE_S = 1.0

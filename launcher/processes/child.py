@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import IO
 
-from launcher.local.plan import ProcessPlan, full_environment
 from launcher.processes.ending import Ending
 from launcher.processes.lines import LineSplitter
+from launcher.processes.process_plan import ProcessPlan, full_environment
 from launcher.processes.tied_process import tied_to_this_process
 
 TAIL_LINES = 8

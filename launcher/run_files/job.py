@@ -1,12 +1,16 @@
 """What can be done with a job, wherever it runs: one interface; a backend for this machine and one for clusters."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from esmm_dist.progress import Progress
+from launcher.command import Outcome
 from launcher.run_files.plain_run import PlainProgress
 from launcher.run_files.run_status import RunStatus
+
+RunLine = Callable[[Sequence[str]], Outcome]
+"""Runs the words after ``esmm`` in this process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,22 @@ class JobStatus:
     def ended(self) -> bool:
         """Whether it has come to an end of its own."""
         return self.state in ("done", "stopped", "failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRow:
+    """One job in a list."""
+
+    job: str
+    where: str
+    """Namespace; ``local`` for runs of this machine."""
+    task: str
+    state: str
+    ranks: int | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    since: str = ""
+    """When it was submitted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +118,14 @@ class JobBackend(Protocol):
             progress: Told while it waits.
         """
 
-    def resume(self, *, wait_s: float, progress: Progress) -> Done:
-        """Start a job that has ended, or was lost, again from its last checkpoint."""
+    def resume(self, *, wait_s: float, progress: Progress, run_line: RunLine) -> Done:
+        """Start a job that has ended, or was lost, again from its last checkpoint.
+
+        Args:
+            wait_s: seconds to wait until it trains. 0: do not wait
+            progress: receives what it waits for
+            run_line: runs a command line in this process, which is how a local run is resumed
+        """
 
     def delete(self, *, keep_data: bool, wait_s: float, progress: Progress) -> Done:
         """Remove the job.

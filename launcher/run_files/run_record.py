@@ -14,15 +14,14 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import IO
 
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
-from launcher.local.config import WORKER_COMMANDS, LocalConfig
 
 RECORD_NAME = "local.json"
 LOCK_NAME = ".local.lock"
@@ -50,47 +49,36 @@ class LocalRecord:
             raise ValueError(f"command is {list(self.command)}, which does not begin with local.")
 
 
-def command_line(config: LocalConfig) -> tuple[str, ...]:
-    """Return the words after ``esmm`` that stand for these settings."""
-    words = ["local"]
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if field.name == "command" or value == field.default:
-            continue
-        flag = f"--{field.name.replace('_', '-')}"
-        words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    return (*words, "--", *config.worker_command)
-
-
-def _record(config: LocalConfig) -> LocalRecord:
+def _record(command: Sequence[str]) -> LocalRecord:
     # As in config.yaml, credentials of a URI stay out: a resumed run takes them from the environment
-    words = tuple(str(without_credentials(word)) for word in command_line(config))
+    words = tuple(str(without_credentials(word)) for word in command)
     return LocalRecord(
         command=words, folder=os.getcwd(), pid=os.getpid(), host=os.uname().nodename, started_at=time.time()
     )
 
 
 @contextlib.contextmanager
-def recorded(run: Folder, config: LocalConfig) -> Iterator[None]:
-    """Leave the record, and hold the lock for the block. Other commands than ``train`` leave nothing in the run.
+def recorded(run: Folder, command: Sequence[str]) -> Iterator[None]:
+    """Write the record of a training, and hold its lock for the block.
 
     A line that is refused because a setting in it is wrong gives way to the one before: ``esmm resume`` would give it
     again, and be refused again.
+
+    Args:
+        run: folder of the run
+        command: words after ``esmm``
 
     Raises:
         ConfigError: Another ``esmm local`` trains in this run.
         StorageError: The storage refuses.
     """
-    if config.worker_command[0] != WORKER_COMMANDS[0]:
-        yield
-        return
     run.make()
     with contextlib.ExitStack() as stack:
         if run.is_local:
             lock = stack.enter_context((run.local_path / LOCK_NAME).open("ab"))
             _take(lock, run)
         before = run.read_bytes(RECORD_NAME) if run.has(RECORD_NAME) else None
-        run.write_bytes(RECORD_NAME, json.dumps(asdict(_record(config))).encode() + b"\n")
+        run.write_bytes(RECORD_NAME, json.dumps(asdict(_record(command))).encode() + b"\n")
         try:
             yield
         except EsmmError as e:

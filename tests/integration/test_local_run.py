@@ -17,9 +17,9 @@ import pytest
 from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
+from launcher.cli import run_line
 from launcher.commands import COMMANDS
 from launcher.jobs.local_run import LocalRun
-from launcher.local.config import LocalConfig
 from launcher.local.run import run_local
 from launcher.processes.ending import LocalError
 from launcher.run_files.job import JobBackend
@@ -114,7 +114,7 @@ def test_lines_are_followed_until_the_end_of_the_run(started):
 def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeypatch):
     run = LocalRun(str(started.run))
     with pytest.raises(ConfigError, match="runs already"):
-        run.resume(wait_s=0, progress=NoProgress())
+        run.resume(wait_s=0, progress=NoProgress(), run_line=run_line)
     run.cancel(now=False, wait_s=30, progress=NoProgress())
     record = read_record(Folder.open(started.run))
     assert record is not None
@@ -127,7 +127,7 @@ def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeyp
 
     monkeypatch.setitem(COMMANDS, "local", replace(COMMANDS["local"], run=local))
     monkeypatch.chdir(started.folder)
-    done = run.resume(wait_s=0, progress=NoProgress())
+    done = run.resume(wait_s=0, progress=NoProgress(), run_line=run_line)
     assert given == [(("train", "--do", "wait"), record.folder)]
     assert Path.cwd() == started.folder
     assert any(line.startswith("worker 1: ") for line in done.lines)
@@ -140,7 +140,7 @@ def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeyp
 def test_a_line_whose_setting_is_wrong_is_not_the_one_that_resume_gives_again(tmp_path, error, kept):
     run = Folder.open(tmp_path)
     for word in ("first", "second"):
-        with contextlib.suppress(LocalError), recorded(run, LocalConfig(workers=2, command=("train", "--run", word))):
+        with contextlib.suppress(LocalError), recorded(run, ("local", "--", "train", "--run", word)):
             if word == "second" and error is not None:
                 raise error
     record = read_record(run)
@@ -187,7 +187,7 @@ def test_servers_are_changed_by_hand_and_a_folder_that_is_no_run_has_no_verbs(tm
     with pytest.raises(ConfigError, match="has no logs/"):
         run.logs(None, follow=False)
     with pytest.raises(ConfigError, match="has no local.json"):
-        run.resume(wait_s=0, progress=NoProgress())
+        run.resume(wait_s=0, progress=NoProgress(), run_line=run_line)
     with pytest.raises(ConfigError, match="is no run"):
         run.cancel(now=True, wait_s=0, progress=NoProgress())
     with pytest.raises(ConfigError, match="is no run"):

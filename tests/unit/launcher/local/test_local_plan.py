@@ -10,13 +10,13 @@ from launcher.local.plan import (
     ESMM,
     dry_run,
     dry_run_elastic,
-    full_environment,
     horovod_environment,
     plan_agent,
     plan_lines,
     plan_servers,
     plan_workers,
 )
+from launcher.processes.process_plan import full_environment
 
 
 def workers(
