@@ -12,7 +12,7 @@ from pathlib import Path
 
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.escaped import lines_of
-from esmm_dist.process.interrupts import StoppedBySignal
+from esmm_dist.process.signals import StoppedBySignal
 from esmm_dist.process.system_refusal import refusal
 from esmm_dist.storage.uris import stored_uri
 from launcher.agent.worker_link import worker_link

@@ -27,7 +27,7 @@ from typing import Any
 import pyarrow as pa
 
 from esmm_dist.errors import StackError
-from esmm_dist.process.interrupts import Interrupts
+from esmm_dist.process.signals import Interrupts
 from esmm_dist.progress import Progress
 from preprocess.power_failure import DONE_FOLDER, Syncs
 from preprocess.workspace import write_text

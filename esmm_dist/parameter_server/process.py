@@ -1,12 +1,10 @@
 """The process of one parameter server: from its settings to its last call."""
 
-import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import pyarrow as pa
@@ -21,8 +19,8 @@ from esmm_dist.parameter_server.memory import (
 )
 from esmm_dist.parameter_server.metrics_endpoint import MetricsEndpoint
 from esmm_dist.parameter_server.security import TokenCheck, read_pem
-from esmm_dist.process.interrupts import stop_signals
 from esmm_dist.process.quiet import import_tensorflow, import_tfra
+from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
 from esmm_dist.storage.secret_file import read_token
 from esmm_dist.storage.whole_file import write_whole
@@ -53,9 +51,9 @@ def serve(config: ServerConfig, progress: Progress) -> ServerResult:
     return_large_buffers_at_once()
     # Rows are in the CPU's memory. TensorFlow would take the memory of all GPUs from the workers beside this process
     import_tensorflow().config.set_visible_devices([], "GPU")
-    with _stop_wish() as stopped, running_server(config, progress) as server:
-        stopped.wait()
-        name = stopped.name
+    # Opened first, so that a signal during start-up is not lost
+    with SignalInbox() as signals, running_server(config, progress) as server:
+        name = signals.wait().name
         stats = server.service.stats()
         lost = f": {stats.rows:,} rows of run {stats.run} go with this process" if stats.rows else ""
         progress.message(one_line(f"Stopping on {name}{lost}"))
@@ -171,33 +169,6 @@ def _shut_down(service: Any) -> None:
     thread = threading.Thread(target=service.shutdown, name="shutdown", daemon=True)
     thread.start()
     thread.join(_LAST_CALLS_S)
-
-
-class _Stopped:
-    """Set by the first signal that asks to stop."""
-
-    def __init__(self) -> None:
-        self.name = ""
-        self._event = threading.Event()
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        self.name = self.name or signal.Signals(number).name
-        self._event.set()
-
-    def wait(self) -> None:
-        self._event.wait()
-
-
-@contextmanager
-def _stop_wish() -> Iterator[_Stopped]:
-    """Note stop signals from the start on, so that one during start-up is not lost."""
-    stopped = _Stopped()
-    previous = {number: signal.signal(number, stopped.note) for number in stop_signals()}
-    try:
-        yield stopped
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _first_line(error: BaseException) -> str:

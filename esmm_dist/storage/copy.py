@@ -7,14 +7,14 @@ checkpoint is its last file: whoever reads a half copy finds no data set.
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 
 from esmm_dist.errors import ConfigError, StorageError
-from esmm_dist.process.interrupts import Interrupts
+from esmm_dist.process.retry import retry
+from esmm_dist.process.signals import Interrupts
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder, StoredFile
 from esmm_dist.storage.uris import COPYING
@@ -216,22 +216,23 @@ def _groups(files: Iterable[str]) -> list[list[str]]:
 def _copy_with_tries(
     source: Folder, name: str, target: Folder, target_name: str, about: StoredFile, count: Callable[[int], None]
 ) -> None:
-    for attempt in range(TRIES):
-        counted = 0
+    counted = 0
 
-        def count_piece(amount: int) -> None:
-            nonlocal counted
-            counted += amount
-            count(amount)
+    def count_piece(amount: int) -> None:
+        nonlocal counted
+        counted += amount
+        count(amount)
 
-        try:
-            _copy_once(source, name, target, target_name, about, count_piece)
-            return
-        except StorageError:
-            if attempt == TRIES - 1 or (target.is_local and source.is_local):
-                raise
-            count(-counted)
-            time.sleep(WAIT_S * 2**attempt)
+    def uncount(error: StorageError, pause_s: float) -> None:
+        count_piece(-counted)
+
+    between_disks = target.is_local and source.is_local  # what a disk refuses, it refuses again
+    retry(
+        lambda: _copy_once(source, name, target, target_name, about, count_piece),
+        StorageError,
+        () if between_disks else [WAIT_S * 2**number for number in range(TRIES - 1)],
+        on_failure=uncount,
+    )
 
 
 def _copy_once(

@@ -1,10 +1,12 @@
 """Training among ranks that come and go: what one process does between two worlds."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from esmm_dist.errors import ConfigError, GiveUpError, LeftError, RetryError
+from esmm_dist.process.retry import retry
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.world import ElasticWorld
 from esmm_dist.reporter import Reporter
@@ -74,14 +76,7 @@ def _trainer(
 @contextmanager
 def _lock(location: str) -> Iterator[RunFolder]:
     """Lock the run; wait a little for the rank 0 before, which may be dying."""
-    deadline = time.monotonic() + _LOCK_S
     with ExitStack() as stack:
-        while True:
-            try:
-                run = stack.enter_context(locked_run(location))
-                break
-            except ConfigError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(0.1)
-        yield run
+        yield retry(
+            lambda: stack.enter_context(locked_run(location)), ConfigError, itertools.repeat(0.1), within_s=_LOCK_S
+        )

@@ -1,6 +1,5 @@
 """Save a run's checkpoints, and live with storage that refuses for a while."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from esmm_dist.checkpoint.writer import rewrite_manifest, write_checkpoint
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import CheckpointError, LostError, RetryError
 from esmm_dist.model.dense_state import Arrays
+from esmm_dist.process.retry import retry
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.world import World
 from esmm_dist.reporter import Reporter
@@ -153,16 +153,16 @@ class Saver:
 
     def _tried(self, write: Callable[[], None], pauses_s: tuple[float, ...]) -> str | None:
         """Write, again after each pause if need be; return what went wrong the last time, None if it went well."""
-        for pause_s in (*pauses_s, None):
-            try:
-                write()
-            except LostError:
-                raise  # no try of these ranks can succeed
-            except RetryError as e:
-                if pause_s is None:
-                    return str(e)
-                self._progress.message(f"{e} Trying again in {pause_s:g} s.")
-                time.sleep(pause_s)
-            else:
-                return None
-        raise AssertionError("the last try returns")
+
+        def before_pause(error: RetryError, pause_s: float) -> None:
+            if isinstance(error, LostError):
+                raise error  # no try of these ranks can succeed
+            self._progress.message(f"{error} Trying again in {pause_s:g} s.")
+
+        try:
+            retry(write, RetryError, pauses_s, on_failure=before_pause)
+        except LostError:
+            raise
+        except RetryError as e:
+            return str(e)
+        return None

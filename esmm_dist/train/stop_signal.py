@@ -4,12 +4,11 @@ Where ranks come and go, SIGTERM means that this process must leave (its machine
 training stops. Elsewhere all stop it.
 """
 
+import contextlib
 import signal
-import threading
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
 
-from esmm_dist.process.interrupts import stop_signals
+from esmm_dist.process.signals import handling
 
 
 class StopSignal:
@@ -27,22 +26,16 @@ class StopSignal:
         self._elastic = elastic
         self.name: str | None = None
         """Name of the first signal, such as ``SIGTERM``; None until one comes."""
-        self._previous: dict[int, Any] = {}
+        self._installed = contextlib.ExitStack()
 
     def __enter__(self) -> "StopSignal":
         """Install the handlers."""
-        if threading.current_thread() is threading.main_thread():
-            for number in stop_signals():
-                self._previous[number] = signal.signal(number, self._note)
+        self._installed.enter_context(handling(self._note))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Put the handlers back that were there before."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous.clear()
+    def __exit__(self, *error: object) -> None:
+        """Restore the handlers that were there before."""
+        self._installed.close()
 
     @property
     def leave(self) -> bool:

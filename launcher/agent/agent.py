@@ -13,12 +13,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.local_rank import LOCAL_RANK
 from launcher.agent.agent_status import AgentState, AgentStatus
 from launcher.agent.next_worker import NextWorker
 from launcher.agent.worker_process import WorkerProcess
-from launcher.processes.signals import SignalInbox
 
 How = Literal["kill", "leave", "finish"]
 

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
 from esmm_dist.storage.secret_file import read_token
 from esmm_dist.storage.whole_file import write_whole
@@ -9,7 +10,6 @@ from launcher.agent.agent import Agent
 from launcher.agent.agent_config import AgentConfig
 from launcher.agent.agent_http import AgentServer
 from launcher.agent.agent_tls import agent_tls
-from launcher.processes.signals import SignalInbox
 
 
 def run_agent(config: AgentConfig, progress: Progress) -> int:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from esmm_dist.errors import StorageError
+from esmm_dist.process.signals import SignalInbox
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.whole_file import write_whole
 from launcher.driver.heartbeat import Beat, read_beat
@@ -29,7 +30,6 @@ from launcher.local.workspace import Workspace
 from launcher.processes.child import Child
 from launcher.processes.ending import INTERRUPTED, LocalError
 from launcher.processes.process_plan import ProcessPlan
-from launcher.processes.signals import SignalInbox
 from launcher.run_files.run_status import read_wish
 
 LOOK_S = 0.5

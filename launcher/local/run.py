@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.secret_file import read_token
@@ -20,7 +21,6 @@ from launcher.local.supervisor import Supervisor
 from launcher.local.workspace import Workspace, open_workspace
 from launcher.processes.ending import LocalError, problem
 from launcher.processes.process_plan import ProcessPlan
-from launcher.processes.signals import SignalInbox
 from launcher.run_files.log_files import FOLDER_NAME, LogFiles
 from launcher.run_files.run_record import StopWish, recorded
 from launcher.terminal.progress import BarProgress

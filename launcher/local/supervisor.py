@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from esmm_dist.process.signals import SignalInbox
 from launcher.local.screen import Screen
 from launcher.processes.child import Child
 from launcher.processes.ending import Ending
 from launcher.processes.process_plan import ProcessPlan
-from launcher.processes.signals import SignalInbox
 
 SETTLE_S = 1.0
 """After the first failure the others have so long to fail by themselves: they often tell the cause."""

@@ -10,6 +10,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ from typing import IO
 
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
+from esmm_dist.process.retry import retry
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 
@@ -88,18 +90,15 @@ def recorded(run: Folder, command: Sequence[str]) -> Iterator[None]:
 
 
 def _take(lock: IO[bytes], run: Folder) -> None:
-    give_up = time.monotonic() + 1.0  # whoever looks whether it is held holds it for a moment
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as e:
-            if time.monotonic() >= give_up:
-                raise ConfigError(
-                    f"Another esmm local trains in {run}. Wait for it, stop it (esmm cancel {run}), or give another "
-                    "--run."
-                ) from e
-        time.sleep(0.05)
+    def lock_now() -> None:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    try:  # whoever looks whether it is held holds it for a moment
+        retry(lock_now, BlockingIOError, itertools.repeat(0.05), within_s=1.0)
+    except BlockingIOError as e:
+        raise ConfigError(
+            f"Another esmm local trains in {run}. Wait for it, stop it (esmm cancel {run}), or give another --run."
+        ) from e
 
 
 def read_record(run: Folder) -> LocalRecord | None:

@@ -6,10 +6,12 @@ again, ten times, and its servers and GPUs would be held meanwhile. What may pas
 error, and the Job tries again.
 """
 
+import itertools
 import os
 import time
 
 from esmm_dist.errors import EsmmError, RetryError
+from esmm_dist.process.retry import retry
 from esmm_dist.progress import Progress
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
 from launcher.cluster.in_pod.job_objects import JobObjects
@@ -53,14 +55,12 @@ def drive_job(config: DriverConfig, progress: Progress) -> DriverResult:
 
 
 def _found_end(state: RunState) -> RunStatus | None:
-    for _ in range(10):
-        try:
-            return state.find_end()
-        except AccessError as e:
-            if e.http_status is not None:
-                raise
-            time.sleep(3.0)
-    return state.find_end()
+    return retry(state.find_end, AccessError, itertools.repeat(3.0, 10), on_failure=_raise_refusal)
+
+
+def _raise_refusal(error: AccessError, pause_s: float) -> None:
+    if error.http_status is not None:
+        raise error
 
 
 def _never_begun(config: DriverConfig, error: str) -> RunStatus:

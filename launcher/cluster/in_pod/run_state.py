@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.process.retry import doubling, retry
 from esmm_dist.progress import Progress
 from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
 from launcher.cluster.in_pod.job_objects import JobObjects
@@ -142,11 +143,11 @@ class RunState:
         now = time.monotonic()
         if now >= self._asked_at + WISH_S:
             self._asked_at = now
-            self._try("wishes cannot be read", self._obey)
+            self._try("stop requests can", "be read", self._obey)
         if now >= self._published_at + PUBLISH_S:
             status, events = self._source.status(), self._source.event_lines(MOST_EVENTS)
             if now >= self._published_at + ALIVE_S or _content(status, events) != self._published:
-                self._try("the status cannot be published", lambda: self._publish(status, events))
+                self._try("the status can", "be published", lambda: self._publish(status, events))
 
     def _work(self) -> None:
         assert self._source is not None
@@ -174,32 +175,41 @@ class RunState:
         self._access.patch(self._objects.status, {"data": data})
         self._published = _content(status, events)
 
-    def _try(self, what: str, do: Callable[[], None]) -> None:
+    def _try(self, can: str, what: str, do: Callable[[], None]) -> None:
+        """Do it; say once that it fails, and once that it works again.
+
+        Args:
+            can: subject and verb of what is said: ``the status can``
+            what: the rest of it: ``be published``
+            do: asks the API
+        """
         try:
             do()
         except AccessError as e:
-            if what not in self._troubles:
-                self._troubles.add(what)
-                self._progress.message(f"Training goes on, but {what}: {e}.")
+            if can not in self._troubles:
+                self._troubles.add(can)
+                self._progress.message(f"Training goes on, but {can}not {what}: {e}.")
             return
-        if what in self._troubles:
-            self._troubles.remove(what)
-            self._progress.message(f"It is no longer so that {what}.")
+        if can in self._troubles:
+            self._troubles.remove(can)
+            self._progress.message(f"{can[0].upper()}{can[1:]} {what} again.")
 
     def _insist(self, do: Callable[[], object]) -> None:
         """Do it, again if it fails: what does not exist any more needs nothing."""
-        give_up, pause_s = time.monotonic() + END_PATIENCE_S, 0.5
-        while True:
+
+        def attempt() -> None:
             try:
                 do()
-                return
             except AccessError as e:
-                if e.http_status == 404:
-                    return
-                if e.http_status in (401, 403) or time.monotonic() >= give_up:
+                if e.http_status != 404:
                     raise
-            self._sleep(pause_s)
-            pause_s = min(2 * pause_s, 10.0)
+
+        def raise_refusal(error: AccessError, pause_s: float) -> None:
+            if error.http_status in (401, 403):
+                raise error
+
+        pauses_s = doubling(0.5, longest_s=10.0)
+        retry(attempt, AccessError, pauses_s, within_s=END_PATIENCE_S, on_failure=raise_refusal, sleep=self._sleep)
 
 
 def newest_within(lines: Sequence[str], *, most: int, most_bytes: int) -> list[str]:

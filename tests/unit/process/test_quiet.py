@@ -68,7 +68,7 @@ def test_a_child_process_is_as_quiet_as_its_parent(noisy, level, first_import, q
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = level
     if first_import:
         quiet._import_quietly(noisy("pass"))
-    code = "from esmm_dist import quiet; print(quiet._chosen_by_user)"
+    code = "from esmm_dist.process import quiet; print(quiet._chosen_by_user)"
     environment = dict(os.environ)
     child = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert child.stdout == f"{not quiet_child}\n"

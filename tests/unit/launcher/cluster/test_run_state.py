@@ -122,6 +122,27 @@ def test_an_api_that_does_not_answer_holds_up_nothing_and_what_changed_is_publis
     assert api.published()["step"] == 40
 
 
+def test_a_refusal_of_the_api_and_its_end_are_each_told_once(api, driver, clock):
+    told: list[str] = []
+
+    class Messages(NoProgress):
+        def message(self, text: str) -> None:
+            told.append(text)
+
+    state = RunState(api.access(), JobObjects(job=JOB, namespace=NAMESPACE), Messages())
+    state._source = driver
+    for is_down in (True, True, False, False):
+        api.is_down = is_down
+        state.look()
+        clock(5.0)
+    assert [text.partition(":")[0] for text in told] == [
+        "Training goes on, but stop requests cannot be read",
+        "Training goes on, but the status cannot be published",
+        "Stop requests can be read again.",
+        "The status can be published again.",
+    ]
+
+
 def test_the_end_is_published_before_the_pods_are_given_back(api, driver):
     state = run_state(api)
     state.begin(driver)
