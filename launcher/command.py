@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
-from esmm_dist.ranks.world import process_rank
+from esmm_dist.ranks.environment import process_rank
 
 
 @dataclass(frozen=True, kw_only=True)

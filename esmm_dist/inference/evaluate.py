@@ -16,7 +16,8 @@ from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.progress import NoProgress, Progress
-from esmm_dist.ranks.world import World, open_world
+from esmm_dist.ranks.open_world import open_world
+from esmm_dist.ranks.world import World
 from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_warnings
 
 if TYPE_CHECKING:

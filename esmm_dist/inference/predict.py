@@ -22,7 +22,7 @@ from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import NoProgress, Progress
-from esmm_dist.ranks.world import open_world
+from esmm_dist.ranks.open_world import open_world
 from esmm_dist.storage.whole_file import durable_file, make_folder_durable
 
 

@@ -8,7 +8,8 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.parameter_server.config import ClientConfig
-from esmm_dist.ranks.world import ElasticWorld, World
+from esmm_dist.ranks.elastic import ElasticWorld
+from esmm_dist.ranks.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def opened_store(
         if isinstance(world, ElasticWorld):
             world.on_lost = stores[0].interrupt
         yield OpenedStore(store=stores[0], **rewound)
-        world.wait()
+        world.barrier()
         if world.rank == 0:
             stores[0].close_run()
     finally:

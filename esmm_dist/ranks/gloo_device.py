@@ -1,4 +1,4 @@
-"""Have the ranks' connections stand on the network interface that HOROVOD_GLOO_IFACE names.
+"""Put the ranks' connections on the network interface that HOROVOD_GLOO_IFACE names.
 
 Horovod 0.28.1 obeys it for the connections of its start alone. Those that gradients travel on (gloo's device of
 process set 0, ``GlooContext::InitializeForProcessSet``) stand at the address of the machine's name, whatever is asked
@@ -35,10 +35,10 @@ _answers: list[Any] = []
 
 
 def listen_on_interface(library: Path) -> None:
-    """Have gloo's connections stand on the interface that the environment names, if it names one.
+    """Put gloo's connections on the interface that the environment names, if it names one.
 
     Args:
-        library: Horovod's, which this process has loaded.
+        library: file of Horovod's library, which this process has loaded
 
     Raises:
         StackError: There is no such interface; or none is named, and the machine's name has no address of it.
@@ -173,7 +173,7 @@ def _maps() -> Iterator[tuple[int, int, str, int, str]]:
 
 @contextlib.contextmanager
 def _writable(place: int) -> Iterator[None]:
-    """Let a pointer of the table be written within the block: the loader may have made it read-only."""
+    """Make a pointer of the table writable within the block: the loader may have made it read-only."""
     rights = next(rights for start, end, rights, _, _ in _maps() if start <= place < end)
     if "w" in rights:
         yield

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from esmm_dist.errors import ConfigError, GiveUpError, LeftError, RetryError
 from esmm_dist.process.retry import retry
 from esmm_dist.progress import NoProgress, Progress
-from esmm_dist.ranks.world import ElasticWorld
+from esmm_dist.ranks.elastic import ElasticWorld
 from esmm_dist.reporter import Reporter
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Kept, RanksChangeError, Trainer

@@ -19,7 +19,8 @@ from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import Progress
-from esmm_dist.ranks.world import SoloWorld, World
+from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.ranks.world import World
 from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.learnable import check_learnable, label_warnings
@@ -295,7 +296,7 @@ class Trainer:
 
     def _pause(self, stop: StopSignal) -> None:
         """Do what is due after the step at hand: evict, evaluate, save."""
-        self._world.wait()  # until all ranks' pushes have arrived
+        self._world.barrier()  # until all ranks' pushes have arrived
         self._skips.collect(self._reader.skipped)
         every = self._config.embedding.evict_every_steps
         if every and self._step % every == 0 and self._standing.evicted_step != self._step:

@@ -9,7 +9,9 @@ from esmm_dist.input.skipped import SkippedShard, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.process.quiet import import_tfra
 from esmm_dist.progress import NoProgress, Progress
-from esmm_dist.ranks.world import ElasticWorld, World, open_world
+from esmm_dist.ranks.elastic import ElasticWorld
+from esmm_dist.ranks.open_world import open_world
+from esmm_dist.ranks.world import World
 from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.train.config import TrainConfig
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
-from esmm_dist.ranks.local_rank import LOCAL_RANK
+from esmm_dist.ranks.environment import LOCAL_RANK
 from launcher.agent.agent_status import AgentState, AgentStatus
 from launcher.agent.next_worker import NextWorker
 from launcher.agent.worker_process import WorkerProcess

@@ -109,7 +109,7 @@ def become(*words: str) -> None:
 
 def horovod(token_file: Path, rank: int) -> int:
     from esmm_dist.process.quiet import import_horovod
-    from esmm_dist.ranks.world import open_world
+    from esmm_dist.ranks.open_world import open_world
 
     hvd = import_horovod()
     import tensorflow as tf

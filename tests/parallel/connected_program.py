@@ -6,7 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
-from esmm_dist.ranks.world import open_world
+from esmm_dist.ranks.open_world import open_world
 
 
 def own_addresses() -> list[str]:
@@ -22,6 +22,6 @@ def own_addresses() -> list[str]:
 
 if __name__ == "__main__":
     world = open_world(Path(sys.argv[1]))
-    world.wait()
+    world.barrier()
     print(json.dumps({"rank": world.rank, "stands": own_addresses()}))
-    world.wait()
+    world.barrier()

@@ -19,7 +19,7 @@ from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, model_inputs
-from esmm_dist.ranks.world import open_world
+from esmm_dist.ranks.open_world import open_world
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.train.step import CompiledStep, StepResult, Wishes
 

@@ -1,4 +1,4 @@
-"""What the tests of ``HorovodWorld`` run on every rank: ``world_program.py meet`` or ``world_program.py lose``."""
+"""What the tests of ``HorovodWorld`` run on every rank: ``world_program.py agree`` or ``world_program.py lose``."""
 
 import json
 import os
@@ -9,10 +9,11 @@ import numpy as np
 
 from esmm_dist.errors import CheckpointError, EsmmError, WorkerLostError
 from esmm_dist.process.quiet import import_tensorflow
-from esmm_dist.ranks.world import World, open_world
+from esmm_dist.ranks.open_world import open_world
+from esmm_dist.ranks.world import World
 
 
-def meet(world: World) -> dict[str, object]:
+def agree(world: World) -> dict[str, object]:
     """Use every method once, the failures too."""
     tf = import_tensorflow()
     rank = world.rank
@@ -32,7 +33,7 @@ def meet(world: World) -> dict[str, object]:
     found["variables"] = [variable.numpy().tolist() for variable in variables]
     summed = tf.function(lambda x: world.sum_in_step(x) * 2.0, autograph=False)
     found["sums"] = [summed(tf.constant([1.0, float(rank + step)])).numpy().tolist() for step in range(2)]
-    world.wait()
+    world.barrier()
     return found
 
 
@@ -40,14 +41,14 @@ def lose(world: World) -> None:
     """Rank 1 is killed; what do the others say?"""
     tf = import_tensorflow()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which horovodrun ends those that are left
-    world.wait()
+    world.barrier()
     if world.rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     summed = tf.function(world.sum_in_step, autograph=False)
-    for meeting in (lambda: summed(tf.ones([3])), lambda: world.share(1), world.wait):
+    for collective in (lambda: summed(tf.ones([3])), lambda: world.share(1), world.barrier):
         try:
             with world.watching():
-                meeting()
+                collective()
         except WorkerLostError as e:
             print(e, flush=True)
 
@@ -58,7 +59,7 @@ def _fail() -> None:
 
 if __name__ == "__main__":
     opened = open_world()
-    if sys.argv[1] == "meet":
-        print(json.dumps(meet(opened)))
+    if sys.argv[1] == "agree":
+        print(json.dumps(agree(opened)))
     else:
         lose(opened)

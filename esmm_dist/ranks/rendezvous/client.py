@@ -15,12 +15,12 @@ from esmm_dist.ranks.rendezvous.signing import (
 )
 
 PATIENCE_S = 900.0
-"""Seconds that a reply may take: who asks for its rank waits until all others ask, too, up to ten minutes."""
+"""Seconds that a reply may take: the one to a request for a rank waits until all others ask, up to ten minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the rendezvous answers."""
+    """Reply of the rendezvous."""
 
     status: int
     body: bytes
@@ -36,8 +36,8 @@ class RendezvousClient:
         """Connect to nothing yet.
 
         Args:
-            place: Address and nonce of the rendezvous.
-            token: The job's secret.
+            place: address and nonce of the rendezvous
+            token: the job's secret
         """
         self._place, self._token = place, token
         self._signer = Signer(rendezvous_key(token, place.nonce))
@@ -51,13 +51,13 @@ class RendezvousClient:
         """Make one signed call; blocks until it is answered.
 
         Args:
-            method: Of HTTP.
-            path: ``/SCOPE/KEY``.
-            body: The value.
-            timeout_s: Seconds without a byte after which the call is given up.
+            method: HTTP method
+            path: ``/SCOPE/KEY``
+            body: the value
+            timeout_s: seconds without a byte after which the call fails
 
         Raises:
-            RetryError: No answer, or one that is not signed.
+            RetryError: There is no reply, or one that is not signed.
         """
         where = f"the rendezvous at {self._place.host}:{self._place.port}"
         with self._lock:

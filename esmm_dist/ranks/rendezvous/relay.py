@@ -32,7 +32,7 @@ class Relay:
         """Listen on a free port of the loopback interface.
 
         Args:
-            client: Makes the signed calls.
+            client: makes the signed calls
         """
         self._server = _Server(client, secrets.token_urlsafe(32))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="relay", daemon=True)

@@ -9,8 +9,8 @@
     X-Esmm-Signature    request: HMAC(key, method, path, caller, number, body)
                         reply:   HMAC(key, signature of the request, status, body)
 
-Fresh is a request whose number is larger than all that its caller has sent before, so a copy is refused, and so is one
-that was held back until its caller went on. A request of another rendezvous has another key. No clock is asked.
+A request is fresh if its number is larger than all that its caller has sent before. So a copy is refused, and so is a
+request that was held back until its caller went on. A request to another rendezvous has another key. No clock is used.
 """
 
 import hashlib
@@ -26,10 +26,10 @@ from typing import TypeAlias
 from esmm_dist.errors import ConfigError
 
 Headers: TypeAlias = "Message[str, str]"
-"""Those of a request, as ``http.server`` has them."""
+"""Headers of a request, as ``http.server`` has them."""
 
 PLACE = "ESMM_RENDEZVOUS"
-"""Variable that tells a worker where its rendezvous is: HOST:PORT/NONCE."""
+"""Environment variable with the place of a worker's rendezvous: HOST:PORT/NONCE."""
 
 CALLER, NUMBER, BODY, SIGNATURE = "X-Esmm-Caller", "X-Esmm-Number", "X-Esmm-Body", "X-Esmm-Signature"
 
@@ -43,7 +43,7 @@ class ForgedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class RendezvousPlace:
-    """Where a rendezvous is, and which of its job's."""
+    """Address of a rendezvous, and which of its job's it is."""
 
     host: str
     port: int
@@ -90,14 +90,14 @@ class Signer:
     def sign(self, method: str, path: str, body: bytes) -> dict[str, str]:
         """Return the headers of the next request."""
         self._number += 1
-        told = {CALLER: self._caller, NUMBER: str(self._number), BODY: _digest(body)}
-        return {**told, SIGNATURE: _hmac(self._key, method, path, *told.values()).hex()}
+        signed = {CALLER: self._caller, NUMBER: str(self._number), BODY: _digest(body)}
+        return {**signed, SIGNATURE: _hmac(self._key, method, path, *signed.values()).hex()}
 
     def check_reply(self, request: Mapping[str, str], status: int, signature: str, body: bytes) -> None:
-        """Check that a reply comes from who has the token, and answers this very request.
+        """Check that a reply comes from an owner of the token and answers this request.
 
         Raises:
-            ForgedError: It does not.
+            ForgedError: The signature is missing or wrong.
         """
         if not _is_same(signature, reply_signature(self._key, request[SIGNATURE], status, body)):
             raise ForgedError("the reply carries no signature of the job's token")

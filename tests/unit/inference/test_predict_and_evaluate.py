@@ -23,7 +23,7 @@ from esmm_dist.inference.score import scored_batches
 from esmm_dist.model.metrics import gauc
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.progress import NoProgress
-from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train

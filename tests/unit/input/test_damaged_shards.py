@@ -16,7 +16,7 @@ from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader, check_shard_files
 from esmm_dist.input.shard_guard import ShardGuard
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
-from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import DatasetManifest
 from tests.damage import flip_bit, remove, truncate

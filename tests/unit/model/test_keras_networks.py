@@ -20,7 +20,7 @@ from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.towers import make_towers
 from esmm_dist.progress import NoProgress
-from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.run import train

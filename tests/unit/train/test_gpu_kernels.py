@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from esmm_dist.config import build
-from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Combiner, Field, Schema
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import DenseSide, make_dense_side

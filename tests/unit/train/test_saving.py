@@ -11,7 +11,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import RetryError
 from esmm_dist.progress import NoProgress
-from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.reporter import NoReporter
 from esmm_dist.train.config import CheckpointConfig
 from esmm_dist.train.run_folder import RunFolder

@@ -14,7 +14,7 @@ from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.progress import NoProgress
-from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import TrainResult, train

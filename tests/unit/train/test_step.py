@@ -11,7 +11,7 @@ from esmm_dist.input.batch import GroupedBatch, empty_batch
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, model_inputs
-from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.train.step import CompiledStep, Wishes, dropout_seed
 from tests.tiny_dataset import tiny_schema
 

@@ -22,7 +22,7 @@ from esmm_dist.errors import ConfigError, InputDataError, NumericalError, Storag
 from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.progress import NoProgress
-from esmm_dist.ranks.world import SoloWorld
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Field
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
