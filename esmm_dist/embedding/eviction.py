@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.embedding.hashing import mix64
+from esmm_dist.hashing import mix64
 
 Counts = npt.NDArray[np.int64]
 

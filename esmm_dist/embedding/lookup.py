@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from esmm_dist.input.batch import GroupedBatch
-from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.schema.fields import COMBINER_POWER, Field, Schema
 
 Ids = npt.NDArray[np.int64]
 
@@ -112,7 +112,7 @@ class _FieldArrays:
     def __init__(self, fields: tuple[Field, ...], tables: tuple[str, ...]) -> None:
         self.table = np.array([tables.index(f.table) for f in fields], dtype=np.int64)
         self.max_ids = np.array([f.max_ids or np.iinfo(np.int64).max for f in fields], dtype=np.int64)
-        self.norm_power = np.array([{"sum": 0, "mean": 1, "sqrtn": 2}[f.combiner] for f in fields], dtype=np.int64)
+        self.norm_power = np.array([COMBINER_POWER[f.combiner] for f in fields], dtype=np.int64)
         self.num_fields = len(fields)
         self.has_limits = any(f.max_ids is not None for f in fields)
         self.has_means = bool(self.norm_power.any())

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.embedding.hashing import mix64
+from esmm_dist.hashing import mix64
 
 NUM_BUCKETS = 4096
 """Fixed for the life of a table: a checkpoint of any number of servers splits at bucket borders (DESIGN section 6)."""

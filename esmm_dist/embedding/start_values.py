@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.embedding.hashing import mix64
+from esmm_dist.hashing import mix64
 
 PICK_BITS = 16
 """An id's start row is the one of this many leading bits of its hash."""

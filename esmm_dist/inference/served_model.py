@@ -10,19 +10,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from esmm_dist.embedding.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
+from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.inference.predict import prediction_columns
 from esmm_dist.inference.saved_tables import SortedRows
 from esmm_dist.input.pipeline import parse_spec
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.pooling import pool, weight_norms
 from esmm_dist.schema import record_format as keys
-from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.schema.fields import COMBINER_POWER, Field, Schema
 
 Tensors = dict[str, tf.Tensor]
-
-_COMBINER_POWER = {"sum": 0, "mean": 1, "sqrtn": 2}
 
 
 class ServedTable(tf.Module):
@@ -179,7 +177,7 @@ class ServedModel(tf.Module):
             keep = place < tf.gather(per_segment(lambda field: field.max_ids or tf.int64.max), segments)
             segments, ids, weights = (tf.boolean_mask(each, keep) for each in (segments, ids, weights))
         if any(field.combiner != "sum" for field in self._schema.fields):
-            power = per_segment(lambda field: _COMBINER_POWER[field.combiner])
+            power = per_segment(lambda field: COMBINER_POWER[field.combiner])
             weights = _normalised(weights, segments, power)
         tables = list(self._schema.tables)
         table_of = per_segment(lambda field: tables.index(field.table))

@@ -40,13 +40,13 @@ from esmm_dist.parameter_server.stats import CallMeter, ServerStats, Timer, resi
 from esmm_dist.parameter_server.step_barrier import Rewound
 from esmm_dist.parameter_server.wire import RequestError
 from esmm_dist.progress import Progress
+from esmm_dist.schema.fields import TABLE_NAME
 from esmm_dist.storage.folder import Folder
 
 IN_USE_S = 60.0
 """A run that was not closed is taken for alive for so long after its last call."""
 
 _CHECKPOINT_FOLDER = re.compile(r"(\.writing-)?step-\d{8,12}")
-_TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class ParameterService(flight.FlightServerBase):
@@ -398,7 +398,7 @@ class ParameterService(flight.FlightServerBase):
                 f"{opened.index}/{opened.count}. Give --servers all servers, in the order of their index"
             )
         run_place(opened.location, self.config.root)
-        wrong = [table for table in opened.tables if not _TABLE_NAME.fullmatch(table)]
+        wrong = [table for table in opened.tables if not TABLE_NAME.fullmatch(table)]
         if wrong or not opened.tables or len(set(opened.tables)) != len(opened.tables):
             raise RequestError(f"tables {list(opened.tables)}: names are of letters, digits, '_' and '-', each once")
         if opened.world_size < 1 or opened.max_staleness_steps < 1 or opened.first_step < 0:

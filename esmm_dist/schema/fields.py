@@ -13,12 +13,15 @@ from esmm_dist.errors import SchemaError
 from esmm_dist.schema.columns import check_columns
 from esmm_dist.schema.sources import AliCcpSource, FlatSource
 
-_TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Names of embedding tables, after which files are named."""
 
 _ALICCP = AliCcpSource()
 
 Owner = Literal["user", "item", "context"]
 Combiner = Literal["sum", "mean", "sqrtn"]
+COMBINER_POWER: dict[Combiner, int] = {"sum": 0, "mean": 1, "sqrtn": 2}
+"""The combiner divides by the p-norm of the weights: p here, and 0 for nothing to divide by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class Field:
             raise SchemaError("A field has an empty name. Give every field the name that it has in the log.")
         if not self.alias:
             object.__setattr__(self, "alias", self.name)
-        if not _TABLE_NAME.fullmatch(self.table):
+        if not TABLE_NAME.fullmatch(self.table):
             raise SchemaError(
                 f"Field '{self.name}': table is '{self.table}', and files are named after tables. "
                 "Use letters, digits, '_' and '-' only."

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.hashing import mix64
 from esmm_dist.schema.fields import Schema
 from preprocess.blocks import Column, write_blocks
-from preprocess.hashing import mix64
 from preprocess.join.partition import PartitionSource, load_partition
 from preprocess.read.feature_rows import FeatureRows, index_dtype, splits_of
 from preprocess.workers import Result

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from preprocess.hashing import U64, mix64, seeded
+from esmm_dist.arrays import U64
+from esmm_dist.hashing import mix64
+from preprocess.hashing import seeded
 from preprocess.read.feature_rows import ragged_index, splits_of
 
 I64 = npt.NDArray[np.int64]

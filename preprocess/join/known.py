@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.hashing import mix64
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
 from esmm_dist.storage.arrow_path import arrow_path
 from preprocess.blocks import Column, write_blocks
-from preprocess.hashing import mix64
 from preprocess.join.vocabulary import VOCABULARY_NAME
 from preprocess.read.feature_rows import index_dtype, splits_of
 from preprocess.read.inputs import reading

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.arrays import U64
 from preprocess.blocks import Array, read_block
-from preprocess.hashing import U64
 from preprocess.join.repeats import load_repeats
 from preprocess.read.feature_rows import FeatureRows
 from preprocess.read.row_files import JOIN_COLUMNS, RowKind

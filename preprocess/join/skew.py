@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.arrays import U64
+from esmm_dist.hashing import mix64
 from preprocess.blocks import Array, Column, read_block, write_blocks
-from preprocess.hashing import U64, mix64
 from preprocess.join.groups import num_ranges, order_hash, range_of
 from preprocess.join.partition import PartitionSource, RowFile, find, names_of
 from preprocess.join.repeats import load_repeats

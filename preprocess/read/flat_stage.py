@@ -14,10 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.arrays import U64
+from esmm_dist.hashing import mix64
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from esmm_dist.storage.arrow_path import arrow_path
-from preprocess.hashing import U64, mix64
 from preprocess.read.chunks import BATCH_ROWS, chunk_size, num_chunks, read_chunk, split_lines
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, arrange, index_dtype
 from preprocess.read.flat_columns import (

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from esmm_dist.arrays import U64
 from esmm_dist.schema.fields import Field
-from preprocess.hashing import U64, text_key
+from preprocess.hashing import text_key
 from preprocess.read.feature_rows import FeatureEntries, index_dtype
 from preprocess.read.raw_line import HEAD_COLUMNS, NUM_LABELS, Kind, ParsedLine, parse_line
 from preprocess.write.rejects import Reason, Reject, reject

@@ -21,8 +21,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.arrays import U64
+from esmm_dist.hashing import mix64
 from preprocess.blocks import Column, write_blocks
-from preprocess.hashing import U64, mix64
 from preprocess.read.feature_rows import FeatureEntries, Index, arrange, index_dtype, splits_of
 from preprocess.read.texts import Texts
 

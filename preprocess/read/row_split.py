@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from esmm_dist.arrays import U64
 from esmm_dist.schema.feature_id import hashed_id, value_text
 from esmm_dist.schema.sources import FlatSource
-from preprocess.hashing import U64
 from preprocess.read.column_types import plain
 from preprocess.read.flat_columns import distinct_texts, read_column
 from preprocess.read.value_texts import written_texts

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from esmm_dist.arrays import U64
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.sources import ColumnSplit, FlatSource
-from preprocess.hashing import U64
 from preprocess.join.repeats import save_array
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.flat_columns import read_column

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.hashing import finalised
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -43,7 +45,7 @@ def hashed_uniform(seed: int, stream: int, *keys: Ints) -> Floats:
     state = np.uint64((seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03) % 2**64)
     mixed = np.asarray(state)
     for key in keys:
-        mixed = _mix64(mixed ^ (key.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)))
+        mixed = finalised(mixed ^ (key.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)))
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
@@ -54,7 +56,7 @@ def hashed_standard(seed: int, stream: int, *keys: Ints) -> Floats:
 
 def scattered_keys(seed: int, numbers: Ints) -> npt.NDArray[np.uint64]:
     """Return one uint64 for each number, all different (the mixing is a bijection)."""
-    return _mix64(numbers.astype(np.uint64) ^ np.uint64((seed * 0xD1B54A32D192ED03) % 2**64))
+    return finalised(numbers.astype(np.uint64) ^ np.uint64((seed * 0xD1B54A32D192ED03) % 2**64))
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,3 @@ def group_members(group_of: npt.NDArray[np.int32], num_groups: int) -> Groups:
     counts = np.bincount(group_of, minlength=num_groups)
     starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
     return Groups(np.argsort(group_of, kind="stable").astype(np.int32), starts, counts)
-
-
-def _mix64(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Finalizer of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014)."""
-    mixed = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    result: npt.NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))
-    return result

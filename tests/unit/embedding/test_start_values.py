@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 
-from esmm_dist.embedding.hashing import mix64
 from esmm_dist.embedding.start_values import StartValues
+from esmm_dist.hashing import mix64
 
 IDS = np.array([-5, 0, 7, 1 << 40, (1 << 62) + 3])
 

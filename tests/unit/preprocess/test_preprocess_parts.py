@@ -15,7 +15,6 @@ from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema import load_schema
 from preprocess.blocks import Column, read_block, write_blocks
 from preprocess.config import PreprocessConfig
-from preprocess.hashing import mix64
 from preprocess.join.groups import num_ranges, range_of
 from preprocess.join.vocabulary import write_vocabulary
 from preprocess.read.chunks import chunk_size, num_chunks, read_chunk, split_lines, stream_chunks
@@ -173,11 +172,6 @@ def test_pieces_compressed_apart_make_one_zlib_stream(pieces: list[bytes]):
 def test_adler_of_long_data_wraps_around():
     first, second = b"\xff" * 100_000, b"\xfe" * 200_000
     assert join_adler(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
-
-
-def test_mix64_is_the_published_finalizer():
-    """First output of SplitMix64 with seed 1234567, from the reference implementation."""
-    assert int(mix64(np.array([1234567], np.uint64))[0]) == 6457827717110365317
 
 
 def test_ranges_of_a_context_split_its_hashes_evenly():

@@ -1,12 +1,10 @@
-"""The hash of ids, and the buckets that follow from it."""
+"""The hash of 64-bit numbers, against Python's own integers and the published stream."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esmm_dist.embedding.hashing import mix64
-from esmm_dist.embedding.placement import NUM_BUCKETS, bucket_of, bucket_ranges
+from esmm_dist.hashing import finalised, mix64
 
 _MASK = (1 << 64) - 1
 _GOLDEN, _M1, _M2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -54,20 +52,25 @@ def test_another_seed_is_another_hash():
     assert not np.any(mix64(ids, 1) == mix64(ids, 2))
 
 
-@given(st.lists(int64s, max_size=20))
-def test_a_bucket_is_the_hash_modulo_4096(ids):
-    assert bucket_of(np.array(ids, dtype=np.int64)).tolist() == [splitmix(i, 0) % 4096 for i in ids]
+def test_the_first_outputs_of_seed_1234567_are_those_of_the_reference_code():
+    # The stream adds the golden ratio before each output; figures of https://rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64
+    states = (1234567 + np.arange(1, 4, dtype=np.uint64) * np.uint64(_GOLDEN)).astype(np.uint64)
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert finalised(states).tolist() == expected
+    assert mix64(np.array([1234567], np.uint64)).tolist() == expected[:1]
 
 
-@pytest.mark.parametrize("parts", [1, 2, 3, 7, 64, 1000, 4095, 4096])
-def test_ranges_partition_the_buckets_and_bucket_b_lies_in_range_b_times_n_over_4096(parts):
-    ranges = bucket_ranges(parts)
-    assert len(ranges) == parts
-    place = [number for number, (first, last) in enumerate(ranges) for _ in range(first, last)]
-    assert place == [bucket * parts // NUM_BUCKETS for bucket in range(NUM_BUCKETS)]
+def test_unsigned_numbers_hash_as_the_signed_ones_of_the_same_bits():
+    signed = np.array([-1, 0, 2**63 - 1, -(2**63)], np.int64)
+    assert mix64(signed.view(np.uint64)).tolist() == mix64(signed).tolist()
 
 
-@pytest.mark.parametrize("parts", [0, -1, 4097])
-def test_a_number_of_ranges_that_buckets_cannot_fill_is_refused(parts):
-    with pytest.raises(ValueError, match=rf"parts is {parts}; it must be in 1\.\.4096"):
-        bucket_ranges(parts)
+def test_a_seed_is_taken_modulo_2_to_the_64():
+    ids = np.arange(10)
+    assert mix64(ids, 2**64 - 1).tolist() == mix64(ids, -1).tolist() == [splitmix(i, -1) for i in range(10)]
+
+
+def test_numbers_to_hash_are_not_changed():
+    ids = np.arange(10, dtype=np.uint64)
+    mix64(ids)
+    assert ids.tolist() == list(range(10))
