@@ -1,12 +1,10 @@
 """The BASE network: what turns the pooled vectors of an impression into one logit. Plug-ins subclass it."""
 
-import importlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from esmm_dist.errors import ConfigError
 from esmm_dist.model.config import ModelConfig
 
 
@@ -57,25 +55,3 @@ class BaseNetwork(keras.layers.Layer):
         if not self.mixed_precision:
             return tf.matmul(a, b)
         return tf.cast(tf.matmul(tf.cast(a, tf.bfloat16), tf.cast(b, tf.bfloat16)), tf.float32)
-
-
-def base_network_class(name: str) -> type[BaseNetwork]:
-    """Return the BASE network class of a setting: ``mlp`` or ``package.module:Class``.
-
-    Raises:
-        ConfigError: There is no such module or class, or it is not a BaseNetwork.
-    """
-    from esmm_dist.model.mlp import Mlp  # here: mlp.py imports BaseNetwork from this file
-
-    if name == "mlp":
-        return Mlp
-    module_name, colon, class_name = name.partition(":")
-    if not colon:
-        raise ConfigError(f"base_network is '{name}'. Set mlp, or package.module:Class of your own network.")
-    try:
-        found: Any = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as e:
-        raise ConfigError(f"base_network '{name}' cannot be loaded: {e}. Check PYTHONPATH and spelling.") from e
-    if not (isinstance(found, type) and issubclass(found, BaseNetwork)):
-        raise ConfigError(f"base_network '{name}' is not a subclass of esmm_dist.model.base_network.BaseNetwork.")
-    return found

@@ -5,17 +5,20 @@ neither the number of ranks nor an interruption, and are dealt with here: initia
 Python's global generator, and calls change variables (the state of a dropout's generator, moving statistics).
 """
 
+import importlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.model.base_network import BaseNetwork, PooledFields, base_network_class
+from esmm_dist.model.base_network import BaseNetwork, PooledFields
 from esmm_dist.model.config import ModelConfig
+from esmm_dist.model.mlp import Mlp
 
 _GOLDEN_RATIO = 0x9E3779B1
 """Odd, so that multiplying by it modulo 2^32 keeps steps apart; the seeds of two steps are then no neighbours, which
@@ -44,6 +47,26 @@ def make_towers(
         with _seeded(seed * 1000 + place):
             towers.append(_made(tower_class, user_columns, impression_columns, config, seed * 1000 + place))
     return towers
+
+
+def base_network_class(name: str) -> type[BaseNetwork]:
+    """Return the BASE network class of a setting: ``mlp`` or ``package.module:Class``.
+
+    Raises:
+        ConfigError: There is no such module or class, or it is not a BaseNetwork.
+    """
+    if name == "mlp":
+        return Mlp
+    module_name, colon, class_name = name.partition(":")
+    if not colon:
+        raise ConfigError(f"base_network is '{name}'. Set mlp, or package.module:Class of your own network.")
+    try:
+        found: Any = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as e:
+        raise ConfigError(f"base_network '{name}' cannot be loaded: {e}. Check PYTHONPATH and spelling.") from e
+    if not (isinstance(found, type) and issubclass(found, BaseNetwork)):
+        raise ConfigError(f"base_network '{name}' is not a subclass of esmm_dist.model.base_network.BaseNetwork.")
+    return found
 
 
 def logits_of(tower: BaseNetwork, fields: PooledFields, dropout_seed: tf.Tensor | None) -> tf.Tensor:

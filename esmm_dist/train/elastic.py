@@ -12,7 +12,7 @@ from esmm_dist.ranks.elastic import ElasticWorld
 from esmm_dist.reporter import Reporter
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Kept, RanksChangeError, Trainer
-from esmm_dist.train.run import TrainResult
+from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run_folder import RunFolder, locked_run
 from esmm_dist.train.stop_signal import StopSignal
 

@@ -32,7 +32,7 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.dense_side import make_dense_side
 from esmm_dist.train.evaluation import Evaluations
 from esmm_dist.train.meeting import Met, met_ranks
-from esmm_dist.train.run import TrainResult
+from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.run_log import RunLog
 from esmm_dist.train.saving import Saver, is_saved

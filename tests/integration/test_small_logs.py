@@ -14,7 +14,8 @@ from esmm_dist.config import build
 from esmm_dist.model.metrics.summary import evaluate_scores
 from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.run import TrainResult, train
+from esmm_dist.train.result import TrainResult
+from esmm_dist.train.run import train
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
 from tests.few_users_log import FewUsersLog, write_few_users_log

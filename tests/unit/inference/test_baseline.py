@@ -20,7 +20,8 @@ from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.run import TrainResult, train
+from esmm_dist.train.result import TrainResult
+from esmm_dist.train.run import train
 from launcher.commands.evaluate import metrics_lines
 from tests.tiny_dataset import Group, Impression, tiny_groups, write_dataset
 

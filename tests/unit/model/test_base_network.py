@@ -3,9 +3,9 @@
 import pytest
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.model.base_network import base_network_class
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.mlp import Mlp
+from esmm_dist.model.towers import base_network_class
 
 HERE = "tests.unit.model.own_networks"
 

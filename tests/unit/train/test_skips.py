@@ -17,7 +17,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.run import TrainResult, train
+from esmm_dist.train.result import TrainResult
+from esmm_dist.train.run import train
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.skips import Skips
 from tests.damage import flip_bit, remove

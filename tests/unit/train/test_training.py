@@ -28,7 +28,8 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loop import Trainer
 from esmm_dist.train.numerical_check import agreed_error
-from esmm_dist.train.run import TrainResult, refuse_rows_apart, train
+from esmm_dist.train.result import TrainResult
+from esmm_dist.train.run import refuse_rows_apart, train
 from esmm_dist.train.run_folder import RunFolder, read_settings
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.train.stored_settings import StoredSettings

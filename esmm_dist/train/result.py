@@ -1,0 +1,57 @@
+"""How a training ended."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from esmm_dist.input.skipped import SkippedShard, skipped_lines
+from esmm_dist.model.metrics.summary import TaskMetrics
+
+if TYPE_CHECKING:
+    from esmm_dist.inference.baseline import Baseline
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """How a training ended."""
+
+    run: str
+    step: int
+    """Steps done since the run's beginning."""
+    total_steps: int
+    impressions: int
+    """Impressions trained on since this start, over all ranks."""
+    seconds: float
+    """Time of the steps since this start, without start-up, evaluation and saving."""
+    rows: int
+    """Embedding rows at the end."""
+    stopped_by: str | None
+    """Signal that ended training early; None if it is complete."""
+    metrics: dict[str, TaskMetrics]
+    """Metrics of the evaluation at the end; empty if there was none."""
+    baseline: "Baseline | None" = None
+    """What logistic regression reaches on the same data; None if there was none."""
+    skipped: tuple[SkippedShard, ...] = ()
+    """Records that could not be read, by shard, since the run's beginning."""
+
+    @property
+    def impressions_per_second(self) -> float:
+        """Training speed."""
+        return self.impressions / self.seconds if self.seconds else 0.0
+
+    def lines(self) -> list[str]:
+        """Return the report, a line each."""
+        return [*self._ending(), *skipped_lines(self.skipped)]
+
+    def _ending(self) -> list[str]:
+        done = f"step {self.step:,} of {self.total_steps:,}; {self.rows:,} embedding rows"
+        if self.stopped_by:
+            return [
+                f"Stopped by {self.stopped_by} at {done}. All is saved.",
+                f"Resume with: esmm train --run {self.run}",
+            ]
+        if not self.impressions:
+            return [f"Nothing left to do: {self.run} is complete ({done})."]
+        return [
+            f"Trained {self.impressions:,} impressions in {self.seconds:.1f} s "
+            f"({self.impressions_per_second:,.0f} a second), up to {done}.",
+        ]
