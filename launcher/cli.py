@@ -9,6 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.escaped import lines_of
@@ -16,8 +17,9 @@ from esmm_dist.process.signals import StoppedBySignal
 from esmm_dist.process.system_refusal import refusal
 from esmm_dist.storage.uris import stored_uri
 from launcher.agent.worker_link import worker_link
-from launcher.command import Outcome, own_rank
-from launcher.commands import COMMANDS
+from launcher.command import CommandContext, Outcome, own_rank
+from launcher.commands.overview import overview
+from launcher.commands.registry import COMMANDS, FIRST_STEPS
 from launcher.doctor import versions
 from launcher.local.workspace import LOG_FOLDER
 from launcher.processes.first_process import run_as_child_of_first_process
@@ -84,7 +86,7 @@ def _drop_stdout() -> None:
 
 def _main(line: list[str]) -> int:
     if not line or line[0] in ("-h", "--help"):
-        print(_overview(), file=sys.stdout if line else sys.stderr)
+        print(overview(COMMANDS, FIRST_STEPS), file=sys.stdout if line else sys.stderr)
         return 0 if line else ConfigError.exit_status
     debug = "--debug" in line
     try:
@@ -144,6 +146,16 @@ def resolve_line(line: Sequence[str]) -> Resolved:
     return resolve(COMMANDS[line[0]], line[1:])
 
 
+def settings_of_line(line: Sequence[str]) -> Any:
+    """Return the settings of a command line, checked.
+
+    Raises:
+        ConfigError: There is no such command, or a setting is wrong.
+    """
+    resolved = resolve_line(line)
+    return flags.finish(resolved.cls, resolved.values)
+
+
 def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
     """Run one command line within this process and return what it did.
 
@@ -153,6 +165,7 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
     check_names(line)
     resolved = resolved or resolve_line(line)
     command, progress = COMMANDS[line[0]], make_progress()
+    context = CommandContext(progress=progress, run_line=run_line, settings_of_line=settings_of_line)
     try:
         uris = {
             name: uri
@@ -160,26 +173,14 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
             if isinstance(value, Path) and (uri := stored_uri(value)) is not None
         }
         if not uris:
-            return command.run(flags.finish(resolved.cls, resolved.values), progress)
+            return command.run(flags.finish(resolved.cls, resolved.values), context)
         from launcher.object_store.places import run_on_copies
 
         return run_on_copies(
-            command, uris, lambda copies: flags.finish(resolved.cls, {**resolved.values, **copies}), progress
+            command, uris, lambda copies: flags.finish(resolved.cls, {**resolved.values, **copies}), context
         )
     finally:
         progress.finish()
-
-
-def _overview() -> str:
-    width = max(len(name) for name in COMMANDS)
-    commands = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
-    return (
-        "usage: esmm COMMAND [FLAGS]\n\n"
-        "Train the Entire Space Multi-Task Model (pCTR, pCVR, pCTCVR) on click logs.\n\n"
-        f"{commands}\n\n"
-        "  --version  Print the versions of the stack (with --json as one line).\n\n"
-        "esmm COMMAND --help shows a command's settings. Start with: esmm demo"
-    )
 
 
 def _print_versions(as_json: bool) -> int:

@@ -1,5 +1,6 @@
 """What a command is: a settings class, a function that does the work, and what it hands back."""
 
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,10 @@ class Outcome:
 
     done: bool = True
     """False: the work was not done (a check failed); the process exits with 1."""
+
+
+RunLine = Callable[[Sequence[str]], Outcome]
+"""Runs the words after ``esmm`` within this process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,26 +60,43 @@ def own_rank(command: "Command | None") -> tuple[int, int]:
         return 0, 1
 
 
-def _no_stored_settings(flags: Mapping[str, str]) -> None:
-    return None
+@dataclass(frozen=True, kw_only=True)
+class CommandContext:
+    """What a command's work gets beside its settings."""
+
+    progress: Progress
+
+    run_line: RunLine
+    """Runs another command line within this process."""
+
+    settings_of_line: Callable[[Sequence[str]], Any]
+    """Returns the checked settings of another command line without running it, or raises what is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One word after ``esmm``. Its work is imported when it is called, so that ``esmm --help`` takes no time."""
+    """One word after ``esmm``.
+
+    What it is made of is named as ``package.module:name`` and imported when it is needed, so that ``esmm --help`` takes
+    no time. The thing itself can stand in the place of its name.
+    """
 
     name: str
+
+    group: str
+    """Heading in ``esmm --help``."""
+
     summary: str
     """One line, shown by ``esmm --help``."""
 
     example: str
     """A line that a user can type, shown by ``esmm NAME --help``."""
 
-    load_settings: Callable[[], type]
-    """Imports and returns the settings class (a frozen dataclass)."""
+    settings: str | type
+    """The settings class, a frozen dataclass."""
 
-    run: Callable[[Any, Progress], Outcome]
-    """Does the work: (settings, progress) -> outcome."""
+    work: str | Callable[[Any, CommandContext], Outcome]
+    """Does the work: (settings, context) -> outcome."""
 
     positional: Sequence[str] = field(default=())
     """Settings that are given without a flag, in this order."""
@@ -92,8 +114,32 @@ class Command:
     """Settings that may name a place in an object store though the work reads and writes files."""
 
     in_ranks: bool = False
-    """Whether several processes (ranks) may do its work together. Of other commands each process works and reports for
+    """Whether several processes (ranks) may do its work together. Each process of another command works and reports for
     itself, whatever HOROVOD_RANK says in its environment."""
 
-    find_stored: Callable[[Mapping[str, str]], Mapping[str, Any] | None] = _no_stored_settings
+    earlier_settings: str | Callable[[Mapping[str, str]], Mapping[str, Any] | None] | None = None
     """From the flags as typed, finds settings stored by an earlier run; flags and ``--config`` override them."""
+
+    def load_settings(self) -> type[Any]:
+        """Import and return the settings class."""
+        found = _loaded(self.settings)
+        assert isinstance(found, type)
+        return found
+
+    def run(self, settings: Any, context: CommandContext) -> Outcome:
+        """Do the work.
+
+        Raises:
+            EsmmError: whatever the work raises
+        """
+        outcome = _loaded(self.work)(settings, context)
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def find_earlier_settings(self, flags: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return the settings stored by an earlier run that the flags name; none if they name none."""
+        return (self.earlier_settings and _loaded(self.earlier_settings)(flags)) or {}
+
+
+def _loaded(named: Any) -> Any:
+    return pkgutil.resolve_name(named) if isinstance(named, str) else named

@@ -68,13 +68,12 @@ def main() -> int:
 
         vars(worker_process)["WARM_WORKER"] = (*HERE, WARM_WORKER)
     if sys.argv[1] == "local":
-        from launcher.commands.local import check_line
         from launcher.local.run import run_local
 
-        def run(settings, progress):
-            return run_local(settings, progress, check=check_line, esmm=HERE)
+        def run(settings, context):
+            return run_local(settings, context.progress, check=context.settings_of_line, esmm=HERE)
 
-        COMMANDS["local"] = replace(COMMANDS["local"], run=run)
+        COMMANDS["local"] = replace(COMMANDS["local"], work=run)
     return esmm()
 
 

@@ -43,11 +43,12 @@ if __name__ == "__main__":
         import_tfra()
         slow_down()
     if sys.argv[1] == "local":
-        from launcher.commands.local import check_line
         from launcher.local.run import run_local
 
-        def run(settings, progress):
-            return run_local(settings, progress, check=check_line, esmm=(sys.executable, __file__))
+        def run(settings, context):
+            return run_local(
+                settings, context.progress, check=context.settings_of_line, esmm=(sys.executable, __file__)
+            )
 
-        COMMANDS["local"] = replace(COMMANDS["local"], run=run)
+        COMMANDS["local"] = replace(COMMANDS["local"], work=run)
     sys.exit(main())

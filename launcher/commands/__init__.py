@@ -1,60 +1,9 @@
-"""One module per command. Each holds a ``COMMAND``; its work is imported only when the command runs."""
+"""What a user can type after ``esmm``: a table of commands, and the words of those that have more than words.
 
-from launcher.command import Command
-from launcher.commands import (
-    agent,
-    cancel,
-    checkpoints,
-    copy,
-    delete,
-    demo,
-    doctor,
-    driver,
-    evaluate,
-    export,
-    jobs,
-    local,
-    logs,
-    predict,
-    preprocess,
-    resume,
-    scale,
-    server,
-    servers,
-    status,
-    submit,
-    synth,
-    table,
-    train,
-)
+Here belongs what turns settings and a result into a report. The work itself belongs below: to ``launcher``'s other
+folders, ``preprocess`` and ``esmm_dist``.
+"""
 
-COMMANDS: dict[str, Command] = {
-    module.COMMAND.name: module.COMMAND
-    for module in (
-        demo,
-        synth,
-        preprocess,
-        train,
-        local,
-        submit,
-        status,
-        logs,
-        scale,
-        cancel,
-        resume,
-        delete,
-        jobs,
-        evaluate,
-        predict,
-        export,
-        copy,
-        checkpoints,
-        table,
-        server,
-        servers,
-        agent,
-        driver,
-        doctor,
-    )
-}
-"""By name, in the order of ``esmm --help``."""
+from launcher.commands.registry import COMMANDS
+
+__all__ = ["COMMANDS"]

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome
+from launcher.command import CommandContext, Outcome
 from launcher.terminal.json_line import json_value
 from launcher.terminal.progress import short_bytes
 from launcher.terminal.text_table import text_table
@@ -42,7 +41,8 @@ def refuse_missing_run(run: str) -> None:
         raise ConfigError(f"run is {folder}, which is no folder. Give the folder that esmm train wrote.")
 
 
-def _run(settings: CheckpointsConfig, progress: Progress) -> Outcome:
+def checkpoints_command(settings: CheckpointsConfig, context: CommandContext) -> Outcome:
+    """List the checkpoints of a run, or summarise one."""
     from esmm_dist.checkpoint.listing import list_checkpoints
     from esmm_dist.checkpoint.summary import summarise_checkpoint
     from esmm_dist.storage.folder import Folder
@@ -89,13 +89,3 @@ def _setting(value: Any) -> str:
 def _metrics(metrics: Any) -> str:
     flat = json_value(metrics) or {}
     return ", ".join(f"{task} AUC {m['auc']:.4f}" for task, m in flat.items() if isinstance(m, dict) and m.get("auc"))
-
-
-COMMAND = Command(
-    name="checkpoints",
-    summary="List the checkpoints of a run (step, size, rows, metrics, whether they are whole), or --show one.",
-    example="esmm checkpoints run --show 1000",
-    load_settings=lambda: CheckpointsConfig,
-    run=_run,
-    positional=("run",),
-)

@@ -4,22 +4,20 @@ from typing import Any
 
 from esmm_dist.escaped import lines_of
 from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome
+from launcher.cluster.api import Api, connect
+from launcher.cluster.checks import proxy_warning
+from launcher.cluster.objects.all import manifests_list
+from launcher.cluster.objects.yaml_text import manifests_yaml
+from launcher.cluster.status import job_lines, job_status
+from launcher.cluster.submit import dry_run, follow, read, submit
+from launcher.command import CommandContext, Outcome
+from launcher.jobs.config import SubmitConfig
+from launcher.terminal.json_line import json_value
 
 
-def _load_settings() -> type:
-    from launcher.jobs.config import SubmitConfig
-
-    return SubmitConfig
-
-
-def _run(settings: Any, progress: Progress) -> Outcome:
-    from launcher.cluster.api import connect
-    from launcher.cluster.checks import proxy_warning
-    from launcher.cluster.objects.all import manifests_list
-    from launcher.cluster.objects.yaml_text import manifests_yaml
-    from launcher.cluster.submit import dry_run, read, submit
-
+def submit_command(settings: SubmitConfig, context: CommandContext) -> Outcome:
+    """Run a job, or print the manifests of which it is made."""
+    progress = context.progress
     job = read(settings.file, settings.namespace)
     if warning := proxy_warning(job):
         progress.message(f"Warning: {warning}")
@@ -37,11 +35,7 @@ def _run(settings: Any, progress: Progress) -> Outcome:
     return _follow(api, made.job, result, progress)
 
 
-def _follow(api: Any, job: str, result: dict[str, Any], progress: Progress) -> Outcome:
-    from launcher.cluster.status import job_lines, job_status
-    from launcher.cluster.submit import follow
-    from launcher.terminal.json_line import json_value
-
+def _follow(api: Api, job: str, result: dict[str, Any], progress: Progress) -> Outcome:
     try:
         seen = follow(api, job, lambda line: print(lines_of(line), flush=True))
     except KeyboardInterrupt:
@@ -49,13 +43,3 @@ def _follow(api: Any, job: str, result: dict[str, Any], progress: Progress) -> O
         raise
     status = job_status(seen)
     return Outcome(lines=job_lines(status), result=result | {"status": json_value(status)}, done=status.state == "done")
-
-
-COMMAND = Command(
-    name="submit",
-    summary="Run a job in a Kubernetes cluster: a training, or another task in one pod.",
-    example="esmm submit job.yaml --follow",
-    load_settings=_load_settings,
-    run=_run,
-    positional=("file",),
-)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome
+from launcher.command import CommandContext, Outcome
 from launcher.commands.checkpoints import refuse_missing_run
 from launcher.terminal.json_line import json_value
 from launcher.terminal.text_table import text_table
@@ -89,12 +88,13 @@ class TableConfig:
         return table, [id_of_value(schema, self.field, self.value)]
 
 
-def _run(settings: TableConfig, progress: Progress) -> Outcome:
+def table_command(settings: TableConfig, context: CommandContext) -> Outcome:
+    """Print rows of a saved embedding table."""
     from esmm_dist.checkpoint.summary import find_rows
     from esmm_dist.storage.folder import Folder
 
     run = Folder.open(settings.checkpoint.run)
-    checkpoint = settings.checkpoint.restore(progress, lambda checkpoint: None)
+    checkpoint = settings.checkpoint.restore(context.progress, lambda checkpoint: None)
     rows = find_rows(checkpoint, *settings.of_schema(checkpoint.manifest.schema))
     lines = [
         f"{checkpoint.folder}",
@@ -114,13 +114,3 @@ def _first(values: list[float]) -> str:
     """Return the first of some values; all of them are in the JSON."""
     shown = " ".join(f"{value:.5g}" for value in values[:_SHOWN_COLUMNS])
     return f"{shown} … ({len(values)})" if len(values) > _SHOWN_COLUMNS else shown
-
-
-COMMAND = Command(
-    name="table",
-    summary="Print rows of a saved embedding table, with their slot variables.",
-    example="esmm table run --field user_id --value 111",
-    load_settings=lambda: TableConfig,
-    run=_run,
-    positional=("run",),
-)

@@ -3,33 +3,50 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from esmm_dist.progress import Progress
-from launcher.command import Outcome
+from launcher.command import CommandContext, Outcome
 from launcher.demo.journal import DoneStep, Journal, open_journal
 from launcher.demo.plan import Step, plan
 from launcher.demo.summary import auc_rows, folder_bytes, speed_rows, what_next
 from launcher.terminal.json_line import json_value
 from launcher.terminal.text_table import text_table
 
-RunLine = Callable[[Sequence[str]], Outcome]
-"""Runs one command line within this process: importing TensorFlow five times would take half the demo's time."""
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """Show the whole path, from a synthetic raw log to predictions."""
+
+    dir: Path = Path("demo")
+    """Folder for everything that the demo writes. A demo that is there is continued; a folder that holds anything else
+    is refused."""
+
+    impressions: int = 300_000
+    """Impressions of the synthetic log. The default takes less than 3 minutes on 2 cores, and is enough to tell a good
+    model from a poor one."""
+
+    seed: int = 1
+    """Seed of the synthetic log."""
 
 
-def run_demo(folder: Path, *, impressions: int, seed: int, run_line: RunLine, progress: Progress) -> Outcome:
+def demo_command(settings: DemoConfig, context: CommandContext) -> Outcome:
     """Run the demo in a folder, or continue it there.
 
+    Every step is a command line of its own, run within this process: importing TensorFlow five times would take half
+    the demo's time.
+
     Raises:
-        EsmmError: The folder is not a demo's, or a step's command fails.
+        EsmmError: the folder is not a demo's, or a step's command fails
     """
+    progress = context.progress
 
     def planned(below: Path) -> list[Step]:
-        return plan(below, impressions=impressions, seed=seed)
+        return plan(below, impressions=settings.impressions, seed=settings.seed)
 
-    journal = open_journal(folder, planned)
+    journal = open_journal(settings.dir, planned)
     folder = journal.path.parent
     journal.write()
     for step in planned(folder):
@@ -37,20 +54,20 @@ def run_demo(folder: Path, *, impressions: int, seed: int, run_line: RunLine, pr
         if step.name in journal.done:
             progress.message(f"  done before; remove {folder} to start over")
             continue
-        outcome = _run_step(step, journal, run_line, progress)
+        outcome = _run_step(step, journal, context)
         if outcome.result.get("stopped_by"):
             lines = [f"The demo stopped at {step.name}. Run the same command to go on."]
             return Outcome(lines=lines, result={"folder": str(folder), "stopped_at": step.name}, done=False)
     return _outcome(folder, journal.done)
 
 
-def _run_step(step: Step, journal: Journal, run_line: RunLine, progress: Progress) -> Outcome:
+def _run_step(step: Step, journal: Journal, context: CommandContext) -> Outcome:
     """Run a step, show its report, and note it as done unless a signal stopped it."""
     started = time.perf_counter()
-    outcome = run_line(step.args)
+    outcome = context.run_line(step.args)
     seconds = time.perf_counter() - started
     for line in outcome.lines:
-        progress.message(f"  {line}")
+        context.progress.message(f"  {line}")
     if not outcome.result.get("stopped_by"):
         journal.add(step, DoneStep(seconds=seconds, result=json_value(outcome.result)))
     return outcome

@@ -10,7 +10,8 @@ from launcher.cluster.logs import logs
 from launcher.cluster.resume import resume
 from launcher.cluster.scale import scale_servers, scale_workers
 from launcher.cluster.status import job_status, look
-from launcher.run_files.job import Done, JobStatus, RunLine
+from launcher.command import RunLine
+from launcher.run_files.job import Done, JobStatus
 
 
 class ClusterJob:

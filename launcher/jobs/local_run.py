@@ -13,7 +13,8 @@ from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.run_folder import LOG_NAME
-from launcher.run_files.job import Done, JobStatus, RunLine
+from launcher.command import RunLine
+from launcher.run_files.job import Done, JobStatus
 from launcher.run_files.log_files import FOLDER_NAME, log_path, older
 from launcher.run_files.plain_run import TRAIN_LOCK_NAME, is_training, read_progress
 from launcher.run_files.run_record import LOCK_NAME, RECORD_NAME, STOP_NAME, ask_to_stop, is_held, read_record

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,20 @@ from esmm_dist.progress import Progress
 from esmm_dist.storage.copy import copy_file, copy_tree
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import COPYING, FILES_ELSEWHERE, without_credentials
-from launcher.command import Command, Outcome, StoredPlace, own_rank
+from launcher.command import Command, CommandContext, Outcome, StoredPlace, own_rank
 from launcher.object_store import SCRATCH
 
 
 def run_on_copies(
-    command: Command, uris: Mapping[str, str], settings: Callable[[Mapping[str, Path]], Any], progress: Progress
+    command: Command, uris: Mapping[str, str], settings: Callable[[Mapping[str, Path]], Any], context: CommandContext
 ) -> Outcome:
     """Copy what a command reads, run it, and copy what it has written.
 
     Args:
-        command: Which.
-        uris: Its settings that name places in object stores.
-        settings: Builds its settings with paths in the place of those.
-        progress: Told about the copies, and by the command.
+        command: the command
+        uris: its settings that name places in object stores
+        settings: builds its settings with paths in the place of those
+        context: is handed to the command; its progress shows the copies too
 
     Returns:
         What the command has told, with the places that its user has named.
@@ -44,6 +45,7 @@ def run_on_copies(
         EsmmError: Whatever the command raises.
     """
     _check(command, uris)
+    progress = context.progress
     with ExitStack() as stack:
         copies: dict[str, Path] = {}
         for name, uri in uris.items():
@@ -56,7 +58,7 @@ def run_on_copies(
                 _look_at_target(name, place, folder, copies[name], progress)
         shown = {str(copies[name]): str(Folder.open(uri)) for name, uri in uris.items()}
         try:
-            outcome = command.run(settings(copies), _ShowsPlaces(progress, shown))
+            outcome = command.run(settings(copies), replace(context, progress=_ShowsPlaces(progress, shown)))
         except EsmmError as e:
             e.args = (_with_places(str(e), shown), *e.args[1:])
             raise

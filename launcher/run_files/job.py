@@ -1,16 +1,13 @@
 """What can be done with a job, wherever it runs: one interface; a backend for this machine and one for clusters."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from esmm_dist.progress import Progress
-from launcher.command import Outcome
+from launcher.command import RunLine
 from launcher.run_files.plain_run import PlainProgress
 from launcher.run_files.run_status import RunStatus
-
-RunLine = Callable[[Sequence[str]], Outcome]
-"""Runs the words after ``esmm`` in this process."""
 
 
 @dataclass(frozen=True, kw_only=True)

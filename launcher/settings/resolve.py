@@ -42,7 +42,7 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
         path = settings_path(typed["config"], cls)
         file = read_yaml(path)
     named = {name: file[name] for name in _NAMING if isinstance(file.get(name), str)}
-    base: Mapping[str, Any] = command.find_stored({**named, **typed}) or {}
+    base = command.find_earlier_settings({**named, **typed})
     where = "the run's stored settings"
     # Checked before the file is laid over them, so that the file is not blamed for them.
     refuse_unknown(cls, base, where=where)

@@ -15,8 +15,8 @@ RUN = str(Path(os.environ.get("STAND_IN_FOLDER", ".")) / "run")
 
 if __name__ == "__main__":
 
-    def run(settings, progress):
-        return run_local(settings, progress, check=lambda line: SimpleNamespace(run=RUN), esmm=STAND_IN)
+    def run(settings, context):
+        return run_local(settings, context.progress, check=lambda line: SimpleNamespace(run=RUN), esmm=STAND_IN)
 
-    COMMANDS["local"] = replace(COMMANDS["local"], run=run)
+    COMMANDS["local"] = replace(COMMANDS["local"], work=run)
     sys.exit(main())

@@ -121,11 +121,11 @@ def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeyp
     assert record.command == ("local", "--workers", "2", "--", "train", "--do", "wait")
     given: list[tuple[object, str]] = []
 
-    def local(settings, progress):
+    def local(settings, context):
         given.append((settings.worker_command, os.getcwd()))
-        return run_local(replace(settings, dry_run=True), progress, check=lambda line: SimpleNamespace(run="x"))
+        return run_local(replace(settings, dry_run=True), context.progress, check=lambda line: SimpleNamespace(run="x"))
 
-    monkeypatch.setitem(COMMANDS, "local", replace(COMMANDS["local"], run=local))
+    monkeypatch.setitem(COMMANDS, "local", replace(COMMANDS["local"], work=local))
     monkeypatch.chdir(started.folder)
     done = run.resume(wait_s=0, progress=NoProgress(), run_line=run_line)
     assert given == [(("train", "--do", "wait"), record.folder)]

@@ -22,7 +22,7 @@ from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
-from launcher.commands.evaluate import metrics_lines
+from launcher.terminal.metrics_table import metrics_table
 from tests.tiny_dataset import Group, Impression, tiny_groups, write_dataset
 
 TRAIN, TEST = tiny_groups(400), tiny_groups(120, seed=2, first_sample=5000)
@@ -175,11 +175,11 @@ def test_a_model_below_the_baseline_by_more_than_the_standard_error_is_told():
         "ctr: the model's AUC 0.6890 is below the 0.7000 of logistic regression by more than the standard error, "
         "0.0100."
     )
-    table = metrics_lines({"ctr": metrics(0.689)}, baseline)
+    table = metrics_table({"ctr": metrics(0.689)}, baseline)
     assert table[0].split()[:6] == ["task", "AUC", "std.", "error", "baseline", "GAUC"]
     assert table[1].split()[:5] == ["ctr", "0.6890", "±", "0.0100", "0.7000"]
     assert table[2] == "baseline: logistic regression on one-hot ids, trained on 50 of 100 train impressions"
-    assert "baseline" not in metrics_lines({"ctr": metrics(0.689)})[0]
+    assert "baseline" not in metrics_table({"ctr": metrics(0.689)})[0]
 
 
 def trained(data: Path, run: Path, **settings: Any) -> TrainResult:

@@ -27,25 +27,25 @@ def sample(monkeypatch):
         seen: SampleConfig | None = None
 
         @staticmethod
-        def work(settings, progress):
+        def work(settings, context):
             return Outcome(lines=["all done"], result={"rows": 3, "auc": float("nan")})
 
-        def run(self, settings, progress):
+        def run(self, settings, context):
             Sample.seen = settings
-            return self.work(settings, progress)
+            return self.work(settings, context)
 
     made = Sample()
     command = Command(
-        name="sample", summary="Sample.", example="esmm sample", load_settings=lambda: SampleConfig, run=made.run,
+        name="sample", group="Sample", summary="Sample.", example="esmm sample", settings=SampleConfig, work=made.run,
         positional=("data",), in_ranks=True,
-        find_stored=lambda flags: {"limit": 5.0} if flags.get("run") == "old" else None,
+        earlier_settings=lambda flags: {"limit": 5.0} if flags.get("run") == "old" else None,
     )  # fmt: skip
     monkeypatch.setitem(COMMANDS, "sample", command)
     return made
 
 
 def raises(error):
-    def work(settings, progress):
+    def work(settings, context):
         raise error
 
     return work
@@ -64,7 +64,7 @@ def test_json_is_the_only_line_on_stdout_and_the_report_goes_to_stderr(sample, c
 
 
 def test_work_that_was_not_done_gives_status_1(sample):
-    sample.work = lambda settings, progress: Outcome(lines=[], result={}, done=False)
+    sample.work = lambda settings, context: Outcome(lines=[], result={}, done=False)
     assert cli.main(["sample", "d"]) == 1
 
 
@@ -137,7 +137,7 @@ def test_ctrl_c_is_one_line_and_status_130(sample, capsys):
 def test_a_reader_that_goes_away_is_no_error(size):
     code = (
         "import sys, time, launcher.cli as c\n"
-        f"c._overview = lambda: 'x' * {size}\n"
+        f"c.overview = lambda *rows: 'x' * {size}\n"
         "sys.stdin.read()\n"  # until the reader is gone
         "sys.exit(c.main(['--help']))"
     )
@@ -215,7 +215,7 @@ def old_run(monkeypatch):
     """Let the run ``old`` of ``esmm train`` have stored settings; return them, to be changed."""
     stored = {"seed": 5, "embedding": {"embedding_dim": 4}}
     find = lambda flags: stored if flags.get("run") == "old" else None  # noqa: E731
-    monkeypatch.setitem(COMMANDS, "train", replace(COMMANDS["train"], find_stored=find))
+    monkeypatch.setitem(COMMANDS, "train", replace(COMMANDS["train"], earlier_settings=find))
     return stored
 
 
@@ -295,7 +295,7 @@ def test_what_ranks_do_together_is_what_esmm_local_starts():
 
 def test_a_rank_whose_work_was_not_done_fails_without_a_report(sample, capsys, as_rank):
     as_rank(1, 2)
-    sample.work = lambda settings, progress: Outcome(lines=["no"], result={}, done=False)
+    sample.work = lambda settings, context: Outcome(lines=["no"], result={}, done=False)
     assert cli.main(["sample", "d"]) == 1
     assert capsys.readouterr() == ("", "")
 

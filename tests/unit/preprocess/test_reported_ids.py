@@ -9,7 +9,7 @@ import pytest
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.coverage import coverage_of
 from esmm_dist.schema.manifest import DatasetManifest
-from launcher.commands.preprocess import report_lines, report_mapping
+from launcher.commands.data_set_report import report_lines, report_mapping
 from tests.unit.preprocess.raw_logs import run
 
 SCHEMA = """

@@ -18,7 +18,7 @@ import preprocess.stages
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema.feature_id import hashed_id
 from esmm_dist.schema.manifest import DatasetManifest
-from launcher.commands.preprocess import report_lines
+from launcher.commands.data_set_report import report_lines
 from preprocess.plan import Plan
 from tests.unit.preprocess.raw_logs import read_impressions, run, shard_bytes
 

@@ -220,8 +220,8 @@ def test_a_command_that_fails_says_its_last_words_to_the_agent(pipe, tmp_path, l
 def test_an_unexpected_exception_is_told_too(pipe):
     code = (
         "import sys; from dataclasses import replace; from launcher import cli\n"
-        "def fail(settings, progress): raise RuntimeError('boom')\n"
-        "cli.COMMANDS['doctor'] = replace(cli.COMMANDS['doctor'], run=fail)\n"
+        "def fail(settings, context): raise RuntimeError('boom')\n"
+        "cli.COMMANDS['doctor'] = replace(cli.COMMANDS['doctor'], work=fail)\n"
         "sys.exit(cli.main(['doctor']))"
     )
     done = run_python(code, pipe.writer, **{REPORT_FD: str(pipe.writer)})

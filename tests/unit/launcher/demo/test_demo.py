@@ -10,10 +10,10 @@ import pytest
 from esmm_dist.errors import ConfigError, NumericalError
 from esmm_dist.progress import NoProgress
 from launcher import cli
-from launcher.command import Outcome
+from launcher.command import CommandContext, Outcome
 from launcher.demo.journal import DoneStep, open_journal
 from launcher.demo.plan import plan
-from launcher.demo.run import run_demo
+from launcher.demo.run import DemoConfig, demo_command
 from launcher.demo.summary import auc_rows, distance_closed, folder_bytes, speed_rows
 
 METRICS = {
@@ -52,8 +52,12 @@ class Messages(NoProgress):
         self.texts.append(text)
 
 
-def demo(folder, commands, progress=None):
-    return run_demo(folder, impressions=4000, seed=1, run_line=commands, progress=progress or NoProgress())
+def demo(folder, commands, progress=None, impressions=4000):
+    settings = DemoConfig(dir=folder, impressions=impressions)
+    context = CommandContext(
+        progress=progress or NoProgress(), run_line=commands, settings_of_line=cli.settings_of_line
+    )
+    return demo_command(settings, context)
 
 
 def test_every_step_is_shown_as_the_command_that_is_run(tmp_path):
@@ -124,9 +128,9 @@ def test_a_demo_of_other_settings_is_left_alone_and_a_subfolder_is_taken(tmp_pat
     demo(folder, FakeCommands())
     before = (folder / "demo.json").read_bytes()
     for _ in range(2):
-        outcome = run_demo(folder, impressions=9, seed=1, run_line=FakeCommands(), progress=NoProgress())
+        outcome = demo(folder, FakeCommands(), impressions=9)
         assert outcome.result["folder"] == str(folder / "2")
-    outcome = run_demo(folder, impressions=10, seed=1, run_line=FakeCommands(), progress=NoProgress())
+    outcome = demo(folder, FakeCommands(), impressions=10)
     assert outcome.result["folder"] == str(folder / "3")
     assert (folder / "demo.json").read_bytes() == before
 

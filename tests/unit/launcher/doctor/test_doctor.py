@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from launcher import cli
-from launcher.commands import doctor
 from launcher.doctor import machine
+from launcher.doctor import run as doctor
 from launcher.doctor.finding import Finding, finding_lines
 from launcher.doctor.libraries import ProbeResult, judge_gpu, judge_horovod, judge_tfra, run_probe
 from launcher.doctor.lock import LOCK_FILE, check_lock, judge_versions, read_pins

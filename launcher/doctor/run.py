@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from esmm_dist.progress import Progress
-from launcher.command import Command, Outcome
+from launcher.command import CommandContext, Outcome
 from launcher.doctor.finding import finding_lines
 from launcher.doctor.libraries import check_libraries
 from launcher.doctor.lock import check_lock
@@ -20,20 +19,12 @@ class DoctorConfig:
     """Folder whose disk is checked. The current one by default, because a relative output path goes there."""
 
 
-def _run(settings: DoctorConfig, progress: Progress) -> Outcome:
-    progress.start("checking the machine and the libraries", None, "checks")
+def doctor_command(settings: DoctorConfig, context: CommandContext) -> Outcome:
+    """Run all checks and report what they found."""
+    context.progress.start("checking the machine and the libraries", None, "checks")
     findings = [*check_machine(settings.folder), check_lock(), *check_libraries()]
-    progress.finish()
+    context.progress.finish()
     failed = sum(finding.status == "failed" for finding in findings)
     lines = [line for finding in findings for line in finding_lines(finding)]
     lines.append(f"{failed} of {len(findings)} checks failed." if failed else f"All {len(findings)} checks passed.")
     return Outcome(lines=lines, result={"ok": not failed, "checks": json_value(findings)}, done=not failed)
-
-
-COMMAND = Command(
-    name="doctor",
-    summary="Check the machine and the stack, and say what to do about each failure.",
-    example="esmm doctor",
-    load_settings=lambda: DoctorConfig,
-    run=_run,
-)

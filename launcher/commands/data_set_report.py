@@ -1,35 +1,13 @@
-"""``esmm preprocess``: turn a raw log into TFRecord shards with a manifest."""
+"""What ``esmm preprocess`` says about the data set that it has written, for a reader and for a program."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from esmm_dist.progress import Progress
 from esmm_dist.schema.coverage import dataset_coverage
 from esmm_dist.schema.manifest import DatasetManifest
-from launcher.command import Command, Outcome
-from launcher.tasks import TASKS
 from launcher.terminal.coverage_table import coverage_table
 from launcher.terminal.json_line import json_value
 from launcher.terminal.progress import short_bytes
-
-
-def find_stored_settings(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the settings of the data set that ``--like`` names."""
-    if "like" not in flags:
-        return None
-    from launcher.object_store.known_ids import stored_settings_like
-
-    return stored_settings_like(flags["like"])
-
-
-def _run(settings: Any, progress: Progress) -> Outcome:
-    from launcher.object_store.known_ids import known_ids_fetched
-    from preprocess.run import preprocess
-
-    with known_ids_fetched(settings, progress) as fetched:
-        manifest = preprocess(fetched, progress)
-    return Outcome(lines=report_lines(settings.out, manifest), result=report_mapping(settings.out, manifest))
 
 
 def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
@@ -74,15 +52,3 @@ def report_mapping(out: Path, manifest: DatasetManifest) -> dict[str, Any]:
     mapping = json_value(result | {"splits": splits, "report": manifest.report})
     assert isinstance(mapping, dict)
     return mapping
-
-
-COMMAND = Command(
-    name="preprocess",
-    summary="Turn a raw log into grouped TFRecord shards, a vocabulary and a manifest.",
-    example="esmm preprocess raw data --schema aliccp",
-    load_settings=TASKS["preprocess"].load_settings,
-    run=_run,
-    stored=TASKS["preprocess"].stored,
-    positional=("raw", "out"),
-    find_stored=find_stored_settings,
-)

@@ -9,8 +9,7 @@ import pytest
 from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.parameter_server.stats import CallStats, ServerStats
 from launcher import cli
-from launcher.servers.config import ServersConfig
-from launcher.servers.table import server_lines
+from launcher.commands.servers import ServerFiguresConfig, server_lines
 from launcher.terminal.watch import watch
 
 
@@ -67,7 +66,7 @@ def test_what_the_losses_of_ranks_have_cost_is_shown_once_there_were_some():
 )
 def test_settings_that_cannot_work_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
-        ServersConfig(**settings)
+        ServerFiguresConfig(**settings)
 
 
 def test_the_servers_must_be_named(capsys):

@@ -1,0 +1,39 @@
+"""``esmm synth`` and ``esmm preprocess``: from a raw log to a data set."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from launcher.command import CommandContext, Outcome
+from launcher.terminal.json_line import json_value
+
+if TYPE_CHECKING:
+    from preprocess.config import PreprocessConfig
+    from preprocess.synthetic.config import SynthConfig
+
+
+def synth_command(settings: "SynthConfig", context: CommandContext) -> Outcome:
+    """Write a synthetic raw log."""
+    from preprocess.synthetic.write import synthesize
+
+    report = synthesize(settings, context.progress)
+    return Outcome(lines=report.lines(), result=json_value(report))
+
+
+def preprocess_command(settings: "PreprocessConfig", context: CommandContext) -> Outcome:
+    """Turn a raw log into a data set."""
+    from launcher.commands.data_set_report import report_lines, report_mapping
+    from launcher.object_store.known_ids import known_ids_fetched
+    from preprocess.run import preprocess
+
+    with known_ids_fetched(settings, context.progress) as fetched:
+        manifest = preprocess(fetched, context.progress)
+    return Outcome(lines=report_lines(settings.out, manifest), result=report_mapping(settings.out, manifest))
+
+
+def settings_like(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the settings of the data set that ``--like`` names."""
+    if "like" not in flags:
+        return None
+    from launcher.object_store.known_ids import stored_settings_like
+
+    return stored_settings_like(flags["like"])

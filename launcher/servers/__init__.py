@@ -1,1 +1,0 @@
-"""``esmm servers``: what parameter servers count about themselves, as a table."""
