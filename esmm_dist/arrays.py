@@ -1,4 +1,4 @@
-"""Names of NumPy array types, by what an element is."""
+"""Names of NumPy array types, by what an element is. Docstrings give the shape: B batch, D dim, U unique ids, N ids."""
 
 from typing import Any
 
@@ -12,3 +12,7 @@ I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+Objects = npt.NDArray[np.object_]
+
+Ids = I64
+"""Feature ids, ``[U]`` where each comes once, ``[N]`` as a batch holds them; and row numbers that stand for ids."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Floats = npt.NDArray[np.float64]
+from esmm_dist.arrays import F64
 
 SCHEMA_TEXT = """\
 name: few-users
@@ -58,7 +57,7 @@ def write_few_users_log(
     for number, of_item in enumerate(tags):
         share[number, of_item] = 1 / len(of_item)
 
-    def effects(*shape: int, spread: float) -> tuple[Floats, Floats]:
+    def effects(*shape: int, spread: float) -> tuple[F64, F64]:
         click, own = draw.normal(0, spread, shape), draw.normal(0, spread, shape)
         return click, SHARED * click + np.sqrt(1 - SHARED**2) * own
 
@@ -96,7 +95,7 @@ def write_few_users_log(
     return FewUsersLog(raw=raw, schema=schema)
 
 
-def _probabilities(logits: Floats, rate: float) -> Floats:
+def _probabilities(logits: F64, rate: float) -> F64:
     """Shift logits until their mean probability is ``rate``."""
     low, high = -20.0, 20.0
     for _ in range(60):
@@ -105,5 +104,5 @@ def _probabilities(logits: Floats, rate: float) -> Floats:
     return _sigmoid(logits + low)
 
 
-def _sigmoid(values: Floats) -> Floats:
+def _sigmoid(values: F64) -> F64:
     return np.asarray(1 / (1 + np.exp(-values)))

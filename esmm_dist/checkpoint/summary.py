@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from esmm_dist.arrays import Ids
 from esmm_dist.checkpoint.format import checkpoint_folder, read_checkpoint_manifest
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, verify_tables
 from esmm_dist.embedding.placement import bucket_of
 from esmm_dist.embedding.table_files import TableFile, read_rows
-from esmm_dist.embedding.table_rows import Ids
 from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.storage.folder import Folder
 

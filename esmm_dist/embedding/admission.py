@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Ids = npt.NDArray[np.int64]
+from esmm_dist.arrays import Bools, Ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +22,7 @@ class OccurrenceThreshold:
         """Whether pushes must say how many impressions held each id."""
         return self.impressions > 1
 
-    def admits(self, impressions_so_far: Ids) -> npt.NDArray[np.bool_]:
+    def admits(self, impressions_so_far: Ids) -> Bools:
         """Say which ids get a row now.
 
         Args:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from esmm_dist.arrays import F32, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import SurveyedShard
 from esmm_dist.embedding.placement import NUM_BUCKETS
 from esmm_dist.embedding.table import EmbeddingTable
 from esmm_dist.embedding.table_files import TableFile, restore_table, save_table
-from esmm_dist.embedding.table_rows import Floats, Ids, TableRows
+from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.storage.folder import Folder
 
 
@@ -40,7 +41,7 @@ class EmbeddedStore:
         """Find rows ahead; see ``EmbeddingTable.locate``."""
         self._tables[table].locate(ids)
 
-    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> Floats:
+    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> F32:
         """Read rows; see ``EmbeddingTable.pull``. Every push before has been applied, so ``step`` waits for nothing."""
         return self._tables[table].pull(ids)
 
@@ -48,7 +49,7 @@ class EmbeddedStore:
         self,
         table: str,
         ids: Ids,
-        gradient_sums: Floats,
+        gradient_sums: F32,
         *,
         impressions: int,
         step: int,

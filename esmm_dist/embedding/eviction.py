@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import I64, U64, Bools
 from esmm_dist.hashing import mix64
-
-Counts = npt.NDArray[np.int64]
 
 _TIE_SEED = 0x7E
 
@@ -33,7 +31,7 @@ class EvictionRule:
     tie_hash_up_to: int = 0
     """Rows that were last changed at ``tie_step`` and whose ``tie_hashes`` is at most this; -1: none."""
 
-    def chooses(self, ids: Counts, last_step: Counts, count: Counts) -> npt.NDArray[np.bool_]:
+    def chooses(self, ids: I64, last_step: I64, count: I64) -> Bools:
         """Return bool [n]: the rows to remove, of ids, last steps and counts int64 [n]."""
         chosen = last_step < self.older_than_step
         if self.min_count:
@@ -72,7 +70,7 @@ class RowBudget:
 
     max_rows: int
 
-    def cut(self, steps: Counts, rows: Counts) -> tuple[int, int]:
+    def cut(self, steps: I64, rows: I64) -> tuple[int, int]:
         """Find where to cut.
 
         Args:
@@ -93,10 +91,10 @@ class RowBudget:
 class SurveyedShard(Protocol):
     """One shard of one table, as far as an eviction sees it."""
 
-    def last_steps(self) -> tuple[Counts, Counts]:
+    def last_steps(self) -> tuple[I64, I64]:
         """Return the steps that changed rows last, ascending, and the number of those rows: int64 [k] each."""
 
-    def tie_hashes(self, step: int) -> npt.NDArray[np.uint64]:
+    def tie_hashes(self, step: int) -> U64:
         """Return the hashes of the rows that ``step`` changed last, uint64 [n], in any order."""
 
     def remove(self, rule: EvictionRule) -> int:
@@ -123,7 +121,7 @@ class EvictionPlan:
         return removed
 
 
-def tie_hashes(ids: Counts) -> npt.NDArray[np.uint64]:
+def tie_hashes(ids: I64) -> U64:
     """Return the order in which rows of the same age go: uint64 [n], a bijection of the ids, unlike placement's."""
     return mix64(ids, _TIE_SEED)
 

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from esmm_dist.arrays import F32, I64, Bools, Ids
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.schema.fields import COMBINER_POWER, Field, Schema
-
-Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +21,9 @@ class TableLookup:
 
     ids: Ids
     """int64 [U], strictly ascending"""
-    indices: npt.NDArray[np.int64]
+    indices: I64
     """int64 [N, 2]: (segment, place in ``ids``) of each id of the batch, segments ascending"""
-    weights: npt.NDArray[np.float32]
+    weights: F32
     """float32 [N]"""
     counts: Ids | None
     """int64 [U], impressions of the batch that hold each id; None where nobody counts them"""
@@ -83,9 +81,9 @@ class LookupPlan:
         self,
         batch: GroupedBatch,
         ids: Ids,
-        segments: npt.NDArray[np.int64],
-        segments_of_table: npt.NDArray[np.int64],
-        weights: npt.NDArray[np.float32],
+        segments: I64,
+        segments_of_table: I64,
+        weights: F32,
     ) -> TableLookup:
         unique, place = _sorted_unique(ids)
         counts = None
@@ -101,7 +99,7 @@ class LookupPlan:
             ids=unique, indices=np.stack([segments_of_table, place], axis=1), weights=weights, counts=counts
         )
 
-    def _per_segment(self, name: str, groups: int, impressions: int) -> npt.NDArray[np.int64]:
+    def _per_segment(self, name: str, groups: int, impressions: int) -> I64:
         per_user, per_impression = getattr(self._user, name), getattr(self._impression, name)
         return np.concatenate([np.tile(per_user, groups), np.tile(per_impression, impressions)])
 
@@ -118,21 +116,17 @@ class _FieldArrays:
         self.has_means = bool(self.norm_power.any())
 
 
-def _weights_or_ones(weights: npt.NDArray[np.float32] | None, ids: Ids) -> npt.NDArray[np.float32]:
+def _weights_or_ones(weights: F32 | None, ids: Ids) -> F32:
     return np.ones(len(ids), dtype=np.float32) if weights is None else weights
 
 
-def _within_limits(
-    lengths: npt.NDArray[np.int64], segments: npt.NDArray[np.int64], limits: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
+def _within_limits(lengths: I64, segments: I64, limits: I64) -> Bools:
     starts = np.cumsum(lengths) - lengths
     place = np.arange(len(segments)) - starts[segments]
     return np.asarray(place < limits[segments])
 
 
-def _normalised(
-    weights: npt.NDArray[np.float32], segments: npt.NDArray[np.int64], power: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+def _normalised(weights: F32, segments: I64, power: I64) -> F32:
     """Divide by Σ w (mean) or sqrt(Σ w²) (sqrtn) of the segment; a segment whose weights are all 0 stays 0."""
     of_id = power[segments]
     wide = weights.astype(np.float64)  # whose squares do not overflow

@@ -8,9 +8,9 @@ Formulas are those of the Keras optimizers of the same names, so that a row move
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from esmm_dist.arrays import F32
+
 OptimizerName = Literal["adagrad", "rowwise_adagrad", "adam", "sgd", "ftrl"]
 
 
@@ -20,10 +20,10 @@ class RowOptimizer(Protocol):
     def slot_columns(self, embedding_dim: int) -> int:
         """Return the number of slot variables (float32 columns) of a row of ``embedding_dim`` columns."""
 
-    def start_slots(self, embedding_dim: int) -> Floats:
+    def start_slots(self, embedding_dim: int) -> F32:
         """Return the slot variables of a new row, float32 [slot_columns(embedding_dim)]."""
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
+    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows and their slot variables in place.
 
         Args:
@@ -49,11 +49,11 @@ class Adagrad:
         """Return D: one accumulator a column."""
         return embedding_dim
 
-    def start_slots(self, embedding_dim: int) -> Floats:
+    def start_slots(self, embedding_dim: int) -> F32:
         """Return the accumulators' start value."""
         return np.full(self.slot_columns(embedding_dim), self._start, dtype=np.float32)
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
+    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows and accumulators in place."""
         dim = gradients.shape[1]
         # In one contiguous temporary: the block's columns are strided, which costs NumPy twice the time
@@ -82,11 +82,11 @@ class RowwiseAdagrad:
         """Return 1."""
         return 1
 
-    def start_slots(self, embedding_dim: int) -> Floats:
+    def start_slots(self, embedding_dim: int) -> F32:
         """Return the accumulators' start value."""
         return np.full(self.slot_columns(embedding_dim), self._start, dtype=np.float32)
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
+    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows and accumulators in place."""
         dim = gradients.shape[1]
         accumulators = block[:, dim:]
@@ -109,11 +109,11 @@ class Adam:
         """Return 2 D: m, then v."""
         return 2 * embedding_dim
 
-    def start_slots(self, embedding_dim: int) -> Floats:
+    def start_slots(self, embedding_dim: int) -> F32:
         """Return zeros."""
         return np.zeros(self.slot_columns(embedding_dim), dtype=np.float32)
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
+    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows and moments in place."""
         dim = gradients.shape[1]
         m, v = block[:, dim : 2 * dim], block[:, 2 * dim :]
@@ -134,11 +134,11 @@ class Sgd:
         """Return 0, or D with momentum."""
         return embedding_dim if self._momentum else 0
 
-    def start_slots(self, embedding_dim: int) -> Floats:
+    def start_slots(self, embedding_dim: int) -> F32:
         """Return zeros."""
         return np.zeros(self.slot_columns(embedding_dim), dtype=np.float32)
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
+    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows (and velocities) in place."""
         dim = gradients.shape[1]
         change = np.float32(-learning_rate * rate_factor) * gradients
@@ -174,12 +174,12 @@ class Ftrl:
         """Return 2 D: z, then n."""
         return 2 * embedding_dim
 
-    def start_slots(self, embedding_dim: int) -> Floats:
+    def start_slots(self, embedding_dim: int) -> F32:
         """Return z = 0 and the accumulators' start value."""
         zeros = np.zeros(embedding_dim, dtype=np.float32)
         return np.concatenate([zeros, zeros + np.float32(self._start)])
 
-    def update(self, block: Floats, gradients: Floats, *, learning_rate: float, rate_factor: float, step: int) -> None:
+    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
         """Update rows, z and n in place."""
         dim = gradients.shape[1]
         rows, z, n = block[:, :dim], block[:, dim : 2 * dim], block[:, 2 * dim :]

@@ -3,8 +3,8 @@
 import itertools
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import I64
 from esmm_dist.hashing import mix64
 
 NUM_BUCKETS = 4096
@@ -13,7 +13,7 @@ NUM_BUCKETS = 4096
 _PLACEMENT_SEED = 0
 
 
-def bucket_of(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def bucket_of(ids: I64) -> I64:
     """Return the bucket of each id: ``mix64(id) mod 4096``, int64 [U] in [0, 4096)."""
     return (mix64(ids, _PLACEMENT_SEED) % np.uint64(NUM_BUCKETS)).astype(np.int64)
 
@@ -37,6 +37,6 @@ def bucket_ranges_within(first_bucket: int, last_bucket: int, *, parts: int) -> 
     return list(itertools.pairwise(borders))
 
 
-def server_of(ids: npt.NDArray[np.int64], num_servers: int) -> npt.NDArray[np.int64]:
+def server_of(ids: I64, num_servers: int) -> I64:
     """Return the index of the server that holds each id, int64 [U]: ``bucket * servers // 4096``."""
     return bucket_of(ids) * num_servers // NUM_BUCKETS

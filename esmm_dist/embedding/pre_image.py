@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from esmm_dist.embedding.table_rows import Floats, Ids
+from esmm_dist.arrays import F32, Ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class PreImage:
     """Rows of the table; those that the push appended stand behind them."""
     numbers: Ids
     """int64 [n]: the slab rows that the push wrote, appended ones included."""
-    block: Floats
+    block: F32
     """float32 [n, D + slots + metadata]: what they held; for appended ones, what a new row starts from."""
     unseen_ids: Ids
     """int64 [u]: the ids that had no row; each was counted by the push, or given one."""

@@ -3,12 +3,10 @@
 import threading
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from esmm_dist.arrays import Ids
 from esmm_dist.process.quiet import import_tfra
-
-Ids = npt.NDArray[np.int64]
 
 NO_ROW = -1
 """What ``find`` gives for an id that the table has never heard of."""

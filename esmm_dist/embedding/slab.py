@@ -2,11 +2,11 @@
 
 import mmap
 import os
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.arrays import I64, Array
 from esmm_dist.errors import StackError
 
 _MAP_NORESERVE = 0x4000  # Linux; the mmap module names it from Python 3.13 on
@@ -50,10 +50,10 @@ class Slab:
             ) from e
         if hasattr(mmap, "MADV_HUGEPAGE"):
             self._memory.madvise(mmap.MADV_HUGEPAGE)
-        self.rows: npt.NDArray[Any] = np.frombuffer(self._memory, dtype=self._dtype).reshape(self.max_rows, columns)
+        self.rows: Array = np.frombuffer(self._memory, dtype=self._dtype).reshape(self.max_rows, columns)
         self._records = self.rows.view(f"V{row_bytes}").reshape(-1)
 
-    def put(self, numbers: npt.NDArray[np.int64], block: npt.NDArray[Any]) -> None:
+    def put(self, numbers: I64, block: Array) -> None:
         """Write rows.
 
         NumPy writes a row as one opaque record in 9 ms where it takes 25 ms value by value (165,000 rows of 136 bytes

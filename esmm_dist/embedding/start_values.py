@@ -1,8 +1,8 @@
 """The value of a row that has not been learned yet."""
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import F32, I64
 from esmm_dist.hashing import mix64
 
 PICK_BITS = 16
@@ -31,11 +31,11 @@ class StartValues:
         self._rows = ((uniform * 2 - 1) * np.float32(scale)).reshape(-1, embedding_dim)
 
     @property
-    def choices(self) -> npt.NDArray[np.float32]:
+    def choices(self) -> F32:
         """The rows that ids start with, float32 [2^PICK_BITS, D]; not a copy."""
         return self._rows
 
-    def rows(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def rows(self, ids: I64) -> F32:
         """Return the start rows of ids int64 [U]: float32 [U, D]."""
         picks = (mix64(ids, self._seed) >> np.uint64(64 - PICK_BITS)).astype(np.int64)
         return self._rows.take(picks, axis=0)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from esmm_dist.arrays import F32, Ids
 from esmm_dist.embedding.table_files import TableFile
-from esmm_dist.embedding.table_rows import Floats, Ids
 from esmm_dist.storage.folder import Folder
 
 
@@ -14,7 +14,7 @@ class EmbeddingStore(Protocol):
     def expect(self, table: str, ids: Ids) -> None:
         """Say that ``ids`` (the very array) will be pulled soon. May be called from another thread; never blocks."""
 
-    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> Floats:
+    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> F32:
         """Read rows; creates none.
 
         Args:
@@ -30,7 +30,7 @@ class EmbeddingStore(Protocol):
         self,
         table: str,
         ids: Ids,
-        gradient_sums: Floats,
+        gradient_sums: F32,
         *,
         impressions: int,
         step: int,

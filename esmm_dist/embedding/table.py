@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.arrays import F32, U64, Bools, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule, tie_hashes
 from esmm_dist.embedding.placement import bucket_of
@@ -12,7 +13,7 @@ from esmm_dist.embedding.pre_image import PreImage
 from esmm_dist.embedding.row_index import NO_ROW, RowIndex, candidate_code, candidate_impressions
 from esmm_dist.embedding.slab import Slab
 from esmm_dist.embedding.start_values import StartValues
-from esmm_dist.embedding.table_rows import Candidates, Floats, Ids, TableRows, check_ids
+from esmm_dist.embedding.table_rows import Candidates, TableRows, check_ids
 from esmm_dist.errors import StackError
 
 _META_COLUMNS = 2
@@ -25,7 +26,7 @@ class _Pulled:
 
     ids: Ids
     codes: Ids
-    block: Floats
+    block: F32
 
 
 class EmbeddingTable:
@@ -82,7 +83,7 @@ class EmbeddingTable:
         before = self._before_push
         return None if before is None else before.step
 
-    def pull(self, ids: Ids) -> Floats:
+    def pull(self, ids: Ids) -> F32:
         """Read rows; creates none.
 
         Args:
@@ -98,7 +99,7 @@ class EmbeddingTable:
         self._pulled = self._read(ids)
         return np.ascontiguousarray(self._pulled.block[:, : self.embedding_dim])
 
-    def read(self, ids: Ids) -> Floats:
+    def read(self, ids: Ids) -> F32:
         """Read rows of ids that are known to be strictly ascending, as ``pull``; several threads may at once.
 
         What it read is not kept for a push.
@@ -119,7 +120,7 @@ class EmbeddingTable:
     def push(
         self,
         ids: Ids,
-        gradient_sums: Floats,
+        gradient_sums: F32,
         *,
         impressions: int,
         step: int,
@@ -204,7 +205,7 @@ class EmbeddingTable:
         return before.step
 
     def _update(
-        self, numbers: Ids, block: Floats, gradient_sums: Floats, *, impressions: int, step: int, rate_factor: float
+        self, numbers: Ids, block: F32, gradient_sums: F32, *, impressions: int, step: int, rate_factor: float
     ) -> None:
         """Write the slab rows ``numbers``, which now are ``block``, as the optimizer moves them."""
         scale, l2 = np.float32(1.0 / impressions), np.float32(self._config.embedding_l2)
@@ -233,7 +234,7 @@ class EmbeddingTable:
         steps, rows = np.unique(self._meta()[:, 0], return_counts=True)
         return steps.astype(np.int64), rows.astype(np.int64)
 
-    def tie_hashes(self, step: int) -> npt.NDArray[np.uint64]:
+    def tie_hashes(self, step: int) -> U64:
         """Return the hashes of the rows that ``step`` changed last, uint64 [n], in any order."""
         return tie_hashes(self._ids.rows[: self._used, 0][self._meta()[:, 0] == step])
 
@@ -335,9 +336,7 @@ class EmbeddingTable:
             block[unseen] = self._new_rows(ids[unseen])
         return _Pulled(ids=ids, codes=codes, block=block)
 
-    def _admit(
-        self, ids: Ids, codes: Ids, unseen: npt.NDArray[np.bool_], counts: Ids | None
-    ) -> npt.NDArray[np.bool_] | None:
+    def _admit(self, ids: Ids, codes: Ids, unseen: Bools, counts: Ids | None) -> Bools | None:
         """Give row numbers (in ``codes``) to unseen ids that are admitted, and count the others.
 
         Returns:
@@ -374,7 +373,7 @@ class EmbeddingTable:
         width = self.embedding_dim + self.slot_columns
         return self._values.rows[: self._used].view(np.int32)[:, width:]
 
-    def _new_rows(self, ids: Ids) -> Floats:
+    def _new_rows(self, ids: Ids) -> F32:
         """Return the slab rows of ids before their first push."""
         block = np.zeros((len(ids), self._values.rows.shape[1]), dtype=np.float32)
         block[:, : self.embedding_dim] = self._start.rows(ids)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import google_crc32c
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from esmm_dist.arrays import F32, I64, Bools
 from esmm_dist.embedding.placement import bucket_of, bucket_ranges_within
 from esmm_dist.embedding.table_rows import Candidates, TableRows
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError
@@ -182,7 +182,7 @@ def _problem(arrow: pa.Table, file: TableFile) -> str:
     return "" if arrow.num_rows == file.rows else f"it has {arrow.num_rows} rows, the manifest says {file.rows}"
 
 
-def _within(ids: npt.NDArray[np.int64], first_bucket: int, last_bucket: int) -> npt.NDArray[np.bool_]:
+def _within(ids: I64, first_bucket: int, last_bucket: int) -> Bools:
     buckets = bucket_of(ids)
     return np.asarray((buckets >= first_bucket) & (buckets < last_bucket))
 
@@ -207,10 +207,10 @@ def _table_rows(arrow: pa.Table) -> TableRows:
     )
 
 
-def _vectors(matrix: npt.NDArray[np.float32]) -> pa.Array:
+def _vectors(matrix: F32) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
 
 
-def _matrix(column: pa.ChunkedArray, rows: int) -> npt.NDArray[np.float32]:
+def _matrix(column: pa.ChunkedArray, rows: int) -> F32:
     values = column.combine_chunks().flatten().to_numpy()
     return np.asarray(values, dtype=np.float32).reshape(rows, column.type.list_size)

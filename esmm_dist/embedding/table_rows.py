@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Ids = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
+from esmm_dist.arrays import F32, I64, Bools, Ids
 
 
 def check_ids(ids: Ids, *, table: str) -> None:
@@ -30,16 +28,16 @@ class TableRows:
 
     ids: Ids
     """int64 [n]"""
-    rows: Floats
+    rows: F32
     """float32 [n, D]"""
-    slots: Floats
+    slots: F32
     """float32 [n, S]: slot variables of the optimizer"""
-    last_step: npt.NDArray[np.int64]
+    last_step: I64
     """int64 [n]: the step that changed the row last"""
-    count: npt.NDArray[np.int64]
+    count: I64
     """int64 [n]: how many steps have changed the row"""
 
-    def chosen(self, which: npt.NDArray[np.bool_]) -> "TableRows":
+    def chosen(self, which: Bools) -> "TableRows":
         """Return the rows where ``which`` bool [n] is true."""
         return TableRows(
             ids=self.ids[which],
@@ -59,6 +57,6 @@ class Candidates:
     impressions: Ids
     """int64 [c], 1 or more each"""
 
-    def chosen(self, which: npt.NDArray[np.bool_]) -> "Candidates":
+    def chosen(self, which: Bools) -> "Candidates":
         """Return the ids where ``which`` bool [c] is true."""
         return Candidates(ids=self.ids[which], impressions=self.impressions[which])

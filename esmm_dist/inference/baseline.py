@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.arrays import I64
 from esmm_dist.errors import EsmmError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig, OnBadRecord
@@ -41,7 +42,6 @@ _TOLERANCE = 1e-3  # of the mean loss's gradient; 1e-4 takes three times as long
 
 _BATCH_RECORDS = 1024  # read at once
 
-I64 = npt.NDArray[np.int64]
 
 _NO_IDS = np.zeros(0, np.int64)
 _FIELD_STRIDE = np.uint64(0x9E3779B97F4A7C15)  # keys of different fields are as far apart as 64 bits allow

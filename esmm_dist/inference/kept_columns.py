@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import Objects
 from esmm_dist.config import nearest_hint
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.batch import GroupedBatch
@@ -13,7 +13,6 @@ from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.impression_text import kept_of, name_of, with_kept
 from esmm_dist.schema.sources import FlatSource
 
-Objects = npt.NDArray[np.object_]
 TextsOf = Callable[[GroupedBatch], Objects | None]
 
 LIST_SEPARATOR = "|"

@@ -7,16 +7,13 @@ for scoring tell which ids are known, and nothing else is asked.
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import F32, I64
 from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Field, Schema
-
-I64 = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 
 
 class KnownRows:
@@ -34,7 +31,7 @@ class KnownRows:
         self._with_ids = np.zeros(len(schema.fields), np.int64)
         self._with_known = np.zeros(len(schema.fields), np.int64)
 
-    def add(self, batch: GroupedBatch, lookups: Mapping[str, TableLookup], rows: Mapping[str, Floats]) -> None:
+    def add(self, batch: GroupedBatch, lookups: Mapping[str, TableLookup], rows: Mapping[str, F32]) -> None:
         """Count the impressions of one batch.
 
         Args:

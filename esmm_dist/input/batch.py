@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import F32, I64, Objects
 from esmm_dist.schema.fields import Schema
 
 
@@ -21,27 +21,27 @@ class GroupedBatch:
         impressions_per_group [ 1, 2 ]                  [G]
     """
 
-    user_ids: npt.NDArray[np.int64]
+    user_ids: I64
     """int64 [n_u]"""
-    user_lengths: npt.NDArray[np.int64]
+    user_lengths: I64
     """int64 [G * F_u]"""
-    user_weights: npt.NDArray[np.float32] | None
+    user_weights: F32 | None
     """float32 [n_u]; None: all 1"""
-    impression_ids: npt.NDArray[np.int64]
+    impression_ids: I64
     """int64 [n_i]"""
-    impression_lengths: npt.NDArray[np.int64]
+    impression_lengths: I64
     """int64 [B * F_i]"""
-    impression_weights: npt.NDArray[np.float32] | None
+    impression_weights: F32 | None
     """float32 [n_i]; None: all 1"""
-    impressions_per_group: npt.NDArray[np.int64]
+    impressions_per_group: I64
     """int64 [G]"""
-    sample_ids: npt.NDArray[np.int64]
+    sample_ids: I64
     """int64 [B]"""
-    labels: npt.NDArray[np.int64]
+    labels: I64
     """int64 [B, K], 0/1"""
-    sample_weights: npt.NDArray[np.float32] | None = None
+    sample_weights: F32 | None = None
     """float32 [B], in losses and metrics; None: all 1"""
-    sample_names: npt.NDArray[np.object_] | None = None
+    sample_names: Objects | None = None
     """bytes [B]: the texts of the impressions (``schema.impression_text``). None: not read, or there are none."""
 
     @property

@@ -14,8 +14,8 @@ The position of a run in its data is therefore its step number, and nothing else
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import I64
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.manifest import DatasetManifest, Shard
 
@@ -77,9 +77,7 @@ def idle_ranks_warning(manifest: DatasetManifest, world_size: int) -> list[str]:
     ]
 
 
-def lanes_of_records(
-    counts: dict[int, int], records_per_lane: int, step: int, *, rank: int, world_size: int
-) -> npt.NDArray[np.int64]:
+def lanes_of_records(counts: dict[int, int], records_per_lane: int, step: int, *, rank: int, world_size: int) -> I64:
     """Return the lane of each record of a rank's share of a batch: int64 [G], ascending.
 
     Args:
@@ -94,7 +92,7 @@ def lanes_of_records(
     return np.repeat(np.array(own, dtype=np.int64), taken)
 
 
-def one_process_order(lanes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def one_process_order(lanes: I64) -> I64:
     """Return the order that makes one process's batch of the shares of several ranks.
 
     A batch stands in the order of its lanes, and a lane is read by one rank, in its order.

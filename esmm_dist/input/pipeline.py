@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from esmm_dist.arrays import I64, Array
 from esmm_dist.errors import InputDataError
 from esmm_dist.input.batch import GroupedBatch, empty_batch
 from esmm_dist.input.config import InputConfig, OnBadRecord
@@ -78,7 +78,7 @@ class BatchReader:
         self._rank, self._world_size = rank, world_size
         self._lane_records = lane_records(manifest, split)
 
-    def record_lanes(self, step: int) -> npt.NDArray[np.int64]:
+    def record_lanes(self, step: int) -> I64:
         """Return the lane of each record of this rank's batch ``step`` of an epoch (0, 1, ...): int64 [G]."""
         return lanes_of_records(
             self._lane_records, self._records_per_lane, step, rank=self._rank, world_size=self._world_size
@@ -284,7 +284,7 @@ def _size_problem(folder: Path, shard: Shard) -> str | None:
 
 
 def _to_batch(parsed: dict[str, Any], schema: Schema) -> GroupedBatch:
-    def values(key: str) -> npt.NDArray[Any]:
+    def values(key: str) -> Array:
         return np.asarray(parsed[key].flat_values.numpy())
 
     labels = values(keys.LABELS)

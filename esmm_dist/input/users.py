@@ -1,14 +1,12 @@
 """Who each impression was shown to: the users of GAUC."""
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import I64
 from esmm_dist.config import nearest_hint
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.schema.fields import Field, Schema
-
-I64 = npt.NDArray[np.int64]
 
 NO_USER = -1
 """User of an impression that has no id in the field; ids are 0 or more."""

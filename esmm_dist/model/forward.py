@@ -1,14 +1,11 @@
 """The compiled forward pass: logits and losses of a batch, without dropout."""
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from esmm_dist.arrays import F32
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
 from esmm_dist.model.losses import chain_loss_sums
-
-Floats = npt.NDArray[np.float32]
 
 
 class CompiledForward:
@@ -21,7 +18,7 @@ class CompiledForward:
             self._forward_pass, input_signature=[input_signature(dim_by_table, num_labels)], autograph=False
         )
 
-    def __call__(self, inputs: ModelInputs) -> tuple[Floats, Floats]:
+    def __call__(self, inputs: ModelInputs) -> tuple[F32, F32]:
         """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum float32 [K]."""
         logits, loss_sums = self._forward(inputs)
         return logits.numpy(), loss_sums.numpy()

@@ -2,17 +2,14 @@
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from esmm_dist.arrays import F32
 from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.pooling import CPU, pool, weight_norms
-
-Floats = npt.NDArray[np.float32]
 
 
 class ModelInputs(NamedTuple):
@@ -45,7 +42,7 @@ class PooledBatch(NamedTuple):
     """float32 [S, 1], see ``weight_norms``; None where the model has no use for them"""
 
 
-def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup], *, step: int | None = None) -> dict[str, Floats]:
+def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup], *, step: int | None = None) -> dict[str, F32]:
     """Read the rows that a batch needs from every table: float32 [U, D] each.
 
     Args:
@@ -56,7 +53,7 @@ def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup], *, step: i
     return {table: store.pull(table, lookup.ids, step=step) for table, lookup in lookups.items()}
 
 
-def model_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]) -> ModelInputs:
+def model_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, F32]) -> ModelInputs:
     """Gather the tensors of a batch, in the memory of the CPU, where pooling is done."""
     with tf.device(CPU):
         return ModelInputs(

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import F32, U64, Ids
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule
@@ -23,7 +23,6 @@ from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig, Up
 from esmm_dist.parameter_server.connection import Connection
 from esmm_dist.parameter_server.stats import ServerStats
 from esmm_dist.parameter_server.step_barrier import Rewound
-from esmm_dist.parameter_server.wire import Floats, Ids
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.location import Location
 
@@ -123,12 +122,12 @@ class RemoteStore:
         """Split ids by server ahead."""
         self._split(ids)
 
-    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> Floats:
+    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> F32:
         """Read rows; see ``EmbeddingStore.pull``. May be called from another thread than ``push``."""
         check_ids(ids, table=table)
         dim = self._embedding.dim_of(table)
 
-        def pull_from(index: int, part: Ids) -> Floats:
+        def pull_from(index: int, part: Ids) -> F32:
             if len(part) == 0:
                 return np.empty((0, dim), dtype=np.float32)
             header = wire.PullHeader(
@@ -155,7 +154,7 @@ class RemoteStore:
         self,
         table: str,
         ids: Ids,
-        gradient_sums: Floats,
+        gradient_sums: F32,
         *,
         impressions: int,
         step: int,
@@ -322,7 +321,7 @@ class _RemoteShard:
         )
         return np.array(reply.steps, dtype=np.int64), np.array(reply.rows, dtype=np.int64)
 
-    def tie_hashes(self, step: int) -> npt.NDArray[np.uint64]:
+    def tie_hashes(self, step: int) -> U64:
         reply = self._connection.act("tie_hashes", headers.TieHeader(**self._of, step=step))
         if len(reply) % 8:
             raise ServerError(f"{self._connection.name} sent {len(reply)} bytes of hashes. Is it of this version?")

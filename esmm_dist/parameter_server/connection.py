@@ -30,13 +30,14 @@ import pyarrow as pa
 import pyarrow.flight as flight
 import pydantic
 
+from esmm_dist.arrays import F32, Ids
 from esmm_dist.errors import RetryError, ServerError, StorageError, WorkerLostError
 from esmm_dist.escaped import one_line
 from esmm_dist.parameter_server import wire
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.parameter_server.faults import received
 from esmm_dist.parameter_server.security import TokenSender, read_pem
-from esmm_dist.parameter_server.wire import ROWS_A_MESSAGE, Floats, Ids, NotReadyError, RequestError
+from esmm_dist.parameter_server.wire import ROWS_A_MESSAGE, NotReadyError, RequestError
 from esmm_dist.storage.secret_file import read_token
 
 Answer = TypeVar("Answer")
@@ -101,7 +102,7 @@ class Connection:
         self._lock = threading.Lock()
         self._client = self._connect()
 
-    def pull(self, header: wire.PullHeader, ids: Ids, embedding_dim: int) -> Floats:
+    def pull(self, header: wire.PullHeader, ids: Ids, embedding_dim: int) -> F32:
         """Read rows, float32 [U, D].
 
         Raises:
@@ -111,7 +112,7 @@ class Connection:
         """
         header = replace(header, patience_s=min(header.patience_s, self._patience_s))
 
-        def call(client: flight.FlightClient, options: flight.FlightCallOptions) -> Floats:
+        def call(client: flight.FlightClient, options: flight.FlightCallOptions) -> F32:
             writer, reader = client.do_exchange(_descriptor(header), options)
             with writer:
                 batch = wire.encode_ids(ids)

@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import F32, U64, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.eviction import EvictionRule
@@ -19,7 +19,7 @@ from esmm_dist.parameter_server.headers import OpenHeader
 from esmm_dist.parameter_server.stats import Timer
 from esmm_dist.parameter_server.step_barrier import ReadyStep, Rewound, StepBarrier
 from esmm_dist.parameter_server.table_gate import GatePassedError, TableGate
-from esmm_dist.parameter_server.wire import Floats, Ids, NotReadyError, PushHeader, RequestError
+from esmm_dist.parameter_server.wire import NotReadyError, PushHeader, RequestError
 from esmm_dist.storage.folder import Folder
 
 _MOST_PATIENCE_S = 20.0  # then the client asks again: no thread waits for long on behalf of one that is gone
@@ -28,7 +28,7 @@ _MOST_PATIENCE_S = 20.0  # then the client asks again: no thread waits for long 
 @dataclass(frozen=True, kw_only=True)
 class _Push:
     ids: Ids
-    gradients: Floats
+    gradients: F32
     counts: Ids | None
     impressions: int
     rate_factor: float
@@ -130,9 +130,7 @@ class ServedRun:
                 f"{self.opened.index}. List the servers in their order."
             )
 
-    def pull(
-        self, table: str, ids: Ids, *, generation: int, step: int | None, patience_s: float, timer: Timer
-    ) -> Floats:
+    def pull(self, table: str, ids: Ids, *, generation: int, step: int | None, patience_s: float, timer: Timer) -> F32:
         """Read rows once they are new enough for ``step``; ``timer`` leaves out the wait for that.
 
         Raises:
@@ -156,7 +154,7 @@ class ServedRun:
                 ) from e
             return self._store.table(table).read(ids)
 
-    def push(self, header: PushHeader, ids: Ids, gradients: Floats, counts: Ids | None) -> None:
+    def push(self, header: PushHeader, ids: Ids, gradients: F32, counts: Ids | None) -> None:
         """Take a rank's push of a step; apply the step if it is the last one.
 
         Raises:
@@ -212,7 +210,7 @@ class ServedRun:
         with self._gates[table].reading(generation=generation):
             return self._store.shard(table).last_steps()
 
-    def tie_hashes(self, table: str, step: int, *, generation: int) -> npt.NDArray[np.uint64]:
+    def tie_hashes(self, table: str, step: int, *, generation: int) -> U64:
         """Return the hashes of the rows that a step changed last."""
         with self._gates[table].reading(generation=generation):
             return self._store.shard(table).tie_hashes(step)

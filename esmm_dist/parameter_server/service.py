@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 
+from esmm_dist.arrays import Ids
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule
@@ -506,5 +507,5 @@ class ParameterService(flight.FlightServerBase):
         return wire.plain(asdict(self.stats()))
 
 
-def _joined(parts: list[wire.Ids]) -> wire.Ids:
+def _joined(parts: list[Ids]) -> Ids:
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])

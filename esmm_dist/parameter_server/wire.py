@@ -20,16 +20,14 @@ from typing import Any, TypeVar
 
 import ml_dtypes
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.flight as flight
 import pydantic
 
+from esmm_dist.arrays import F32, Ids
 from esmm_dist.errors import NumericalError
 from esmm_dist.parameter_server.config import Wire
 
-Ids = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 Header = TypeVar("Header")
 
 ROWS_A_MESSAGE = 65_536
@@ -172,7 +170,7 @@ def encode_ids(ids: Ids) -> pa.RecordBatch:
     return pa.record_batch([pa.array(ids)], schema=ids_schema())
 
 
-def encode_values(values: Floats, wire: Wire) -> pa.RecordBatch:
+def encode_values(values: F32, wire: Wire) -> pa.RecordBatch:
     """Return the batch that answers a pull with rows float32 [U, D].
 
     Raises:
@@ -181,7 +179,7 @@ def encode_values(values: Floats, wire: Wire) -> pa.RecordBatch:
     return pa.record_batch([_to_arrow(values, wire)], schema=values_schema(wire, values.shape[1]))
 
 
-def encode_push(ids: Ids, gradients: Floats, counts: Ids | None, wire: Wire) -> pa.RecordBatch:
+def encode_push(ids: Ids, gradients: F32, counts: Ids | None, wire: Wire) -> pa.RecordBatch:
     """Return a push's batch.
 
     Raises:
@@ -205,7 +203,7 @@ def decode_ids(column: pa.Array, *, table: str) -> Ids:
     return np.asarray(column.to_numpy())
 
 
-def decode_values(column: pa.Array, wire: Wire, *, table: str) -> Floats:
+def decode_values(column: pa.Array, wire: Wire, *, table: str) -> F32:
     """Return float32 [U, D] of a column of ``values_schema`` or ``push_schema``.
 
     Raises:
@@ -226,7 +224,7 @@ def _values_field(name: str, wire: Wire, embedding_dim: int) -> pa.Field:
     return pa.field(name, pa.list_(item, embedding_dim), nullable=False)
 
 
-def _to_arrow(values: Floats, wire: Wire) -> pa.Array:
+def _to_arrow(values: F32, wire: Wire) -> pa.Array:
     flat = np.ascontiguousarray(values).reshape(-1)
     if wire == "float32":
         items = pa.array(flat)

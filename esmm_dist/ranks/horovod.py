@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from esmm_dist.arrays import U8
 from esmm_dist.errors import EsmmError, StackError, WorkerLostError
 from esmm_dist.process.quiet import horovod_library, import_horovod, import_tensorflow
 from esmm_dist.ranks.gloo_device import listen_on_interface
 from esmm_dist.ranks.rendezvous.client import RendezvousClient
 from esmm_dist.ranks.rendezvous.relay import Relay
-from esmm_dist.ranks.world import Bytes, T
+from esmm_dist.ranks.world import T
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -84,7 +85,7 @@ class HorovodWorld:
         value: T = outcome["value"]
         return value
 
-    def gather(self, rows: Bytes) -> Bytes:
+    def gather(self, rows: U8) -> U8:
         """Return the rows of all ranks."""
         with self.watching(), self._tf.device("/CPU:0"):
             return np.asarray(self._hvd.allgather(self._tf.constant(rows), name="gather").numpy())

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from esmm_dist.ranks.world import Bytes, T
+from esmm_dist.arrays import U8
+from esmm_dist.ranks.world import T
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -30,7 +31,7 @@ class SoloWorld:
         """Do the work."""
         return self.share(work())
 
-    def gather(self, rows: Bytes) -> Bytes:
+    def gather(self, rows: U8) -> U8:
         """Return the rows."""
         return rows
 

@@ -16,14 +16,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
+from esmm_dist.arrays import U8
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 T = TypeVar("T")
-Bytes = npt.NDArray[np.uint8]
 
 
 class World(Protocol):
@@ -59,7 +57,7 @@ class World(Protocol):
             EsmmError: ``work`` failed on rank 0; the other ranks raise one of the same class that says so.
         """
 
-    def gather(self, rows: Bytes) -> Bytes:
+    def gather(self, rows: U8) -> U8:
         """Return the rows uint8 [n, W] of all ranks, rank 0's first: uint8 [N, W]. n may differ, and be 0."""
 
     def gather_values(self, value: T) -> list[T]:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from esmm_dist.arrays import F32
 from esmm_dist.embedding.lookup import LookupPlan, TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.pipeline import BatchReader
-from esmm_dist.model.inputs import Floats, pull_rows
+from esmm_dist.model.inputs import pull_rows
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.prefetch import Prefetcher
 
@@ -24,7 +25,7 @@ class Prepared(NamedTuple):
 
     batch: GroupedBatch
     lookups: dict[str, TableLookup]
-    rows: dict[str, Floats] | None
+    rows: dict[str, F32] | None
     """float32 [U, D] by table; None: still to be pulled"""
 
 

@@ -3,13 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.arrays import F32
 from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.errors import NumericalError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Field, Schema
-
-Floats = npt.NDArray[np.float32]
 
 
 def numerical_error(
@@ -19,7 +18,7 @@ def numerical_error(
     schema: Schema,
     batch: GroupedBatch,
     lookups: dict[str, TableLookup],
-    rows: dict[str, Floats],
+    rows: dict[str, F32],
 ) -> NumericalError:
     """Describe a batch whose loss or gradient is not finite.
 
@@ -68,7 +67,7 @@ def _text(told: npt.NDArray[np.uint8]) -> str:
 
 
 def _largest_field(
-    schema: Schema, batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, Floats]
+    schema: Schema, batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, F32]
 ) -> tuple[Field, float]:
     largest = {field.name: -1.0 for field in schema.fields}
     for table, lookup in lookups.items():

@@ -17,14 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from esmm_dist.arrays import F32
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
 from esmm_dist.model.losses import chain_loss_sums
 from esmm_dist.model.pooling import pool_gradient
 from esmm_dist.model.towers import weight_penalty
 from esmm_dist.ranks.world import World
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +41,9 @@ class Wishes:
 class StepResult(NamedTuple):
     """What one training step gives back."""
 
-    loss_sums: Floats
+    loss_sums: F32
     """float32 [K], summed over the impressions of all ranks, each with its sample weight, without task weights"""
-    gradient_sums: dict[str, Floats]
+    gradient_sums: dict[str, F32]
     """float32 [U, D] by table, of the weighted loss summed over this rank's impressions; where they have sample weights
     times impressions / weight, so that dividing by the impressions gives the weighted mean"""
     impressions: int

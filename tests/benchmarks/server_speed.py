@@ -23,8 +23,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from esmm_dist.arrays import F32, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
-from esmm_dist.embedding.table_rows import Floats, Ids
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.process.quiet import import_tfra
 from tests.server_processes import ESMM, ServerProcesses, server_processes
@@ -254,7 +254,7 @@ def all_ids() -> Iterator[Ids]:
         yield np.sort(ids[start : start + 200_000])
 
 
-def batch(size: int, seed: int) -> tuple[Ids, Floats]:
+def batch(size: int, seed: int) -> tuple[Ids, F32]:
     """Return ``size`` unique ids that exist, and gradients."""
     random = np.random.default_rng(seed)
     ids = np.sort(random.choice(ROWS, size, replace=False, shuffle=False)).astype(np.int64)

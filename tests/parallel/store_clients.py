@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from esmm_dist.arrays import F32, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile, read_rows
-from esmm_dist.embedding.table_rows import Floats, Ids
 from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, next_generation
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.storage.folder import Folder
@@ -57,7 +57,7 @@ def open_stores(
             store.close()
 
 
-def random_step(step: int, *, ids: int = 300, most: int = 200) -> tuple[Ids, Floats]:
+def random_step(step: int, *, ids: int = 300, most: int = 200) -> tuple[Ids, F32]:
     """Return what a step pushes: unique ids, some new and some known, and gradients."""
     random = np.random.default_rng(step)
     unique = np.unique(random.integers(-ids, ids, most))

@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.arrays import F64
 from esmm_dist.input.users import NO_USER
 from esmm_dist.model.metrics.checks import checked_labels, checked_scores, checked_weights
-
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

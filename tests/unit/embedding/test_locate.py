@@ -3,15 +3,15 @@
 import threading
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import F32, I64
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.table import EmbeddingTable
 
 CONFIG = EmbeddingConfig(embedding_dim=2, embedding_learning_rate=0.5, start_scale=0.1, embedding_optimizer="adam")
 
 
-def gradients(ids: npt.NDArray[np.int64], step: int) -> npt.NDArray[np.float32]:
+def gradients(ids: I64, step: int) -> F32:
     return np.random.default_rng(step).normal(size=(len(ids), 2)).astype(np.float32)
 
 

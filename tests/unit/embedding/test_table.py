@@ -1,9 +1,9 @@
 """Pull, push, export and load of one table, and of the store that holds several."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from esmm_dist.arrays import F32
 from esmm_dist.embedding import table as table_module
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
@@ -18,7 +18,7 @@ SGD = EmbeddingConfig(embedding_dim=2, embedding_learning_rate=0.5, start_scale=
 IDS = np.array([-4, 1, 9])
 
 
-def ones(rows: int, value: float = 1.0) -> npt.NDArray[np.float32]:
+def ones(rows: int, value: float = 1.0) -> F32:
     return np.full((rows, 2), value, dtype=np.float32)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from esmm_dist.arrays import F32, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.lookup import LookupPlan
-from esmm_dist.embedding.table_rows import Floats, Ids
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.parameter_server.config import ClientConfig
@@ -27,7 +27,7 @@ class RecordingStore(EmbeddedStore):
         super().__init__(("main",), EmbeddingConfig(embedding_dim=2), seed=1)
         self.steps: list[int | None] = []
 
-    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> Floats:
+    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> F32:
         self.steps.append(step)
         return super().pull(table, ids)
 
