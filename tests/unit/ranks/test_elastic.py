@@ -30,6 +30,7 @@ class FakeHorovod:
         self.others: list[socket.socket] = []
         self._own: list[socket.socket] = []
         self._ended: list[threading.Event] = []
+        self._watched: list[threading.Event] = []
 
     def init(self) -> None:
         self.place = self.places.pop(0)
@@ -37,6 +38,7 @@ class FakeHorovod:
         self._own.append(own)
         self.others.append(other)
         self._ended.append(threading.Event())
+        self._watched.append(threading.Event())
 
     def rank(self) -> int:
         return self.place[0]
@@ -45,6 +47,7 @@ class FakeHorovod:
         return self.place[1]
 
     def shutdown(self) -> None:
+        assert self._watched[-1].wait(20)  # the thread that watches may only just begin
         self._ended[-1].set()
 
     def lose_rank(self) -> None:
@@ -52,6 +55,7 @@ class FakeHorovod:
 
     def allreduce(self, value, op, name):
         ended = self._ended[-1]
+        self._watched[-1].set()
 
         def wait() -> float:
             ended.wait(20)
