@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from launcher.agent.agent_client import AgentClient, AgentError
-from launcher.agent.agent_status import AgentStatus
+from launcher.agent.client import AgentClient, AgentError
+from launcher.agent.status import AgentStatus
 from tests.secret_files import write_secret
 
 PATIENCE_S = 60.0

@@ -7,20 +7,18 @@ import selectors
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import replace
 
 from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.environment import LOCAL_RANK
-from launcher.agent.agent_status import AgentState, AgentStatus
+from launcher.agent.event_log import EventLog
+from launcher.agent.last_status import LastStatus
 from launcher.agent.next_worker import NextWorker
+from launcher.agent.status import AgentState, AgentStatus, StopMode, WorkerRun
 from launcher.agent.worker_process import WorkerProcess
-
-How = Literal["kill", "leave", "finish"]
 
 POLL_S = 0.5
 """Longest wait of the main loop; everything that it waits for wakes it up earlier."""
@@ -29,41 +27,19 @@ STANDBY_AFTER_S = 30.0
 """A standby begins to warm with the first step of the running worker: before that, both would share the CPUs while
 other ranks wait for it. If there is none for so many seconds, it is the one that waits, and the CPUs are idle."""
 
-MOST_EVENTS = 1_000
-"""Events kept for a driver that asks seldom."""
-
-WATCHED_S = 5.0
-"""Somebody watches if a status was asked for so long ago."""
-
-LAST_STATUS_S = 2.0
-"""How long an agent that is about to end waits for its watcher to read how the worker ended."""
-
 ANOTHER_START = "another start"
-"""Why a run was killed, if that was it."""
+"""``killed_by`` of a run that a later start has replaced."""
 
 
 class StartRefusedError(Exception):
     """A start is not possible now."""
 
 
-@dataclass(kw_only=True)
-class _Run:
-    """A started worker, or one that has ended."""
-
-    id: int | None = None
-    """None: nothing was started yet."""
-    exit_code: int | None = None
-    killed_by: str | None = None
-    error: str | None = None
-    exit_status_of_error: int | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
 class Agent:
     """Keeps one child: a worker that warms, waits, or runs; with a standby also the next one beside one that runs.
 
     ``run`` belongs to the main thread, which makes and reaps the children. ``status``, ``start`` and ``stop`` may be
-    called from any thread; a lock keeps their view whole, and signals are sent under it, so that none hits a process
+    called from any thread; a lock guards what they share, and signals are sent under it, so that none hits a process
     that was reaped. SIGTERM or SIGINT to this process begin the shutdown: the worker is told to leave, then killed, and
     ``run`` returns; starts are refused from then on.
     """
@@ -81,30 +57,27 @@ class Agent:
         """Start nothing yet.
 
         Args:
-            name: Of the worker.
-            command: The words after ``esmm`` that it runs.
-            grace_seconds: Between SIGTERM and SIGKILL.
-            progress: Gets messages about what goes wrong.
-            standby: Whether the next worker warms while one runs, rather than after its end.
-            local_rank: Of the worker.
+            name: name of the worker
+            command: words after ``esmm`` that it runs
+            grace_seconds: seconds between SIGTERM and SIGKILL
+            progress: receives messages about what goes wrong
+            standby: whether the next worker warms while one runs, rather than after its end
+            local_rank: local rank of the worker
         """
         self._name, self._grace_s, self._progress, self._standby = name, grace_seconds, progress, standby
         self._local_rank = local_rank
         self._instance = secrets.token_hex(8)
         self._lock = threading.RLock()
         self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._worker: WorkerProcess | None = None  # that runs
+        self._worker: WorkerProcess | None = None  # the one that runs
         self._next = NextWorker(name, tuple(command), self._on_warm_failure)
-        self._run = _Run()
+        self._run = WorkerRun()
         self._started_at = 0.0
         self._wanted: tuple[dict[str, str], Future[int]] | None = None
         self._kill_at: tuple[float, str] | None = None
         self._draining = False
-        self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
-        self._event_number = 0
-        self._watched_at = float("-inf")
-        self._end_was_read = False
-        self._stay_until = 0.0
+        self._events = EventLog()
+        self._last_status = LastStatus()
 
     @property
     def draining(self) -> bool:
@@ -117,32 +90,27 @@ class Agent:
             self._read()
             run, running = self._run, self._worker is not None
             worker = self._worker or self._next.worker
-            beat = self._worker.reports.last_beat if self._worker is not None else None
+            heartbeat = self._worker.reports.last_heartbeat if self._worker is not None else None
             return AgentStatus(
+                **vars(run),
                 name=self._name,
                 pid=os.getpid(),
                 instance=self._instance,
-                worker_pid=None if worker is None else worker.pid,
                 state=self._state(),
                 draining=self._draining,
-                id=run.id,
                 running=running,
-                exit_code=run.exit_code,
-                killed_by=run.killed_by,
-                error=run.error,
-                exit_status_of_error=run.exit_status_of_error,
+                worker_pid=None if worker is None else worker.pid,
+                beat_age_s=None if heartbeat is None else max(time.monotonic() - heartbeat, 0.0),
                 warm_error=self._next.error,
                 standby=self._next.state if running else "none",
-                beat_age_s=None if beat is None else max(time.monotonic() - beat, 0.0),
-                facts=dict(run.facts),
-                events=[event for event in self._events if event["number"] > after],
+                events=self._events.after(after),
             )
 
     def status_was_read(self, status: AgentStatus) -> None:
-        """Note that a watcher has it: an agent that ends waits a moment for that."""
-        self._watched_at = time.monotonic()
-        if status.draining and not status.running:
-            self._end_was_read = True
+        """Note that a driver has received it: an agent that ends waits a moment for that."""
+        with self._lock:
+            self._last_status.note_read(status, time.monotonic())
+        if self._last_status.was_read:
             self._wake()
 
     def start(self, environment: Mapping[str, str]) -> int:
@@ -164,17 +132,17 @@ class Agent:
         self._wake()
         return answer.result()
 
-    def stop(self, run_id: int, how: How, reason: str) -> bool:
+    def stop(self, run_id: int, how: StopMode, reason: str) -> bool:
         """End a run: at once, or by a signal on which the worker leaves, or all workers save and stop.
 
         Args:
-            run_id: As ``start`` returned it.
+            run_id: id of the run, as ``start`` returned it
             how: ``kill``: SIGKILL to the worker and all that it has started. ``leave``: SIGTERM, and SIGKILL after
-                ``grace_seconds``. ``finish``: SIGINT, without limit.
-            reason: Kept as ``killed_by`` if the worker is killed.
+                ``grace_seconds``. ``finish``: SIGINT, without limit
+            reason: kept as ``killed_by`` if the worker is killed
 
         Returns:
-            Whether the run was going on; else nothing is done.
+            Whether the run was going on; if not, nothing is done.
         """
         with self._lock:
             if self._worker is None or self._run.id != run_id:
@@ -191,7 +159,7 @@ class Agent:
         """Keep a worker until SIGTERM or SIGINT; returns when it has ended.
 
         Args:
-            signals: Open already, so that a signal that comes early is not lost.
+            signals: open already, so that a signal that comes early is not lost
         """
         with selectors.DefaultSelector() as selector:
             selector.register(signals, selectors.EVENT_READ)
@@ -212,7 +180,7 @@ class Agent:
                     self._refuse_wanted("the agent has ended.")
 
     def _wait(self, selector: selectors.BaseSelector) -> None:
-        """Wait until something happens, which is dealt with elsewhere."""
+        """Wait until something happens."""
         workers = [worker for worker in self._workers() if worker.reporting]
         for worker in workers:
             selector.register(worker, selectors.EVENT_READ)
@@ -259,8 +227,8 @@ class Agent:
             return
         self._wanted = None
         run_id = (self._run.id or 0) + 1
-        self._run, self._worker, self._started_at = _Run(id=run_id), worker, now
-        worker.reports.last_beat = now
+        self._run, self._worker, self._started_at = WorkerRun(id=run_id), worker, now
+        worker.reports.last_heartbeat = now
         worker.start({**environment, LOCAL_RANK: str(self._local_rank)})
         answer.set_result(run_id)
 
@@ -272,30 +240,28 @@ class Agent:
             self._take_reports(self._worker)
 
     def _take_reports(self, worker: WorkerProcess) -> None:
-        run = self._run
-        run.facts = worker.reports.facts
-        run.error, run.exit_status_of_error = worker.reports.error, worker.reports.exit_status
-        for event in worker.reports.take_events():
-            self._event_number += 1
-            self._events.append({**event, "number": self._event_number, "id": run.id})
+        reports = worker.reports
+        self._run = replace(
+            self._run, facts=reports.facts, error=reports.error, exit_status_of_error=reports.exit_status
+        )
+        self._events.add(self._run.id, reports.take_events())
 
     def _end(self, worker: WorkerProcess, now: float) -> None:
         """Note how the run has ended."""
         self._take_reports(worker)
-        self._run.exit_code = worker.exit_code
+        self._run = replace(self._run, exit_code=worker.exit_code)
         self._worker = self._kill_at = None
         self._next.hurry()
-        if now <= self._watched_at + WATCHED_S:
-            self._stay_until = now + LAST_STATUS_S
+        self._last_status.note_end(now)
 
     def _on_warm_failure(self, error: str, pause_s: float) -> None:
         self._progress.message(f"{error}. Trying again in {pause_s:g} s.")
-        self._refuse_wanted(f"{error}. It is tried again.")
+        self._refuse_wanted(f"{error}. The agent tries again.")
 
     def _kill(self, reason: str) -> None:
         """Kill the run, if there is one; ``_end`` follows when the kernel has done it."""
         if self._worker is not None:
-            self._run.killed_by = self._run.killed_by or reason
+            self._run = replace(self._run, killed_by=self._run.killed_by or reason)
             self._worker.send(signal.SIGKILL)
 
     def _leave(self, reason: str) -> None:
@@ -304,7 +270,7 @@ class Agent:
         if self._kill_at is None:
             self._kill_at = (
                 time.monotonic() + self._grace_s,
-                f"{reason} (still there {self._grace_s:g} s after SIGTERM)",
+                f"{reason} (still running {self._grace_s:g} s after SIGTERM)",
             )
 
     def _drain(self) -> None:
@@ -315,13 +281,11 @@ class Agent:
         self._refuse_wanted("the agent is about to end.")
         self._next.discard()
         if self._worker is not None:
-            self._progress.message(f"{self._name} leaves: its worker has {self._grace_s:g} s.")
+            self._progress.message(f"{self._name} is ending: its worker has {self._grace_s:g} s to leave.")
             self._leave("the agent ends")
 
     def _is_over(self) -> bool:
-        if not self._draining or self._workers():
-            return False
-        return self._end_was_read or time.monotonic() >= self._stay_until
+        return self._draining and not self._workers() and self._last_status.may_end(time.monotonic())
 
     def _state(self) -> AgentState:
         if self._draining:

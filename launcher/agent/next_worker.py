@@ -1,4 +1,4 @@
-"""The worker that will be started next: it warms, is tried again if that fails, and waits."""
+"""The worker that is started next: it warms, is tried again if that fails, and waits."""
 
 import os
 import signal
@@ -25,9 +25,9 @@ class NextWorker:
         """Make nothing yet.
 
         Args:
-            name: Of the worker.
-            command: The words after ``esmm`` that it will run.
-            on_failure: Told why it could not get ready, and after how many seconds it is tried again.
+            name: name of the worker
+            command: words after ``esmm`` that it will run
+            on_failure: receives why it could not get ready, and the seconds until the next try
         """
         self._name, self._command, self._on_failure = name, command, on_failure
         self.worker: WorkerProcess | None = None
@@ -46,15 +46,15 @@ class NextWorker:
 
     @property
     def due_at(self) -> float | None:
-        """Return when ``advance`` would make a process; None while there is one."""
+        """Return when ``advance`` makes a process; None while there is one."""
         return self._due_at if self.worker is None else None
 
     def advance(self, now: float, *, wanted: bool) -> None:
-        """Do all that can be done now: notice its end, make it, give up on one that hangs.
+        """Do all that can be done now: notice its end, make another one, give up on one that hangs.
 
         Args:
-            now: Monotonic seconds.
-            wanted: Whether a process is made if there is none.
+            now: monotonic seconds
+            wanted: whether to make a process if there is none
         """
         if self.worker is not None and self.worker.reap(now):
             self._note_end(self.worker, now, again=wanted)
@@ -95,6 +95,6 @@ class NextWorker:
         pause_s = min(first_s * 2**self._failures, longest_s)
         self._failures += 1
         self._due_at = now + pause_s
-        why = worker.reports.error or f"it ended with {worker.exit_code} and said nothing"
+        why = worker.reports.error or f"it ended with exit status {worker.exit_code} and no message"
         self.error = f"{self._name} could not get ready: {why}"
         self._on_failure(self.error, pause_s)

@@ -1,6 +1,6 @@
-"""A worker that has imported everything before it is told its place: a start then costs no import of TensorFlow.
+"""A worker that imports everything before it gets its rank: a start then costs no import of TensorFlow.
 
-``python -m launcher.agent.warm_worker train --data ...`` imports, tells its agent that it is ready, waits for one
+``python -m launcher.agent.warm_worker train --data ...`` imports, reports to its agent that it is ready, waits for one
 JSON line on stdin, ``{"environment": {...}}``, and then is ``esmm train --data ...`` with these variables. Nothing that
 it imports may look at Horovod's variables or at a GPU before that.
 """
@@ -16,7 +16,7 @@ from launcher.agent.worker_link import worker_link
 from launcher.terminal.streams import prepare_streams
 
 EXIT_STATUS = 1
-"""When the import fails."""
+"""Exit status when the import fails."""
 
 
 def main(command: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The pipe from a worker to its agent: JSON lines that say that it lives, where it stands, what happened, why it ends.
+"""The pipe from a worker to its agent: JSON lines with its heartbeats, facts, events and last words.
 
 ::
 
@@ -22,13 +22,13 @@ from typing import Any
 from launcher.terminal.json_line import json_value
 
 REPORT_FD = "ESMM_REPORT_FD"
-"""Environment variable: number of the descriptor that the agent reads from. Unset: nobody does."""
+"""Environment variable with the descriptor that the agent reads from. Unset: there is no agent."""
 
-BEAT_EVERY_S = 1.0
-"""Seconds between two signs of life."""
+HEARTBEAT_EVERY_S = 1.0
+"""Seconds between two heartbeats."""
 
 NOTES_EVERY_S = 0.2
-"""Seconds between two looks for facts that changed: a status is read about as often, and a step is much shorter."""
+"""Seconds between two checks for facts that changed: a status is read about as often, and a step is much shorter."""
 
 LAST_WORDS_S = 1.0
 """Seconds that the end of the process waits for an agent that does not read. It reads within milliseconds, or hangs."""
@@ -46,10 +46,10 @@ class WorkerLink:
     """
 
     def __init__(self, descriptor: int | None) -> None:
-        """Begin to beat.
+        """Begin to send heartbeats.
 
         Args:
-            descriptor: Of the pipe, owned by this object from now on. None: nobody listens.
+            descriptor: write end of the pipe, owned by this object from now on; None: there is no agent
         """
         self._descriptor = descriptor
         self._changed = threading.Condition()
@@ -62,22 +62,22 @@ class WorkerLink:
             self._thread.start()
 
     def note(self, **facts: Any) -> None:
-        """Tell facts that replace those of the same name."""
+        """Report facts that replace those of the same name."""
         if self._descriptor is not None:
-            with self._changed:  # and no wake-up: the thread looks soon enough
+            with self._changed:  # and no wake-up: the thread checks soon enough
                 self._facts.update(facts)
 
     def event(self, name: str, **facts: Any) -> None:
-        """Tell that something happened, after the facts noted before it."""
-        self._say({"event": name, "time": time.time(), "facts": facts})
+        """Report that something happened, after the facts noted before it."""
+        self._queue({"event": name, "time": time.time(), "facts": facts})
 
     def ready(self) -> None:
-        """Tell that this process waits for its start."""
-        self._say({"ready": 1})
+        """Report that this process waits for its start."""
+        self._queue({"ready": 1})
 
     def error(self, text: str, exit_status: int) -> None:
-        """Tell why the process is about to end, and wait until that is written (at most ``LAST_WORDS_S``)."""
-        self._say({"error": text[:LONGEST_ERROR], "exit_status": exit_status})
+        """Report why the process is about to end; blocks until that is written, at most ``LAST_WORDS_S``."""
+        self._queue({"error": text[:LONGEST_ERROR], "exit_status": exit_status})
         with self._changed:
             self._changed.wait_for(lambda: self._descriptor is None or self._all_written(), LAST_WORDS_S)
 
@@ -89,7 +89,7 @@ class WorkerLink:
         if self._thread.is_alive():
             self._thread.join(LAST_WORDS_S)
 
-    def _say(self, line: dict[str, Any]) -> None:
+    def _queue(self, line: dict[str, Any]) -> None:
         with self._changed:
             if self._descriptor is not None:
                 self._take_facts()
@@ -106,7 +106,7 @@ class WorkerLink:
 
     def _write_all(self) -> None:
         assert self._descriptor is not None
-        next_beat = 0.0
+        next_heartbeat = 0.0
         try:
             while True:
                 with self._changed:
@@ -117,8 +117,8 @@ class WorkerLink:
                     lines = list(self._lines)
                     self._lines.clear()
                     self._writing, closing = True, self._closing
-                if time.monotonic() >= next_beat:
-                    next_beat = time.monotonic() + BEAT_EVERY_S
+                if time.monotonic() >= next_heartbeat:
+                    next_heartbeat = time.monotonic() + HEARTBEAT_EVERY_S
                     lines.append({"beat": 1})
                 for line in lines:
                     _write_line(self._descriptor, line)
@@ -138,7 +138,7 @@ class WorkerLink:
 def worker_link() -> WorkerLink:
     """Return this process's link to its agent; one that sends nothing if the environment names none.
 
-    The variable is removed: processes that this one starts do not have the pipe.
+    The variable is removed: processes that this one starts do not get the pipe.
     """
     text = os.environ.pop(REPORT_FD, "")
     if not text.isdigit() or not _is_pipe(int(text)):

@@ -1,4 +1,4 @@
-"""One worker process below an agent: from its warming to its end."""
+"""One worker process of an agent, from its warming to its end."""
 
 import contextlib
 import json
@@ -24,12 +24,12 @@ class WorkerProcess:
     """
 
     def __init__(self, command: Sequence[str], inherited: Mapping[str, str], now: float) -> None:
-        """Let it begin to warm.
+        """Start the process, which begins to warm.
 
         Args:
-            command: The words after ``esmm`` that it will run.
-            inherited: The environment; what belongs to another job of Horovod is left out.
-            now: On the clock of ``read``.
+            command: words after ``esmm`` that it will run
+            inherited: environment; variables of another Horovod job are left out
+            now: time on the clock of ``read``
         """
         self.reports = WorkerReports(now)
         self.reporting = True
@@ -63,11 +63,11 @@ class WorkerProcess:
         return self._process.returncode
 
     def fileno(self) -> int:
-        """Return the descriptor of its reports, to wait for."""
+        """Return the descriptor of its reports, for ``select``."""
         return self._reader
 
     def start(self, environment: Mapping[str, str]) -> None:
-        """Tell it its place, whereupon it runs its command. If it has just ended, ``reap`` will say so."""
+        """Give it its environment, with which it runs its command. If it has just ended, ``reap`` notices."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({"environment": dict(environment)}).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""What a worker has told its agent so far."""
+"""What a worker has reported to its agent so far."""
 
 import json
 from typing import Any
@@ -7,28 +7,28 @@ from launcher.processes.lines import LineSplitter
 
 
 class WorkerReports:
-    """Reads the lines of one worker's pipe (``worker_link.py``). What is not such a line is left out.
+    """Reads the lines of one worker's pipe (``worker_link.py``), and skips any other line.
 
     Not thread-safe.
     """
 
     def __init__(self, now: float) -> None:
-        """Know nothing.
+        """Start without reports.
 
         Args:
-            now: On the clock of ``feed``: counts as the first sign of life.
+            now: time on the clock of ``feed``; counts as the first heartbeat
         """
         self._splitter = LineSplitter()
         self.ready = False
-        self.last_beat = now
+        self.last_heartbeat = now
         self.facts: dict[str, Any] = {}
         self.error: str | None = None
         self.exit_status: int | None = None
-        """That the worker gave with its error."""
+        """Exit status that the worker gave with its error."""
         self._events: list[dict[str, Any]] = []
 
     def feed(self, data: bytes, now: float) -> None:
-        """Take what the pipe brought at the time ``now``."""
+        """Read what the pipe brought at the time ``now``."""
         for text in self._splitter.feed(data):
             try:
                 line = json.loads(text, parse_constant=lambda _: None)
@@ -44,7 +44,7 @@ class WorkerReports:
     def _take(self, line: Any, now: float) -> None:
         match line:
             case {"beat": 1}:
-                self.last_beat = now
+                self.last_heartbeat = now
             case {"ready": 1}:
                 self.ready = True
             case {"event": str(name), "time": int() | float() as time, "facts": dict(facts)}:

@@ -6,8 +6,8 @@ from launcher.command import CommandContext, Outcome
 from launcher.terminal.json_line import json_value
 
 if TYPE_CHECKING:
-    from launcher.agent.agent_config import AgentConfig
-    from launcher.driver.driver_config import DriverConfig
+    from launcher.agent.config import AgentConfig
+    from launcher.driver.config import DriverConfig
 
 
 def driver_command(settings: "DriverConfig", context: CommandContext) -> Outcome:
@@ -27,7 +27,7 @@ def driver_command(settings: "DriverConfig", context: CommandContext) -> Outcome
 
 def agent_command(settings: "AgentConfig", context: CommandContext) -> Outcome:
     """Keep one worker ready, and start and stop it as a driver asks, until SIGTERM."""
-    from launcher.agent.run_agent import run_agent
+    from launcher.agent.run import run_agent
 
     starts = run_agent(settings, context.progress)
     context.progress.message(f"Agent {settings.name} ends after {starts} start{'s' * (starts != 1)}.")

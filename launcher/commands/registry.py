@@ -211,7 +211,7 @@ _ROWS = (
         group=SERVERS,
         summary="Assign the ranks of an elastic run to its agents (esmm local and cluster jobs start it).",
         example="esmm driver --run run --agents-file agents.json --servers 127.0.0.1:7070 --max-workers 4",
-        settings="launcher.driver.driver_config:DriverConfig",
+        settings="launcher.driver.config:DriverConfig",
         work="launcher.commands.driver_and_agent:driver_command",
     ),
     Command(
@@ -219,7 +219,7 @@ _ROWS = (
         group=SERVERS,
         summary="Run one worker of an elastic training, as its driver asks, until SIGTERM.",
         example="esmm agent --name worker-0 -- train --data data --run run --servers 127.0.0.1:7070",
-        settings="launcher.agent.agent_config:AgentConfig",
+        settings="launcher.agent.config:AgentConfig",
         work="launcher.commands.driver_and_agent:agent_command",
         rest="command",
     ),

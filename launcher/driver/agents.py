@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from esmm_dist.errors import RetryError
-from launcher.agent.agent_client import AgentClient
-from launcher.agent.agent_status import AgentStatus
+from launcher.agent.client import AgentClient
+from launcher.agent.status import AgentStatus
 
 POLL_S = 0.25
 MOST_AT_ONCE = 16

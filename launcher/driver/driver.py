@@ -25,9 +25,9 @@ from esmm_dist.escaped import one_line
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.secret_file import read_token
-from launcher.agent.agent_tls import driver_tls
+from launcher.agent.tls import driver_tls
 from launcher.driver.agents import AgentDirectory, AgentView, AgentWatch, FileDirectory
-from launcher.driver.driver_config import DriverConfig
+from launcher.driver.config import DriverConfig
 from launcher.driver.heartbeat import Beat, write_beat
 from launcher.driver.journal import Journal
 from launcher.driver.ranks import SILENT_S, Ranks, stopped_at_end

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.agent.agent_client import AgentError
+from launcher.agent.client import AgentError
 from tests.agent_process import GRACE_S, PATIENCE_S, AgentProcess, an_agent, is_there, wait_for
 from tests.tiny_dataset import tiny_groups, write_dataset
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from launcher.agent.agent_client import AgentClient
-from launcher.agent.agent_tls import driver_tls
+from launcher.agent.client import AgentClient
+from launcher.agent.tls import driver_tls
 from launcher.driver.agents import AgentWatch
 from launcher.driver.ranks import Ranks
 from tests.agent_process import TOKEN, AgentProcess, an_agent, wait_for

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.agent.agent_client import AgentClient, AgentError
+from launcher.agent.client import AgentClient, AgentError
 from tests.agent_process import PATIENCE_S, AgentProcess, an_agent, is_there, wait_for
 
 STAND_IN = (sys.executable, "-P", str(Path(__file__).with_name("agent_stand_in.py")))
@@ -122,7 +122,7 @@ def test_a_worker_that_does_not_leave_is_killed_when_the_grace_is_over(data, age
     status = agent.ended(run_id)
     assert time.monotonic() - began >= GRACE_S
     assert status.exit_code == -signal.SIGKILL
-    assert status.killed_by == "scaled down (still there 1 s after SIGTERM)"
+    assert status.killed_by == "scaled down (still running 1 s after SIGTERM)"
 
 
 def test_a_standby_warms_once_the_worker_makes_steps_and_is_started_next(data, standby_agent):

@@ -19,9 +19,8 @@ import pytest
 
 from esmm_dist.ranks.rendezvous.client import RendezvousClient
 from esmm_dist.ranks.rendezvous.signing import PLACE, RendezvousPlace
-from launcher.agent.agent import How
-from launcher.agent.agent_http import AgentServer
-from launcher.agent.agent_status import AgentStatus
+from launcher.agent.http_server import AgentServer
+from launcher.agent.status import AgentStatus, StopMode
 from tests.agent_process import TOKEN, wait_for
 from tests.elastic_run import elastic_run
 from tests.secret_files import write_secret
@@ -71,7 +70,7 @@ class ReadyAgent:
         self.started.update(environment)
         return 1
 
-    def stop(self, run_id: int, how: How, reason: str) -> bool:
+    def stop(self, run_id: int, how: StopMode, reason: str) -> bool:
         return False
 
 

@@ -17,8 +17,8 @@ from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.in_pod.pod_directory import PodDirectory
 from launcher.cluster.in_pod.run_state import RunState
+from launcher.driver.config import DriverConfig
 from launcher.driver.driver import DriverResult, drive
-from launcher.driver.driver_config import DriverConfig
 from launcher.run_files.run_status import RunStatus
 
 

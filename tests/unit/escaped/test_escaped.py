@@ -9,7 +9,7 @@ import pytest
 from esmm_dist.errors import ServerError
 from esmm_dist.escaped import lines_of, one_line
 from esmm_dist.parameter_server.faults import received
-from launcher.agent.agent_http import stop_order
+from launcher.agent.http_server import stop_request
 from launcher.local.screen import Screen
 from launcher.run_files.run_status import RunStatus
 from launcher.run_files.status_lines import status_lines
@@ -40,7 +40,7 @@ def test_the_status_the_tables_and_errors_of_servers_and_agents_show_it_so():
     status = RunStatus(run="r", state="running", written_at=0.0, started_at=0.0, driver_pid=1, error=HOSTILE)
     assert f"error: {SHOWN}" in status_lines(status, now=0.0)
     assert text_table(["a"], [[HOSTILE]])[1] == SHOWN
-    assert stop_order({"id": 1, "how": "kill", "reason": HOSTILE}) == (1, "kill", SHOWN)
+    assert stop_request({"id": 1, "how": "kill", "reason": HOSTILE}) == (1, "kill", SHOWN)
     fault = flight.FlightServerError("x", json.dumps({"kind": "request", "message": HOSTILE}).encode())
     error = received(fault, "server 0/1")
     assert isinstance(error, ServerError)

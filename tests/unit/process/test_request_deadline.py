@@ -12,7 +12,7 @@ from esmm_dist.parameter_server import metrics_endpoint
 from esmm_dist.ranks.rendezvous import relay
 from esmm_dist.ranks.rendezvous.client import RendezvousClient
 from esmm_dist.ranks.rendezvous.signing import RendezvousPlace
-from launcher.agent import agent_http
+from launcher.agent import http_server as agent_http
 from launcher.driver import rendezvous
 
 LIMIT_S = 0.3

@@ -95,9 +95,9 @@ def test_facts_noted_before_an_event_arrive_before_it(pipe, link):
 
 
 def test_signs_of_life_come_without_anything_being_told(pipe, link):
-    pipe.wait_for(lambda reports: reports.last_beat == 1.0)
-    pipe.reports.last_beat = 0.0
-    pipe.wait_for(lambda reports: reports.last_beat == 1.0)
+    pipe.wait_for(lambda reports: reports.last_heartbeat == 1.0)
+    pipe.reports.last_heartbeat = 0.0
+    pipe.wait_for(lambda reports: reports.last_heartbeat == 1.0)
 
 
 def test_last_words_are_in_the_pipe_when_the_call_returns(pipe, link):
@@ -153,9 +153,9 @@ def test_numbers_of_numpy_arrive_and_those_that_json_does_not_know_are_null(pipe
 def test_lines_that_are_none_of_these_are_left_out():
     reports = WorkerReports(now=5.0)
     reports.feed(b'Traceback\n{"facts": 3}\n[]\n{"event": "e"}\n{"ready": 1}\n{"facts": {"a": 1}}\n{"be', 6.0)
-    assert (reports.ready, reports.facts, reports.take_events(), reports.last_beat) == (True, {"a": 1}, [], 5.0)
+    assert (reports.ready, reports.facts, reports.take_events(), reports.last_heartbeat) == (True, {"a": 1}, [], 5.0)
     reports.feed(b'at": 1}\n', 7.0)
-    assert reports.last_beat == 7.0
+    assert reports.last_heartbeat == 7.0
 
 
 def run_python(code: str, *descriptors: int, **variables: str) -> subprocess.CompletedProcess[str]:

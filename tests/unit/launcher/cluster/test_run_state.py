@@ -16,8 +16,8 @@ from launcher.cluster.in_pod.api_access import AccessError
 from launcher.cluster.in_pod.drive_job import drive_job
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.in_pod.run_state import RunState, newest_within
+from launcher.driver.config import DriverConfig
 from launcher.driver.driver import DriverError
-from launcher.driver.driver_config import DriverConfig
 from launcher.run_files.run_status import RunStatus
 from tests.pod_api import JOB, NAMESPACE, PodApi
 

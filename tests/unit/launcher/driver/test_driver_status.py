@@ -3,11 +3,11 @@
 import time
 
 from esmm_dist.progress import NoProgress
-from launcher.agent.agent_client import AgentClient
-from launcher.agent.agent_status import AgentStatus
+from launcher.agent.client import AgentClient
+from launcher.agent.status import AgentStatus
 from launcher.driver.agents import AgentView, FileDirectory
+from launcher.driver.config import DriverConfig
 from launcher.driver.driver import _Driver
-from launcher.driver.driver_config import DriverConfig
 from tests.secret_files import write_secret
 
 

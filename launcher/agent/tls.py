@@ -1,7 +1,7 @@
 """TLS between a driver and its agents: who shows a certificate, and who checks it.
 
 An agent shows a certificate; a driver checks that its authority has signed it, for the very host that it asked for.
-That the driver may ask is shown by the token, not by a certificate, so that a health probe needs none.
+The driver's right to ask is shown by the token, not by a certificate, so a health probe needs none.
 """
 
 import ssl
@@ -12,7 +12,7 @@ from esmm_dist.storage.secret_file import read_secret
 
 
 def agent_tls(cert: Path, key: Path) -> ssl.SSLContext:
-    """Return what an agent listens with.
+    """Return the TLS context that an agent listens with.
 
     Raises:
         ConfigError: A file cannot be read, or the two do not belong together.
@@ -25,14 +25,14 @@ def agent_tls(cert: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(cert, key)
     except (ssl.SSLError, OSError) as e:
         raise ConfigError(
-            f"tls_cert {cert} and tls_key {key} are no certificate and its private key ({_reason(e)}). Give PEM files "
-            "that belong together."
+            f"tls_cert {cert} and tls_key {key} are not a certificate and its private key ({_reason(e)}). Give PEM "
+            "files that belong together."
         ) from e
     return context
 
 
 def driver_tls(ca: Path | None) -> ssl.SSLContext | None:
-    """Return what a driver asks agents with; None: plain HTTP, because it has no authority.
+    """Return the TLS context for a driver's calls to agents; None without an authority: plain HTTP.
 
     Raises:
         ConfigError: The authority's file cannot be read, or holds no certificate.

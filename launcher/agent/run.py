@@ -1,4 +1,4 @@
-"""The process of an agent: from its settings to its end."""
+"""The process of an agent, from its settings to its end."""
 
 import contextlib
 
@@ -7,9 +7,9 @@ from esmm_dist.progress import Progress
 from esmm_dist.storage.secret_file import read_token
 from esmm_dist.storage.whole_file import write_whole
 from launcher.agent.agent import Agent
-from launcher.agent.agent_config import AgentConfig
-from launcher.agent.agent_http import AgentServer
-from launcher.agent.agent_tls import agent_tls
+from launcher.agent.config import AgentConfig
+from launcher.agent.http_server import AgentServer
+from launcher.agent.tls import agent_tls
 
 
 def run_agent(config: AgentConfig, progress: Progress) -> int:

@@ -15,7 +15,7 @@ WORKER_COMMAND = "train"
 class AgentConfig:
     """Keep one worker ready on this machine, and start and stop it as a driver asks.
 
-    What follows ``--`` is the line of esmm train that the worker runs.
+    What follows ``--`` is the esmm train command line that the worker runs.
     """
 
     name: str
@@ -26,7 +26,7 @@ class AgentConfig:
     machine only; anything else needs token_file."""
 
     address_file: Path | None = None
-    """File that gets the HOST:PORT once the agent listens, for whoever starts it with port 0."""
+    """File to write HOST:PORT to once the agent listens, for whoever starts it with port 0."""
 
     token_file: Path | None = None
     """File with the secret that the driver's requests must carry."""
@@ -38,15 +38,15 @@ class AgentConfig:
     """PEM file of the certificate's private key."""
 
     local_rank: int = 0
-    """Number of this agent's worker among those of its machine, 0, 1, ...: which of the machine's GPUs it takes. Of the
-    agents that share a machine each needs another one; in a pod there is one agent, with GPUs of its own."""
+    """Number of this agent's worker among those of its machine, 0, 1, ...: which of the machine's GPUs it takes. Agents
+    that share a machine need different numbers; in a pod there is one agent, with GPUs of its own."""
 
     grace_seconds: float = 30.0
-    """Seconds that the worker has to leave by itself after SIGTERM, before it is killed. The grace period of a
-    Kubernetes pod should be a little longer."""
+    """Seconds that the worker has to leave by itself after SIGTERM before it is killed. Make the grace period of a
+    Kubernetes pod a little longer."""
 
     standby: bool = False
-    """Whether the next worker warms while one runs, so that after its end another one can start at once rather than
+    """Whether the next worker warms while one runs, so that another one can start at once after its end rather than
     after the import of TensorFlow: 4 s of CPU time, and 20 s on a busy machine. It begins with the running worker's
     first step. Costs memory: a worker that waits has 575 MB resident (Rss of smaps_rollup, on a CPU), of which 243 MB
     are its own (Private_Dirty) and the rest is code that it shares with the other workers of this machine."""

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from esmm_dist.errors import ConfigError, RetryError
-from launcher.agent.agent import How, StartRefusedError
-from launcher.agent.agent_client import AgentClient, AgentError
-from launcher.agent.agent_http import LONGEST_BODY, AgentServer, start_environment, stop_order
-from launcher.agent.agent_status import AgentStatus
-from launcher.agent.agent_tls import agent_tls, driver_tls
+from launcher.agent.agent import StartRefusedError
+from launcher.agent.client import AgentClient, AgentError
+from launcher.agent.http_server import LONGEST_BODY, AgentServer, start_environment, stop_request
+from launcher.agent.status import AgentStatus, StopMode
+from launcher.agent.tls import agent_tls, driver_tls
 from tests.certificates import Authority
 
 TOKEN = "0123456789abcdef"
@@ -58,7 +58,7 @@ class StandIn:
             raise StartRefusedError(self.refuses)
         return 7
 
-    def stop(self, run_id: int, how: How, reason: str) -> bool:
+    def stop(self, run_id: int, how: StopMode, reason: str) -> bool:
         self.asked.append((run_id, how, reason))
         return run_id == 7
 
@@ -145,7 +145,7 @@ BODY = b'{"environment": {}}'
         ("POST", "/start", b"{", {}, 400, "not JSON"),
         ("POST", "/start", b"\xff", {}, 400, "not JSON"),
         ("POST", "/start", b"[" * 60_000, {}, 400, "not JSON"),
-        ("POST", "/start", b"[]", {}, 400, "no JSON object"),
+        ("POST", "/start", b"[]", {}, 400, "not a JSON object"),
         ("POST", "/start", b"{}", {}, 400, "body of /start"),
         ("POST", "/stop", b"{}", {}, 400, "body of /stop"),
     ],
@@ -166,8 +166,8 @@ def test_a_wrong_request_is_refused_with_a_reason(agent, server, method, path, b
         ({"XHOROVOD_RANK": "x"}, "Only"),
         ({"HOROVOD_RANK\n": "x"}, "Only"),
         ({"ESMM_REPORT_FD": "3"}, "Only"),  # the agent's own
-        ({"HOROVOD_RANK": 1}, "value of HOROVOD_RANK is no text"),
-        ({"HOROVOD_RANK": "\0"}, "value of HOROVOD_RANK is no text"),
+        ({"HOROVOD_RANK": 1}, "value of HOROVOD_RANK is not text"),
+        ({"HOROVOD_RANK": "\0"}, "value of HOROVOD_RANK is not text"),
         ({"HOROVOD_RANK": "ü" * 10_000}, "more than 32768 bytes"),
         (None, "body of /start"),
     ],
@@ -181,9 +181,9 @@ def test_only_variables_of_horovod_and_of_this_project_can_be_set(environment, t
 @pytest.mark.parametrize("change", [{"id": "1"}, {"id": None}, {"how": "term"}, {"reason": 3}, {"more": 1}])
 def test_an_order_to_stop_is_exact(change):
     order = {"id": 1, "how": "kill", "reason": "stalled"}
-    assert stop_order(order) == (1, "kill", "stalled")
+    assert stop_request(order) == (1, "kill", "stalled")
     with pytest.raises(ValueError, match="the body of /stop is"):
-        stop_order(order | change)
+        stop_request(order | change)
 
 
 def test_a_refused_start_is_an_error_that_says_why(agent, server):
@@ -204,16 +204,16 @@ def test_an_agent_that_is_not_there_is_an_error_of_the_client():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
         client = AgentClient(f"127.0.0.1:{taken.getsockname()[1]}", None)
-        with pytest.raises(AgentError, match="no answer to /status within 2 s") as caught:
+        with pytest.raises(AgentError, match="no reply to /status within 2 s") as caught:
             client.status()
     assert caught.value.http_status is None
 
 
 def test_an_agent_that_is_silent_is_given_up(monkeypatch):
-    monkeypatch.setattr("launcher.agent.agent_client.ANSWER_S", 0.2)
+    monkeypatch.setattr("launcher.agent.client.ANSWER_S", 0.2)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
-        pytest.raises(AgentError, match=r"no answer to /status within 0.2 s \(timed out\)"),
+        pytest.raises(AgentError, match=r"no reply to /status within 0.2 s \(timed out\)"),
     ):
         AgentClient(f"127.0.0.1:{silent.getsockname()[1]}", None).status()
 
@@ -241,12 +241,12 @@ def answering(data: bytes) -> Iterator[AgentClient]:
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (b"HTTP/1.0 200 OK\r\n\r\n{}", "its status is none that this version knows"),
-        (b"HTTP/1.0 200 OK\r\n\r\n[]", "its answer to /status is no JSON object"),
-        (b"HTTP/1.0 200 OK\r\n\r\n<html>", "its answer to /status is not JSON"),
-        (b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}", "no answer to /status within 2 s"),
-        (b"SSH-2.0\r\n", "no answer to /status within 2 s"),
-        (b"", "no answer to /status within 2 s"),
+        (b"HTTP/1.0 200 OK\r\n\r\n{}", "its status does not fit this version"),
+        (b"HTTP/1.0 200 OK\r\n\r\n[]", "its reply to /status is not a JSON object"),
+        (b"HTTP/1.0 200 OK\r\n\r\n<html>", "its reply to /status is not JSON"),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}", "no reply to /status within 2 s"),
+        (b"SSH-2.0\r\n", "no reply to /status within 2 s"),
+        (b"", "no reply to /status within 2 s"),
     ],
 )
 def test_an_answer_that_is_none_is_an_error_of_the_client(answer, text):
@@ -257,7 +257,7 @@ def test_an_answer_that_is_none_is_an_error_of_the_client(answer, text):
 def test_a_start_without_an_id_is_an_error_of_the_client():
     with (
         answering(b"HTTP/1.0 200 OK\r\n\r\n{}") as client,
-        pytest.raises(AgentError, match="its answer to a start has no id"),
+        pytest.raises(AgentError, match="its reply to /start has no id"),
     ):
         client.start({})
 
@@ -301,9 +301,9 @@ def test_a_client_asks_nothing_of_an_agent_whose_certificate_is_wrong(agent, sec
 
 
 def test_plain_and_encrypted_do_not_meet(agent, server, secured, authority):
-    with pytest.raises(AgentError, match="no answer to /status"):
+    with pytest.raises(AgentError, match="no reply to /status"):
         AgentClient(secured.address, TOKEN).status()
-    with pytest.raises(AgentError, match="no answer to /status"):
+    with pytest.raises(AgentError, match="no reply to /status"):
         AgentClient(server.address, TOKEN, tls=driver_tls(authority.cert)).status()
     assert agent.asked == []
 
@@ -319,7 +319,7 @@ def test_handshakes_that_never_end_keep_no_other_request_waiting(secured, author
 
 
 def test_a_handshake_that_never_ends_is_dropped(secured, monkeypatch):
-    monkeypatch.setattr("launcher.agent.agent_http.PATIENCE_S", 0.2)
+    monkeypatch.setattr("launcher.agent.http_server.PATIENCE_S", 0.2)
     with socket.create_connection(("127.0.0.1", secured.server_address[1]), timeout=10) as half_open:
         assert half_open.recv(1) == b""
 
@@ -327,7 +327,7 @@ def test_a_handshake_that_never_ends_is_dropped(secured, monkeypatch):
 def test_certificates_that_do_not_fit_are_errors_that_name_the_file(authority, tmp_path):
     first, second = authority.sign("first"), authority.sign("second")
     with pytest.raises(
-        ConfigError, match=r"second-key.pem are no certificate and its private key \(KEY_VALUES_MISMATCH"
+        ConfigError, match=r"second-key.pem are not a certificate and its private key \(KEY_VALUES_MISMATCH"
     ):
         agent_tls(first.cert, second.key)
     with pytest.raises(ConfigError, match="tls_key .*missing.pem cannot be read: No such file"):

@@ -1,4 +1,4 @@
-"""The agent's HTTP: who may ask, what a request must look like, which answer it gets. What happens is ``agent.py``'s.
+"""The agent's HTTP server: who may ask, what a request looks like, which reply it gets. ``agent.py`` acts on it.
 
 ::
 
@@ -29,8 +29,8 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.escaped import one_line
 from esmm_dist.parameter_server.config import split_address
 from esmm_dist.process.request_deadline import RequestDeadline, SilentErrors
-from launcher.agent.agent import How, StartRefusedError
-from launcher.agent.agent_status import AgentStatus
+from launcher.agent.agent import StartRefusedError
+from launcher.agent.status import AgentStatus, StopMode
 from launcher.agent.worker_link import REPORT_FD
 from launcher.terminal.json_line import json_line, json_value
 
@@ -58,19 +58,19 @@ class Controlled(Protocol):
         """Return the state."""
 
     def status_was_read(self, status: AgentStatus) -> None:
-        """Note that a watcher has it."""
+        """Note that a driver has received it."""
 
     def start(self, environment: Mapping[str, str]) -> int:
         """Start the worker and return the run's id."""
 
-    def stop(self, run_id: int, how: How, reason: str) -> bool:
+    def stop(self, run_id: int, how: StopMode, reason: str) -> bool:
         """End a run, if it is this one that goes on."""
 
 
 class AgentServer(SilentErrors, socketserver.ThreadingTCPServer):
-    """Listens from its making on, and answers within the ``with`` block, each request in a thread of its own.
+    """Listens once it is made, and answers within the ``with`` block, each request in a thread of its own.
 
-    Leaving the block closes the port; requests at work are left to the end of the process.
+    Leaving the block closes the port; requests under way end with the process.
     """
 
     allow_reuse_address = True
@@ -79,13 +79,13 @@ class AgentServer(SilentErrors, socketserver.ThreadingTCPServer):
     request_queue_size = 64
 
     def __init__(self, agent: Controlled, *, bind: str, token: str | None, tls: ssl.SSLContext | None = None) -> None:
-        """Bind.
+        """Bind the address.
 
         Args:
-            agent: Acted upon.
-            bind: HOST:PORT.
-            token: That requests must carry; None: none.
-            tls: With its certificate; None: plain HTTP.
+            agent: acts on the requests
+            bind: HOST:PORT to listen on
+            token: token that requests must carry; None: none
+            tls: holds the agent's certificate; None: plain HTTP
 
         Raises:
             ConfigError: The address cannot be bound.
@@ -101,7 +101,7 @@ class AgentServer(SilentErrors, socketserver.ThreadingTCPServer):
             raise ConfigError(
                 f"bind {bind} is refused: {e.strerror}. Choose a free port and a host of this machine."
             ) from e
-        # Looks so often whether it should stop: half a second, the default, would be most of an agent's end.
+        # Checks so often whether it should stop: half a second, the default, would be most of an agent's end
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="agent-http", daemon=True)
 
     def __enter__(self) -> "AgentServer":
@@ -171,7 +171,7 @@ class _Handler(RequestDeadline, BaseHTTPRequestHandler):
             if path == "/start":
                 answer: dict[str, Any] = {"id": self.server.agent.start(start_environment(self._body()))}
             elif path == "/stop":
-                answer = {"running": self.server.agent.stop(*stop_order(self._body()))}
+                answer = {"running": self.server.agent.stop(*stop_request(self._body()))}
             else:
                 raise _unknown(path)
         except _RefusedError as e:
@@ -192,7 +192,7 @@ class _Handler(RequestDeadline, BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").encode("utf-8", errors="replace")
         if expected is not None and not hmac.compare_digest(given, expected):
             raise _RefusedError(
-                HTTPStatus.UNAUTHORIZED, "the request carries no token that this agent knows. Give the agent's token"
+                HTTPStatus.UNAUTHORIZED, "the request carries no token that this agent accepts. Give the agent's token"
             )
 
     def _after(self) -> int:
@@ -217,7 +217,7 @@ class _Handler(RequestDeadline, BaseHTTPRequestHandler):
         except (ValueError, RecursionError) as e:
             raise ValueError("the body is not JSON") from e
         if not isinstance(body, dict):
-            raise ValueError("the body is no JSON object")
+            raise ValueError("the body is not a JSON object")
         return body
 
     def _answer(self, status: HTTPStatus, answer: Mapping[str, Any]) -> None:
@@ -230,10 +230,11 @@ class _Handler(RequestDeadline, BaseHTTPRequestHandler):
 
 
 def start_environment(body: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables of a body of /start.
+    """Return the environment variables of a body of /start.
 
     Raises:
-        ValueError: It has other keys, other variables than Horovod's and this project's, or what no variable can hold.
+        ValueError: The body has other keys, variables that are neither Horovod's nor this project's, or values that no
+            variable can hold.
     """
     environment = body.get("environment")
     if set(body) != {"environment"} or not isinstance(environment, dict):
@@ -242,13 +243,13 @@ def start_environment(body: Mapping[str, Any]) -> dict[str, str]:
         if not VARIABLE.fullmatch(name) or name == REPORT_FD:
             raise ValueError(f"environment names {name[:80]!r}. Only HOROVOD_* and ESMM_* can be set")
         if not isinstance(value, str) or "\0" in value:
-            raise ValueError(f"environment: the value of {name} is no text")
+            raise ValueError(f"environment: the value of {name} is not text")
     if len(json.dumps(environment)) > LONGEST_ENVIRONMENT:
         raise ValueError(f"environment has more than {LONGEST_ENVIRONMENT} bytes")
     return environment
 
 
-def stop_order(body: Mapping[str, Any]) -> tuple[int, How, str]:
+def stop_request(body: Mapping[str, Any]) -> tuple[int, StopMode, str]:
     """Return id, how and reason of a body of /stop.
 
     Raises:
@@ -257,7 +258,7 @@ def stop_order(body: Mapping[str, Any]) -> tuple[int, How, str]:
     match body:
         case {"id": int(run_id), "how": "kill" | "leave" | "finish" as how, "reason": str(reason), **rest} if not rest:
             return run_id, how, one_line(reason)
-    raise ValueError(f'the body of /stop is {{"id": number, "how": one of {get_args(How)}, "reason": text}}')
+    raise ValueError(f'the body of /stop is {{"id": number, "how": one of {get_args(StopMode)}, "reason": text}}')
 
 
 def _unknown(path: str) -> _RefusedError:

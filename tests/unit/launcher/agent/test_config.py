@@ -7,7 +7,7 @@ import pytest
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
 from launcher import cli
-from launcher.agent.agent_config import AgentConfig
+from launcher.agent.config import AgentConfig
 
 
 def config(**settings):
