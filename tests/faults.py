@@ -9,7 +9,7 @@ from typing import Literal
 import psutil
 
 from esmm_dist.storage.folder import Folder
-from launcher.run_files.run_status import ScaleWish, write_wish
+from launcher.run_files.scale_request import ScaleRequest, write_scale_request
 from tests.elastic_run import ElasticRun
 
 Target = Literal["worker", "rank 0", "server", "driver", "agent"]
@@ -91,7 +91,7 @@ class Injector:
         """Ask for another number of workers, and wait for them."""
         before = self._step()
         at = time.monotonic()
-        write_wish(Folder.open(self._run.run), ScaleWish(workers=workers, id=str(time.time_ns())))
+        write_scale_request(Folder.open(self._run.run), ScaleRequest(workers=workers, id=str(time.time_ns())))
         self._run.wait_for_ranks(workers, self._timeout_s)
         what = f"scale {self.ranks} -> {workers}"
         self.ranks = workers

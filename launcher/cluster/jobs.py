@@ -5,7 +5,7 @@ from launcher.cluster import api as kinds
 from launcher.cluster import names
 from launcher.cluster.api import Api, Object
 from launcher.cluster.job_file import JobFile, read_job
-from launcher.cluster.status import driver_resource, published_status, state_of
+from launcher.cluster.snapshot import driver_resource, published_status, state_of
 from launcher.run_files.job import JobRow
 
 

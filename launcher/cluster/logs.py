@@ -7,59 +7,60 @@ from collections.abc import Callable, Iterator
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
 from launcher.cluster.api import Api, ClusterError, Object
-from launcher.cluster.status import Seen, look, troubles_of
+from launcher.cluster.snapshot import JobSnapshot, read_snapshot
+from launcher.cluster.status import troubles_of
 
 POLL_S = 1.0
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[.\d]*(Z|[+-]\d\d:\d\d) ")
 """What is in front of a line. Nodes give their own time zone's."""
 
+_NOT_THERE = (400, 404)
+"""Refusals of a log whose container waits to start, or is gone meanwhile."""
+
 
 def logs(
-    api: Api,
-    job: str,
-    which: str | None,
-    *,
-    follow: bool,
-    tail: int | None = None,
-    say: Callable[[str], None] = lambda text: None,
-    sleep: Callable[[float], None] = time.sleep,
+    api: Api, job: str, which: str | None, *, follow: bool, tail: int | None, say: Callable[[str], None]
 ) -> Iterator[str]:
-    """Return lines of a process's log.
+    """Yield lines of a process's log.
 
     Args:
-        api: The cluster.
-        job: The job's name.
-        which: ``driver``, ``worker-0``, ``server-1``, ``rank-0``. None: the driver, or the pod of a task of one pod.
-        follow: Whether to go on until the job has ended.
-        tail: Begin with the last so many lines. None: with all that are kept.
-        say: Told why there are no lines yet.
-        sleep: Waits so many seconds.
+        api: the cluster
+        job: the job's name
+        which: ``driver``, ``worker-0``, ``server-1``, ``rank-0``. None: the driver, or the pod of a task of one pod
+        follow: whether to go on until the job has ended
+        tail: number of last lines to begin with. None: all that are kept
+        say: receives why there are no lines yet
 
     Raises:
         ConfigError: There is no such job, or no such process.
     """
-    seen = look(api, job)
-    component, name = _whose(seen, which)
+    snapshot = read_snapshot(api, job)
+    component, name = find_process(snapshot, which)
     reader, said = LogReader(api, tail=tail), ""
     while True:
-        pods = [pod for pod in seen.pods_of(component) if name is None or pod["metadata"]["name"] == name]
+        pods = [pod for pod in snapshot.pods_of(component) if name is None or pod["metadata"]["name"] == name]
         lines = reader.read(pods)
         if not pods and not follow:
-            raise ConfigError(_no_pod(seen, which or component))
+            raise ConfigError(_no_pod(snapshot, which or component))
         yield from lines
-        if not follow or (seen.ended and not lines):
+        if not follow or (snapshot.ended and not lines):
             return
-        if not lines and (told := "; ".join(troubles_of(seen))) != said:
-            said = told
-            say(told or "no lines yet")
+        if not lines and (troubles := "; ".join(troubles_of(snapshot))) != said:
+            said = troubles
+            say(troubles or "no lines yet")
         if not lines:
-            sleep(POLL_S)
-        seen = look(api, job)
+            time.sleep(POLL_S)
+        snapshot = read_snapshot(api, job)
 
 
 class LogReader:
-    """Reads the lines of one place in a job, each once, over all pods that hold it one after the other."""
+    """Reads the lines of one place in a job, each once, over all pods that hold it one after the other.
+
+    Args:
+        api: the cluster
+        tail: number of last lines that the first read returns. None: all that are kept
+    """
 
     def __init__(self, api: Api, *, tail: int | None = None) -> None:
         self._api, self._tail = api, tail
@@ -80,13 +81,14 @@ class LogReader:
     def _read_pod(self, pod: Object) -> list[str]:
         uid, name = str(pod["metadata"]["uid"]), str(pod["metadata"]["name"])
         last = self._last.get(uid, "")
-        restarts = sum(int(each.get("restartCount") or 0) for each in _containers(pod))
+        containers = (pod.get("status") or {}).get("containerStatuses") or []
+        restarts = sum(int(each.get("restartCount") or 0) for each in containers)
         try:
             lines = self._previous(name) if restarts and not last and (uid, restarts) not in self._shown else []
             earlier = len(lines)
             lines += self._api.logs(name, since=_second_of(last))
         except ClusterError as e:
-            if e.http_status in (400, 404):  # it waits to start, or is gone meanwhile
+            if e.http_status in _NOT_THERE:
                 return []
             raise
         if not all(map(_STAMP.match, lines)):
@@ -106,42 +108,53 @@ class LogReader:
         try:
             return self._api.logs(name, previous=True)
         except ClusterError as e:
-            if e.http_status in (400, 404):
+            if e.http_status in _NOT_THERE:
                 return []
             raise
 
 
-def _whose(seen: Seen, which: str | None) -> tuple[str, str | None]:
-    """Return the component, and the pod's name where that is fixed."""
-    if seen.file.task != "train":
+def find_process(snapshot: JobSnapshot, which: str | None) -> tuple[str, str | None]:
+    """Return the component of a process, and its pod's name where that is fixed.
+
+    Args:
+        snapshot: the job
+        which: ``driver``, ``worker-0``, ``server-1``, ``rank-0``. None: the driver, or the pod of a task of one pod
+
+    Raises:
+        ConfigError: The job has no such process.
+    """
+    job = snapshot.job
+    if snapshot.file.task != "train":
         if which is not None:
             raise ConfigError(
-                f"Job {seen.job} is a {seen.file.task}, which runs in one pod: leave out --rank, --server and --driver."
+                f"Job {job} is a {snapshot.file.task} job, which runs in one pod: leave out --rank, --worker, --server "
+                "and --driver."
             )
         return "task", None
-    component, _, number = (which or "driver").rpartition("-") if "-" in (which or "") else (which or "driver", "", "")
+    component, _, number = (which or "driver").partition("-")
     if component == "rank":
-        workers = seen.status.workers if seen.status is not None else ()
-        for each in workers:
-            if each.rank == int(number):
-                return "worker", each.name
-        ranks = sorted(each.rank for each in workers if each.rank is not None)
+        return "worker", _worker_of_rank(snapshot, int(number))
+    pod_names = {"worker": f"{names.worker(job)}-{number}", "server": f"{names.server(job)}-{number}"}
+    return component, pod_names.get(component)
+
+
+def _worker_of_rank(snapshot: JobSnapshot, rank: int) -> str:
+    workers = snapshot.status.workers if snapshot.status is not None else ()
+    by_rank = {each.rank: each.name for each in workers if each.rank is not None}
+    if rank not in by_rank:
         raise ConfigError(
-            f"Job {seen.job} ({seen.state}) has no rank {number} now. It has {', '.join(map(str, ranks)) or 'none'}; "
-            f"--worker {number} shows the lines of a worker's pod."
+            f"Job {snapshot.job} ({snapshot.state}) has no rank {rank} now. Its ranks: "
+            f"{', '.join(map(str, sorted(by_rank))) or 'none'}. --worker {rank} shows the lines of a worker's pod."
         )
-    return component, f"{names.worker(seen.job) if component == 'worker' else names.server(seen.job)}-{number}" if (
-        number
-    ) else None
+    return by_rank[rank]
 
 
-def _no_pod(seen: Seen, which: str) -> str:
-    here = [str(pod["metadata"]["name"]).removeprefix(f"{seen.job}-") for pod in seen.pods]
-    why = "; ".join(troubles_of(seen))
+def _no_pod(snapshot: JobSnapshot, which: str) -> str:
+    pods = [str(pod["metadata"]["name"]).removeprefix(f"{snapshot.job}-") for pod in snapshot.pods]
+    troubles = "".join(f" {each}." for each in troubles_of(snapshot))
     return (
-        f"Job {seen.job} ({seen.state}) has no pod of {which} now, so its lines are gone with it. "
-        f"{'Pods: ' + ', '.join(here) if here else 'It has no pods'}."
-        f"{f' {why}.' if why else ''} What happened is in esmm status {seen.job}."
+        f"Job {snapshot.job} ({snapshot.state}) has no pod of {which} now, so its lines are gone with it. Its pods: "
+        f"{', '.join(pods) or 'none'}.{troubles} esmm status {snapshot.job} shows what happened."
     )
 
 
@@ -149,7 +162,3 @@ def _second_of(stamp: str) -> str:
     """Return the time of a line to the second, which is all that can be asked for: lines of that second come twice."""
     found = _STAMP.match(f"{stamp} ")
     return found[1] + found[2] if found else ""
-
-
-def _containers(pod: Object) -> list[Object]:
-    return list((pod.get("status") or {}).get("containerStatuses") or [])

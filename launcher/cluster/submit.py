@@ -15,7 +15,8 @@ from launcher.cluster.checks import check_name_is_free, check_needed, check_obje
 from launcher.cluster.job_file import JobFile, read_job
 from launcher.cluster.logs import LogReader
 from launcher.cluster.objects.all import ApiVersions, render
-from launcher.cluster.status import Seen, look, ready_pods, troubles_of
+from launcher.cluster.snapshot import JobSnapshot, read_snapshot
+from launcher.cluster.status import state_line, troubles_of
 
 FOLLOW_S = 2.0
 LASTING_LOOKS = 3
@@ -92,7 +93,7 @@ def follow(
     *,
     wait_s: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Seen:
+) -> JobSnapshot:
     """Show the job's state, troubles and the driver's (or task's) lines as they come, until it has ended.
 
     Args:
@@ -109,31 +110,22 @@ def follow(
     start, reader, said = time.monotonic(), LogReader(api), ""
     lasting: dict[str, int] = {}
     while True:
-        seen = look(api, job)
-        for line in reader.read(seen.pods_of("driver" if seen.file.task == "train" else "task")):
+        snapshot = read_snapshot(api, job)
+        for line in reader.read(snapshot.pods_of("driver" if snapshot.file.task == "train" else "task")):
             show(line)
-        troubles = [] if seen.ended else troubles_of(seen)
+        troubles = [] if snapshot.ended else troubles_of(snapshot)
         lasting = {each: lasting.get(each, 0) + 1 for each in troubles}
-        text = "; ".join([_line(seen), *(each for each in troubles if lasting[each] >= LASTING_LOOKS)])
+        text = "; ".join([state_line(snapshot), *(each for each in troubles if lasting[each] >= LASTING_LOOKS)])
         if text != said:
             said = text
             show(f"[{job}] {text}")
-        if seen.ended:
-            for each in troubles_of(seen):
+        if snapshot.ended:
+            for each in troubles_of(snapshot):
                 show(f"[{job}] {each}")
-            return seen
+            return snapshot
         if wait_s is not None and time.monotonic() >= start + wait_s:
             raise ConfigError(f"Job {job} has not ended within {wait_s:g} s. It goes on: esmm status {job}.")
         sleep(FOLLOW_S)
-
-
-def _line(seen: Seen) -> str:
-    parts = [seen.state]
-    if not seen.ended:
-        parts += [f"{kind} {text}" for kind, text in ready_pods(seen).items()]
-        if seen.status is not None:
-            parts.append(f"{seen.status.ranks} ranks")
-    return ", ".join(parts)
 
 
 def _create(api: Api, manifest: Object, made: list[tuple[Resource, str]], progress: Progress) -> Object:

@@ -1,65 +1,33 @@
-"""Wait for a job to come to a state, and say meanwhile what it does and what holds it up."""
+"""Wait until a job of a cluster is in a state."""
 
-import time
 from collections.abc import Callable
 
-from esmm_dist.errors import RetryError
-from esmm_dist.progress import Progress
 from launcher.cluster.api import Api
-from launcher.cluster.status import Seen, look, ready_pods, troubles_of
+from launcher.cluster.snapshot import JobSnapshot, read_snapshot
+from launcher.cluster.status import state_line, troubles_of
+from launcher.terminal.wait import Wait
 
-LOOK_S = 1.0
-SAY_S = 15.0
-"""So often it is said how things stand, also if nothing has changed."""
+POLL_S = 1.0
 
 
-def wait_for(
-    api: Api,
-    job: str,
-    reached: Callable[[Seen], bool],
-    *,
-    what: str,
-    wait_s: float,
-    progress: Progress,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Seen:
-    """Look at a job each second until something is so.
+def wait_for(api: Api, job: str, reached: Callable[[JobSnapshot], bool], wait: Wait, *, what: str) -> JobSnapshot:
+    """Read a job's snapshot each second until it is in a state; return the last one.
 
     Args:
-        api: The cluster.
-        job: Its name.
-        reached: Whether it is so. What it raises is passed on.
-        what: What is waited for, for messages: ``3 workers train``.
-        wait_s: Seconds to wait.
-        progress: Told the job's state and troubles when they change, and every 15 s.
-        sleep: Waits so many seconds.
+        api: the cluster
+        job: the job's name
+        reached: whether the job is in the state; what it raises is passed on
+        wait: how long to wait; its progress receives the state and the troubles when they change
+        what: the state as a clause: ``3 workers train``
 
     Raises:
-        RetryError: It is not so within the time; the message has the troubles.
+        RetryError: The job is not in the state in time; the message has the troubles.
     """
-    start = said_at = time.monotonic()
-    said = ""
-    while True:
-        seen = look(api, job)
-        if reached(seen):
-            return seen
-        now = time.monotonic()
-        text, troubles = _standing(seen), troubles_of(seen)
-        if now >= start + wait_s:
-            raise RetryError(
-                f"Job {job}: after {wait_s:g} s it is not so yet that {what} ({text}). "
-                f"{''.join(f'{each}. ' for each in troubles)}It goes on by itself; look at esmm status {job}."
-            )
-        whole = "; ".join([text, *troubles])
-        if whole != said or now >= said_at + SAY_S:
-            said, said_at = whole, now
-            progress.message(f"{now - start:4.0f} s: {whole}")
-        sleep(LOOK_S)
-
-
-def _standing(seen: Seen) -> str:
-    parts = [seen.state]
-    if seen.status is not None and not seen.ended:
-        parts.append(f"{seen.status.ranks} ranks, step {seen.status.step:,}")
-    parts += [f"{kind} {text}" for kind, text in ready_pods(seen).items()]
-    return ", ".join(parts)
+    return wait.until(
+        lambda: read_snapshot(api, job),
+        reached,
+        what=what,
+        describe=lambda snapshot: "; ".join([state_line(snapshot), *troubles_of(snapshot)]),
+        remedy=f"Job {job} goes on by itself; look at esmm status {job}.",
+        every_s=POLL_S,
+    )

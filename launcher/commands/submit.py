@@ -8,10 +8,11 @@ from launcher.cluster.api import Api, connect
 from launcher.cluster.checks import proxy_warning
 from launcher.cluster.objects.all import manifests_list
 from launcher.cluster.objects.yaml_text import manifests_yaml
-from launcher.cluster.status import job_lines, job_status
+from launcher.cluster.status import job_status
 from launcher.cluster.submit import dry_run, follow, read, submit
 from launcher.command import CommandContext, Outcome
 from launcher.jobs.config import SubmitConfig
+from launcher.run_files.job_lines import job_lines
 from launcher.terminal.json_line import json_value
 
 
@@ -37,9 +38,9 @@ def submit_command(settings: SubmitConfig, context: CommandContext) -> Outcome:
 
 def _follow(api: Api, job: str, result: dict[str, Any], progress: Progress) -> Outcome:
     try:
-        seen = follow(api, job, lambda line: print(lines_of(line), flush=True))
+        snapshot = follow(api, job, lambda line: print(lines_of(line), flush=True))
     except KeyboardInterrupt:
         progress.message(f"The job goes on. esmm logs {job} -f shows its lines, esmm cancel {job} ends it.")
         raise
-    status = job_status(seen)
+    status = job_status(snapshot)
     return Outcome(lines=job_lines(status), result=result | {"status": json_value(status)}, done=status.state == "done")

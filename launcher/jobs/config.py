@@ -25,7 +25,7 @@ class SubmitConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusJobConfig:
+class StatusConfig:
     """Show the state of a job."""
 
     job: str
@@ -43,7 +43,7 @@ class StatusJobConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScaleJobConfig:
+class ScaleConfig:
     """Change the number of workers of a job while it trains, or of its servers."""
 
     job: str

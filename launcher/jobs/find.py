@@ -1,11 +1,10 @@
 """From a word on the command line to the job that it names."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.train.run_folder import LOG_NAME
-from launcher.run_files.job import JobBackend
+from launcher.jobs.backend import JobBackend
 from launcher.run_files.run_record import RECORD_NAME
 from launcher.run_files.run_status import STATUS_NAME
 
@@ -17,8 +16,8 @@ def is_local(word: str, namespace: str | None) -> bool:
     """Return whether a word names a run of this machine: a URI, a path with '/', or a folder that holds a run.
 
     Args:
-        word: As typed.
-        namespace: As typed; with one it is a job of a cluster.
+        word: what the user typed
+        namespace: namespace that the user gave; with one it is a job of a cluster
     """
     if namespace is not None:
         return False
@@ -27,13 +26,12 @@ def is_local(word: str, namespace: str | None) -> bool:
     return any((Path(word) / name).is_file() for name in RUN_FILES)
 
 
-def find_job(word: str, namespace: str | None = None, *, say: Callable[[str], None] = lambda text: None) -> JobBackend:
-    """Return the job. Whether there is one is found by its verbs.
+def find_job(word: str, namespace: str | None = None) -> JobBackend:
+    """Return the job that a word names. Whether there is one is found by its verbs.
 
     Args:
-        word: Folder or URI of a local run, or the name of a cluster job.
-        namespace: Of the cluster job. None: that of the kubeconfig.
-        say: Told what ``logs`` of a cluster job waits for.
+        word: folder or URI of a local run, or the name of a cluster job
+        namespace: namespace of the cluster job. None: that of the kubeconfig
 
     Raises:
         ConfigError: It names no local run, and no cluster is known that could have the job.
@@ -48,12 +46,13 @@ def find_job(word: str, namespace: str | None = None, *, say: Callable[[str], No
 
     if namespace is None and not cluster_is_known():
         raise ConfigError(
-            f"'{word}' is no run: {_local_trouble(word)}, and no cluster is known that could have a job of this name "
-            "(KUBECONFIG is not set, and there is no ~/.kube/config). A run is given as its folder or URI."
+            f"'{word}' is not a run: {_local_trouble(word)}, and no cluster is known that could have "
+            "a job of this name (KUBECONFIG is not set, and there is no ~/.kube/config). A run is given as its folder "
+            "or URI."
         )
     from launcher.jobs.cluster_job import ClusterJob
 
-    return ClusterJob(connect(namespace), word, say=say)
+    return ClusterJob(connect(namespace), word)
 
 
 def _local_trouble(word: str) -> str:

@@ -2,26 +2,26 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from esmm_dist.errors import ConfigError, RetryError
-from esmm_dist.progress import Progress
+from esmm_dist.errors import ConfigError
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.run_folder import LOG_NAME
-from launcher.command import RunLine
-from launcher.run_files.job import Done, JobStatus
-from launcher.run_files.log_files import FOLDER_NAME, log_path, older
+from launcher.command import Outcome, RunLine
+from launcher.jobs.backend import Say, ignore
+from launcher.jobs.local_logs import find_log, follow_lines, read_lines
+from launcher.run_files.job import THIS_MACHINE, JobStatus
+from launcher.run_files.log_files import FOLDER_NAME
 from launcher.run_files.plain_run import TRAIN_LOCK_NAME, is_training, read_progress
-from launcher.run_files.run_record import LOCK_NAME, RECORD_NAME, STOP_NAME, ask_to_stop, is_held, read_record
-from launcher.run_files.run_status import EVENTS_NAME, SCALE_NAME, STATUS_NAME, RunStatus, read_status
-from launcher.run_files.scale import scale
-from launcher.run_files.scale_config import ScaleConfig
+from launcher.run_files.run_record import LOCK_NAME, RECORD_NAME, STOP_NAME, is_held, read_record, request_stop
+from launcher.run_files.run_status import EVENTS_NAME, STATUS_NAME, RunStatus, read_status
+from launcher.run_files.scale_request import SCALE_NAME, ScaleRequest, scale_outcome, trains, write_scale_request
 from launcher.run_files.status_lines import is_stale
+from launcher.terminal.wait import Wait
 
 KEPT_NAMES = ("checkpoints", "config.yaml")
 """What a deletion that keeps the data leaves: a training can go on from it."""
@@ -40,13 +40,11 @@ class LocalRun:
     """The ``JobBackend`` of this machine.
 
     Args:
-        run: folder or URI
-        sleep: waits so many seconds
+        run: folder or URI of the run, as the user named it
     """
 
-    def __init__(self, run: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._run, self._sleep = Folder.open(run), sleep
-        self._named = run
+    def __init__(self, run: str) -> None:
+        self._run, self._named = Folder.open(run), run
 
     def status(self) -> JobStatus:
         """Return its state. A run without a driver is ``running``, ``done`` (its last step is saved) or ``stopped``.
@@ -55,81 +53,70 @@ class LocalRun:
             ConfigError: There is no run.
             StorageError: The storage refuses.
         """
-        status, running = self._find_status(), self._is_running()
+        status = self._find_status()
         if status is None:
-            return self._plain_status(running)
-        lost = not status.ended and not running
+            return self._plain_status()
         return JobStatus(
             job=str(self._run),
-            where="this machine",
+            where=THIS_MACHINE,
             state=status.state,
             run=status,
-            stale=lost or is_stale(status),
+            stale=self._is_stale(status),
             troubles=(status.error,) if status.error else (),
         )
 
-    def _plain_status(self, running: bool) -> JobStatus:
-        progress = read_progress(self._run) if is_training(self._run) else None
-        if progress is None and not self._run.has(RECORD_NAME):
-            raise ConfigError(
-                f"{self._run} is no run: it has neither {STATUS_NAME} (of an elastic training), nor {RECORD_NAME} (of "
-                f"esmm local), nor {LOG_NAME} (of esmm train). Give the folder that --run named."
-            )
-        running = running or self._trains_by_itself()
-        ended = "done" if progress is not None and progress.done else "stopped"
-        state = "running" if running else ended
-        return JobStatus(job=str(self._run), where="this machine", state=state, progress=progress)
-
-    def logs(self, which: str | None, *, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """Return the lines of a process, each with its time; ``local`` are those of ``esmm local`` itself.
+    def logs(self, which: str | None, *, follow: bool, tail: int | None = None, say: Say = ignore) -> Iterator[str]:
+        """Return the lines of a process, each with its time; ``local`` is ``esmm local`` itself.
 
         Raises:
             ConfigError: The run has no logs, or no such process.
         """
-        if not self._run.is_local:
-            raise ConfigError(
-                f"{self._run} has no logs: esmm local keeps them in runs on a local disk only, since files in an "
-                f"object store cannot grow. What happened is in {self._run}/{EVENTS_NAME}."
-            )
-        folder = self._run.local_path / FOLDER_NAME
-        names = sorted(path.stem for path in folder.glob("*.log"))
-        if not names:
-            raise ConfigError(f"{self._run} has no {FOLDER_NAME}/: no esmm local has trained there yet.")
-        if which is None:
-            which = next((name for name in ("driver", "worker-0", "local") if name in names), names[0])
-        which = self._with_rank(which)
-        if which not in names:
-            raise ConfigError(f"{self._run} has no log of '{which}'. There are: {', '.join(names)}.")
-        return self._lines(log_path(folder, which), follow=follow, tail=tail)
+        path = find_log(self._run, which, self._find_status())
+        return follow_lines(path, self._is_running, tail=tail) if follow else read_lines(path, tail=tail)
 
-    def scale_workers(self, count: int, *, wait_s: float, progress: Progress) -> Done:
+    def scale_workers(self, count: int, wait: Wait) -> Outcome:
         """Change the number of workers of an elastic run, and wait until so many train.
 
         Raises:
             ConfigError: It is not elastic, does not run, or the number is out of its bounds.
             RetryError: So many do not train within the time.
         """
-        result = scale(ScaleConfig(run=self._named, workers=count, wait_s=wait_s), progress, sleep=self._sleep)
-        if wait_s == 0:
-            line = f"Asked for {count} workers (there were {result.before})."
-        else:
-            line = f"{result.workers} workers train (before: {result.before}), after {result.seconds:.1f} s."
-        return Done(
-            lines=[line], result={"workers": result.workers, "before": result.before, "seconds": result.seconds}
-        )
+        status = read_status(self._run)
+        check_scale_workers(status, count, stale=self._is_stale(status))
+        write_scale_request(self._run, ScaleRequest(workers=count, id=secrets.token_hex(8)))
+        seconds = None
+        if wait.timeout_s > 0:
 
-    def scale_servers(self, count: int, *, wait_s: float, progress: Progress) -> Done:
+            def reached(later: RunStatus) -> bool:
+                if later.ended:
+                    raise ConfigError(
+                        f"{self._run} has ended in the meantime ({later.state}); there is nothing to scale."
+                    )
+                return trains(later, count, since=status.written_at)
+
+            wait.until(
+                lambda: read_status(self._run),
+                reached,
+                what=f"{count} workers train",
+                describe=_worker_states,
+                remedy=f"{self._run} goes on by itself; look at esmm status {self._named}.",
+                every_s=POLL_S,
+            )
+            seconds = wait.elapsed_s
+        return scale_outcome(count, before=status.ranks, seconds=seconds)
+
+    def scale_servers(self, count: int, wait: Wait) -> Outcome:
         """Say how it is done by hand.
 
         Raises:
             ConfigError: Always.
         """
         raise ConfigError(
-            f"The servers of {self._run} are those of its esmm local command. Stop it (esmm cancel {self._named}), and "
+            f"The servers of {self._run} belong to its esmm local command. Stop it (esmm cancel {self._named}), and "
             f"give that command again with --servers {count}: it goes on from the last checkpoint."
         )
 
-    def cancel(self, *, now: bool, wait_s: float, progress: Progress) -> Done:
+    def cancel(self, wait: Wait, *, now: bool) -> Outcome:
         """Have all workers save and end, as Ctrl-C does; with ``now`` kill all processes.
 
         Raises:
@@ -147,65 +134,74 @@ class LocalRun:
         if now:
             self._kill()
         else:
-            ask_to_stop(self._run)
-        start = time.monotonic()
-        if wait_s == 0:
-            return Done(lines=[f"{self._run} is asked to save and stop."], result={"state": "stopping"})
-        progress.message(f"{self._run}: waiting until all have {'ended' if now else 'saved and ended'}.")
-        while self._is_running() or self._trains_by_itself():
-            if time.monotonic() >= start + wait_s:
-                raise RetryError(
-                    f"{self._run} has not ended within {wait_s:g} s. It goes on with it by itself; look at esmm status "
-                    f"{self._named}, or end it at once with esmm cancel {self._named} --now."
-                )
-            self._sleep(POLL_S)
-        state = self.status().state if not now else "killed"
-        seconds = round(time.monotonic() - start, 1)
-        return Done(
-            lines=[f"{self._run} is {state}, after {seconds:.1f} s. To go on: esmm resume {self._named}."],
-            result={"state": state, "seconds": seconds},
+            request_stop(self._run)
+        if wait.timeout_s == 0:
+            return Outcome(lines=[f"{self._run} is asked to save and stop."], result={"state": "stopping"})
+        wait.until(
+            lambda: self._is_running() or self._trains_by_itself(),
+            lambda running: not running,
+            what=f"{self._run} has ended",
+            describe=lambda _: "its processes end" if now else "its workers save and end",
+            remedy=f"Look at esmm status {self._named}, or end it at once with esmm cancel {self._named} --now.",
+            every_s=POLL_S,
         )
+        state = "killed" if now else self.status().state
+        line = f"{self._run} is {state}, after {wait.elapsed_s:.1f} s. To go on: esmm resume {self._named}."
+        return Outcome(lines=[line], result={"state": state, "seconds": wait.elapsed_s})
 
-    def resume(self, *, wait_s: float, progress: Progress, run_line: RunLine) -> Done:
-        """Give its ``esmm local`` command again, in the folder where it was given; returns when that has ended.
+    def resume(self, wait: Wait, run_line: RunLine) -> Outcome:
+        """Give its ``esmm local`` command again, in the folder where it was given; return when that has ended.
 
         Raises:
             ConfigError: It was not started by ``esmm local``, or runs.
-            EsmmError: As ``esmm local``.
+            EsmmError: Whatever ``esmm local`` raises.
         """
         record = read_record(self._run)
         if record is None:
             raise ConfigError(
-                f"{self._run} has no {RECORD_NAME}: no esmm local has trained there. Give the command by which it was "
-                "started again; it goes on from the last checkpoint."
+                f"{self._run} has no {RECORD_NAME}: no esmm local has trained there. Give the command that started it "
+                "again; it goes on from the last checkpoint."
             )
         if self._is_running() or self._trains_by_itself():
             raise ConfigError(f"{self._run} runs already. Look at esmm status {self._named}.")
         if not Path(record.folder).is_dir():
-            raise ConfigError(f"{self._run} was started in {record.folder}, which is gone: its paths may not be right.")
-        progress.message(f"esmm {' '.join(record.command)}")
+            raise ConfigError(
+                f"{self._run} was started in {record.folder}, which no longer exists, and the paths of its command may "
+                "be relative to it. Give the esmm local command again where its paths are right."
+            )
+        wait.progress.message(f"esmm {' '.join(record.command)}")
         with contextlib.chdir(record.folder):
-            outcome = run_line(record.command)
-        return Done(lines=outcome.lines, result=outcome.result, done=outcome.done)
+            return run_line(record.command)
 
-    def delete(self, *, keep_data: bool, wait_s: float, progress: Progress) -> Done:
+    def delete(self, wait: Wait, *, keep_data: bool) -> Outcome:
         """Remove what a run has written; files of others in its folder stay.
 
         Raises:
-            ConfigError: It is no run, or runs.
+            ConfigError: It is not a run, or runs.
             StorageError: The storage refuses; the same call goes on.
         """
         self._check_is_run()
         if self._is_running() or self._trains_by_itself():
             raise ConfigError(f"{self._run} runs. Stop it first: esmm cancel {self._named}.")
-        names = OTHER_NAMES if keep_data else KEPT_NAMES + OTHER_NAMES
-        for name in names:
+        for name in OTHER_NAMES if keep_data else KEPT_NAMES + OTHER_NAMES:
             self._remove(name)
         left = sorted(path.name for path in self._run.local_path.iterdir()) if self._run.is_local else []
         if self._run.is_local and not left:
             self._run.local_path.rmdir()
         kept = f"; it still holds {', '.join(left)}" if left else ""
-        return Done(lines=[f"{self._run} is deleted{kept}."], result={"run": str(self._run), "kept": left})
+        return Outcome(lines=[f"{self._run} is deleted{kept}."], result={"run": str(self._run), "kept": left})
+
+    def _plain_status(self) -> JobStatus:
+        progress = read_progress(self._run) if is_training(self._run) else None
+        if progress is None and not self._run.has(RECORD_NAME):
+            raise ConfigError(
+                f"{self._run} is not a run: it has neither {STATUS_NAME} (of an elastic training), nor {RECORD_NAME} "
+                f"(of esmm local), nor {LOG_NAME} (of esmm train). Give the folder that --run named."
+            )
+        running = self._is_running() or self._trains_by_itself()
+        ended = "done" if progress is not None and progress.done else "stopped"
+        state = "running" if running else ended
+        return JobStatus(job=str(self._run), where=THIS_MACHINE, state=state, progress=progress)
 
     def _remove(self, name: str) -> None:
         if not self._run.is_local:
@@ -218,21 +214,12 @@ class LocalRun:
         else:
             path.unlink(missing_ok=True)
 
-    def _with_rank(self, which: str) -> str:
-        """Return the name of the worker that has a rank (``rank-0``); of a plain run it is that of the rank."""
-        kind, _, rank = which.rpartition("-")
-        if kind != "rank":
-            return which
-        status = self._find_status()
-        workers = status.workers if status is not None else ()
-        return next((each.name for each in workers if str(each.rank) == rank), f"worker-{rank}")
-
     def _kill(self) -> None:
         record = read_record(self._run)
-        if record is None or not self._run.is_local or record.host != os.uname().nodename:
+        if record is None or not self._run.is_local or not record.of_this_machine:
             raise ConfigError(
-                f"{self._run} is trained by a process that this machine does not know. Leave --now out: then it saves "
-                "and ends by itself."
+                f"{self._run} is trained by a process of another machine, which cannot be killed from here. Leave "
+                "--now out: then it saves and ends by itself."
             )
         with contextlib.suppress(ProcessLookupError):
             os.kill(record.pid, signal.SIGKILL)  # the kernel ends its children
@@ -242,6 +229,17 @@ class LocalRun:
             return is_held(self._run)
         status = self._find_status()
         return status is not None and not status.ended and not is_stale(status)
+
+    def _is_stale(self, status: RunStatus) -> bool:
+        """Return whether an elastic run should be going on and does not.
+
+        A run without a record is trained by a job in a cluster, in a file system that is mounted here: nothing but its
+        status tells.
+        """
+        if status.ended or is_stale(status) or not self._run.is_local or is_held(self._run):
+            return is_stale(status)
+        record = read_record(self._run)
+        return record is not None and record.of_this_machine
 
     def _trains_by_itself(self) -> bool:
         """Return whether a training holds the run; also one that no ``esmm local`` has started."""
@@ -253,34 +251,34 @@ class LocalRun:
     def _check_is_run(self) -> None:
         if not self._run.has(RECORD_NAME) and not self._run.has(STATUS_NAME):
             raise ConfigError(
-                f"{self._run} is no run that esmm local has started: it has neither {RECORD_NAME} nor {STATUS_NAME}."
+                f"{self._run} is not a run of esmm local: it has neither {RECORD_NAME} nor {STATUS_NAME}."
             )
 
-    def _lines(self, path: Path, *, follow: bool, tail: int | None) -> Iterator[str]:
-        before = older(path).read_bytes() if older(path).exists() else b""
-        now = path.read_bytes()
-        now = now[: now.rfind(b"\n") + 1] if follow else now  # half a line comes whole with the new ones
-        lines = deque((before + now).splitlines(), maxlen=tail)
-        yield from (line.decode(errors="replace") for line in lines)
-        if follow:
-            yield from self._new_lines(path, len(now))
 
-    def _new_lines(self, path: Path, position: int) -> Iterator[str]:
-        """Yield lines as they come, until the run has ended; a file that was begun anew is read from its beginning."""
-        file = path.open("rb")
-        rest = b""
-        try:
-            file.seek(position)
-            while True:
-                running = self._is_running()  # before reading: what is written until its end is read
-                *lines, rest = (rest + file.read()).split(b"\n")
-                yield from (line.decode(errors="replace") for line in lines)
-                if path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino:
-                    file.close()
-                    file = path.open("rb")
-                elif not running:
-                    return
-                elif not lines:
-                    self._sleep(POLL_S)
-        finally:
-            file.close()
+def check_scale_workers(status: RunStatus, count: int, *, stale: bool) -> None:
+    """Check that an elastic run can have so many workers.
+
+    Args:
+        status: newest status of the run
+        count: number of workers that is asked for
+        stale: whether the run should be going on and does not
+
+    Raises:
+        ConfigError: It has ended, its driver is lost, or the number is out of its bounds.
+    """
+    if status.ended:
+        raise ConfigError(f"{status.run} has ended ({status.state}); there is nothing to scale.")
+    if stale:
+        raise ConfigError(
+            f"{status.run} does not run: its driver has written nothing for {status.age_s():.0f} s. esmm resume "
+            f"{status.run} goes on with it."
+        )
+    if not status.min_workers <= count <= status.max_workers:
+        raise ConfigError(
+            f"workers is {count}, but this run was started with --min-workers {status.min_workers} --max-workers "
+            f"{status.max_workers}. Set a number between them."
+        )
+
+
+def _worker_states(status: RunStatus) -> str:
+    return ", ".join(f"{each.name} {each.phase if each.state == 'running' else each.state}" for each in status.workers)

@@ -30,7 +30,7 @@ from launcher.local.workspace import Workspace
 from launcher.processes.child import Child
 from launcher.processes.ending import INTERRUPTED, LocalError
 from launcher.processes.process_plan import ProcessPlan
-from launcher.run_files.run_status import read_wish
+from launcher.run_files.scale_request import read_scale_request
 
 LOOK_S = 0.5
 """Seconds between two looks at what else than processes may have changed."""
@@ -78,7 +78,7 @@ class ElasticSupervisor(Supervisor):
         screen: Screen,
         signals: SignalInbox,
         *,
-        stop_wish: Callable[[], bool] = lambda: False,
+        stop_requested: Callable[[], bool] = lambda: False,
         esmm: Sequence[str] = plan.ESMM,
     ) -> None:
         """Start nothing yet.
@@ -89,7 +89,7 @@ class ElasticSupervisor(Supervisor):
             workspace: For addresses and the token.
             screen: Shows the lines of all.
             signals: Those that ask this process to stop.
-            stop_wish: Whether somebody has asked for a stop otherwise.
+            stop_requested: Whether somebody has asked for a stop otherwise.
             esmm: The words that run ``esmm``.
         """
         super().__init__(
@@ -97,7 +97,7 @@ class ElasticSupervisor(Supervisor):
             signals,
             grace_s=config.grace_seconds,
             environment=workspace.environment(os.environ),
-            stop_wish=stop_wish,
+            stop_requested=stop_requested,
         )
         self._config, self._workspace, self._esmm = config, workspace, esmm
         self._run_location, self._run = run, Folder.open(run)
@@ -323,7 +323,7 @@ class ElasticSupervisor(Supervisor):
                 return None
             self._asked_wish_at = time.monotonic()
         try:
-            return read_wish(self._run)
+            return read_scale_request(self._run)
         except StorageError:
             return None
 

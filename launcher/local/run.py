@@ -22,7 +22,7 @@ from launcher.local.workspace import Workspace, open_workspace
 from launcher.processes.ending import LocalError, problem
 from launcher.processes.process_plan import ProcessPlan
 from launcher.run_files.log_files import FOLDER_NAME, LogFiles
-from launcher.run_files.run_record import StopWish, recorded
+from launcher.run_files.run_record import StopRequests, recorded
 from launcher.terminal.progress import BarProgress
 
 STOPPED = "Stopped by {}. The same command goes on, or starts again."
@@ -60,24 +60,26 @@ def run_local(
     names += [worker.format(i) for i in range(config.bounds[1] if config.elastic else config.num_workers)]
     screen = Screen(progress, names, colours=isinstance(progress, BarProgress))
     with contextlib.ExitStack() as stack:
-        stop_wish: Callable[[], bool] = _nobody_asks
+        stop_requested: Callable[[], bool] = _nobody_asks
         if config.trains:
             run = Folder.open(settings.run)
             stack.enter_context(recorded(run, config.line))
-            stop_wish = StopWish(run).has_come
+            stop_requested = StopRequests(run).pending
             if run.is_local:
                 screen.logs = LogFiles(run.local_path / FOLDER_NAME, progress.message)
                 stack.callback(screen.logs.close)
         if config.elastic:
-            return _run_elastic(config, settings.run, screen, stop_wish, esmm)
-        return _run_static(config, screen, stop_wish, esmm)
+            return _run_elastic(config, settings.run, screen, stop_requested, esmm)
+        return _run_static(config, screen, stop_requested, esmm)
 
 
 def _nobody_asks() -> bool:
     return False
 
 
-def _run_static(config: LocalConfig, screen: Screen, stop_wish: Callable[[], bool], esmm: Sequence[str]) -> Outcome:
+def _run_static(
+    config: LocalConfig, screen: Screen, stop_requested: Callable[[], bool], esmm: Sequence[str]
+) -> Outcome:
     with (
         SignalInbox() as signals,
         open_workspace() as workspace,
@@ -86,7 +88,7 @@ def _run_static(config: LocalConfig, screen: Screen, stop_wish: Callable[[], boo
             signals,
             grace_s=config.grace_seconds,
             environment=workspace.environment(os.environ),
-            stop_wish=stop_wish,
+            stop_requested=stop_requested,
         ) as supervisor,
     ):
         report = _run(config, supervisor, workspace, esmm)
@@ -100,12 +102,14 @@ def _run_static(config: LocalConfig, screen: Screen, stop_wish: Callable[[], boo
 
 
 def _run_elastic(
-    config: LocalConfig, run: str, screen: Screen, stop_wish: Callable[[], bool], esmm: Sequence[str]
+    config: LocalConfig, run: str, screen: Screen, stop_requested: Callable[[], bool], esmm: Sequence[str]
 ) -> Outcome:
     with (
         SignalInbox() as signals,
         open_workspace() as workspace,
-        ElasticSupervisor(config, run, workspace, screen, signals, stop_wish=stop_wish, esmm=esmm) as supervisor,
+        ElasticSupervisor(
+            config, run, workspace, screen, signals, stop_requested=stop_requested, esmm=esmm
+        ) as supervisor,
     ):
         supervisor.run()
         screen.rest()

@@ -40,12 +40,12 @@ class Supervisor:
         *,
         grace_s: float,
         environment: Mapping[str, str],
-        stop_wish: Callable[[], bool] = lambda: False,
+        stop_requested: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._screen = screen
         self._signals = signals
-        self._grace_s, self._stop_wish = grace_s, stop_wish
+        self._grace_s, self._stop_requested = grace_s, stop_requested
         self._environment = environment
         self._clock = clock
         self._children: list[Child] = []
@@ -139,7 +139,7 @@ class Supervisor:
                 self._note_end(child)
         for number in self._signals.take():
             self._obey(number)
-        if self.asked is None and self._stop_wish():
+        if self.asked is None and self._stop_requested():
             self._obey(signal.SIGINT)
 
     def _show(self, child: Child, *, last: bool = False) -> None:

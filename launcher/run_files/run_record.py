@@ -29,8 +29,8 @@ RECORD_NAME = "local.json"
 LOCK_NAME = ".local.lock"
 STOP_NAME = "stop.json"
 
-LOOK_S, LOOK_REMOTE_S = 0.5, 3.0
-"""Seconds between two looks for a wish to stop, on a local disk and in an object store."""
+POLL_S, POLL_REMOTE_S = 0.5, 3.0
+"""Seconds between two reads of a request, on a local disk and in an object store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,11 @@ class LocalRecord:
     def __post_init__(self) -> None:
         if self.command[:1] != ("local",):
             raise ValueError(f"command is {list(self.command)}, which does not begin with local.")
+
+    @property
+    def of_this_machine(self) -> bool:
+        """Whether it was started on this machine."""
+        return self.host == os.uname().nodename
 
 
 def _record(command: Sequence[str]) -> LocalRecord:
@@ -129,7 +134,7 @@ def is_held(run: Folder, lock_name: str = LOCK_NAME) -> bool:
     return False
 
 
-def ask_to_stop(run: Folder) -> None:
+def request_stop(run: Folder) -> None:
     """Ask the ``esmm local`` that trains in a run to have all workers save and end.
 
     Raises:
@@ -138,22 +143,26 @@ def ask_to_stop(run: Folder) -> None:
     run.write_bytes(STOP_NAME, json.dumps({"id": secrets.token_hex(8)}).encode() + b"\n")
 
 
-class StopWish:
-    """Looks now and then whether somebody has asked for a stop since its making."""
+class StopRequests:
+    """Says whether somebody has asked for a stop since this object was made; reads the file only now and then.
+
+    Args:
+        run: folder of the run; a request that it holds already is taken for one to an earlier start
+        clock: returns the time in seconds
+    """
 
     def __init__(self, run: Folder, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take what is there already for one of an earlier start."""
         self._run, self._clock = run, clock
-        self._pause_s = LOOK_S if run.is_local else LOOK_REMOTE_S
-        self._looked_at = clock()
-        self._seen = self._read()
+        self._pause_s = POLL_S if run.is_local else POLL_REMOTE_S
+        self._read_at = clock()
+        self._before = self._read()
 
-    def has_come(self) -> bool:
-        """Return whether it has."""
-        if self._clock() < self._looked_at + self._pause_s:
+    def pending(self) -> bool:
+        """Return whether a stop is asked for; False also while the file was read a moment ago, or cannot be read."""
+        if self._clock() < self._read_at + self._pause_s:
             return False
-        self._looked_at = self._clock()
-        return self._read() not in (b"", self._seen)
+        self._read_at = self._clock()
+        return self._read() not in (b"", self._before)
 
     def _read(self) -> bytes:
         try:

@@ -12,8 +12,6 @@ from esmm_dist.storage.folder import Folder
 
 STATUS_NAME = "status.json"
 EVENTS_NAME = "events.jsonl"
-SCALE_NAME = "scale.json"
-"""Where ``esmm scale`` leaves the number of workers that is wanted."""
 
 STALE_S = 15.0
 """A driver writes the status every second or so; if it has not for so long, it is gone or stopped."""
@@ -182,25 +180,3 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("it is no JSON object")
     return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScaleWish:
-    """What ``esmm scale`` asks for."""
-
-    workers: int
-    id: str
-    """Another one each time, so that the same number asked for again is a new wish."""
-
-
-def write_wish(run: Folder, wish: ScaleWish) -> None:
-    """Leave a wish in the run's folder."""
-    run.write_bytes(SCALE_NAME, json.dumps(asdict(wish)).encode() + b"\n")
-
-
-def read_wish(run: Folder) -> ScaleWish | None:
-    """Read the wish in the run's folder; None if there is none, or none that makes sense."""
-    try:
-        return build(ScaleWish, _object(run.read_bytes(SCALE_NAME)), where=SCALE_NAME)
-    except (FileNotFoundError, ValueError, ConfigError):
-        return None

@@ -1,32 +1,26 @@
 """The state of an elastic run as lines for a reader."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from esmm_dist.escaped import one_line
-from launcher.run_files.run_status import STALE_S, RunStatus
+from launcher.run_files.run_status import STALE_S, RunStatus, ServerStatus, WorkerStatus
 from launcher.terminal.progress import duration, short_bytes, short_number
 from launcher.terminal.text_table import text_table
 
-LOCAL_REMEDY = "If esmm local has ended too, the same command goes on from the last checkpoint"
 
-
-def status_lines(
-    status: RunStatus, now: float | None = None, *, stale_s: float = STALE_S, remedy: str = LOCAL_REMEDY
-) -> list[str]:
+def status_lines(status: RunStatus, now: float | None = None, *, remedy: str | None = None) -> list[str]:
     """Return the state as a few lines and, of a run that has not ended, two tables.
 
     Args:
-        status: As the driver wrote it.
-        now: Seconds since 1970; None: now.
-        stale_s: After so many seconds without a word from the driver it is taken for lost.
-        remedy: What to do then.
+        status: newest status of the driver
+        now: seconds since 1970; None: now
+        remedy: what to do about a driver that is lost. None: it is not
     """
     now = time.time() if now is None else now
-    stale = is_stale(status, now, stale_s=stale_s)
-    lines = [_headline(status, now, remedy if stale else None), progress_line(status), _checkpoint_line(status, now)]
+    lines = [_headline(status, now, remedy), progress_line(status), _checkpoint_line(status, now)]
     if status.evaluation:
         lines.append(evaluation_line(status))
     restarts = ", ".join(f"{count} x {what}" for what, count in sorted(status.restarts.items()))
@@ -40,30 +34,36 @@ def status_lines(
     lines = list(map(one_line, lines))
     if status.ended:
         return lines
-    if status.workers:
-        head = ["worker", "state", "pid", "rank", "step", "doing", "last sign of life", "starts"]
-        rows = [
-            [
-                *(each.name, each.state, _or_dash(each.pid), _or_dash(each.rank)),
-                "-" if each.step is None else f"{each.step:,}",
-                each.phase or "-",
-                "-" if each.beat_age_s is None else f"{each.beat_age_s:.1f} s ago",
-                str(each.starts),
-            ]
-            for each in status.workers
-        ]
-        lines += ["", *text_table(head, rows)]
-    if status.servers:
-        head = ["server", "state", "last answer", "step", "rows", "resident", "starts"]
-        rows = [
-            [
-                *(f"{each.index} {each.address}", each.state, f"{each.silent_s:.1f} s ago", f"{each.step:,}"),
-                *(f"{each.rows:,}", short_bytes(each.resident_bytes), str(each.starts)),
-            ]
-            for each in status.servers
-        ]
-        lines += ["", *text_table(head, rows)]
+    for table in (_worker_table(status.workers), _server_table(status.servers)):
+        lines += ["", *table] if table else []
     return lines
+
+
+def _worker_table(workers: Sequence[WorkerStatus]) -> list[str]:
+    head = ["worker", "state", "pid", "rank", "step", "doing", "last sign of life", "starts"]
+    rows = [
+        [
+            *(each.name, each.state, _or_dash(each.pid), _or_dash(each.rank)),
+            "-" if each.step is None else f"{each.step:,}",
+            each.phase or "-",
+            "-" if each.beat_age_s is None else f"{each.beat_age_s:.1f} s ago",
+            str(each.starts),
+        ]
+        for each in workers
+    ]
+    return text_table(head, rows) if rows else []
+
+
+def _server_table(servers: Sequence[ServerStatus]) -> list[str]:
+    head = ["server", "state", "last answer", "step", "rows", "resident", "starts"]
+    rows = [
+        [
+            *(f"{each.index} {each.address}", each.state, f"{each.silent_s:.1f} s ago", f"{each.step:,}"),
+            *(f"{each.rows:,}", short_bytes(each.resident_bytes), str(each.starts)),
+        ]
+        for each in servers
+    ]
+    return text_table(head, rows) if rows else []
 
 
 def is_stale(status: RunStatus, now: float | None = None, *, stale_s: float = STALE_S) -> bool:

@@ -1,6 +1,7 @@
 """The verbs of a job on runs that a real ``esmm local`` trains, with stand-ins for the processes below it."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -19,13 +20,14 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from launcher.cli import run_line
 from launcher.commands import COMMANDS
+from launcher.jobs.backend import JobBackend
 from launcher.jobs.local_run import LocalRun
 from launcher.local.run import run_local
 from launcher.processes.ending import LocalError
-from launcher.run_files.job import JobBackend
 from launcher.run_files.log_files import LogFiles
 from launcher.run_files.run_record import is_held, read_record, recorded
 from launcher.run_files.run_status import RunStatus, write_status
+from launcher.terminal.wait import Wait
 from tests.agent_process import wait_for
 
 pytestmark = pytest.mark.timeout(120)
@@ -33,6 +35,10 @@ pytestmark = pytest.mark.timeout(120)
 HERE = Path(__file__).parent
 LOCAL = [sys.executable, str(HERE / "local_with_stand_ins.py"), "local"]
 LINE = ["--workers", "2", "--", "--do", "wait"]
+
+
+def waiting(seconds: float) -> Wait:
+    return Wait(timeout_s=seconds, progress=NoProgress())
 
 
 class Started:
@@ -67,18 +73,18 @@ def started(tmp_path: Path) -> Iterator[Started]:
 def test_a_run_is_stopped_as_by_ctrl_c_and_its_lines_are_kept(started):
     run: JobBackend = LocalRun(str(started.run))
     assert run.status().state == "running"
-    done = run.cancel(now=False, wait_s=30, progress=NoProgress())
+    done = run.cancel(waiting(30), now=False)
     assert started.process.wait(10) == 0
     assert done.result["state"] == "stopped"
     assert any("Stopped by SIGINT. All is saved." in line for line in run.logs("worker-1", follow=False))
     assert any("SIGINT: the workers save and stop" in line for line in run.logs("local", follow=False))
     assert any("Stopped by SIGINT. All is saved." in line for line in run.logs("worker-0", follow=False))
     assert [line.split()[-1] for line in run.logs("server-0", follow=False, tail=1)] == ["down"]
-    with pytest.raises(ConfigError, match="has no log of 'worker-7'. There are: local, server-0, worker-0, worker-1"):
+    with pytest.raises(ConfigError, match="has no log of 'worker-7'. Its logs: local, server-0, worker-0, worker-1"):
         run.logs("worker-7", follow=False)
     with pytest.raises(ConfigError, match="does not run. To go on with it: esmm resume"):
-        run.cancel(now=False, wait_s=30, progress=NoProgress())
-    # An old wish ends no later start
+        run.cancel(waiting(30), now=False)
+    # An old request ends no later start
     again = started.start()
     time.sleep(1.5)
     assert again.poll() is None
@@ -87,9 +93,9 @@ def test_a_run_is_stopped_as_by_ctrl_c_and_its_lines_are_kept(started):
 def test_a_run_is_killed_at_once_and_one_that_does_not_end_is_an_error(started):
     run = LocalRun(str(started.run))
     started.process.send_signal(signal.SIGSTOP)
-    with pytest.raises(RetryError, match="has not ended within 0.3 s"):
-        run.cancel(now=False, wait_s=0.3, progress=NoProgress())
-    assert run.cancel(now=True, wait_s=30, progress=NoProgress()).result["state"] == "killed"
+    with pytest.raises(RetryError, match="Timed out after 0.3 s waiting until .* has ended"):
+        run.cancel(waiting(0.3), now=False)
+    assert run.cancel(waiting(30), now=True).result["state"] == "killed"
     assert started.process.wait(10) == -signal.SIGKILL
     assert not is_held(Folder.open(started.run))
 
@@ -104,7 +110,7 @@ def test_lines_are_followed_until_the_end_of_the_run(started):
     run, found = LocalRun(str(started.run)), []
     thread = threading.Thread(target=lambda: found.extend(run.logs("server-0", follow=True)))
     thread.start()
-    run.cancel(now=False, wait_s=30, progress=NoProgress())
+    run.cancel(waiting(30), now=False)
     thread.join(20)
     assert not thread.is_alive()
     assert found[0].endswith("listening on 127.0.0.1:9000")
@@ -114,8 +120,8 @@ def test_lines_are_followed_until_the_end_of_the_run(started):
 def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeypatch):
     run = LocalRun(str(started.run))
     with pytest.raises(ConfigError, match="runs already"):
-        run.resume(wait_s=0, progress=NoProgress(), run_line=run_line)
-    run.cancel(now=False, wait_s=30, progress=NoProgress())
+        run.resume(waiting(0), run_line)
+    run.cancel(waiting(30), now=False)
     record = read_record(Folder.open(started.run))
     assert record is not None
     assert record.command == ("local", "--workers", "2", "--", "train", "--do", "wait")
@@ -127,7 +133,7 @@ def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeyp
 
     monkeypatch.setitem(COMMANDS, "local", replace(COMMANDS["local"], work=local))
     monkeypatch.chdir(started.folder)
-    done = run.resume(wait_s=0, progress=NoProgress(), run_line=run_line)
+    done = run.resume(waiting(0), run_line)
     assert given == [(("train", "--do", "wait"), record.folder)]
     assert Path.cwd() == started.folder
     assert any(line.startswith("worker 1: ") for line in done.lines)
@@ -151,21 +157,21 @@ def test_a_line_whose_setting_is_wrong_is_not_the_one_that_resume_gives_again(tm
 def test_only_a_run_that_does_not_run_is_deleted_and_only_what_it_wrote(started):
     run, folder = LocalRun(str(started.run)), started.run
     with pytest.raises(ConfigError, match="runs. Stop it first: esmm cancel"):
-        run.delete(keep_data=False, wait_s=0, progress=NoProgress())
-    run.cancel(now=False, wait_s=30, progress=NoProgress())
+        run.delete(waiting(0), keep_data=False)
+    run.cancel(waiting(30), now=False)
     (folder / "checkpoints/step-00000001").mkdir(parents=True)
     (folder / "config.yaml").write_text("seed: 1\n")
     (folder / "notes.txt").write_text("mine")
-    run.delete(keep_data=True, wait_s=0, progress=NoProgress())
+    run.delete(waiting(0), keep_data=True)
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "config.yaml", "notes.txt"]
-    with pytest.raises(ConfigError, match="is no run that esmm local has started"):
-        run.delete(keep_data=False, wait_s=0, progress=NoProgress())
+    with pytest.raises(ConfigError, match="is not a run of esmm local"):
+        run.delete(waiting(0), keep_data=False)
     write_status(Folder.open(folder), STATUS)
-    done = run.delete(keep_data=False, wait_s=0, progress=NoProgress())
+    done = run.delete(waiting(0), keep_data=False)
     assert done.lines == [f"{folder} is deleted; it still holds notes.txt."]
     (folder / "notes.txt").unlink()
     write_status(Folder.open(folder), STATUS)
-    run.delete(keep_data=False, wait_s=0, progress=NoProgress())
+    run.delete(waiting(0), keep_data=False)
     assert not folder.exists()
 
 
@@ -173,24 +179,40 @@ STATUS = RunStatus(run="run", state="done", written_at=1.0, started_at=0.0, driv
 
 
 def test_a_run_whose_process_is_gone_is_stale_at_once(tmp_path):
-    write_status(Folder.open(tmp_path), replace(STATUS, state="running", written_at=time.time()))
+    run = Folder.open(tmp_path)
+    write_status(run, replace(STATUS, state="running", written_at=time.time()))
+    with recorded(run, ("local", "--", "train")):
+        assert not LocalRun(str(tmp_path)).status().stale
     status = LocalRun(str(tmp_path)).status()
     assert (status.state, status.stale, status.where) == ("running", True, "this machine")
-    write_status(Folder.open(tmp_path), STATUS)
+    with pytest.raises(ConfigError, match="does not run: its driver has written nothing for"):
+        LocalRun(str(tmp_path)).scale_workers(1, waiting(1))
+    write_status(run, STATUS)
+    assert not LocalRun(str(tmp_path)).status().stale
+
+
+def test_a_run_of_another_machine_is_stale_only_when_its_status_is_old(tmp_path):
+    run = Folder.open(tmp_path)
+    for written_ago_s, stale in ((0.0, False), (16.0, True)):
+        write_status(run, replace(STATUS, state="running", written_at=time.time() - written_ago_s))
+        assert LocalRun(str(tmp_path)).status().stale == stale  # no record: a job in a cluster trains it
+    record = {"command": ["local"], "folder": "/", "pid": 1, "host": "another", "started_at": 1.0}
+    run.write_bytes("local.json", json.dumps(record).encode())
+    write_status(run, replace(STATUS, state="running", written_at=time.time()))
     assert not LocalRun(str(tmp_path)).status().stale
 
 
 def test_servers_are_changed_by_hand_and_a_folder_that_is_no_run_has_no_verbs(tmp_path):
     run = LocalRun(str(tmp_path))
     with pytest.raises(ConfigError, match="give that command again with --servers 3"):
-        run.scale_servers(3, wait_s=0, progress=NoProgress())
+        run.scale_servers(3, waiting(0))
     with pytest.raises(ConfigError, match="has no logs/"):
         run.logs(None, follow=False)
     with pytest.raises(ConfigError, match="has no local.json"):
-        run.resume(wait_s=0, progress=NoProgress(), run_line=run_line)
-    with pytest.raises(ConfigError, match="is no run"):
-        run.cancel(now=True, wait_s=0, progress=NoProgress())
-    with pytest.raises(ConfigError, match="is no run"):
+        run.resume(waiting(0), run_line)
+    with pytest.raises(ConfigError, match="is not a run"):
+        run.cancel(waiting(0), now=True)
+    with pytest.raises(ConfigError, match="is not a run"):
         run.status()
 
 

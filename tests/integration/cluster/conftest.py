@@ -11,7 +11,7 @@ from tests.fake_kubernetes.server import FakeCluster, wait_until
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("wait.LOOK_S", "logs.POLL_S", "submit.FOLLOW_S", "api.PAUSE_S"):
+    for name in ("wait.POLL_S", "resume.POLL_S", "delete.POLL_S", "logs.POLL_S", "submit.FOLLOW_S", "api.PAUSE_S"):
         monkeypatch.setattr(f"launcher.cluster.{name}", 0.02)
 
 

@@ -25,10 +25,10 @@ def test_logs_of_driver_worker_rank_and_server(running, esmm) -> None:
 
 
 def test_logs_of_who_is_not_there(running, esmm) -> None:
-    assert "Job nightly (running) has no rank 7 now. It has 0, 1" in esmm("logs", "nightly", "--rank", "7", status=2)
+    assert "(running) has no rank 7 now. Its ranks: 0, 1." in esmm("logs", "nightly", "--rank", "7", status=2)
     text = esmm("logs", "nightly", "--server", "9", status=2)
     assert "has no pod of server-9 now" in text
-    assert "Pods: driver-" in text
+    assert "Its pods: driver-" in text
 
 
 @pytest.mark.parametrize("zone", ["Z", "+08:00", None])

@@ -20,14 +20,14 @@ def test_scale_changes_the_workers_and_waits_until_they_train(running, esmm) -> 
 def test_scale_waits_in_vain_and_says_why(running, esmm) -> None:
     running.script.image_error["worker"] = ("ErrImagePull", "no such host")
     text = esmm("scale", "nightly", "--workers", "3", "--wait-s", "0.3", status=1)
-    assert "after 0.3 s it is not so yet that 3 workers train" in text
+    assert "Timed out after 0.3 s waiting until 3 workers train" in text
     assert "cannot pull image" in text
 
 
 @pytest.mark.parametrize("count", ["5"])
 def test_scale_out_of_bounds(running, esmm, count) -> None:
     text = esmm("scale", "nightly", "--workers", count, status=2)
-    assert "workers is 5, and job nightly was submitted with cluster.workers min 1, max 4" in text
+    assert "workers is 5, but job nightly was submitted with cluster.workers min 1, max 4" in text
 
 
 def test_scale_wants_either_workers_or_servers(cluster, esmm) -> None:
@@ -87,14 +87,14 @@ def test_cancel_while_no_driver_runs_says_why_and_names_now(cluster, esmm, job) 
     esmm("submit", job)
     wait_until(lambda: any("driver" in each for each in cluster.names("pods")))
     text = esmm("cancel", "nightly", status=2)
-    assert "No driver of job nightly runs that could have its workers save (driver cannot be placed on a node: " in text
+    assert "has no running driver that could have its workers save (driver cannot be placed on a node: " in text
     assert "esmm cancel nightly --now" in text
 
 
 def test_cancel_that_nobody_obeys_ends_after_its_time(running, esmm) -> None:
     running.script.deaf = True
     text = esmm("cancel", "nightly", "--wait-s", "0.3", status=1)
-    assert "after 0.3 s it is not so yet that it has saved and stopped" in text
+    assert "Timed out after 0.3 s waiting until it has saved and stopped" in text
 
 
 def test_cancel_of_a_job_that_has_ended(running, esmm) -> None:
@@ -160,4 +160,4 @@ def test_delete_says_which_pods_do_not_end(running, esmm) -> None:
     pod = running.store.get("pods", "default", "nightly-worker-0")
     pod["metadata"]["ownerReferences"] = []
     text = esmm("delete", "nightly", "--wait-s", "0.2", status=1)
-    assert "Job nightly is deleted, but nightly-worker-0 in namespace default have not ended within 0.2 s" in text
+    assert "waiting until all pods have ended (left in namespace default: nightly-worker-0)" in text

@@ -12,7 +12,7 @@ def test_without_a_kubeconfig_a_job_cannot_be_found(tmp_path, esmm, monkeypatch)
     text = esmm("status", "nightly", "--namespace", "team", status=1)
     assert f"No cluster is known: KUBECONFIG is {tmp_path}/none, which does not exist" in text
     text = esmm("status", "nightly", status=2)
-    assert "'nightly' is no run: there is no such folder, and no cluster is known" in text
+    assert "'nightly' is not a run: there is no such folder, and no cluster is known" in text
 
 
 def test_a_damaged_kubeconfig_is_named(tmp_path, esmm, monkeypatch) -> None:
@@ -67,7 +67,7 @@ def test_scaling_a_job_that_is_not_there(cluster, esmm) -> None:
 
 
 def test_a_name_that_no_job_can_have(cluster, esmm) -> None:
-    assert "'Not_One' can be no job" in esmm("status", "Not_One", status=2)
+    assert "'Not_One' is not a job name" in esmm("status", "Not_One", status=2)
 
 
 def _unschedulable(script) -> None:

@@ -29,7 +29,7 @@ def test_a_namespace_means_the_cluster(tmp_path, monkeypatch):
 
 def test_status_of_a_path_without_a_run_says_what_it_looked_for(tmp_path, capsys):
     assert main(["status", str(tmp_path)]) == 2
-    assert "is no run: it has neither status.json (of an elastic training), nor local.json" in capsys.readouterr().err
+    assert "is not a run: it has neither status.json (of an elastic training), nor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

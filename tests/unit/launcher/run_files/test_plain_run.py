@@ -16,6 +16,7 @@ from launcher.cli import main, run_line
 from launcher.jobs.find import is_local
 from launcher.jobs.local_run import LocalRun
 from launcher.run_files.plain_run import PlainProgress
+from launcher.terminal.wait import Wait
 from tests.tiny_dataset import tiny_groups, write_dataset
 
 STEPS = 10  # 160 records, 16 a batch
@@ -164,4 +165,4 @@ def test_jobs_lists_it_and_a_word_names_it(run, capsys, monkeypatch):
 def test_a_record_without_a_command_is_damaged(run):
     (run / "local.json").write_text('{"command": [], "folder": "/", "pid": 1, "host": "h", "started_at": 1}\n')
     with pytest.raises(ConfigError, match=r"local\.json: .*command is \[\], which does not begin with local"):
-        LocalRun(str(run)).resume(wait_s=0, progress=NoProgress(), run_line=run_line)
+        LocalRun(str(run)).resume(Wait(timeout_s=0, progress=NoProgress()), run_line)

@@ -1,25 +1,14 @@
-"""The state of a run, its journal, and the wish to scale, as files."""
+"""The state of a run and its journal, as files."""
 
 import json
 
 import pytest
 
-from esmm_dist.errors import ConfigError, RetryError
+from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from launcher.driver.journal import Journal
-from launcher.run_files.run_status import (
-    RunStatus,
-    ScaleWish,
-    ServerStatus,
-    WorkerStatus,
-    read_status,
-    read_wish,
-    write_status,
-    write_wish,
-)
-from launcher.run_files.scale import scale
-from launcher.run_files.scale_config import ScaleConfig, StatusConfig
+from launcher.run_files.run_status import RunStatus, ServerStatus, WorkerStatus, read_status, write_status
 from launcher.run_files.status_lines import is_stale, status_lines
 
 NOW = 1_700_000_000.0
@@ -116,7 +105,10 @@ def test_a_driver_that_has_been_silent_is_said_to_be_so():
     assert not is_stale(status_of(), NOW + 14)
     assert is_stale(status_of(), NOW + 16)
     assert not is_stale(status_of(state="done"), NOW + 1000)
-    assert "has written nothing for 16.0 s" in status_lines(status_of(), NOW + 16)[0]
+    assert (
+        "has written nothing for 16.0 s (it was running). Do so;"
+        in status_lines(status_of(), NOW + 16, remedy="Do so")[0]
+    )
 
 
 def test_a_journal_goes_on_where_a_killed_driver_left_it(run, tmp_path):
@@ -141,63 +133,3 @@ def test_an_event_of_a_worker_is_kept_once_whichever_driver_hears_it(run):
     assert not second.add_of_worker("worker-0", "instance-10", told)
     assert second.add_of_worker("worker-0", "instance-11", told)  # another agent counts anew
     assert second.checkpoint == (40, NOW)
-
-
-def test_a_wish_is_read_as_it_was_written_and_nonsense_is_none(run):
-    assert read_wish(run) is None
-    write_wish(run, ScaleWish(workers=3, id="a"))
-    assert read_wish(run) == ScaleWish(workers=3, id="a")
-    for text in (b"{", b"[]", b'{"workers": "many"}'):
-        run.write_bytes("scale.json", text)
-        assert read_wish(run) is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"state": "done"}, "has ended"),
-        ({"written_at": 1.0}, "does not run"),
-        ({"max_workers": 2}, "--min-workers 1 --max-workers 2"),
-    ],
-)
-def test_scale_refuses_what_cannot_be(run, tmp_path, changes, message, monkeypatch):
-    monkeypatch.setattr("time.time", lambda: NOW)
-    write_status(run, status_of(**changes))
-    with pytest.raises(ConfigError, match=message):
-        scale(ScaleConfig(run=str(tmp_path), workers=3), NoProgress())
-    assert read_wish(run) is None
-
-
-def test_scale_waits_until_so_many_train(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("time.time", lambda: NOW)
-    write_status(run, status_of())
-    calls = []
-
-    def sleep(seconds):
-        calls.append(seconds)
-        assert read_wish(run) is not None
-        workers = tuple(WorkerStatus(name=f"worker-{i}", state="running", rank=i) for i in range(3))
-        write_status(run, status_of(ranks=3, wanted_workers=3, workers=workers))
-
-    result = scale(ScaleConfig(run=str(tmp_path), workers=3), NoProgress(), sleep=sleep)
-    assert (result.workers, result.before, len(calls)) == (3, 2, 1)
-
-
-def test_scale_says_when_nothing_comes_of_it(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("time.time", lambda: NOW)
-    write_status(run, status_of())
-    with pytest.raises(RetryError, match="3 workers are asked for, and 2 train"):
-        scale(ScaleConfig(run=str(tmp_path), workers=3, wait_s=0.01), NoProgress())
-
-
-@pytest.mark.parametrize(
-    ("cls", "values", "message"),
-    [
-        (ScaleConfig, {"workers": 0}, "workers is 0"),
-        (ScaleConfig, {"workers": 1, "wait_s": -1}, "wait_s is -1"),
-        (StatusConfig, {"watch": 0}, "watch is 0"),
-    ],
-)
-def test_settings_are_checked(cls, values, message):
-    with pytest.raises(ConfigError, match=message):
-        cls(run="run", **values)

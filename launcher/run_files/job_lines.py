@@ -1,0 +1,44 @@
+"""The state of a job for a reader, and for a program."""
+
+from typing import Any
+
+from launcher.run_files.job import THIS_MACHINE, JobStatus
+from launcher.run_files.plain_run import progress_lines
+from launcher.run_files.status_lines import status_lines
+from launcher.terminal.json_line import json_value
+
+LOCAL_REMEDY = "If esmm local has ended too, the same command goes on from the last checkpoint"
+CLUSTER_REMEDY = "The Job starts it again; if it does not, see below, and esmm logs JOB --driver"
+
+
+def job_lines(status: JobStatus, now: float | None = None) -> list[str]:
+    """Return the state of a job for a reader.
+
+    Args:
+        status: the state
+        now: seconds since 1970. None: now
+    """
+    local = status.where == THIS_MACHINE
+    remedy = (LOCAL_REMEDY if local else CLUSTER_REMEDY.replace("JOB", status.job)) if status.stale else None
+    run_lines = status_lines(status.run, now, remedy=remedy) if status.run is not None else []
+    if local and status.run is not None:
+        return run_lines
+    if local:
+        progress = progress_lines(status.progress) if status.progress is not None else []
+        return [f"{status.job}: {status.state} (not elastic)", *progress]
+    lines = [f"Job {status.job} in {status.where}: {status.state}"]
+    if status.pods:
+        lines.append("pods: " + ", ".join(f"{kind} {text}" for kind, text in status.pods.items()))
+    lines += [f"trouble: {each}" for each in status.troubles]
+    if status.run is not None:
+        lines += ["", *run_lines]
+    elif status.state == "pending":
+        lines.append("Its driver has published nothing yet.")
+    return lines
+
+
+def job_result(status: JobStatus) -> dict[str, Any]:
+    """Return the state of a job for a program; of an elastic run of this machine it is the driver's status."""
+    if status.where == THIS_MACHINE and status.run is not None:
+        return {**json_value(status.run), "stale": status.stale}
+    return dict(json_value(status))
