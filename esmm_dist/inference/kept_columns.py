@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 
 from esmm_dist.arrays import Objects
-from esmm_dist.config import nearest_hint
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.impression_text import kept_of, name_of, with_kept
 from esmm_dist.schema.sources import FlatSource

@@ -3,9 +3,9 @@
 import numpy as np
 
 from esmm_dist.arrays import I64
-from esmm_dist.config import nearest_hint
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.fields import Field, Schema
 
 NO_USER = -1

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from esmm_dist.config import nearest_hint
 from esmm_dist.errors import SchemaError
+from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.sources import FlatSource
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from esmm_dist.config import nearest_hint
 from esmm_dist.errors import SchemaError
+from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.columns import check_columns
 from esmm_dist.schema.sources import AliCcpSource, FlatSource
 

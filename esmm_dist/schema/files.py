@@ -3,9 +3,11 @@
 from importlib import resources
 from pathlib import Path
 
-from esmm_dist.config import build, nearest_hint, read_yaml
+from esmm_dist.config import build
 from esmm_dist.errors import SchemaError
+from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.fields import Schema
+from esmm_dist.yaml_text import read_yaml
 
 
 def available_presets() -> list[str]:

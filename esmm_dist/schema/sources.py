@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from esmm_dist.config import nearest_hint
 from esmm_dist.errors import SchemaError
+from esmm_dist.near_names import nearest_hint
 
 SPLITS = ("train", "test")
 UTF_8 = "utf-8"

@@ -1,7 +1,7 @@
 """The feature id of a value as people know it, in whichever form the log is."""
 
-from esmm_dist.config import nearest_hint
 from esmm_dist.errors import ConfigError
+from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.sources import FlatSource

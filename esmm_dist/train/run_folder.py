@@ -24,12 +24,13 @@ from typing import Any
 import yaml
 
 from esmm_dist.checkpoint.no_run import refuse_other_folder
-from esmm_dist.config import YamlWriter, parse_yaml, to_mapping
+from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.config import TrainConfig
+from esmm_dist.yaml_text import YamlWriter, parse_yaml
 
 CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"

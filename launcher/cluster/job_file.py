@@ -9,14 +9,14 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
-from esmm_dist.config import nearest_hint, to_mapping
+from esmm_dist.config import build_from, to_mapping, unknown_setting
 from esmm_dist.errors import ConfigError
+from esmm_dist.near_names import nearest_hint
+from esmm_dist.yaml_text import YamlText, read_text
 from launcher.cluster import names
-from launcher.cluster.build_settings import build_settings, unknown
 from launcher.cluster.cluster_config import ClusterConfig
 from launcher.cluster.locations import CLAIM_SCHEME, Kind, claim_place, resolve_place
 from launcher.cluster.quantities import bytes_of, cores_of
-from launcher.cluster.yaml_lines import YamlText
 from launcher.tasks import TASKS, TaskName
 
 OWN_KEYS = ("name", "task", "namespace", "cluster")
@@ -105,7 +105,7 @@ def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
     name, task, namespace = _name(text), _task(text), _namespace(text)
     if "cluster" not in data:
         raise text.error([], "cluster is missing: where the job runs. Add it, with at least 'cluster: {image: IMAGE}'.")
-    cluster = build_settings(ClusterConfig, data["cluster"], text, ["cluster"])
+    cluster = build_from(text, ClusterConfig, data["cluster"], ["cluster"])
     given = {key: value for key, value in data.items() if key not in OWN_KEYS}
     settings, claims = _settings(task, given, text)
     if cluster.pod.scratch is not None:
@@ -134,12 +134,7 @@ def job_yaml(job: JobFile) -> str:
 def _open(source: Path | str, where: str) -> YamlText:
     if isinstance(source, str):
         return YamlText(source, where=where)
-    try:
-        return YamlText(source.read_text(encoding="utf-8"), where=str(source))
-    except OSError as e:
-        raise ConfigError(f"Cannot read {source}: {e.strerror}. Check the path.") from e
-    except UnicodeDecodeError as e:
-        raise ConfigError(f"{source} is not UTF-8 text (byte {e.start}). Save it as UTF-8.") from e
+    return YamlText(read_text(source), where=str(source))
 
 
 def _name(text: YamlText) -> str:
@@ -189,7 +184,7 @@ def _settings(task: TaskName, given: Mapping[str, Any], text: YamlText) -> tuple
     known = [f.name for f in dataclasses.fields(cls)]
     for key in given:
         if key not in known:
-            raise text.error([str(key)], unknown([str(key)], [*known, *OWN_KEYS]))
+            raise text.error([str(key)], unknown_setting([str(key)], [*known, *OWN_KEYS]))
     claims: list[str] = []
     resolved = {key: _resolve(value, _kind(task, key, hints[key]), text, [key], claims) for key, value in given.items()}
     store = given.get("store")
@@ -202,7 +197,7 @@ def _settings(task: TaskName, given: Mapping[str, Any], text: YamlText) -> tuple
     _check_places(given, resolved, text)
     resolved |= {key: names.fetched_path(key) for key in _stored(given, FETCHED.get(task, ()))}
     # URIs as they were given: a path made of one has a slash less
-    settings = to_mapping(build_settings(cls, resolved, text, [])) | _stored(given, TASKS[task].stored)
+    settings = to_mapping(build_from(text, cls, resolved)) | _stored(given, TASKS[task].stored)
     if "like" in resolved:  # what the file leaves out comes from that data set, which pods see
         from preprocess.settings import DECIDING  # here, because it loads Arrow
 

@@ -4,25 +4,13 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-import pydantic
 import tyro
 import yaml
 
+from esmm_dist.config import Named, typed_value
 from esmm_dist.errors import ConfigError
 
 _NONE = "None"
-
-
-def typed(hint: Any, value: Any, where: str) -> Any:
-    """Return a value as the type that a setting has.
-
-    Raises:
-        ConfigError: It is not of that type.
-    """
-    try:
-        return pydantic.TypeAdapter(hint).validate_python(value)
-    except pydantic.ValidationError as e:
-        raise ConfigError(f"{where}: {e.errors()[0]['msg']} (got {value!r}).") from e
 
 
 def reader(hint: Any, shown: str) -> Any:
@@ -55,12 +43,14 @@ def read(hint: Any, words: list[str], shown: str) -> Any:
         return None
     inner, element = _inner(hint), _element(hint)
     if element is not None:
-        return typed(inner, [part for word in words for part in word.split(",") if part.strip()], shown)
+        return typed_value(
+            Named(""), inner, [part for word in words for part in word.split(",") if part.strip()], [shown]
+        )
     if get_origin(inner) is dict:
         return _mapping(words[0], shown)
     if inner in (str, Path) and not words[0].strip():
         raise ConfigError(f"{shown} is empty. Give a value; if it came from a shell variable, that one is not set.")
-    return typed(inner, words[0], shown)
+    return typed_value(Named(""), inner, words[0], [shown])
 
 
 def metavar(hint: Any) -> str:

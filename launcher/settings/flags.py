@@ -1,8 +1,7 @@
 """Turn a command line and settings read from files into one settings object.
 
-tyro parses and writes the help; it works on a twin of the settings class that has the same settings without their
-checks, because a required setting may stand in a file, on the command line, or (with ``--print-config``) nowhere. The
-finished values go through ``esmm_dist.config.build``, so that a value from a flag meets the checks of one from a file.
+tyro parses and writes the help; it works on a twin of the settings class (``twin.py``). The finished values go through
+``esmm_dist.config.build``, so that a value from a flag meets the checks of one from a file.
 """
 
 import argparse
@@ -12,37 +11,17 @@ import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
-from typing import Annotated, Any, cast, get_type_hints
+from typing import Any, get_type_hints
 
 import tyro
 
-from esmm_dist.config import build, near_names, refuse_unknown
+from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
-from launcher.settings.flag_values import reader, typed
-from launcher.settings.setting_docs import class_doc, setting_docs
-
-_COMMON = {
-    "config": (str | None, None, "YAML file of settings; flags override it. An unknown setting in it is an error."),
-    "print_config": (bool, False, "Print the settings as YAML, with their meaning, and do nothing else."),
-    "json": (bool, False, "Print the result as one JSON line, last on stdout (the report goes to stderr)."),
-    "debug": (bool, False, "Show a traceback when something goes wrong."),
-}
-
-_NO_SHORT: Mapping[str, str] = {}
-
-_POSITIONAL = cast(Any, tyro.conf.Positional)
-_HIDDEN = cast(Any, tyro.conf.Suppress)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommonFlags:
-    """The flags that every command has."""
-
-    config: str | None
-    print_config: bool
-    json: bool
-    debug: bool
+from esmm_dist.near_names import near_names
+from launcher.command import Command
+from launcher.settings.setting_docs import command_doc
+from launcher.settings.shipped_settings import shipped_names
+from launcher.settings.twin import CommonFlags, make_twin, read_twin, twin_defaults
 
 
 def peek(args: Sequence[str]) -> dict[str, str]:
@@ -57,64 +36,44 @@ def peek(args: Sequence[str]) -> dict[str, str]:
     return {key: value for key, value in vars(known).items() if value is not None}
 
 
-def parse(
-    cls: type,
-    args: Sequence[str],
-    *,
-    prog: str,
-    description: str,
-    base: Mapping[str, Any],
-    where: str,
-    positional: Sequence[str] = (),
-    short: Mapping[str, str] = _NO_SHORT,
-    hidden: str | None = None,
-    shipped: Sequence[str] = (),
-) -> tuple[dict[str, Any], CommonFlags]:
+def parse(command: Command, args: Sequence[str], base: Mapping[str, Any]) -> tuple[dict[str, Any], CommonFlags]:
     """Parse a command's flags on top of settings from files.
 
     Args:
-        cls: The settings class.
-        args: The command line after the command's name.
-        prog: As the user typed it: ``esmm train``.
-        description: Shown above the flags by ``--help``.
-        base: Settings from files, as read from YAML.
-        where: Where ``base`` is from, named in errors.
-        positional: Settings given without a flag.
-        short: Short flags of settings, by their names: ``-f``.
-        hidden: A setting that has no flag: it is in ``base`` or missing.
-        shipped: names of shipped files of settings, told by the help of ``--config``
+        command: the command
+        args: the command line after the command's name
+        base: settings from files, typed: groups are mappings
 
     Returns:
         The settings as a nested mapping of typed values (``finish`` checks them), and the common flags. A required
         setting is missing from the mapping only with ``--print-config``.
 
     Raises:
-        ConfigError: A flag is unknown, missing or has a wrong value, or ``base`` has an unknown setting or one of the
-            wrong type.
-        SystemExit: 0 after ``--help``.
+        ConfigError: a flag is unknown, missing or has a wrong value
+        SystemExit: 0 after ``--help``
     """
-    refuse_unknown(cls, base, where=where)
-    _refuse_unknown_flags(cls, args, prog, positional, hidden)
+    cls, prog = command.load_settings(), f"esmm {command.name}"
+    _refuse_unknown_flags(command, cls, args)
     optional = "--print-config" in args
-    twin = _twin(cls, positional, optional=optional, common=shipped, short=short, hidden=hidden)
+    twin = make_twin(command, cls, shipped_names(cls), optional=optional)
     with _refused_in_a_sentence(prog):
         parsed = tyro.cli(
             twin,
             prog=prog,
-            description=description,
+            description=command_doc(command, cls),
             args=list(args),
-            default=_defaults(twin, cls, base, where, optional=optional, common=True),
+            default=twin_defaults(twin, cls, base, optional=optional),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
         )
-    common = CommonFlags(**{name: getattr(parsed, name) for name in _COMMON})
-    return _values(parsed, cls, optional), common
+    common = CommonFlags(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(CommonFlags)})
+    return read_twin(parsed, cls, optional=optional), common
 
 
 def finish(cls: type, values: Mapping[str, Any]) -> Any:
     """Build the settings object and run its checks.
 
     Raises:
-        ConfigError: A value is refused.
+        ConfigError: a value is refused
     """
     return build(cls, values, where="settings")
 
@@ -131,40 +90,33 @@ def missing(cls: type, values: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def flag_names(cls: type) -> list[str]:
+def _flag_names(cls: type) -> list[str]:
     """Return the flags of a settings class and of its groups, without dashes in front: ``embedding-dim``."""
     names: list[str] = []
     hints = get_type_hints(cls)
     for f in dataclasses.fields(cls):
         hint: Any = hints[f.name]
-        names += (
-            flag_names(hint)
-            if isinstance(hint, type) and dataclasses.is_dataclass(hint)
-            else [f.name.replace("_", "-")]
-        )
+        is_group = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        names += _flag_names(hint) if is_group else [f.name.replace("_", "-")]
     return names
 
 
-def _refuse_unknown_flags(
-    cls: type, args: Sequence[str], prog: str, positional: Sequence[str], hidden: str | None
-) -> None:
+def _refuse_unknown_flags(command: Command, cls: type, args: Sequence[str]) -> None:
     """Check flags' names first: tyro would name a missing setting before a misspelt one."""
-    known = {
-        *(name for name in flag_names(cls) if name != hidden and name.replace("-", "_") not in positional),
-        *(name.replace("_", "-") for name in _COMMON),
-        "help",
-    }
-    for arg in args:
-        if arg == "--":
-            return
+    without_flag = {name.replace("_", "-") for name in (*command.positional, command.rest or "")}
+    known = {*_flag_names(cls), *_flag_names(CommonFlags), "help"} - without_flag
+    for arg in itertools.takewhile(lambda word: word != "--", args):
         name = arg.removeprefix("--").split("=")[0].replace("_", "-")
-        if arg.startswith("--") and name.replace("-", "_") in positional:
-            places = " ".join(each.upper() for each in positional)
-            raise ConfigError(f"'{name}' is given without a flag: {prog} {places}. {prog} --help lists all.")
-        if arg.startswith("--") and name.removeprefix("no-") not in known:
-            near = " or ".join(f"'--{each}'" for each in near_names(name, known))
-            hint = f" Did you mean {near}?" if near else ""
-            raise ConfigError(f"Unknown flag '--{name}'.{hint} {prog} --help lists all.")
+        if not arg.startswith("--") or name.removeprefix("no-") in known:
+            continue
+        if name.replace("-", "_") in command.positional:
+            places = " ".join(each.upper() for each in command.positional)
+            raise ConfigError(
+                f"'{name}' is given without a flag: esmm {command.name} {places}. esmm {command.name} --help lists all."
+            )
+        near = " or ".join(f"'--{each}'" for each in near_names(name, known))
+        hint = f" Did you mean {near}?" if near else ""
+        raise ConfigError(f"Unknown flag '--{name}'.{hint} esmm {command.name} --help lists all.")
 
 
 @contextmanager
@@ -194,119 +146,3 @@ def _first_section(box: str) -> str:
 
 def _is_rule(line: str) -> bool:
     return bool(line.strip()) and not set(line.strip()) - set("─-")
-
-
-def _twin(
-    cls: type,
-    positional: Sequence[str],
-    *,
-    optional: bool,
-    common: Sequence[str] | None = None,
-    short: Mapping[str, str] = _NO_SHORT,
-    hidden: str | None = None,
-) -> Any:
-    """Make a class with the settings of ``cls`` and their help.
-
-    Args:
-        cls: the settings class
-        positional: settings given without a flag
-        optional: whether required settings may be missing
-        common: names of shipped files of settings, if the flags that every command has belong to it; else None
-        short: short flags of settings
-        hidden: a setting that has no flag
-    """
-    docs = setting_docs(cls)
-    hints = get_type_hints(cls)
-    fields: list[tuple[str, Any]] = []
-    for f in dataclasses.fields(cls):
-        hint = hints[f.name]
-        if dataclasses.is_dataclass(hint):
-            assert isinstance(hint, type)
-            fields.append((f.name, _twin(hint, (), optional=optional)))
-            continue
-        if optional and _is_required(f):
-            hint = cast(Any, hint) | None
-        if f.name == hidden:
-            fields.append((f.name, _HIDDEN[hint]))
-            continue
-        argument = _argument(
-            hint, docs.get(f.name, ""), f.name, positional=f.name in positional, short=short.get(f.name)
-        )
-        annotated = Annotated[hint, *argument]  # type: ignore[valid-type]
-        fields.append((f.name, _POSITIONAL[annotated] if f.name in positional else annotated))
-    if common is not None:
-        names = f" Shipped ones, by name: {', '.join(common)}." if common else ""
-        texts = {"config": _COMMON["config"][2] + names}
-        fields += [(name, _common_argument(kind, texts.get(name, text))) for name, (kind, _, text) in _COMMON.items()]
-    twin = dataclasses.make_dataclass(cls.__name__, fields, kw_only=True)
-    twin.__doc__ = class_doc(cls) or cls.__name__
-    return twin
-
-
-def _argument(hint: Any, text: str, name: str, *, positional: bool, short: str | None) -> tuple[Any, ...]:
-    """Return what tells tyro how to read and describe a setting."""
-    shown = name.upper() if positional else f"--{name.replace('_', '-')}"
-    described = tyro.conf.arg(
-        help=text, metavar=name.upper() if positional else None, aliases=[short] if short else None
-    )
-    read = reader(hint, shown)
-    return (described,) if read is None else (read, described)
-
-
-def _common_argument(kind: Any, text: str) -> Any:
-    if kind is bool:
-        return Annotated[bool, tyro.conf.arg(help=text, help_behavior_hint=""), tyro.conf.FlagCreatePairsOff]
-    return Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint="", metavar="FILE")]
-
-
-def _defaults(
-    twin: Any, cls: type, base: Mapping[str, Any], where: str, *, optional: bool, common: bool = False
-) -> Any:
-    """Make an instance of the twin that holds the file's values, else the defaults, else "missing"."""
-    hints = get_type_hints(cls)
-    values: dict[str, Any] = {name: default for name, (_, default, _) in _COMMON.items()} if common else {}
-    twin_types = {f.name: f.type for f in dataclasses.fields(twin)}
-    for f in dataclasses.fields(cls):
-        hint = hints[f.name]
-        if dataclasses.is_dataclass(hint):
-            assert isinstance(hint, type)
-            given = typed(dict[str, Any], base.get(f.name, {}), f"{where}: {f.name}")
-            nested = _instance_mapping(_default(f, optional)) | given
-            values[f.name] = _defaults(twin_types[f.name], hint, nested, f"{where}: {f.name}", optional=optional)
-        elif f.name in base:
-            values[f.name] = typed(hint, base[f.name], f"{where}: {f.name}")
-        else:
-            values[f.name] = _default(f, optional)
-    return twin(**values)
-
-
-def _instance_mapping(value: Any) -> dict[str, Any]:
-    """Return the settings of a default group; empty if the group has no default (its settings may have)."""
-    if not dataclasses.is_dataclass(value):
-        return {}
-    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-
-
-def _is_required(f: dataclasses.Field[Any]) -> bool:
-    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-
-
-def _default(f: dataclasses.Field[Any], optional: bool) -> Any:
-    if f.default is not dataclasses.MISSING:
-        return f.default
-    if f.default_factory is not dataclasses.MISSING:
-        return f.default_factory()
-    return None if optional else tyro.MISSING
-
-
-def _values(parsed: Any, cls: type, optional: bool) -> dict[str, Any]:
-    """Read the parsed twin back into a nested mapping."""
-    values: dict[str, Any] = {}
-    hints = get_type_hints(cls)
-    for f in dataclasses.fields(cls):
-        value = getattr(parsed, f.name)
-        if dataclasses.is_dataclass(hints[f.name]):
-            values[f.name] = _values(value, hints[f.name], optional)
-        elif not (optional and value is None and _is_required(f)):
-            values[f.name] = value
-    return values

@@ -7,7 +7,8 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from esmm_dist.config import YamlWriter, to_mapping
+from esmm_dist.config import to_mapping
+from esmm_dist.yaml_text import YamlWriter
 from launcher.settings.setting_docs import class_doc, setting_docs
 
 _WIDTH = 110

@@ -1,17 +1,15 @@
 """Resolve a command's settings: defaults, then an earlier run's, then the ``--config`` file's, then the flags'."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from esmm_dist.config import read_yaml, refuse_unknown
+from esmm_dist.config import Named, typed_settings
+from esmm_dist.yaml_text import YamlText, read_text
 from launcher.command import Command
 from launcher.settings import flags
-from launcher.settings.setting_docs import nested_docs
-from launcher.settings.shipped_settings import settings_path, shipped_names
-
-_HELP_WIDTH = 80
+from launcher.settings.shipped_settings import settings_path
+from launcher.settings.twin import CommonFlags
 
 _NAMING = ("like",)
 """Settings of a file that name where other settings are stored. ``run`` is none: a file starts new runs."""
@@ -24,65 +22,34 @@ class Resolved:
     cls: type
     values: Mapping[str, Any]
     """Nested and typed, not yet checked by the class itself."""
-    common: flags.CommonFlags
+    common: CommonFlags
 
 
 def resolve(command: Command, args: Sequence[str]) -> Resolved:
     """Read every source of settings for one command line.
 
     Raises:
-        ConfigError: A file cannot be read, or has an unknown setting or a value of the wrong type.
-        SystemExit: After ``--help``, or after tyro's message about a wrong flag.
+        ConfigError: a file cannot be read, or has an unknown setting or a value of the wrong type
+        SystemExit: after ``--help``
     """
     cls = command.load_settings()
     args, rest = split_rest(args) if command.rest else (args, ())
-    typed = flags.peek(args)
-    file, path = {}, None
-    if "config" in typed:
-        path = settings_path(typed["config"], cls)
-        file = read_yaml(path)
-    named = {name: file[name] for name in _NAMING if isinstance(file.get(name), str)}
-    base = command.find_earlier_settings({**named, **typed})
-    where = "the run's stored settings"
-    # Checked before the file is laid over them, so that the file is not blamed for them.
-    refuse_unknown(cls, base, where=where)
-    if path is not None:
-        base, where = merge(base, file), str(path)
+    given: dict[str, str] = flags.peek(args)
+    file = _read_settings(given["config"], cls) if "config" in given else None
+    data = file.data if file is not None else {}
+    named = {name: data[name] for name in _NAMING if isinstance(data.get(name), str)}
+    base = typed_settings(Named("the run's stored settings"), cls, command.find_earlier_settings({**named, **given}))
+    if file is not None:
+        base = merge(base, typed_settings(file, cls, data))
     if command.rest and (rest or "--print-config" not in args):
-        base = {**base, command.rest: list(rest) or list(base.get(command.rest, ()))}
-    values, common = flags.parse(
-        cls,
-        args,
-        prog=f"esmm {command.name}",
-        description=_description(command, cls),
-        base=base,
-        where=where,
-        positional=command.positional,
-        short=command.short,
-        hidden=command.rest,
-        shipped=shipped_names(cls),
-    )
+        base[command.rest] = tuple(rest) or base.get(command.rest, ())
+    values, common = flags.parse(command, args, base)
     return Resolved(cls=cls, values=values, common=common)
 
 
-def _description(command: Command, cls: type) -> str:
-    """Return what stands above the flags: what the command does, an example, and the flags that are used most."""
-    parts = [command.summary, f"Example: {command.example}"]
-    if command.main:
-        docs = nested_docs(cls)
-        flags_ = {name: f"--{name.replace('_', '-')}" for name in command.main}
-        width = max(len(flag) for flag in flags_.values())
-        lines = [_help_line(flag, docs[name], width) for name, flag in flags_.items()]
-        parts.append("\n".join(["Most used:", *lines]))
-    return "\n\n".join(parts)
-
-
-def _help_line(flag: str, doc: str, width: int) -> str:
-    """Return a flag with the first sentence of what it means, on lines of at most 80 characters."""
-    first = doc.split(". ")[0].rstrip(".")
-    return textwrap.fill(
-        f"{first}.", _HELP_WIDTH, initial_indent=f"  {flag:<{width}}  ", subsequent_indent=" " * (width + 4)
-    )
+def _read_settings(name_or_path: str, cls: type) -> YamlText:
+    path = settings_path(name_or_path, cls)
+    return YamlText(read_text(path), where=str(path))
 
 
 def split_rest(args: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -7,6 +7,10 @@ import textwrap
 from functools import cache
 from typing import get_type_hints
 
+from launcher.command import Command
+
+_HELP_WIDTH = 80
+
 
 @cache
 def setting_docs(cls: type) -> dict[str, str]:
@@ -28,6 +32,26 @@ def nested_docs(cls: type) -> dict[str, str]:
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             docs |= nested_docs(hint)
     return docs
+
+
+def command_doc(command: Command, cls: type) -> str:
+    """Return what stands above a command's flags: what it does, an example, and the flags that are used most."""
+    parts = [command.summary, f"Example: {command.example}"]
+    if command.main:
+        docs = nested_docs(cls)
+        flags = {name: f"--{name.replace('_', '-')}" for name in command.main}
+        width = max(len(flag) for flag in flags.values())
+        lines = [_help_line(flag, docs[name], width) for name, flag in flags.items()]
+        parts.append("\n".join(["Most used:", *lines]))
+    return "\n\n".join(parts)
+
+
+def _help_line(flag: str, doc: str, width: int) -> str:
+    """Return a flag with the first sentence of what it means, on lines of at most 80 characters."""
+    first = doc.split(". ")[0].rstrip(".")
+    return textwrap.fill(
+        f"{first}.", _HELP_WIDTH, initial_indent=f"  {flag:<{width}}  ", subsequent_indent=" " * (width + 4)
+    )
 
 
 def class_doc(cls: type) -> str:

@@ -3,8 +3,10 @@
 from importlib import resources
 from pathlib import Path
 
-from esmm_dist.config import nearest_hint, read_yaml, refuse_unknown
+from esmm_dist.config import Named, typed_settings
 from esmm_dist.errors import ConfigError
+from esmm_dist.near_names import nearest_hint
+from esmm_dist.yaml_text import read_yaml
 
 
 def settings_path(name_or_path: str, cls: type) -> Path:
@@ -40,7 +42,7 @@ def shipped_names(cls: type) -> list[str]:
 
 def _holds_settings_of(cls: type, path: Path) -> bool:
     try:
-        refuse_unknown(cls, read_yaml(path), where=path.stem)
+        typed_settings(Named(path.stem), cls, read_yaml(path))
     except ConfigError:
         return False
     return True

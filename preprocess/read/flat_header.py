@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from esmm_dist.config import nearest_hint
 from esmm_dist.errors import InputDataError, SchemaError
+from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.column_types import is_readable, is_value

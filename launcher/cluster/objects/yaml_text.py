@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from esmm_dist.config import has_other_breaks
+from esmm_dist.yaml_text import has_other_breaks
 
 # A word that begins with a letter is no number and no date
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]+")

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 import pydantic
 import pytest
 
-from esmm_dist.config import build, near_names, nearest_hint, read_yaml, refuse_unknown, to_mapping
+from esmm_dist.config import Named, build, to_mapping, typed_settings
 from esmm_dist.errors import ConfigError, SchemaError
+from esmm_dist.near_names import near_names, nearest_hint
+from esmm_dist.yaml_text import read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Outer:
     inner: Inner = field(default_factory=Inner)
     by_name: dict[str, Inner] = field(default_factory=dict)
     layers: tuple[Inner, ...] = ()
-    either: Inner | Other | None = None
+    either: Other | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,13 @@ def test_plain_values_read_back_to_equal_settings():
             r"f: inner.width: Input should be a valid integer.* \(got 'wide'\)",
         ),
         ({"path": "x", "inner": {"width": 1.5}}, "f: inner.width: Input should be a valid integer"),
-        ({}, "f: path is missing"),
+        ({}, r"f: path is missing, and has no default\.$"),
+        ({"path": "x", "inner": 3}, r"^f: inner is 3, not a mapping\. Write 'name: value' lines below it\.$"),
+        ({"path": "x", "inner": {"width": True}}, r"^f: inner.width is true, but it takes neither true nor false\.$"),
+        ({"path": "x", "layers": 3}, r"^f: layers: Input should be a valid tuple \(got 3\)\.$"),
+        ({"path": "x", "layers": [3]}, r"^f: layers\[0\] is 3, not a mapping"),
+        ({"path": "x", "by_name": {1: {}}}, r"^f: by_name\.1: Input should be a valid string \(got 1\)"),
+        (["path"], r"^f: the content is \['path'\], not a mapping"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(mapping, message):
@@ -114,13 +122,13 @@ def test_what_is_wrong_is_named_with_its_place(mapping, message):
         ({"kind": "sqare", "side": "x"}, r"^f: shape\.kind is 'sqare'\. Did you mean 'square'\? Known: circle, square"),
         ({"side": "x"}, r"^f: shape\.kind is missing\. Known: circle, square"),
         ({"kind": 1}, r"^f: shape\.kind is '1'\. Known: circle, square"),
-        ({"kind": "square"}, r"^f: shape\.side is missing\.$"),
+        ({"kind": "square"}, r"^f: shape\.side is missing, and has no default\.$"),
         (
             {"kind": "square", "side": 1},
             r"^f: shape\.side: Input should be a valid string \(got 1\)\. Write .*: \"1\"\.$",
         ),
         ({"kind": "circle", "radius": "x"}, r"^f: shape\.radius: Input should be a valid integer"),
-        ("square", r"^f: shape: Input should be a valid dictionary or object to extract fields from \(got 'square'\)"),
+        ("square", r"^f: shape is 'square', not a mapping"),
     ],
 )
 def test_a_setting_of_several_classes_is_checked_as_the_one_that_its_tag_names(shape, message):
@@ -138,7 +146,7 @@ def test_a_settings_own_check_is_raised_as_it_is():
 
 def test_the_callers_class_of_error_is_raised():
     with pytest.raises(SchemaError, match="unknown setting 'x'"):
-        refuse_unknown(Inner, {"x": 1}, where="f", error=SchemaError)
+        typed_settings(Named("f", SchemaError), Inner, {"x": 1})
     with pytest.raises(SchemaError, match="valid integer"):
         build(Inner, {"width": []}, where="f", error=SchemaError)
     with pytest.raises(SchemaError, match=r"^f: width is 0\. Set 1 or more"):
@@ -155,7 +163,7 @@ def test_a_name_that_is_near_none_gets_the_list():
     [
         (None, r"Cannot read .*settings.yaml: No such file or directory. Check the path"),
         (b"a: \xff", r"settings.yaml is not UTF-8 text \(byte 3\). Save it as UTF-8"),
-        (b"a: [1", "settings.yaml is not valid YAML: while parsing a flow sequence"),
+        (b"a: [1", "settings.yaml:1: this is not YAML: expected"),
         (b"- 1\n- 2\n", "settings.yaml holds list, not a mapping of settings. Write 'name: value' lines"),
         (b"", "settings.yaml holds NoneType, not a mapping"),
     ],

@@ -207,7 +207,7 @@ def test_print_config_needs_no_required_setting(sample, capsys):
 def test_a_file_with_an_unknown_setting_is_named(sample, capsys, tmp_path):
     (tmp_path / "c.yaml").write_text("limmit: 3")
     assert cli.main(["sample", "d", "--config", str(tmp_path / "c.yaml")]) == 2
-    assert f"{tmp_path / 'c.yaml'}: unknown setting 'limmit'. Did you mean 'limit'?" in capsys.readouterr().err
+    assert f"{tmp_path / 'c.yaml'}:1: unknown setting 'limmit'. Did you mean 'limit'?" in capsys.readouterr().err
 
 
 @pytest.fixture

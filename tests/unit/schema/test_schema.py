@@ -112,7 +112,7 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         ("  form: flat\n", "", r"source\.form is missing\. Known: aliccp, flat\."),
         ("form: flat", "form: aliccp", r"unknown setting 'source\.files'\. Known: form\."),
         ("sample_id", "sampel_id", r"unknown setting 'source\.sampel_id'\. Did you mean 'sample_id'\?"),
-        ("  files: {train: train.csv, test: test.csv}\n", "", r"source\.files is missing\."),
+        ("  files: {train: train.csv, test: test.csv}\n", "", r"source\.files is missing, and has no default\."),
         ("files: {train: train.csv, test: test.csv}", "files: train.csv", r"source\.files: .*valid dict.*'train\.csv'"),
         ("test: test.csv", "tset: test.csv", r"source\.files names files for 'tset', no split\. Did you mean 'test'"),
         ("test: test.csv", "valid: x.csv", r"source\.files names files for 'valid', no split\. Known: test, train"),
@@ -156,7 +156,7 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         ("{name: item,", "{name: id,", r"field 'id' is source\.sample_id too"),
         ("sample_id: id", "sample_id: bought", r"source\.sample_id reads column 'bought', which is label 'conversion'"),
         ("{name: item,", "{name: 101,", r"fields\[1\]\.name: .*valid string \(got 101\)\. Write it in quotes: \"101\""),
-        ("{name: item, owner: item}", "{name: item}", r"fields\[1\]\.owner is missing\."),
+        ("{name: item, owner: item}", "{name: item}", r"fields\[1\]\.owner is missing, and has no default\."),
         (
             "{name: item, owner: item}",
             "{name: item, owner: shop}",

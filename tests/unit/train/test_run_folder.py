@@ -76,7 +76,7 @@ def test_credentials_are_not_among_the_written_settings(location):
 def test_damaged_settings_are_named(location):
     with locked_run(location) as run:
         run.folder.write_bytes("config.yaml", b"[")
-    with pytest.raises(ConfigError, match=f"^{run.folder}/config.yaml is not valid YAML.* Remove that file, and"):
+    with pytest.raises(ConfigError, match=f"^{run.folder}/config.yaml:1: this is not YAML.* Remove that file, and"):
         read_settings(location)
 
 

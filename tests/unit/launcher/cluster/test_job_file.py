@@ -129,7 +129,7 @@ def test_preprocess_gets_as_many_processes_as_its_pod_has_cores():
 def test_a_file_is_named_in_its_errors(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text(TEXT.replace("image", "imag"))
-    with pytest.raises(ConfigError, match=r"job\.yaml:8: there is no setting 'cluster\.imag'\. Did you mean 'image'"):
+    with pytest.raises(ConfigError, match=r"job\.yaml:8: unknown setting 'cluster\.imag'\. Did you mean 'image'"):
         read_job(path)
     with pytest.raises(ConfigError, match="Cannot read .*none"):
         read_job(tmp_path / "none")
@@ -150,7 +150,7 @@ def test_a_file_is_named_in_its_errors(tmp_path):
         ("task: train", "task: trian", 2, "there is no task 'trian'. Did you mean 'train'?"),
         ("task: train", "task: train\nnamespace: A", 3, "namespace is 'A'"),
         ("data: pvc://clicks/data\n", "", 1, "data is missing, and has no default"),
-        ("run: s3", "runn: s3", 4, "there is no setting 'runn'. Did you mean 'run'?"),
+        ("run: s3", "runn: s3", 4, "unknown setting 'runn'. Did you mean 'run'?"),
         ("pvc://clicks/data", "data", 3, "data is data, a path of this machine, which pods do not see. Write pvc://"),
         ("pvc://clicks/data", "s3://key:secret@a/b", 3, "parts that may be credentials"),
         ("pvc://clicks/data", "http://a/b", 3, "nothing here opens http://. Write pvc://CLAIM/PATH or s3://BUCKET"),
@@ -174,7 +174,7 @@ def test_a_file_is_named_in_its_errors(tmp_path):
         ("cpu: 500m", "cpu: 500x", 9, "cluster.servers: cpu is '500x', which is no quantity"),
         ("cpu: 500m", "cpu: 0", 9, "cpu is 0. Set more than 0"),
         ("cpu: 500m", "cpu: 0.1m", 9, "Set 1m"),
-        ("cpu: 500m", "cpu: true", 9, "cluster.servers.cpu is true, which is no value for it"),
+        ("cpu: 500m", "cpu: true", 9, "cluster.servers.cpu is true, but it takes neither true nor false"),
         ("memory: 1Gi", "memory: 1gb", 9, "memory is '1gb', which is no quantity"),
         ("memory: 1Gi", "memory: 4", 9, "less than 64Mi. Write the unit"),
         ("memory: 1Gi", "memory: 4m", 9, "a fraction of a byte"),

@@ -24,7 +24,7 @@ def test_a_new_run_has_no_stored_settings(tmp_path):
 
 def test_a_damaged_settings_file_of_a_run_is_named(tmp_path):
     (tmp_path / "config.yaml").write_text("[")
-    with pytest.raises(ConfigError, match="config.yaml is not valid YAML"):
+    with pytest.raises(ConfigError, match="config.yaml:1: this is not YAML"):
         settings_of_run({"run": str(tmp_path)})
 
 

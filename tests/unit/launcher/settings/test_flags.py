@@ -4,23 +4,31 @@ from pathlib import Path
 
 import pytest
 
+from esmm_dist.config import Named, typed_settings
 from esmm_dist.errors import ConfigError
 from esmm_dist.train.config import TrainConfig
+from launcher.command import Command
 from launcher.settings import flags
+from launcher.settings.twin import CommonFlags
 from tests.unit.launcher.settings.sample_settings import SampleConfig, TableConfig
 
 
-def parse(*args, base=None, positional=()):
-    values, common = flags.parse(
-        SampleConfig, args, prog="esmm sample", description="", base=base or {}, where="my.yaml", positional=positional
+def command_of(settings, name="sample", positional=()):
+    return Command(
+        name=name, group="", summary="", example="", settings=settings, work="not:run", positional=positional
     )
+
+
+def parse(*args, base=None, positional=()):
+    typed = typed_settings(Named("my.yaml"), SampleConfig, base or {})
+    values, common = flags.parse(command_of(SampleConfig, positional=positional), args, typed)
     return flags.finish(SampleConfig, values), common
 
 
 def test_defaults_hold_where_no_flag_is_given():
     settings, common = parse("--data", "d")
     assert settings == SampleConfig(data=Path("d"))
-    assert common == flags.CommonFlags(config=None, print_config=False, json=False, debug=False)
+    assert common == CommonFlags(config=None, print_config=False, json=False, debug=False)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def test_an_unknown_flag_that_resembles_nothing_points_to_the_help():
 )
 def test_a_word_of_another_system_leads_to_the_flags_that_mean_it(flag, near):
     with pytest.raises(ConfigError, match=rf"Unknown flag '{flag}'\. Did you mean {near}\?"):
-        flags.parse(TrainConfig, [flag, "1"], prog="esmm train", description="", base={}, where="")
+        flags.parse(command_of(TrainConfig, "train"), [flag, "1"], {})
 
 
 def test_an_unknown_setting_in_the_file_names_the_file_and_the_nearest_known_one():
@@ -97,7 +105,7 @@ def test_a_value_of_the_wrong_type_in_the_file_names_the_file_and_the_setting():
 
 
 def test_a_group_that_is_no_mapping_names_the_file_and_the_group():
-    with pytest.raises(ConfigError, match=r"my\.yaml: table: .*\(got 3\)"):
+    with pytest.raises(ConfigError, match=r"my\.yaml: table is 3, not a mapping"):
         parse("--data", "d", base={"table": 3})
 
 
@@ -119,7 +127,7 @@ def test_a_value_that_the_class_refuses_is_refused_from_a_flag_too():
             ["--data", "d", "--embedding-dim", "many"],
             r"^--embedding-dim: Input should be a valid int.*\(got 'many'\)\.$",
         ),
-        (["--data", "d", "--towers", "64,x"], r"^--towers: Input should be a valid integer.*\(got \['64', 'x'\]\)\.$"),
+        (["--data", "d", "--towers", "64,x"], r"^--towers\[1\]: Input should be a valid integer.*\(got 'x'\)\.$"),
         (
             ["--data", "d", "--optimizer", "adamx"],
             r"^--optimizer: Input should be 'adagrad' or 'sgd' \(got 'adamx'\)\.$",
@@ -161,9 +169,7 @@ def test_help_shows_each_setting_with_its_meaning_and_default(capsys):
 
 
 def test_a_required_setting_may_be_missing_when_settings_are_printed():
-    values, common = flags.parse(
-        SampleConfig, ["--print-config", "--limit", "3"], prog="esmm", description="", base={}, where=""
-    )
+    values, common = flags.parse(command_of(SampleConfig), ["--print-config", "--limit", "3"], {})
     assert common.print_config
     assert flags.missing(SampleConfig, values) == ["data"]
     assert values["limit"] == 3.0

@@ -1,0 +1,45 @@
+"""Which known name a wrong one may have meant, for errors about settings, fields, columns and commands."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_MOST_NEAR = 4
+_SYNONYMS = {
+    **{"lr": ("learning", "rate"), "bs": ("batch", "records"), "size": ("records",), "dimension": ("dim",)},
+    **{"layers": ("hidden", "units"), "optimiser": ("optimizer",), "output": ("out",), "input": ("data",)},
+    **{"dataset": ("data",), "model": ("run",), "ps": ("servers",), "num": (), "dir": (), "path": (), "file": ()},
+}
+"""Words of other systems for those of the settings here; words that say nothing are left out."""
+_NO_WORDS = {"", "s", "of", "the", "every", "max", "min", "no"}
+
+
+def nearest_hint(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'? ..." for an unknown name, or the list of known names if none is near."""
+    names = sorted(known)
+    near = " or ".join(f"'{each}'" for each in near_names(name, names))
+    hint = f" Did you mean {near}?" if near else ""
+    return f"{hint} Known: {', '.join(names)}."
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that a wrong one may have meant: the nearest by its letters, else up to four by its words.
+
+    Other systems say ``learning-rate``, ``batch-size`` or ``lr`` for what here has a longer name.
+
+    Args:
+        name: as typed, with words joined by ``-`` or ``_``
+        known: names that would be right
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near and not (_words(name) < _words(near[0])):
+        return near
+    shared = {each: len(_words(name) & _words(each)) for each in names}
+    most = max(shared.values(), default=0)
+    return [each for each in names if shared[each] == most][:_MOST_NEAR] if most else near
+
+
+def _words(name: str) -> set[str]:
+    """Return the words of a setting's name, each as settings here say it."""
+    return {each for word in re.split("[-_. ]+", name.lower()) for each in _SYNONYMS.get(word, (word,))} - _NO_WORDS
