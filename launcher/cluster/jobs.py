@@ -1,4 +1,4 @@
-"""All jobs of a namespace, or of all namespaces."""
+"""The jobs of a namespace, or of all namespaces."""
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster import api as kinds

@@ -1,4 +1,4 @@
-"""Why a job does not go on, as its pods' conditions, container states and events tell: one line for each reason."""
+"""Why a job does not go on, from its pods' conditions, container states and events: one line for each reason."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +11,22 @@ Object = Mapping[str, Any]
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 MANY_STARTS = 2
-"""A container that has ended so often is a trouble even while it runs again; once is what elastic runs are made for."""
+"""Ends of a container that are a trouble even while it runs again. Elastic runs are made to survive one end."""
 
 MOST_LINES, MOST_WORDS = 3, 400
-"""Of what a process wrote before it ended, its last lines and characters: the error, which stands at the end."""
+"""Number of last lines and characters that are shown of what a process wrote before it ended: they hold the error."""
 
-KILLED = {137: "killed", 139: "a segmentation fault", 143: "told to end"}
+KILLED = {137: "killed", 139: "a segmentation fault", 143: "terminated by SIGTERM"}
 
 
 def find_troubles(job: str, *, pods: Sequence[Object], events: Sequence[Object], owners: Sequence[Object]) -> list[str]:
-    """Return the reasons, the ones that hold up most first.
+    """Return the reasons; those of StatefulSets and Jobs, which hold up most, first.
 
     Args:
-        job: Its name.
-        pods: All of its pods.
-        events: Of the namespace; those of other objects do not matter.
-        owners: Its StatefulSets and Jobs.
+        job: the job's name
+        pods: all pods of the job
+        events: events of the namespace; those of other objects do not matter
+        owners: StatefulSets and Jobs of the job
     """
     by_object = _by_object(events)
     reasons: dict[str, list[str]] = {}

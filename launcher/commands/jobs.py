@@ -14,6 +14,7 @@ from launcher.jobs.config import (
     ResumeConfig,
     ScaleConfig,
     StatusConfig,
+    WaitingConfig,
 )
 from launcher.jobs.find import find_job
 from launcher.run_files.job import JobRow
@@ -66,7 +67,7 @@ def delete_command(settings: DeleteConfig, context: CommandContext) -> Outcome:
     return find_job(settings.job, settings.namespace).delete(wait, keep_data=settings.keep_data)
 
 
-def _wait(settings: ScaleConfig | CancelConfig | ResumeConfig | DeleteConfig, context: CommandContext) -> Wait:
+def _wait(settings: WaitingConfig, context: CommandContext) -> Wait:
     return Wait(timeout_s=settings.wait_s, progress=context.progress)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from esmm_dist.errors import ConfigError
 
 WORKER_COMMANDS = ("train", "evaluate", "predict")
-"""What workers can run. The first is meant if the words after ``--`` begin with a flag."""
+"""Commands that workers can run. If the words after ``--`` begin with a flag, it is the first."""
 
 OWN_FLAGS = ("--servers", "--token-file")
 """Flags of the workers that ``esmm local`` gives itself."""
@@ -23,30 +23,31 @@ class LocalConfig:
     gradients; 1 needs no Horovod. None: 2, or what min_workers and max_workers allow nearest to it."""
 
     min_workers: int | None = None
-    """Makes the training elastic, as max_workers does: workers may die, leave and join while it runs (esmm scale), and
-    with fewer than this number it waits. None: 1 if max_workers is set; else not elastic."""
+    """Least number of workers of an elastic training; with fewer it waits. Setting it or max_workers makes the training
+    elastic: workers may die, leave and join while it runs (esmm scale). None: 1 if max_workers is set; otherwise the
+    training is not elastic."""
 
     max_workers: int | None = None
-    """The most workers of an elastic training. None: the number it starts with, if min_workers is set."""
+    """Largest number of workers of an elastic training. None: the number it starts with, if min_workers is set."""
 
     servers: int = 1
-    """Parameter servers. 0: the embedding table lives within the worker, which then must be the only one."""
+    """Number of parameter servers. 0: the embedding table lives within the worker, which then must be the only one."""
 
     grace_seconds: float = 30.0
-    """Seconds that a process has to end after SIGTERM before it is killed: a worker that must leave has so long for its
-    step, and the last one for its checkpoint. A stop that you ask for (Ctrl-C, SIGTERM) gives workers all the time that
-    they need to save."""
+    """Seconds that a process has to end after SIGTERM before it is killed: in this time a worker that must leave
+    finishes its step, and the last one its checkpoint. A stop that you ask for (Ctrl-C, SIGTERM) gives workers all the
+    time that they need to save."""
 
     stall_seconds: float = 30.0
-    """Without a sign of life for so long a worker of an elastic training is killed and replaced, and after twice as
-    long a server."""
+    """Seconds without a heartbeat after which a worker of an elastic training is killed and replaced; a server after
+    twice as many."""
 
     standby: bool = False
     """Whether each worker of an elastic training has a second, warm process beside it, which takes its place at once if
-    it dies; else the next one first imports TensorFlow. Costs about 250 MB of memory for each worker."""
+    it dies; otherwise the next one first imports TensorFlow. Costs about 250 MB of memory for each worker."""
 
     start_timeout_s: float = 120.0
-    """Seconds that the servers have to listen; the import of TensorFlow takes most of it."""
+    """Seconds within which the servers must listen; importing TensorFlow takes most of it."""
 
     dry_run: bool = False
     """Print what would be started, and do nothing."""
@@ -85,7 +86,7 @@ class LocalConfig:
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """The least and the most workers of an elastic training."""
+        """Least and largest number of workers of an elastic training."""
         return self.min_workers or 1, self.max_workers or self.num_workers
 
     def _check_elastic(self) -> None:
@@ -128,7 +129,7 @@ class LocalConfig:
 
     @property
     def worker_command(self) -> tuple[str, ...]:
-        """Return the words after ``esmm`` that each worker runs: its command and its flags."""
+        """The words after ``esmm`` that each worker runs: its command and its flags."""
         return self.command if not self.command[0].startswith("-") else (WORKER_COMMANDS[0], *self.command)
 
     @property
@@ -138,7 +139,7 @@ class LocalConfig:
 
     @property
     def line(self) -> tuple[str, ...]:
-        """Return the words after ``esmm`` that stand for these settings."""
+        """The words after ``esmm`` that stand for these settings."""
         words = ["local"]
         for field in fields(self):
             value = getattr(self, field.name)

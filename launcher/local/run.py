@@ -13,11 +13,11 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.secret_file import read_token
 from launcher.command import Outcome
 from launcher.driver.rendezvous import rendezvous
-from launcher.local import plan
 from launcher.local.config import LocalConfig
 from launcher.local.elastic import ElasticSupervisor
+from launcher.local.process_plans import ESMM, ProcessPlans, dry_run, plan_lines
 from launcher.local.screen import Screen
-from launcher.local.supervisor import Supervisor
+from launcher.local.supervisor import Supervisor, not_listening
 from launcher.local.workspace import Workspace, open_workspace
 from launcher.processes.ending import LocalError, problem
 from launcher.processes.process_plan import ProcessPlan
@@ -29,20 +29,16 @@ STOPPED = "Stopped by {}. The same command goes on, or starts again."
 
 
 def run_local(
-    config: LocalConfig,
-    progress: Progress,
-    *,
-    check: Callable[[Sequence[str]], Any],
-    esmm: Sequence[str] = plan.ESMM,
+    config: LocalConfig, progress: Progress, *, check: Callable[[Sequence[str]], Any], esmm: Sequence[str] = ESMM
 ) -> Outcome:
     """Run the workers' command to its end.
 
     Args:
-        config: How many, and what.
-        progress: Shows the lines of all, and the progress of rank 0.
-        check: Returns the settings of the workers' command line, or raises what is wrong with it, before anything is
-            started.
-        esmm: The words that run ``esmm``.
+        config: how many processes, and what they run
+        progress: shows the lines of all processes, and the progress of rank 0
+        check: returns the settings of the workers' command line, or raises what is wrong with it, before anything is
+            started
+        esmm: the words that run ``esmm``
 
     Returns:
         What rank 0 printed.
@@ -53,12 +49,9 @@ def run_local(
     """
     settings = check(config.worker_command)
     if config.dry_run:
-        plans = plan.dry_run_elastic(config, settings.run) if config.elastic else plan.dry_run(config, os.environ)
-        return Outcome(lines=plan.plan_lines(plans), result={"processes": [_plan_result(p) for p in plans]})
-    worker = "worker-{}" if config.elastic else "worker {}"
-    names = [f"server {i}" for i in range(config.servers)] + ["driver"] * config.elastic
-    names += [worker.format(i) for i in range(config.bounds[1] if config.elastic else config.num_workers)]
-    screen = Screen(progress, names, colours=isinstance(progress, BarProgress))
+        processes = dry_run(config, settings.run, os.environ)
+        return Outcome(lines=plan_lines(processes), result={"processes": [_plan_result(each) for each in processes]})
+    screen = Screen(progress, _process_names(config), colours=isinstance(progress, BarProgress))
     with contextlib.ExitStack() as stack:
         stop_requested: Callable[[], bool] = _nobody_asks
         if config.trains:
@@ -68,51 +61,47 @@ def run_local(
             if run.is_local:
                 screen.logs = LogFiles(run.local_path / FOLDER_NAME, progress.message)
                 stack.callback(screen.logs.close)
+        signals = stack.enter_context(SignalInbox())
+        workspace = stack.enter_context(open_workspace())
+        plans = ProcessPlans(config=config, workspace=workspace, token_file=str(workspace.token_file), esmm=esmm)
         if config.elastic:
-            return _run_elastic(config, settings.run, screen, stop_requested, esmm)
-        return _run_static(config, screen, stop_requested, esmm)
+            elastic = ElasticSupervisor(plans, settings.run, screen, signals, stop_requested=stop_requested)
+            return _run_elastic(stack.enter_context(elastic), screen, config)
+        supervisor = Supervisor(
+            screen,
+            signals,
+            grace_s=config.grace_seconds,
+            environment=workspace.environment(os.environ),
+            stop_requested=stop_requested,
+        )
+        return _run_static(stack.enter_context(supervisor), screen, plans)
 
 
 def _nobody_asks() -> bool:
     return False
 
 
-def _run_static(
-    config: LocalConfig, screen: Screen, stop_requested: Callable[[], bool], esmm: Sequence[str]
-) -> Outcome:
-    with (
-        SignalInbox() as signals,
-        open_workspace() as workspace,
-        Supervisor(
-            screen,
-            signals,
-            grace_s=config.grace_seconds,
-            environment=workspace.environment(os.environ),
-            stop_requested=stop_requested,
-        ) as supervisor,
-    ):
-        report = _run(config, supervisor, workspace, esmm)
-        screen.rest()
-        failure = _failure(supervisor, config)
-        if failure is not None:
-            for line in report:  # of a rank 0 that did its work, while another process failed
-                screen.log("worker 0", line, leads=False)
-            raise failure
-    return _outcome(config, report)
+def _process_names(config: LocalConfig) -> list[str]:
+    servers = [f"server {index}" for index in range(config.servers)]
+    if config.elastic:
+        return [*servers, "driver", *(f"worker-{index}" for index in range(config.bounds[1]))]
+    return [*servers, *(f"worker {rank}" for rank in range(config.num_workers))]
 
 
-def _run_elastic(
-    config: LocalConfig, run: str, screen: Screen, stop_requested: Callable[[], bool], esmm: Sequence[str]
-) -> Outcome:
-    with (
-        SignalInbox() as signals,
-        open_workspace() as workspace,
-        ElasticSupervisor(
-            config, run, workspace, screen, signals, stop_requested=stop_requested, esmm=esmm
-        ) as supervisor,
-    ):
-        supervisor.run()
-        screen.rest()
+def _run_static(supervisor: Supervisor, screen: Screen, plans: ProcessPlans) -> Outcome:
+    report = _run(supervisor, plans)
+    screen.rest()
+    failure = _failure(supervisor, plans.config)
+    if failure is not None:
+        for line in report:  # of a rank 0 that did its work, while another process failed
+            screen.log("worker 0", line, leads=False)
+        raise failure
+    return _outcome(plans.config, report)
+
+
+def _run_elastic(supervisor: ElasticSupervisor, screen: Screen, config: LocalConfig) -> Outcome:
+    supervisor.run()
+    screen.rest()
     if supervisor.killed or (supervisor.asked == signal.SIGINT and not supervisor.done):
         raise KeyboardInterrupt
     if supervisor.asked is not None and not supervisor.done:
@@ -120,35 +109,20 @@ def _run_elastic(
     return _outcome(config, supervisor.report)
 
 
-def _run(config: LocalConfig, supervisor: Supervisor, workspace: Workspace, esmm: Sequence[str]) -> list[str]:
+def _run(supervisor: Supervisor, plans: ProcessPlans) -> list[str]:
     """Run everything to its end and return the report of rank 0; the supervisor knows the rest."""
-    files = [workspace.address_file(i) for i in range(config.servers)]
-    token_file = str(workspace.token_file)
-    servers = plan.plan_servers(
-        config.servers, token_file=token_file, address_files=[str(file) for file in files], esmm=esmm
-    )
-    for server in servers:
+    config, workspace = plans.config, plans.workspace
+    for server in plans.servers():
         supervisor.start(server, is_server=True)
-    listening = supervisor.wait_until(lambda: all(f.exists() for f in files), timeout_s=config.start_timeout_s)
+    listening = supervisor.wait_until(
+        lambda: not workspace.silent_servers(config.servers), timeout_s=config.start_timeout_s
+    )
     if not (listening or supervisor.ending):
-        silent = ", ".join(f"server {i}" for i, f in enumerate(files) if not f.exists())
-        raise LocalError(
-            f"{silent} did not listen within {config.start_timeout_s:g} s. Look at its lines above; on a busy machine "
-            "give --start-timeout-s more.",
-            1,
-        )
+        raise not_listening(workspace.silent_servers(config.servers), config.start_timeout_s)
     report: list[str] = []
     if listening:
         with _rendezvous(config.num_workers, workspace) as place:
-            workers = plan.plan_workers(
-                config.num_workers,
-                config.worker_command,
-                addresses=[file.read_text(encoding="utf-8").strip() for file in files],
-                token_file=token_file,
-                rendezvous_place=place,
-                inherited=os.environ,
-                esmm=esmm,
-            )
+            workers = plans.workers(workspace.server_addresses(config.servers), place, os.environ)
             started = [supervisor.start(worker, is_server=False) for worker in workers]
             report = started[0].report
             supervisor.wait_for_workers()

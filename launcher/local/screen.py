@@ -15,13 +15,13 @@ class Screen:
     """Shows lines, whole and one by one, through one progress listener.
 
     Args:
-        progress: Draws the bar, or writes lines.
-        names: Of all processes, in order: each gets a colour, and all the same width.
-        colours: Whether to colour names; for a terminal only.
+        progress: draws the bar, or writes lines
+        names: names of all processes, in order: each gets a colour, and all the same width
+        colours: whether to colour names; for a terminal only
     """
 
     logs: LogFiles | None = None
-    """Keep what is shown, if there are any."""
+    """Log files that keep what is shown; None: nothing is kept."""
 
     def __init__(self, progress: Progress, names: Sequence[str], *, colours: bool) -> None:
         self._progress = progress
@@ -35,9 +35,9 @@ class Screen:
         """Show a line of a process.
 
         Args:
-            name: Of the process.
-            line: May hold a progress event.
-            leads: Whether the process's progress is the progress of the whole; else only its messages are shown.
+            name: name of the process
+            line: the line, which may hold a progress event
+            leads: whether the process's progress is the progress of the whole; else only its messages are shown
         """
         text, event = split_event(line)
         text = lines_of(text)

@@ -14,11 +14,11 @@ from typing import Self
 from esmm_dist.process.signals import SignalInbox
 from launcher.local.screen import Screen
 from launcher.processes.child import Child
-from launcher.processes.ending import Ending
+from launcher.processes.ending import Ending, LocalError
 from launcher.processes.process_plan import ProcessPlan
 
 SETTLE_S = 1.0
-"""After the first failure the others have so long to fail by themselves: they often tell the cause."""
+"""Seconds that the others have to fail by themselves after the first failure: they often tell the cause."""
 
 SAME_KEYPRESS_S = 0.3
 """A second SIGINT that comes earlier is the same Ctrl-C, sent on by a program in between (uv run, timeout)."""
@@ -31,6 +31,14 @@ class Supervisor:
     """Processes and what was asked of them.
 
     Leaving the ``with`` block kills what still runs. Not thread-safe: everything happens in the thread that calls.
+
+    Args:
+        screen: shows the lines of all processes
+        signals: signals that ask this process to stop
+        grace_s: seconds between SIGTERM and SIGKILL
+        environment: environment that all processes inherit
+        stop_requested: whether somebody has asked for a stop otherwise
+        clock: returns the time in seconds
     """
 
     def __init__(
@@ -73,8 +81,17 @@ class Supervisor:
         self._selector.close()
 
     def turn(self, timeout_s: float) -> None:
-        """Wait a while for whatever comes first, and deal with all that has come."""
-        self._turn(timeout_s)
+        """Wait until something happens, at most so many seconds, and deal with all that has happened."""
+        self._selector.select(timeout_s)
+        for child in self._children:
+            self._show(child)
+            if child.reap():
+                self._show(child, last=True)
+                self._note_end(child)
+        for number in self._signals.take():
+            self._obey(number)
+        if self.asked is None and self._stop_requested():
+            self._obey(signal.SIGINT)
 
     @property
     def ending(self) -> bool:
@@ -96,7 +113,7 @@ class Supervisor:
         while not ready():
             if self.ending or self._clock() >= give_up:
                 return False
-            self._turn(0.05)
+            self.turn(0.05)
         return True
 
     def wait_for_workers(self) -> None:
@@ -117,7 +134,7 @@ class Supervisor:
                 self._tell(children, signal.SIGTERM)
             if terminated_at is not None and now >= terminated_at + self._grace_s:
                 self._tell(children, signal.SIGKILL)
-            self._turn(min(POLL_S, self._grace_s / 4))
+            self.turn(min(POLL_S, self._grace_s / 4))
 
     def _when_to_terminate(self) -> float | None:
         return None if self._failed_at is None else self._failed_at + SETTLE_S
@@ -128,19 +145,6 @@ class Supervisor:
     def _tell(self, children: Sequence[Child], number: signal.Signals) -> None:
         for child in children:
             child.send(number)
-
-    def _turn(self, timeout_s: float) -> None:
-        """Wait a while for whatever comes first, and deal with all that has come."""
-        self._selector.select(timeout_s)
-        for child in self._children:
-            self._show(child)
-            if child.reap():
-                self._show(child, last=True)
-                self._note_end(child)
-        for number in self._signals.take():
-            self._obey(number)
-        if self.asked is None and self._stop_requested():
-            self._obey(signal.SIGINT)
 
     def _show(self, child: Child, *, last: bool = False) -> None:
         before = set(child.pipes)
@@ -172,3 +176,13 @@ class Supervisor:
         elif number == signal.SIGINT and self._clock() >= self._asked_at + SAME_KEYPRESS_S:
             self.killed = True
             self._tell([c for c in self._children if c.running], signal.SIGKILL)
+
+
+def not_listening(servers: Sequence[int], timeout_s: float) -> LocalError:
+    """Return the error of servers that did not listen in time."""
+    named = ", ".join(f"server {index}" for index in servers)
+    return LocalError(
+        f"{named} did not listen within {timeout_s:g} s. Look at its lines above; on a busy machine give "
+        "--start-timeout-s more.",
+        1,
+    )

@@ -1,4 +1,4 @@
-"""The folder of one ``esmm local``: the servers' token and their addresses. It is gone whatever ends the process.
+"""The folder of one ``esmm local``: the servers' token and their addresses. It is removed whatever ends the process.
 
 A process that is killed (-9) cleans up nothing, so a second one stands by: it waits until this one is gone, which
 closes the pipe between them, and then removes the folder.
@@ -50,11 +50,11 @@ class Workspace:
 
     @property
     def beat_file(self) -> Path:
-        """Return the file that gets the signs of life of an elastic training's driver."""
+        """Return the file into which the driver of an elastic training writes its heartbeat."""
         return self.folder / "driver.json"
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables of a process that leaves its temporary files here: one that is killed removes none."""
+        """Return the variables of a process whose temporary files lie here: one that is killed removes none."""
         return {LOG_FOLDER: tempfile.gettempdir(), **inherited, "TMPDIR": str(self._temporary)}
 
     @property
@@ -65,8 +65,16 @@ class Workspace:
         """Return the file into which a server writes HOST:PORT once it listens."""
         return self.folder / f"server-{server_index}"
 
+    def silent_servers(self, count: int) -> list[int]:
+        """Return the indexes of the servers that do not listen yet."""
+        return [index for index in range(count) if not self.address_file(index).exists()]
+
+    def server_addresses(self, count: int) -> list[str]:
+        """Return HOST:PORT of each server, in order; all must listen."""
+        return [self.address_file(index).read_text(encoding="utf-8").strip() for index in range(count)]
+
     def agent_address_file(self, start: int) -> Path:
-        """Return the file into which an agent writes HOST:PORT once it listens; another one for each start of one."""
+        """Return the file into which an agent writes HOST:PORT once it listens; each start has its own."""
         return self.folder / f"agent-{start}"
 
 

@@ -1,4 +1,4 @@
-"""What the endings of the processes mean: success, or one error that says which failed and how."""
+"""What the ends of the processes amount to: success, or one error that says which failed and how."""
 
 import re
 import signal
@@ -14,10 +14,11 @@ INTERRUPTED = tuple(
 
 
 FOLLOWS = "another rank ended"
-"""In the error of a worker that lost another one: not a cause, while there is another."""
+"""Part of the error of a worker that lost another one: it is the cause only if there is no other error."""
 
 BY_RANK = re.compile(r"^(rank \d+ of \d+: )?(rank 0 failed: )?")
-"""Before the error of a rank, and before that of rank 0 as the others repeat it. Here the worker's name says it."""
+"""What stands before the error of a rank, and before an error of rank 0 that the others repeat; here the worker's name
+says the rank."""
 
 
 class LocalError(EsmmError):
@@ -37,9 +38,9 @@ class Ending:
     status: int
     """Exit status; minus the signal's number if a signal ended it."""
     told: frozenset[signal.Signals] = frozenset()
-    """Signals that it had been sent by then."""
+    """Signals that it had been sent before it ended."""
     error: str = ""
-    """What it wrote last as its own error, without ``esmm:``; may have several lines."""
+    """The error that it wrote last, without ``esmm:``; may have several lines."""
     tail: tuple[str, ...] = ()
     """The last lines that it wrote."""
 
@@ -80,8 +81,8 @@ def problem(endings: Sequence[Ending], *, grace_s: float) -> LocalError | None:
     """Return the error that the endings amount to; None if every process did its work, or was told to stop.
 
     Args:
-        endings: In the order in which the processes ended.
-        grace_s: Seconds that they had between SIGTERM and SIGKILL.
+        endings: how the processes ended, in the order in which they did
+        grace_s: seconds that they had between SIGTERM and SIGKILL
     """
     failed = [e for e in endings if e.failed]
     # Those that were told to stop because another had failed may well complain; the cause is what failed before.

@@ -1,7 +1,7 @@
-"""How far a training is that has no driver: read from what it writes into its run, whoever started it.
+"""The progress of a training that has no driver, read from the files that it writes into its run.
 
 A training without ``--min-workers`` or ``--max-workers`` (``esmm train``, ``horovodrun``, ``esmm local``) writes no
-status. Its losses, evaluations, checkpoints and settings tell the same.
+status. Its losses, evaluations, checkpoints and settings say the same.
 """
 
 import json
@@ -29,13 +29,13 @@ class PlainProgress:
     """What a run's files tell."""
 
     step: int
-    """Last step of which anything was written."""
+    """Last step that any file knows."""
     total_steps: int | None
     """Steps of the whole training. None: its data set cannot be read from here."""
     checkpoint_step: int | None
     """Step of the newest checkpoint. None: there is none yet."""
     losses: Mapping[str, float] = field(default_factory=dict)
-    """Mean training losses at the newest point of the log."""
+    """Mean training losses of the newest line of the log."""
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     """The newest: ``step``, ``split``, and in ``auc`` the AUC of each task and its standard error. Empty: none yet."""
 
@@ -53,7 +53,7 @@ class _Auc:
 
 @dataclass(frozen=True, kw_only=True)
 class _Evaluation:
-    """What is told of an evaluation in a run's ``metrics.json``, which holds more."""
+    """The part of an evaluation in a run's ``metrics.json`` that is shown."""
 
     step: int
     split: str
@@ -121,7 +121,7 @@ def progress_lines(progress: PlainProgress) -> list[str]:
 
 
 def _last_losses(run: Folder) -> tuple[int, dict[str, float]]:
-    """Return the newest point of the log: its step and losses."""
+    """Return the step and the losses of the newest whole line of the log."""
     try:
         lines = run.read_bytes(LOG_NAME).splitlines()
     except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""What an ``esmm local`` that trains leaves in its run: its command line, a lock, and where to ask it to stop.
+"""What an ``esmm local`` that trains leaves in its run: its command line, a lock, and the file that asks it to stop.
 
 ::
 
     RUN/local.json    {"command": ["local", ...], "folder": where it was started, "pid": ..., "host": ..., ...}
-    RUN/.local.lock   locked while it runs; of a local disk only
-    RUN/stop.json     {"id": ...}: whoever writes another one asks it to stop, as Ctrl-C does
+    RUN/.local.lock   locked while it runs, on a local disk only
+    RUN/stop.json     {"id": ...}: a new id asks it to stop, as Ctrl-C does
     RUN/logs/         see log_files.py
 """
 
@@ -40,7 +40,7 @@ class LocalRecord:
     command: tuple[str, ...]
     """The words after ``esmm``."""
     folder: str
-    """In which it was started: paths of the command may be relative."""
+    """Folder in which it was started: paths of the command may be relative."""
     pid: int
     host: str
     started_at: float
@@ -98,7 +98,7 @@ def _take(lock: IO[bytes], run: Folder) -> None:
     def lock_now() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    try:  # whoever looks whether it is held holds it for a moment
+    try:  # a process that checks the lock holds it for a moment
         retry(lock_now, BlockingIOError, itertools.repeat(0.05), within_s=1.0)
     except BlockingIOError as e:
         raise ConfigError(
@@ -107,7 +107,7 @@ def _take(lock: IO[bytes], run: Folder) -> None:
 
 
 def read_record(run: Folder) -> LocalRecord | None:
-    """Return how a run was started on this machine; None if it was not by ``esmm local``.
+    """Return how ``esmm local`` started a run; None if it did not.
 
     Raises:
         ConfigError: The record is damaged.
@@ -123,7 +123,7 @@ def read_record(run: Folder) -> LocalRecord | None:
 
 
 def is_held(run: Folder, lock_name: str = LOCK_NAME) -> bool:
-    """Return whether an ``esmm local`` (or who holds another lock) trains in a run of a local disk now."""
+    """Return whether a process holds a lock in a run on a local disk; by default the lock of ``esmm local``."""
     try:
         with (run.local_path / lock_name).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

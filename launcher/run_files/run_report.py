@@ -1,4 +1,4 @@
-"""What a run does, as lines of a log: how far it is, its ranks, checkpoints and evaluations."""
+"""The progress of a run as lines of a log: its steps, ranks, checkpoints and evaluations."""
 
 import time
 from collections import deque
@@ -10,35 +10,34 @@ from launcher.terminal.progress import duration
 
 PROGRESS_S = 15.0
 STEADY_S = 2.0
-"""A number of ranks that lasts less is not told: ranks save, evaluate and end one after the other."""
+"""A number of ranks that lasts less is not reported: ranks save, evaluate and end one after the other."""
 
 SPEED_S = 60.0
-"""Time over which the end is estimated from the steps made."""
+"""Seconds over which the speed is measured from which the end is estimated."""
 
 
 class RunReport:
-    """Tells what has changed from one status to the next, and every 15 s how far the run is."""
+    """Reports what has changed from one status to the next, and every 15 s the progress of the run.
+
+    Args:
+        progress: receives each line
+    """
 
     def __init__(self, progress: Progress) -> None:
-        """Begin a report.
-
-        Args:
-            progress: Told each line.
-        """
         self._progress = progress
         self._ranks = 0
         self._other_ranks: tuple[int, float] | None = None
         self._checkpoint: int | None = None
         self._evaluated: int | None = None
-        self._told_at = float("-inf")
+        self._said_at = float("-inf")
         self._steps: deque[tuple[float, int]] = deque()
 
-    def tell(self, status: RunStatus, now: float | None = None) -> None:
-        """Say what is new.
+    def report(self, status: RunStatus, now: float | None = None) -> None:
+        """Report what is new.
 
         Args:
-            status: The newest.
-            now: Seconds of a clock that does not jump. None: now.
+            status: newest status
+            now: seconds of a clock that does not jump. None: now
         """
         now = time.monotonic() if now is None else now
         self._count(status, now)
@@ -51,7 +50,7 @@ class RunReport:
         if status.evaluation and status.evaluation["step"] != self._evaluated:
             self._evaluated = status.evaluation["step"]
             self._progress.message(evaluation_line(status))
-        if status.state == "running" and status.total_steps and now >= self._told_at + PROGRESS_S:
+        if status.state == "running" and status.total_steps and now >= self._said_at + PROGRESS_S:
             self._say(now, progress_line(status) + self._time_left(status))
 
     def _new_ranks(self, status: RunStatus, now: float) -> int:
@@ -68,7 +67,7 @@ class RunReport:
         return ranks
 
     def _say(self, now: float, line: str) -> None:
-        self._told_at = now
+        self._said_at = now
         self._progress.message(line)
 
     def _count(self, status: RunStatus, now: float) -> None:

@@ -1,4 +1,4 @@
-"""The state of an elastic run for whoever looks at it: ``RUN/status.json``, written by its driver."""
+"""The state of an elastic run, ``RUN/status.json``: written by its driver, read by every other program."""
 
 import json
 import time
@@ -14,10 +14,10 @@ STATUS_NAME = "status.json"
 EVENTS_NAME = "events.jsonl"
 
 STALE_S = 15.0
-"""A driver writes the status every second or so; if it has not for so long, it is gone or stopped."""
+"""A driver writes the status every second or so; one that has not for so long has ended or hangs."""
 
 _NO_TIME = 1e11
-"""Seconds since 1970 from which on nothing is a time: the year 5138."""
+"""Seconds since 1970 that cannot be the time of a run: the year 5138."""
 
 ENDED = ("done", "stopped", "failed")
 
@@ -37,7 +37,7 @@ class WorkerStatus:
     """``training``, ``evaluating``, ``saving``, ``meeting``."""
     step: int | None = None
     beat_age_s: float | None = None
-    """Seconds since its last sign of life; there is one a second."""
+    """Seconds since its last heartbeat; there is one a second."""
     starts: int = 0
 
 
@@ -59,7 +59,7 @@ class ServerStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStatus:
-    """An elastic run, as its driver saw it last."""
+    """An elastic run, as its driver last knew it."""
 
     run: str
     state: str
@@ -69,7 +69,7 @@ class RunStatus:
     started_at: float
     driver_pid: int
     generation: int = 0
-    """Of the run on its servers: grows each time that ranks or servers change."""
+    """Generation of the run on its servers: grows each time that ranks or servers change."""
     ranks: int = 0
     min_workers: int = 1
     max_workers: int = 1
@@ -77,15 +77,15 @@ class RunStatus:
     step: int = 0
     total_steps: int = 0
     impressions_per_second: float = 0.0
-    """Over the last ten seconds or so, over all ranks."""
+    """Speed of all ranks over the last ten seconds or so."""
     checkpoint_step: int | None = None
     checkpoint_at: float | None = None
     """Seconds since 1970."""
     evaluation: Mapping[str, Any] = field(default_factory=dict)
-    """The newest: ``step``, ``split``, and in ``auc`` the AUC of each task and its standard error (None: of one class
-    only). Empty: none yet."""
+    """The newest evaluation: ``step``, ``split``, and in ``auc`` the AUC of each task and its standard error (None: the
+    labels are of one class). Empty: none yet."""
     restarts: Mapping[str, int] = field(default_factory=dict)
-    """How often what happened: ``worker lost``, ``worker stalled``, ``server lost``, ``driver lost``, ..."""
+    """Number of times that each happened: ``worker lost``, ``worker stalled``, ``server lost``, ``driver lost``, ..."""
     undone_steps: int = 0
     """Steps that were undone and made again, which costs their time and nothing else."""
     lost_sparse_steps: int = 0
@@ -102,9 +102,9 @@ class RunStatus:
     def __post_init__(self) -> None:
         for name in ("written_at", "started_at", "checkpoint_at"):
             if not 0 <= (getattr(self, name) or 0.0) < _NO_TIME:
-                raise ValueError(f"{name} is {getattr(self, name)}, which is no time in seconds since 1970.")
+                raise ValueError(f"{name} is {getattr(self, name)}, which is not a time in seconds since 1970.")
         if self.evaluation and not _is_evaluation(self.evaluation):
-            raise ValueError(f"evaluation is {dict(self.evaluation)}, which is none: it has step, split and auc.")
+            raise ValueError(f"evaluation is {dict(self.evaluation)}. It should have step, split and auc.")
 
     @property
     def ended(self) -> bool:
@@ -143,27 +143,27 @@ def read_status(run: Folder) -> RunStatus:
     """Read the status of a run.
 
     Raises:
-        ConfigError: The run has none: it was never elastic, or does not exist.
+        ConfigError: The run has no status: it was never elastic, or does not exist.
         StorageError: The storage refuses.
     """
     try:
         data = run.read_bytes(STATUS_NAME)
     except FileNotFoundError as e:
         raise ConfigError(
-            f"{run} has no {STATUS_NAME}: no elastic run was started there. Start one with esmm local --min-workers 1 "
-            "--max-workers 4 ..., or look at a plain one with esmm checkpoints."
+            f"{run} has no {STATUS_NAME}: it is not an elastic run. Start one with esmm local --min-workers 1 "
+            "--max-workers 4 ..., or look at another run with esmm checkpoints."
         ) from e
     try:
         return parse_status(data)
     except ConfigError as e:
-        raise ConfigError(f"{run}/{e} A running driver writes it anew each second.") from e
+        raise ConfigError(f"{run}/{e} A running driver writes a new one each second.") from e
 
 
 def parse_status(data: bytes) -> RunStatus:
     """Return the status that was written as JSON.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is damaged.
     """
     try:
         found = _object(data)
@@ -178,5 +178,5 @@ def parse_status(data: bytes) -> RunStatus:
 def _object(data: bytes) -> dict[str, Any]:
     found = json.loads(data)
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     return found

@@ -67,7 +67,7 @@ def _server_table(servers: Sequence[ServerStatus]) -> list[str]:
 
 
 def is_stale(status: RunStatus, now: float | None = None, *, stale_s: float = STALE_S) -> bool:
-    """Return whether the run should be going on, and nobody has said so for a while."""
+    """Return whether the run should be going on, and its driver has written nothing for a while."""
     return not status.ended and status.age_s(now) > stale_s
 
 
@@ -90,13 +90,13 @@ def _headline(status: RunStatus, now: float, remedy: str | None) -> str:
 
 
 def progress_line(status: RunStatus) -> str:
-    """Return how far a run is, and how fast."""
+    """Return the steps and the speed of a run."""
     speed = f", {short_number(status.impressions_per_second)} impressions/s" if status.impressions_per_second else ""
     return f"{steps_text(status.step, status.total_steps)}{speed}"
 
 
 def steps_text(step: int, total_steps: int | None) -> str:
-    """Return how many steps are done, of how many where that is known."""
+    """Return the number of steps that are done, and of all steps where that is known."""
     if total_steps is None:
         return f"step {step:,}"
     share = f" ({100 * step / total_steps:.0f}%)" if total_steps else ""

@@ -108,7 +108,7 @@ class RunState:
             self._thread.join()
         if self._source is not None:
             self._last = self._source.status(), self._source.event_lines(MOST_EVENTS)
-            self._report.tell(self._last[0])
+            self._report.report(self._last[0])
 
     def end(self, otherwise: RunStatus) -> RunStatus:
         """Publish how the run has ended, and give back its pods.
@@ -153,7 +153,7 @@ class RunState:
         assert self._source is not None
         while not self._stopped.wait(0.5):
             self.look()
-            self._report.tell(self._source.status())
+            self._report.report(self._source.status())
 
     def _obey(self) -> None:
         assert self._source is not None

@@ -51,7 +51,7 @@ def test_a_status_is_read_as_it_was_written(run):
 
 
 def test_a_run_without_status_says_how_one_gets_it(run):
-    with pytest.raises(ConfigError, match="no elastic run was started there"):
+    with pytest.raises(ConfigError, match="it is not an elastic run"):
         read_status(run)
 
 
