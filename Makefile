@@ -1,5 +1,6 @@
 # make demo   from a synthetic raw log to a trained and evaluated model
 # make test   every check that .ci/run runs
+# make docs   the documentation as a searchable site in build/docs
 # make chaos  a long training under random faults, compared with an undisturbed one (a quarter of an hour)
 # make test-k8s  jobs for real in the cluster that KUBECONFIG points to (half an hour)
 # All make .venv first (minutes, once). make PYTHON=/path/to/python3.11 names a Python that is not on PATH.
@@ -11,7 +12,7 @@ export PYTHON
 bin := .venv/bin
 DIR ?= demo
 
-.PHONY: help setup demo test test-k8s slow chaos format doctor
+.PHONY: help setup demo test docs test-k8s slow chaos format doctor
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -24,6 +25,9 @@ demo: setup
 
 test: setup
 	@sh launcher/setup/checks.sh
+
+docs: setup
+	@sh launcher/setup/docs/build.sh
 
 slow: setup
 	@$(bin)/python -m pytest -m slow
