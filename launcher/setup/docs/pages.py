@@ -1,7 +1,7 @@
 """Gathers the pages of the documentation site: the READMEs where they stand, and a page of docstrings a package.
 
-mkdocs calls the functions ``on_...`` while it builds the site (see ``mkdocs.yml``). Links lead from page to page as in the
-repository; a link to a Python file leads to its docstrings, and one to another file to a copy of that file.
+mkdocs calls the functions ``on_...`` while it builds the site (see ``mkdocs.yml``). Links lead from page to page as in
+the repository; a link to a Python file leads to its docstrings, and one to another file to a copy of that file.
 """
 
 import posixpath
