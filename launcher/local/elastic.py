@@ -94,8 +94,8 @@ class ElasticSupervisor(Supervisor):
         self._scale(self._config.num_workers)
         self._start(self._driver)
         while not self.done and self._failure is None and not self.killed:
-            self.turn(0.1)
-            self._poll()
+            self.poll(0.1)
+            self._maintain()
         if self.killed:
             return
         self._end_all(lambda: self._running(servers=False), lambda: 0.0)
@@ -107,9 +107,9 @@ class ElasticSupervisor(Supervisor):
             self._start(server)
         give_up = self._clock() + self._config.start_timeout_s
         while silent := self._workspace.silent_servers(self._config.servers):
-            self.turn(0.05)
+            self.poll(0.05)
             self._keep_running(self._servers)
-            if self.asked is not None:
+            if self.stop_signal is not None:
                 return False
             self._raise_failure()
             if self._clock() >= give_up:
@@ -132,7 +132,7 @@ class ElasticSupervisor(Supervisor):
     def _start(self, process: RestartedProcess) -> None:
         process.note_start(self.start(self._plan(process), is_server=process.is_server))
 
-    def _poll(self) -> None:
+    def _maintain(self) -> None:
         """Keep all running that must run, and do what was asked for meanwhile."""
         if self._clock() < self._polled_at + POLL_S:
             return
@@ -148,7 +148,7 @@ class ElasticSupervisor(Supervisor):
             if process.ended:
                 self._judge_end(process, process.note_end())
             # Without servers the workers could not save
-            if process.due and (self.asked is None or process.is_server):
+            if process.due and (self.stop_signal is None or process.is_server):
                 self._start(process)
 
     def _judge_end(self, process: RestartedProcess, ending: Ending) -> None:
@@ -158,7 +158,7 @@ class ElasticSupervisor(Supervisor):
         if process.will_not_run:
             how = ending.describe(self._grace_s)
             self._failure = LocalError(f"{ending.name} {how}\nIt has ended {MOST_QUICK_ENDS} times in a row.", 1)
-        elif process.wanted and self.asked is None:
+        elif process.wanted and self.stop_signal is None:
             what = f"was killed by signal {-ending.status}" if ending.status < 0 else f"ended ({ending.status})"
             self._screen.say(f"{ending.name} {what}; starting it again.")
 
@@ -168,7 +168,7 @@ class ElasticSupervisor(Supervisor):
             self.done = True
         elif ending.error and ending.status not in INTERRUPTED:
             self._failure = LocalError(ending.error, ending.status)
-        elif self.asked is not None:
+        elif self.stop_signal is not None:
             text = "The driver was killed while the workers saved. The same command goes on from a checkpoint."
             self._failure = LocalError(text, 1)
         else:
@@ -180,7 +180,7 @@ class ElasticSupervisor(Supervisor):
             raise self._failure
 
     def _obey_request(self) -> None:
-        request = self._read_request() if self.asked is None else None
+        request = self._read_request() if self.stop_signal is None else None
         if request is None or request.id == self._last_request_id:
             return
         self._last_request_id = request.id
@@ -237,14 +237,14 @@ class ElasticSupervisor(Supervisor):
         self.endings.append(child.ending())
         self._keep_last_words(child)
 
-    def _obey(self, number: signal.Signals) -> None:
-        if self.asked is None:
-            self.asked, self._asked_at = number, self._clock()
+    def _note_stop(self, number: signal.Signals) -> None:
+        if self.stop_signal is None:
+            self.stop_signal, self._stopped_at = number, self._clock()
             self._screen.say(f"{number.name}: the workers save and stop; Ctrl-C again kills them.")
             if self._driver.child is not None:
                 self._driver.child.send(signal.SIGINT)
             else:
                 text = "Stopped while no driver ran. The same command goes on, or starts again."
                 self._failure = LocalError(text, 1)
-        elif number == signal.SIGINT and self._clock() >= self._asked_at + SAME_KEYPRESS_S:
+        elif number == signal.SIGINT and self._clock() >= self._stopped_at + SAME_KEYPRESS_S:
             self.killed = True

@@ -90,7 +90,7 @@ def _process_names(config: LocalConfig) -> list[str]:
 
 def _run_static(supervisor: Supervisor, screen: Screen, plans: ProcessPlans) -> Outcome:
     report = _run(supervisor, plans)
-    screen.rest()
+    screen.end_progress()
     failure = _failure(supervisor, plans.config)
     if failure is not None:
         for line in report:  # of a rank 0 that did its work, while another process failed
@@ -101,11 +101,11 @@ def _run_static(supervisor: Supervisor, screen: Screen, plans: ProcessPlans) -> 
 
 def _run_elastic(supervisor: ElasticSupervisor, screen: Screen, config: LocalConfig) -> Outcome:
     supervisor.run()
-    screen.rest()
-    if supervisor.killed or (supervisor.asked == signal.SIGINT and not supervisor.done):
+    screen.end_progress()
+    if supervisor.killed or (supervisor.stop_signal == signal.SIGINT and not supervisor.done):
         raise KeyboardInterrupt
-    if supervisor.asked is not None and not supervisor.done:
-        raise LocalError(STOPPED.format(supervisor.asked.name), 128 + supervisor.asked)
+    if supervisor.stop_signal is not None and not supervisor.done:
+        raise LocalError(STOPPED.format(supervisor.stop_signal.name), 128 + supervisor.stop_signal)
     return _outcome(config, supervisor.report)
 
 
@@ -117,7 +117,7 @@ def _run(supervisor: Supervisor, plans: ProcessPlans) -> list[str]:
     listening = supervisor.wait_until(
         lambda: not workspace.silent_servers(config.servers), timeout_s=config.start_timeout_s
     )
-    if not (listening or supervisor.ending):
+    if not (listening or supervisor.stopping):
         raise not_listening(workspace.silent_servers(config.servers), config.start_timeout_s)
     report: list[str] = []
     if listening:
@@ -145,18 +145,18 @@ def _failure(supervisor: Supervisor, config: LocalConfig) -> BaseException | Non
     if supervisor.killed:
         return KeyboardInterrupt()
     failure = problem(supervisor.endings, grace_s=config.grace_seconds)
-    if failure is not None or supervisor.asked is None:
+    if failure is not None or supervisor.stop_signal is None:
         return failure
     workers = [e for e in supervisor.endings if not e.is_server]
     if workers and not any(e.interrupted for e in workers):
         return None  # all have saved
-    if supervisor.asked.name == "SIGINT":
+    if supervisor.stop_signal.name == "SIGINT":
         return KeyboardInterrupt()
-    return LocalError(STOPPED.format(supervisor.asked.name), 128 + supervisor.asked)
+    return LocalError(STOPPED.format(supervisor.stop_signal.name), 128 + supervisor.stop_signal)
 
 
 def _outcome(config: LocalConfig, report: Sequence[str]) -> Outcome:
-    """Return what rank 0 printed: its result if it was told to print one as JSON, else its lines."""
+    """Return what rank 0 printed: its result if it prints one as JSON, else its lines."""
     if "--json" in config.command and report:
         return Outcome(lines=report[:-1], result=json.loads(report[-1]))
     return Outcome(lines=report, result={})

@@ -60,7 +60,7 @@ class Screen:
         if self.logs is not None:
             self.logs.write(name, text)
 
-    def rest(self) -> None:
+    def end_progress(self) -> None:
         """End the progress line."""
         self._progress.finish()
 

@@ -24,7 +24,7 @@ SAME_KEYPRESS_S = 0.3
 """A second SIGINT that comes earlier is the same Ctrl-C, sent on by a program in between (uv run, timeout)."""
 
 POLL_S = 0.5
-"""Longest wait: the ends of children are told by SIGCHLD, but only in the main thread."""
+"""Longest wait: SIGCHLD ends it when a child ends, but only in the main thread."""
 
 
 class Supervisor:
@@ -58,13 +58,13 @@ class Supervisor:
         self._clock = clock
         self._children: list[Child] = []
         self._failed_at: float | None = None
-        self._asked_at = 0.0
+        self._stopped_at = 0.0
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals, selectors.EVENT_READ)
         self.endings: list[Ending] = []
         """In the order in which the processes ended."""
-        self.asked: signal.Signals | None = None
-        """The stop signal that came from outside, first."""
+        self.stop_signal: signal.Signals | None = None
+        """The first stop signal from outside; SIGINT stands for a request in the run."""
         self.killed = False
         """Whether a second Ctrl-C killed everything."""
 
@@ -80,7 +80,7 @@ class Supervisor:
             child.kill()
         self._selector.close()
 
-    def turn(self, timeout_s: float) -> None:
+    def poll(self, timeout_s: float) -> None:
         """Wait until something happens, at most so many seconds, and deal with all that has happened."""
         self._selector.select(timeout_s)
         for child in self._children:
@@ -89,14 +89,14 @@ class Supervisor:
                 self._show(child, last=True)
                 self._note_end(child)
         for number in self._signals.take():
-            self._obey(number)
-        if self.asked is None and self._stop_requested():
-            self._obey(signal.SIGINT)
+            self._note_stop(number)
+        if self.stop_signal is None and self._stop_requested():
+            self._note_stop(signal.SIGINT)
 
     @property
-    def ending(self) -> bool:
-        """Return whether nothing new should be started: a process failed, or a signal came."""
-        return self._failed_at is not None or self.asked is not None
+    def stopping(self) -> bool:
+        """Whether nothing new should be started: a process failed, or a stop signal came."""
+        return self._failed_at is not None or self.stop_signal is not None
 
     def start(self, plan: ProcessPlan, *, is_server: bool) -> Child:
         """Start a process."""
@@ -111,9 +111,9 @@ class Supervisor:
         """Watch until ``ready()``; return False if the time is up, a process failed, or a signal asks to stop."""
         give_up = self._clock() + timeout_s
         while not ready():
-            if self.ending or self._clock() >= give_up:
+            if self.stopping or self._clock() >= give_up:
                 return False
-            self.turn(0.05)
+            self.poll(0.05)
         return True
 
     def wait_for_workers(self) -> None:
@@ -134,7 +134,7 @@ class Supervisor:
                 self._tell(children, signal.SIGTERM)
             if terminated_at is not None and now >= terminated_at + self._grace_s:
                 self._tell(children, signal.SIGKILL)
-            self.turn(min(POLL_S, self._grace_s / 4))
+            self.poll(min(POLL_S, self._grace_s / 4))
 
     def _when_to_terminate(self) -> float | None:
         return None if self._failed_at is None else self._failed_at + SETTLE_S
@@ -166,14 +166,14 @@ class Supervisor:
             if text:
                 self._screen.keep(child.plan.name, text)
 
-    def _obey(self, number: signal.Signals) -> None:
+    def _note_stop(self, number: signal.Signals) -> None:
         workers = self._running(servers=False)
-        if self.asked is None:
-            self.asked, self._asked_at = number, self._clock()
+        if self.stop_signal is None:
+            self.stop_signal, self._stopped_at = number, self._clock()
             what = "the workers save and stop" if workers else "stopping the servers"
             self._screen.say(f"{number.name}: {what}; Ctrl-C again kills them.")
             self._tell(workers, number)
-        elif number == signal.SIGINT and self._clock() >= self._asked_at + SAME_KEYPRESS_S:
+        elif number == signal.SIGINT and self._clock() >= self._stopped_at + SAME_KEYPRESS_S:
             self.killed = True
             self._tell([c for c in self._children if c.running], signal.SIGKILL)
 

@@ -36,7 +36,7 @@ class Child:
         self.is_server = is_server
         self.report: list[str] = []
         """Lines of its stdout, if that is the report of the whole."""
-        self.told: set[signal.Signals] = set()
+        self.sent: set[signal.Signals] = set()
         """Signals that it was sent from here."""
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._error: list[str] = []
@@ -104,7 +104,7 @@ class Child:
         """Send a signal, to its whole session if it is SIGKILL."""
         if not self.running:
             return
-        self.told.add(number)
+        self.sent.add(number)
         if number == signal.SIGKILL:
             os.killpg(self.pid, number)
         else:
@@ -123,7 +123,7 @@ class Child:
             name=self.plan.name,
             is_server=self.is_server,
             status=self._process.returncode,
-            told=frozenset(self.told),
+            sent=frozenset(self.sent),
             error="\n".join(self._error).removeprefix(ERROR_MARK),
             tail=tuple(self._tail),
         )

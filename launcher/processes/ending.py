@@ -37,7 +37,7 @@ class Ending:
     is_server: bool
     status: int
     """Exit status; minus the signal's number if a signal ended it."""
-    told: frozenset[signal.Signals] = frozenset()
+    sent: frozenset[signal.Signals] = frozenset()
     """Signals that it had been sent before it ended."""
     error: str = ""
     """The error that it wrote last, without ``esmm:``; may have several lines."""
@@ -51,21 +51,21 @@ class Ending:
 
     @property
     def interrupted(self) -> bool:
-        """Return whether it ended because it was told to, without finishing its work."""
-        return bool(self.told) and self.status in INTERRUPTED
+        """Return whether it ended because of a signal that it was sent, without finishing its work."""
+        return bool(self.sent) and self.status in INTERRUPTED
 
     @property
     def failed(self) -> bool:
         """Return whether it is at fault: a bad exit status, or a server that left its workers."""
         if self.interrupted:
             return False
-        return self.status != 0 or (self.is_server and not self.told)
+        return self.status != 0 or (self.is_server and not self.sent)
 
     def describe(self, grace_s: float) -> str:
         """Return what happened, without its name."""
         if self.error:
             return self.cause
-        if self.status == -signal.SIGKILL and signal.SIGKILL in self.told:
+        if self.status == -signal.SIGKILL and signal.SIGKILL in self.sent:
             how = f"did not end within {grace_s:g} s of SIGTERM and was killed"
         elif self.status < 0:
             out_of_memory = " (kill -9, or the kernel for lack of memory: see dmesg)"
@@ -78,15 +78,15 @@ class Ending:
 
 
 def problem(endings: Sequence[Ending], *, grace_s: float) -> LocalError | None:
-    """Return the error that the endings amount to; None if every process did its work, or was told to stop.
+    """Return the error that the endings amount to; None if every process did its work, or was asked to stop.
 
     Args:
         endings: how the processes ended, in the order in which they did
         grace_s: seconds that they had between SIGTERM and SIGKILL
     """
     failed = [e for e in endings if e.failed]
-    # Those that were told to stop because another had failed may well complain; the cause is what failed before.
-    failed = [e for e in failed if not e.told] or failed
+    # Those that were stopped because another had failed may well complain; the cause is what failed before.
+    failed = [e for e in failed if not e.sent] or failed
     if not failed:
         return None
     failed = [e for e in failed if FOLLOWS not in e.error] or failed

@@ -30,7 +30,7 @@ class PlayedChild:
 
     def __init__(self, plan: ProcessPlan, inherited: Mapping[str, str], *, is_server: bool) -> None:
         self.plan, self.is_server = plan, is_server
-        self.told: list[signal.Signals] = []
+        self.sent: list[signal.Signals] = []
         self.deaf = False
         """Whether only SIGKILL ends it."""
         self.report: list[str] = []
@@ -56,7 +56,7 @@ class PlayedChild:
         self.report += report
 
     def send(self, number: signal.Signals) -> None:
-        self.told.append(number)
+        self.sent.append(number)
         if self._status is None and number == signal.SIGKILL:
             self.end(-number)
         elif self._status is None and not self.deaf:
@@ -82,7 +82,7 @@ class PlayedChild:
             name=self.plan.name,
             is_server=self.is_server,
             status=self._status,
-            told=frozenset(self.told),
+            sent=frozenset(self.sent),
             error=self._error,
         )
 

@@ -122,7 +122,7 @@ def test_a_stop_while_servers_start_starts_no_worker(world):
 
     world.play(script(), world.supervisor.run)
     assert [child.plan.name for child in world.children] == ["server 0", "server 1"]
-    assert world.supervisor.asked == TERM
+    assert world.supervisor.stop_signal == TERM
 
 
 @pytest.mark.parametrize("name", ["server 1", "driver", "worker-1"])
@@ -185,7 +185,7 @@ def test_a_request_changes_the_number_of_agents_within_its_bounds(world):
         assert world.agents_file() == {"wanted": 3, "agents": {}}
         world.ask_for(1)
         yield from world.pass_s(1)
-        assert [world.newest(f"worker-{i}").told for i in range(3)] == [[], [TERM], [TERM]]
+        assert [world.newest(f"worker-{i}").sent for i in range(3)] == [[], [TERM], [TERM]]
         assert world.agents_file() == {"wanted": 1, "agents": {}}
         for out_of_bounds in (0, 5):
             world.ask_for(out_of_bounds)
@@ -238,7 +238,7 @@ def test_a_stop_is_the_drivers_to_obey_and_only_servers_are_started_again_meanwh
             world.signals.send(INT)
         world.stop_requested = not by_signal
         yield from world.pass_s(1)
-        assert world.newest("driver").told == [INT]
+        assert world.newest("driver").sent == [INT]
         for name in ("worker-0", "server 0"):
             world.newest(name).end(-KILL)
         yield from world.pass_s(2)
@@ -247,7 +247,7 @@ def test_a_stop_is_the_drivers_to_obey_and_only_servers_are_started_again_meanwh
 
     world.run(script())
     assert world.supervisor.done
-    assert world.supervisor.asked == INT
+    assert world.supervisor.stop_signal == INT
     assert "SIGINT: the workers save and stop; Ctrl-C again kills them." in world.shown.lines
 
 
@@ -298,13 +298,13 @@ def test_who_does_not_end_at_the_end_is_killed_after_its_grace(world):
         world.newest("worker-0").deaf = True
         world.newest("driver").end(0)
         yield from world.pass_s(29)
-        assert world.newest("worker-0").told == [TERM]
-        assert world.newest("server 0").told == []  # a worker may still save
+        assert world.newest("worker-0").sent == [TERM]
+        assert world.newest("server 0").sent == []  # a worker may still save
         yield from world.pass_s(2)
 
     world.run(script())
-    assert world.newest("worker-0").told[:2] == [TERM, KILL]
-    assert world.newest("server 0").told == [TERM]
+    assert world.newest("worker-0").sent[:2] == [TERM, KILL]
+    assert world.newest("server 0").sent == [TERM]
 
 
 def test_what_the_driver_has_not_heard_of_for_too_long_is_killed(world):
@@ -312,7 +312,7 @@ def test_what_the_driver_has_not_heard_of_for_too_long_is_killed(world):
         yield from world.pass_s(2 * STALL_S + 1)
         world.beat(Beat(state="running", silent_servers={0: 2 * STALL_S, 1: 61.0}, silent_agents={"worker-1": 31.0}))
         yield from world.pass_s(1)
-        assert [world.all_of(name)[0].told for name in ("server 0", "server 1", "worker-0", "worker-1")] == [
+        assert [world.all_of(name)[0].sent for name in ("server 0", "server 1", "worker-0", "worker-1")] == [
             [], [KILL], [], [KILL]
         ]  # fmt: skip
         world.newest("driver").end(0)
@@ -327,7 +327,7 @@ def test_what_was_started_since_is_not_killed_for_the_silence_of_the_one_before(
         yield from world.pass_s(STALL_S - 2)
         world.beat(Beat(state="running", silent_servers={1: 61.0}, silent_agents={"worker-1": 31.0}))
         yield from world.pass_s(1)
-        assert world.newest("server 1").told == world.newest("worker-1").told == []
+        assert world.newest("server 1").sent == world.newest("worker-1").sent == []
         world.newest("driver").end(0)
 
     world.run(script())
@@ -338,8 +338,8 @@ def test_a_driver_without_a_heartbeat_is_killed_and_nobody_else_for_what_it_last
         yield from world.pass_s(STALL_S + 1)
         world.beat(Beat(state="running", silent_agents={"worker-1": 31.0}), age_s=STALL_S + 2)
         yield from world.pass_s(1)
-        assert world.all_of("driver")[0].told == [KILL]
-        assert world.newest("worker-1").told == []
+        assert world.all_of("driver")[0].sent == [KILL]
+        assert world.newest("worker-1").sent == []
         world.newest("driver").end(0)
 
     world.run(script())
