@@ -68,7 +68,7 @@ def what_next(folder: Path, activate: Path | None) -> Sequence[str]:
         f"tensorboard --logdir {folder / 'run'}": "losses and AUCs over the steps",
         "esmm train --print-config > train.yaml": "every setting, with its meaning",
         f"esmm train --data {folder / 'data'} --run {folder / 'run-2'} --config train.yaml": "a run of your own",
-        "esmm preprocess YOUR_LOG DATA --schema YOURS.yaml": 'your own log: README.md, "Your own log"',
+        "esmm preprocess YOUR_LOG DATA --schema YOURS.yaml": 'your own log: preprocess/README.md, "Your own log"',
     }
     width = max(map(len, lines))
     return ["What to try next:", *(f"  {line:<{width}}  # {why}" for line, why in lines.items())]

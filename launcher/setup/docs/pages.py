@@ -1,7 +1,7 @@
 """Gathers the pages of the documentation site: the READMEs where they stand, and a page of docstrings a package.
 
 mkdocs calls the functions ``on_...`` while it builds the site (see ``mkdocs.yml``). Links lead from page to page as in
-the repository; a link to a Python file leads to its docstrings, and one to another file to a copy of that file.
+the repository; a link to a module leads to its docstrings, and one to another file to a copy of that file.
 """
 
 import posixpath
@@ -70,10 +70,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _files_linked_from(path: Path) -> Iterator[str]:
-    """Yield the files other than pages and Python files that a page links to, from the root."""
+    """Yield the files that a page links to and that have no page of their own, from the root."""
     for link in LINK.finditer(FENCE.sub("", (ROOT / path).read_text(encoding="utf-8"))):
         target = posixpath.normpath(posixpath.join(path.parent.as_posix(), link["path"]))
-        if (ROOT / target).is_file() and not target.endswith((".md", ".py")):
+        has_docstrings = target.endswith(".py") and target.split("/")[0] in PACKAGES
+        if (ROOT / target).is_file() and not has_docstrings and not target.endswith(".md"):
             yield target
 
 
@@ -82,6 +83,9 @@ def _target_in_site(link: re.Match[str], here: str) -> str:
     path = posixpath.normpath(posixpath.join(here, link["path"]))
     if not path.endswith(".py"):
         return link[0]
-    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    package = posixpath.dirname(path).replace("/", ".")
-    return posixpath.relpath(f"api/{package}.md", here or ".") + f"#{module}"
+    folder, name = posixpath.split(path.removesuffix(".py"))
+    package = folder.replace("/", ".")
+    if package.split(".")[0] not in PACKAGES:
+        return link[0]
+    anchor = "" if name == "__init__" else f"#{package}.{name}"
+    return posixpath.relpath(f"api/{package}.md", here or ".") + anchor

@@ -45,6 +45,8 @@ def test_every_text_is_a_page_where_it_stands_in_the_repository():
             "../../api/esmm_dist.checkpoint.md#esmm_dist.checkpoint.format",
         ),
         ("[a](esmm_dist/errors.py)", "README.md", "api/esmm_dist.md#esmm_dist.errors"),
+        ("[a](terminal/__init__.py)", "launcher/README.md", "../api/launcher.terminal.md"),
+        ("[a](conftest.py)", "tests/README.md", "conftest.py"),  # a copy: tests have no API pages
         ("[a](../k8s/README.md#rights)", "launcher/README.md", "../k8s/README.md#rights"),  # a page stays a page
         ("[a](https://example.org/b.py)", "README.md", "https://example.org/b.py"),
     ],
