@@ -29,7 +29,7 @@ SettingPath = Sequence[str | int]
 _MOST_SHOWN = 400
 
 
-class Source(Protocol):
+class SettingsSource(Protocol):
     """Where settings are from. It makes the errors about them."""
 
     def error(self, path: SettingPath, text: str) -> EsmmError:
@@ -80,12 +80,12 @@ def build(cls: type[T], mapping: Mapping[str, Any], *, where: str, error: type[E
     return build_from(Named(where, error), cls, mapping)
 
 
-def build_from(source: Source, cls: type[T], mapping: Any, path: SettingPath = ()) -> T:
+def build_from(source: SettingsSource, cls: type[T], mapping: Any, path: SettingPath = ()) -> T:
     """Build a settings class from the part of a source that stands at a path; errors as those of ``build``."""
     return cast(T, _settings(cls, mapping, source, path, whole=True))
 
 
-def typed_settings(source: Source, cls: type, mapping: Mapping[str, Any]) -> dict[str, Any]:
+def typed_settings(source: SettingsSource, cls: type, mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with typed values but not yet as their class, which is not asked: some may be missing.
 
     Groups stay mappings.
@@ -96,7 +96,7 @@ def typed_settings(source: Source, cls: type, mapping: Mapping[str, Any]) -> dic
     return cast(dict[str, Any], _settings(cls, mapping, source, (), whole=False))
 
 
-def typed_value(source: Source, hint: Any, value: Any, path: SettingPath) -> Any:
+def typed_value(source: SettingsSource, hint: Any, value: Any, path: SettingPath) -> Any:
     """Return a value as the type that a setting has; no settings class is in it.
 
     Raises:
@@ -156,7 +156,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _settings(cls: type, mapping: Any, source: Source, path: SettingPath, *, whole: bool) -> Any:
+def _settings(cls: type, mapping: Any, source: SettingsSource, path: SettingPath, *, whole: bool) -> Any:
     """Return an instance of a settings class, or (not ``whole``) a mapping of its typed values."""
     if not isinstance(mapping, Mapping):
         text = f"{dotted(path) or 'the content'} is {shortened(repr(mapping))}, not a mapping."
@@ -180,7 +180,7 @@ def _settings(cls: type, mapping: Any, source: Source, path: SettingPath, *, who
         raise refused from e
 
 
-def _value(hint: Any, value: Any, source: Source, path: SettingPath, *, whole: bool) -> Any:
+def _value(hint: Any, value: Any, source: SettingsSource, path: SettingPath, *, whole: bool) -> Any:
     """Return a value as the type that a setting has, with settings classes in it; a group only if it is ``whole``."""
     classes, item, is_optional = _nested(hint)
     if isinstance(value, classes) or (value is None and is_optional):
@@ -197,7 +197,7 @@ def _value(hint: Any, value: Any, source: Source, path: SettingPath, *, whole: b
     return typed_value(source, hint, value, path)
 
 
-def _class_of_tag(classes: Sequence[type], mapping: Any, source: Source, path: SettingPath) -> type:
+def _class_of_tag(classes: Sequence[type], mapping: Any, source: SettingsSource, path: SettingPath) -> type:
     """Return the class that a mapping's tag names."""
     tag, class_of = _tags(classes)
     if not isinstance(mapping, Mapping):

@@ -15,7 +15,7 @@ _OTHER_BREAKS = {"\x85", "\u2028", "\u2029"}
 
 
 class YamlText:
-    """A YAML text that holds one mapping, and the lines of its parts: a ``Source`` of settings.
+    """A YAML text that holds one mapping, and the lines of its parts: a ``SettingsSource``.
 
     Args:
         text: the YAML
