@@ -17,7 +17,7 @@ from esmm_dist.process.signals import StoppedBySignal
 from esmm_dist.process.system_refusal import refusal
 from esmm_dist.storage.uris import stored_uri
 from launcher.agent.worker_link import worker_link
-from launcher.command import CommandContext, Outcome, own_rank
+from launcher.command import RUN_AGAIN, CommandContext, Outcome, own_rank
 from launcher.commands.overview import overview
 from launcher.commands.registry import COMMANDS, FIRST_STEPS
 from launcher.doctor import versions
@@ -61,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as e:
         number = e.number if isinstance(e, StoppedBySignal) else signal.SIGINT
         what = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
-        _complain(f"{what}. The same command goes on, or starts again.", line)
+        _complain(f"{what}. {RUN_AGAIN}", line)
         return 128 + number
 
 
@@ -74,7 +74,7 @@ def _flushed(status: int, line: Sequence[str]) -> int:
     except OSError as e:
         _drop_stdout()
         if status == 0:
-            _complain(f"stdout cannot be written ({e.strerror}): the work was done, and its report is lost.", line)
+            _complain(f"cannot write to stdout ({e.strerror}). The work is done, but its report is lost.", line)
             return StorageError.exit_status
     return status
 
@@ -142,7 +142,7 @@ def resolve_line(line: Sequence[str]) -> Resolved:
     if line[0] not in COMMANDS:
         near = difflib.get_close_matches(line[0], COMMANDS, n=1, cutoff=0.5)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ConfigError(f"There is no command '{line[0]}'.{hint} Commands: {', '.join(COMMANDS)}. See esmm --help.")
+        raise ConfigError(f"Unknown command '{line[0]}'.{hint} Commands: {', '.join(COMMANDS)}. See esmm --help.")
     return resolve(COMMANDS[line[0]], line[1:])
 
 
@@ -205,8 +205,8 @@ def _report_unexpected(error: Exception, line: Sequence[str], debug: bool) -> No
     except OSError as e:
         where = f"nowhere ({e})"
     _complain(
-        f"unexpected {kind}. The traceback is in {where}; --debug shows it here. If it is not the machine "
-        "(disk, memory), it is a fault of this program: please report it with that file.",
+        f"unexpected {kind}. The traceback is in {where}; --debug prints it here. Unless the machine is at fault "
+        "(disk, memory), this is a bug: please report it with that file.",
         line,
     )
 

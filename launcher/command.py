@@ -10,6 +10,9 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.environment import process_rank
 
+RUN_AGAIN = "Run the same command again to continue or start over."
+"""What to do after a command was interrupted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:

@@ -22,23 +22,23 @@ class CheckpointsConfig:
     """Folder of the run, a path or a URI."""
 
     show: int | None = None
-    """Step of the checkpoint to summarise, with all of its checksums compared. None: list them all."""
+    """Step of the checkpoint to summarise, after comparing all of its checksums. None: list them all."""
 
     def __post_init__(self) -> None:
         refuse_missing_run(self.run)
 
 
 def refuse_missing_run(run: str) -> None:
-    """Check that a local run is there; of others the first access tells.
+    """Check that a local run exists; a missing run in an object store fails at the first access.
 
     Raises:
-        ConfigError: It is not, or it is a URI that nobody understands.
+        ConfigError: it does not, or it is a URI that cannot be opened
     """
     from esmm_dist.storage.folder import Folder
 
     folder = Folder.open(run)
     if folder.is_local and not folder.exists():
-        raise ConfigError(f"run is {folder}, which is no folder. Give the folder that esmm train wrote.")
+        raise ConfigError(f"run is {folder}, which is not a folder. Give the folder that esmm train wrote.")
 
 
 def checkpoints_command(settings: CheckpointsConfig, context: CommandContext) -> Outcome:

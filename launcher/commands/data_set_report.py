@@ -11,7 +11,7 @@ from launcher.terminal.progress import short_bytes
 
 
 def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
-    """Say what a data set holds."""
+    """Return what a data set holds, for a reader."""
     ids = f"{manifest.vocabulary_size:,} feature ids in use" if manifest.vocabulary_size else "the ids of a run's rows"
     lines = [f"Data set {out}: schema {manifest.schema.name}, {ids}"]
     for name, split in manifest.splits.items():
@@ -19,7 +19,7 @@ def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
         each = f", {size / split.impressions:.0f} bytes an impression" if split.impressions else ""
         labels = ", ".join(f"{count:,} {label}s" for label, count in split.label_counts.items())
         broken = sum(split.broken_chains.values())
-        kept = f" ({broken:,} with a label after a missing one: kept, not positive)" if broken else ""
+        kept = f" ({broken:,} with a label whose earlier label is missing: kept, but not positive)" if broken else ""
         lines.append(
             f"  {name}: {split.impressions:,} impressions in {split.records:,} records, {labels}{kept}; "
             f"{short_bytes(size)} in {len(split.shards)} shards{each}"
@@ -36,7 +36,7 @@ def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
 
 
 def report_mapping(out: Path, manifest: DatasetManifest) -> dict[str, Any]:
-    """Say the same for a program."""
+    """Return the same for a program."""
     splits = {
         name: {
             "impressions": split.impressions,

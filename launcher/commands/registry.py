@@ -18,7 +18,7 @@ _ROWS = (
     Command(
         name="demo",
         group=TRY,
-        summary="Show it all in three minutes: synthetic log, preprocess, train, evaluate, predict.",
+        summary="Run the whole path in three minutes: synthetic log, preprocess, train, evaluate, predict.",
         example="esmm demo",
         settings="launcher.demo.run:DemoConfig",
         work="launcher.demo.run:demo_command",
@@ -27,7 +27,7 @@ _ROWS = (
     Command(
         name="doctor",
         group=TRY,
-        summary="Check the machine and the stack, and say what to do about each failure.",
+        summary="Check this machine and the installed libraries, and say how to fix what fails.",
         example="esmm doctor",
         settings="launcher.doctor.run:DoctorConfig",
         work="launcher.doctor.run:doctor_command",
@@ -35,7 +35,7 @@ _ROWS = (
     Command(
         **_task("synth"),
         group=DATA,
-        summary="Write a synthetic raw log (Ali-CCP form) and the best AUC that any model can reach on it.",
+        summary="Write a synthetic raw log (Ali-CCP format) and the best AUC that any model can reach on it.",
         example="esmm synth raw --impressions 300000",
         work="launcher.commands.data:synth_command",
         positional=("out",),
@@ -43,16 +43,17 @@ _ROWS = (
     Command(
         **_task("preprocess"),
         group=DATA,
-        summary="Turn a raw log into grouped TFRecord shards, a vocabulary and a manifest.",
+        summary="Turn a raw log into a data set: grouped TFRecord shards, a vocabulary and a manifest.",
         example="esmm preprocess raw data --schema aliccp",
         work="launcher.commands.data:preprocess_command",
         positional=("raw", "out"),
+        main=("schema", "like", "min_count", "workers", "memory_gb"),
         earlier_settings="launcher.commands.data:settings_like",
     ),
     Command(
         name="copy",
         group=DATA,
-        summary="Copy a data set, a log or a model from or to an object store; continue an interrupted copy.",
+        summary="Copy a data set, a log or a model from or to an object store, or continue an interrupted copy.",
         example="esmm copy s3://bucket/data data",
         settings="launcher.object_store.copy:CopyConfig",
         work="launcher.object_store.copy:copy_command",
@@ -71,10 +72,11 @@ _ROWS = (
     Command(
         name="local",
         group=TRAIN,
-        summary="Train (or evaluate, predict) with several workers and parameter servers on this machine.",
+        summary="Train (or evaluate, predict) on this machine with several workers and parameter servers.",
         example="esmm local --workers 2 --servers 2 -- --data data --run run",
         settings="launcher.local.config:LocalConfig",
         work="launcher.commands.training:local_command",
+        main=("workers", "servers", "min_workers", "max_workers", "dry_run"),
         rest="command",
     ),
     Command(
@@ -88,7 +90,7 @@ _ROWS = (
     Command(
         name="checkpoints",
         group=LOOK,
-        summary="List the checkpoints of a run (step, size, rows, metrics, whether they are whole), or --show one.",
+        summary="List the checkpoints of a run (step, size, rows, metrics, intact or damaged), or --show one.",
         example="esmm checkpoints run --show 1000",
         settings="launcher.commands.checkpoints:CheckpointsConfig",
         work="launcher.commands.checkpoints:checkpoints_command",
@@ -106,7 +108,7 @@ _ROWS = (
     Command(
         **_task("predict"),
         group=SERVE,
-        summary="Write a file of predictions (Parquet or CSV): sample_id, pctr, pcvr, pctcvr.",
+        summary="Write predictions to a file (Parquet or CSV): sample_id, pctr, pcvr, pctcvr.",
         example="esmm predict --run run --data data --split test --out predictions.parquet",
         work="launcher.commands.inference:predict_command",
         in_ranks=True,
@@ -130,7 +132,7 @@ _ROWS = (
     Command(
         name="jobs",
         group=JOBS,
-        summary="List the jobs of a namespace, and the runs in folders below this one.",
+        summary="List the jobs of a namespace and the runs in folders below the current one.",
         example="esmm jobs --all-namespaces",
         settings="launcher.jobs.config:JobsConfig",
         work="launcher.commands.jobs:jobs_command",
@@ -147,7 +149,7 @@ _ROWS = (
     Command(
         name="logs",
         group=JOBS,
-        summary="Show the lines of a run's or job's driver, worker or server.",
+        summary="Show the log of a run's or job's driver, of a worker or of a server.",
         example="esmm logs nightly --rank 0 -f",
         settings="launcher.jobs.config:LogsConfig",
         work="launcher.commands.jobs:logs_command",
@@ -166,7 +168,7 @@ _ROWS = (
     Command(
         name="cancel",
         group=JOBS,
-        summary="End a run or job so that it can be resumed: it saves first.",
+        summary="Stop a run or job; it saves a checkpoint first, from which it can be resumed.",
         example="esmm cancel nightly",
         settings="launcher.jobs.config:CancelConfig",
         work="launcher.commands.jobs:cancel_command",
@@ -175,7 +177,7 @@ _ROWS = (
     Command(
         name="resume",
         group=JOBS,
-        summary="Resume a run or job that has ended, from its last checkpoint.",
+        summary="Resume a stopped run or job from its last checkpoint.",
         example="esmm resume nightly",
         settings="launcher.jobs.config:ResumeConfig",
         work="launcher.commands.jobs:resume_command",
@@ -184,7 +186,7 @@ _ROWS = (
     Command(
         name="delete",
         group=JOBS,
-        summary="Remove a run or job; what it has stored stays unless --no-keep-data is given.",
+        summary="Remove a run or job; its data stay unless --no-keep-data is given.",
         example="esmm delete nightly",
         settings="launcher.jobs.config:DeleteConfig",
         work="launcher.commands.jobs:delete_command",
@@ -201,7 +203,7 @@ _ROWS = (
     Command(
         name="servers",
         group=SERVERS,
-        summary="Show each parameter server's rows, speed, latency and state.",
+        summary="Show the rows, speed, latency and state of running parameter servers.",
         example="esmm servers --servers 127.0.0.1:7070,127.0.0.1:7071 --watch 2",
         settings="launcher.commands.servers:ServerFiguresConfig",
         work="launcher.commands.servers:servers_command",
@@ -217,7 +219,7 @@ _ROWS = (
     Command(
         name="agent",
         group=SERVERS,
-        summary="Run one worker of an elastic training, as its driver asks, until SIGTERM.",
+        summary="Run one worker of an elastic training at its driver's request, until SIGTERM.",
         example="esmm agent --name worker-0 -- train --data data --run run --servers 127.0.0.1:7070",
         settings="launcher.agent.config:AgentConfig",
         work="launcher.commands.driver_and_agent:agent_command",

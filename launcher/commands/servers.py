@@ -33,20 +33,22 @@ class ServerFiguresConfig(ConnectionConfig):
     """Show the figures of parameter servers."""
 
     servers: str = field()  # takes the default away: there is nothing to ask when rows are embedded
-    """HOST:PORT,HOST:PORT,...: the parameter servers, in the order of their index."""
+    """Parameter servers, HOST:PORT,HOST:PORT,..., in the order of their index."""
 
     server_timeout_s: float = 10.0
-    """Seconds until a server that does not answer is given up."""
+    """Seconds to wait for the answer of a server."""
 
     watch: float | None = None
-    """Show them again every so many seconds, until Ctrl-C. None: once."""
+    """Seconds between refreshes, until Ctrl-C. None: show the figures once."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.embedded:
-            raise ConfigError("servers is 'embedded': then there is no server. Give --servers HOST:PORT,HOST:PORT.")
+            raise ConfigError(
+                "servers is 'embedded', which means that there is no server. Give --servers HOST:PORT,HOST:PORT."
+            )
         if self.watch is not None and not 0 < self.watch < float("inf"):
-            raise ConfigError(f"watch is {self.watch}. Set seconds, more than 0.")
+            raise ConfigError(f"watch is {self.watch}. Set a number of seconds above 0.")
 
 
 def servers_command(settings: ServerFiguresConfig, context: CommandContext) -> Outcome:
@@ -63,7 +65,7 @@ def server_lines(found: Sequence[ServerStats]) -> list[str]:
     for run in sorted({stats.run for stats in found}):
         holders = [stats for stats in found if stats.run == run]
         names = "all servers" if len(holders) == len(found) else ", ".join(f"{s.index}/{s.count}" for s in holders)
-        lines.append(f"run: {run or 'none is open'} ({names}){_cost(holders)}")
+        lines.append(f"run: {run or 'none open'} ({names}){_cost(holders)}")
     return lines
 
 
@@ -83,7 +85,7 @@ def _row(stats: ServerStats) -> list[str]:
 
 
 def _cost(holders: Sequence[ServerStats]) -> str:
-    """Return what the run's losses of ranks have cost, the most of any server; nothing if there was none."""
+    """Return what lost ranks have cost the run in steps, the most of any server; empty if nothing."""
     steps = {name: max(getattr(s, f"{name}_steps") for s in holders) for name in ("undone", "lost", "repeated")}
     return f"; steps {', '.join(f'{name} {number:,}' for name, number in steps.items())}" if any(steps.values()) else ""
 

@@ -25,19 +25,19 @@ class TableConfig:
     """Folder of the run, a path or a URI; RUN:STEP names one of its checkpoints."""
 
     ids: str | None = None
-    """Feature ids, with commas between them: ``1,2,3``. With a negative one first, write ``--ids=-1,2``."""
+    """Feature ids, separated by commas: ``1,2,3``. If the first one is negative, write ``--ids=-1,2``."""
 
     field: str | None = None
-    """Field whose row is shown, by its name or alias in the schema, for ``value``."""
+    """Field of ``value``, by its name or alias in the schema."""
 
     value: str | None = None
-    """Value of ``field`` as it stands in the log: its feature id is looked up."""
+    """Value of ``field`` as it stands in the log: the row of its feature id is shown."""
 
     step: int | None = None
     """Step of the checkpoint. None: the newest."""
 
     table: str | None = None
-    """Name of the table. None: that of ``field``, or the only one."""
+    """Name of the table. None: the table of ``field``, or the only one."""
 
     def __post_init__(self) -> None:
         refuse_missing_run(self.checkpoint.run)
@@ -59,23 +59,23 @@ class TableConfig:
         """Return the ids as numbers.
 
         Raises:
-            ConfigError: One is no 64-bit integer.
+            ConfigError: one is not a 64-bit integer
         """
         try:
             found = [int(part) for part in ids.split(",")]
         except ValueError as e:
-            raise ConfigError(f"ids is '{ids}'. Give whole numbers with commas between them: 1,2,3.") from e
+            raise ConfigError(f"ids is '{ids}'. Give whole numbers separated by commas: 1,2,3.") from e
         for each in found:
             if not -(2**63) <= each < 2**63:
-                raise ConfigError(f"ids holds {each}, which is no 64-bit integer and so is the id of no feature.")
+                raise ConfigError(f"ids holds {each}, but feature ids are 64-bit integers.")
         return found
 
     def of_schema(self, schema: "Schema") -> tuple[str | None, list[int]]:
-        """Return the table and the ids that are meant.
+        """Return the table's name and the ids to look up.
 
         Raises:
-            SchemaError: The schema has no such field, or the value has no feature id.
-            ConfigError: The field is in another table than ``table``.
+            SchemaError: the schema has no such field, or the value has no feature id
+            ConfigError: the field is in another table than ``table``
         """
         if self.field is None or self.value is None:
             assert self.ids is not None
@@ -106,11 +106,11 @@ def table_command(settings: TableConfig, context: CommandContext) -> Outcome:
 
 def _cells(row: "SavedRow") -> list[str]:
     if row.row is None:
-        return [str(row.id), "no row: reads its start value", "", "", ""]
+        return [str(row.id), "no row yet: reads the start value", "", "", ""]
     return [str(row.id), _first(row.row), _first(row.slots), f"{row.last_step:,}", f"{row.count:,}"]
 
 
 def _first(values: list[float]) -> str:
-    """Return the first of some values; all of them are in the JSON."""
+    """Return the first few values as text; the JSON has all of them."""
     shown = " ".join(f"{value:.5g}" for value in values[:_SHOWN_COLUMNS])
     return f"{shown} … ({len(values)})" if len(values) > _SHOWN_COLUMNS else shown

@@ -32,12 +32,12 @@ class Journal:
     done: dict[str, DoneStep]
 
     def add(self, step: Step, done: DoneStep) -> None:
-        """Note a finished step."""
+        """Record a finished step, and write the journal."""
         self.done[step.name] = done
         self.write()
 
     def write(self) -> None:
-        """Write the journal; without it the folder is not known as a demo's."""
+        """Write the journal, by which a folder is known as a demo's."""
         steps = {name: {"seconds": d.seconds, "result": d.result} for name, d in self.done.items()}
         make_folder_durable(self.path.parent)
         write_durable(self.path, (json.dumps({"lines": self.lines, "done": steps}, indent=1) + "\n").encode())
@@ -46,15 +46,15 @@ class Journal:
 def open_journal(folder: Path, plan: Callable[[Path], Sequence[Step]]) -> Journal:
     """Read the journal of a demo, or begin one. Writes nothing.
 
-    A folder that holds a demo of other settings (another version's, say) is left alone: its subfolder ``2``, or ``3``,
-    ... is taken.
+    A folder with a demo of other settings (or of another version) is left alone: its subfolder ``2``, ``3``, ... is
+    used instead.
 
     Args:
-        folder: New, empty, or the folder of an earlier demo.
-        plan: Returns the demo's steps below a folder.
+        folder: a new or empty folder, or that of an earlier demo
+        plan: returns the demo's steps below a folder
 
     Raises:
-        ConfigError: The folder holds something else. Nothing in it is touched.
+        ConfigError: the folder holds something else; nothing in it is touched
     """
     for tried in itertools.chain([folder], (folder / str(i) for i in itertools.count(2))):
         path, lines = tried / JOURNAL_NAME, [step.line for step in plan(tried)]
@@ -69,7 +69,7 @@ def open_journal(folder: Path, plan: Callable[[Path], Sequence[Step]]) -> Journa
 
 def _refuse_if_used(folder: Path) -> None:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ConfigError(f"{folder} exists and is not the folder of a demo. Give a new one: esmm demo OTHER_FOLDER")
+        raise ConfigError(f"{folder} exists and is not the folder of a demo. Give a new folder: esmm demo OTHER_FOLDER")
 
 
 def _read(path: Path) -> Journal:
@@ -78,4 +78,4 @@ def _read(path: Path) -> Journal:
         done = {name: DoneStep(seconds=d["seconds"], result=d["result"]) for name, d in stored["done"].items()}
         return Journal(path=path, lines=list(stored["lines"]), done=done)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise ConfigError(f"{path} cannot be read ({e!r}). Remove {path.parent} or give another folder.") from e
+        raise ConfigError(f"{path} cannot be read ({e!r}). Remove {path.parent}, or give another folder.") from e

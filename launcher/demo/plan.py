@@ -12,9 +12,9 @@ class Step:
 
     name: str
     args: Sequence[str]
-    """After ``esmm``."""
+    """Words after ``esmm``."""
     why: str
-    """One line for the reader."""
+    """One line that says what it is for."""
 
     @property
     def line(self) -> str:
@@ -26,9 +26,9 @@ def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
     """Return the demo's steps, in order.
 
     Args:
-        folder: Everything is written below it.
-        impressions: Of the synthetic log, both splits together.
-        seed: Of the synthetic log.
+        folder: folder below which everything is written
+        impressions: size of the synthetic log, both splits together
+        seed: seed of the synthetic log
     """
     raw, data, run, out = folder / "raw", folder / "data", folder / "run", folder / "predictions.parquet"
     size = ["--impressions", str(impressions), "--seed", str(seed)]
@@ -42,12 +42,12 @@ def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
         Step(
             name="train",
             args=["train", "--data", str(data), "--run", str(run)],
-            why="Train ESMM; Ctrl-C saves, and the same line goes on.",
+            why="Train ESMM. Ctrl-C saves; the same command continues.",
         ),
         Step(
             name="evaluate",
             args=["evaluate", "--run", str(run), "--data", str(data), "--split", "test"],
-            why="Measure it on impressions that it has not seen.",
+            why="Measure the model on impressions that it has not seen.",
         ),
         Step(
             name="predict",

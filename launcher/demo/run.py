@@ -1,4 +1,4 @@
-"""Run the demo's steps that are not done yet, and say what they reached."""
+"""Run the demo's steps that are not done yet, and report what they reached."""
 
 import shutil
 import sys
@@ -21,7 +21,7 @@ class DemoConfig:
     """Show the whole path, from a synthetic raw log to predictions."""
 
     dir: Path = Path("demo")
-    """Folder for everything that the demo writes. A demo that is there is continued; a folder that holds anything else
+    """Folder for everything that the demo writes. An earlier demo in it is continued; a folder that holds anything else
     is refused."""
 
     impressions: int = 300_000
@@ -52,11 +52,11 @@ def demo_command(settings: DemoConfig, context: CommandContext) -> Outcome:
     for step in planned(folder):
         progress.message(f"\n$ {step.line}    # {step.why}")
         if step.name in journal.done:
-            progress.message(f"  done before; remove {folder} to start over")
+            progress.message(f"  done already; remove {folder} to start over")
             continue
         outcome = _run_step(step, journal, context)
         if outcome.result.get("stopped_by"):
-            lines = [f"The demo stopped at {step.name}. Run the same command to go on."]
+            lines = [f"The demo stopped at {step.name}. Run the same command again to continue."]
             return Outcome(lines=lines, result={"folder": str(folder), "stopped_at": step.name}, done=False)
     return _outcome(folder, journal.done)
 
@@ -88,7 +88,7 @@ def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:
         *text_table(["test split", "AUC", "std. error", "best possible", "of the way"], auc_rows(metrics, best)),
         "",
         *text_table(["step", "time", "impressions/s", "on disk"], speed_rows(done, speeds, sizes)),
-        "train: impressions/s of its steps alone; the time includes start-up, evaluation and saving",
+        "train: impressions/s counts the steps alone; the time includes start-up, evaluation and saving",
         "",
         *what_next(folder, _activate_script()),
     ]
@@ -104,7 +104,7 @@ def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:
 
 
 def _activate_script() -> Path | None:
-    """Return the script that puts ``esmm`` on the path, as short as it can be typed; None if it is there."""
+    """Return the script that puts ``esmm`` on the path, as short as it can be typed; None if it is there already."""
     script = Path(sys.executable).parent / "activate"
     if shutil.which("esmm") is not None or not script.is_file():
         return None

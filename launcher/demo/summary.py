@@ -9,7 +9,7 @@ from launcher.terminal.progress import duration, short_bytes, short_number
 
 
 def distance_closed(auc: float, best: float) -> float:
-    """Return the share of the way from a coin's AUC (0.5) to the best possible that a model has gone."""
+    """Return how far a model has come from the AUC of a coin (0.5) to the best possible, as a share."""
     return (auc - 0.5) / (best - 0.5)
 
 
@@ -17,8 +17,8 @@ def auc_rows(metrics: Mapping[str, Mapping[str, Any]], best: Mapping[str, float]
     """Return one table row for each task that has a best possible AUC.
 
     Args:
-        metrics: Per task, at least ``auc`` and ``auc_standard_error``.
-        best: Per task, the best AUC that any model can reach.
+        metrics: for each task, at least ``auc`` and ``auc_standard_error``
+        best: for each task, the best AUC that any model can reach
     """
     return [
         [
@@ -56,11 +56,11 @@ def folder_bytes(path: Path) -> int:
 
 
 def what_next(folder: Path, activate: Path | None) -> Sequence[str]:
-    """Say what a reader can try after the demo.
+    """Return what a reader can try after the demo.
 
     Args:
-        folder: The demo's.
-        activate: The script that puts ``esmm`` on the path; None if it is there.
+        folder: folder of the demo
+        activate: script that puts ``esmm`` on the path; None if it is there already
     """
     first = {f". {activate}": "puts esmm on this shell's path"} if activate else {}
     lines = first | {

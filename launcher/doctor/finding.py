@@ -12,13 +12,13 @@ class Finding:
 
     name: str
     status: Status
-    """``note``: works, but the reader should know; ``failed``: something will not work."""
+    """``note``: it works, but the reader should know; ``failed``: something will not work."""
 
     text: str
     """What was found."""
 
     remedy: str = ""
-    """What to do about it; empty if there is nothing to do."""
+    """How to fix it; empty if there is nothing to fix."""
 
 
 def finding_lines(finding: Finding) -> list[str]:

@@ -1,4 +1,4 @@
-"""Check that TFRA, Horovod and the GPUs work, each in a process of its own."""
+"""Check that TFRA, Horovod and the GPUs work, TFRA and Horovod each in a process of its own."""
 
 import json
 import os
@@ -21,15 +21,15 @@ _REINSTALL = "Run: rm -r .venv && make setup"
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeResult:
-    """What a probe process said."""
+    """What a probe process reported."""
 
     state: dict[str, Any] = field(default_factory=dict)
     error: str = ""
-    """The last line that it wrote on stderr, or how it ended; empty if it worked."""
+    """The last line that it wrote to stderr, or how it ended; empty if it succeeded."""
 
 
 def check_libraries() -> list[Finding]:
-    """Run the probes at the same time and judge them. Takes 10 to 20 s, most of it importing TensorFlow."""
+    """Run the probes in parallel and judge them. Takes 10 to 20 s, most of it importing TensorFlow."""
     with ThreadPoolExecutor(len(PROBES)) as pool:
         results = dict(zip(PROBES, pool.map(run_probe, PROBES), strict=True))
     machine_has_gpu = shutil.which("nvidia-smi") is not None
@@ -42,7 +42,7 @@ def check_libraries() -> list[Finding]:
 
 def run_probe(name: str, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
     """Run one probe in a new process and wait for it."""
-    # -P: what lies in the current folder must not stand for a module of the same name
+    # -P: a file in the current folder must not shadow a module of the same name
     command = [sys.executable, "-P", "-m", "launcher.doctor.probe", name]
     environment = {**os.environ, **CHILD_ENCODING}
     try:
@@ -58,7 +58,7 @@ def run_probe(name: str, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
     except subprocess.TimeoutExpired:
         return ProbeResult(error=f"no answer within {timeout_s:.0f} s")
     if done.returncode < 0:
-        return ProbeResult(error=f"its process was ended by signal {-done.returncode}")
+        return ProbeResult(error=f"its process was killed by signal {-done.returncode}")
     if done.returncode > 0:
         lines = done.stderr.strip().splitlines()
         return ProbeResult(error=lines[-1] if lines else f"its process ended with status {done.returncode}")
@@ -66,7 +66,7 @@ def run_probe(name: str, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
 
 
 def judge_tfra(result: ProbeResult) -> Finding:
-    """Judge the hash table: an inserted id gives its value, another gives the default."""
+    """Judge the hash table: an inserted id must give its value, any other the default."""
     if result.error:
         return Finding(name="TFRA table", status="failed", text=result.error, remedy=_REINSTALL)
     if result.state["found"] != [71, -1, 70]:
@@ -76,33 +76,33 @@ def judge_tfra(result: ProbeResult) -> Finding:
 
 
 def judge_horovod(result: ProbeResult) -> Finding:
-    """Judge Horovod: it was built against this TensorFlow, and with gloo."""
+    """Judge Horovod: it must be built against this TensorFlow, and with gloo."""
     name = "Horovod"
-    remedy = f"It must be compiled where TensorFlow can be seen. {_REINSTALL}"
+    remedy = f"Horovod must be compiled against the installed TensorFlow. {_REINSTALL}"
     if result.error:
         return Finding(name=name, status="failed", text=f"does not work with TensorFlow: {result.error}", remedy=remedy)
     if not result.state["gloo"]:
-        return Finding(name=name, status="failed", text="was built without gloo", remedy=remedy)
+        return Finding(name=name, status="failed", text="built without gloo", remedy=remedy)
     if result.state["sum"] != [1.0, 2.0]:
-        text = f"one rank's sum of [1.0, 2.0] is {result.state['sum']}"
+        text = f"the sum of [1.0, 2.0] over one rank is {result.state['sum']}"
         return Finding(name=name, status="failed", text=text, remedy=remedy)
     built = "gloo and NCCL" if result.state["nccl"] else "gloo, without NCCL"
-    return Finding(name=name, status="ok", text=f"sees TensorFlow; built with {built}")
+    return Finding(name=name, status="ok", text=f"works with TensorFlow; built with {built}")
 
 
 def judge_gpu(tfra: ProbeResult, horovod: ProbeResult, machine_has_gpu: bool) -> Finding:
-    """Judge the GPUs: none is fine unless the machine has one."""
+    """Judge the GPUs: having none is fine, unless the machine has one."""
     if tfra.error and horovod.error:
-        text = "not known, because no probe of TensorFlow ended well"
-        return Finding(name="GPU", status="failed", text=text, remedy="Do what the failures above say first.")
+        text = "unknown, because no probe of TensorFlow succeeded"
+        return Finding(name="GPU", status="failed", text=text, remedy="Fix the failures above first.")
     gpus = (horovod.state if tfra.error else tfra.state)["gpus"]
     if not gpus and machine_has_gpu:
-        text = "nvidia-smi is here, but TensorFlow sees no GPU"
-        remedy = "Install the CUDA 12.3 and cuDNN 8.9 libraries that TensorFlow 2.16 needs; the CPU works meanwhile."
+        text = "nvidia-smi is installed, but TensorFlow sees no GPU"
+        remedy = "Install the CUDA 12.3 and cuDNN 8.9 libraries that TensorFlow 2.16 needs; until then the CPU is used."
         return Finding(name="GPU", status="note", text=text, remedy=remedy)
     if not gpus:
         return Finding(name="GPU", status="ok", text="none; everything runs on the CPU")
     if not horovod.state.get("nccl"):
-        remedy = "Build Horovod with HOROVOD_GPU_OPERATIONS=NCCL to let several GPUs exchange gradients directly."
+        remedy = "Build Horovod with HOROVOD_GPU_OPERATIONS=NCCL, so that several GPUs exchange gradients directly."
         return Finding(name="GPU", status="note", text=f"{len(gpus)}; Horovod lacks NCCL", remedy=remedy)
     return Finding(name="GPU", status="ok", text=f"{len(gpus)}")

@@ -15,7 +15,9 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 def check_lock(lock_file: Path = LOCK_FILE) -> Finding:
     """Compare what is installed with the lock file of the checkout. Takes about 0.1 s."""
     if not lock_file.is_file():
-        return Finding(name="versions", status="note", text="no requirements.lock beside the package: not compared")
+        return Finding(
+            name="versions", status="note", text="not compared: there is no requirements.lock beside the package"
+        )
     return judge_versions(read_pins(lock_file.read_text(encoding="utf-8")), installed_version)
 
 
@@ -30,12 +32,14 @@ def judge_versions(pins: Mapping[str, str], installed: Callable[[str], str | Non
         f"{name} {installed(name) or 'missing'} (lock: {pin})" for name, pin in pins.items() if installed(name) != pin
     ]
     if not wrong:
-        return Finding(name="versions", status="ok", text=f"all {len(pins)} packages as in requirements.lock")
+        return Finding(
+            name="versions", status="ok", text=f"all {len(pins)} packages have the versions of requirements.lock"
+        )
     shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
     return Finding(
         name="versions",
         status="failed",
-        text=f"{len(wrong)} of {len(pins)} packages are not as in requirements.lock: {shown}",
+        text=f"{len(wrong)} of {len(pins)} packages differ from requirements.lock: {shown}",
         remedy="Run: make setup",
     )
 

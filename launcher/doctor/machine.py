@@ -26,7 +26,7 @@ _CGROUP_LIMITS = (
 
 
 def check_machine(folder: Path) -> list[Finding]:
-    """Check the machine that runs this process, and the disk of one folder. Takes milliseconds."""
+    """Check the machine of this process, and the disk of one folder. Takes milliseconds."""
     return [
         judge_platform(platform.system(), platform.machine(), platform.python_implementation(), sys.version_info[:2]),
         judge_memory(available_memory_bytes()),
@@ -37,12 +37,15 @@ def check_machine(folder: Path) -> list[Finding]:
 
 
 def judge_platform(system: str, machine: str, implementation: str, version: tuple[int, ...]) -> Finding:
-    """Judge the platform: the wheels of TFRA exist for one kind only."""
+    """Judge the platform: wheels of TFRA exist for one only."""
     text = f"{implementation} {'.'.join(map(str, version))} on {system} {machine}, {os.cpu_count()} CPUs"
     if (system, machine, implementation, tuple(version)) == ("Linux", "x86_64", "CPython", (3, 11)):
         return Finding(name="platform", status="ok", text=text)
     return Finding(
-        name="platform", status="failed", text=text, remedy="Use CPython 3.11 on Linux x86-64; TFRA is built for it."
+        name="platform",
+        status="failed",
+        text=text,
+        remedy="Use CPython 3.11 on Linux x86-64: TFRA is built for nothing else.",
     )
 
 
@@ -68,7 +71,7 @@ def judge_disk(folder: Path, free_bytes: int) -> Finding:
         name="disk",
         status="failed",
         text=f"{text}; the demo needs {short_bytes(MIN_DISK_BYTES)}",
-        remedy="Free some space, or run in a folder on another disk.",
+        remedy="Free some space, or use a folder on another disk.",
     )
 
 
@@ -79,29 +82,30 @@ def judge_compiler(version: str | None) -> Finding:
     return Finding(
         name="compiler",
         status="note",
-        text="g++ is not on PATH; it is needed only to install Horovod again",
-        remedy="If set-up asks for it: sudo apt-get install g++",
+        text="g++ is not on PATH; only installing Horovod needs it",
+        remedy="If set-up asks for it, run: sudo apt-get install g++",
     )
 
 
 def judge_host_name(name: str) -> Finding:
-    """Judge the machine's name: Horovod's ranks listen at its address where no interface is named for them."""
+    """Judge the machine's name: Horovod's ranks listen at its address unless an interface is named for them."""
     try:
         check_host_name(name)
     except StackError:
         return Finding(
             name="host name",
             status="note",
-            text=f"'{name}' leads to no address of this machine; esmm local and cluster jobs do without",
-            remedy=f"For horovodrun add the line '127.0.0.1 {name}' to /etc/hosts (on several machines: its own).",
+            text=f"'{name}' does not resolve to an address of this machine; esmm local and cluster jobs do not need it",
+            remedy=f"For horovodrun, add the line '127.0.0.1 {name}' to /etc/hosts (with several machines, the address "
+            "by which the others reach this one).",
         )
-    return Finding(name="host name", status="ok", text=f"'{name}' leads to this machine")
+    return Finding(name="host name", status="ok", text=f"'{name}' resolves to this machine")
 
 
 def available_memory_bytes(
     meminfo: Path = Path("/proc/meminfo"), cgroup_limits: tuple[tuple[Path, Path], ...] = _CGROUP_LIMITS
 ) -> int:
-    """Return the bytes that a new process can take: what the system has left, or what the container's limit leaves."""
+    """Return the bytes that a new process can use: what the system has left, or what the container's limit leaves."""
     values = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines() if ":" in line)
     available = int(values["MemAvailable"].split()[0]) * 1024
     for limit_file, used_file in cgroup_limits:
@@ -113,7 +117,7 @@ def available_memory_bytes(
 
 
 def compiler_version() -> str | None:
-    """Return the first line of ``g++ --version``; None if there is none or it does not run."""
+    """Return the first line of ``g++ --version``; None if it is missing or fails."""
     path = shutil.which("g++")
     if path is None:
         return None

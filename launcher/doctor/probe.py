@@ -1,6 +1,6 @@
-"""Put one library to work and print what it does as one JSON line: ``python -m launcher.doctor.probe tfra``.
+"""Use one library and print the result as one JSON line: ``python -m launcher.doctor.probe tfra``.
 
-Runs in a process of its own, because a library of the wrong build may end its process instead of raising.
+Runs in a process of its own, because a wrongly built library may crash its process instead of raising.
 """
 
 import json
@@ -24,10 +24,10 @@ def probe_tfra() -> dict[str, Any]:
 
 
 def probe_horovod() -> dict[str, Any]:
-    """Start Horovod with one rank, sum one tensor, and say what it was built with."""
+    """Start Horovod with one rank, sum one tensor, and report what it was built with."""
     hvd = import_horovod()
     tf = import_tensorflow()
-    os.environ[INTERFACE] = "lo"  # as esmm local has its ranks: the machine's name need not have an address
+    os.environ[INTERFACE] = "lo"  # as the ranks of esmm local do: the machine's name need not resolve
     listen_on_interface(horovod_library())
     hvd.init()
     total = hvd.allreduce(tf.constant([1.0, 2.0]), op=hvd.Sum, name="probe").numpy().tolist()

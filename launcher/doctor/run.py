@@ -1,4 +1,4 @@
-"""``esmm doctor``: check the machine and the stack, and say what to do about each failure."""
+"""``esmm doctor``: check the machine and the installed libraries, and say how to fix each failure."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ from launcher.terminal.json_line import json_value
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorConfig:
-    """Check the machine and the installed stack."""
+    """Check the machine and the installed libraries."""
 
     folder: Path = Path()
-    """Folder whose disk is checked. The current one by default, because a relative output path goes there."""
+    """Folder whose disk is checked. The current folder by default, because relative output paths lead there."""
 
 
 def doctor_command(settings: DoctorConfig, context: CommandContext) -> Outcome:

@@ -1,4 +1,4 @@
-"""The versions of the stack, read without importing it."""
+"""The versions that ``esmm --version`` prints, read without importing the libraries."""
 
 import platform
 from importlib import metadata
@@ -16,7 +16,7 @@ STACK = (
 
 
 def installed() -> dict[str, str]:
-    """Return name -> version of Python and of what results depend on; "not installed" where it is not."""
+    """Return the versions of Python and of the libraries that results depend on, by name; or "not installed"."""
     versions = {"python": platform.python_version()}
     return versions | {name: _version(name) for name in STACK}
 

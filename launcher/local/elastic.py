@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from esmm_dist.errors import StorageError
 from esmm_dist.process.signals import SignalInbox
 from esmm_dist.storage.folder import Folder
+from launcher.command import RUN_AGAIN
 from launcher.driver.heartbeat import Beat, read_beat
 from launcher.local.agent_places import AgentPlace, AgentPlaces
 from launcher.local.process_plans import FREE_PORT, ProcessPlans
@@ -244,7 +245,7 @@ class ElasticSupervisor(Supervisor):
             if self._driver.child is not None:
                 self._driver.child.send(signal.SIGINT)
             else:
-                text = "Stopped while no driver ran. The same command goes on, or starts again."
+                text = f"Stopped while no driver ran. {RUN_AGAIN}"
                 self._failure = LocalError(text, 1)
         elif number == signal.SIGINT and self._clock() >= self._stopped_at + SAME_KEYPRESS_S:
             self.killed = True

@@ -11,7 +11,7 @@ from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.secret_file import read_token
-from launcher.command import Outcome
+from launcher.command import RUN_AGAIN, Outcome
 from launcher.driver.rendezvous import rendezvous
 from launcher.local.config import LocalConfig
 from launcher.local.elastic import ElasticSupervisor
@@ -25,7 +25,7 @@ from launcher.run_files.log_files import FOLDER_NAME, LogFiles
 from launcher.run_files.run_record import StopRequests, recorded
 from launcher.terminal.progress import BarProgress
 
-STOPPED = "Stopped by {}. The same command goes on, or starts again."
+STOPPED = f"Stopped by {{}}. {RUN_AGAIN}"
 
 
 def run_local(

@@ -1,4 +1,4 @@
-"""``esmm copy``: a folder or a file, from one place to another."""
+"""``esmm copy``: copy a folder or a file from one place to another."""
 
 from dataclasses import dataclass
 
@@ -19,16 +19,17 @@ class CopyConfig:
     """Copy a folder, or one file, from or to an object store."""
 
     source: str
-    """Path or URI of a folder, which is copied with all below it, or of one file."""
+    """Path or URI of a folder, which is copied with everything below it, or of one file."""
 
     target: str
-    """Path or URI that the copy gets. What is there and not in the source stays."""
+    """Path or URI of the copy. Files there that the source does not have stay."""
 
     again: bool = False
-    """Copy files too that are there with the same size and time (in a store: and are not older than their source)."""
+    """Copy all files again, also those that the target has with the same size and time (in an object store: with the
+    same size, and no older than their source)."""
 
     parallel: int = PARALLEL
-    """Files at once, each with 4 MB of memory."""
+    """Files that are copied at once, each with 4 MB of memory."""
 
     def __post_init__(self) -> None:
         for name in ("source", "target"):
@@ -39,10 +40,10 @@ class CopyConfig:
 
 
 def copy_command(settings: CopyConfig, context: CommandContext) -> Outcome:
-    """Copy, and report how much."""
+    """Copy a folder or a file, and report how much was copied."""
     copied = copy(settings, context.progress)
     files = "1 file" if copied.files == 1 else f"{copied.files:,} files"
-    kept = f"; {copied.kept:,} were there" if copied.kept else ""
+    kept = f"; {copied.kept:,} were there already" if copied.kept else ""
     source, target = (str(without_credentials(each)).partition("?")[0] for each in (settings.source, settings.target))
     return Outcome(
         lines=[f"Copied {files}, {short_bytes(copied.file_bytes)}, from {source} to {target}{kept}."],
@@ -54,8 +55,8 @@ def copy(settings: CopyConfig, progress: Progress) -> Copied:
     """Copy what is at ``source`` to ``target``.
 
     Raises:
-        ConfigError: There is nothing, or one is in the other.
-        StorageError: It cannot be read or written.
+        ConfigError: the source does not exist, or one place lies in the other
+        StorageError: a file cannot be read or written
     """
     source, target = Folder.open(settings.source), Folder.open(settings.target)
     above, target_above = source.parent, target.parent

@@ -1,4 +1,4 @@
-"""Fetch what ``esmm preprocess --like`` and ``--vocabulary`` name: a data set's files, or the ids of a run's rows."""
+"""Fetch what ``esmm preprocess --like`` and ``--vocabulary`` name: files of a data set, or the ids of a run's rows."""
 
 import tempfile
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ def known_ids_fetched(settings: PreprocessConfig, progress: Progress) -> Iterato
     """Yield the settings with local folders for ``like`` and ``vocabulary``, for the ``with`` block.
 
     Raises:
-        ConfigError: ``vocabulary`` is neither a data set nor a run.
-        InputDataError: ``like`` is no data set.
-        CheckpointError: The run's checkpoint is damaged.
-        StorageError: A store cannot be read.
+        ConfigError: ``vocabulary`` is neither a data set nor a run
+        InputDataError: ``like`` is not a data set
+        CheckpointError: the run's checkpoint is damaged
+        StorageError: a store cannot be read
     """
     if settings.like is None and settings.vocabulary is None:
-        yield settings  # without a folder, which a preprocess that is killed (-9) would leave behind
+        yield settings  # without a temporary folder, which a preprocess killed with -9 would leave behind
         return
     with tempfile.TemporaryDirectory(prefix="esmm-known-") as scratch:
         fetched: dict[str, Any] = {}
@@ -48,8 +48,8 @@ def stored_settings_like(location: str) -> dict[str, Any]:
     """Return the settings that a data set, at a path or URI, was made with.
 
     Raises:
-        InputDataError: It is no data set.
-        StorageError: A store cannot be read.
+        InputDataError: it is not a data set
+        StorageError: a store cannot be read
     """
     with tempfile.TemporaryDirectory(prefix="esmm-known-") as scratch:
         return settings_like(read_manifest(_data_set(Folder.open(location), Path(scratch) / "like", NoProgress())))
@@ -75,8 +75,8 @@ def _vocabulary(location: str, copy: Path, progress: Progress) -> Path:
     run = Folder.open(choice.run)
     if not checkpoint_steps(run):
         raise ConfigError(
-            f"vocabulary is {folder}, which is no data set (no {MANIFEST_NAME}) and no run (no checkpoint). Give the "
-            "folder that esmm preprocess or esmm train wrote."
+            f"vocabulary is {folder}, which is neither a data set (it has no {MANIFEST_NAME}) nor a run (it has no "
+            "checkpoint). Give the folder that esmm preprocess or esmm train wrote."
         )
     copy.mkdir()
 

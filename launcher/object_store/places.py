@@ -1,8 +1,8 @@
-"""Let a command that works on files read from and write to an object store: it works on a copy.
+"""Run a command that reads and writes files on copies of what lies in an object store.
 
-What is read is copied before the command runs; what it wrote is copied to the store after it ended well. The copies
-lie in a temporary folder and go with the command, or in the folder that ``ESMM_SCRATCH`` names: there they stay, so
-that a command that was ended goes on (``esmm preprocess``), and another one on the same data copies nothing.
+What it reads is copied before it runs; what it wrote is copied to the store after it succeeded. The copies lie in a
+temporary folder that is removed with the command, or in the folder that ``ESMM_SCRATCH`` names. There they stay: an
+interrupted command (``esmm preprocess``) continues, and the next command on the same data copies nothing.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ from launcher.object_store import SCRATCH
 def run_on_copies(
     command: Command, uris: Mapping[str, str], settings: Callable[[Mapping[str, Path]], Any], context: CommandContext
 ) -> Outcome:
-    """Copy what a command reads, run it, and copy what it has written.
+    """Copy what a command reads, run the command, and copy what it has written.
 
     Args:
         command: the command
@@ -37,12 +37,12 @@ def run_on_copies(
         context: is handed to the command; its progress shows the copies too
 
     Returns:
-        What the command has told, with the places that its user has named.
+        The command's outcome, in which the copies' paths are replaced by the places that the user named.
 
     Raises:
-        ConfigError: The command cannot have a place in an object store, or the place holds something else.
-        StorageError: A store cannot be read or written.
-        EsmmError: Whatever the command raises.
+        ConfigError: the setting cannot name a place in an object store, or the place holds something else
+        StorageError: a store cannot be read or written
+        EsmmError: whatever the command raises
     """
     _check(command, uris)
     progress = context.progress
@@ -55,7 +55,7 @@ def run_on_copies(
                 task = f"copy {name} from {folder}"
                 copy_tree(folder, Folder.open(copies[name]), progress, task=task, exact=True)
             else:
-                _look_at_target(name, place, folder, copies[name], progress)
+                _check_target(name, place, folder, copies[name], progress)
         shown = {str(copies[name]): str(Folder.open(uri)) for name, uri in uris.items()}
         try:
             outcome = command.run(settings(copies), replace(context, progress=_ShowsPlaces(progress, shown)))
@@ -66,7 +66,7 @@ def run_on_copies(
             if command.stored[name].use == "write":
                 _put(name, command.stored[name], copies[name], Folder.open(uri), progress)
     folders = [name for name, place in command.stored.items() if place.use == "write" and place.kind == "folder"]
-    fetch = [f"To have it on a disk: esmm copy {shown[str(copies[name])]} FOLDER" for name in folders if name in copies]
+    fetch = [f"To copy it to a disk: esmm copy {shown[str(copies[name])]} FOLDER" for name in folders if name in copies]
     return Outcome(
         lines=[*_with_places(outcome.lines, shown), *fetch],
         result=_with_places(outcome.result, shown),
@@ -75,7 +75,7 @@ def run_on_copies(
 
 
 class _ShowsPlaces:
-    """Passes progress on with the places that the user has named."""
+    """Passes progress on, with the places that the user named instead of the copies' paths."""
 
     def __init__(self, progress: Progress, shown: Mapping[str, str]) -> None:
         self._progress, self._shown = progress, shown
@@ -94,7 +94,7 @@ class _ShowsPlaces:
 
 
 def _with_places(value: Any, shown: Mapping[str, str]) -> Any:
-    """Return what a command tells with the places that its user has named, for paths of copies."""
+    """Return a report with the places that the user named instead of the copies' paths."""
     if isinstance(value, Mapping):
         return {key: _with_places(each, shown) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -112,10 +112,11 @@ def _check(command: Command, uris: Mapping[str, str]) -> None:
         shown = str(Folder.open(uri))
         if name not in command.stored:
             raise ConfigError(
-                f"{name} is {shown}, and esmm {command.name} reads files. Copy it first: esmm copy {shown} FOLDER"
+                f"{name} is {shown}, but esmm {command.name} needs a local path there. Copy it first: "
+                f"esmm copy {shown} FOLDER"
             )
         if command.stored[name].kind == "file" and Folder.open(uri).parent is None:
-            raise ConfigError(f"{name} is {shown}. Give the name of a file in it.")
+            raise ConfigError(f"{name} is {shown}. Give the URI of a file in it.")
     ranks = own_rank(command)[1]
     if ranks > 1:
         name, uri = next(iter(uris.items()))
@@ -127,7 +128,7 @@ def _check(command: Command, uris: Mapping[str, str]) -> None:
 
 @contextmanager
 def _scratch(uri: str) -> Iterator[Path]:
-    """Make the folder in which the copy of a place lies, by which nobody else is at work."""
+    """Make the folder for the copy of a place, and lock it."""
     chosen = os.environ.get(SCRATCH)
     if not chosen:
         with tempfile.TemporaryDirectory(prefix="esmm-copy-") as temporary:
@@ -140,30 +141,30 @@ def _scratch(uri: str) -> Iterator[Path]:
         lock = (folder / ".lock").open("wb")
     except OSError as e:
         raise StorageError(
-            f"{SCRATCH} is {chosen}, which cannot be written: {e.strerror}. Give a folder, or unset it."
+            f"{SCRATCH} is {chosen}, which is not writable: {e.strerror}. Set it to another folder, or unset it."
         ) from e
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             raise ConfigError(
-                f"Another command is at work on the copy of {Folder.open(uri)} in {folder}. Wait for it, or set "
+                f"Another command is using the copy of {Folder.open(uri)} in {folder}. Wait until it has ended, or set "
                 f"{SCRATCH} to another folder."
             ) from e
         yield folder
 
 
-def _look_at_target(name: str, place: StoredPlace, target: Folder, local: Path, progress: Progress) -> None:
-    """Find out before the work whether its result may go there."""
+def _check_target(name: str, place: StoredPlace, target: Folder, local: Path, progress: Progress) -> None:
+    """Check, before the work starts, that its result may be written to a place."""
     if place.kind == "file":
         return
     there = target.names()
-    if not there or COPYING in there:  # nothing, or what a copy that was ended has left
+    if not there or COPYING in there:  # nothing, or what an interrupted copy has left
         return
     if place.told_by not in there:
-        raise ConfigError(f"{name} is {target}, which holds files already. Give a new place, or remove them.")
+        raise ConfigError(f"{name} is {target}, which holds files already. Give a new place, or remove the files.")
     assert place.told_by is not None
-    # Always: one that is in scratch from before may tell of files that are no longer those in the store
+    # Always: an older one in scratch may list files that the store no longer has
     copy_file(target, place.told_by, Folder.open(local), place.told_by, progress)
     if place.damage is None:
         return
@@ -183,7 +184,7 @@ def _put(name: str, place: StoredPlace, local: Path, target: Folder, progress: P
         return
     (local / FILES_ELSEWHERE).unlink(missing_ok=True)
     made = Folder.open(local)
-    if set(made.tree()) == {place.told_by}:  # the command has found its result there, and done nothing
+    if set(made.tree()) == {place.told_by}:  # the command found its result there and did nothing
         return
     copy_tree(made, target, progress, task=f"copy {name} to {target}", again=True)
     shutil.rmtree(local)

@@ -1,4 +1,4 @@
-"""Draw how far the known ids of each field cover a data set."""
+"""Show how much of a data set the known ids of each field cover."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from launcher.terminal.text_table import text_table
 
 
 def coverage_table(fields: Sequence[FieldCoverage]) -> list[str]:
-    """Return a table with a line a field: its ids, and for each split the shares that are empty and unknown.
+    """Return a table with a row per field: its ids, and for each split the shares that are empty and unknown.
 
-    A data set without a train split has no counts of ids: they would read as if no id were known.
+    Without a train split there are no counts of ids: they would read as if no id were known.
     """
     if not fields:
         return []
@@ -32,7 +32,7 @@ def coverage_table(fields: Sequence[FieldCoverage]) -> list[str]:
 
 
 def _counts(field: FieldCoverage) -> list[str]:
-    """Return the field's ids in train and those kept; of another field's ids (``ids_of``), whose they are."""
+    """Return the field's ids in train and those kept; for a field with another field's ids, that field's name."""
     if field.ids_of is not None:
         return [f"of {field.ids_of}", ""]
     return ["" if ids is None else f"{ids:,}" for ids in (field.distinct_ids, field.kept_ids)]

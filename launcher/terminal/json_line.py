@@ -9,12 +9,12 @@ from typing import Any
 
 
 def json_line(result: Mapping[str, Any]) -> str:
-    """Return a result as one line. Numbers that JSON does not know (NaN, infinities) become null."""
+    """Return a result as one line. Numbers that JSON lacks (NaN, infinities) become null."""
     return json.dumps(json_value(result), allow_nan=False)
 
 
 def json_value(value: Any) -> Any:
-    """Turn dataclasses, paths, tuples and NumPy scalars, also nested, into what JSON holds."""
+    """Turn dataclasses, paths, tuples and NumPy scalars, also nested ones, into what JSON can hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: json_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Draw the metrics of a model."""
+"""Show the metrics of a model."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from launcher.terminal.text_table import text_table
 
 
 def metrics_table(metrics: Mapping[str, Any], baseline: Any = None) -> list[str]:
-    """Draw the metrics of each task as a table, the AUC of the baseline beside that of the model.
+    """Return the metrics of each task as a table, the AUC of the baseline beside that of the model.
 
     Args:
         metrics: for each task, an ``esmm_dist.model.metrics.summary.TaskMetrics``

@@ -1,7 +1,7 @@
 """Show the progress of long work on stderr: a bar on a terminal, a plain line every few seconds elsewhere.
 
-Both tell how far the work is, how fast it goes and when it ends. A process that another one has started tells that one
-instead (``progress_events.py``).
+Both show how far the work is, how fast it goes and when it ends. A process that another one has started reports to that
+one instead (``progress_events.py``).
 """
 
 import os
@@ -22,18 +22,18 @@ from esmm_dist.progress import Progress
 from launcher.terminal.progress_events import JsonProgress
 
 PROGRESS_FORM = "ESMM_PROGRESS"
-"""Environment variable: ``json`` for lines that a program reads; unset or empty for those that suit the stream."""
+"""Environment variable: ``json`` for lines that a program reads; unset or empty for what suits the stream."""
 
 SHORT_TASK_S = 1.0
 """A task shorter than this gets one plain line, not two."""
 
 RECENT_LINES = 3
-"""The rate and the end time are those since so many lines ago: the first seconds of a training are slow, and an average
-over all of it would promise a late end for long."""
+"""The rate and the end time are computed from this many last lines: the first seconds of a training are slow, and an
+average over all of it would predict a late end for long."""
 
 START_UP_SHARE = 0.01
-"""A first line with less than this share done tells no rate and no end time, and the rate is counted from it on: the
-first step of a training takes seconds of compilation, which would promise hours for a minute."""
+"""A first line with less than this share done shows no rate and no end time, and the rate is computed from it on: the
+first step of a training takes seconds of compilation, from which minutes of work would look like hours."""
 
 LINE_EVERY_S = 5.0
 """Seconds between plain lines: a log of an hour then has some 700, and a reader never wonders if it still runs."""
@@ -43,14 +43,14 @@ def make_progress(stream: TextIO | None = None) -> Progress:
     """Return the listener that suits a stream (default stderr): a bar if it is a terminal, else plain lines.
 
     Raises:
-        ConfigError: The environment asks for a form that there is not.
+        ConfigError: the environment asks for an unknown form
     """
     stream = stream or sys.stderr
     form = os.environ.get(PROGRESS_FORM, "")
     if form == "json":
         return JsonProgress(stream)
     if form:
-        raise ConfigError(f"{PROGRESS_FORM} is {form!r} in the environment. Set json, or unset it.")
+        raise ConfigError(f"{PROGRESS_FORM} is {form!r} in the environment. Set it to json, or unset it.")
     return BarProgress(stream) if stream.isatty() else LineProgress(stream)
 
 
@@ -77,7 +77,7 @@ class LineProgress:
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT_LINES)
 
     def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
-        """Write that the task begins."""
+        """Write that a task begins."""
         self.finish()
         self._task, self._total, self._unit, self._done, self._note = task, total, unit, done, ""
         self._before = done
@@ -87,7 +87,7 @@ class LineProgress:
         self.message(f"{task}: {amount_text(total, unit)}" if total else task)
 
     def advance(self, amount: float, note: str = "") -> None:
-        """Count, and write a line if the last one is old enough."""
+        """Count the amount, and write a line if the last one is old enough."""
         self._done += amount
         self._note = note or self._note
         if self._task and self._clock() - self._last >= self._every_s:
@@ -102,7 +102,7 @@ class LineProgress:
         print(lines_of(text), file=self._stream, flush=True)
 
     def finish(self) -> None:
-        """Write how much was done in what time, if it took so long that a reader may ask."""
+        """Write how much was done in what time, unless the task was short."""
         if not self._task:
             return
         elapsed = self._clock() - self._started
@@ -117,7 +117,7 @@ class LineProgress:
         self._task = ""
 
     def _is_starting_up(self) -> bool:
-        """Return whether this is the first line and so little is done that its time was mostly that of the start."""
+        """Return whether this is the first line, and so little is done that most of its time went into starting up."""
         is_first = self._recent[0] == (self._started, self._before) and len(self._recent) == 1
         return is_first and bool(self._total) and self._done - self._before < START_UP_SHARE * (self._total or 0)
 
@@ -179,11 +179,11 @@ class BarProgress:
         self._bar.update(self._task_id, rate=rate, note=note or task.fields["note"])
 
     def message(self, text: str) -> None:
-        """Write one line above the bar. Colours in it (ANSI) are kept; what moves the cursor is not."""
+        """Write one line above the bar. Its colours (ANSI) are kept; codes that move the cursor are dropped."""
         self._console.print(Text.from_ansi(text), soft_wrap=True)
 
     def finish(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar where it is."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""Progress as lines for a program: a process writes them, the process that started it reads and replays them."""
+"""Progress as lines for a program: a process writes them, and the process that started it reads and replays them."""
 
 import json
 import time
@@ -8,10 +8,10 @@ from typing import Any, TextIO
 from esmm_dist.progress import Progress
 
 MARK = "\x1e"
-"""Begins an event's line (ASCII's record separator): no log line has it."""
+"""First character of an event's line (ASCII's record separator), which no log line has."""
 
 EVERY_S = 0.1
-"""Seconds between two events that only advance: a bar redrawn ten times a second moves smoothly."""
+"""Seconds between two events that only advance: a bar that is redrawn ten times a second moves smoothly."""
 
 
 class JsonProgress:
@@ -31,7 +31,7 @@ class JsonProgress:
         self._write({"event": "start", "task": task, "total": total, "unit": unit, "done": done})
 
     def advance(self, amount: float, note: str = "") -> None:
-        """Count, and write if the last write is old enough."""
+        """Count the amount, and write an event if the last one is old enough."""
         self._amount += amount
         self._note = note or self._note
         if self._clock() - self._last >= self._every_s:
@@ -58,7 +58,7 @@ class JsonProgress:
 
 
 def split_event(line: str) -> tuple[str, str]:
-    """Return what stands before an event in a line (a log line that was not ended), and the event's text or ""."""
+    """Split a line into what stands before an event (the beginning of a log line) and the event's text, or ""."""
     before, _, event = line.partition(MARK)
     return before, event
 
@@ -67,7 +67,7 @@ def replay(event: str, progress: Progress) -> bool:
     """Report one event to a listener.
 
     Returns:
-        False if the text is no event; nothing is reported then.
+        False if the text is not an event; nothing is reported then.
     """
     try:
         found = json.loads(event)

@@ -1,8 +1,8 @@
-"""The streams of an ``esmm`` process: all three are open, and what is printed reaches any terminal.
+"""The streams of an ``esmm`` process: all three are open, and text can be printed on any terminal.
 
-What can be missing: a daemon or cron may start a process without stdout or stderr (``>&-``), and the first file that is
-opened would then have their descriptor; a terminal may know other characters than those of a text (GBK, Latin-1,
-ASCII); a path may hold bytes that are no text at all; the place that stderr goes to may be full, or gone.
+What can go wrong: a daemon or cron may start a process without stdout or stderr (``>&-``), and the first file that is
+opened would get their descriptor; a terminal may lack characters of a text (GBK, Latin-1, ASCII); a path may hold bytes
+that are not text; the disk that stderr is written to may be full or gone.
 """
 
 import codecs
@@ -19,17 +19,17 @@ ERRORS = "esmm_printed"
 """Name of the error handler of printed text, as ``open(errors=...)`` takes it."""
 
 CHILD_ENCODING = {"PYTHONIOENCODING": "utf-8"}
-"""Variables of a process whose output this one reads."""
+"""Environment variables for a process whose output this one reads."""
 
 _PLAIN = {"±": "+/-", "×": "x", "−": "-", "–": "-", "─": "-", "…": "...", "→": "->"}
-"""Characters of reports, and what stands for them where they cannot be printed."""
+"""Characters of reports, and what replaces them where they cannot be printed."""
 
 
 def use_utf8_names() -> None:
-    """Start this process again if it takes file names for something else than UTF-8, as in a GBK or C locale.
+    """Start this process again if Python encodes file names in anything but UTF-8, as in a GBK or C locale.
 
-    PyArrow and TensorFlow take a name for UTF-8 in every locale: the same name would be two files. The streams keep
-    the locale's encoding.
+    PyArrow and TensorFlow use UTF-8 in every locale: the same name would lead to two files. The streams keep the
+    locale's encoding.
     """
     if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
         return
@@ -40,33 +40,35 @@ def use_utf8_names() -> None:
 
 
 def check_names(words: Sequence[str]) -> None:
-    """Check that the current folder is there, and that it and a command line are text in UTF-8.
+    """Check that the current folder exists, and that its name and a command line are UTF-8 text.
 
     Raises:
-        ConfigError: The folder was removed: TensorFlow and others could not be imported. Or bytes are no text: PyArrow
-            and TensorFlow could not open such a path.
+        ConfigError: the folder was removed, so that TensorFlow could not be imported; or there are bytes that are not
+            text, so that PyArrow and TensorFlow could not open the path
     """
     try:
         folder = os.getcwd()
     except FileNotFoundError as e:
         gone = os.readlink("/proc/self/cwd").removesuffix(" (deleted)")
-        raise ConfigError(f"The current folder {gone} was removed. Go to another one (cd), and run it again.") from e
+        raise ConfigError(
+            f"The current folder {gone} was removed. Change to another folder (cd), and run the command again."
+        ) from e
     for word in (*words, folder):
         try:
             word.encode()
         except UnicodeEncodeError as e:
             raise ConfigError(
-                f"'{word}' is not text in UTF-8 (byte 0x{ord(word[e.start]) - 0xDC00:02x} after {e.start} characters), "
-                "and such a path cannot be opened. Rename it, or make a link to it: ln -s PATH link"
+                f"'{word}' is not UTF-8 text (byte 0x{ord(word[e.start]) - 0xDC00:02x} after {e.start} characters), "
+                "and such a path cannot be opened. Rename it, or link to it: ln -s PATH link"
             ) from None
 
 
 def prepare_streams() -> None:
-    """Make this process's streams fit to print to, whatever it was started with. Harmless when called twice.
+    """Make this process's streams printable, whatever they were at its start. A second call is harmless.
 
-    stdout keeps its encoding; what that lacks is written as ``_PLAIN`` has it, else by its number, and bytes of a path
-    that are no text as they are. stderr does the same, and drops what cannot be written: progress and warnings are not
-    worth the work.
+    stdout keeps its encoding. A character that this lacks is replaced as in ``_PLAIN``, or else by its number; bytes of
+    a path that are not text are written as they are. stderr does the same and drops what cannot be written: a failure
+    to show progress must not end the work.
     """
     codecs.register_error(ERRORS, _printed)
     for number in (0, 1, 2):
@@ -78,7 +80,7 @@ def prepare_streams() -> None:
 
 
 def _open_descriptor(number: int) -> None:
-    """Open a standard descriptor that is closed, on nothing."""
+    """Open a standard descriptor on /dev/null if it is closed."""
     with contextlib.suppress(OSError):
         os.fstat(number)
         return
@@ -89,7 +91,7 @@ def _open_descriptor(number: int) -> None:
 
 
 class _LossyFile(io.FileIO):
-    """Says that all was written, also where nothing can be."""
+    """Reports success for every write, also for one that fails."""
 
     def write(self, data: "memoryview | bytes") -> int:  # type: ignore[override]
         with contextlib.suppress(OSError):

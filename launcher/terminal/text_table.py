@@ -11,13 +11,13 @@ from esmm_dist.escaped import one_line
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table's lines: the first column to the left, the others to the right, never cut."""
+    """Return the lines of a table: the first column aligned left, the others right, no cell cut."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for i, title in enumerate(head):
         table.add_column(Text(title), justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(one_line(cell)) for cell in row))
     out = io.StringIO()
-    # Wide enough for any table: a report that goes to a file must not depend on a terminal's width.
+    # Wide enough for any table: a report in a file must not depend on the terminal's width
     Console(file=out, width=400, color_system=None).print(table)
     return [line.rstrip() for line in out.getvalue().splitlines()]

@@ -1,4 +1,4 @@
-"""Show a text again and again until Ctrl-C: in place on a terminal, one below the other elsewhere."""
+"""Refresh a text until Ctrl-C: in place on a terminal, one text below the other elsewhere."""
 
 import contextlib
 import time
@@ -24,11 +24,11 @@ def watch(
     """Show the lines that ``read`` returns, every few seconds, until KeyboardInterrupt, which ends it quietly.
 
     Args:
-        read: Returns the lines, new each time. What it raises is passed on.
-        stream: Where to show them.
-        every_s: Seconds between two.
-        sleep: Waits so many seconds.
-        now: Tells the time that stands above the lines.
+        read: returns the current lines; what it raises is passed on
+        stream: shows the lines
+        every_s: seconds between two refreshes
+        sleep: waits for a number of seconds
+        now: returns the time that stands above the lines
     """
     with contextlib.suppress(KeyboardInterrupt), _shower(stream) as show:
         while True:
@@ -39,13 +39,13 @@ def watch(
 def read_and_watch(
     read: Callable[[], Found], lines: Callable[[Found], Sequence[str]], stream: TextIO, *, every_s: float | None
 ) -> Found:
-    """Read something once, or show it again and again until KeyboardInterrupt; return it as it was read last.
+    """Read something once, or refresh it until KeyboardInterrupt; return what was read last.
 
     Args:
-        read: Returns it, new each time.
-        lines: Says it for a reader.
-        stream: Where to show it.
-        every_s: Seconds between two. None: once, and nothing is shown.
+        read: returns the current state
+        lines: returns the lines that show a state
+        stream: shows the lines
+        every_s: seconds between two refreshes; None: read once and show nothing
     """
     found = read()
     if every_s is None:
@@ -65,6 +65,6 @@ def _shower(stream: TextIO) -> Iterator[Callable[[Sequence[str]], None]]:
     if not stream.isatty():
         yield lambda lines: print("\n".join([*lines, ""]), file=stream, flush=True)
         return
-    # Gone at the end: the last state is then printed as the command's report.
+    # Removed at the end: the last state is then printed as the command's report
     with Live(console=Console(file=stream, highlight=False), auto_refresh=False, transient=True) as live:
         yield lambda lines: live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)

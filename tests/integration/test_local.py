@@ -255,7 +255,7 @@ def test_a_stop_before_the_workers_could_save_says_so(local, number, expected):
     process.send_signal(number)
     status, out, err = local.finished(process)
     assert (status, out) == (expected, "")
-    assert "The same command goes on, or starts again." in err.splitlines()[-1]
+    assert "Run the same command again to continue or start over." in err.splitlines()[-1]
 
 
 def test_a_stop_signal_while_servers_start_starts_no_worker(local):

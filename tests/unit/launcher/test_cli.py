@@ -12,7 +12,7 @@ import pytest
 
 from esmm_dist.errors import CheckpointError, ConfigError, WorkerLostError
 from launcher import cli
-from launcher.command import Command, Outcome
+from launcher.command import RUN_AGAIN, Command, Outcome
 from launcher.commands import COMMANDS
 from launcher.local.config import WORKER_COMMANDS
 from launcher.local.workspace import LOG_FOLDER
@@ -130,7 +130,7 @@ def test_debug_shows_the_traceback_of_an_unexpected_error(sample, capsys, tmp_pa
 def test_ctrl_c_is_one_line_and_status_130(sample, capsys):
     sample.work = raises(KeyboardInterrupt())
     assert cli.main(["sample", "d"]) == 130
-    assert capsys.readouterr().err == "esmm: interrupted. The same command goes on, or starts again.\n"
+    assert capsys.readouterr().err == "esmm: interrupted. Run the same command again to continue or start over.\n"
 
 
 @pytest.mark.parametrize("size", [10, 100_000])  # fails at the last flush; fails while it is printed
@@ -156,7 +156,7 @@ def test_a_reader_that_goes_away_is_no_error(size):
 def test_an_unknown_command_names_the_nearest_and_lists_all(capsys):
     assert cli.main(["trian"]) == 2
     err = capsys.readouterr().err
-    assert "There is no command 'trian'. Did you mean 'train'?" in err
+    assert "Unknown command 'trian'. Did you mean 'train'?" in err
     assert "predict" in err
 
 
@@ -305,7 +305,11 @@ def test_a_rank_whose_work_was_not_done_fails_without_a_report(sample, capsys, a
     [
         (CheckpointError("file x is damaged."), 1, "esmm: rank 1 of 2: file x is damaged.\n"),
         (WorkerLostError("rank 1 of 2: another rank ended."), 1, "esmm: rank 1 of 2: another rank ended.\n"),
-        (KeyboardInterrupt(), 130, "esmm: rank 1 of 2: interrupted. The same command goes on, or starts again.\n"),
+        (
+            KeyboardInterrupt(),
+            130,
+            f"esmm: rank 1 of 2: interrupted. {RUN_AGAIN}\n",
+        ),
     ],
 )
 def test_of_several_ranks_each_says_who_it_is(sample, capsys, as_rank, error, status, line):

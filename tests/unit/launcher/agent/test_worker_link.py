@@ -204,7 +204,7 @@ def test_what_was_noted_last_arrives_when_the_process_ends_and_its_children_have
     ("line", "status", "text"),
     [
         ("train --data {0} --run {0}/run --servers embedded", 1, "holds no manifest.json"),
-        ("trian", 2, "There is no command 'trian'. Did you mean 'train'?"),
+        ("trian", 2, "Unknown command 'trian'. Did you mean 'train'?"),
     ],
 )
 def test_a_command_that_fails_says_its_last_words_to_the_agent(pipe, tmp_path, line, status, text):

@@ -44,7 +44,7 @@ def test_a_row_holds_each_servers_figures():
 
 def test_servers_of_different_runs_are_told_apart():
     assert server_lines([stats(0, run="r"), stats(1, run="")])[3:] == [
-        "run: none is open (1/2)",
+        "run: none open (1/2)",
         "run: r (0/2)",
     ]
 

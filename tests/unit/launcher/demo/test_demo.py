@@ -108,7 +108,7 @@ def test_a_training_that_a_signal_stopped_ends_the_demo_and_is_continued_by_the_
     stopped = Stopped()
     outcome = demo(tmp_path / "demo", stopped)
     assert not outcome.done
-    assert outcome.lines == ["The demo stopped at train. Run the same command to go on."]
+    assert outcome.lines == ["The demo stopped at train. Run the same command again to continue."]
     assert len(stopped.lines) == 3
     commands = FakeCommands()
     assert demo(tmp_path / "demo", commands).done
@@ -120,7 +120,7 @@ def test_a_finished_demo_shows_its_table_again_and_runs_nothing(tmp_path):
     commands, shown = FakeCommands(), Messages()
     assert demo(tmp_path / "demo", commands, shown).lines == first.lines
     assert commands.lines == []
-    assert f"  done before; remove {tmp_path / 'demo'} to start over" in shown.texts
+    assert f"  done already; remove {tmp_path / 'demo'} to start over" in shown.texts
 
 
 def test_a_demo_of_other_settings_is_left_alone_and_a_subfolder_is_taken(tmp_path):

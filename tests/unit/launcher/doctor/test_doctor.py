@@ -27,8 +27,8 @@ GOOD_HOROVOD = {"sum": [1.0, 2.0], "gloo": True, "nccl": False}
         (machine.judge_disk(Path("/x"), machine.MIN_DISK_BYTES), "ok", "2 GB free in /x"),
         (machine.judge_disk(Path("/x"), 10**6), "failed", "1 MB free in /x; the demo needs 2 GB"),
         (machine.judge_compiler("g++ 12"), "ok", "g++ 12"),
-        (machine.judge_host_name("localhost"), "ok", "'localhost' leads to this machine"),
-        (machine.judge_host_name("192.0.2.77"), "note", "'192.0.2.77' leads to no address of this machine"),
+        (machine.judge_host_name("localhost"), "ok", "'localhost' resolves to this machine"),
+        (machine.judge_host_name("192.0.2.77"), "note", "'192.0.2.77' does not resolve to an address of this machine"),
         (machine.judge_compiler(None), "note", "g++ is not on PATH"),
         (judge_tfra(ProbeResult(state={"found": [71, -1, 70]})), "ok", "looked up"),
         (judge_tfra(ProbeResult(state={"found": [71, 0, 70]})), "failed", "looked up [71, 0, 70]"),
@@ -43,7 +43,7 @@ GOOD_HOROVOD = {"sum": [1.0, 2.0], "gloo": True, "nccl": False}
         (judge_gpu(ProbeResult(state={"gpus": ["0"]}), ProbeResult(state=GOOD_HOROVOD), True), "note", "lacks NCCL"),
         (judge_gpu(ProbeResult(state={"gpus": ["0"]}), ProbeResult(state={"nccl": True}), True), "ok", "1"),
         (judge_gpu(ProbeResult(error="bad"), ProbeResult(state={"gpus": []}), False), "ok", "none"),
-        (judge_gpu(ProbeResult(error="bad"), ProbeResult(error="bad"), False), "failed", "not known"),
+        (judge_gpu(ProbeResult(error="bad"), ProbeResult(error="bad"), False), "failed", "unknown, because"),
     ],
 )
 def test_a_judgement_says_what_was_found_and_a_bad_one_what_to_do(finding, status, text):
@@ -58,7 +58,7 @@ def test_versions_that_differ_from_the_lock_are_named():
     installed = {"numpy": "1.26.4", "rich": "14.0.0"}.get
     finding = judge_versions(pins, installed)
     assert finding.status == "failed"
-    assert finding.text.endswith("2 of 3 packages are not as in requirements.lock: "
+    assert finding.text.endswith("2 of 3 packages differ from requirements.lock: "
                                  "rich 14.0.0 (lock: 15.0.0), tyro missing (lock: 1.0)")  # fmt: skip
     assert finding.remedy == "Run: make setup"
 
@@ -104,7 +104,7 @@ def test_the_compiler_is_asked_for_its_version(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended by signal 11"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "killed by signal 11"),
         ("raise ImportError('undefined symbol')", "ImportError: undefined symbol"),
         ("import sys; sys.exit(3)", "ended with status 3"),
         ("import time; time.sleep(60)", "no answer within 1 s"),

@@ -67,7 +67,10 @@ def test_a_current_folder_that_was_removed_is_named(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == f"esmm: The current folder {gone} was removed. Go to another one (cd), and run it again.\n"
+    assert (
+        done.stderr
+        == f"esmm: The current folder {gone} was removed. Change to another folder (cd), and run the command again.\n"
+    )
 
 
 OPENS_POOL = """

@@ -25,7 +25,7 @@ COMMANDS = {
     "help": (["train", "--help"], 0, "--data"),
     "a report": (["synth", "é±×→/raw", "--impressions", "300"], 0, "300"),
     "an error that names a path": (["checkpoints", "é±×→/none"], 2, "none"),
-    "an error that names a path that is no text": (["checkpoints", NO_TEXT], 2, "is not text in UTF-8 (byte 0xe9"),
+    "an error that names a path that is no text": (["checkpoints", NO_TEXT], 2, "is not UTF-8 text (byte 0xe9"),
     "settings": (["preprocess", f"é±×→/{NO_TEXT}", "out", "--schema", "aliccp", "--print-config"], 0, "raw"),
 }
 """What is done, its exit status, and something that it prints."""
@@ -97,9 +97,7 @@ def test_a_report_that_cannot_be_written_fails_in_one_sentence(tmp_path, flags):
     done = esmm(tmp_path, "synth", "raw", "--impressions", "300", *flags, redirected=">/dev/full")
     assert done.returncode == 1
     last = done.stderr.decode().splitlines()[-1]
-    assert (
-        last == "esmm: stdout cannot be written (No space left on device): the work was done, and its report is lost."
-    )
+    assert last == "esmm: cannot write to stdout (No space left on device). The work is done, but its report is lost."
 
 
 def test_the_json_line_is_ascii_whatever_the_locale(tmp_path):
