@@ -3,14 +3,14 @@
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import google_crc32c
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import Array
 from esmm_dist.checkpoint.format import (
     DENSE_NAME,
     MANIFEST_NAME,
@@ -35,33 +35,35 @@ _WRITING = ".writing-"
 _REMOVING = ".removing-"
 
 
-def write_checkpoint(
-    run: Folder,
-    *,
-    step: int,
-    schema: Schema,
-    dense: Mapping[str, npt.NDArray[Any]],
-    store: EmbeddingStore,
-    settings: Mapping[str, Any],
-    state: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    keep: int,
-) -> Folder:
-    """Write the checkpoint of a step and remove the oldest beyond ``keep``.
+@dataclass(frozen=True, kw_only=True)
+class CheckpointContent:
+    """What a checkpoint holds beside the rows of its tables."""
+
+    step: int
+    """Steps done."""
+    schema: Schema
+    """Names the tables."""
+    dense: Mapping[str, Array]
+    """Dense weights and optimizer state by name."""
+    settings: Mapping[str, Any]
+    """Resolved settings, as plain values; credentials in them are not written."""
+    state: Mapping[str, Any]
+    """What training continues from, as plain values."""
+    metrics: Mapping[str, Any]
+    """The newest evaluation, as plain values; empty if there was none."""
+
+
+def write_checkpoint(run: Folder, content: CheckpointContent, store: EmbeddingStore, *, keep: int) -> Folder:
+    """Write a checkpoint and remove the oldest beyond ``keep``.
 
     Blocks until the bytes are stored. A checkpoint of the same step is replaced; in an object store it is gone from
     the beginning of the writing.
 
     Args:
-        run: The run's folder.
-        step: Steps done.
-        schema: Names the tables.
-        dense: Dense weights and optimizer state by name.
-        store: Writes the rows of all tables.
-        settings: Resolved settings, as plain values; credentials in them are left out.
-        state: What training continues from, as plain values.
-        metrics: The newest evaluation, as plain values.
-        keep: Checkpoints to keep, 1 or more.
+        run: folder of the run
+        content: all but the rows
+        store: writes the rows of all tables
+        keep: checkpoints to keep, 1 or more
 
     Returns:
         The checkpoint's folder.
@@ -70,31 +72,11 @@ def write_checkpoint(
         RetryError: The storage refused (full, read-only, not reachable), or a server did. The checkpoints before are
             untouched; the message says whether this one is written.
     """
+    step = content.step
     final = checkpoint_folder(run, step)
-    parent = checkpoints_folder(run)
-    unfinished = parent / f"{_WRITING}{final.name}" if run.is_local else final
+    unfinished = checkpoints_folder(run) / f"{_WRITING}{final.name}" if run.is_local else final
     try:
-        parent.make()
-        _clear_away(run)
-        if not run.is_local:
-            _remove(run, step)
-        unfinished.make()
-        tables = store.save(unfinished, step=step)
-        _check_written(unfinished, tables)
-        manifest = CheckpointManifest(
-            step=step,
-            saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            schema=schema,
-            settings=without_credentials(settings),
-            state=dict(state),
-            metrics=dict(metrics),
-            dense=_write_dense(unfinished, dense),
-            tables=tables,
-        )
-        unfinished.write_bytes(MANIFEST_NAME, manifest.to_json().encode())
-        if run.is_local:
-            _remove(run, step)
-            unfinished.rename_to(final)
+        _write_whole(run, content, store, unfinished)
     except RetryError as e:
         with contextlib.suppress(StorageError):  # the next write removes what this one leaves
             unfinished.delete()
@@ -109,6 +91,32 @@ def write_checkpoint(
     except StorageError as e:
         raise RetryError(f"The checkpoint of step {step} is written, but older ones could not be removed. {e}") from e
     return final
+
+
+def _write_whole(run: Folder, content: CheckpointContent, store: EmbeddingStore, unfinished: Folder) -> None:
+    """Write all files of a checkpoint into ``unfinished``, its manifest last; on a local disk rename that folder."""
+    step = content.step
+    checkpoints_folder(run).make()
+    _clear_away(run)
+    if not run.is_local:
+        _remove(run, step)
+    unfinished.make()
+    tables = store.save(unfinished, step=step)
+    _check_written(unfinished, tables)
+    manifest = CheckpointManifest(
+        step=step,
+        saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        schema=content.schema,
+        settings=without_credentials(content.settings),
+        state=dict(content.state),
+        metrics=dict(content.metrics),
+        dense=_write_dense(unfinished, content.dense),
+        tables=tables,
+    )
+    unfinished.write_bytes(MANIFEST_NAME, manifest.to_json().encode())
+    if run.is_local:
+        _remove(run, step)
+        unfinished.rename_to(checkpoint_folder(run, step))
 
 
 def rewrite_manifest(folder: Folder, *, metrics: Mapping[str, Any], state: Mapping[str, Any]) -> None:
@@ -129,10 +137,10 @@ def rewrite_manifest(folder: Folder, *, metrics: Mapping[str, Any], state: Mappi
 
 
 def _check_written(folder: Folder, tables: Sequence[TableFile]) -> None:
-    """Check that the files that the store says it wrote are here.
+    """Check that the files that the store reports as written are here.
 
-    Each server writes its own. One on a machine that does not see this folder would have written into a folder of the
-    same name there, and only a restore, some day, would find out.
+    Each server writes its own. A server that does not see this folder would have written into a folder of the same
+    name on its own machine, and only a restore, some day, would find out.
     """
     sizes = folder.file_sizes()
     for file in tables:
@@ -145,7 +153,7 @@ def _check_written(folder: Folder, tables: Sequence[TableFile]) -> None:
             )
 
 
-def _write_dense(folder: Folder, dense: Mapping[str, npt.NDArray[Any]]) -> CheckpointFile:
+def _write_dense(folder: Folder, dense: Mapping[str, Array]) -> CheckpointFile:
     buffer = io.BytesIO()
     np.savez(buffer, **dense)
     data = buffer.getvalue()

@@ -1,5 +1,5 @@
-"""Use a trained model: load it from a run, score a data set.
+"""Use a trained model: load it from a run; score, evaluate or export it.
 
-Here belongs what needs weights but no training. Evaluation belongs to ``esmm_dist.train``, which runs it during
-training too.
+Here belongs what needs weights but no optimizer. ``esmm_dist.train`` stands above: it evaluates with the same code
+while it trains.
 """

@@ -22,7 +22,7 @@ from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_war
 
 if TYPE_CHECKING:
     from esmm_dist.inference.baseline import Baseline
-    from esmm_dist.inference.score import ScoredBatch
+    from esmm_dist.inference.scoring import ScoredBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +64,14 @@ class EvaluateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What an evaluation found."""
+    """Result of an evaluation."""
 
     tasks: dict[str, TaskMetrics]
     fields: list[FieldCoverage]
     """For each field, how many impressions hold an id that the model has learned."""
     warnings: list[str]
     baseline: "Baseline | None"
-    """What logistic regression reaches; None if it was not wanted or not possible."""
+    """What logistic regression reaches; None if it was not requested or not possible."""
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the metrics of each task by its name, and beside them ``fields``, ``warnings``, ``baseline``."""
@@ -94,24 +94,24 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     world = open_world(config.store.token_file)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.inference.baseline import baseline_of_root
-    from esmm_dist.inference.known_rows import KnownRows
-    from esmm_dist.inference.load import open_split, opened_model
-    from esmm_dist.inference.score import scored_batches
+    from esmm_dist.inference.learned_ids import LearnedIds
+    from esmm_dist.inference.scoring import scored_batches
+    from esmm_dist.inference.trained_model import open_model, open_split
 
     progress = progress if world.rank == 0 else NoProgress()
-    with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
+    with open_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
         reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
         users = BatchUsers(trained.scorer.schema, config.gauc_field)
         progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
-        known_rows = KnownRows(trained.scorer.schema, trained.start_values)
+        learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:
-            scored = scored_batches(trained.scorer, reader, world, users=users, known_rows=known_rows)
+            scored = scored_batches(trained.scorer, reader, world, users=users, learned_ids=learned_ids)
             tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
         finally:
             progress.finish()
         for line in skipped_lines(gather_skipped(world, reader.skipped)):
             progress.message(line)
-        fields = scored_coverage(manifest, config.split, known_rows.counts(world))
+        fields = scored_coverage(manifest, config.split, learned_ids.counts(world))
     baseline = None
     if config.baseline:
         baseline = baseline_of_root(world, config.data, manifest, config.split, config.on_bad_record, progress)
@@ -133,11 +133,11 @@ def evaluate_batches(
     That is K (4 + 1) + 8 bytes an impression, and 4 more with sample weights.
 
     Args:
-        scored: The batches, the same on every rank.
-        labels: Names of the chain.
-        progress: Told the impressions.
-        world: The ranks; all get the metrics.
-        max_impressions: Stop after the batch that reaches this number. 0: use all.
+        scored: scored batches, the same on every rank
+        labels: names of the label chain
+        progress: receives the number of impressions
+        world: ranks of the evaluation; all get the metrics
+        max_impressions: stop after the batch that reaches this number; 0: use all
     """
     logits = [np.empty((0, len(labels)), dtype=np.float32)]
     truths = [np.empty((0, len(labels)), dtype=np.int8)]

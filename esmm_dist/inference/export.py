@@ -81,12 +81,12 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     """
     start = time.monotonic()
     import_tensorflow()  # here, so that reading settings and help does not wait for it
-    from esmm_dist.inference.served_model import ServedModel
+    from esmm_dist.inference.exported_model import ExportedModel
 
-    found: list[tuple[Checkpoint, ServedModel]] = []
+    found: list[tuple[Checkpoint, ExportedModel]] = []
 
     def take(checkpoint: Checkpoint) -> None:
-        found.append((checkpoint, _served_model(checkpoint, progress)))
+        found.append((checkpoint, _model_to_export(checkpoint, progress)))
 
     config.checkpoint.restore(progress, take)
     [(checkpoint, model)] = found
@@ -108,11 +108,11 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     )
 
 
-def _served_model(checkpoint: Checkpoint, progress: Progress) -> Any:
+def _model_to_export(checkpoint: Checkpoint, progress: Progress) -> Any:
+    from esmm_dist.checkpoint.sorted_rows import read_sorted_rows
     from esmm_dist.embedding.start_values import StartValues
-    from esmm_dist.inference.load import dense_model, embedding_of
-    from esmm_dist.inference.saved_tables import read_sorted_rows
-    from esmm_dist.inference.served_model import ServedModel, ServedTable
+    from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+    from esmm_dist.inference.trained_model import dense_model, embedding_of
 
     manifest = checkpoint.manifest
     embedding, seed = embedding_of(checkpoint), int(manifest.settings["seed"])
@@ -123,10 +123,10 @@ def _served_model(checkpoint: Checkpoint, progress: Progress) -> Any:
             dim = embedding.dim_of(name)
             start = StartValues(embedding_dim=dim, scale=embedding.start_range, seed=seed)
             rows = read_sorted_rows(checkpoint, name, dim, progress)
-            tables[name] = ServedTable(rows, start, seed=seed, name=name)
+            tables[name] = ExportedTable(rows, start, seed=seed, name=name)
     finally:
         progress.finish()
-    return ServedModel(manifest.schema, dense_model(checkpoint), tables)
+    return ExportedModel(manifest.schema, dense_model(checkpoint), tables)
 
 
 def _write(out: Path, model: Any, description: dict[str, Any]) -> int:

@@ -1,6 +1,5 @@
 """Write predictions for every impression of a split."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.errors import ConfigError
 from esmm_dist.inference.kept_columns import KeptColumns, check_names, names_of
-from esmm_dist.inference.table_form import check_form, table_writer
+from esmm_dist.inference.probabilities import prediction_columns, probabilities
+from esmm_dist.inference.table_format import check_format, table_writer
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.parameter_server.config import ConnectionConfig
@@ -43,7 +42,7 @@ class PredictConfig:
     """Split of the data set to score."""
 
     out: Path
-    """File to write; replaced if it exists. Its name says the form: .parquet (or .pq), .csv, .csv.gz."""
+    """File to write; replaced if it exists. Its ending decides the format: .parquet (or .pq), .csv, .csv.gz."""
 
     keep: tuple[str, ...] = ()
     """Columns of the log to write beside the predictions, as texts: ``user_id,item_id``. Of a flat log those that the
@@ -60,7 +59,7 @@ class PredictConfig:
             raise ConfigError(
                 f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet."
             )
-        check_form(self.out, setting="out")
+        check_format(self.out, setting="out")
         twice = [name for name in self.keep if self.keep.count(name) > 1]
         if twice:
             raise ConfigError(f"keep names '{twice[0]}' twice. Name it once.")
@@ -114,11 +113,11 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     start = time.monotonic()
     world = open_world(config.store.token_file)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
-    from esmm_dist.inference.load import open_split, opened_model
-    from esmm_dist.inference.score import scored_batches
+    from esmm_dist.inference.scoring import scored_batches
+    from esmm_dist.inference.trained_model import open_model, open_split
 
     progress = progress if world.rank == 0 else NoProgress()
-    with opened_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
+    with open_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
         reader, manifest = open_split(
             trained, config.data, config.split, world, on_bad_record=config.on_bad_record, with_names=True
         )
@@ -176,23 +175,3 @@ def _table(columns: list[npt.NDArray[Any]], schema: pa.Schema) -> pa.Table:
 def _nowhere() -> Iterator[Write]:
     """Leave the writing to rank 0."""
     yield lambda columns: None
-
-
-def prediction_columns(labels: tuple[str, ...]) -> list[str]:
-    """Return the names of the prediction columns of a label chain."""
-    if len(labels) == 2:
-        return ["pctr", "pcvr", "pctcvr"]
-    names = [f"p_{labels[0]}"]
-    for before, label in itertools.pairwise(labels):
-        names += [f"p_{label}_given_{before}", f"p_{label}"]
-    return names
-
-
-def probabilities(logits: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
-    """Return the columns that ``prediction_columns`` names, float32 [B] each, from logits float32 [B, K]."""
-    conditional = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
-    product = np.cumprod(conditional, axis=1)
-    columns = [conditional[:, 0]]
-    for k in range(1, logits.shape[1]):
-        columns += [conditional[:, k], product[:, k]]
-    return [column.astype(np.float32) for column in columns]

@@ -72,6 +72,11 @@ class Esmm(keras.Model):
             tower.mixed_precision = mixed_precision
         self.built = True
 
+    @property
+    def dim_by_table(self) -> dict[str, int]:
+        """D of each table."""
+        return {table: dim for table, (_, _, dim) in self._layout.items()}
+
     def num_segments(self, table: str, groups: tf.Tensor, impressions: tf.Tensor) -> tf.Tensor:
         """Return S = G · F_u + B · F_i of a table, int64 scalar, for G groups and B impressions (int64 scalars)."""
         user_fields, impression_fields, _ = self._layout[table]

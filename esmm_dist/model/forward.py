@@ -11,12 +11,11 @@ from esmm_dist.model.losses import chain_loss_sums
 class CompiledForward:
     """Scores batches of any size."""
 
-    def __init__(self, model: Esmm, *, dim_by_table: dict[str, int], num_labels: int) -> None:
+    def __init__(self, model: Esmm) -> None:
         """Prepare to compile; the first call does."""
         self._model = model
-        self._forward = tf.function(
-            self._forward_pass, input_signature=[input_signature(dim_by_table, num_labels)], autograph=False
-        )
+        signature = input_signature(model.dim_by_table, len(model.towers))
+        self._forward = tf.function(self._forward_pass, input_signature=[signature], autograph=False)
 
     def __call__(self, inputs: ModelInputs) -> tuple[F32, F32]:
         """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum float32 [K]."""

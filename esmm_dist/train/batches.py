@@ -79,7 +79,7 @@ class BatchSource:
             plan: Finds the unique ids.
             store: Holds the rows.
             client: Says how old rows may be.
-            seed: Of the shuffle. None: file order.
+            seed: seed of the shuffle; None: file order
             depth: Batches to hold ready.
         """
         self._reader, self._plan, self._store, self._seed, self._depth = reader, plan, store, seed, depth

@@ -1,4 +1,4 @@
-"""The learning rates' course over a run."""
+"""The schedule of the learning rates over a run."""
 
 import math
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ Schedule = Literal["constant", "cosine", "inverse_sqrt"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateCourse:
-    """What both learning rates, the towers' and the rows', are multiplied with at each step of a run."""
+class LearningRateSchedule:
+    """The factor of both learning rates, the towers' and the rows', at each step of a run."""
 
     total_steps: int
-    """Of all epochs."""
+    """Steps of all epochs."""
     schedule: Schedule = "constant"
     warmup_steps: int = 0
     cooldown: float = 0.0
@@ -20,8 +20,8 @@ class RateCourse:
 
     def factor(self, step: int) -> float:
         """Return the factor of a step, 1 .. total_steps: warm-up, then the schedule, times the cool-down."""
-        course = step / self.warmup_steps if step <= self.warmup_steps else self._after_warmup(step)
-        return course if self.schedule == "cosine" else course * self._cooldown(step)
+        factor = step / self.warmup_steps if step <= self.warmup_steps else self._after_warmup(step)
+        return factor if self.schedule == "cosine" else factor * self._cooldown(step)
 
     def _after_warmup(self, step: int) -> float:
         """Return a factor that begins at 1 where the warm-up has ended.

@@ -25,7 +25,7 @@ def numerical_error(
     Args:
         step: The step that was about to be made, 1, 2, ...
         epoch: 0, 1, ...
-        schema: Of the data.
+        schema: schema of the data set
         batch: The batch.
         lookups: Its lookups.
         rows: The rows that were pulled for it.
@@ -45,7 +45,7 @@ def numerical_error(
 
 
 def agreed_error(own: NumericalError | None, step: int, world: World) -> NumericalError:
-    """Return the error that a rank raises at a step that is not finite; a meeting of all ranks.
+    """Return the error that a rank raises at a step that is not finite; a collective.
 
     They tell each other, because whoever ends first takes the others down with it.
 

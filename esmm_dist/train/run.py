@@ -1,20 +1,14 @@
 """The entry point of training."""
 
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
-
 from esmm_dist.errors import ConfigError
 from esmm_dist.process.quiet import import_tfra
-from esmm_dist.progress import NoProgress, Progress
+from esmm_dist.progress import Progress
 from esmm_dist.ranks.elastic import ElasticWorld
 from esmm_dist.ranks.open_world import open_world
 from esmm_dist.ranks.world import World
 from esmm_dist.reporter import NO_REPORTER, Reporter
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
-
-if TYPE_CHECKING:
-    from esmm_dist.train.run_folder import RunFolder
 
 
 def train(config: TrainConfig, progress: Progress, reporter: Reporter = NO_REPORTER) -> TrainResult:
@@ -26,9 +20,9 @@ def train(config: TrainConfig, progress: Progress, reporter: Reporter = NO_REPOR
     Started by a driver of elastic runs, the ranks may come and go meanwhile; SIGTERM then means that this one leaves.
 
     Args:
-        config: The settings.
-        progress: Told of it.
-        reporter: Told of it too: steps, checkpoints, changes of the ranks.
+        config: settings of the training
+        progress: receives training progress
+        reporter: receives facts and events: steps, checkpoints, changes of the ranks
 
     Raises:
         LeftError: This rank was told to leave, and has.
@@ -39,20 +33,12 @@ def train(config: TrainConfig, progress: Progress, reporter: Reporter = NO_REPOR
     reporter.note(rank=world.rank, size=world.size)
     refuse_rows_apart(config, world)
     import_tfra()  # here, so that reading settings and help does not wait for it
-    from esmm_dist.train.loop import Trainer
-    from esmm_dist.train.run_folder import locked_run
+    from esmm_dist.train.elastic import train_elastically
+    from esmm_dist.train.open_trainer import open_trainer
 
     if isinstance(world, ElasticWorld):
-        from esmm_dist.train.elastic import train_elastically
-
         return train_elastically(config, progress, world, reporter)
-    with ExitStack() as stack:
-        locked: list[RunFolder] = []
-        world.on_root(lambda: locked.append(stack.enter_context(locked_run(config.run))))
-        told = progress if world.rank == 0 else NoProgress()
-        trainer = stack.enter_context(
-            Trainer(config, told, locked[0] if locked else None, world=world, reporter=reporter)
-        )
+    with open_trainer(config, progress, world, reporter) as trainer:
         return trainer.train()
 
 

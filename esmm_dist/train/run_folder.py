@@ -1,11 +1,11 @@
-"""The folder of a run: settings, logs, metrics, and the guard against two trainings in one folder.
+"""The folder of a run: logs, metrics, and the guard against two trainings in one folder.
 
 ::
 
-    RUN/config.yaml        resolved settings with which the newest steps were made, see stored_settings.py
+    RUN/config.yaml        resolved settings with which the newest steps were made, see run_settings.py
     RUN/metrics.json       the newest evaluation, all before it, and the baseline
     RUN/skipped.json       records that could not be read and were skipped, by shard; no such file if none were
-    RUN/train_log.jsonl    training losses, one line a window of log_every_steps
+    RUN/train_log.jsonl    mean training losses, a line every log_every_steps
     RUN/tensorboard/       the same as scalars
     RUN/checkpoints/       see esmm_dist.checkpoint
 """
@@ -17,30 +17,19 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.storage.folder import Folder
-from esmm_dist.storage.uris import without_credentials
-from esmm_dist.train.config import TrainConfig
-from esmm_dist.yaml_text import YamlWriter, parse_yaml
 
-CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"
 SKIPPED_NAME = "skipped.json"
 LOG_NAME = "train_log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
-
-# Settings that shape the state: with another value the saved state would mean something else
-_FIXED = ("seed", "schedule", "warmup_steps", "cooldown", "input", "embedding", "model", "dense")
-_FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch"), ("input", "on_bad_record")}
 
 
 class RunFolder:
@@ -79,27 +68,6 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """Local folder for TensorBoard's event files."""
         return self._growing / TENSORBOARD_NAME
-
-    def write_settings(self, config: TrainConfig, chosen: Sequence[str] = ()) -> None:
-        """Write the resolved settings, without credentials.
-
-        Args:
-            config: settings of the training
-            chosen: lines that say which of them the training chose, and why; empty if it resumes with what it chose
-                before, whose lines then stay
-        """
-        settings = without_credentials(to_mapping(config))
-        head = "".join(f"# {line}\n" for line in chosen) or self._settings_head()
-        text = head + yaml.dump(settings, Dumper=YamlWriter, sort_keys=False, allow_unicode=True)
-        self.folder.write_bytes(CONFIG_NAME, text.encode())
-
-    def _settings_head(self) -> str:
-        """Return the comments above the settings that are there, if any are."""
-        try:
-            lines = self.folder.read_bytes(CONFIG_NAME).decode().splitlines(keepends=True)
-        except (FileNotFoundError, UnicodeDecodeError):
-            return ""
-        return "".join(takewhile(lambda line: line.startswith("# "), lines))
 
     def write_metrics(self, evaluations: list[dict[str, Any]], baseline: dict[str, Any] | None = None) -> None:
         """Write all evaluations so far; the newest stands first on its own, and the baseline, if there is one, last."""
@@ -179,14 +147,14 @@ class RunFolder:
             if not path.is_file():
                 continue
             stat = path.stat()
-            seen = (stat.st_size, stat.st_mtime_ns)
-            if self._published.get(path) == seen:
+            version = (stat.st_size, stat.st_mtime_ns)
+            if self._published.get(path) == version:
                 continue
             target = self.folder
             for part in path.relative_to(self._growing).parts[:-1]:
                 target = target / part
             target.write_bytes(path.name, path.read_bytes())
-            self._published[path] = seen
+            self._published[path] = version
 
     def close(self) -> None:
         """Remove the folder of this machine, if there is one."""
@@ -225,50 +193,3 @@ def locked_run(location: str | Path) -> Iterator[RunFolder]:
                 run.publish()
             raise
         run.publish()
-
-
-def read_settings(location: str | Path) -> dict[str, Any] | None:
-    """Return the settings that a run was started with; None if it has none yet.
-
-    Raises:
-        ConfigError: The file is damaged.
-        StorageError: The storage refuses.
-    """
-    folder = Folder.open(location)
-    try:
-        text = folder.read_bytes(CONFIG_NAME)
-    except FileNotFoundError:
-        return None
-    try:
-        return parse_yaml(text, where=f"{folder}/{CONFIG_NAME}")
-    except ConfigError as e:
-        raise ConfigError(
-            f"{e} Remove that file, and give the run's settings again: esmm train --run "
-            f"{without_credentials(str(location))} --data DATA ...; it goes on from its newest checkpoint."
-        ) from e
-
-
-def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: object) -> None:
-    """Compare the settings with those of the checkpoint that training would resume from.
-
-    Args:
-        config: Of this training.
-        saved: Of the checkpoint, from its manifest.
-        checkpoint: Named in the error.
-
-    Raises:
-        ConfigError: A setting that shapes the saved state has changed; the message names it and both values.
-    """
-    current = to_mapping(config)
-    for group in _FIXED:
-        now, before = current[group], saved[group]
-        names = now.keys() if isinstance(now, dict) else [None]
-        for name in names:
-            if (group, name) in _FREE_WITHIN_FIXED:
-                continue
-            value, old = (now, before) if name is None else (now[name], before.get(name))
-            if value != old:
-                raise ConfigError(
-                    f"{name or group} is {value} but {old} in {checkpoint}, from which this run would resume. "
-                    f"Set it back to {old}, or start a new run with another --run."
-                )

@@ -26,7 +26,7 @@ def main(command: Sequence[str]) -> int:
     try:
         import_tfra()
         import_horovod()
-        importlib.import_module("esmm_dist.train.loop")
+        importlib.import_module("esmm_dist.train.trainer")
         cli = importlib.import_module("launcher.cli")
     except Exception as e:  # any: the agent shows it and tries again
         link.error(f"{type(e).__name__}: {e}", EXIT_STATUS)

@@ -43,7 +43,7 @@ def settings_of_run(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
     """
     if "run" not in flags:
         return None
-    from esmm_dist.train.run_folder import read_settings
+    from esmm_dist.train.run_settings import read_settings
 
     stored = read_settings(flags["run"])
     if stored is None or not isinstance(stored.get("store"), Mapping):

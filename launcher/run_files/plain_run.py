@@ -17,7 +17,8 @@ from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.order import steps_in_epoch
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.storage.folder import Folder
-from esmm_dist.train.run_folder import LOG_NAME, METRICS_NAME, read_settings
+from esmm_dist.train.run_folder import LOG_NAME, METRICS_NAME
+from esmm_dist.train.run_settings import read_settings
 from launcher.run_files.status_lines import auc_line, steps_text
 
 TRAIN_LOCK_NAME = ".lock"

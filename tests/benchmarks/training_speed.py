@@ -74,7 +74,7 @@ def measure_reading(data: Path) -> None:
 
 def measure_training(data: Path, run: Path) -> None:
     """Train one epoch from disk into a table of 4.5 M rows."""
-    from esmm_dist.train.loop import Trainer
+    from esmm_dist.train.trainer import Trainer
 
     config = TrainConfig(
         data=data,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from esmm_dist.checkpoint.format import CheckpointFile, CheckpointManifest, read_checkpoint_manifest
 from esmm_dist.checkpoint.reader import open_checkpoint
-from esmm_dist.checkpoint.writer import write_checkpoint
+from esmm_dist.checkpoint.writer import CheckpointContent, write_checkpoint
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import CheckpointError
@@ -40,17 +40,15 @@ def filled() -> EmbeddedStore:
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory) -> Contents:
-    folder = write_checkpoint(
-        Folder.open(tmp_path_factory.mktemp("run")),
+    content = CheckpointContent(
         step=STEP,
         schema=tiny_schema(),
         dense={"a/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(1.5)},
-        store=filled(),
         settings={"seed": 1},
         state={"evaluations": []},
         metrics={},
-        keep=1,
     )
+    folder = write_checkpoint(Folder.open(tmp_path_factory.mktemp("run")), content, filled(), keep=1)
     assert tuple(folder.names()) == FILES
     return {name: folder.read_bytes(name) for name in FILES}
 

@@ -21,7 +21,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, model_inputs
 from esmm_dist.ranks.open_world import open_world
 from esmm_dist.schema.manifest import read_manifest
-from esmm_dist.train.step import CompiledStep, StepResult, Wishes
+from esmm_dist.train.compiled_step import CompiledStep, StepRequests, StepResult
 
 DIM = 4
 BATCH_RECORDS = 8
@@ -39,7 +39,6 @@ def run(data: Path, out: Path) -> None:
         optimizer,
         task_weights=(1.0, 2.0),
         seed=3,
-        dim_by_table={"main": DIM},
         world=world,
         has_sample_weights=schema.has_sample_weights,
     )
@@ -68,7 +67,7 @@ def run(data: Path, out: Path) -> None:
     nan = {"main": inputs[0].rows["main"] * np.nan}
     broken = step(inputs[0]._replace(rows=nan) if world.rank == 1 else inputs[0], len(results) + 1)
     unchanged = all(np.array_equal(dense[name], value) for name, value in dense_state(model, optimizer).items())
-    stopping = step(inputs[0], len(results) + 2, Wishes(stop=world.rank == 1))
+    stopping = step(inputs[0], len(results) + 2, StepRequests(stop=world.rank == 1))
     sums = np.zeros((10_000, DIM))  # over the epoch, by id
     for of_step, result in zip(ids, results, strict=True):
         sums[of_step] += result.gradient_sums["main"]
@@ -80,7 +79,7 @@ def run(data: Path, out: Path) -> None:
         shares=shares,
         row_sums=sums,
         broken=[broken.finite, broken.at_fault, unchanged],
-        wishes=[results[0].wishes, stopping.wishes],
+        requests=[results[0].requests, stopping.requests],
         **{f"dense/{name}": value for name, value in dense.items()},
     )
 

@@ -84,4 +84,4 @@ def test_a_share_that_is_not_finite_stops_all_ranks_and_only_its_own_is_at_fault
 
 
 def test_one_ranks_wish_to_stop_reaches_all(ranks):
-    assert [rank["wishes"].tolist() for rank in ranks] == [[[0, 0, 0], [1, 0, 0]]] * len(ranks)
+    assert [rank["requests"].tolist() for rank in ranks] == [[[0, 0, 0], [1, 0, 0]]] * len(ranks)

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from esmm_dist.checkpoint.writer import write_checkpoint
+from esmm_dist.checkpoint.writer import CheckpointContent, write_checkpoint
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile, read_rows
 from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.progress import NoProgress
+from esmm_dist.schema.fields import Schema
 from esmm_dist.storage.folder import Folder
 from tests.tiny_dataset import tiny_schema
 
@@ -106,17 +107,21 @@ SETTINGS = {"seed": 3, "embedding": {"embedding_dim": 2}}
 
 
 def save(run: Folder, step: int, store: EmbeddingStore | None = None, *, keep: int = 3, settings=SETTINGS) -> Folder:
-    return write_checkpoint(
-        run,
+    content = CheckpointContent(
         step=step,
         schema=tiny_schema(),
         dense=DENSE,
-        store=store or SavedRows(),
         settings=settings,
         state={"loss_window": {"sums": [0.1, 1 / 3], "impressions": step}},
         metrics={"ctr": {"auc": 0.75}},
-        keep=keep,
     )
+    return write_checkpoint(run, content, store or SavedRows(), keep=keep)
+
+
+def save_rows_alone(run: Folder, step: int, store: EmbeddingStore, *, schema: Schema | None = None) -> Folder:
+    """Write a checkpoint of a store's rows, without weights and settings."""
+    content = CheckpointContent(step=step, schema=schema or tiny_schema(), dense={}, settings={}, state={}, metrics={})
+    return write_checkpoint(run, content, store, keep=1)
 
 
 class Messages(NoProgress):

@@ -13,12 +13,10 @@ import pytest
 
 import esmm_dist.checkpoint
 from esmm_dist.checkpoint.reader import open_checkpoint
-from esmm_dist.checkpoint.writer import write_checkpoint
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.storage.folder import Folder
-from tests.tiny_dataset import tiny_schema
-from tests.unit.checkpoint.saved_rows import SavedRows
+from tests.unit.checkpoint.saved_rows import SavedRows, save_rows_alone
 
 README = Path(esmm_dist.checkpoint.__file__).with_name("README.md")
 LINES = re.findall(r"^rows = .*$", README.read_text(), re.MULTILINE)
@@ -41,9 +39,7 @@ def saved(tmp_path_factory):
     store = EmbeddedStore(("main",), EmbeddingConfig(embedding_dim=2, embedding_optimizer="rowwise_adagrad"), seed=1)
     store.load("main", rows)
     run = Folder.open(tmp_path_factory.mktemp("run"))
-    write_checkpoint(
-        run, step=7, schema=tiny_schema(), dense={}, store=store, settings={}, state={}, metrics={}, keep=1
-    )
+    save_rows_alone(run, 7, store)
     checkpoint = open_checkpoint(run, 7)
     (file,) = checkpoint.manifest.tables
     return checkpoint.folder.local_path / file.path, rows

@@ -11,7 +11,6 @@ import pytest
 from esmm_dist.checkpoint.format import read_checkpoint_manifest
 from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.checkpoint.summary import find_rows, summarise_checkpoint
-from esmm_dist.checkpoint.writer import write_checkpoint
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.placement import bucket_of
@@ -19,7 +18,7 @@ from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.storage.folder import Folder
 from launcher.cli import main
 from tests.tiny_dataset import tiny_schema
-from tests.unit.checkpoint.saved_rows import DENSE, SavedRows, file_of, save
+from tests.unit.checkpoint.saved_rows import DENSE, SavedRows, file_of, save, save_rows_alone
 from tests.unit.checkpoint.test_read_checkpoint import flip_a_bit, remove, truncate
 
 ROWS = "main-0000-4096.arrow"
@@ -168,7 +167,7 @@ def two_tables(run: Folder) -> tuple[EmbeddedStore, np.ndarray]:
         store.pull(table, ids)
         gradients = np.full((300, 6), number + 1, dtype=np.float32)
         store.push(table, ids, gradients, impressions=1, step=5)
-    write_checkpoint(run, step=5, schema=schema, dense={}, store=store, settings={}, state={}, metrics={}, keep=1)
+    save_rows_alone(run, 5, store, schema=schema)
     return store, ids
 
 

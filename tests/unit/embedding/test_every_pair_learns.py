@@ -10,7 +10,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.optimizers import OptimizerName
 from esmm_dist.errors import ConfigError
-from esmm_dist.train.learning_rate import RateCourse, Schedule
+from esmm_dist.train.learning_rate import LearningRateSchedule, Schedule
 
 DIM, STEPS = 3, 80
 IDS = np.arange(12)
@@ -40,7 +40,7 @@ ALONE = {"embedding_momentum": "sgd", "ftrl_l1": "ftrl", "ftrl_l2": "ftrl"}
 """Settings that one optimizer has."""
 
 
-def rest_of_the_way(config: EmbeddingConfig, course: RateCourse) -> float:
+def rest_of_the_way(config: EmbeddingConfig, course: LearningRateSchedule) -> float:
     """Train rows towards their targets (the loss is half the squared distance); return what is left of the way."""
     store = EmbeddedStore(("main",), config, seed=1)
     for step in range(1, STEPS + 1):
@@ -62,7 +62,9 @@ def rest_of_the_way(config: EmbeddingConfig, course: RateCourse) -> float:
 def test_the_product_is_that_of_the_settings():
     assert set(RATES) == set(get_args(OptimizerName)) != set()
     assert get_args(Schedule)
-    assert rest_of_the_way(EmbeddingConfig(embedding_dim=DIM, embedding_learning_rate=1e-9), RateCourse(total_steps=80))
+    assert rest_of_the_way(
+        EmbeddingConfig(embedding_dim=DIM, embedding_learning_rate=1e-9), LearningRateSchedule(total_steps=80)
+    )
 
 
 @pytest.mark.parametrize("schedule", get_args(Schedule))
@@ -78,7 +80,7 @@ def test_every_pair_that_can_be_set_learns_and_every_other_is_refused(optimizer,
             refused += 1
             continue
         config = EmbeddingConfig(embedding_dim=DIM, embedding_learning_rate=RATES[optimizer], **settings)
-        rest = rest_of_the_way(config, RateCourse(total_steps=STEPS, schedule=schedule, **course))
+        rest = rest_of_the_way(config, LearningRateSchedule(total_steps=STEPS, schedule=schedule, **course))
         # inverse_sqrt without a warm-up has the fewest and smallest steps: 17 full ones in all
         assert rest < 0.5, (settings, course, rest)
         learned += 1

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 import esmm_dist.inference.baseline as baseline_module
 from esmm_dist.config import build
+from esmm_dist.inference import logistic_regression
 from esmm_dist.inference.baseline import Baseline, try_baseline
 from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.model.metrics.summary import TaskMetrics
@@ -94,7 +95,7 @@ def test_the_same_data_give_the_same_baseline(data):
 
 @pytest.mark.parametrize("bound", ["MAX_IMPRESSIONS", "MAX_VALUES"])
 def test_large_data_are_read_in_part_and_the_report_says_so(data, bound, monkeypatch):
-    monkeypatch.setattr(baseline_module, bound, 40)
+    monkeypatch.setattr(logistic_regression, bound, 40)
     monkeypatch.setattr(baseline_module, "_BATCH_RECORDS", 4)
     baseline, _ = found(data)
     assert baseline is not None

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from esmm_dist.checkpoint.format import checkpoint_folder
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint
+from esmm_dist.checkpoint.sorted_rows import SortedRows, read_sorted_rows
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
@@ -23,10 +24,10 @@ from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table_files import TableFile, save_table
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError, ConfigError, StorageError
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, export
-from esmm_dist.inference.load import embedding_of
-from esmm_dist.inference.predict import PredictConfig, predict, prediction_columns, probabilities
-from esmm_dist.inference.saved_tables import SortedRows, read_sorted_rows
-from esmm_dist.inference.served_model import ServedModel, ServedTable
+from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+from esmm_dist.inference.predict import PredictConfig, predict
+from esmm_dist.inference.probabilities import prediction_columns, probabilities
+from esmm_dist.inference.trained_model import embedding_of
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.progress import NoProgress
@@ -181,10 +182,10 @@ def test_an_id_without_a_row_reads_the_start_value_of_a_store(seed):
     start = StartValues(embedding_dim=3, scale=0.5, seed=seed)
     empty = SortedRows(ids=np.empty(0, np.int64), rows=np.empty((0, 3), np.float32))
     np.testing.assert_array_equal(
-        ServedTable(empty, start, seed=seed, name="t").lookup(tf.constant(ids)), start.rows(ids)
+        ExportedTable(empty, start, seed=seed, name="t").lookup(tf.constant(ids)), start.rows(ids)
     )
     known = SortedRows(ids=np.array([-1, 3]), rows=np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32))
-    found = ServedTable(known, start, seed=seed, name="t").lookup(tf.constant(ids)).numpy()
+    found = ExportedTable(known, start, seed=seed, name="t").lookup(tf.constant(ids)).numpy()
     np.testing.assert_array_equal(found[:2], [[4, 5, 6], [1, 2, 3]])
     np.testing.assert_array_equal(found[2:], start.rows(ids)[2:])
 
@@ -195,9 +196,9 @@ def test_a_longer_chain_has_the_columns_of_predict():
     model = Esmm(schema, EmbeddingConfig(embedding_dim=4), ModelConfig(hidden_units=(3,)), seed=1)
     model.towers[0].variables[-1].assign([0.5])  # the last bias is the logit of an impression without ids
     rows = SortedRows(ids=np.empty(0, np.int64), rows=np.empty((0, 4), np.float32))
-    table = ServedTable(rows, StartValues(embedding_dim=4, scale=0.0, seed=1), seed=1, name="main")
+    table = ExportedTable(rows, StartValues(embedding_dim=4, scale=0.0, seed=1), seed=1, name="main")
     record = serialized(replace(EMPTY, impressions=[replace(EMPTY.impressions[0], labels=(0, 0, 0))]), schema)
-    found = ServedModel(schema, model, {"main": table}).signatures()["serving_default"](tf.constant([record]))
+    found = ExportedModel(schema, model, {"main": table}).signatures()["serving_default"](tf.constant([record]))
     assert list(found) == ["sample_id", *prediction_columns(labels)]
     expected = probabilities(np.array([[0.5, 0.0, 0.0]], dtype=np.float32))
     np.testing.assert_array_equal([found[name].numpy() for name in prediction_columns(labels)], expected)
@@ -228,7 +229,9 @@ def test_files_that_contradict_the_manifest_are_refused(folder):
         changed = replace(checkpoint, manifest=replace(checkpoint.manifest, tables=tuple(files)))
         read_sorted_rows(changed, "main", dim, NoProgress())
 
-    with pytest.raises(CheckpointMismatchError, match="has rows of 4 columns, the settings say 5"):
+    with pytest.raises(
+        CheckpointMismatchError, match="has rows of 4 columns, but its settings say embedding_dim 5. Use another"
+    ):
         read([file], dim=5)
     with pytest.raises(CheckpointError, match=f"has {file.rows} rows, the manifest says {file.rows + 1}"):
         read([replace(file, rows=file.rows + 1)])

@@ -17,9 +17,10 @@ from esmm_dist.checkpoint.reader import newest_checkpoint
 from esmm_dist.config import build
 from esmm_dist.errors import CheckpointError, ConfigError, InputDataError, SchemaError
 from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
-from esmm_dist.inference.load import TrainedModel, open_split, opened_model
-from esmm_dist.inference.predict import PredictConfig, predict, prediction_columns, probabilities
-from esmm_dist.inference.score import scored_batches
+from esmm_dist.inference.predict import PredictConfig, predict
+from esmm_dist.inference.probabilities import prediction_columns, probabilities
+from esmm_dist.inference.scoring import scored_batches
+from esmm_dist.inference.trained_model import TrainedModel, open_model, open_split
 from esmm_dist.model.metrics import gauc
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.progress import NoProgress
@@ -34,7 +35,7 @@ WORLD = SoloWorld()
 
 
 def loaded(run: Path) -> AbstractContextManager[TrainedModel]:
-    return opened_model(CheckpointChoice(run=str(run)), NoProgress(), connection=ConnectionConfig(), world=WORLD)
+    return open_model(CheckpointChoice(run=str(run)), NoProgress(), connection=ConnectionConfig(), world=WORLD)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_predictions_are_the_chains_probabilities_of_every_impression_in_file_or
 
 
 @pytest.mark.parametrize("name", ["scores.csv", "scores.csv.gz"])
-def test_a_name_that_says_csv_gets_a_csv_of_the_same_numbers(trained, tmp_path, name):
+def test_a_name_that_ends_in_csv_gets_a_csv_of_the_same_numbers(trained, tmp_path, name):
     folder, _ = trained
     tables = []
     for out in (tmp_path / name, tmp_path / "scores.pq"):
@@ -91,9 +92,10 @@ def test_a_name_that_says_csv_gets_a_csv_of_the_same_numbers(trained, tmp_path, 
 
 
 @pytest.mark.parametrize("name", ["scores", "scores.tsv", "scores.parquet.gz", "csv"])
-def test_a_name_that_says_no_form_is_refused(tmp_path, name):
+def test_a_name_with_another_ending_is_refused(tmp_path, name):
     with pytest.raises(
-        ConfigError, match=rf"out is .*{name}, whose name says no form .* ends in .parquet, .pq, .csv or"
+        ConfigError,
+        match=rf"out is .*{name}, whose name has no known ending. Give a name that ends in .parquet, .pq, .csv or",
     ):
         PredictConfig(run="run", data=tmp_path, out=tmp_path / name)
 

@@ -48,7 +48,7 @@ def make(schema: Schema = TWO_TABLES, seed: int = 1, **settings) -> Esmm:
 def forward(model: Esmm, batch: GroupedBatch = BATCH) -> tuple[np.ndarray, np.ndarray]:
     lookups = LookupPlan(TWO_TABLES).prepare(batch)
     store = EmbeddedStore(TWO_TABLES.tables, DIMS, seed=5)
-    compiled = CompiledForward(model, dim_by_table={"x": 2, "y": 3}, num_labels=2)
+    compiled = CompiledForward(model)
     return compiled(model_inputs(batch, lookups, pull_rows(store, lookups)))
 
 

@@ -21,13 +21,13 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.towers import make_towers
 from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.train.compiled_step import CompiledStep
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.loop import Trainer
 from esmm_dist.train.run import train
-from esmm_dist.train.step import CompiledStep
+from esmm_dist.train.trainer import Trainer
 from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 from tests.unit.model import own_networks
-from tests.unit.train.test_step import DIM, inputs
+from tests.unit.train.test_compiled_step import DIM, inputs
 
 HERE = "tests.unit.model.own_networks"
 
@@ -41,9 +41,7 @@ def model_of(name: str, *, seed: int = 1) -> Esmm:
 
 
 def step_of(model: Esmm, optimizer: keras.optimizers.Optimizer, *, seed: int = 1) -> CompiledStep:
-    return CompiledStep(
-        model, optimizer, task_weights=(1.0, 1.0), seed=seed, dim_by_table={"main": DIM}, world=SoloWorld()
-    )
+    return CompiledStep(model, optimizer, task_weights=(1.0, 1.0), seed=seed, world=SoloWorld())
 
 
 def values_of(model: Esmm) -> list[np.ndarray]:
@@ -205,6 +203,6 @@ def test_the_readmes_network_trains_and_a_resumed_run_has_the_same_bits(data, tm
     for steps in (17, 40):
         train(config("stopped", max_steps=steps), NoProgress())
     found, expected = (Trainer(config(run), NoProgress()) for run in ("stopped", "whole"))
-    states = [dense_state(t._standing.dense.model, t._standing.dense.optimizer) for t in (found, expected)]
+    states = [dense_state(t._state.compiled.model, t._state.compiled.optimizer) for t in (found, expected)]
     for name, value in states[1].items():
         np.testing.assert_array_equal(states[0][name], value, err_msg=name)

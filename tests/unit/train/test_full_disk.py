@@ -63,7 +63,7 @@ def test_training_goes_on_while_the_disk_is_full_and_ends_as_if_it_had_not_been(
         assert [text.partition(";")[0] for text in failed] == [
             f"The checkpoint of step {step} could not be written" for step in (100, 105)
         ]
-        assert all("No space left on device" in text and "Training goes on" in text for text in failed)
+        assert all("No space left on device" in text and "Training continues" in text for text in failed)
         assert any(text.startswith("The metrics could not be written") for text in progress.texts)
         assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [
             f"step-{step:08d}" for step in (110, 150, 160)

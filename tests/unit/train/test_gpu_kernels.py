@@ -11,11 +11,11 @@ import tensorflow as tf
 from esmm_dist.config import build
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Combiner, Field, Schema
+from esmm_dist.train.compiled_model import CompiledModel, compile_model
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.dense_side import DenseSide, make_dense_side
 from tests.gpu_kernels import DETERMINISTIC, REFUSED, on_gpu, operations
 from tests.tiny_dataset import tiny_schema
-from tests.unit.train.test_step import Elastic, inputs
+from tests.unit.train.test_compiled_step import Elastic, inputs
 
 NETWORKS = "tests.unit.model.own_networks"
 
@@ -56,18 +56,18 @@ def schemas() -> dict[str, Schema]:
     }
 
 
-def dense_side(changes: dict[str, Any], schema: Schema, world: Any = None) -> DenseSide:
+def compiled(changes: dict[str, Any], schema: Schema, world: Any = None) -> CompiledModel:
     settings = {"data": "d", "run": "r", "embedding": {"embedding_dim": 5}, "model": {}, **changes}
     if len(schema.labels) != 2:
         settings["model"] = {name: value for name, value in settings["model"].items() if name != "task_weights"}
-    return make_dense_side(build(TrainConfig, settings, where="test"), schema, world or SoloWorld())
+    return compile_model(build(TrainConfig, settings, where="test"), schema, world or SoloWorld())
 
 
-def graphs(side: DenseSide) -> list[Any]:
+def graphs(side: CompiledModel) -> list[Any]:
     return [function.get_concrete_function().graph for function in (side.step._step, side.forward._forward)]
 
 
-def assert_deterministic(side: DenseSide) -> None:
+def assert_deterministic(side: CompiledModel) -> None:
     for graph in graphs(side):
         found = on_gpu(graph)
         assert "MatMul" in found  # the towers do run there
@@ -79,16 +79,16 @@ def assert_deterministic(side: DenseSide) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_operation_of_a_step_lands_on_a_gpu_without_a_deterministic_kernel(case):
-    assert_deterministic(dense_side(CASES[case], tiny_schema()))
+    assert_deterministic(compiled(CASES[case], tiny_schema()))
 
 
 @pytest.mark.parametrize("name", schemas())
 def test_nor_with_any_schema(name):
-    assert_deterministic(dense_side({}, schemas()[name]))
+    assert_deterministic(compiled({}, schemas()[name]))
 
 
 def test_nor_where_steps_can_be_undone():
-    assert_deterministic(dense_side({}, tiny_schema(), Elastic()))
+    assert_deterministic(compiled({}, tiny_schema(), Elastic()))
 
 
 def test_each_setting_has_a_case():

@@ -2,11 +2,11 @@ import math
 
 import pytest
 
-from esmm_dist.train.learning_rate import RateCourse
+from esmm_dist.train.learning_rate import LearningRateSchedule
 
 
 def factors(total_steps: int, **settings) -> list[float]:
-    course = RateCourse(total_steps=total_steps, **settings)
+    course = LearningRateSchedule(total_steps=total_steps, **settings)
     return [course.factor(step) for step in range(1, total_steps + 1)]
 
 

@@ -13,7 +13,8 @@ from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.loss_window import LossWindow
-from esmm_dist.train.run_folder import RunFolder, check_settings_fit, locked_run, read_settings
+from esmm_dist.train.run_folder import RunFolder, locked_run
+from esmm_dist.train.run_settings import check_settings_fit, read_settings, write_settings
 from tests.s3_server import S3Server
 
 _numbers = itertools.count()
@@ -58,7 +59,7 @@ def test_settings_are_written_so_that_they_can_be_read_back(location):
     config = config_of(embedding={"embedding_dim_by_table": {"main": 3}}, model={"hidden_units": [5]})
     assert read_settings(location) is None
     with locked_run(location) as run:
-        run.write_settings(config)
+        write_settings(run.folder, config)
     stored = read_settings(location)
     assert stored is not None
     assert build(TrainConfig, stored, where="test") == config
@@ -66,7 +67,7 @@ def test_settings_are_written_so_that_they_can_be_read_back(location):
 
 def test_credentials_are_not_among_the_written_settings(location):
     with locked_run(location) as run:
-        run.write_settings(config_of(run="s3://KEY:hush@bucket/run?region=r"))
+        write_settings(run.folder, config_of(run="s3://KEY:hush@bucket/run?region=r"))
         text = run.folder.read_bytes("config.yaml")
     assert b"run: s3://bucket/run?region=r\n" in text
     assert b"hush" not in text
@@ -229,8 +230,8 @@ def test_a_loss_window_goes_on_from_its_state():
 
 def test_what_was_chosen_and_why_stands_above_the_settings_and_stays_when_the_run_goes_on(tmp_path):
     run = RunFolder(tmp_path)
-    run.write_settings(config_of(), ["Chosen: epochs 3 (for 1,000 train impressions)"])
-    run.write_settings(config_of(seed=7))
+    write_settings(run.folder, config_of(), ["Chosen: epochs 3 (for 1,000 train impressions)"])
+    write_settings(run.folder, config_of(seed=7))
     text = (tmp_path / "config.yaml").read_text()
     assert text.splitlines()[0] == "# Chosen: epochs 3 (for 1,000 train impressions)"
     assert text.count("#") == 1
@@ -243,7 +244,7 @@ def test_what_was_chosen_and_why_stands_above_the_settings_and_stays_when_the_ru
 def test_a_path_of_any_characters_reads_back_as_it_was_written(tmp_path, name):
     place = str(tmp_path / "run")
     with locked_run(place) as run:
-        run.write_settings(config_of(data=name, run=place))
+        write_settings(run.folder, config_of(data=name, run=place))
     settings = read_settings(place)
     assert settings is not None
     assert settings["data"] == name

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps, rea
 from esmm_dist.config import build
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.table_files import read_rows
-from esmm_dist.errors import ConfigError, InputDataError, NumericalError, StorageError
+from esmm_dist.errors import ConfigError, InputDataError, NumericalError
 from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.progress import NoProgress
@@ -26,13 +25,12 @@ from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Field
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.loop import Trainer
 from esmm_dist.train.numerical_check import agreed_error
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import refuse_rows_apart, train
-from esmm_dist.train.run_folder import RunFolder, read_settings
+from esmm_dist.train.run_settings import read_settings
 from esmm_dist.train.stop_signal import StopSignal
-from esmm_dist.train.stored_settings import StoredSettings
+from esmm_dist.train.trainer import Trainer
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
 STEPS = 20
@@ -210,7 +208,7 @@ def rates_of_the_last_step(data: Path, run: Path, **course: Any) -> list[float]:
 
     trainer.store.push = recording_push  # type: ignore[method-assign, assignment]
     trainer.train_steps(1)
-    return [*factors, float(trainer._standing.dense.optimizer.learning_rate.numpy())]
+    return [*factors, float(trainer._state.compiled.optimizer.learning_rate.numpy())]
 
 
 def test_both_learning_rates_fall_during_the_cooldown(data, tmp_path):
@@ -349,7 +347,7 @@ def test_settings_that_fail_in_the_first_step_are_not_those_of_the_run(data, tmp
             def fail(*args: Any) -> None:
                 raise NumericalError("the step fails")
 
-            self._standing.dense.__dict__["step"] = fail
+            self._state.compiled.__dict__["step"] = fail
             self.train()
 
     run_training(data, tmp_path, max_steps=4, input={"epochs": 1})
@@ -371,25 +369,6 @@ def test_a_run_that_stops_before_its_first_step_has_its_settings(data, tmp_path)
     assert _stored(tmp_path)["data"] == str(data)
 
 
-def test_settings_that_cannot_be_written_are_told_once_and_written_later(data, tmp_path):
-    class Refusing(RunFolder):
-        tries = 0
-
-        def write_settings(self, config: TrainConfig, chosen: Sequence[str] = ()) -> None:
-            self.tries += 1
-            raise StorageError("the disk is full.")
-
-    run, progress = Refusing(tmp_path), Messages()
-    settings = StoredSettings(run, config_of(data, tmp_path), progress)
-    for _ in range(3):
-        settings.store()
-    assert run.tries == 1  # a step is no place to wait for a disk
-    assert progress.texts == ["The run's settings could not be written, and will be later. the disk is full."]
-    with pytest.raises(StorageError, match="the disk is full"):
-        settings.store(last=True)
-    assert not (tmp_path / "config.yaml").exists()
-
-
 @pytest.mark.parametrize("relative", [False, True])
 def test_data_that_has_moved_is_missed_by_its_place_and_the_run_goes_on_with_the_new_one(
     data, tmp_path, monkeypatch, relative
@@ -401,8 +380,8 @@ def test_data_that_has_moved_is_missed_by_its_place_and_the_run_goes_on_with_the
     run_training(Path("old") if relative else old, run, **config)
     old.rename(new)
     message = (
-        f"{old} holds no data set, and {run}, which would resume, expects there the one that it was trained on. "
-        f"If that has moved, say where it is: esmm train --run {run} --data NEWPLACE"
+        f"{old} holds no data set, and {run} would resume with the one that it was trained on. If that has moved, say "
+        f"where it is: esmm train --run {run} --data NEWPLACE"
     )
     with pytest.raises(ConfigError, match=re.escape(message)):
         train(build(TrainConfig, _stored(run), where="test"), NoProgress())
@@ -457,7 +436,7 @@ def test_a_weight_that_blows_up_stops_before_the_update_and_names_field_and_step
         trainer.train()
     # the checkpoint of step 2 is what the third step began with
     with np.load(run / "checkpoints/step-00000002/dense.npz") as saved:
-        now = dense_state(trainer._standing.dense.model, trainer._standing.dense.optimizer)
+        now = dense_state(trainer._state.compiled.model, trainer._state.compiled.optimizer)
         assert sorted(saved.files) == sorted(now)
         for name in saved.files:
             np.testing.assert_array_equal(saved[name], now[name])

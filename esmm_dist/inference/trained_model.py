@@ -11,7 +11,7 @@ from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import SchemaError
-from esmm_dist.inference.score import Scorer
+from esmm_dist.inference.scoring import Scorer
 from esmm_dist.input.config import InputConfig, OnBadRecord
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.config import HardwareConfig, ModelConfig
@@ -39,7 +39,7 @@ class TrainedModel:
 
 
 @contextmanager
-def opened_model(
+def open_model(
     choice: CheckpointChoice, progress: Progress, *, connection: ConnectionConfig, world: World
 ) -> Iterator[TrainedModel]:
     """Load a checkpoint of a run on all ranks, for the ``with`` block.
@@ -150,8 +150,7 @@ def _model_of(
     schema, seed = manifest.schema, int(manifest.settings["seed"])
     embedding = embedding_of(checkpoint)
     model = dense_model(checkpoint)
-    dim_by_table = {table: embedding.dim_of(table) for table in schema.tables}
-    forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=len(schema.labels))
+    forward = CompiledForward(model)
     with opened_store(
         client,
         schema.tables,
@@ -169,7 +168,7 @@ def _model_of(
             scorer=Scorer(schema=schema, store=opened.store, forward=forward),
             start_values={
                 table: StartValues(embedding_dim=dim, scale=embedding.start_range, seed=seed)
-                for table, dim in dim_by_table.items()
+                for table, dim in model.dim_by_table.items()
             },
             global_batch_records=int(manifest.settings["input"]["global_batch_records"]),
         )

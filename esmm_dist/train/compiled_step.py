@@ -3,7 +3,7 @@
 No Python runs inside. What the ranks must add up or agree on is one flat vector and one allreduce, before anything is
 updated, so that all ranks update, raise or stop at the same step::
 
-    [ dense gradient sums | loss sums [K] | impressions | sample weight | ranks not finite | ranks that wish each Wish ]
+    [ dense gradient sums | loss sums [K] | impressions | sample weight | ranks not finite | ranks with each request ]
 
 float32 [n], which counts exactly up to 2^24 = 16.7 M: enough for the impressions of one step.
 """
@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from esmm_dist.arrays import F32
+from esmm_dist.arrays import F32, I64
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
 from esmm_dist.model.losses import chain_loss_sums
@@ -27,13 +26,13 @@ from esmm_dist.ranks.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What a rank wants to happen after the step."""
+class StepRequests:
+    """What a rank requests of all ranks for after the step."""
 
     stop: bool = False
-    """All ranks save and end."""
+    """All ranks save and end, as a user's signal asks."""
     leave: bool = False
-    """This rank leaves, and the others go on."""
+    """This rank leaves, as its machine is taken away, and the others go on."""
     change: bool = False
     """The ranks change: the driver has announced it."""
 
@@ -47,15 +46,15 @@ class StepResult(NamedTuple):
     """float32 [U, D] by table, of the weighted loss summed over this rank's impressions; where they have sample weights
     times impressions / weight, so that dividing by the impressions gives the weighted mean"""
     impressions: int
-    """Of all ranks"""
+    """Number of impressions of all ranks"""
     weight: float
     """Sum of their sample weights; without such weights their number"""
     finite: bool
     """False: on some rank losses, gradients or their squares are not finite, and no dense weight was changed"""
     at_fault: bool
     """Not finite, and by this rank's batch; or by no single rank's, but by their sum"""
-    wishes: npt.NDArray[np.int64]
-    """int64 [3], the number of ranks with each of the ``Wishes``, in their order"""
+    requests: I64
+    """int64 [3], the number of ranks with each of ``StepRequests``, in their order"""
 
 
 class CompiledStep:
@@ -68,45 +67,43 @@ class CompiledStep:
         *,
         task_weights: tuple[float, ...],
         seed: int,
-        dim_by_table: dict[str, int],
         world: World,
         has_sample_weights: bool = False,
     ) -> None:
         """Prepare to compile; the first call does.
 
         Args:
-            model: Its dense weights are updated in place.
-            optimizer: Of the dense weights; built here.
-            task_weights: One a label.
-            seed: Of the dropout masks.
-            dim_by_table: D of each table.
-            world: Whose ranks make the step together.
-            has_sample_weights: Whether impressions may have weights other than 1.
+            model: model whose dense weights are updated in place
+            optimizer: optimizer of the dense weights; built here
+            task_weights: one weight a label
+            seed: seed of the dropout masks
+            world: ranks that make the step together
+            has_sample_weights: whether impressions may have weights other than 1
         """
         self._model, self._optimizer, self._world = model, optimizer, world
         self._seed, self._has_sample_weights = seed, has_sample_weights
         self._task_weights = tf.constant(task_weights, dtype=tf.float32)
         optimizer.build(model.trainable_variables)
         self._changed = [variable.value for variable in (*model.weights, *optimizer.variables)]
-        # As they were before the last step; only ranks that may lose others pay for it
+        # Pre-images of the last step; only ranks that may lose others pay for them
         self._before = [tf.Variable(variable) for variable in self._changed] if world.elastic else []
         self._step = tf.function(
             self._train_step,
             input_signature=[
-                input_signature(dim_by_table, len(task_weights)),
+                input_signature(model.dim_by_table, len(task_weights)),
                 tf.TensorSpec([2], tf.int32),
                 tf.TensorSpec([3], tf.float32),
             ],
             autograph=False,
         )
 
-    def __call__(self, inputs: ModelInputs, step: int, wishes: Wishes = Wishes()) -> StepResult:
+    def __call__(self, inputs: ModelInputs, step: int, requests: StepRequests = StepRequests()) -> StepResult:
         """Make one optimizer step with all ranks: update the dense weights, return losses and row gradients.
 
         Args:
-            inputs: This rank's share of the batch, which may be empty.
-            step: 1, 2, ..., the same on all ranks.
-            wishes: Of this rank; all learn how many have them.
+            inputs: this rank's share of the batch, which may be empty
+            step: 1, 2, ..., the same on all ranks
+            requests: what this rank requests; all ranks learn how many ranks request it
 
         Raises:
             WorkerLostError: Another rank has ended; nothing was updated here.
@@ -116,7 +113,7 @@ class CompiledStep:
             outcome = self._step(
                 inputs,
                 tf.constant(seed, dtype=tf.int32),
-                tf.constant([wishes.stop, wishes.leave, wishes.change], dtype=tf.float32),
+                tf.constant([requests.stop, requests.leave, requests.change], dtype=tf.float32),
             )
             return StepResult(
                 loss_sums=outcome.loss_sums.numpy(),
@@ -125,7 +122,7 @@ class CompiledStep:
                 weight=float(outcome.weight.numpy()),
                 finite=bool(outcome.finite.numpy()),
                 at_fault=bool(outcome.at_fault.numpy()),
-                wishes=outcome.wishes.numpy().astype(np.int64),
+                requests=outcome.requests.numpy().astype(np.int64),
             )
 
     def undo(self) -> None:
@@ -133,7 +130,7 @@ class CompiledStep:
         for variable, before in zip(self._changed, self._before, strict=True):
             variable.assign(before)
 
-    def _train_step(self, inputs: ModelInputs, seed: tf.Tensor, wishes: tf.Tensor) -> StepResult:
+    def _train_step(self, inputs: ModelInputs, seed: tf.Tensor, requests: tf.Tensor) -> StepResult:
         batch = pooled_batch(self._model, inputs)
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
@@ -151,7 +148,9 @@ class CompiledStep:
             loss = tf.reduce_sum(self._task_weights * loss_sums)
             impressions = tf.cast(tf.shape(inputs.labels)[0], tf.float32)
             weight = impressions if weights is None else tf.reduce_sum(weights)
-            if (penalty := weight_penalty(self._model)) is not None:  # so often as all is divided by
+            if (
+                penalty := weight_penalty(self._model)
+            ) is not None:  # once for each unit of the weight that all is divided by
                 loss += weight * penalty
         pooled_gradients, dense_sums = tape.gradient(loss, (batch.by_table, [v.value for v in variables]))
         row_sums = {
@@ -164,7 +163,7 @@ class CompiledStep:
             for table, gradient in pooled_gradients.items()
         }
         finite = _all_finite([loss_sums, *_means(dense_sums, weight), *row_sums.values()])
-        total = self._sum_over_ranks(dense_sums, loss_sums, impressions, weight, ~finite, wishes)
+        total = self._sum_over_ranks(dense_sums, loss_sums, impressions, weight, ~finite, requests)
         dense_means = _means(total.dense_sums, total.weight)
         if weights is not None:
             scale = tf.math.divide_no_nan(total.impressions, total.weight)
@@ -178,7 +177,7 @@ class CompiledStep:
             weight=total.weight,
             finite=all_finite,
             at_fault=~finite | (~all_finite & (total.not_finite == 0)),
-            wishes=total.wishes,
+            requests=total.requests,
         )
 
     def _sum_over_ranks(
@@ -188,9 +187,9 @@ class CompiledStep:
         impressions: tf.Tensor,
         weight: tf.Tensor,
         not_finite: tf.Tensor,
-        wishes: tf.Tensor,
+        requests: tf.Tensor,
     ) -> "_Total":
-        flags = tf.concat([[impressions, weight, tf.cast(not_finite, tf.float32)], wishes], axis=0)
+        flags = tf.concat([[impressions, weight, tf.cast(not_finite, tf.float32)], requests], axis=0)
         parts = [*(tf.reshape(sums, [-1]) for sums in dense_sums), loss_sums, flags]
         flat = self._world.sum_in_step(tf.concat(parts, axis=0))
         *dense_parts, loss_sums, flags = tf.split(flat, [part.shape[0] for part in parts])
@@ -200,7 +199,7 @@ class CompiledStep:
             impressions=flags[0],
             weight=flags[1],
             not_finite=flags[2],
-            wishes=flags[3:],
+            requests=flags[3:],
         )
 
     def _update_dense(
@@ -209,12 +208,11 @@ class CompiledStep:
         """Update the dense weights, and keep what they were for ``undo``.
 
         Args:
-            means: Gradients.
-            variables: The weights that they are of.
+            means: gradients
+            variables: weights that they are gradients of
             made: bool scalar; False: the step fails, and the step before stays the last one.
             learns: bool scalar; False: a step without impressions, or without weight. It changes nothing (Adam's
-                momentum alone would move the weights), but it is a step like any other: undone, it gives back what it
-                has found.
+                momentum alone would move the weights), but it is a step like any other, and can be undone
         """
 
         def keep() -> tf.Tensor:
@@ -239,7 +237,7 @@ class _Total(NamedTuple):
     impressions: tf.Tensor
     weight: tf.Tensor
     not_finite: tf.Tensor
-    wishes: tf.Tensor
+    requests: tf.Tensor
 
 
 @functools.cache

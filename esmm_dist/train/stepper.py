@@ -6,35 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from esmm_dist.arrays import F32
 from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.errors import NumericalError
 from esmm_dist.model.inputs import model_inputs, pull_rows
-from esmm_dist.progress import Progress
-from esmm_dist.ranks.world import World
-from esmm_dist.reporter import Reporter
-from esmm_dist.schema.fields import Schema
 from esmm_dist.train.batches import BatchSource, Prepared, PushedSteps
-from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.learning_rate import RateCourse
+from esmm_dist.train.compiled_step import StepRequests
+from esmm_dist.train.context import TrainingContext
+from esmm_dist.train.every_steps import EverySteps
+from esmm_dist.train.learning_rate import LearningRateSchedule
 from esmm_dist.train.numerical_check import agreed_error, numerical_error
 from esmm_dist.train.run_log import RunLog
-from esmm_dist.train.standing import Standing
-from esmm_dist.train.step import Wishes
 from esmm_dist.train.stop_signal import StopSignal
+from esmm_dist.train.train_state import TrainState
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepCount:
-    """How many steps a run has."""
-
-    per_epoch: int
-    all_epochs: int
-    total: int
-    """Those that will be made: of all epochs, or max_steps."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Agreed:
-    """What all ranks do after the step at hand."""
+class _Decision:
+    """What all ranks do after the step at hand, and whether this one leaves."""
 
     stop: bool = False
     leaving: int = 0
@@ -49,51 +38,40 @@ class Stepper:
 
     def __init__(
         self,
-        config: TrainConfig,
-        *,
-        schema: Schema,
-        count: StepCount,
+        context: TrainingContext,
+        state: TrainState,
         store: EmbeddingStore,
-        standing: Standing,
         batches: BatchSource,
-        world: World,
         log: RunLog,
-        progress: Progress,
-        reporter: Reporter,
         on_step: Callable[[], None],
     ) -> None:
         """Remember what a step needs.
 
         Args:
-            config: The settings.
-            schema: Of the data.
-            count: Of the run's steps.
-            store: Holds the rows.
-            standing: Model, optimizer, and how far they are.
-            batches: Makes this rank's shares of the batches.
-            world: The ranks.
-            log: Told the losses.
-            progress: Told the steps.
-            reporter: Told the steps.
-            on_step: Called after each step.
+            context: settings, ranks and run of the training
+            state: model and optimizer, and the step that they have reached
+            store: holds the rows
+            batches: makes this rank's shares of the batches
+            log: receives the losses
+            on_step: called after each step
         """
-        self._config, self._schema, self._count = config, schema, count
-        self._store, self._standing, self._batches, self._world = store, standing, batches, world
-        self._log, self._progress, self._reporter, self._on_step = log, progress, reporter, on_step
-        self._dense = standing.dense
-        self._rates = RateCourse(
-            total_steps=count.all_epochs,
+        self._context, self._state, self._store, self._batches = context, state, store, batches
+        self._log, self._on_step = log, on_step
+        config = context.config
+        self._schedule = LearningRateSchedule(
+            total_steps=context.steps.all_epochs,
             schedule=config.schedule,
             warmup_steps=config.warmup_steps,
             cooldown=config.cooldown_share,
         )
-        self._agreed = _Agreed()
+        self._log_steps = EverySteps(config.log_every_steps)
+        self._decision = _Decision()
         self._impressions = 0  # since this process began to train
 
     @property
     def step(self) -> int:
         """Steps done."""
-        return self._standing.steps
+        return self._state.steps
 
     def until(self, last_step: int, stop: StopSignal) -> tuple[int, float]:
         """Make steps up to ``last_step`` or a signal; return impressions and seconds.
@@ -103,7 +81,8 @@ class Stepper:
             WorkerLostError: Another rank has ended.
         """
         impressions = 0
-        self._progress.start("Training", self._count.total, "steps", self.step)
+        progress = self._context.progress
+        progress.start("Training", self._context.steps.total, "steps", self.step)
         pushed = PushedSteps(self.step)
         with self._batches.between(self.step, last_step, pushed) as prepared:
             start = time.monotonic()
@@ -113,53 +92,49 @@ class Stepper:
                 if self.is_stopping(stop) or self.ranks_change:
                     break
             seconds = time.monotonic() - start
-        self._progress.finish()
+        progress.finish()
         return impressions, seconds
 
     def is_stopping(self, stop: StopSignal) -> bool:
         """Return whether training ends after the step at hand: on every rank the same answer."""
-        return self._agreed.stop if self._world.size > 1 or self._world.elastic else stop.name is not None
+        world = self._context.world
+        return self._decision.stop if world.size > 1 or world.elastic else stop.name is not None
 
     @property
     def ranks_change(self) -> bool:
-        """Whether the ranks meet anew after the step at hand: on every rank the same answer."""
-        return self._agreed.change or self._agreed.leaving > 0
+        """Whether the ranks change after the step at hand: on every rank the same answer."""
+        return self._decision.change or self._decision.leaving > 0
 
     @property
     def leaves(self) -> bool:
         """Whether this rank leaves after the step at hand."""
-        return self._agreed.leaves
+        return self._decision.leaves
 
     @property
     def all_leave(self) -> bool:
         """Whether no rank stays after the step at hand: on every rank the same answer."""
-        return self._agreed.leaving == self._world.size
+        return self._decision.leaving == self._context.world.size
 
     def stop_name(self, stop: StopSignal) -> str:
-        """Return the name of the signal that ended training, wherever it came; a meeting of all ranks."""
+        """Return the name of the signal that ended training, wherever it came; a collective."""
         own = f"{stop.name} " if stop.name is not None and not stop.leave else ""
-        names = self._world.gather(np.frombuffer(own.encode(), dtype=np.uint8).reshape(-1, 1))
+        names = self._context.world.gather(np.frombuffer(own.encode(), dtype=np.uint8).reshape(-1, 1))
         return names.tobytes().decode().split()[0]
 
     def _make_step(self, prepared: Prepared, stop: StopSignal) -> int:
         """Make one step; return its impressions, over all ranks."""
+        context, compiled = self._context, self._state.compiled
         step, batch, lookups = self.step + 1, prepared.batch, prepared.lookups
-        wishes = Wishes(
-            stop=stop.name is not None and not stop.leave, leave=stop.leave, change=self._world.change_announced
+        requests = StepRequests(
+            stop=stop.name is not None and not stop.leave, leave=stop.leave, change=context.world.change_announced
         )
         rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, lookups, step=step)
-        factor = self._rates.factor(step)
-        self._dense.optimizer.learning_rate.assign(self._config.dense.learning_rate * factor)
-        result = self._dense.step(model_inputs(batch, lookups, rows), step, wishes)
+        factor = self._schedule.factor(step)
+        compiled.optimizer.learning_rate.assign(context.config.dense.learning_rate * factor)
+        result = compiled.step(model_inputs(batch, lookups, rows), step, requests)
         if not result.finite:
-            own = None
-            if result.at_fault:
-                epoch = self.step // self._count.per_epoch
-                own = numerical_error(
-                    step=step, epoch=epoch, schema=self._schema, batch=batch, lookups=lookups, rows=rows
-                )
-            raise agreed_error(own, step, self._world)
-        self._standing.advance(result.loss_sums, result.weight)
+            raise self._numerical_error(prepared, rows, at_fault=result.at_fault)
+        self._state.advance(result.loss_sums, result.weight)
         for table, gradient_sums in result.gradient_sums.items():
             self._store.push(
                 table,
@@ -170,19 +145,34 @@ class Stepper:
                 rate_factor=factor,
                 counts=lookups[table].counts,
             )
-        stopping, leaving, changing = result.wishes.tolist()
-        self._agreed = _Agreed(stop=stopping > 0, leaving=leaving, change=changing > 0, leaves=wishes.leave)
-        self._impressions += result.impressions
-        self._reporter.note(step=step, impressions=self._impressions)
-        note = ""
-        if step % self._config.log_every_steps == 0 or step == self._count.all_epochs:
-            note = self._log_losses()
-        self._progress.advance(1, note)
+        stopping, leaving, changing = result.requests.tolist()
+        self._decision = _Decision(stop=stopping > 0, leaving=leaving, change=changing > 0, leaves=requests.leave)
+        self._report(step, result.impressions)
         self._on_step()
         return result.impressions
 
+    def _numerical_error(self, prepared: Prepared, rows: dict[str, F32], *, at_fault: bool) -> NumericalError:
+        """Return the error of the step that is not finite; a collective."""
+        context, step, own = self._context, self.step + 1, None
+        if at_fault:
+            own = numerical_error(
+                step=step,
+                epoch=self.step // context.steps.per_epoch,
+                schema=context.schema,
+                batch=prepared.batch,
+                lookups=prepared.lookups,
+                rows=rows,
+            )
+        return agreed_error(own, step, context.world)
+
+    def _report(self, step: int, impressions: int) -> None:
+        self._impressions += impressions
+        self._context.reporter.note(step=step, impressions=self._impressions)
+        is_logged = self._log_steps.is_due(step) or step == self._context.steps.all_epochs
+        self._context.progress.advance(1, self._log_losses() if is_logged else "")
+
     def _log_losses(self) -> str:
-        losses = dict(zip(_loss_names(self._schema.labels), self._standing.window.take(), strict=True))
+        losses = dict(zip(_loss_names(self._context.schema.labels), self._state.window.take(), strict=True))
         self._log.losses(self.step, losses)
         return " ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
 

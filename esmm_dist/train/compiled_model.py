@@ -1,4 +1,4 @@
-"""What trains the dense weights of a run: model, optimizer, and the compiled functions around them."""
+"""The model of a run with its optimizer, and the compiled functions around them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,12 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Schema
+from esmm_dist.train.compiled_step import CompiledStep
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
-from esmm_dist.train.step import CompiledStep
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenseSide:
+class CompiledModel:
     """The model and all that changes or uses its dense weights."""
 
     model: Esmm
@@ -23,7 +23,7 @@ class DenseSide:
     forward: CompiledForward
 
     start_values: list[Any]
-    """Of ``variables``, as NumPy arrays."""
+    """Start values of ``variables``, as NumPy arrays."""
 
     def reset(self) -> None:
         """Set weights and optimizer state to their start values."""
@@ -36,7 +36,7 @@ class DenseSide:
         return [*self.model.weights, *self.optimizer.variables]
 
 
-def make_dense_side(config: TrainConfig, schema: Schema, world: World) -> DenseSide:
+def compile_model(config: TrainConfig, schema: Schema, world: World) -> CompiledModel:
     """Make the model with its start values; they derive from the seed, the same on every rank.
 
     Raises:
@@ -46,20 +46,18 @@ def make_dense_side(config: TrainConfig, schema: Schema, world: World) -> DenseS
         schema, config.embedding, config.model, seed=config.seed, mixed_precision=config.hardware.mixed_precision
     )
     optimizer = _optimizer(config.dense)
-    dim_by_table = {table: config.embedding.dim_of(table) for table in schema.tables}
-    num_labels = len(schema.labels)
     step = CompiledStep(
         model,
         optimizer,
-        task_weights=config.model.weights_for(num_labels),
+        task_weights=config.model.weights_for(len(schema.labels)),
         seed=config.seed,
-        dim_by_table=dim_by_table,
         world=world,
         has_sample_weights=schema.has_sample_weights,
     )
-    forward = CompiledForward(model, dim_by_table=dim_by_table, num_labels=num_labels)
     start_values = [variable.numpy() for variable in (*model.weights, *optimizer.variables)]
-    return DenseSide(model=model, optimizer=optimizer, step=step, forward=forward, start_values=start_values)
+    return CompiledModel(
+        model=model, optimizer=optimizer, step=step, forward=CompiledForward(model), start_values=start_values
+    )
 
 
 def _optimizer(config: DenseOptimizerConfig) -> keras.optimizers.Optimizer:

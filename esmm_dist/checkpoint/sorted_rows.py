@@ -1,4 +1,4 @@
-"""The rows of a checkpoint's tables, ordered by id, straight from its files: no store and no server is needed."""
+"""Read all rows of a checkpoint's table, ordered by id, straight from its files: no store, no server."""
 
 from dataclasses import dataclass
 
@@ -27,10 +27,10 @@ def read_sorted_rows(checkpoint: Checkpoint, table: str, embedding_dim: int, pro
     Takes the memory of the rows once, and beside it that of one file and 12 bytes a row.
 
     Args:
-        checkpoint: Its files of rows.
-        table: Name of the table.
-        embedding_dim: D.
-        progress: Advanced by the rows of each file.
+        checkpoint: holds the files of rows
+        table: name of the table
+        embedding_dim: D
+        progress: receives the number of rows of each file
 
     Raises:
         CheckpointError: A file is missing or damaged, or two of them hold the same id.
@@ -45,7 +45,8 @@ def read_sorted_rows(checkpoint: Checkpoint, table: str, embedding_dim: int, pro
         where = f"{checkpoint.folder}/{file.path}"
         if found.rows.shape[1] != embedding_dim:
             raise CheckpointMismatchError(
-                f"{where} has rows of {found.rows.shape[1]} columns, the settings say {embedding_dim}."
+                f"{where} has rows of {found.rows.shape[1]} columns, but its settings say embedding_dim "
+                f"{embedding_dim}. Use another checkpoint."
             )
         if len(found.ids) != file.rows:
             raise CheckpointError(f"{where} has {len(found.ids)} rows, the manifest says {file.rows}.")

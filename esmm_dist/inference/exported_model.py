@@ -10,10 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
 from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
-from esmm_dist.inference.predict import prediction_columns
-from esmm_dist.inference.saved_tables import SortedRows
+from esmm_dist.inference.probabilities import prediction_columns
 from esmm_dist.input.pipeline import parse_spec
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.pooling import pool, weight_norms
@@ -23,17 +23,17 @@ from esmm_dist.schema.fields import COMBINER_POWER, Field, Schema
 Tensors = dict[str, tf.Tensor]
 
 
-class ServedTable(tf.Module):
+class ExportedTable(tf.Module):
     """The rows of one table, found by binary search; an id without a row reads its start value, as in a store."""
 
     def __init__(self, rows: SortedRows, start: StartValues, *, seed: int, name: str) -> None:
         """Take over the rows.
 
         Args:
-            rows: All of the table.
-            start: Of the ids that have no row.
-            seed: Of the run.
-            name: Of the variables.
+            rows: all rows of the table
+            start: start values, which ids without a row read
+            seed: seed of the run
+            name: prefix of the variables' names
         """
         super().__init__()
         self._has_rows = len(rows.ids) > 0
@@ -61,16 +61,16 @@ class ServedTable(tf.Module):
         return tf.cast(tf.bitwise.right_shift(h, tf.constant(64 - PICK_BITS, tf.uint64)), tf.int64)
 
 
-class ServedModel(tf.Module):
+class ExportedModel(tf.Module):
     """Probabilities of impressions; ``signatures`` are the functions that are called from outside."""
 
-    def __init__(self, schema: Schema, model: Esmm, tables: Mapping[str, ServedTable]) -> None:
-        """Put the parts together.
+    def __init__(self, schema: Schema, model: Esmm, tables: Mapping[str, ExportedTable]) -> None:
+        """Take over the parts.
 
         Args:
-            schema: Of the data that the model was trained with.
-            model: With its weights.
-            tables: One for each table of the schema.
+            schema: schema of the data that the model was trained with
+            model: model with its weights
+            tables: rows of each table of the schema
         """
         super().__init__()
         self._schema = schema
@@ -143,7 +143,7 @@ class ServedModel(tf.Module):
         return {name: tf.cast(column, tf.float32) for name, column in zip(names, columns, strict=True)}
 
     def _checks(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> list[tf.Operation]:
-        """Return what fails on records of another schema, which would be scored to nonsense otherwise."""
+        """Return assertions that fail on records of another schema, whose scores would be nonsense."""
         checks = []
         for part, of in (("user", groups), ("impression", impressions)):
             ids, lengths = features[f"{part}_ids"], features[f"{part}_lengths"]

@@ -19,8 +19,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Field
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
-from esmm_dist.train.loop import Trainer
 from esmm_dist.train.run import train
+from esmm_dist.train.trainer import Trainer
 from tests.tiny_dataset import Group, tiny_groups, tiny_schema, write_dataset
 
 
@@ -69,7 +69,7 @@ def assert_rows_of(found: Trainer, run: Path, step: int, *, last_steps: bool = F
 
 
 def dense_of(found: Trainer) -> list[np.ndarray]:
-    return [np.array(variable.numpy()) for variable in found._standing.dense.model.variables]
+    return [np.array(variable.numpy()) for variable in found._state.compiled.model.variables]
 
 
 def saved_dense(run: Path, step: int) -> list[np.ndarray]:
@@ -83,7 +83,7 @@ def test_all_weights_and_rows_are_taken_and_steps_and_optimizer_begin_anew(data,
     assert_rows_of(found, other, step)
     for variable, saved in zip(dense_of(found), saved_dense(other, step), strict=True):
         np.testing.assert_array_equal(variable, saved)
-    assert int(found._standing.dense.optimizer.iterations.numpy()) == 0
+    assert int(found._state.compiled.optimizer.iterations.numpy()) == 0
     result = found.train()
     assert (result.step, result.impressions > 0) == (10, True)
     assert [json.loads(line)["step"] for line in (tmp_path / "train_log.jsonl").read_text().splitlines()] == [10]

@@ -14,13 +14,12 @@ from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.progress import NoProgress
-from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
 from esmm_dist.train.run_folder import RunFolder
-from esmm_dist.train.skips import Skips
+from esmm_dist.train.skipped_records import SkippedRecords
 from tests.damage import flip_bit, remove
 from tests.tiny_dataset import Group, tiny_groups, write_dataset
 
@@ -172,7 +171,7 @@ def test_evaluation_and_prediction_fail_or_skip_and_say_what_is_missing(data, tr
     assert set(pq.read_table(tmp_path / "scores.parquet")["sample_id"].to_pylist()) == expected
 
 
-def test_a_list_that_cannot_be_written_is_told_and_written_at_the_next_pause(tmp_path):
+def test_a_list_that_cannot_be_written_is_reported_and_written_at_the_next_pause(context_of, tmp_path):
     class Refusing(RunFolder):
         refuses = True
 
@@ -182,13 +181,14 @@ def test_a_list_that_cannot_be_written_is_told_and_written_at_the_next_pause(tmp
             super().write_skipped(shards)
 
     run, progress = Refusing(tmp_path), Messages()
-    skips = Skips(run, world=SoloWorld(), progress=progress, collects=True, resumed=False)
-    skips.collect([SkippedShard(path="train/a", records=2, impressions=5, reason="is missing")])
+    context = context_of(run, progress, input={"global_batch_records": 4, "on_bad_record": "skip"})
+    skipped = SkippedRecords(context, resumed=False)
+    skipped.collect([SkippedShard(path="train/a", records=2, impressions=5, reason="is missing")])
     assert (
-        progress.texts[-1] == "The list of skipped records could not be written, and will be later. the disk is full."
+        progress.texts[-1] == "The list of skipped records could not be written and will be retried. the disk is full."
     )
     run.refuses = False
-    skips.collect([])
+    skipped.collect([])
     assert json.loads((tmp_path / "skipped.json").read_text())["records"] == 2
 
 

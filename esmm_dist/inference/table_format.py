@@ -1,4 +1,4 @@
-"""In which form a table of predictions is written: what the file's name says."""
+"""The file format of a table of predictions, which follows from the file's name."""
 
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ CSV_ENDINGS = (".csv", ".csv.gz")
 _ENDINGS = (*PARQUET_ENDINGS, *CSV_ENDINGS)
 
 
-def check_form(path: Path, *, setting: str) -> None:
-    """Check that a file's name says a form that can be written.
+def check_format(path: Path, *, setting: str) -> None:
+    """Check that a file's name stands for a format that can be written.
 
     Raises:
-        ConfigError: It says another one, or none.
+        ConfigError: It stands for another one, or none.
     """
     if not path.name.endswith(_ENDINGS):
         raise ConfigError(
-            f"{setting} is {path}, whose name says no form that can be written. Give a name that ends in "
+            f"{setting} is {path}, whose name has no known ending. Give a name that ends in "
             f"{', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}."
         )
 
@@ -34,9 +34,9 @@ def table_writer(path: Path, schema: pa.Schema, *, named: Path) -> Any:
     A CSV has a header line; numbers are written so that they read back to the same float32.
 
     Args:
-        path: file that is written, which may have a temporary name
-        schema: of every piece
-        named: name that the file will have, which says its form
+        path: file to write, which may have a temporary name
+        schema: schema of the table
+        named: final name of the file, which decides its format
     """
     if named.name.endswith(PARQUET_ENDINGS):
         return pq.ParquetWriter(arrow_path(path), schema)

@@ -1,5 +1,7 @@
 """One compiled step: its gradients, which weights they reach, and what it does when they are not finite."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, model_inputs
 from esmm_dist.ranks.solo import SoloWorld
-from esmm_dist.train.step import CompiledStep, Wishes, dropout_seed
+from esmm_dist.train.compiled_step import CompiledStep, StepRequests, dropout_seed
 from tests.tiny_dataset import tiny_schema
 
 BATCH = GroupedBatch(
@@ -38,21 +40,19 @@ def inputs(scale: float = 1.0) -> ModelInputs:
 def make(
     *,
     weights=(1.0, 1.0),
-    dropout: float = 0.0,
     optimizer=None,
     seed: int = 1,
     world=None,
-    hidden_units=(6,),
     has_sample_weights=False,
+    **settings: Any,
 ) -> tuple[Esmm, CompiledStep]:
-    config = ModelConfig(hidden_units=hidden_units, dropout=dropout)
+    config = ModelConfig(**{"hidden_units": (6,), **settings})
     model = Esmm(tiny_schema(), EmbeddingConfig(embedding_dim=DIM), config, seed=seed)
     step = CompiledStep(
         model,
         optimizer or keras.optimizers.SGD(1.0),
         task_weights=weights,
         seed=seed,
-        dim_by_table={"main": DIM},
         world=world or SoloWorld(),
         has_sample_weights=has_sample_weights,
     )
@@ -91,7 +91,7 @@ def test_row_and_dense_gradients_equal_automatic_differentiation_of_the_plain_fo
     row_gradient, dense_gradients = tape.gradient(loss, (rows, variables))
     before = weights_of(model)
     result = step(inputs(), 1)
-    assert (result.finite, result.at_fault, int(result.wishes.sum()), result.impressions) == (True, False, 0, 3)
+    assert (result.finite, result.at_fault, int(result.requests.sum()), result.impressions) == (True, False, 0, 3)
     expected = tf.convert_to_tensor(row_gradient).numpy()
     np.testing.assert_allclose(result.gradient_sums["main"], expected, rtol=1e-4, atol=1e-6)
     # SGD with rate 1 moves by the mean gradient over the three impressions
@@ -266,8 +266,8 @@ def test_an_empty_share_gives_no_losses_no_gradients_and_changes_nothing_by_itse
 
 def test_the_wish_to_stop_comes_back():
     _, step = make()
-    assert step(inputs(), 1, Wishes(stop=True)).wishes.tolist() == [1, 0, 0]
-    assert step(inputs(), 2, Wishes(leave=True, change=True)).wishes.tolist() == [0, 1, 1]
+    assert step(inputs(), 1, StepRequests(stop=True)).requests.tolist() == [1, 0, 0]
+    assert step(inputs(), 2, StepRequests(leave=True, change=True)).requests.tolist() == [0, 1, 1]
 
 
 def test_rank_0_draws_the_dropout_masks_of_one_process_and_each_other_rank_its_own():
@@ -281,7 +281,7 @@ def test_rank_0_draws_the_dropout_masks_of_one_process_and_each_other_rank_its_o
 class BesideAnother(SoloWorld):
     """A rank beside one whose sums are known.
 
-    What comes after the loss sums is [impressions, weight, not finite, 3 wishes].
+    What comes after the loss sums is [impressions, weight, not finite, 3 requests].
     """
 
     def __init__(self, flags: list[float], *, dense: float = 0.0) -> None:
@@ -297,7 +297,7 @@ def test_losses_and_impressions_are_summed_and_dense_gradients_averaged_over_all
     model, step = make(world=BesideAnother([5.0, 5.0, 0.0, 0.0, 0.0, 0.0]))
     before = weights_of(model)
     expected, result = alone_step(inputs(), 1), step(inputs(), 1)
-    assert (result.impressions, result.finite, int(result.wishes.sum())) == (3 + 5, True, 0)
+    assert (result.impressions, result.finite, int(result.requests.sum())) == (3 + 5, True, 0)
     np.testing.assert_allclose(result.loss_sums - expected.loss_sums, [1, 2], rtol=1e-5)
     np.testing.assert_array_equal(result.gradient_sums["main"], expected.gradient_sums["main"])
     for old, new, own in zip(before, weights_of(model), weights_of(alone), strict=True):
@@ -325,4 +325,4 @@ def test_a_step_that_is_not_finite_over_all_ranks_changes_nothing_here_either(wo
 
 def test_another_ranks_wish_to_stop_is_heard():
     _, step = make(world=BesideAnother([5.0, 5.0, 0.0, 1.0, 0.0, 0.0]))
-    assert step(inputs(), 1).wishes.tolist() == [1, 0, 0]
+    assert step(inputs(), 1).requests.tolist() == [1, 0, 0]

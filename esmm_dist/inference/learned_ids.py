@@ -1,4 +1,4 @@
-"""Which impressions hold an id that a model has learned, field by field, counted while they are scored.
+"""Count the impressions that hold an id that the model has learned, field by field, while they are scored.
 
 A row that was never updated is the start row of its id, bit for bit, wherever rows lie: so the rows that were pulled
 for scoring tell which ids are known, and nothing else is asked.
@@ -16,15 +16,15 @@ from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Field, Schema
 
 
-class KnownRows:
+class LearnedIds:
     """Counts impressions over batches. One thread uses it."""
 
     def __init__(self, schema: Schema, starts: Mapping[str, StartValues]) -> None:
         """Begin with none.
 
         Args:
-            schema: fields
-            starts: start rows of each table
+            schema: schema of the data set
+            starts: start values of each table
         """
         self._schema, self._starts = schema, starts
         self._impressions = 0
@@ -35,9 +35,9 @@ class KnownRows:
         """Count the impressions of one batch.
 
         Args:
-            batch: the batch
-            lookups: its ids, by table
-            rows: what was pulled for them, float32 [U, D] by table
+            batch: a rank's share of a batch
+            lookups: its unique ids, by table
+            rows: rows that were pulled for them, float32 [U, D] by table
         """
         self._impressions += batch.num_impressions
         for table, lookup in lookups.items():

@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps, read_checkpoint_manifest
+from esmm_dist.checkpoint.writer import CheckpointContent
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import RetryError
 from esmm_dist.progress import NoProgress
-from esmm_dist.ranks.solo import SoloWorld
-from esmm_dist.reporter import NoReporter
-from esmm_dist.train.config import CheckpointConfig
 from esmm_dist.train.run_folder import RunFolder
-from esmm_dist.train.saving import Saver
+from esmm_dist.train.saver import Saver
 from tests.tiny_dataset import tiny_schema
 
 
@@ -29,23 +27,24 @@ class Messages(NoProgress):
         self._on_message()
 
 
-def saver_of(run: Path, progress: NoProgress, *, every: int = 100, saved_step: int | None = None) -> Saver:
-    return Saver(
-        RunFolder(run),
-        world=SoloWorld(),
-        store=EmbeddedStore(("main",), EmbeddingConfig(embedding_dim=2), seed=1),
-        schema=tiny_schema(),
-        settings={},
-        config=CheckpointConfig(checkpoint_every_steps=every, keep_checkpoints=9),
-        progress=progress,
-        reporter=NoReporter(),
-        saved_step=saved_step,
-        pauses_s=(0.0, 0.0),
-    )
+@pytest.fixture
+def saver_of(context_of):
+    """Makes savers of a run."""
+
+    def make(run: Path, progress: NoProgress, *, every: int = 100, saved_step: int | None = None) -> Saver:
+        checkpoint = {"checkpoint_every_steps": every, "keep_checkpoints": 9}
+        context = context_of(run, progress, checkpoint=checkpoint)
+        store = EmbeddedStore(("main",), EmbeddingConfig(embedding_dim=2), seed=1)
+        return Saver(context, store, saved_step=saved_step, pauses_s=(0.0, 0.0))
+
+    return make
 
 
 def save(saver: Saver, step: int, *, last: bool = False) -> None:
-    saver.save(step, dense=lambda: {"a": np.ones(2)}, state={"of": step}, metrics={}, flush=lambda: None, last=last)
+    content = CheckpointContent(
+        step=step, schema=tiny_schema(), dense={"a": np.ones(2)}, settings={}, state={"of": step}, metrics={}
+    )
+    saver.save(step, lambda: content, last=last)
 
 
 def saved(run: Path) -> list[int]:
@@ -60,26 +59,26 @@ def refusing(tmp_path):
     return tmp_path, obstacle
 
 
-def test_saves_are_due_every_k_steps():
+def test_saves_are_due_every_k_steps(saver_of):
     saver = saver_of(Path("r"), NoProgress(), every=20)
     assert [step for step in range(61) if saver.is_due(step)] == [20, 40, 60]
     assert [saver.next_step(step) for step in (0, 19, 20)] == [20, 20, 40]
 
 
-def test_without_a_period_none_is_due():
+def test_without_a_period_none_is_due(saver_of):
     saver = saver_of(Path("r"), NoProgress(), every=0)
     assert saver.next_step(7) is None
     assert not any(saver.is_due(step) for step in range(100))
 
 
-def test_a_save_that_fails_is_told_and_tried_again_after_a_tenth_of_the_period(refusing):
+def test_a_save_that_fails_is_told_and_tried_again_after_a_tenth_of_the_period(saver_of, refusing):
     run, obstacle = refusing
     progress = Messages()
     saver = saver_of(run, progress, every=100)
     save(saver, 100)
     assert len(progress.texts) == 1
     assert progress.texts[0].startswith("The checkpoint of step 100 could not be written")
-    assert progress.texts[0].endswith("Training goes on, and tries again at step 110.")
+    assert progress.texts[0].endswith("Training continues and tries again at step 110.")
     assert [step for step in range(101, 301) if saver.is_due(step)] == [110, 200, 300]
     obstacle.unlink()
     save(saver, 110)
@@ -87,13 +86,13 @@ def test_a_save_that_fails_is_told_and_tried_again_after_a_tenth_of_the_period(r
     assert [step for step in range(111, 301) if saver.is_due(step)] == [200, 300]
 
 
-def test_a_short_period_is_tried_again_at_the_next_step(refusing):
+def test_a_short_period_is_tried_again_at_the_next_step(saver_of, refusing):
     saver = saver_of(refusing[0], NoProgress(), every=5)
     save(saver, 5)
     assert saver.is_due(6)
 
 
-def test_the_third_failure_in_a_row_ends_training(refusing):
+def test_the_third_failure_in_a_row_ends_training(saver_of, refusing):
     run, obstacle = refusing
     saver = saver_of(run, NoProgress())
     save(saver, 100)
@@ -108,7 +107,7 @@ def test_the_third_failure_in_a_row_ends_training(refusing):
         save(saver, 220)
 
 
-def test_the_last_save_is_tried_three_times_at_once(refusing):
+def test_the_last_save_is_tried_three_times_at_once(saver_of, refusing):
     run, obstacle = refusing
     progress = Messages()
     with pytest.raises(RetryError, match="The checkpoint of step 7 could not be written"):
@@ -119,14 +118,14 @@ def test_the_last_save_is_tried_three_times_at_once(refusing):
     assert saved(run) == [7]
 
 
-def test_a_step_that_is_saved_is_not_saved_again(refusing):
+def test_a_step_that_is_saved_is_not_saved_again(saver_of, refusing):
     run, obstacle = refusing  # where a save would fail
     save(saver_of(run, NoProgress(), saved_step=30), 30, last=True)
     obstacle.unlink()
     assert saved(run) == []
 
 
-def test_metrics_that_come_later_are_put_into_the_checkpoint(tmp_path):
+def test_metrics_that_come_later_are_put_into_the_checkpoint(saver_of, tmp_path):
     saver = saver_of(tmp_path, NoProgress())
     save(saver, 5)
     saver.add_metrics(5, state={"of": "later"}, metrics={"ctr": {"auc": 0.5}})

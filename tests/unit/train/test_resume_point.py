@@ -4,15 +4,15 @@ import itertools
 
 import pytest
 
-from esmm_dist.train.recovery import GoOn, RankStanding, RollBack, RowStanding, agree
+from esmm_dist.train.resume_point import RankStep, ResumePoint, Rollback, TableStep, find_resume_point
 
 
 def ranks(*steps, undoable=True):
-    return [RankStanding(step=step, undoable=undoable and step is not None) for step in steps]
+    return [RankStep(step=step, undoable=undoable and step is not None) for step in steps]
 
 
 def rows(*steps, undoable=True):
-    return [[RowStanding(step=step, undoable=undoable)] for step in steps]
+    return [[TableStep(step=step, undoable=undoable)] for step in steps]
 
 
 @pytest.mark.parametrize(
@@ -27,20 +27,20 @@ def rows(*steps, undoable=True):
     ],
 )
 def test_in_sync_all_go_on_after_the_smallest_step(weights, tables, step):
-    assert agree(ranks(*weights), rows(*tables), mode="sync") == GoOn(step=step, root_rank=0)
+    assert find_resume_point(ranks(*weights), rows(*tables), mode="sync") == ResumePoint(step=step, root_rank=0)
 
 
 def test_whoever_has_just_come_gets_all_from_a_rank_that_has_it():
-    assert agree(ranks(None, 7, None), rows(7), mode="sync") == GoOn(step=7, root_rank=1)
+    assert find_resume_point(ranks(None, 7, None), rows(7), mode="sync") == ResumePoint(step=7, root_rank=1)
 
 
 def test_without_a_survivor_there_is_nothing_to_tell():
-    assert agree(ranks(None, None), rows(7, 7), mode="sync") == RollBack(reason="")
+    assert find_resume_point(ranks(None, None), rows(7, 7), mode="sync") == Rollback(reason="")
 
 
 def test_a_server_without_rows_is_named():
-    found = agree(ranks(7, 7), [rows(7)[0], None, None], mode="sync")
-    assert found == RollBack(reason="server 1, 2 was started again and has no rows")
+    found = find_resume_point(ranks(7, 7), [rows(7)[0], None, None], mode="sync")
+    assert found == Rollback(reason="servers 1, 2 restarted and hold no rows")
 
 
 @pytest.mark.parametrize(
@@ -53,17 +53,17 @@ def test_a_server_without_rows_is_named():
     ],
 )
 def test_what_cannot_be_brought_together_comes_from_the_checkpoint(weights, tables):
-    found = agree(weights, tables, mode="sync")
-    assert isinstance(found, RollBack)
-    assert "do not fit" in found.reason
+    found = find_resume_point(weights, tables, mode="sync")
+    assert isinstance(found, Rollback)
+    assert "weights are at steps" in found.reason
 
 
 def test_bounded_goes_on_with_rows_that_are_behind():
-    assert agree(ranks(7, 6), rows(5, 4), mode="bounded") == GoOn(step=6, root_rank=0)
+    assert find_resume_point(ranks(7, 6), rows(5, 4), mode="bounded") == ResumePoint(step=6, root_rank=0)
 
 
 def test_async_goes_on_after_the_newest_step_whose_rows_have_changed_already():
-    assert agree(ranks(6, 7), rows(6, 5), mode="async") == GoOn(step=7, root_rank=1)
+    assert find_resume_point(ranks(6, 7), rows(6, 5), mode="async") == ResumePoint(step=7, root_rank=1)
 
 
 def test_every_state_that_sync_allows_can_be_gone_on_from():
@@ -71,5 +71,5 @@ def test_every_state_that_sync_allows_can_be_gone_on_from():
     for weights in itertools.product((6, 7), repeat=3):
         for tables in itertools.product((6, 7), repeat=2):
             if max(tables) <= min(weights):
-                found = agree(ranks(*weights), rows(*tables), mode="sync")
-                assert found == GoOn(step=min(*weights, *tables), root_rank=0)
+                found = find_resume_point(ranks(*weights), rows(*tables), mode="sync")
+                assert found == ResumePoint(step=min(*weights, *tables), root_rank=0)

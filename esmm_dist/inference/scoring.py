@@ -9,7 +9,7 @@ import numpy.typing as npt
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.inference.kept_columns import TextsOf
-from esmm_dist.inference.known_rows import KnownRows
+from esmm_dist.inference.learned_ids import LearnedIds
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.order import one_process_order
 from esmm_dist.input.pipeline import BatchReader
@@ -29,18 +29,18 @@ class Scorer:
     forward: CompiledForward
 
     def score(
-        self, batch: GroupedBatch, known_rows: KnownRows | None = None
+        self, batch: GroupedBatch, learned_ids: LearnedIds | None = None
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum [K].
 
         Args:
-            batch: the batch
-            known_rows: counts the batch's impressions
+            batch: a rank's share of a batch
+            learned_ids: counts its impressions that hold a learned id
         """
         lookups = LookupPlan(self.schema).prepare(batch)
         rows = pull_rows(self.store, lookups)
-        if known_rows is not None:
-            known_rows.add(batch, lookups, rows)
+        if learned_ids is not None:
+            learned_ids.add(batch, lookups, rows)
         return self.forward(model_inputs(batch, lookups, rows))
 
 
@@ -55,7 +55,7 @@ class ScoredBatch:
     logits: npt.NDArray[np.float32]
     """float32 [B, K], of the conditional probabilities"""
     users: npt.NDArray[np.int64]
-    """int64 [B], see ``BatchUsers``; ``NO_USER`` where nobody asked"""
+    """int64 [B], see ``BatchUsers``; ``NO_USER`` where they are not needed"""
     weights: npt.NDArray[np.float32] | None = None
     """float32 [B], sample weights; None: the data set has none"""
     sample_names: npt.NDArray[np.object_] | None = None
@@ -73,23 +73,23 @@ def scored_batches(
     world: World,
     *,
     users: BatchUsers | None = None,
-    known_rows: KnownRows | None = None,
+    learned_ids: LearnedIds | None = None,
     texts_of: TextsOf | None = None,
 ) -> Iterator[ScoredBatch]:
     """Yield each batch of a split with its logits, in file order; the same on every rank.
 
-    Each step is a meeting of all ranks, so all must take the same number of batches.
+    Each batch is a collective, so all ranks must take the same number of them.
 
     Args:
-        scorer: The model.
-        reader: Reads this rank's share.
-        world: The ranks.
-        users: finds the users of impressions; None: nobody needs them
-        known_rows: counts this rank's impressions
+        scorer: model and rows
+        reader: reads this rank's share
+        world: ranks that score together
+        users: finds the users of impressions; None: they are not needed
+        learned_ids: counts this rank's impressions that hold a learned id
         texts_of: finds the texts of impressions, bytes [B]; None: those that their records hold
     """
     for step, batch in enumerate(reader.epoch(0, seed=None)):
-        logits, _ = scorer.score(batch, known_rows)
+        logits, _ = scorer.score(batch, learned_ids)
         own = ScoredBatch(
             sample_ids=batch.sample_ids,
             labels=batch.labels.astype(np.int8),

@@ -1,0 +1,137 @@
+"""Evaluation while a run trains."""
+
+from typing import Any
+
+from esmm_dist.errors import StorageError
+from esmm_dist.inference.baseline import Baseline, baseline_of_root
+from esmm_dist.inference.evaluate import evaluate_batches
+from esmm_dist.inference.scoring import Scorer, scored_batches
+from esmm_dist.input.config import InputConfig
+from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.users import BatchUsers
+from esmm_dist.model.metrics.summary import TaskMetrics
+from esmm_dist.model.metrics.summary import from_mapping as metrics_from_mapping
+from esmm_dist.model.metrics.summary import to_mapping as metrics_to_mapping
+from esmm_dist.train.context import TrainingContext
+from esmm_dist.train.every_steps import EverySteps
+from esmm_dist.train.run_log import RunLog
+from esmm_dist.train.skipped_records import SkippedRecords
+from esmm_dist.train.train_state import TrainState
+
+
+class Evaluator:
+    """Evaluates a run while it trains, and knows when the next evaluation is due; the same on all ranks."""
+
+    def __init__(
+        self, context: TrainingContext, state: TrainState, scorer: Scorer, log: RunLog, skipped: SkippedRecords
+    ) -> None:
+        """Remember what is evaluated on what.
+
+        Args:
+            context: settings, data, ranks and run of the training
+            state: keeps the evaluations that are done
+            scorer: scores batches with the model that is trained
+            log: receives the metrics
+            skipped: receives what could not be read
+        """
+        self._context, self._state, self._scorer, self._log, self._skipped = context, state, scorer, log, skipped
+        self._config = context.config.evaluation
+        self._every = EverySteps(self._config.eval_every_steps)
+        self._input = InputConfig(
+            global_batch_records=context.config.input.global_batch_records,
+            on_bad_record=context.config.input.on_bad_record,
+        )
+        self._users = BatchUsers(scorer.schema, self._config.gauc_field)
+
+    @property
+    def done(self) -> list[dict[str, Any]]:
+        """Evaluations that are done, as plain values, in the order of their steps."""
+        return self._state.evaluations
+
+    @property
+    def newest_metrics(self) -> dict[str, Any]:
+        """Metrics of the newest evaluation, as plain values; empty if there was none."""
+        return dict(self.done[-1]["metrics"]) if self.done else {}
+
+    def next_step(self, step: int) -> int | None:
+        """Return the next step after ``step`` at which an evaluation is due; None if only the end is one."""
+        return self._every.next_after(step)
+
+    def is_due(self, step: int) -> bool:
+        """Return whether an evaluation is due after ``step`` and has not been done."""
+        return self._every.is_due(step) and all(each["step"] != step for each in self.done)
+
+    def evaluate(self, step: int) -> None:
+        """Evaluate on the first impressions of the split, as many as the settings say; a collective."""
+        self._evaluate(step, self._config.eval_max_impressions, last=False)
+
+    def final_metrics(self, step: int) -> tuple[dict[str, TaskMetrics], bool]:
+        """Return the metrics of the whole split at the last step, and whether they are new; a collective."""
+        for each in self.done:
+            if each["step"] == step and each["whole_split"]:
+                return metrics_from_mapping(each["metrics"]), False
+        return self._evaluate(step, max_impressions=0, last=True), True
+
+    def baseline(self) -> Baseline | None:
+        """Return what logistic regression reaches on the split; a collective.
+
+        Computed once in the life of a run, after its last step, and kept in ``metrics.json``.
+        """
+        context, split = self._context, self._config.eval_split
+        if not self._config.baseline or split not in context.manifest.splits:
+            return None
+        stored = context.world.on_root(self._stored_baseline)
+        if stored is not None:
+            return Baseline.from_mapping(stored)
+        found = baseline_of_root(
+            context.world, context.config.data, context.manifest, split, self._input.on_bad_record, context.progress
+        )
+        if found is not None:
+            baseline = {"split": split, **found.to_mapping()}
+            context.world.on_root(lambda: self._write(last=True, baseline=baseline))
+        return found
+
+    def _stored_baseline(self) -> dict[str, Any] | None:
+        """Return the baseline of the evaluation's split that the run's folder holds."""
+        run = self._context.run
+        assert run is not None
+        stored = run.read_baseline() or {}
+        return stored if stored.pop("split", None) == self._config.eval_split else None
+
+    def _evaluate(self, step: int, max_impressions: int, *, last: bool) -> dict[str, TaskMetrics]:
+        context, split = self._context, self._config.eval_split
+        world, progress, manifest = context.world, context.progress, context.manifest
+        if split not in manifest.splits:
+            progress.message(f"Not evaluated: {context.config.data} has no split '{split}'.")
+            return {}
+        reader = BatchReader(context.config.data, manifest, split, self._input, rank=world.rank, world_size=world.size)
+        impressions = manifest.splits[split].impressions
+        progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
+        scored = scored_batches(self._scorer, reader, world, users=self._users)
+        metrics = evaluate_batches(scored, self._scorer.schema.labels, progress, world, max_impressions)
+        progress.finish()
+        self._skipped.collect(reader.skipped)
+        evaluation = {
+            "step": step,
+            "split": split,
+            "whole_split": not max_impressions,
+            "metrics": metrics_to_mapping(metrics),
+        }
+        self._state.evaluations = [*(each for each in self.done if each["step"] < step), evaluation]
+        world.on_root(lambda: self._write(last=last))
+        self._log.metrics(step, split, metrics)
+        aucs = ", ".join(f"{name} {m.auc:.4f} ± {m.auc_standard_error:.4f}" for name, m in metrics.items())
+        progress.message(f"Step {step:,}: AUC on {split}: {aucs}")
+        return metrics
+
+    def _write(self, *, last: bool, baseline: dict[str, Any] | None = None) -> None:
+        run = self._context.run
+        assert run is not None
+        try:
+            run.write_metrics(self.done, baseline or run.read_baseline())
+        except StorageError as e:
+            if last:
+                raise
+            self._context.progress.message(
+                f"The metrics could not be written; the next evaluation writes them too. {e}"
+            )

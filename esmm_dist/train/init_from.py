@@ -1,0 +1,75 @@
+"""Start a run from the weights of another: the setting ``init_from``."""
+
+from typing import Any
+
+from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.checkpoint.reader import Checkpoint
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.errors import CheckpointMismatchError
+from esmm_dist.model.dense_state import load_dense
+from esmm_dist.model.esmm import Esmm
+from esmm_dist.progress import Progress
+from esmm_dist.schema.fields import Schema
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.run_settings import read_settings
+
+
+def settings_of_other_run(config: TrainConfig) -> dict[str, Any] | None:
+    """Return the settings of the run that ``init_from`` names; None without one, and if it has none.
+
+    Raises:
+        ConfigError: They are damaged.
+        StorageError: The storage refuses.
+    """
+    return read_settings(CheckpointChoice.parse(config.init_from).run) if config.init_from is not None else None
+
+
+def load_other_run(config: TrainConfig, schema: Schema, store: EmbeddingStore, model: Esmm, progress: Progress) -> None:
+    """Set rows, and dense weights unless ``init_what`` is ``sparse``, to those that ``init_from`` names.
+
+    Args:
+        config: settings of this run
+        schema: schema of this run's data
+        store: empty; gets the rows with their slot variables and counts
+        model: gets the dense weights
+        progress: receives a message for each damaged checkpoint, and which one was taken
+
+    Raises:
+        CheckpointMismatchError: The other run has other tables, another optimizer of rows, or other towers.
+        CheckpointError: The other run has no (such) checkpoint, or it is damaged.
+    """
+    assert config.init_from is not None
+
+    def load(checkpoint: Checkpoint) -> None:
+        _refuse_other_rows(checkpoint, config, schema)
+        store.restore(checkpoint.folder, checkpoint.manifest.tables, step=0)
+        if config.init_what == "all":
+            _load_towers(checkpoint, model)
+
+    checkpoint = CheckpointChoice.parse(config.init_from).restore(progress, load)
+    progress.message(f"Starting from the weights of {checkpoint.folder}.")
+
+
+def _refuse_other_rows(checkpoint: Checkpoint, config: TrainConfig, schema: Schema) -> None:
+    manifest = checkpoint.manifest
+    if manifest.schema.tables != schema.tables:
+        raise CheckpointMismatchError(
+            f"{checkpoint.folder} has the tables {', '.join(manifest.schema.tables)}, this run's data has "
+            f"{', '.join(schema.tables)}. Give a run of a schema with the same tables to --init-from."
+        )
+    # Slot variables of another optimizer may have the same shape and mean something else
+    name, before = config.embedding.embedding_optimizer, manifest.settings["embedding"]["embedding_optimizer"]
+    if name != before:
+        raise CheckpointMismatchError(
+            f"embedding_optimizer is {name} but {before} in {checkpoint.folder}, whose rows come with its slot "
+            f"variables. Set it to {before}, or leave out --init-from."
+        )
+
+
+def _load_towers(checkpoint: Checkpoint, model: Esmm) -> None:
+    try:
+        load_dense(model, None, checkpoint.dense())
+    except CheckpointMismatchError as e:  # its rows fit, or restoring them would have failed
+        raise CheckpointMismatchError(
+            f"{checkpoint.folder}: {e} With other fields or towers, take its rows alone: --init-what sparse."
+        ) from e

@@ -1,0 +1,92 @@
+"""The settings of a run: ``config.yaml`` in its folder, and which of them a run that resumes must not change."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from esmm_dist.config import to_mapping
+from esmm_dist.errors import ConfigError
+from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import without_credentials
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.yaml_text import YamlWriter, parse_yaml
+
+CONFIG_NAME = "config.yaml"
+
+# Settings that shape the state: with another value the saved state would mean something else
+_FIXED = ("seed", "schedule", "warmup_steps", "cooldown", "input", "embedding", "model", "dense")
+_FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch"), ("input", "on_bad_record")}
+
+
+def write_settings(folder: Folder, config: TrainConfig, chosen: Sequence[str] = ()) -> None:
+    """Write the resolved settings of a run, without credentials.
+
+    Args:
+        folder: folder of the run
+        config: settings of the training
+        chosen: lines that say which of them the training chose, and why; empty if it resumes with what it chose before,
+            whose lines then stay
+    """
+    settings = without_credentials(to_mapping(config))
+    comments = "".join(f"# {line}\n" for line in chosen) or _comments(folder)
+    text = comments + yaml.dump(settings, Dumper=YamlWriter, sort_keys=False, allow_unicode=True)
+    folder.write_bytes(CONFIG_NAME, text.encode())
+
+
+def _comments(folder: Folder) -> str:
+    """Return the comments above the settings that are there, if any are."""
+    try:
+        lines = folder.read_bytes(CONFIG_NAME).decode().splitlines(keepends=True)
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+    return "".join(takewhile(lambda line: line.startswith("# "), lines))
+
+
+def read_settings(location: str | Path) -> dict[str, Any] | None:
+    """Return the settings that a run was started with; None if it has none yet.
+
+    Raises:
+        ConfigError: The file is damaged.
+        StorageError: The storage refuses.
+    """
+    folder = Folder.open(location)
+    try:
+        text = folder.read_bytes(CONFIG_NAME)
+    except FileNotFoundError:
+        return None
+    try:
+        return parse_yaml(text, where=f"{folder}/{CONFIG_NAME}")
+    except ConfigError as e:
+        raise ConfigError(
+            f"{e} Remove that file, and give the run's settings again: esmm train --run "
+            f"{without_credentials(str(location))} --data DATA ...; the run resumes from its newest checkpoint."
+        ) from e
+
+
+def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: object) -> None:
+    """Compare the settings with those of the checkpoint that training would resume from.
+
+    Args:
+        config: settings of this training
+        saved: settings in the checkpoint's manifest
+        checkpoint: place of the checkpoint, for the message
+
+    Raises:
+        ConfigError: A setting that shapes the saved state has changed; the message names it and both values.
+    """
+    current = to_mapping(config)
+    for group in _FIXED:
+        now, before = current[group], saved[group]
+        names = now.keys() if isinstance(now, dict) else [None]
+        for name in names:
+            if (group, name) in _FREE_WITHIN_FIXED:
+                continue
+            value, old = (now, before) if name is None else (now[name], before.get(name))
+            if value != old:
+                raise ConfigError(
+                    f"{name or group} is {value} but {old} in {checkpoint}, from which this run would resume. "
+                    f"Set it back to {old}, or start a new run with another --run."
+                )

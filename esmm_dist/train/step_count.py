@@ -1,0 +1,69 @@
+"""How many steps a run makes."""
+
+from dataclasses import dataclass
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.train.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCount:
+    """How many steps a run has."""
+
+    per_epoch: int
+    all_epochs: int
+    total: int
+    """Those that will be made: the steps of all epochs, or max_steps."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the data."""
+        return self.all_epochs // self.per_epoch
+
+
+def count_steps(config: TrainConfig, *, per_epoch: int, epochs: int) -> StepCount:
+    """Return the steps of a run.
+
+    Args:
+        config: settings of the run
+        per_epoch: batches of one pass over the train split
+        epochs: passes, 1 or more
+
+    Raises:
+        ConfigError: There is nothing to learn from, or the learning rates would never reach their full value.
+    """
+    if not per_epoch:
+        raise ConfigError(f"{config.data} has no records in split 'train': there is nothing to learn from.")
+    all_epochs = per_epoch * epochs
+    if config.warmup_steps >= all_epochs:
+        raise ConfigError(
+            f"warmup_steps is {config.warmup_steps}, but all epochs have {all_epochs} steps: the learning rates would "
+            f"never reach their full value. Set warmup_steps to {all_epochs // 10} or so, or more epochs."
+        )
+    return StepCount(per_epoch=per_epoch, all_epochs=all_epochs, total=min(all_epochs, config.max_steps or all_epochs))
+
+
+def refuse_past_end(config: TrainConfig, steps: StepCount, *, done: int, checkpoint: object) -> None:
+    """Check that a run that resumes has not made more steps than it is to make in all.
+
+    Args:
+        config: settings of this training
+        steps: steps that the run is to make
+        done: steps of the checkpoint that it would resume from
+        checkpoint: place of the checkpoint, for the message
+
+    Raises:
+        ConfigError: It has; the message names the settings that say so.
+    """
+    wrong = []
+    if config.max_steps is not None and config.max_steps < done:
+        wrong.append(("max_steps", f"{config.max_steps}", done))
+    if steps.all_epochs < done:
+        wrong.append(("epochs", f"{steps.epochs}, which is {steps.all_epochs:,} steps", -(-done // steps.per_epoch)))
+    if wrong:
+        raise ConfigError(
+            f"{' and '.join(f'{name} is {value}' for name, value, _ in wrong)}, but this run would resume from "
+            f"{checkpoint}, which has {done:,} steps. "
+            f"Set {' and '.join(f'{name} to {least} or more' for name, _, least in wrong)}, or start a new run with "
+            "another --run."
+        )

@@ -1,0 +1,300 @@
+"""The course of a training: its beginning, its steps, the pauses between them, its end."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import tensorflow as tf
+
+from esmm_dist.checkpoint.writer import CheckpointContent
+from esmm_dist.config import to_mapping
+from esmm_dist.embedding.lookup import LookupPlan
+from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.errors import EsmmError
+from esmm_dist.inference.baseline import Baseline
+from esmm_dist.inference.scoring import Scorer
+from esmm_dist.input.defaults import batch_plan
+from esmm_dist.input.order import idle_ranks_warning
+from esmm_dist.model.dense_state import dense_state
+from esmm_dist.model.metrics.summary import TaskMetrics
+from esmm_dist.progress import Progress
+from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.ranks.world import World
+from esmm_dist.reporter import NO_REPORTER, Reporter
+from esmm_dist.schema.learnable import label_warnings
+from esmm_dist.storage.uris import without_credentials
+from esmm_dist.train.batches import BatchSource
+from esmm_dist.train.compiled_model import compile_model
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.context import TrainingContext, make_context
+from esmm_dist.train.evaluator import Evaluator
+from esmm_dist.train.every_steps import EverySteps
+from esmm_dist.train.rendezvous import Agreement, rendezvous
+from esmm_dist.train.restore import restore_run
+from esmm_dist.train.result import TrainResult
+from esmm_dist.train.run_folder import RunFolder
+from esmm_dist.train.run_log import RunLog
+from esmm_dist.train.saver import Saver, is_saved
+from esmm_dist.train.settings_writer import SettingsWriter
+from esmm_dist.train.skipped_records import SkippedRecords
+from esmm_dist.train.stepper import Stepper
+from esmm_dist.train.stop_signal import StopSignal
+from esmm_dist.train.train_state import ProcessMemory, TrainState
+
+
+class Trainer:
+    """Trains a run from where its newest checkpoint left off, or from the beginning; alone or as one of several ranks.
+
+    All ranks make the same steps and pause after the same ones; what they do there follows from what they share, or is
+    decided by rank 0 for all. Rank 0 alone writes, saves and reports.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        progress: Progress,
+        run: RunFolder | None = None,
+        *,
+        world: World | None = None,
+        reporter: Reporter = NO_REPORTER,
+        memory: ProcessMemory | None = None,
+    ) -> None:
+        """Open the data set, make or restore the model; a collective.
+
+        Args:
+            config: settings as they were given
+            progress: receives training progress
+            run: folder of the run; None: opened here on rank 0, without a lock
+            world: ranks of the training; None: this process alone
+            reporter: receives facts and events of the training
+            memory: what this process has kept from a trainer among other ranks; gets what this one has
+
+        Raises:
+            EsmmError: As ``esmm_dist.train.run.train``.
+        """
+        world = world or SoloWorld()
+        _set_up_tensorflow(config)
+        folder = (run or RunFolder(config.run)) if world.rank == 0 else None
+        self._context = context = make_context(config, world, folder, progress, reporter)
+        self._memory = memory = memory or ProcessMemory()
+        if memory.state is None:
+            memory.state = TrainState(compile_model(context.config, context.schema, world), len(context.schema.labels))
+        self._state = memory.state
+        with ExitStack() as stack:
+            self._begin(stack.enter_context(rendezvous(context, self._state)))
+            self._exit = stack.pop_all()
+        _report_plan(context)
+
+    def __enter__(self) -> "Trainer":
+        """Return self."""
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Close the log and the store; without an error, once all ranks are here."""
+        self._log.close()
+        self._exit.__exit__(*error)
+
+    def train(self, stop: StopSignal | None = None) -> TrainResult:
+        """Train until all steps are done or a signal comes; save, evaluate, report.
+
+        Args:
+            stop: entered already; None: signals are noted here
+
+        Raises:
+            EsmmError: As ``esmm_dist.train.run.train``.
+            RanksChangeError: The ranks change; nothing is lost.
+        """
+        if stop is None:
+            with StopSignal() as stop:
+                return self.train(stop)
+        total = self._context.steps.total
+        if self._step > 0:
+            self._pause(stop)  # what the process, or the ranks, before had not come to
+        while self._step < total and not self._stepper.is_stopping(stop):
+            impressions, seconds = self._stepper.until(self._next_pause(), stop)
+            self._memory.impressions += impressions
+            self._memory.seconds += seconds
+            self._pause(stop)
+            if self._stepper.ranks_change and self._step < total and not self._stepper.is_stopping(stop):
+                raise RanksChangeError(leaving=self._stepper.leaves)
+        return self._result(stop)
+
+    @property
+    def store(self) -> EmbeddingStore:
+        """The rows."""
+        return self._store
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings, with all that they left open chosen."""
+        return self._context.config
+
+    def train_steps(self, most: int) -> int:
+        """Make up to ``most`` steps, without evaluation or checkpoint; return the impressions (for benchmarks)."""
+        with StopSignal() as stop:
+            return self._stepper.until(min(self._step + most, self._context.steps.total), stop)[0]
+
+    @property
+    def _step(self) -> int:
+        return self._stepper.step
+
+    def _begin(self, agreement: Agreement) -> None:
+        """Restore or initialise weights and rows unless memory has them, and make all that goes with them."""
+        context, state = self._context, self._state
+        world, run = context.world, context.run
+        self._store = store = agreement.store
+        if agreement.resume_point is None:
+            restore_run(context, store, state)
+            self._report_begin(agreement)
+        elif run is not None:
+            run.write_log(run.read_log(state.steps))  # the undone step may have been logged
+        saved = state.steps > 0 and world.on_root(lambda: run is not None and is_saved(run, state.steps))
+        self._log = RunLog(run)
+        self._settings = SettingsWriter(context)
+        self._skipped = SkippedRecords(context, resumed=state.steps > 0 or agreement.resume_point is not None)
+        self._stepper = Stepper(
+            context, state, store, _batch_source(context, store), self._log, on_step=self._settings.write
+        )
+        scorer = Scorer(schema=context.schema, store=store, forward=state.compiled.forward)
+        self._evaluator = Evaluator(context, state, scorer, self._log, self._skipped)
+        self._saver = Saver(context, store, saved_step=state.steps if saved else None)
+        self._evictions = EverySteps(context.config.embedding.evict_every_steps or 0)
+        context.reporter.note(
+            rank=world.rank, size=world.size, step=self._step, total_steps=context.steps.total, phase="training"
+        )
+
+    def _report_begin(self, agreement: Agreement) -> None:
+        """Report where training begins, where that is not what memory had."""
+        world, step, reporter = self._context.world, self._state.steps, self._context.reporter
+        if world.rank != 0:
+            return
+        if agreement.lost_from_step is None:
+            reporter.event("began", step=step, ranks=world.size)
+        else:
+            lost = {"reason": agreement.reason, "from_step": agreement.lost_from_step}
+            reporter.event("rolled_back", **lost, to_step=step, ranks=world.size)
+
+    def _next_pause(self) -> int:
+        """Return the next step after which something else than training is due."""
+        due = [
+            self._context.steps.total,
+            self._evaluator.next_step(self._step),
+            self._saver.next_step(self._step),
+            self._evictions.next_after(self._step),
+        ]
+        return min(step for step in due if step is not None)
+
+    def _pause(self, stop: StopSignal) -> None:
+        """Do what is due after the step at hand: evict, evaluate, save."""
+        world, reporter, step = self._context.world, self._context.reporter, self._step
+        world.barrier()  # until all ranks' pushes have arrived
+        self._skipped.collect(self._context.reader.skipped)
+        if self._evictions.is_due(step) and self._state.evicted_step != step:
+            world.on_root(lambda: self._store.evict(step=step))
+            self._state.evicted_step = step
+        complete = step == self._context.steps.total
+        ending = complete or self._stepper.is_stopping(stop) or self._stepper.all_leave
+        if not ending and self._evaluator.is_due(step):
+            reporter.note(phase="evaluating")
+            self._evaluator.evaluate(step)
+            self._report_evaluation()
+        if ending or self._saver.is_due(step):
+            reporter.note(phase="saving")
+            self._saver.save(step, self._content_to_save, last=ending)
+        reporter.note(phase="training")
+
+    def _content_to_save(self) -> CheckpointContent:
+        """Bring the logs to their files; return what a checkpoint of the step at hand holds beside the rows."""
+        self._log.flush()
+        compiled = self._state.compiled
+        return CheckpointContent(
+            step=self._step,
+            schema=self._context.schema,
+            dense=dense_state(compiled.model, compiled.optimizer),
+            settings=to_mapping(self._context.config),
+            state=self._saved_state(),
+            metrics=self._evaluator.newest_metrics,
+        )
+
+    def _saved_state(self) -> dict[str, Any]:
+        return {
+            "loss_window": self._state.window.to_state(),
+            "evaluations": self._state.evaluations,
+            "data_manifest_crc32c": self._context.manifest_crc32c,
+        }
+
+    def _result(self, stop: StopSignal) -> TrainResult:
+        """Evaluate on the whole split if all steps are done; say how the training ended."""
+        context, world = self._context, self._context.world
+        complete = self._step == context.steps.total
+        metrics, baseline = self._final_metrics() if complete else ({}, None)
+        world.on_root(lambda: self._settings.write(last=True))
+        return TrainResult(
+            stopped_by=None if complete else self._stepper.stop_name(stop),
+            run=without_credentials(context.config.run),
+            step=self._step,
+            total_steps=context.steps.total,
+            impressions=self._memory.impressions,
+            seconds=self._memory.seconds,
+            rows=world.on_root(lambda: sum(self._store.num_rows(table) for table in context.schema.tables)),
+            metrics=metrics,
+            baseline=baseline,
+            skipped=tuple(self._skipped.shards),
+        )
+
+    def _final_metrics(self) -> tuple[dict[str, TaskMetrics], Baseline | None]:
+        """Return the metrics of the whole split at the last step, and the baseline's, unless an earlier process has."""
+        self._context.reporter.note(phase="evaluating")
+        metrics, new = self._evaluator.final_metrics(self._step)
+        if new:
+            self._saver.add_metrics(self._step, state=self._saved_state(), metrics=self._evaluator.newest_metrics)
+        self._report_evaluation()
+        return metrics, self._evaluator.baseline() if metrics else None
+
+    def _report_evaluation(self) -> None:
+        if self._context.world.rank == 0 and self._evaluator.done:
+            newest = self._evaluator.done[-1]
+            auc = {task: [m["auc"], m["auc_standard_error"]] for task, m in newest["metrics"].items()}
+            self._context.reporter.event("evaluated", step=newest["step"], split=newest["split"], auc=auc)
+
+
+class RanksChangeError(EsmmError):
+    """The ranks change before the next step. Nothing is wrong, and nothing is lost."""
+
+    def __init__(self, *, leaving: bool) -> None:
+        """Say whether this process leaves."""
+        super().__init__("This worker leaves the training." if leaving else "The ranks of the training change.")
+        self.leaving = leaving
+
+
+def _set_up_tensorflow(config: TrainConfig) -> None:
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if config.hardware.xla:
+        tf.config.optimizer.set_jit("autoclustering")
+
+
+def _batch_source(context: TrainingContext, store: EmbeddingStore) -> BatchSource:
+    config = context.config
+    return BatchSource(
+        context.reader,
+        LookupPlan(context.schema, count_impressions=config.embedding.make_admission().counts),
+        store,
+        config.store,
+        seed=config.seed if config.input.shuffle else None,
+        depth=config.input.prefetch,
+    )
+
+
+def _report_plan(context: TrainingContext) -> None:
+    """Say what was chosen, how many steps there are, and what looks wrong with the data."""
+    manifest, progress = context.manifest, context.progress
+    for line in context.chosen_lines:
+        progress.message(line)
+    batches = batch_plan(context.config.input, manifest)
+    progress.message(
+        f"{context.steps.total:,} steps: {batches.epochs} x {context.steps.per_epoch:,} batches of "
+        f"{batches.global_batch_records} records"
+    )
+    labels = label_warnings(manifest.schema, {"train": manifest.splits["train"]})
+    for line in [*labels, *idle_ranks_warning(manifest, context.world.size)]:
+        progress.message(f"Warning: {line}")
