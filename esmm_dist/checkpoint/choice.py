@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
+from esmm_dist.checkpoint.run_check import refuse_other_folder
 from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
@@ -44,7 +44,7 @@ class CheckpointChoice:
         return choice
 
     def restore(self, progress: Progress, take: Callable[[Checkpoint], None]) -> Checkpoint:
-        """Open the checkpoint and hand it over; of the newest, go on to the one before where it is damaged.
+        """Open the checkpoint and hand it over; where the newest is damaged, the one before.
 
         Args:
             progress: Receives a message for each damaged checkpoint.

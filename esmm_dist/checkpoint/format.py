@@ -100,7 +100,7 @@ def checkpoint_steps(run: Folder) -> list[int]:
     """Return the steps of a run's checkpoints, newest first; unfinished ones are not among them."""
     parent = checkpoints_folder(run)
     steps = sorted((step for name in parent.names() if (step := step_of(name)) is not None), reverse=True)
-    # On a local disk one that lacks its manifest was whole once: it is damaged, and that must be told
+    # On a local disk one that lacks its manifest was whole once: it is damaged, and that must be reported
     return steps if run.is_local else [step for step in steps if checkpoint_folder(run, step).has(MANIFEST_NAME)]
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps
-from esmm_dist.checkpoint.no_run import refuse_other_folder
 from esmm_dist.checkpoint.reader import open_checkpoint, verify_tables
+from esmm_dist.checkpoint.run_check import refuse_other_folder
 from esmm_dist.errors import CheckpointError
 from esmm_dist.storage.folder import Folder
 

@@ -117,10 +117,10 @@ def restore_newest(run: Folder, progress: Progress, restore: Callable[[Checkpoin
     """Restore the newest checkpoint that is undamaged; report each damaged one by file and leave it where it is.
 
     Args:
-        run: The run's folder.
-        progress: Told of damaged checkpoints.
-        restore: Takes over weights and rows. Called again, with the one before, if it raises CheckpointError
-            (a file of rows turned out to be damaged); must leave nothing of the first behind then.
+        run: folder of the run
+        progress: receives a message for each damaged checkpoint
+        restore: takes over weights and rows; called again, with the one before, if it raises CheckpointError
+            (a file of rows turned out to be damaged); must leave nothing of the first behind then
 
     Returns:
         The checkpoint that was restored. None if the run has no checkpoint at all.

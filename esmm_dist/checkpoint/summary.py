@@ -21,7 +21,7 @@ SHOWN_SETTINGS = ("data", "run", "seed", "input", "embedding", "model", "dense")
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSummary:
-    """One checkpoint, as its manifest and its dense file tell it."""
+    """One checkpoint at a glance, from its manifest and its dense file."""
 
     step: int
     path: str
@@ -36,7 +36,7 @@ class CheckpointSummary:
     candidates: dict[str, int]
     """By table: ids that are counted but have no row yet."""
     dense_shapes: dict[str, tuple[int, ...]]
-    """Of the dense weights and optimizer variables, by name; empty if the dense file is damaged."""
+    """Shapes of the dense weights and optimizer variables, by name; empty if the dense file is damaged."""
     settings: dict[str, Any]
     """Those of SHOWN_SETTINGS."""
     metrics: dict[str, Any]
@@ -102,9 +102,9 @@ def find_rows(checkpoint: Checkpoint, table: str | None, ids: Sequence[int]) -> 
     """Look ids up in a saved table, in their order. Only the files of their buckets are read.
 
     Args:
-        checkpoint: Where.
-        table: Its name. None: the only one.
-        ids: Of features, in any order.
+        checkpoint: checkpoint to search
+        table: name of the table; None: the only one
+        ids: feature ids, in any order
 
     Raises:
         ConfigError: There is no such table, or several and none is named.

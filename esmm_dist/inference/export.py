@@ -24,7 +24,7 @@ DESCRIPTION = Path("assets.extra/esmm.json")
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """Which model goes where."""
+    """Which model is exported, and where to."""
 
     run: str
     """The run, a path or a URI; RUN:STEP names one of its checkpoints. No server is needed: rows are read from the
@@ -34,7 +34,7 @@ class ExportConfig:
     """Step of the checkpoint. None: the newest that is undamaged."""
 
     out: Path
-    """Folder to write, which must not exist: a model that is being served is not to change under its server."""
+    """Folder to write, which must not exist: a model must not change while a server serves it."""
 
     def __post_init__(self) -> None:
         if self.out.exists() or self.out.is_symlink():
@@ -100,8 +100,8 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     try:
         folder_bytes = _write(config.out, model, description)
     except OSError as e:
-        told = refusal(e, config.out) or f"{config.out} cannot be written: {e}. Free space, or check the path."
-        raise StorageError(told) from e
+        text = refusal(e, config.out) or f"{config.out} cannot be written: {e}. Free space, or check the path."
+        raise StorageError(text) from e
     seconds = time.monotonic() - start
     return ExportResult(
         path=str(config.out), step=checkpoint.manifest.step, rows=rows, folder_bytes=folder_bytes, seconds=seconds

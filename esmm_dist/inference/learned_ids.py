@@ -1,7 +1,7 @@
 """Count the impressions that hold an id that the model has learned, field by field, while they are scored.
 
 A row that was never updated is the start row of its id, bit for bit, wherever rows lie: so the rows that were pulled
-for scoring tell which ids are known, and nothing else is asked.
+for scoring show which ids are learned, without another request.
 """
 
 from collections.abc import Mapping

@@ -32,7 +32,7 @@ _FIELD_STRIDE = np.uint64(0x9E3779B97F4A7C15)  # keys of different fields are as
 
 
 def fitted_scores(features: Any, labels: I64, sample_weights: F64 | None, test_features: Any) -> F64:
-    """Fit one regression; return its logits of the test impressions, 0 if there is nothing to tell."""
+    """Fit one regression; return its logits of the test impressions, 0 if all labels are equal or there are none."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits

@@ -79,4 +79,4 @@ class HardwareConfig:
 
     xla: bool = False
     """Let TensorFlow compile clusters of operations with XLA where it sees fit, which it does on GPUs only; the first
-    steps then take longer. Off, because nobody has measured what it is worth here."""
+    steps then take longer. Off, because its gain has not been measured here."""

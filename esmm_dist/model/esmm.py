@@ -31,11 +31,11 @@ class Esmm(keras.Model):
         """Make one tower a label.
 
         Args:
-            schema: Fields and labels.
-            embedding: Dimensions of the rows.
-            config: Of the towers.
-            seed: Of the start values.
-            mixed_precision: See ``HardwareConfig``.
+            schema: fields and labels
+            embedding: dimensions of the rows
+            config: settings of the towers
+            seed: seed of the start values
+            mixed_precision: as in ``HardwareConfig``
 
         Raises:
             ConfigError: The BASE network cannot be used, or rows have no column left beside the linear term's.

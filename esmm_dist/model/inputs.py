@@ -46,9 +46,9 @@ def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup], *, step: i
     """Read the rows that a batch needs from every table: float32 [U, D] each.
 
     Args:
-        store: Holds them.
-        lookups: Of the batch.
-        step: The optimizer step that they are for. None: as they are now.
+        store: holds the rows
+        lookups: unique ids of the batch by table
+        step: optimizer step that they are for; None: as they are now
     """
     return {table: store.pull(table, lookup.ids, step=step) for table, lookup in lookups.items()}
 

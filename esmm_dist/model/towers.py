@@ -31,11 +31,11 @@ def make_towers(
     """Make, build and check the towers of a model.
 
     Args:
-        config: Names the BASE network.
+        config: settings of the towers, with the BASE network's name
         number: K, one tower a label.
         user_columns: P_u.
         impression_columns: P_i.
-        seed: Of the run. Whatever initialisers and layers draw without a seed of their own follows from it.
+        seed: seed of the run; whatever initialisers and layers draw without a seed of their own follows from it
 
     Raises:
         ConfigError: The BASE network cannot be loaded, fails, or does what training cannot keep track of.
@@ -73,10 +73,10 @@ def logits_of(tower: BaseNetwork, fields: PooledFields, dropout_seed: tf.Tensor 
     """Return a tower's logits float32 [B]; the call changes no variable.
 
     Args:
-        tower: Built.
-        fields: Of the batch.
-        dropout_seed: int32 [2]: another one each tower, and each step. Seed generators of Keras draw from it, too. None
-            when not training.
+        tower: tower that has been built
+        fields: pooled vectors of the batch
+        dropout_seed: int32 [2], another one each tower and step, from which Keras' seed generators draw too; None when
+            not training
     """
     generators = _seed_states(tower) if dropout_seed is not None else []
     seeds = [(state, _generator_seed(dropout_seed, place)) for place, state in enumerate(generators)]

@@ -30,9 +30,9 @@ class Prepared(NamedTuple):
 
 
 class PushedSteps:
-    """Tells the prefetch thread which step this rank has pushed. Thread-safe.
+    """The newest step that this rank has pushed, for the prefetch thread to wait for. Thread-safe.
 
-    Shutdown: after ``close`` nobody waits any more.
+    Shutdown: ``close`` ends all waiting.
     """
 
     def __init__(self, step: int) -> None:
@@ -41,7 +41,7 @@ class PushedSteps:
         self._changed = threading.Condition()
 
     def note(self, step: int) -> None:
-        """Say that a step has been pushed."""
+        """Note that a step has been pushed."""
         with self._changed:
             self._step = step
             self._changed.notify_all()
@@ -53,7 +53,7 @@ class PushedSteps:
             return not self._closed
 
     def close(self) -> None:
-        """Let all that wait go."""
+        """End all waiting."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -72,15 +72,15 @@ class BatchSource:
         seed: int | None,
         depth: int,
     ) -> None:
-        """Remember where batches come from.
+        """Make nothing yet.
 
         Args:
-            reader: Reads this rank's share.
-            plan: Finds the unique ids.
-            store: Holds the rows.
-            client: Says how old rows may be.
+            reader: reads this rank's share
+            plan: finds the unique ids
+            store: holds the rows
+            client: settings that decide how old rows may be
             seed: seed of the shuffle; None: file order
-            depth: Batches to hold ready.
+            depth: batches to hold ready
         """
         self._reader, self._plan, self._store, self._seed, self._depth = reader, plan, store, seed, depth
         self._pulls_ahead = not client.embedded and client.update_mode != "sync"
@@ -91,9 +91,9 @@ class BatchSource:
         """Prepare the batches of steps ``first_step`` + 1 .. ``last_step`` in a thread, for the ``with`` block.
 
         Args:
-            first_step: Steps done.
-            last_step: The last one to be prepared.
-            pushed: Kept up to date by the caller; closed at the end.
+            first_step: steps done
+            last_step: last step to be prepared
+            pushed: kept up to date by the caller; closed at the end
         """
         with Prefetcher(lambda: self._prepared(first_step, last_step, pushed), depth=self._depth) as prepared:
             try:

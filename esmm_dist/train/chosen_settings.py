@@ -93,7 +93,7 @@ def _line(values: Mapping[str, Any], reason: str) -> list[str]:
 
 
 def _learns_as_small(config: TrainConfig, manifest: DatasetManifest) -> bool:
-    """Tell whether the values for small logs fit: they are Adagrad's, and take a column a label of each row."""
+    """Return whether the values for small logs fit: they are Adagrad's, and take a column a label of each row."""
     wide = all(config.embedding.dim_of(table) > len(manifest.schema.labels) for table in manifest.schema.tables)
     given = any(
         getattr(getattr(config, group), name) is not None for group, names in _TOGETHER.items() for name in names

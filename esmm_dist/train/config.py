@@ -98,7 +98,8 @@ class TrainConfig:
 
     init_from: str | None = None
     """Another run, as RUN or RUN:STEP, whose weights this one starts from while it has no checkpoint of its own. Steps,
-    the losses' log and the dense optimizer's state begin anew: Adam's moments are of the other run's data. None: start
+    the losses' log and the dense optimizer's state start from the beginning: Adam's moments belong to the other run's
+    data. None: start
     from nothing."""
 
     init_what: Literal["all", "sparse"] = "all"

@@ -23,7 +23,7 @@ class LossWindow:
         self._weight += weight
 
     def take(self) -> list[float]:
-        """Return the mean losses in nats an impression, and start anew."""
+        """Return the mean losses in nats an impression, and reset the sums."""
         means = (self._sums / (self._weight or 1.0)).tolist()
         self._sums[:] = 0
         self._weight = 0.0

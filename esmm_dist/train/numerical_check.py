@@ -1,9 +1,8 @@
 """Say which field blew up when a loss or gradient is not finite."""
 
 import numpy as np
-import numpy.typing as npt
 
-from esmm_dist.arrays import F32
+from esmm_dist.arrays import F32, U8
 from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.errors import NumericalError
 from esmm_dist.input.batch import GroupedBatch
@@ -23,12 +22,12 @@ def numerical_error(
     """Describe a batch whose loss or gradient is not finite.
 
     Args:
-        step: The step that was about to be made, 1, 2, ...
+        step: step that was about to be made, 1, 2, ...
         epoch: 0, 1, ...
         schema: schema of the data set
-        batch: The batch.
-        lookups: Its lookups.
-        rows: The rows that were pulled for it.
+        batch: this rank's share of the batch
+        lookups: its unique ids by table
+        rows: rows that were pulled for it
 
     Returns:
         The error to raise: it names step, batch and the field whose pooled vectors hold the largest value.
@@ -47,23 +46,22 @@ def numerical_error(
 def agreed_error(own: NumericalError | None, step: int, world: World) -> NumericalError:
     """Return the error that a rank raises at a step that is not finite; a collective.
 
-    They tell each other, because whoever ends first takes the others down with it.
+    They share it because the first rank that ends takes the others down with it.
 
     Args:
-        own: What is wrong with this rank's batch; None if nothing is.
-        step: The step.
-        world: The ranks.
+        own: error of this rank's batch; None if it is finite
+        step: step that was about to be made
+        world: ranks of the training
     """
     text = f"{own}\n" if own is not None else ""
-    told = world.gather(np.frombuffer(text.encode(), dtype=np.uint8).reshape(-1, 1))
+    texts = world.gather(np.frombuffer(text.encode(), dtype=np.uint8).reshape(-1, 1))
     if own is not None:
         return own
-    return NumericalError(f"Step {step}: another rank's batch is not finite. That rank says: {_text(told)}")
+    return NumericalError(f"Step {step}: another rank's batch is not finite. That rank says: {_first_line(texts)}")
 
 
-def _text(told: npt.NDArray[np.uint8]) -> str:
-    """Return the first of the lines that the ranks told."""
-    return told.tobytes().decode().partition("\n")[0]
+def _first_line(texts: U8) -> str:
+    return texts.tobytes().decode().partition("\n")[0]
 
 
 def _largest_field(

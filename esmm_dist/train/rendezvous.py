@@ -20,7 +20,7 @@ class Agreement:
     """What the ranks have agreed on."""
 
     store: EmbeddingStore
-    """Open; empty unless training goes on from memory."""
+    """Open; empty unless training resumes from memory."""
     resume_point: ResumePoint | None
     """None: the newest checkpoint, or the beginning."""
     lost_from_step: int | None = None

@@ -1,7 +1,7 @@
 """The resume point after some ranks, or servers, were lost: a step that weights and rows can both be brought to.
 
-In ``sync`` mode nobody is more than one step from anybody: a rank makes step t + 1 only when all ranks and servers have
-had all gradients of step t::
+In ``sync`` mode ranks and servers are at most one step apart: a rank makes step t + 1 only when all ranks and servers
+have had all gradients of step t::
 
                      weights at        rows at
     rank 0           t                 server 0     t        all resume after step t - 1: rank 0 and server 0 undo
@@ -52,7 +52,7 @@ class Rollback:
     """Go on from the newest checkpoint."""
 
     reason: str
-    """For people; empty at a run's first start in these processes."""
+    """Why memory is given up, for people; empty at a run's first start in these processes."""
 
 
 def find_resume_point(

@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from esmm_dist.checkpoint.no_run import refuse_other_folder
+from esmm_dist.checkpoint.run_check import refuse_other_folder
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
@@ -167,7 +167,7 @@ def locked_run(location: str | Path) -> Iterator[RunFolder]:
     """Open a run for one training and make its folder; at the end publish what has grown.
 
     On a local disk a lock holds off a second training. An object store has no locks: there, nothing keeps two trainings
-    from writing into one run, and whoever starts them must see to it.
+    from writing into one run; starting only one is up to the user.
 
     Raises:
         ConfigError: Another process trains in it, or the path is a file, a data set or a single checkpoint.
@@ -189,7 +189,7 @@ def locked_run(location: str | Path) -> Iterator[RunFolder]:
         try:
             yield run
         except BaseException:
-            with suppress(StorageError):  # what failed first is what must be told
+            with suppress(StorageError):  # the first failure is the one to report
                 run.publish()
             raise
         run.publish()

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: losses and metrics, in ``train_log.jsonl`` and for TensorBoard."""
+"""The log of a training: losses and metrics, in ``train_log.jsonl`` and for TensorBoard."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,15 +12,15 @@ from esmm_dist.train.run_folder import RunFolder
 class RunLog:
     """Writes on rank 0, and nothing on the others.
 
-    A disk that is full for a while ends no training: the losses' log is made up for, and TensorBoard goes on in a new
-    file when there is room again, without the points between.
+    A disk that is full for a while ends no training: the losses are written later, and TensorBoard's log continues in a
+    new file when there is room again, without the points in between.
     """
 
     def __init__(self, run: RunFolder | None) -> None:
         """Open the files.
 
         Args:
-            run: The run's folder; None on other ranks than 0.
+            run: folder of the run; None on ranks other than 0
         """
         self._run = run
         self._unwritten: list[dict[str, float]] = []
@@ -44,13 +44,13 @@ class RunLog:
         )
 
     def _write(self) -> None:
-        """Write what is to be written; what a full disk refuses waits for the next time."""
+        """Write the pending points; what a full disk refuses stays pending."""
         assert self._run is not None
         while self._unwritten:
             try:
                 self._run.append_log(self._unwritten[0])
             except OSError:
-                return  # training goes on; the next checkpoint says what is wrong with the disk
+                return  # training continues; the next checkpoint reports what is wrong with the disk
             self._unwritten.pop(0)
 
     def flush(self) -> None:
@@ -78,7 +78,7 @@ class RunLog:
                 self._writer = tf.summary.create_file_writer(str(self._run.tensorboard))
 
     def _tried(self, act: Callable[[tf.summary.SummaryWriter], None]) -> None:
-        """Do something with the event file; after a failure it may end in half an event, so no more goes there."""
+        """Use the event file; after a failure it may end in half an event, so it is given up."""
         if self._writer is None:
             return
         try:

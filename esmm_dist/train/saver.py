@@ -30,7 +30,7 @@ class Saver:
     """Decides on all ranks when to save, and saves on rank 0.
 
     A save that fails costs nothing as long as training continues, so it does, and tries again soon. After three
-    failures in a row training ends: whoever runs it must know. The last save of a process cannot wait for later
+    failures in a row training ends: the user must know. The last save of a process cannot wait for later
     steps; it is tried three times at once.
     """
 

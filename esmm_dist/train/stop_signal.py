@@ -1,4 +1,4 @@
-"""Turn SIGTERM, SIGHUP and SIGINT into a wish to stop after the running step.
+"""Turn SIGTERM, SIGHUP and SIGINT into a request to stop after the running step.
 
 Where ranks come and go, SIGTERM means that this process must leave (its machine is taken away), and the others that the
 training stops. Elsewhere all stop it.

@@ -39,7 +39,7 @@ class TaskMetrics:
     """Exact AUC; nan if all labels are equal."""
 
     auc_standard_error: float
-    """DeLong's; two AUCs closer than about twice this are not told apart. nan with fewer than two of a class."""
+    """DeLong's; two AUCs closer than about twice this cannot be distinguished. nan with fewer than two of a class."""
 
     log_loss: float
     """Nats an impression."""
@@ -52,7 +52,7 @@ class TaskMetrics:
     """Those that the task counts: for cvr the clicked ones."""
 
     gauc: float = math.nan
-    """AUC by user, weighted by the user's impressions; nan if no user has both classes, or users were not told."""
+    """AUC by user, weighted by the user's impressions; nan if no user has both classes, or users were not given."""
 
     gauc_users: int = 0
     """Users that ``gauc`` is the mean over."""

@@ -1,4 +1,4 @@
-"""Tell a run's folder from the other folders that a user may name in its place."""
+"""Check that a folder is a run and not another one that a user may name in its place."""
 
 from esmm_dist.checkpoint.format import MANIFEST_NAME, checkpoint_steps
 from esmm_dist.errors import ConfigError
