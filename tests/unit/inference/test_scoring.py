@@ -1,0 +1,155 @@
+"""Batches are scored in the order of one process, whatever the number of ranks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.embedded_store import EmbeddedStore
+from esmm_dist.inference.evaluate import evaluate_batches
+from esmm_dist.inference.scoring import ScoredBatch, Scorer, scored_batches
+from esmm_dist.input.config import InputConfig
+from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.users import NO_USER, BatchUsers
+from esmm_dist.model.config import ModelConfig
+from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.forward import CompiledForward
+from esmm_dist.progress import NoProgress
+from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.schema.manifest import read_manifest
+from tests.tiny_dataset import (
+    flat_schema,
+    sample_name,
+    tiny_groups,
+    tiny_schema,
+    weighted,
+    weighted_schema,
+    write_dataset,
+)
+from tests.unit.inference.two_ranks import on_all_ranks
+
+GROUPS = tiny_groups(23)
+EMBEDDING = EmbeddingConfig(embedding_dim=4, start_scale=1.0)
+
+SCHEMAS = {
+    "plain": tiny_schema(),
+    "weighted": weighted_schema(),
+    "named by texts": flat_schema("text"),
+    "longer chain": tiny_schema(labels=("click", "cart", "order")),
+}
+
+
+@pytest.fixture(scope="module", params=SCHEMAS, ids=list(SCHEMAS))
+def data(request, tmp_path_factory):
+    """A data set of 23 records in 4 lanes, and its model with start values."""
+    schema, folder = SCHEMAS[request.param], tmp_path_factory.mktemp("data")
+    groups = GROUPS
+    if schema.has_sample_weights:
+        groups = weighted(groups, lambda sample_id: 1.0 + sample_id % 3)
+    if len(schema.labels) == 3:
+        groups = [
+            replace(group, impressions=[replace(i, labels=(*i.labels, i.labels[1])) for i in group.impressions])
+            for group in groups
+        ]
+    write_dataset(folder, {"test": groups}, schema=schema)
+    model = Esmm(schema, EMBEDDING, ModelConfig(hidden_units=(5,)), seed=1)
+    scorer = Scorer(
+        schema=schema, store=EmbeddedStore(schema.tables, EMBEDDING, seed=1), forward=CompiledForward(model)
+    )
+    return folder, scorer
+
+
+def scored(data, world, *, gauc_field: str | None = "user", records: int = 8) -> list[ScoredBatch]:
+    folder, scorer = data
+    manifest = read_manifest(folder)
+    reader = BatchReader(
+        folder,
+        manifest,
+        "test",
+        InputConfig(global_batch_records=records),
+        rank=world.rank,
+        world_size=world.size,
+        with_names=True,
+    )
+    users = BatchUsers(scorer.schema, gauc_field) if gauc_field else None
+    return list(scored_batches(scorer, reader, world, users=users))
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])  # 5: one rank has no lane at all
+def test_every_rank_gets_the_batches_of_one_process(data, size):
+    alone = scored(data, SoloWorld())
+    for found in on_all_ranks(lambda world: scored(data, world), size=size):
+        assert len(found) == len(alone) == 3
+        for batch, expected in zip(found, alone, strict=True):
+            for name in ("sample_ids", "labels", "users"):
+                np.testing.assert_array_equal(getattr(batch, name), getattr(expected, name))
+            # A matrix product may add in another order for another number of rows
+            np.testing.assert_allclose(batch.logits, expected.logits, rtol=1e-5, atol=1e-6)
+            assert (batch.weights is None) == (expected.weights is None)
+            if expected.weights is not None:
+                np.testing.assert_array_equal(batch.weights, expected.weights)
+            assert (batch.sample_names is None) == (expected.sample_names is None)
+            if expected.sample_names is not None:
+                assert batch.sample_names.tolist() == expected.sample_names.tolist()
+
+
+def test_a_batch_holds_what_the_records_hold(data):
+    _, scorer = data
+    expected = {i.sample_id: (group, i) for group in GROUPS for i in group.impressions}
+    batches = scored(data, SoloWorld())
+    assert sum(batch.num_impressions for batch in batches) == len(expected)
+    for batch in batches:
+        for place, sample_id in enumerate(batch.sample_ids.tolist()):
+            group, impression = expected[sample_id]
+            assert batch.labels[place, :2].tolist() == list(impression.labels)
+            assert batch.users[place] == group.fields[0][0][0]
+            if scorer.schema.has_sample_weights:
+                assert batch.weights is not None
+                assert batch.weights[place] == 1.0 + sample_id % 3
+            if scorer.schema.has_text_sample_ids:
+                assert batch.sample_names is not None
+                assert batch.sample_names[place] == sample_name(sample_id)
+
+
+def test_without_a_field_of_users_nobody_is_known(data):
+    for batch in scored(data, SoloWorld(), gauc_field=None):
+        assert (batch.users == NO_USER).all()
+
+
+def test_scores_do_not_depend_on_the_size_of_a_batch(data):
+    small, large = (
+        {
+            sample_id: batch.logits[place]
+            for batch in scored(data, SoloWorld(), records=records)
+            for place, sample_id in enumerate(batch.sample_ids.tolist())
+        }
+        for records in (4, 100)
+    )
+    assert small.keys() == large.keys()
+    for sample_id, logits in small.items():
+        np.testing.assert_allclose(logits, large[sample_id], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [1, 20, 21, 10_000])
+def test_evaluation_ends_with_the_batch_that_reaches_the_most_impressions(data, most):
+    _, scorer = data
+    sizes = [batch.num_impressions for batch in scored(data, SoloWorld())]
+    used, expected = 0, 0
+    for used in np.cumsum(sizes).tolist():
+        expected = used
+        if used >= most:
+            break
+    metrics = evaluate_batches(iter(scored(data, SoloWorld())), scorer.schema.labels, NoProgress(), SoloWorld(), most)
+    first = next(iter(metrics.values()))
+    assert first.impressions == expected
+
+
+def test_evaluation_without_a_limit_uses_every_impression_and_of_none_is_nan(data):
+    _, scorer = data
+    labels = scorer.schema.labels
+    total = sum(len(group.impressions) for group in GROUPS)
+    metrics = evaluate_batches(scored(data, SoloWorld()), labels, NoProgress(), SoloWorld())
+    assert next(iter(metrics.values())).impressions == total
+    nothing = evaluate_batches([], labels, NoProgress(), SoloWorld())
+    assert all(np.isnan(task.auc) and task.impressions == 0 for task in nothing.values())
