@@ -33,7 +33,8 @@ def test_there_is_a_column_for_each_name_all_in_0_to_1(values):
     columns = probabilities(values)
     assert len(columns) == len(prediction_columns(tuple(str(k) for k in range(values.shape[1]))))
     for column in columns:
-        assert (column.dtype, column.shape) == (np.float32, (len(values),))
+        assert column.dtype == np.float32
+        assert column.shape == (len(values),)
         assert ((column >= 0) & (column <= 1)).all()
 
 
