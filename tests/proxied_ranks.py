@@ -110,7 +110,7 @@ def main(address: str, timeout_s: str, *words: str) -> int:
     """Run the command in ``words`` with proxies that obey at a Unix socket, and with this timeout of gloo."""
     from launcher.cli import main as esmm
     from launcher.driver import ranks
-    from launcher.driver.rendezvous import RendezvousStore
+    from launcher.driver.rendezvous_store import RendezvousStore
 
     ranks.GLOO_TIMEOUT_S = int(timeout_s)
 

@@ -1,19 +1,18 @@
-"""What the driver announces to a worker: that other ranks are to meet. The worker asks for it at the rendezvous."""
+"""What the driver announces to a worker: that the ranks change. The worker asks for it at the rendezvous."""
 
 import threading
 from typing import Any
 
 
 class Announcements:
-    """Those to one worker, counted. Thread-safe. Stands where Horovod has a client of a service in each worker."""
+    """Counts the announcements to one worker. Thread-safe. Takes the place of Horovod's client of each worker."""
 
     def __init__(self) -> None:
-        """There is none yet."""
         self._changed = threading.Condition()
         self._number = 0
 
     def notify_hosts_updated(self, timestamp: int, update_res: Any) -> None:
-        """Announce; Horovod's driver calls it. Waits for nobody."""
+        """Announce a change; Horovod's driver calls it. Returns at once."""
         with self._changed:
             self._number += 1
             self._changed.notify_all()

@@ -10,7 +10,7 @@ from esmm_dist.parameter_server.config import ConnectionConfig
 
 @dataclass(frozen=True, kw_only=True)
 class DriverConfig(ConnectionConfig):
-    """Say who the ranks of an elastic run are, and start them through their agents, until the run is done.
+    """Assign the ranks of an elastic run, and start them through their agents, until the run is done.
 
     ``esmm local`` and a job's driver pod start it; by hand it is of little use.
     """
@@ -19,12 +19,12 @@ class DriverConfig(ConnectionConfig):
     """Folder or URI of the run."""
 
     agents_file: Path | None = None
-    """File with the agents' addresses and the number of workers that is wanted, which may change at any time. With
-    tls_ca agents are asked over TLS, as servers are."""
+    """File with the agents' addresses and the number of workers wanted, which may change at any time. With tls_ca
+    agents are reached over TLS, as servers are."""
 
     job: str | None = None
-    """Name of a job in the cluster that this process runs in: its workers are found in the API, its status is published
-    there. Instead of agents_file."""
+    """Name of a job in the cluster that this process runs in: the API lists its workers and receives its status.
+    Instead of agents_file."""
 
     namespace: str | None = None
     """Namespace of the job. None: that of this pod."""
@@ -36,7 +36,7 @@ class DriverConfig(ConnectionConfig):
     """Folder with the token, the authority and the namespace with which a pod asks the API."""
 
     beat_file: Path | None = None
-    """File that is written each second: what this process knows, for whoever started it."""
+    """File for this process's heartbeat, written twice a second, for whoever started it. None: it is not written."""
 
     host: str = "127.0.0.1"
     """Address at which workers reach this process; it listens on a free port there."""
@@ -45,13 +45,13 @@ class DriverConfig(ConnectionConfig):
     """Network interface over which workers reach each other."""
 
     min_workers: int = 1
-    """With fewer the training waits."""
+    """Least number of workers; with fewer the training waits."""
 
     max_workers: int = 1
-    """More have no place, and wait for one."""
+    """Most workers; more than these wait for a place."""
 
     stall_seconds: float = 30.0
-    """Without a sign of life for so long a worker is killed and replaced."""
+    """Seconds without a heartbeat after which a worker is killed and replaced."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,11 +61,14 @@ class DriverConfig(ConnectionConfig):
             )
         if self.token_file is None:
             raise ConfigError(
-                "token_file is missing: workers must show its token where they meet. Make one with: (umask 077; "
+                "token_file is missing: workers must show its token at the rendezvous. Make one with: (umask 077; "
                 "openssl rand -hex 32 > token)"
             )
         if self.embedded:
-            raise ConfigError("servers is 'embedded': workers that come and go keep their rows on parameter servers.")
+            raise ConfigError(
+                "servers is 'embedded', but workers that come and go keep their rows on parameter servers. Give "
+                "--servers HOST:PORT."
+            )
         if not 1 <= self.min_workers <= self.max_workers:
             raise ConfigError(
                 f"min_workers is {self.min_workers} and max_workers {self.max_workers}. Set 1 <= min <= max."

@@ -1,4 +1,4 @@
-"""What a driver tells the process that started it, once a second, through a file."""
+"""The driver's heartbeat to the process that started it: a file, written twice a second."""
 
 import json
 from collections.abc import Mapping
@@ -9,29 +9,29 @@ from esmm_dist.storage.whole_file import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beat:
-    """The driver lives, and sees this."""
+class Heartbeat:
+    """The driver is alive, and this is what it knows of others."""
 
     state: str
-    """Of the run."""
+    """State of the run."""
     silent_servers: Mapping[int, float] = field(default_factory=dict)
-    """Seconds since each server's last answer."""
+    """Seconds since each server's last answer, by index."""
     silent_agents: Mapping[str, float] = field(default_factory=dict)
-    """The same of the agents, by name."""
+    """Seconds since each agent's last answer, by the worker's name."""
 
 
-def write_beat(path: Path, beat: Beat) -> None:
-    """Write it."""
-    write_whole(path, json.dumps(asdict(beat)))
+def write_heartbeat(path: Path, heartbeat: Heartbeat) -> None:
+    """Replace the heartbeat in a file."""
+    write_whole(path, json.dumps(asdict(heartbeat)))
 
 
-def read_beat(path: Path) -> Beat | None:
-    """Read the newest; None if there is none."""
+def read_heartbeat(path: Path) -> Heartbeat | None:
+    """Return the newest heartbeat; None if there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return Beat(
+    return Heartbeat(
         state=str(found["state"]),
         silent_servers={int(index): float(silent) for index, silent in found["silent_servers"].items()},
         silent_agents={str(name): float(silent) for name, silent in found["silent_agents"].items()},

@@ -1,9 +1,8 @@
-"""What happens in an elastic run, one JSON line an event: ``RUN/events.jsonl``. It survives drivers."""
+"""What happens in an elastic run, a JSON line for each event: ``RUN/events.jsonl``. It outlives drivers."""
 
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,78 +10,84 @@ from typing import Any
 from esmm_dist.errors import StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
+from launcher.driver.event_counts import EventCounts
 from launcher.run_files.run_status import EVENTS_NAME
-
-RESTARTS = {
-    "worker_lost": "worker lost",
-    "worker_stalled": "worker stalled",
-    "worker_left": "worker left",
-    "agent_lost": "worker host lost",
-    "server_lost": "server lost",
-    "driver_lost": "driver lost",
-    "all_restarted": "all restarted",
-}
-"""Events that count as restarts, and how the status calls them."""
 
 PUBLISH_S = 5.0
 """Seconds between two writings into an object store, whose files cannot grow."""
 
 
 class Journal:
-    """Keeps the events of a run, and what they add up to. Thread-safe."""
+    """Keeps the events of a run, and counts them. Thread-safe."""
 
     def __init__(self, run: Folder, progress: Progress) -> None:
-        """Go on with the events of the drivers before.
+        """Read the events of earlier drivers.
 
         Args:
-            run: The run's folder.
-            progress: Told of a storage that refuses; training goes on all the same.
+            run: the run's folder
+            progress: receives a message when the storage refuses; training goes on all the same
         """
         self._run, self._progress = run, progress
         self._lock = threading.Lock()
         self._lines = _read_lines(run)
-        self._published_at, self._dirty = 0.0, False
-        self._reached = 0  # by workers that have all ended
+        self._published_at, self._is_dirty = 0.0, False
         self._newest: dict[tuple[str, str], int] = {}  # number of the newest event by worker and agent
-        self.checkpoint: tuple[int, float] | None = None
-        """Step of the newest checkpoint, and when it was saved, in seconds since 1970."""
-        self.evaluation: dict[str, Any] = {}
-        """The newest, as ``RunStatus`` has it."""
-        self.restarts: Counter[str] = Counter()
-        self.undone_steps = self.lost_sparse_steps = self.repeated_sparse_steps = self.rolled_back_steps = 0
+        self._counts = EventCounts()
         for line in self._lines:
             self._count(json.loads(line))
 
     def add(self, event: str, **facts: Any) -> None:
-        """Keep an event."""
+        """Keep an event of the driver."""
         with self._lock:
-            self._keep({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts})
+            self._keep({"time": _timestamp(datetime.now(UTC)), "event": event, **facts})
 
-    def add_of_worker(self, worker: str, agent: str, told: Mapping[str, Any]) -> bool:
-        """Keep an event that a worker has told, with its own time, unless a driver before this one has.
+    def add_of_worker(self, worker: str, agent: str, event: Mapping[str, Any]) -> bool:
+        """Keep an event that a worker has reported, with its own time, unless an earlier driver has kept it.
 
         Args:
-            worker: Its name.
-            agent: Instance of its agent, which counts the events.
-            told: ``number``, ``time``, ``event`` and facts.
+            worker: the worker's name
+            agent: instance of its agent, which numbers the events
+            event: ``number``, ``time``, ``event`` and facts
 
         Returns:
             Whether it is new.
         """
         with self._lock:
-            if told["number"] <= self._newest.get((worker, agent), 0):
+            if event["number"] <= self._newest.get((worker, agent), 0):
                 return False
-            facts = {key: value for key, value in told.items() if key not in ("id", "time", "event")}
-            at = datetime.fromtimestamp(told["time"], UTC).isoformat(timespec="milliseconds")
-            self._keep({"time": at, "event": told["event"], "worker": worker, "agent": agent, **facts})
+            facts = {key: value for key, value in event.items() if key not in ("id", "time", "event")}
+            at = _timestamp(datetime.fromtimestamp(event["time"], UTC))
+            self._keep({"time": at, "event": event["event"], "worker": worker, "agent": agent, **facts})
             return True
+
+    def newest(self, most: int) -> list[str]:
+        """Return the newest events, each a line of JSON."""
+        with self._lock:
+            return self._lines[-most:]
+
+    def totals(self) -> dict[str, Any]:
+        """Return what the events add up to, by the names of ``RunStatus``."""
+        with self._lock:
+            return self._counts.totals()
+
+    def publish(self, *, now: bool = False) -> None:
+        """Write the events to an object store if there are new ones, at most every ``PUBLISH_S`` or ``now``."""
+        with self._lock:
+            if not self._is_dirty or (not now and time.monotonic() < self._published_at + PUBLISH_S):
+                return
+            try:
+                self._run.write_bytes(EVENTS_NAME, "".join(f"{line}\n" for line in self._lines).encode())
+                self._is_dirty = False
+            except StorageError as e:
+                self._progress.message(f"{EVENTS_NAME} cannot be written: {e}")
+            self._published_at = time.monotonic()
 
     def _keep(self, entry: dict[str, Any]) -> None:
         self._count(entry)
         line = json.dumps(entry)
         self._lines.append(line)
         if not self._run.is_local:
-            self._dirty = True
+            self._is_dirty = True
             return
         try:
             with (self._run.local_path / EVENTS_NAME).open("a", encoding="utf-8") as file:
@@ -90,44 +95,14 @@ class Journal:
         except OSError as e:
             self._progress.message(f"{EVENTS_NAME} cannot be written: {e}")
 
-    def newest(self, most: int) -> list[str]:
-        """Return the newest events, each a line of JSON."""
-        with self._lock:
-            return self._lines[-most:]
-
-    def publish(self, *, now: bool = False) -> None:
-        """Bring the events to an object store, if it is time."""
-        with self._lock:
-            if not self._dirty or (not now and time.monotonic() < self._published_at + PUBLISH_S):
-                return
-            try:
-                self._run.write_bytes(EVENTS_NAME, "".join(f"{line}\n" for line in self._lines).encode())
-                self._dirty = False
-            except StorageError as e:
-                self._progress.message(f"{EVENTS_NAME} cannot be written: {e}")
-            self._published_at = time.monotonic()
-
-    def _count(self, entry: dict[str, Any]) -> None:
+    def _count(self, entry: Mapping[str, Any]) -> None:
         if "agent" in entry and "number" in entry:
             self._newest[entry["worker"], entry["agent"]] = entry["number"]
-        event = entry.get("event", "")
-        if event == "saved":
-            self.checkpoint = (int(entry["step"]), datetime.fromisoformat(entry["time"]).timestamp())
-        if event == "evaluated":
-            self.evaluation = {name: entry[name] for name in ("step", "split", "auc")}
-        if event in RESTARTS:
-            self.restarts[RESTARTS[event]] += 1
-        elif event == "went_on":
-            self.undone_steps += int(entry.get("undone_steps", 0))
-            self.lost_sparse_steps += int(entry.get("lost_sparse_steps", 0))
-            self.repeated_sparse_steps += int(entry.get("repeated_sparse_steps", 0))
-        if event == "all_restarted":
-            self._reached = int(entry.get("step", 0))
-        elif event == "began":
-            self.rolled_back_steps += max(0, self._reached - int(entry.get("step", 0)))
-            self._reached = 0
-        elif event == "rolled_back":
-            self.rolled_back_steps += max(0, int(entry.get("from_step", 0)) - int(entry.get("to_step", 0)))
+        self._counts.add(entry)
+
+
+def _timestamp(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
 
 
 def _read_lines(run: Folder) -> list[str]:

@@ -1,9 +1,9 @@
-"""How the parameter servers of a run are, asked over and over."""
+"""The parameter servers of a run, each as it answered last."""
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from esmm_dist.errors import EsmmError
 from esmm_dist.parameter_server.client import server_stats
@@ -13,10 +13,46 @@ from launcher.run_files.run_status import ServerStatus
 
 POLL_S = 1.0
 ANSWER_S = 5.0
-"""A question that is not answered by then is put again."""
+"""Seconds after which a server that does not answer is asked again."""
 
 SLOW_S = 3.0
-"""Without an answer for longer than this a server is called slow."""
+"""Seconds without an answer after which a server is called slow, or lost if it cannot be reached."""
+
+
+@dataclass(kw_only=True)
+class ServerView:
+    """One server, as it answered last."""
+
+    index: int
+    address: str
+    answered_at: float
+    """Monotonic seconds."""
+    stats: ServerStats | None = None
+    has_failed: bool = False
+    """Whether the last call failed."""
+    starts: int = 1
+
+    def note_answer(self, stats: ServerStats, now: float) -> bool:
+        """Take an answer; return whether the server was started again since the one before."""
+        was_restarted = self.stats is not None and stats.uptime_s < self.stats.uptime_s
+        self.starts += was_restarted
+        self.stats, self.answered_at, self.has_failed = stats, now, False
+        return was_restarted
+
+    def status(self, now: float) -> ServerStatus:
+        """Return the server's part of the run's status."""
+        silent_s = now - self.answered_at
+        late = "lost" if self.has_failed else "slow"
+        found = ServerStatus(
+            index=self.index,
+            address=self.address,
+            state=late if silent_s > SLOW_S else "serving",
+            silent_s=round(silent_s, 1),
+            starts=self.starts,
+        )
+        if (stats := self.stats) is None:
+            return found
+        return replace(found, step=stats.step, rows=stats.rows, resident_bytes=stats.resident_bytes)
 
 
 class ServerWatch:
@@ -26,65 +62,44 @@ class ServerWatch:
         """Prepare to ask; ``start`` begins.
 
         Args:
-            connection: Where they are.
-            on_restart: Told the index of a server that has been started again, in a thread of this watch.
+            connection: addresses of the servers, and how to connect
+            on_restart: receives the index of a server that was started again, in a thread of this watch
         """
-        self._on_restart = on_restart
-        self._starts = [1] * len(connection.addresses)
-        self._configs = [
-            replace(connection, servers=address, server_timeout_s=ANSWER_S) for address in connection.addresses
+        self._connection, self._on_restart = connection, on_restart
+        self._views = [
+            ServerView(index=index, address=address, answered_at=time.monotonic())
+            for index, address in enumerate(connection.addresses)
         ]
-        now = time.monotonic()
-        self._answered = [now] * len(self._configs)
-        self._failed = [False] * len(self._configs)
-        self._stats: list[ServerStats | None] = [None] * len(self._configs)
         self._stopped = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._watch, args=(index,), name=f"server-{index}", daemon=True)
-            for index in range(len(self._configs))
-        ]
 
     def start(self) -> None:
         """Begin to ask."""
-        for thread in self._threads:
-            thread.start()
+        for view in self._views:
+            threading.Thread(target=self._watch, args=(view,), name=f"server-{view.index}", daemon=True).start()
 
     def close(self) -> None:
-        """Ask no more; questions under way are left to themselves."""
+        """Ask no more; calls under way end by themselves."""
         self._stopped.set()
 
     def read(self) -> list[ServerStatus]:
         """Return how the servers are."""
-        return [self._status(index) for index in range(len(self._configs))]
+        return [view.status(time.monotonic()) for view in self._views]
 
     @property
     def generation(self) -> int:
-        """The newest generation of the run."""
-        return max((stats.generation for stats in self._stats if stats is not None), default=0)
+        """The newest generation of the run; 0 if no server has answered yet."""
+        return max((view.stats.generation for view in self._views if view.stats is not None), default=0)
 
-    def _status(self, index: int) -> ServerStatus:
-        stats, silent_s = self._stats[index], time.monotonic() - self._answered[index]
-        slow = silent_s > SLOW_S
-        return ServerStatus(
-            index=index,
-            address=self._configs[index].servers,
-            state=("lost" if self._failed[index] else "slow") if slow else "serving",
-            silent_s=round(silent_s, 1),
-            step=stats.step if stats else 0,
-            rows=stats.rows if stats else 0,
-            resident_bytes=stats.resident_bytes if stats else 0,
-            starts=self._starts[index],
-        )
+    def ask(self, view: ServerView) -> None:
+        """Ask one server for its figures."""
+        try:
+            (stats,) = server_stats(replace(self._connection, servers=view.address, server_timeout_s=ANSWER_S))
+        except EsmmError:
+            view.has_failed = True
+            return
+        if view.note_answer(stats, time.monotonic()):
+            self._on_restart(view.index)
 
-    def _watch(self, index: int) -> None:
+    def _watch(self, view: ServerView) -> None:
         while not self._stopped.wait(POLL_S):
-            try:
-                (stats,) = server_stats(self._configs[index])
-            except EsmmError:
-                self._failed[index] = True
-                continue
-            before, self._stats[index] = self._stats[index], stats
-            self._answered[index], self._failed[index] = time.monotonic(), False
-            if before is not None and stats.uptime_s < before.uptime_s:
-                self._starts[index] += 1
-                self._on_restart(index)
+            self.ask(view)

@@ -18,7 +18,7 @@ from esmm_dist.errors import StorageError
 from esmm_dist.process.signals import SignalInbox
 from esmm_dist.storage.folder import Folder
 from launcher.command import RUN_AGAIN
-from launcher.driver.heartbeat import Beat, read_beat
+from launcher.driver.heartbeat import Heartbeat, read_heartbeat
 from launcher.local.agent_places import AgentPlace, AgentPlaces
 from launcher.local.process_plans import FREE_PORT, ProcessPlans
 from launcher.local.restarted_process import MOST_QUICK_ENDS, RestartedProcess
@@ -142,7 +142,7 @@ class ElasticSupervisor(Supervisor):
         self._agents.drop_ended()
         self._obey_request()
         self._agents.write()
-        self._kill_silent(read_beat(self._workspace.beat_file))
+        self._kill_silent(read_heartbeat(self._workspace.beat_file))
 
     def _keep_running(self, processes: Sequence[RestartedProcess]) -> None:
         for process in processes:
@@ -209,7 +209,7 @@ class ElasticSupervisor(Supervisor):
                 self._start(agent)
         self._agents.write()
 
-    def _kill_silent(self, heartbeat: Beat | None) -> None:
+    def _kill_silent(self, heartbeat: Heartbeat | None) -> None:
         """Kill what the driver has not heard of for too long, and a driver that says nothing: they may be stopped."""
         if heartbeat is None or not self._driver.running:
             return

@@ -12,7 +12,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.secret_file import read_token
 from launcher.command import RUN_AGAIN, Outcome
-from launcher.driver.rendezvous import rendezvous
+from launcher.driver.rendezvous_server import rendezvous
 from launcher.local.config import LocalConfig
 from launcher.local.elastic import ElasticSupervisor
 from launcher.local.process_plans import ESMM, ProcessPlans, dry_run, plan_lines

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import pytest
 
 from launcher.agent.client import AgentClient
 from launcher.agent.tls import driver_tls
-from launcher.driver.agents import AgentWatch
-from launcher.driver.ranks import Ranks
+from launcher.driver.agent_watch import AgentWatch
+from launcher.driver.worker_watch import WorkerEnd, WorkerWatch
 from tests.agent_process import TOKEN, AgentProcess, an_agent, wait_for
 from tests.certificates import Authority
 
@@ -74,12 +75,6 @@ def test_an_agent_started_again_at_its_address_is_a_lost_agent_and_a_new_one(tmp
         assert successor.status is not None
         assert successor.status.instance not in ("", view.status.instance)
         assert not successor.status.running
-        assert lost(watch, view, run_id) == (137, "agent_lost", "its agent was started again")
+        end = WorkerWatch(run_id, 30.0).judge(view, successor, time.monotonic(), is_over=False, broken_at=0.0)
+        assert end == WorkerEnd(exit_code=137, event="agent_lost", reason="its agent was started again")
         watch.close()
-
-
-def lost(watch: AgentWatch, view: Any, run_id: int) -> tuple[int, str, str]:
-    """Return what the ranks make of a start whose agent was replaced."""
-    ranks = Ranks.__new__(Ranks)  # without Horovod's driver, which has no part in it
-    ranks._watch, ranks._stall_seconds = watch, 30.0
-    return ranks._watched(view, run_id, [], lambda: False)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.driver.rendezvous import rendezvous
+from launcher.driver.rendezvous_server import rendezvous
 from launcher.local.workspace import LOG_FOLDER, open_workspace
 
 pytestmark = pytest.mark.timeout(120)

@@ -12,7 +12,7 @@ import pytest
 
 from esmm_dist.errors import StackError
 from esmm_dist.ranks.gloo_device import interface_address
-from launcher.driver.rendezvous import rendezvous
+from launcher.driver.rendezvous_server import rendezvous
 from launcher.local.process_plans import horovod_environment
 from tests.named_machine import named_machine
 from tests.secret_files import write_secret

@@ -13,7 +13,7 @@ from esmm_dist.ranks.rendezvous import relay
 from esmm_dist.ranks.rendezvous.client import RendezvousClient
 from esmm_dist.ranks.rendezvous.signing import RendezvousPlace
 from launcher.agent import http_server as agent_http
-from launcher.driver import rendezvous
+from launcher.driver import rendezvous_server as rendezvous
 
 LIMIT_S = 0.3
 TOKEN = "0123456789abcdef"

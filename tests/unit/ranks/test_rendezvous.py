@@ -20,11 +20,13 @@ from esmm_dist.ranks.rendezvous.signing import (
     PLACE,
     SIGNATURE,
     RendezvousPlace,
+    SignatureCheck,
     Signer,
     rendezvous_key,
 )
 from launcher.driver.announcements import Announcements
-from launcher.driver.rendezvous import RendezvousServer, RendezvousStore
+from launcher.driver.rendezvous_server import RendezvousServer
+from launcher.driver.rendezvous_store import RendezvousStore
 from tests.secret_files import write_secret
 
 TOKEN = "0123456789abcdef"
@@ -86,21 +88,6 @@ def test_values_are_kept_and_given_back_as_they_are(client):
     assert client.call("GET", "/local_a/0").status == 404
     assert client.call("DELETE", "/global/0").status == 200
     assert client.call("GET", "/global/0").status == 404
-
-
-def test_the_values_of_a_scope_go_when_all_its_ranks_have_met():
-    store = RendezvousStore()
-    slot = SimpleNamespace(hostname="h", size=2, local_size=1, local_rank=0, cross_size=2)
-    store.begin([slot, slot])
-    store.put("global", "0", b"a")
-    store.put("cross_0", "0", b"c")
-    store.finish("global", "0")
-    store.finish("global", "0")  # the same one again
-    assert store.get("global", "0") == b"a"
-    store.finish("global", "1")
-    assert (store.get("global", "0"), store.get("cross_0", "0")) == (None, b"c")
-    store.begin([slot])
-    assert store.get("cross_0", "0") is None
 
 
 def test_an_unsigned_request_gets_403_and_changes_nothing(place, client):
@@ -174,7 +161,7 @@ def test_an_answer_without_the_jobs_signature_is_not_believed(place, monkeypatch
     client.call("PUT", "/global/0", b"mine")
     monkeypatch.setattr(RendezvousStore, "get", lambda *args: b"other")
     assert client.call("GET", "/global/0").body == b"other"
-    monkeypatch.setattr("launcher.driver.rendezvous.SignatureCheck.sign_reply", lambda *args: {SIGNATURE: "0" * 64})
+    monkeypatch.setattr(SignatureCheck, "sign_reply", lambda *args: {SIGNATURE: "0" * 64})
     with pytest.raises(RetryError, match="answers 200 without the signature"):
         client.call("GET", "/global/0")
 
@@ -219,7 +206,7 @@ def test_the_relay_says_when_the_rendezvous_is_gone():
 
 
 def test_a_worker_that_has_joined_hears_each_announcement(client, members, monkeypatch):
-    monkeypatch.setattr("launcher.driver.rendezvous.CHANGES_S", 0.05)  # some questions end without one
+    monkeypatch.setattr("launcher.driver.rendezvous_server.CHANGES_S", 0.05)  # some questions end without one
     heard = threading.Semaphore(0)
     join_ranks(client, "worker-0.0:0", heard.release)
     for _ in range(3):
@@ -231,7 +218,7 @@ def test_a_worker_that_has_joined_hears_each_announcement(client, members, monke
 
 def test_a_worker_goes_on_asking_when_the_driver_is_silent_for_a_while(place, client, members, monkeypatch):
     monkeypatch.setattr(joining, "PAUSE_S", 0.01)
-    monkeypatch.setattr("launcher.driver.rendezvous.CHANGES_S", 0.05)
+    monkeypatch.setattr("launcher.driver.rendezvous_server.CHANGES_S", 0.05)
     heard, calls = threading.Semaphore(0), iter([RetryError("away"), RetryError("away")])
     call = RendezvousClient.call
 

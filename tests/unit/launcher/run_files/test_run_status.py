@@ -1,13 +1,11 @@
-"""The state of a run and its journal, as files."""
+"""The state of a run as a file."""
 
 import json
 
 import pytest
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
-from launcher.driver.journal import Journal
 from launcher.run_files.run_status import RunStatus, ServerStatus, WorkerStatus, read_status, write_status
 from launcher.run_files.status_lines import is_stale, status_lines
 
@@ -94,13 +92,6 @@ def test_the_newest_evaluation_is_shown_and_what_has_no_auc_is_said():
     assert "AUC on test at step 1,400: ctr 0.6123 ± 0.0020, cvr 0.7000, ctcvr none (one class only)" in lines
 
 
-def test_a_journal_keeps_the_newest_evaluation(run):
-    for number, step in enumerate((10, 20), start=1):
-        told = {"event": "evaluated", "step": step, "split": "test", "auc": {"ctr": [0.6, 0.01]}}
-        Journal(run, NoProgress()).add_of_worker("worker-0", "agent", {"number": number, "time": NOW, **told})
-    assert Journal(run, NoProgress()).evaluation == {"step": 20, "split": "test", "auc": {"ctr": [0.6, 0.01]}}
-
-
 def test_a_driver_that_has_been_silent_is_said_to_be_so():
     assert not is_stale(status_of(), NOW + 14)
     assert is_stale(status_of(), NOW + 16)
@@ -109,27 +100,3 @@ def test_a_driver_that_has_been_silent_is_said_to_be_so():
         "has written nothing for 16.0 s (it was running). Do so;"
         in status_lines(status_of(), NOW + 16, remedy="Do so")[0]
     )
-
-
-def test_a_journal_goes_on_where_a_killed_driver_left_it(run, tmp_path):
-    first = Journal(run, NoProgress())
-    first.add("worker_lost", worker="worker-1")
-    first.add("went_on", undone_steps=1, lost_sparse_steps=2)
-    first.add("rolled_back", from_step=50, to_step=40)
-    with (tmp_path / "events.jsonl").open("a") as file:
-        file.write('{"event": "half a li')
-    second = Journal(run, NoProgress())
-    second.add("worker_stalled", worker="worker-0")
-    assert dict(second.restarts) == {"worker lost": 1, "worker stalled": 1}
-    assert (second.undone_steps, second.lost_sparse_steps, second.rolled_back_steps) == (1, 2, 10)
-    events = [json.loads(line)["event"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert events == ["worker_lost", "went_on", "rolled_back", "worker_stalled"]
-
-
-def test_an_event_of_a_worker_is_kept_once_whichever_driver_hears_it(run):
-    told = {"number": 1, "id": 1, "time": NOW, "event": "saved", "step": 40}
-    assert Journal(run, NoProgress()).add_of_worker("worker-0", "instance-10", told)
-    second = Journal(run, NoProgress())
-    assert not second.add_of_worker("worker-0", "instance-10", told)
-    assert second.add_of_worker("worker-0", "instance-11", told)  # another agent counts anew
-    assert second.checkpoint == (40, NOW)

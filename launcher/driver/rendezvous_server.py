@@ -2,15 +2,15 @@
 
 ::
 
-    GET|PUT|DELETE /SCOPE/KEY      gloo's: on which ports each rank listens; DELETE: a rank has met all others
-    GET /rank_and_size/HOST:SLOT   the rank of a worker that stays; waits until all others ask, too
-    PUT /joined/HOST:SLOT          a worker has met all others
+    GET|PUT|DELETE /SCOPE/KEY      gloo's: on which ports each rank listens; DELETE: a rank is connected to all others
+    GET /rank_and_size/HOST:SLOT   the rank of a worker that stays; waits until all others ask
+    PUT /joined/HOST:SLOT          a worker is connected to all others
     GET /changes/HOST:SLOT:N       the number of announcements to it; waits (10 s at most) until there are more than N
     GET /                          200
 
 Each request must carry the signature of ``esmm_dist.ranks.rendezvous.signing``, which is checked before anything else
-is done with it; all others get 403. Values are bytes that are kept and given back; nothing is unpickled. Horovod's own
-server asks nobody who he is, and unpickles what is put at ``/worker_addresses``.
+is done with it; all others get 403. Values are bytes that are kept and returned; nothing is unpickled. Horovod's own
+server authenticates nobody, and unpickles what is put at ``/worker_addresses``.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ from esmm_dist.ranks.rendezvous.signing import (
     new_nonce,
     rendezvous_key,
 )
+from launcher.driver.rendezvous_store import RendezvousStore
 
 LOOPBACK = "127.0.0.1"
 
@@ -37,7 +38,7 @@ PATIENCE_S = 3.0
 """A client that does not finish its request by then is dropped, so that none holds a thread for ever."""
 
 CHANGES_S = 10.0
-"""Seconds that a question for changes waits at most."""
+"""Seconds that a request for changes waits at most."""
 
 
 class Members(Protocol):
@@ -47,63 +48,14 @@ class Members(Protocol):
         """Return rank and size of a worker, as Horovod writes them; blocks until all that are left have asked."""
 
     def joined(self, host: str, slot: int) -> bool:
-        """Note that a worker has met all others; return whether it is known."""
+        """Note that a worker is connected to all others; return whether the worker is known."""
 
     def changes(self, host: str, slot: int, after: int, timeout_s: float) -> int | None:
         """Return the number of announcements to a worker; blocks until there are more. None: it has not joined."""
 
 
-class RendezvousStore:
-    """What ranks tell each other, by scope and key. Thread-safe."""
-
-    def __init__(self) -> None:
-        """Be empty."""
-        self._lock = threading.Lock()
-        self._values: dict[str, dict[str, bytes]] = {}
-        self._sizes: dict[str, int] = {}
-        self._finished: dict[str, set[str]] = {}
-
-    def begin(self, slots: Sequence[Any]) -> None:
-        """Forget all, and know the scopes of these ranks, of which Horovod makes three.
-
-        Args:
-            slots: Horovod's ``SlotInfo`` of each rank.
-        """
-        with self._lock:
-            self._values.clear()
-            self._finished.clear()
-            self._sizes.clear()
-            for slot in slots:
-                self._sizes["global"] = slot.size
-                self._sizes[f"local_{slot.hostname}"] = slot.local_size
-                self._sizes[f"cross_{slot.local_rank}"] = slot.cross_size
-
-    def get(self, scope: str, key: str) -> bytes | None:
-        """Return a value; None if there is none."""
-        with self._lock:
-            return self._values.get(scope, {}).get(key)
-
-    def put(self, scope: str, key: str, value: bytes) -> None:
-        """Keep a value."""
-        with self._lock:
-            self._values.setdefault(scope, {})[key] = value
-
-    def finish(self, scope: str, key: str) -> None:
-        """Note that a rank has met the others of a scope, whose values go with the last; in any other, its own go."""
-        with self._lock:
-            size = self._sizes.get(scope)
-            if size is None:
-                self._values.get(scope, {}).pop(key, None)
-                return
-            finished = self._finished.setdefault(scope, set())
-            finished.add(key)
-            if len(finished) == size:
-                self._values.pop(scope, None)
-                del self._finished[scope]
-
-
 class RendezvousServer:
-    """A rendezvous on one address. What Horovod's ``ElasticDriver`` needs of its own: ``init`` and ``stop``.
+    """A rendezvous on one address. Horovod's ``ElasticDriver`` calls ``init`` and ``stop``.
 
     Ownership: a thread listens, and each request has one of its own.
     Shutdown: ``stop`` closes the port; harmless when called twice. Requests that wait end with the process.
@@ -113,8 +65,8 @@ class RendezvousServer:
         """Prepare to listen.
 
         Args:
-            token: The job's secret, with which callers sign.
-            host: Address to bind.
+            token: the job's secret, with which callers sign
+            host: address to bind
         """
         self._token, self._host = token, host
         self._store = RendezvousStore()
@@ -124,7 +76,7 @@ class RendezvousServer:
         """Listen on a free port; return where.
 
         Args:
-            members: The workers of ranks that change; None: the ranks stay as they are.
+            members: workers of ranks that come and go; None: the ranks stay
         """
         nonce = new_nonce()
         self._http = _HTTPServer(self._host, SignatureCheck(rendezvous_key(self._token, nonce)), self._store, members)
@@ -132,7 +84,7 @@ class RendezvousServer:
         return RendezvousPlace(host=self._host, port=self._http.server_address[1], nonce=nonce)
 
     def init(self, slots: Sequence[Any]) -> None:
-        """Begin a meeting of these ranks: Horovod's ``SlotInfo`` of each."""
+        """Begin a rendezvous of these ranks: Horovod's ``SlotInfo`` of each."""
         self._store.begin(slots)
 
     def stop(self) -> None:
@@ -144,14 +96,14 @@ class RendezvousServer:
 
 @contextlib.contextmanager
 def rendezvous(size: int, token: str) -> Iterator[RendezvousPlace]:
-    """Serve a rendezvous for ``size`` workers of this machine, which stay the same, within the block.
+    """Serve a rendezvous within the block, for workers of this machine that stay the same.
 
     Args:
-        size: Number of workers.
-        token: Their secret.
+        size: number of workers
+        token: their secret
 
     Yields:
-        Where it is. The port is closed when the block ends.
+        Address and nonce. The port is closed when the block ends.
     """
     from horovod.runner.common.util.hosts import HostInfo, get_host_assignments
 
@@ -183,7 +135,7 @@ class _Handler(RequestDeadline, BaseHTTPRequestHandler):
     timeout = PATIENCE_S
 
     def do_GET(self) -> None:
-        """Check who asks, then answer."""
+        """Check the signature, then act."""
         try:
             signature = self.server.check.admit(self.command, self.path, self.headers)
             body = self._body()
