@@ -11,7 +11,7 @@ import pytest
 
 from esmm_dist.errors import StorageError
 from esmm_dist.storage.folder import Folder
-from launcher.driver.heartbeat import Beat, write_beat
+from launcher.driver.heartbeat import Heartbeat, write_heartbeat
 from launcher.local.config import LocalConfig
 from launcher.local.elastic import ElasticSupervisor
 from launcher.local.process_plans import ProcessPlans
@@ -61,10 +61,10 @@ class ElasticWorld(World):
         """Ask for so many workers."""
         write_scale_request(Folder.open(self.run_folder), ScaleRequest(workers=workers, id=str(self.clock.now)))
 
-    def beat(self, beat: Beat, *, age_s: float = 0.0) -> None:
+    def beat(self, heartbeat: Heartbeat, *, age_s: float = 0.0) -> None:
         """Let the driver give a sign of life, some time ago."""
         path = self.workspace.beat_file
-        write_beat(path, beat)
+        write_heartbeat(path, heartbeat)
         os.utime(path, (time.time() - age_s, time.time() - age_s))
 
     def agents_file(self) -> object:
@@ -310,7 +310,9 @@ def test_who_does_not_end_at_the_end_is_killed_after_its_grace(world):
 def test_what_the_driver_has_not_heard_of_for_too_long_is_killed(world):
     def script() -> Iterator[None]:
         yield from world.pass_s(2 * STALL_S + 1)
-        world.beat(Beat(state="running", silent_servers={0: 2 * STALL_S, 1: 61.0}, silent_agents={"worker-1": 31.0}))
+        world.beat(
+            Heartbeat(state="running", silent_servers={0: 2 * STALL_S, 1: 61.0}, silent_agents={"worker-1": 31.0})
+        )
         yield from world.pass_s(1)
         assert [world.all_of(name)[0].sent for name in ("server 0", "server 1", "worker-0", "worker-1")] == [
             [], [KILL], [], [KILL]
@@ -325,7 +327,7 @@ def test_what_the_driver_has_not_heard_of_for_too_long_is_killed(world):
 def test_what_was_started_since_is_not_killed_for_the_silence_of_the_one_before(world):
     def script() -> Iterator[None]:
         yield from world.pass_s(STALL_S - 2)
-        world.beat(Beat(state="running", silent_servers={1: 61.0}, silent_agents={"worker-1": 31.0}))
+        world.beat(Heartbeat(state="running", silent_servers={1: 61.0}, silent_agents={"worker-1": 31.0}))
         yield from world.pass_s(1)
         assert world.newest("server 1").sent == world.newest("worker-1").sent == []
         world.newest("driver").end(0)
@@ -336,7 +338,7 @@ def test_what_was_started_since_is_not_killed_for_the_silence_of_the_one_before(
 def test_a_driver_without_a_heartbeat_is_killed_and_nobody_else_for_what_it_last_said(world):
     def script() -> Iterator[None]:
         yield from world.pass_s(STALL_S + 1)
-        world.beat(Beat(state="running", silent_agents={"worker-1": 31.0}), age_s=STALL_S + 2)
+        world.beat(Heartbeat(state="running", silent_agents={"worker-1": 31.0}), age_s=STALL_S + 2)
         yield from world.pass_s(1)
         assert world.all_of("driver")[0].sent == [KILL]
         assert world.newest("worker-1").sent == []
