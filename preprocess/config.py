@@ -7,6 +7,9 @@ from pathlib import Path
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.manifest import Compression
 
+DECIDING = ("min_count", "group_size", "lanes", "seed", "compression", "shard_bytes")
+"""Settings that decide the bytes of a data set: those that ``--like`` takes over."""
+
 MAX_LANES = 4096
 MAX_WORKERS = 1024
 

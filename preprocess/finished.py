@@ -11,9 +11,9 @@ from esmm_dist.schema.file_problem import file_problem
 from esmm_dist.schema.manifest import MANIFEST_NAME, DamagedManifestError, DatasetManifest, read_manifest
 from esmm_dist.storage.uris import FILES_ELSEWHERE
 from preprocess.config import PreprocessConfig
-from preprocess.read.known_inputs import RawFile, write_times
-from preprocess.settings import check_same
-from preprocess.workspace import WORK_NAME, close_workspace
+from preprocess.identity import check_same
+from preprocess.read.raw_files import RawFile, write_times
+from preprocess.work.folder import WORK_NAME, close_workspace
 
 
 def find_finished(
@@ -26,11 +26,11 @@ def find_finished(
     """Return the manifest of a data set that needs no work; None if there is none, or it is damaged.
 
     Args:
-        config: Of this run.
-        schema: Of this run.
-        settings: That decide the bytes.
-        raw: The raw files.
-        progress: Receives what is found.
+        config: settings of this run
+        schema: schema of this run
+        settings: settings that decide the bytes
+        raw: the raw files
+        progress: receives what is found
 
     Raises:
         ConfigError: There is a data set of other settings or logs.

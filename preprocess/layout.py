@@ -29,11 +29,24 @@ class Layout:
     lanes: int
     reasons: Mapping[str, str]
     """Why each was chosen; those that the settings give are left out."""
+    train_impressions: int
+    """What was chosen by."""
 
     @property
     def settings(self) -> dict[str, int]:
         """The values by name."""
         return {name: getattr(self, name) for name in LAYOUT_SETTINGS}
+
+    def report(self) -> dict[str, Any]:
+        """Return what the manifest keeps of the choice."""
+        return {"train_impressions": self.train_impressions, **self.settings, "reasons": dict(self.reasons)}
+
+    def lines(self) -> list[str]:
+        """Return the choice in sentences, for people; none if the settings give everything."""
+        if not self.reasons:
+            return []
+        head = f"Chosen for a log of {self.train_impressions:,} train impressions (a flag overrides each):"
+        return [head, *(f"  {name} {getattr(self, name)}: {reason}" for name, reason in self.reasons.items())]
 
 
 def choose_layout(settings: Mapping[str, Any], train_impressions: int) -> Layout:
@@ -69,18 +82,10 @@ def choose_layout(settings: Mapping[str, Any], train_impressions: int) -> Layout
         "64 from 100,000 impressions on, 32 from 50,000 on, else 16: a batch has no fewer records than lanes, and few "
         "batches teach little; no more ranks than lanes can read",
     )
-    return Layout(min_count=min_count, group_size=group_size, lanes=lanes, reasons=reasons)
-
-
-def layout_report(layout: Layout, train_impressions: int) -> dict[str, Any]:
-    """Return what the manifest keeps of a choice."""
-    return {"train_impressions": train_impressions, **layout.settings, "reasons": dict(layout.reasons)}
-
-
-def layout_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return what ``layout_report`` gave in sentences, for people; none if the settings gave everything."""
-    reasons: Mapping[str, str] = report["reasons"]
-    if not reasons:
-        return []
-    head = f"Chosen for a log of {report['train_impressions']:,} train impressions (a flag overrides each):"
-    return [head, *(f"  {name} {report[name]}: {reason}" for name, reason in reasons.items())]
+    return Layout(
+        min_count=min_count,
+        group_size=group_size,
+        lanes=lanes,
+        reasons=reasons,
+        train_impressions=train_impressions,
+    )

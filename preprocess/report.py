@@ -7,8 +7,8 @@ import numpy as np
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Schema
-from preprocess.tally import TableTally
-from preprocess.workers import Result
+from preprocess.read.tally import TableTally
+from preprocess.work.workers import Result
 
 
 def split_report(
@@ -21,11 +21,11 @@ def split_report(
     """Report one split.
 
     Args:
-        split: Its name.
-        schema: Of the log.
-        tables: Counts of its lines by kind.
-        partitions: What ``write_records`` returned for each partition.
-        first_rejects: For each kind and reason, where the first rejected line stands, in words.
+        split: name of the split
+        schema: schema of the log
+        tables: counts of the split's lines by kind
+        partitions: what ``write_records`` returned for each partition
+        first_rejects: for each kind and reason, where the first rejected line stands, in words
 
     Raises:
         InputDataError: The numbers do not add up: a file in ``.work`` was changed by someone else.

@@ -8,26 +8,28 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema import load_schema
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
-from esmm_dist.schema.sources import AliCcpSource
 from esmm_dist.storage.whole_file import sync_tree, write_durable
 from preprocess.config import PreprocessConfig
 from preprocess.finished import find_finished
-from preprocess.join.known import KnownIds
-from preprocess.plan import make_plan
-from preprocess.read.chunks import CHUNK_BYTES
-from preprocess.read.inputs import InputFile, absent_splits, find_inputs
-from preprocess.read.known_inputs import look_at
-from preprocess.read.raw_line import NUM_LABELS
-from preprocess.read.sample_id_form import with_sample_id_form
+from preprocess.identity import deciding_settings, run_identity
+from preprocess.join.known_ids import KnownIds
+from preprocess.layout import choose_layout
+from preprocess.memory_plan import plan_memory
+from preprocess.read.aliccp.line import NUM_LABELS
+from preprocess.read.flat.sample_id_form import with_sample_id_form
+from preprocess.read.inputs import absent_splits, find_inputs, text_bytes
+from preprocess.read.raw_files import look_at
 from preprocess.report import report_lines
-from preprocess.settings import deciding_settings, run_identity
-from preprocess.stages import Stages
-from preprocess.workers import open_pool
-from preprocess.workspace import close_workspace, open_workspace
-from preprocess.write.publish import FINAL_FOLDER, publish
-
-_TEXT_PER_PACKED = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
-"""Bytes of text for each byte of a file, about; a wrong guess costs time, not memory."""
+from preprocess.stages.context import RunContext
+from preprocess.stages.describe import describe_data_set, make_report
+from preprocess.stages.parse_stage import parse_log
+from preprocess.stages.records_stage import encode_records
+from preprocess.stages.reject_stage import reject_repeats
+from preprocess.stages.shards_stage import write_shards
+from preprocess.stages.vocabulary_stage import make_vocabulary
+from preprocess.work.folder import FINAL_FOLDER, close_workspace, open_workspace
+from preprocess.work.workers import open_pool
+from preprocess.write.publish import publish
 
 
 def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
@@ -46,7 +48,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         StorageError: The system refuses a file: no space, no right, too large.
     """
     schema = load_schema(config.schema) if config.schema is not None else _schema_like(config)
-    check_schema(schema)
+    _check_schema(schema)
     known_from = config.vocabulary or config.like
     known = KnownIds.find(Path(known_from)) if known_from is not None else None
     files = find_inputs(config.raw, schema, needs_all=known is None)
@@ -57,18 +59,30 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     manifest = find_finished(config, schema, settings, raw, progress)
     if manifest is not None:
         return manifest
-    text_bytes = _text_bytes(files)
-    plan = make_plan(
+    sizes = text_bytes(files)
+    plan = plan_memory(
         memory_gb=config.memory_gb,
         workers=config.workers,
-        text_bytes=sum(text_bytes.values()),
-        split_bytes=max(text_bytes.values()),
+        text_bytes=sum(sizes.values()),
+        split_bytes=max(sizes.values()),
     )
-    identity = run_identity(settings, schema, raw, plan, CHUNK_BYTES)
+    identity = run_identity(settings, schema, raw, plan)
     with refusals_named(config.out), open_workspace(config.out, identity, progress) as work:
         if not (work / MANIFEST_NAME).is_file():
             with open_pool(work, plan.workers) as pool:
-                manifest = Stages(config, schema, files, raw, plan, settings, known, work, pool, progress).run()
+                run = RunContext(
+                    config=config,
+                    settings=settings,
+                    schema=schema,
+                    files=tuple(files),
+                    raw=raw,
+                    known=known,
+                    plan=plan,
+                    work=work,
+                    pool=pool,
+                    progress=progress,
+                )
+                manifest = run_stages(run)
             sync_tree(work / FINAL_FOLDER)
             write_durable(work / MANIFEST_NAME, manifest.to_json().encode())  # from here on only moves are left
         manifest = read_manifest(work)
@@ -79,26 +93,28 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     return manifest
 
 
+def run_stages(run: RunContext) -> DatasetManifest:
+    """Do what is left to do; return the manifest of what then stands in ``work/final``."""
+    run.make_folders()
+    parsed = parse_log(run)
+    accepted = reject_repeats(run, parsed.tables)
+    layout = choose_layout(run.settings, accepted.train_impressions())
+    for line in layout.lines():
+        run.progress.message(line)
+    vocabulary = make_vocabulary(run, parsed, layout.min_count)
+    records = encode_records(run, parsed, layout.group_size)
+    report = make_report(run, accepted, layout, vocabulary, records)
+    splits = {split: write_shards(run, split, records[split], layout.lanes) for split in run.splits}
+    return describe_data_set(run, parsed, layout, report, splits)
+
+
 def _schema_like(config: PreprocessConfig) -> Schema:
     assert config.like is not None  # __post_init__ of the settings
     return read_manifest(Path(config.like)).schema
 
 
-def _text_bytes(files: list[InputFile]) -> dict[str, int]:
-    """Estimate the bytes of raw text of each split."""
-    sizes: dict[str, int] = {}
-    for path, file in {file.path: file for file in files}.items():
-        sizes[file.split] = sizes.get(file.split, 0) + path.stat().st_size * _TEXT_PER_PACKED[file.packing]
-    return sizes
-
-
-def check_schema(schema: Schema) -> None:
-    """Check what the code of this package asks of a schema.
-
-    Raises:
-        SchemaError: It asks for more.
-    """
-    if isinstance(schema.source, AliCcpSource) and len(schema.labels) != NUM_LABELS:
+def _check_schema(schema: Schema) -> None:
+    if schema.flat_source is None and len(schema.labels) != NUM_LABELS:
         raise SchemaError(
             f"Schema '{schema.name}' has {len(schema.labels)} labels {list(schema.labels)}, but the Ali-CCP form has "
             f"{NUM_LABELS} (click, conversion). Name two, or use source.form 'flat'."

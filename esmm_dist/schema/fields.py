@@ -109,26 +109,31 @@ class Schema:
                 "Nothing would tell a user's impressions apart; set the owner of at least one field."
             )
         try:
-            _check_id_spaces(self.fields, shares_values=isinstance(self.source, FlatSource))
-            if isinstance(self.source, FlatSource):
-                check_columns(self.source, self.labels, [f.name for f in self.fields])
+            _check_id_spaces(self.fields, shares_values=self.flat_source is not None)
+            if self.flat_source is not None:
+                check_columns(self.flat_source, self.labels, [f.name for f in self.fields])
         except SchemaError as e:
             raise SchemaError(f"Schema '{self.name}': {e}") from e
 
     @property
+    def flat_source(self) -> FlatSource | None:
+        """Where the columns of a flat log come from; None: the log has the Ali-CCP form."""
+        return self.source if isinstance(self.source, FlatSource) else None
+
+    @property
     def has_text_sample_ids(self) -> bool:
         """Whether impressions are named by texts, which their records hold beside the numbers."""
-        return isinstance(self.source, FlatSource) and self.source.sample_id_form == "text"
+        return self.flat_source is not None and self.flat_source.sample_id_form == "text"
 
     @property
     def has_impression_texts(self) -> bool:
         """Whether records hold a text of each impression: its name, or columns of the log, or both."""
-        return self.has_text_sample_ids or (isinstance(self.source, FlatSource) and bool(self.source.keep))
+        return self.has_text_sample_ids or (self.flat_source is not None and bool(self.flat_source.keep))
 
     @property
     def has_sample_weights(self) -> bool:
         """Whether each impression has a weight in losses and metrics, which its record holds."""
-        return isinstance(self.source, FlatSource) and self.source.weight is not None
+        return self.flat_source is not None and self.flat_source.weight is not None
 
     @cached_property
     def user_fields(self) -> tuple[Field, ...]:

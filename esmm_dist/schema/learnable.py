@@ -1,11 +1,10 @@
 """Whether a data set holds anything to learn: ids, and impressions of both kinds for each label."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest, Split
-from esmm_dist.schema.sources import FlatSource
 
 
 def check_learnable(manifest: DatasetManifest) -> None:
@@ -35,7 +34,7 @@ def check_learnable(manifest: DatasetManifest) -> None:
         )
 
 
-def label_warnings(schema: Schema, splits: dict[str, Split]) -> list[str]:
+def label_warnings(schema: Schema, splits: Mapping[str, Split]) -> list[str]:
     """Return a sentence for each label that has one value only, among the impressions that it is measured on."""
     lines: list[str] = []
     for name, split in splits.items():
@@ -62,6 +61,6 @@ def _consequence(labels: Sequence[str], label: str, split: str, count: int) -> s
 
 
 def _where(schema: Schema, label: str) -> str:
-    if isinstance(schema.source, FlatSource):
-        return f"Check column '{schema.source.labels[label]}' of the log, or source.labels of the schema."
+    if schema.flat_source is not None:
+        return f"Check column '{schema.flat_source.labels[label]}' of the log, or source.labels of the schema."
     return "Check the label columns of the sample_skeleton file."

@@ -4,7 +4,6 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.fields import Field, Schema
-from esmm_dist.schema.sources import FlatSource
 
 _MOST = 2**63 - 1
 
@@ -21,7 +20,7 @@ def id_of_value(schema: Schema, field: str, value: str) -> int:
         ConfigError: There is no such field, or the value has no id.
     """
     found = field_of_name(schema, field)
-    if isinstance(schema.source, FlatSource):
+    if schema.flat_source is not None:
         id_ = feature_id(found.id_space, value)
         if id_ is None:
             raise ConfigError(f"value is '{value}', which stands for a missing one in a log and has no feature id.")

@@ -18,6 +18,7 @@ from launcher.cluster.cluster_config import ClusterConfig
 from launcher.cluster.locations import CLAIM_SCHEME, Kind, claim_place, resolve_place
 from launcher.cluster.quantities import bytes_of, cores_of
 from launcher.tasks import TASKS, TaskName
+from preprocess.config import DECIDING
 
 OWN_KEYS = ("name", "task", "namespace", "cluster")
 """Keys of a job file that are no settings of the task."""
@@ -199,8 +200,6 @@ def _settings(task: TaskName, given: Mapping[str, Any], text: YamlText) -> tuple
     # URIs as they were given: a path made of one has a slash less
     settings = to_mapping(build_from(text, cls, resolved)) | _stored(given, TASKS[task].stored)
     if "like" in resolved:  # what the file leaves out comes from that data set, which pods see
-        from preprocess.settings import DECIDING  # here, because it loads Arrow
-
         settings = {key: value for key, value in settings.items() if key in resolved or key not in DECIDING}
     if "store" in settings:
         settings["store"] = {key: value for key, value in settings["store"].items() if key not in CLUSTERS}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def synth_command(settings: "SynthConfig", context: CommandContext) -> Outcome:
     """Write a synthetic raw log."""
-    from preprocess.synthetic.write import synthesize
+    from preprocess.synthetic.synthesize import synthesize
 
     report = synthesize(settings, context.progress)
     return Outcome(lines=report.lines(), result=json_value(report))

@@ -17,9 +17,9 @@ from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
 from esmm_dist.storage.copy import copy_file
 from esmm_dist.storage.folder import Folder
 from preprocess.config import PreprocessConfig
-from preprocess.join.known import KNOWN_IDS_NAME, write_known_ids
+from preprocess.identity import settings_like
+from preprocess.join.known_ids import KNOWN_IDS_NAME, write_known_ids
 from preprocess.join.vocabulary import VOCABULARY_NAME
-from preprocess.settings import settings_like
 
 
 @contextmanager

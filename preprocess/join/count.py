@@ -3,16 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import I64
 from esmm_dist.hashing import mix64
 from esmm_dist.schema.fields import Schema
-from preprocess.blocks import Column, write_blocks
 from preprocess.join.partition import PartitionSource, load_partition
 from preprocess.read.feature_rows import FeatureRows, index_dtype, splits_of
-from preprocess.workers import Result
-
-I64 = npt.NDArray[np.int64]
+from preprocess.work.blocks import Column, write_blocks
+from preprocess.work.workers import Result
 
 
 def count_partition(work: Path, schema: Schema, source: PartitionSource, buckets: int) -> Result:
@@ -56,9 +54,9 @@ def count_field(rows: FeatureRows, field: int, uses: I64) -> tuple[I64, I64]:
     """Count the ids of one field: an id counts once for each use of a row that holds it, however often it does.
 
     Args:
-        rows: R rows.
-        field: Index of the field.
-        uses: Weight of each row, int64 [R]; rows of weight 0 do not count.
+        rows: R rows
+        field: index of the field
+        uses: weight of each row, int64 [R]; rows of weight 0 do not count
 
     Returns:
         The ids, ascending, and their counts: int64 [U] each.

@@ -6,25 +6,22 @@ of very many impressions (one user of a bot, or no user at all) is first cut int
 impressions need not be in memory together; each range ends with one group that may not be full.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from esmm_dist.arrays import U64
+from esmm_dist.arrays import I64, U64
 from esmm_dist.hashing import mix64
-from preprocess.hashing import seeded
 from preprocess.read.feature_rows import ragged_index, splits_of
-
-I64 = npt.NDArray[np.int64]
 
 RANGE_IMPRESSIONS = 1 << 15
 """Impressions of one context that one range holds on average; the largest share of a context that must fit memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Groups:
+class RecordGroups:
     """g groups of n impressions, in the global order of records."""
 
     order: I64
@@ -37,7 +34,7 @@ class Groups:
 
 def order_hash(sample_ids: I64, seed: int) -> U64:
     """Return what orders the impressions of a context: uint64 [n]."""
-    return mix64(sample_ids.astype(np.uint64) ^ seeded(seed, "impressions"))
+    return mix64(sample_ids.astype(np.uint64) ^ _salt(seed, "impressions"))
 
 
 def num_ranges(impressions: I64) -> I64:
@@ -58,16 +55,16 @@ def group_impressions(
     group_size: int,
     seed: int,
     known_ranges: Mapping[int, int],
-) -> Groups:
+) -> RecordGroups:
     """Cut the impressions of a partition into groups.
 
     Args:
-        keys: User context of each impression, uint64 [n].
-        sample_ids: int64 [n], all different.
-        split: Name of the split: train and test are shuffled differently.
-        group_size: Most impressions in a group.
-        seed: Of the shuffle.
-        known_ranges: Number of ranges of contexts that are only partly in this partition.
+        keys: user context of each impression, uint64 [n]
+        sample_ids: int64 [n], all different
+        split: name of the split; train and test are shuffled differently
+        group_size: most impressions in a group
+        seed: seed of the shuffle
+        known_ranges: number of ranges of contexts that are only partly in this partition
     """
     hashes = order_hash(sample_ids, seed)
     ranges = range_of(hashes, _ranges_of(keys, known_ranges))
@@ -79,15 +76,21 @@ def group_impressions(
     begin = np.maximum.accumulate(np.where(starts, np.arange(n), 0))
     number, place = np.divmod(np.arange(n) - begin, group_size)
     heads = np.flatnonzero(place == 0)
-    salt = seeded(seed, f"records of {split}")
+    salt = _salt(seed, f"records of {split}")
     record_keys = mix64(mix64(keys[heads] ^ salt) ^ (ranges[heads] << np.uint64(32) | number[heads].astype(np.uint64)))
     sizes = np.diff(np.append(heads, n))
     by_key = np.lexsort((sample_ids[order[heads]], record_keys))
-    return Groups(
+    return RecordGroups(
         order=order[ragged_index(np.append(heads, n), by_key)],
         splits=splits_of(sizes[by_key]),
         record_keys=record_keys[by_key],
     )
+
+
+def _salt(seed: int, purpose: str) -> np.uint64:
+    """Return 64 bits for one purpose of a run's seed."""
+    digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little"))
 
 
 def _ranges_of(keys: U64, known: Mapping[int, int]) -> I64:

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from esmm_dist.arrays import U64
-from preprocess.blocks import Array, read_block
+from esmm_dist.arrays import I64, U64, Array
 from preprocess.join.repeats import load_repeats
 from preprocess.read.feature_rows import FeatureRows
-from preprocess.read.row_files import JOIN_COLUMNS, RowKind
+from preprocess.read.row_files import JOIN_COLUMNS, RowKind, Targets
 from preprocess.read.texts import Texts
-
-I64 = npt.NDArray[np.int64]
+from preprocess.work.blocks import read_block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,24 +36,28 @@ class PartitionSource:
     """Partition within the files."""
     common: tuple[RowFile, ...]
     skeleton: tuple[RowFile, ...]
+    row_bytes: int
     known_ranges: tuple[tuple[int, int], ...] = ()
     """(context, number of ranges) of contexts that are only partly in this partition (``skew``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Impressions:
+class PartitionRows:
     """n impressions of a partition, in log order."""
 
     keys: U64
     positions: I64
-    sample_ids: I64
-    labels: npt.NDArray[np.uint8]
-    """As in the log, uint8 [n, L]."""
+    targets: Targets
     features: FeatureRows
-    names: Texts | None
-    """Texts that name the impressions; None: their sample ids do."""
-    weights: npt.NDArray[np.float32] | None
-    """Sample weights, float32 [n]; None: the log has none."""
+
+    def take(self, index: I64) -> "PartitionRows":
+        """Return the impressions at ``index`` (int64 [K]), in its order."""
+        return PartitionRows(
+            keys=self.keys[index],
+            positions=self.positions[index],
+            targets=self.targets.take(index),
+            features=self.features.take(index),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Partition:
     """Ascending, uint64 [C]."""
     common: FeatureRows
     """C rows, in the order of ``common_keys``."""
-    impressions: Impressions
+    impressions: PartitionRows
     common_row: I64
     """For each impression the index of its user's common row, or -1 if there is none: int64 [n]."""
     common_lines: int
@@ -100,25 +101,14 @@ def load_partition(work: Path, source: PartitionSource) -> Partition:
     )
 
 
-def _load_impressions(work: Path, source: PartitionSource) -> Impressions:
+def _load_impressions(work: Path, source: PartitionSource) -> PartitionRows:
     rows = _read_all(source.skeleton, source.index, "skeleton")
-    features, names = _features(rows), names_of(rows)
-    keep = find(load_repeats(work, "skeleton", source.split), rows["position"]) < 0
-    if not keep.all():
-        index = np.flatnonzero(keep)
-        features = features.take(index)
-        names = None if names is None else names.take(index)
-        plain = ("key", "position", "sample_id", "labels", "weight")
-        rows = {name: rows[name][index] for name in plain if name in rows}
-    return Impressions(
-        keys=rows["key"],
-        positions=rows["position"],
-        sample_ids=rows["sample_id"],
-        labels=rows["labels"],
-        features=features,
-        names=names,
-        weights=rows.get("weight"),
+    targets = Targets(
+        sample_ids=rows["sample_id"], labels=rows["labels"], names=names_of(rows), weights=rows.get("weight")
     )
+    impressions = PartitionRows(keys=rows["key"], positions=rows["position"], targets=targets, features=_features(rows))
+    is_first = find(load_repeats(work, "skeleton", source.split), impressions.positions) < 0
+    return impressions if is_first.all() else impressions.take(np.flatnonzero(is_first))
 
 
 def names_of(rows: Mapping[str, Array]) -> Texts | None:

@@ -3,17 +3,14 @@
 The first line keeps the name; the later ones are rejected.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from preprocess.blocks import Array, read_block
+from esmm_dist.arrays import I64, Array
 from preprocess.read.row_files import ChunkId, RowKind, rows_path
-from preprocess.workers import Result
-
-I64 = npt.NDArray[np.int64]
+from preprocess.work.blocks import read_block, save_array
+from preprocess.work.workers import Result
 
 _COLUMNS: dict[RowKind, tuple[str, str]] = {
     "skeleton": ("repeat_sample_id", "repeat_line"),
@@ -67,10 +64,3 @@ def repeats_path(work: Path, kind: RowKind, split: str) -> Path:
 
 def _part_path(work: Path, kind: RowKind, split: str, partition: int) -> Path:
     return work / "chunks" / f"repeats-{split}-{kind}-{partition:04d}.npy"
-
-
-def save_array(path: Path, array: npt.NDArray[np.generic]) -> None:
-    """Write an array under a temporary name and rename it."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp.npy")
-    np.save(temporary, array)
-    temporary.replace(path)

@@ -11,19 +11,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from esmm_dist.arrays import U64
+from esmm_dist.arrays import I64, U64, Array, Bools
 from esmm_dist.hashing import mix64
-from preprocess.blocks import Array, Column, read_block, write_blocks
 from preprocess.join.groups import num_ranges, order_hash, range_of
 from preprocess.join.partition import PartitionSource, RowFile, find, names_of
 from preprocess.join.repeats import load_repeats
 from preprocess.read.feature_rows import FeatureRows, Index, index_dtype, splits_of
 from preprocess.read.row_files import JOIN_COLUMNS, RowKind
-from preprocess.workers import Result
-
-I64 = npt.NDArray[np.int64]
+from preprocess.work.blocks import Column, read_block, write_blocks
+from preprocess.work.workers import Result
 
 
 def split_partition(work: Path, source: PartitionSource, parts: int, seed: int) -> Result:
@@ -57,8 +54,8 @@ def split_partition(work: Path, source: PartitionSource, parts: int, seed: int) 
     return {"bytes": sizes.tolist(), "ranges": [[int(keys[i]), int(ranges[i])] for i in heavy]}
 
 
-def split_sources(work: Path, source: PartitionSource, result: Result) -> list[tuple[PartitionSource, float]]:
-    """Return the parts that ``split_partition`` made, with their bytes."""
+def split_sources(work: Path, source: PartitionSource, result: Result) -> list[PartitionSource]:
+    """Return the parts that ``split_partition`` made."""
     known = tuple((key, ranges) for key, ranges in result["ranges"])
     parts = len(result["bytes"])
 
@@ -66,16 +63,14 @@ def split_sources(work: Path, source: PartitionSource, result: Result) -> list[t
         return tuple(RowFile(path=_part_path(work, source, parts, file), base=0) for file in of)
 
     return [
-        (
-            PartitionSource(
-                name=f"{source.name}-part-{i:04d}-of-{parts:04d}",
-                split=source.split,
-                index=i,
-                common=files(source.common),
-                skeleton=files(source.skeleton),
-                known_ranges=known,
-            ),
-            float(size),
+        PartitionSource(
+            name=f"{source.name}-part-{i:04d}-of-{parts:04d}",
+            split=source.split,
+            index=i,
+            common=files(source.common),
+            skeleton=files(source.skeleton),
+            row_bytes=size,
+            known_ranges=known,
         )
         for i, size in enumerate(result["bytes"])
     ]
@@ -111,9 +106,7 @@ def _part_of(keys: U64, first_range: I64, ranges: U64, parts: int) -> Index:
     return part.astype(index_dtype(parts))
 
 
-def _copies(
-    common: U64, keys: U64, ranges: I64, first_range: I64, parts: int
-) -> tuple[I64, Index, npt.NDArray[np.bool_]]:
+def _copies(common: U64, keys: U64, ranges: I64, first_range: I64, parts: int) -> tuple[I64, Index, Bools]:
     """Return which common rows go where, and whether as a copy: once to every part with impressions of its context."""
     place = find(keys, common)
     times = np.where(place >= 0, ranges[place] if len(ranges) else 1, 1)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from esmm_dist.errors import InputDataError
 from preprocess.read.inputs import InputFile
-from preprocess.tally import TableTally
+from preprocess.read.tally import TableTally
 
 
 def empty_file_notes(files: Sequence[InputFile], tables: Mapping[str, Mapping[str, TableTally]]) -> list[str]:

@@ -1,7 +1,7 @@
 """Ragged feature lists of many rows, as flat NumPy arrays.
 
 Two forms. While parsing, a feature is one entry of four parallel arrays in any order (``FeatureEntries``). From then
-on, rows hold their features field after field in schema order (``FeatureRows``)::
+on, rows hold their features field after field in schema order (``FeatureRows``). ``in_order`` turns either into rows::
 
     row 0, field A: [7 8]   lengths  [[2 1]     ids [7 8 3 9]
     row 0, field B: [3]               [0 1]]
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-I64 = npt.NDArray[np.int64]
+from esmm_dist.arrays import F32, I64, Bools
+
 Index = npt.NDArray[np.unsignedinteger[Any]]
 """Indices of fields or partitions, in the ``index_dtype`` of their number."""
 
@@ -29,11 +30,39 @@ class FeatureEntries:
     row: I64
     field: Index
     ids: I64
-    values: npt.NDArray[np.float32]
+    values: F32
 
-    def select(self, mask: npt.NDArray[np.bool_]) -> "FeatureEntries":
+    def select(self, mask: Bools) -> "FeatureEntries":
         """Return the entries where ``mask`` (bool [N]) is true."""
         return FeatureEntries(row=self.row[mask], field=self.field[mask], ids=self.ids[mask], values=self.values[mask])
+
+    def in_order(self, row_order: I64, num_fields: int) -> "FeatureRows":
+        """Put the features into rows.
+
+        Args:
+            row_order: a permutation of the R rows, int64 [R]: row i of the result is row ``row_order[i]``
+            num_fields: F
+
+        Returns:
+            R rows, the features of each by field, and within a field in log order.
+
+        Raises:
+            ValueError: A field is not below F: its features would become those of the next row.
+        """
+        if len(self.field) and int(self.field.max()) >= num_fields:
+            raise ValueError(f"features of field {self.field.max()} of {num_fields}")
+        rank = np.empty(len(row_order), np.int64)
+        rank[row_order] = np.arange(len(row_order))
+        rows = rank[self.row]
+        by_field = np.argsort(self.field, kind="stable")
+        sort_key = rows.astype(np.uint16) if len(row_order) <= _RADIX_ROWS else rows
+        order = by_field[np.argsort(sort_key[by_field], kind="stable")]
+        counts = np.bincount(rows * num_fields + self.field, minlength=len(row_order) * num_fields)
+        return FeatureRows(
+            lengths=counts.astype(np.int32).reshape(len(row_order), num_fields),
+            ids=self.ids[order],
+            values=self.values[order],
+        )
 
     def lengths(self, num_rows: int, num_fields: int) -> npt.NDArray[np.int32]:
         """Count the features of each (row, field): int32 [num_rows, num_fields]."""
@@ -47,7 +76,7 @@ class FeatureRows:
 
     lengths: npt.NDArray[np.int32]
     ids: I64
-    values: npt.NDArray[np.float32]
+    values: F32
 
     def row_splits(self) -> I64:
         """Return where each row's features begin: int64 [R + 1]."""
@@ -62,12 +91,22 @@ class FeatureRows:
         """Return the row of each feature: int64 [N]."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths.sum(axis=1, dtype=np.int64))
 
+    def in_order(self, row_order: I64, num_fields: int) -> "FeatureRows":
+        """Return the rows in another order, int64 [R]; ``num_fields`` is F.
+
+        Raises:
+            ValueError: The rows have another number of fields.
+        """
+        if self.lengths.shape[1] != num_fields:
+            raise ValueError(f"rows of {self.lengths.shape[1]} fields, not of {num_fields}")
+        return self.take(row_order)
+
     def take(self, index: I64) -> "FeatureRows":
         """Return the rows at ``index`` (int64 [K]), in its order; a row may be taken several times."""
         features = ragged_index(self.row_splits(), index)
         return FeatureRows(lengths=self.lengths[index], ids=self.ids[features], values=self.values[features])
 
-    def keep(self, mask: npt.NDArray[np.bool_]) -> "FeatureRows":
+    def keep(self, mask: Bools) -> "FeatureRows":
         """Return the same rows with only the features where ``mask`` (bool [N]) is true."""
         kept = np.concatenate(([0], np.cumsum(mask)))
         ends = np.concatenate(([0], np.cumsum(self.lengths.ravel())))
@@ -81,33 +120,6 @@ def index_dtype(count: int) -> "np.dtype[np.unsignedinteger[Any]]":
         if count <= np.iinfo(dtype).max + 1:
             return np.dtype(dtype)
     raise ValueError(f"{count} things cannot be told apart by 32 bits")
-
-
-def arrange(entries: FeatureEntries, row_order: I64, num_fields: int) -> FeatureRows:
-    """Put features into rows: row i of the result is row ``row_order[i]``, its features by field, else in log order.
-
-    Args:
-        entries: N features of R rows.
-        row_order: A permutation of the rows, int64 [R].
-        num_fields: F.
-
-    Raises:
-        ValueError: A field is not below F: its features would become those of the next row.
-    """
-    if len(entries.field) and int(entries.field.max()) >= num_fields:
-        raise ValueError(f"features of field {entries.field.max()} of {num_fields}")
-    rank = np.empty(len(row_order), np.int64)
-    rank[row_order] = np.arange(len(row_order))
-    rows = rank[entries.row]
-    by_field = np.argsort(entries.field, kind="stable")
-    sort_key = rows.astype(np.uint16) if len(row_order) <= _RADIX_ROWS else rows
-    order = by_field[np.argsort(sort_key[by_field], kind="stable")]
-    counts = np.bincount(rows * num_fields + entries.field, minlength=len(row_order) * num_fields)
-    return FeatureRows(
-        lengths=counts.astype(np.int32).reshape(len(row_order), num_fields),
-        ids=entries.ids[order],
-        values=entries.values[order],
-    )
 
 
 def splits_of(lengths: I64) -> I64:

@@ -1,31 +1,23 @@
 """Find the raw files of a schema in a folder."""
 
 import os
-import tarfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
-
-import pyarrow as pa
-from isal import igzip
-from isal.igzip_lib import IsalError
+from typing import Literal
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import SPLITS, FlatSource
 from esmm_dist.storage.uris import COPYING
-from preprocess.read.chunks import MAX_LINE_BYTES, Reader, stream_chunks
-from preprocess.read.flat_files import matching_files
+from preprocess.read.file_patterns import matching_files
 
 FileKind = Literal["skeleton", "common", "log"]
 Packing = Literal["plain", "gz", "tar.gz", "parquet"]
 
-# isal's stubs call its error class an instance.
-_UNREADABLE = (EOFError, OSError, zlib.error, cast(type[Exception], IsalError), tarfile.TarError, pa.ArrowInvalid)
 _MOST_NAMES = 10  # of the raw folder, in messages
+_TEXT_PER_PACKED: dict[Packing, int] = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
+"""Bytes of text for each byte of a file, about; a wrong guess costs time, not memory."""
 _ALICCP_KINDS: dict[FileKind, str] = {"skeleton": "sample_skeleton", "common": "common_features"}
 
 
@@ -65,32 +57,37 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[In
         raise InputDataError(f"{raw} is not a folder. Give the folder that holds the raw logs.")
     if (raw / COPYING).exists():
         raise InputDataError(f"{raw} is a copy that is not complete. Copy into it again first: esmm copy SOURCE {raw}")
+    source = schema.flat_source
     files = []
     for split in SPLITS:
-        of_split = (
-            _flat_files(raw, schema.source, split)
-            if isinstance(schema.source, FlatSource)
-            else (_aliccp_files(raw, split))
-        )
+        of_split = _flat_files(raw, source, split) if source is not None else _aliccp_files(raw, split)
         if not of_split and needs_all and _is_wanted(schema, split):
             raise InputDataError(_nothing_found(raw, schema, split))
         files += of_split
     if not files:
-        named = [split for split in SPLITS if not isinstance(schema.source, FlatSource) or split in schema.source.files]
+        named = [split for split in SPLITS if source is None or split in source.files]
         raise InputDataError(_nothing_found(raw, schema, named[0]))
     _refuse_same_file(files)
-    if isinstance(schema.source, FlatSource) and schema.source.split is not None:
+    if source is not None and source.split is not None:
         return files + [replace(file, split="test") for file in files]  # their rows are in both
     return files
 
 
-def absent_splits(files: list[InputFile], schema: Schema) -> list[str]:
+def absent_splits(files: Sequence[InputFile], schema: Schema) -> list[str]:
     """Return the splits that a log should have and has not."""
     return [split for split in SPLITS if _is_wanted(schema, split) and all(file.split != split for file in files)]
 
 
+def text_bytes(files: Iterable[InputFile]) -> dict[str, int]:
+    """Estimate the bytes of raw text of each split."""
+    sizes: dict[str, int] = {}
+    for path, file in {file.path: file for file in files}.items():
+        sizes[file.split] = sizes.get(file.split, 0) + path.stat().st_size * _TEXT_PER_PACKED[file.packing]
+    return sizes
+
+
 def _is_wanted(schema: Schema, split: str) -> bool:
-    return split == "train" or (isinstance(schema.source, FlatSource) and split in schema.source.files)
+    return split == "train" or (schema.flat_source is not None and split in schema.flat_source.files)
 
 
 def _refuse_same_file(files: list[InputFile]) -> None:
@@ -112,17 +109,18 @@ def _refuse_same_file(files: list[InputFile]) -> None:
 
 
 def _nothing_found(raw: Path, schema: Schema, split: str) -> str:
-    if isinstance(schema.source, FlatSource) and split not in schema.source.files:
+    source = schema.flat_source
+    if source is not None and split not in source.files:
         return (
             f"Schema '{schema.name}' names no files for the train split. Add source.files.train; or, for a log to be "
             "scored by a trained model, give --like DATA and --vocabulary RUN."
         )
-    if isinstance(schema.source, FlatSource):
+    if source is not None:
         names = sorted(path.name for path in raw.iterdir())
         more = ", ..." if len(names) > _MOST_NAMES else ""
         return (
             f"{raw} holds no file for the {split} split: schema '{schema.name}' says source.files.{split} = "
-            f"{schema.source.files[split]!r}. The folder holds: {', '.join(names[:_MOST_NAMES]) or 'nothing'}{more}. "
+            f"{source.files[split]!r}. The folder holds: {', '.join(names[:_MOST_NAMES]) or 'nothing'}{more}. "
             "Correct the schema or the folder."
         )
     return (
@@ -206,55 +204,3 @@ def _flat_packing(path: Path) -> Packing:
     if path.name.endswith((".csv.gz", ".tsv.gz")):
         return "gz"
     raise InputDataError(f"{path} ends in none of .csv, .csv.gz, .tsv, .tsv.gz, .parquet. Rename it to say what it is.")
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what the libraries raise on unreadable or damaged files into an ``InputDataError`` that names the file."""
-    try:
-        yield
-    except _UNREADABLE as e:
-        raise InputDataError(
-            f"{path} cannot be read ({e or type(e).__name__}). It may be cut off or damaged; fetch it again."
-        ) from e
-
-
-def first_line(path: Path) -> bytes:
-    """Return the first line of a plain file; what is longer than a line may be is cut off.
-
-    Raises:
-        InputDataError: The file cannot be read.
-    """
-    with reading(path), path.open("rb") as file:
-        return file.readline(MAX_LINE_BYTES)
-
-
-def stream_texts(files: list[InputFile], chunk_bytes: int) -> Iterator[tuple[InputFile, int, bytes]]:
-    """Read compressed files one after the other, each once, and yield (file, chunk number, text of the chunk).
-
-    Args:
-        files: Files of packing ``gz`` or ``tar.gz``; members of one archive come in the archive's order.
-        chunk_bytes: Bytes of text in a chunk.
-
-    Raises:
-        InputDataError: A file is damaged, or an archive lacks a member.
-    """
-    for path in dict.fromkeys(file.path for file in files):
-        of_path = [file for file in files if file.path == path]
-        with reading(path), igzip.IGzipFile(path, "rb") as stream:  # type: ignore[no-untyped-call]
-            opened = [(of_path[0], stream)] if of_path[0].packing == "gz" else _members(path, stream, of_path)
-            for file, content in opened:
-                for chunk, text in enumerate(stream_chunks(content, file.shown_name, chunk_bytes)):
-                    yield file, chunk, text
-
-
-def _members(path: Path, stream: Any, files: list[InputFile]) -> Iterator[tuple[InputFile, Reader]]:
-    wanted = {file.member: file for file in files}
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            file = wanted.pop(Path(member.name).name, None)
-            content = archive.extractfile(member) if file is not None else None
-            if file is not None and content is not None:
-                yield file, content
-    if wanted:
-        raise InputDataError(f"{path} lacks {' and '.join(sorted(wanted))}. Fetch the archive again.")

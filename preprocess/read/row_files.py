@@ -19,23 +19,19 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from esmm_dist.arrays import U64
+from esmm_dist.arrays import F32, I64, U8, U64
 from esmm_dist.hashing import mix64
-from preprocess.blocks import Column, write_blocks
-from preprocess.read.feature_rows import FeatureEntries, Index, arrange, index_dtype, splits_of
+from preprocess.read.feature_rows import FeatureEntries, FeatureRows, Index, index_dtype, splits_of
 from preprocess.read.texts import Texts
+from preprocess.work.blocks import Column, write_blocks
 
-I64 = npt.NDArray[np.int64]
 RowKind = Literal["skeleton", "common"]
 
 JOIN_COLUMNS: dict[RowKind, tuple[str, ...]] = {
     "common": ("key", "line", "lengths", "ids", "values"),
     "skeleton": ("key", "line", "sample_id", "labels", "weight", "name_lengths", "names", "lengths", "ids", "values"),
 }
-REPEAT_COLUMNS = ("repeat_sample_id", "repeat_line")
-_FEATURE_COLUMNS = ("ids", "values")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,50 +67,81 @@ def rows_path(work: Path, kind: RowKind, chunk: ChunkId) -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What R rows say of their impressions, beside the features."""
+
+    sample_ids: I64
+    labels: U8
+    """As in the log, uint8 [R, L]."""
+    names: Texts | None = None
+    """Texts that name the impressions; None: their sample ids do."""
+    weights: F32 | None = None
+    """Sample weights, float32 [R]; None: the log has none."""
+
+    def take(self, index: I64) -> "Targets":
+        """Return the rows at ``index`` (int64 [K]), in its order."""
+        return Targets(
+            sample_ids=self.sample_ids[index],
+            labels=self.labels[index],
+            names=None if self.names is None else self.names.take(index),
+            weights=None if self.weights is None else self.weights[index],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class RawRows:
-    """R rows as they were parsed."""
+    """R rows as they were parsed: impressions, or user contexts."""
 
     lines: I64
     keys: U64
-    sample_ids: I64
-    labels: npt.NDArray[np.uint8]
-    features: FeatureEntries
-    names: Texts | None = None
-    """Texts that name the impressions; None: their sample ids do."""
-    weights: npt.NDArray[np.float32] | None = None
-    """Sample weights, float32 [R]; None: the log has none."""
+    features: FeatureEntries | FeatureRows
+    targets: Targets | None = None
+    """None: the rows are user contexts."""
 
 
-def write_rows(path: Path, rows: RawRows, kind: RowKind, num_fields: int, partitions: int) -> I64:
+def write_rows(path: Path, rows: RawRows, num_fields: int, partitions: int) -> I64:
     """Write the rows of a chunk; return the bytes that each partition takes, int64 [partitions]."""
     part = partition_of(rows.keys, partitions)
     order = np.argsort(part, kind="stable")
-    features = arrange(rows.features, order, num_fields)
+    features = rows.features.in_order(order, num_fields)
     splits = _splits(part, partitions)
     feature_splits = features.row_splits()[splits]
     columns = {
         "key": Column(data=rows.keys[order], splits=splits),
         "line": Column(data=rows.lines[order], splits=splits),
     }
-    if kind == "skeleton":
-        columns["sample_id"] = Column(data=rows.sample_ids[order], splits=splits)
-        columns["labels"] = Column(data=rows.labels[order], splits=splits)
-        if rows.weights is not None:
-            columns["weight"] = Column(data=rows.weights[order], splits=splits)
-        if rows.names is not None:
-            names = rows.names.take(order)
-            columns["name_lengths"] = Column(data=names.lengths, splits=splits)
-            columns["names"] = Column(data=names.data, splits=names.splits()[splits])
+    if rows.targets is not None:
+        columns |= _target_columns(rows.targets, order, splits)
     columns["lengths"] = Column(data=features.lengths, splits=splits)
     columns["ids"] = Column(data=features.ids, splits=feature_splits)
     columns["values"] = Column(data=features.values, splits=feature_splits)
-    if kind == "skeleton":
-        part = partition_of(rows.sample_ids.astype(np.uint64), partitions)
-        order = np.argsort(part, kind="stable")
-        splits = _splits(part, partitions)
-        columns["repeat_sample_id"] = Column(data=rows.sample_ids[order], splits=splits)
-        columns["repeat_line"] = Column(data=rows.lines[order], splits=splits)
+    if rows.targets is not None:
+        columns |= _repeat_columns(rows.targets.sample_ids, rows.lines, partitions)
     return write_blocks(path, columns)
+
+
+def _target_columns(targets: Targets, order: I64, splits: I64) -> dict[str, Column]:
+    targets = targets.take(order)
+    columns = {
+        "sample_id": Column(data=targets.sample_ids, splits=splits),
+        "labels": Column(data=targets.labels, splits=splits),
+    }
+    if targets.weights is not None:
+        columns["weight"] = Column(data=targets.weights, splits=splits)
+    if targets.names is not None:
+        columns["name_lengths"] = Column(data=targets.names.lengths, splits=splits)
+        columns["names"] = Column(data=targets.names.data, splits=targets.names.splits()[splits])
+    return columns
+
+
+def _repeat_columns(sample_ids: I64, lines: I64, partitions: int) -> dict[str, Column]:
+    part = partition_of(sample_ids.astype(np.uint64), partitions)
+    order = np.argsort(part, kind="stable")
+    splits = _splits(part, partitions)
+    return {
+        "repeat_sample_id": Column(data=sample_ids[order], splits=splits),
+        "repeat_line": Column(data=lines[order], splits=splits),
+    }
 
 
 def partition_of(keys: U64, partitions: int) -> Index:

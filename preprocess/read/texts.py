@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from esmm_dist.arrays import I64, U8
 from preprocess.read.feature_rows import ragged_index, splits_of
-
-I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +16,7 @@ class Texts:
     """R texts in UTF-8: ``lengths`` int32 [R], in bytes; ``data`` uint8 [lengths.sum()]."""
 
     lengths: npt.NDArray[np.int32]
-    data: npt.NDArray[np.uint8]
+    data: U8
 
     @classmethod
     def of(cls, column: pa.Array) -> "Texts":

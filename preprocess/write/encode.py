@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import I64
 from esmm_dist.schema import record_format as layout
 from esmm_dist.schema.fields import Field
 from preprocess.read.feature_rows import FeatureRows, splits_of
-from preprocess.read.texts import Texts
+from preprocess.read.row_files import Targets
 from preprocess.write.example_proto import ListFrame, bytes_value, encode_rows, varints
-
-I64 = npt.NDArray[np.int64]
 
 _FLOAT_BYTES = 4
 
@@ -29,8 +27,8 @@ class FeatureEncoder:
         """Encode runs of rows, each run as one set of lists.
 
         Args:
-            rows: R rows.
-            splits: Run i is rows splits[i] to splits[i + 1]: int64 [runs + 1].
+            rows: R rows
+            splits: run i is rows splits[i] to splits[i + 1], int64 [runs + 1]
         """
         num_fields = rows.lengths.shape[1]
         length_bytes, length_splits = varints(rows.lengths.ravel().astype(np.int64))
@@ -73,24 +71,23 @@ class TargetEncoder:
         self._sample_weights = ListFrame(key=layout.SAMPLE_WEIGHTS, kind="float")
         self._labels = ListFrame(key=layout.LABELS)
 
-    def encode(
-        self,
-        sample_ids: I64,
-        labels: npt.NDArray[np.uint8],
-        splits: I64,
-        names: Texts | None = None,
-        weights: npt.NDArray[np.float32] | None = None,
-    ) -> list[bytes]:
-        """Encode n impressions in groups; ``labels`` uint8 [n, L] hold 0 and 1, which are their own varints."""
-        id_bytes, id_splits = varints(sample_ids)
+    def encode(self, targets: Targets, splits: I64) -> list[bytes]:
+        """Encode n impressions in groups; labels hold 0 and 1, which are their own varints.
+
+        Args:
+            targets: n rows
+            splits: group i is rows splits[i] to splits[i + 1], int64 [groups + 1]
+        """
+        id_bytes, id_splits = varints(targets.sample_ids)
+        labels, weights = targets.labels, targets.weights
         parts = [
             encode_rows(self._sample_ids, id_bytes, id_splits[splits]),
             encode_rows(self._labels, labels.tobytes(), splits * labels.shape[1]),
         ]
         if weights is not None:
             parts.append(encode_rows(self._sample_weights, weights.astype("<f4").tobytes(), splits * _FLOAT_BYTES))
-        if names is not None:
-            values = [bytes_value(name) for name in names.to_list()]
+        if targets.names is not None:
+            values = [bytes_value(name) for name in targets.names.to_list()]
             value_splits = splits_of(np.array([len(value) for value in values], np.int64))
             parts.append(encode_rows(self._sample_names, b"".join(values), value_splits[splits]))
         return [b"".join(lists) for lists in zip(*parts, strict=True)]

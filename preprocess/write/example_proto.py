@@ -23,9 +23,8 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-I64 = npt.NDArray[np.int64]
+from esmm_dist.arrays import I64
 
 _MAX_VARINT = 10
 _LIST_TAGS = {"int64": b"\x1a", "float": b"\x12", "bytes": b"\x0a"}
@@ -100,9 +99,9 @@ def encode_rows(frame: ListFrame, payload: bytes, splits: I64) -> list[bytes]:
     """Return for each row its list with the frame, or nothing for an empty list.
 
     Args:
-        frame: Of the key.
-        payload: Packed values of all rows.
-        splits: Where each row's bytes begin in ``payload``: int64 [rows + 1].
+        frame: frame of the key
+        payload: packed values of all rows
+        splits: where each row's bytes begin in ``payload``, int64 [rows + 1]
     """
     ends = splits.tolist()
     return [frame.prefix(end - begin) + payload[begin:end] if end > begin else b"" for begin, end in pairwise(ends)]

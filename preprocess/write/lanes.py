@@ -6,22 +6,20 @@ A shard is then the concatenation of its lane's pieces. How many slices and part
 records and the settings only.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import google_crc32c
 import numpy as np
-import numpy.typing as npt
 
+from esmm_dist.arrays import I64
 from esmm_dist.schema.manifest import Compression
 from preprocess.read.feature_rows import splits_of
-from preprocess.workers import Result
+from preprocess.work.folder import replaced
+from preprocess.work.workers import Result
 from preprocess.write.records import INDEX_DTYPE, index_path, records_path
 from preprocess.write.zlib_pieces import HEADER, compress_piece, join_adler, trailer
-
-I64 = npt.NDArray[np.int64]
 
 SLICE_BYTES = 16 << 20
 """Bytes of records in memory at once while they are dealt. With 64 lanes a piece has 256 kB, long enough that
@@ -30,7 +28,7 @@ compressing pieces apart costs less than 1 %."""
 PIECE_COLUMNS = ("records", "impressions", "piece_bytes", "data_bytes", "adler")
 
 LEVEL = 2
-"""Of isal's deflate; README has the measured choice."""
+"""Level of isal's deflate; README has the measured choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +64,11 @@ def deal_slice(job: LanesJob, number: int, first_record: int, begins: I64, ends:
     """Order the records of one slice and write each lane's part of it as one piece.
 
     Args:
-        job: Shared by all slices.
-        number: Which slice.
-        first_record: Records of the split that come before it.
-        begins: Where the slice begins in each partition's index, int64 [partitions].
-        ends: Where it ends.
+        job: what all slices share
+        number: which slice
+        first_record: records of the split that come before it
+        begins: where the slice begins in each partition's index, int64 [partitions]
+        ends: where it ends, int64 [partitions]
 
     Returns:
         For each lane, in order, the values named in ``PIECE_COLUMNS``.
@@ -90,9 +88,7 @@ def deal_slice(job: LanesJob, number: int, first_record: int, begins: I64, ends:
     splits = splits_of(index["length"].astype(np.int64)).tolist()
     order = np.lexsort((index["crc"], index["key"]))
     lanes: list[list[int]] = []
-    path = pieces_path(job.work, job.split, number)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with replaced(pieces_path(job.work, job.split, number)) as temporary, temporary.open("wb") as file:
         for lane in range(job.lanes):
             members = order[(lane - first_record) % job.lanes :: job.lanes]
             records = b"".join(data[splits[i] : splits[i + 1]] for i in members.tolist())
@@ -100,7 +96,6 @@ def deal_slice(job: LanesJob, number: int, first_record: int, begins: I64, ends:
             file.write(piece)
             impressions = int(index["impressions"][members].sum(dtype=np.int64))
             lanes.append([len(members), impressions, len(piece), len(records), adler])
-    temporary.replace(path)
     return {"lanes": lanes}
 
 
@@ -118,12 +113,12 @@ def write_lane(job: LanesJob, folder: Path, lane: int, parts: int, offsets: I64,
     """Write the shards of one lane.
 
     Args:
-        job: Shared by all lanes.
-        folder: Where the shards go: ``folder/lane-000-part-000.tfrecord``.
-        lane: Which lane.
-        parts: How many shards the lane has; part p takes slices p * slices // parts and on.
-        offsets: Where the lane's piece begins in the file of each slice, int64 [slices].
-        pieces: What ``deal_slice`` returned of this lane for each slice, int64 [slices, len(PIECE_COLUMNS)].
+        job: what all lanes share
+        folder: folder of the shards, ``lane-000-part-000.tfrecord`` and on
+        lane: which lane
+        parts: shards of the lane; part p takes slices p * slices // parts and on
+        offsets: where the lane's piece begins in the file of each slice, int64 [slices]
+        pieces: what ``deal_slice`` returned for this lane and each slice, int64 [slices, len(PIECE_COLUMNS)]
 
     Returns:
         The shards, as the manifest lists them.
@@ -132,9 +127,8 @@ def write_lane(job: LanesJob, folder: Path, lane: int, parts: int, offsets: I64,
     for part in range(parts):
         chosen = slice(part * job.slices // parts, (part + 1) * job.slices // parts)
         name = f"lane-{lane:03d}-part-{part:03d}.tfrecord"
-        temporary = folder / f"{name}.{os.getpid()}.tmp"
-        file_bytes, crc = _write_shard(job, temporary, chosen.start, offsets[chosen], pieces[chosen])
-        temporary.replace(folder / name)
+        with replaced(folder / name) as temporary:
+            file_bytes, crc = _write_shard(job, temporary, chosen.start, offsets[chosen], pieces[chosen])
         records, impressions = pieces[chosen, :2].sum(axis=0).tolist()
         shards.append(
             {

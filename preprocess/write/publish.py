@@ -5,10 +5,8 @@ from pathlib import Path
 
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest
 from esmm_dist.storage.whole_file import make_folder_durable, sync, write_durable
-from preprocess.read.known_inputs import RawFile, write_times
-from preprocess.workspace import PRODUCTS
-
-FINAL_FOLDER = "final"
+from preprocess.read.raw_files import RawFile, write_times
+from preprocess.work.folder import FINAL_FOLDER, PRODUCTS
 
 
 def publish(work: Path, out: Path, manifest: DatasetManifest, raw: Mapping[str, RawFile]) -> None:

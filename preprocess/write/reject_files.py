@@ -9,13 +9,13 @@ from itertools import groupby
 from pathlib import Path
 
 from preprocess.join.repeats import load_repeats
-from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
-from preprocess.read.inputs import InputFile, stream_texts
-from preprocess.read.parse_stage import rejects_path
-from preprocess.read.row_files import ChunkId, RowKind, chunk_of_position
-from preprocess.read.row_texts import chunk_row_texts
-from preprocess.tally import TableTally
-from preprocess.write.rejects import Reason, Reject, read_chunk_rejects, reject, reject_line, reject_place
+from preprocess.read.chunks import read_chunk, split_lines
+from preprocess.read.flat.row_texts import chunk_row_texts
+from preprocess.read.input_texts import stream_texts
+from preprocess.read.inputs import InputFile
+from preprocess.read.rejects import Reason, Reject, read_rejects, reject, reject_line, reject_place
+from preprocess.read.row_files import RowKind, chunk_of_position
+from preprocess.read.tally import TableTally
 
 REPEAT_REASONS: dict[RowKind, Reason] = {
     "skeleton": Reason.REPEATED_SAMPLE_ID,
@@ -33,11 +33,11 @@ def write_reject_file(
     """Write the rejects of one split, file after file, lines ascending.
 
     Args:
-        path: The file to write.
-        work: Where the chunks' rejects and the repeats stand.
-        files: The split's files, the kind of rows whose repeats are theirs, and their counts.
-        chunk_bytes: As the files were parsed.
-        columns: That are read of Parquet files.
+        path: file to write
+        work: folder with the chunks' rejects and the repeats
+        files: files of the split, the kind of rows whose repeats are theirs, and the counts of their lines
+        chunk_bytes: size of the chunks in which the files were parsed
+        columns: columns that are read of Parquet files
 
     Returns:
         For each kind of file and each reason, where its first line stands, in words.
@@ -50,17 +50,12 @@ def write_reject_file(
             before = tally.lines_before()
             of_file = (chunk for chunk in tally.chunks(file.split) if chunk.file == file.index)
             for number, pieces in groupby(of_file, key=lambda chunk: chunk.chunk):
-                parsed = [r for piece in pieces for r in _parsed_rejects(work, file.kind, piece)]
+                parsed = [r for piece in pieces for r in read_rejects(work, file.kind, piece)]
                 for r in sorted([*parsed, *quoted.get(number, [])], key=lambda r: r.line):
                     line = before[file.index, number] + r.line + 1
                     out.write(reject_line(file.shown_name, line, r))
                     first.setdefault(file.kind, {}).setdefault(r.reason, reject_place(file.shown_name, line, r))
     return first
-
-
-def _parsed_rejects(work: Path, kind: str, chunk: ChunkId) -> list[Reject]:
-    path = rejects_path(work, kind, chunk)
-    return read_chunk_rejects(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def _repeated_lines(work: Path, kind: RowKind, file: InputFile) -> dict[int, list[int]]:
@@ -88,7 +83,7 @@ def _texts(
     file: InputFile, lines: dict[int, list[int]], chunk_bytes: int, columns: Sequence[str]
 ) -> Iterator[tuple[int, int, bytes]]:
     if file.packing == "parquet":
-        yield from chunk_row_texts(file, columns, BATCH_ROWS, lines)
+        yield from chunk_row_texts(file, columns, lines)
         return
     if file.packing == "plain":
         texts = ((chunk, read_chunk(file.path, chunk, chunk_bytes)) for chunk in sorted(lines))

@@ -22,7 +22,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.schema import load_schema
 from esmm_dist.schema.manifest import read_manifest
 from preprocess.config import PreprocessConfig
-from preprocess.read.raw_line import Kind, ParsedLine, parse_line
+from preprocess.read.aliccp.line import Kind, ParsedLine, parse_line
 from preprocess.run import preprocess
 from preprocess.write.example_proto import ListFrame, encode_rows, example, varints
 from preprocess.write.tfrecord import OVERHEAD_BYTES
@@ -122,7 +122,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw"
         make = f"from preprocess.synthetic.config import SynthConfig; from pathlib import Path; import sys, json;\
-from preprocess.synthetic.write import synthesize;\
+from preprocess.synthetic.synthesize import synthesize;\
 synthesize(SynthConfig(out=Path(sys.argv[1]), impressions={arguments.impressions}, list_scale=1.0))"
         subprocess.run([sys.executable, "-c", make, str(raw)], check=True)
         print(json.dumps({path.name: path.stat().st_size for path in sorted(raw.glob("*.csv"))}))

@@ -24,7 +24,7 @@ CASES: dict[str, tuple[float, float | None]] = {
 def measure(impressions: int, list_scale: float, dimension_scale: float | None) -> dict[str, float]:
     """Write one log and return its figures: CPU seconds include the set-up, not the imports."""
     from preprocess.synthetic.config import SynthConfig
-    from preprocess.synthetic.write import synthesize
+    from preprocess.synthetic.synthesize import synthesize
 
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from esmm_dist.errors import EsmmError
 from esmm_dist.schema import load_schema
+from preprocess.read.aliccp.chunk import ParsedRows, parse_lines
+from preprocess.read.aliccp.line import HEAD_COLUMNS, Kind, ParsedLine, parse_line
 from preprocess.read.chunks import split_lines
-from preprocess.read.raw_chunk import ParsedRows, parse_lines
-from preprocess.read.raw_line import HEAD_COLUMNS, Kind, ParsedLine, parse_line
 from tests.fuzz.mutations import mutated
 from tests.unit.preprocess.raw_logs import make_log, read_impressions, run, small_schema
 

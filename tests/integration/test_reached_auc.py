@@ -19,7 +19,7 @@ from launcher.settings.shipped_settings import settings_path
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
 from preprocess.synthetic.config import SynthConfig
-from preprocess.synthetic.write import synthesize
+from preprocess.synthetic.synthesize import synthesize
 
 KUAIRAND = Path(__file__).parents[3] / "shared/data/kuairand"
 needs_kuairand = pytest.mark.skipif(not KUAIRAND.is_dir(), reason=f"the KuaiRand logs are not at {KUAIRAND}")

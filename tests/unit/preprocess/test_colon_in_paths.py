@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from preprocess.synthetic.config import SynthConfig
-from preprocess.synthetic.write import synthesize
+from preprocess.synthetic.synthesize import synthesize
 from tests.unit.preprocess.raw_logs import run, shard_bytes
 
 SCHEMA = """

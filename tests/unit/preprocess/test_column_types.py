@@ -16,8 +16,8 @@ from esmm_dist.errors import SchemaError
 from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
-from preprocess.read.column_types import without_views
-from preprocess.read.flat_columns import RowReasons, read_field
+from preprocess.read.flat.column_types import without_views
+from preprocess.read.flat.columns import RowReasons, read_field
 from tests.unit.preprocess.raw_logs import run
 from tests.unit.preprocess.test_flat_log import schema
 

@@ -7,25 +7,31 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
-import preprocess.run
-import preprocess.stages
 from esmm_dist.errors import InputDataError, StorageError
 from esmm_dist.input.order import check_lanes
 from esmm_dist.input.pipeline import check_shard_files
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from preprocess.config import PreprocessConfig
-from preprocess.plan import Plan
-from preprocess.power_failure import Syncs
 from preprocess.run import preprocess as run_preprocess
-from preprocess.workspace import WORK_NAME
+from preprocess.work.folder import WORK_NAME
+from preprocess.work.power_failure import Syncs
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import make_log, run, small_schema
 from tests.unit.preprocess.test_interrupted import files
 from tests.unit.preprocess.test_preprocess import Messages
 
 SHARD = "train/lane-001-part-000.tfrecord"
+
+STAGES = {
+    "count_partition": "preprocess.stages.vocabulary_stage.count_partition",
+    "write_records": "preprocess.stages.records_stage.write_records",
+    "deal_slice": "preprocess.stages.shards_stage.deal_slice",
+    "write_lane": "preprocess.stages.shards_stage.write_lane",
+}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +124,7 @@ def test_files_that_are_whole_stay_until_the_others_are_there(whole, out, monkey
 
     for stage in ("write_records", "write_lane"):
         with monkeypatch.context() as patch:
-            patch.setattr(preprocess.stages, stage, crash)
+            patch.setattr(STAGES[stage], crash)
             with pytest.raises(KeyboardInterrupt):
                 again(whole, out)
         found = {name: data for name, data in files(out).items() if not name.startswith(WORK_NAME)}
@@ -155,7 +161,7 @@ def test_a_run_whose_work_was_removed_by_half_is_not_gone_on_with(whole, out, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("preprocess.workspace.shutil.rmtree", dies)
+        patch.setattr("preprocess.work.folder.shutil.rmtree", dies)
         with pytest.raises(KeyboardInterrupt):
             again(whole, out)
     cut(out / "vocabulary.parquet")
@@ -236,7 +242,7 @@ def always(syncs: Syncs) -> None:
 @pytest.mark.parametrize("stage", ["count_partition", "write_records", "deal_slice", "write_lane"])
 @pytest.mark.parametrize("if_due", [never, once, always])
 def test_after_a_power_failure_what_was_not_on_the_disk_is_made_again(whole, tmp_path, monkeypatch, stage, if_due):
-    out, real, calls = tmp_path / "out", getattr(preprocess.stages, stage), iter(range(1000))
+    out, real, calls = tmp_path / "out", resolve_name(STAGES[stage]), iter(range(1000))
 
     def crash(*arguments: object, **more: object) -> object:
         if next(calls) == 1:
@@ -244,9 +250,9 @@ def test_after_a_power_failure_what_was_not_on_the_disk_is_made_again(whole, tmp
         return real(*arguments, **more)
 
     monkeypatch.setattr(Syncs, "if_due", if_due)
-    monkeypatch.setattr(preprocess.run, "make_plan", small_plan)
+    use_plan(monkeypatch, partitions=4)
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess.stages, stage, crash)
+        patch.setattr(STAGES[stage], crash)
         with pytest.raises(KeyboardInterrupt):
             again(whole, out)
     power_fails(out / WORK_NAME)
@@ -272,10 +278,6 @@ def test_a_run_syncs_when_it_has_lasted_long_enough(tmp_path, monkeypatch):
     assert (tmp_path / "synced").stat().st_mtime == 1
     syncs.before_deleting()
     assert (tmp_path / "synced").stat().st_mtime > 1
-
-
-def small_plan(**_: object) -> Plan:
-    return Plan(workers=1, partitions=4, partition_limit_bytes=10**9)
 
 
 def test_a_disk_that_fails_to_sync_is_told(tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-import preprocess.read.flat_files
+import preprocess.read.file_patterns
 from esmm_dist.errors import InputDataError, SchemaError
-from preprocess.read.flat_files import matching_files
+from preprocess.read.file_patterns import matching_files
 from tests.unit.preprocess.raw_logs import read_impressions, run
 from tests.unit.preprocess.test_flat_log import HEADER, ROWS, schema, write_csv
 
@@ -92,7 +92,7 @@ def test_a_folder_without_parts_is_refused(tmp_path: Path):
 
 
 def test_more_files_than_positions_count_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(preprocess.read.flat_files, "MAX_FILES", 2)
+    monkeypatch.setattr(preprocess.read.file_patterns, "MAX_FILES", 2)
     raw = make(tmp_path / "raw", "a.csv", "b.csv", "c.csv")
     with pytest.raises(InputDataError, match=r"holds 3 files that match '\*\.csv'; preprocess reads at most 2 a split"):
         matching_files(raw, "*.csv")

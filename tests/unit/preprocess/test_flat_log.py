@@ -8,12 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import preprocess.run
-import preprocess.stages
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.manifest import DatasetManifest
-from preprocess.plan import Plan
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import read_groups, read_impressions, run, shard_bytes
 from tests.unit.preprocess.test_preprocess import rejects
 
@@ -109,10 +107,7 @@ def test_text_chunks_and_packing_do_not_change_the_bytes(tmp_path: Path, monkeyp
     rows = [f"{n},u{n % 7},sport:{n % 3},{n % 11},a|b{n % 5},{n % 2},0" for n in range(300)]
     raw = write_csv(tmp_path, rows)
     whole = run(raw, tmp_path / "whole", schema=schema(tmp_path, "log.csv"))
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 400)
-    plan = Plan(workers=1, partitions=3, partition_limit_bytes=1000)
-    monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
+    use_plan(monkeypatch, partition_limit_bytes=1000, chunk_bytes=400)
     pieces = run(raw, tmp_path / "pieces", schema=schema(tmp_path, "log.csv"))
     (raw / "log.csv.gz").write_bytes(gzip.compress((raw / "log.csv").read_bytes()))
     (raw / "log.csv").unlink()
@@ -123,8 +118,7 @@ def test_text_chunks_and_packing_do_not_change_the_bytes(tmp_path: Path, monkeyp
 
 
 def test_rows_without_a_sample_id_are_numbered_over_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 60)
+    use_plan(monkeypatch, chunk_bytes=60)
     for name in ("b.csv", "a.csv"):
         raw = write_csv(tmp_path, [f"0,{name}{n},,{n},,0,0" for n in range(10)], name)
     (raw / "a.csv").write_text((raw / "a.csv").read_text() + "broken\n")

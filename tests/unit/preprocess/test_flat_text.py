@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from preprocess.read.flat_text import TextForm, read_rows
-from preprocess.write.rejects import Reason
+from preprocess.read.flat.text import TextForm, read_rows
+from preprocess.read.rejects import Reason
 
 PIECES = st.sampled_from(
     [b'"', b'"', b",", b",", b"a", b"7", b" ", b"'", b"\\", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf"]

@@ -16,27 +16,27 @@ import pytest
 
 from esmm_dist.errors import ConfigError, StackError
 from esmm_dist.progress import NoProgress
-from preprocess.plan import make_plan
-from preprocess.workers import Result, Task, open_pool
-from preprocess.workspace import WORK_NAME
+from preprocess.memory_plan import plan_memory
+from preprocess.work.folder import WORK_NAME
+from preprocess.work.workers import Result, Task, open_pool
 from tests.unit.preprocess.raw_logs import common_line, item, key_of, make_log, run, skeleton_line, small_schema
 
 # A process of its own, with small chunks and slices, so that small data passes through every stage many times.
 PROGRAM = """
 import signal, sys
 from pathlib import Path
-import preprocess.write.lanes, preprocess.run, preprocess.stages
+import preprocess.write.lanes, preprocess.run
 from esmm_dist.progress import NoProgress
 from preprocess.config import PreprocessConfig
-from preprocess.plan import Plan
+from preprocess.memory_plan import MemoryPlan
 
 if __name__ == "__main__":
     # A shell starts what it runs in the background with SIGINT ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    preprocess.run.CHUNK_BYTES = preprocess.stages.CHUNK_BYTES = 20_000
     preprocess.write.lanes.SLICE_BYTES = 30_000
     raw, out, schema, workers = sys.argv[1:]
-    preprocess.run.make_plan = lambda **_: Plan(workers=int(workers), partitions=6, partition_limit_bytes=10_000)
+    plan = MemoryPlan(workers=int(workers), partitions=6, partition_limit_bytes=10_000, chunk_bytes=20_000)
+    preprocess.run.plan_memory = lambda **_: plan
     config = PreprocessConfig(
         raw=Path(raw), out=Path(out), schema=schema, min_count=1, group_size=4, lanes=5, max_reject_share=0.5
     )
@@ -47,7 +47,7 @@ INTERRUPTED = """
 import sys
 from pathlib import Path
 from esmm_dist.progress import NoProgress
-from preprocess.workers import Task, open_pool
+from preprocess.work.workers import Task, open_pool
 from tests.worst_moment import interrupt_in_locks
 
 if __name__ == "__main__":
@@ -252,25 +252,25 @@ def test_memory_stays_under_the_bound_with_more_input_than_it_may_hold(tmp_path:
 
 
 def test_plan_uses_fewer_workers_rather_than_more_memory():
-    assert make_plan(memory_gb=8, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 4
-    assert make_plan(memory_gb=0.5, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 2
-    assert make_plan(memory_gb=0.25, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 1
+    assert plan_memory(memory_gb=8, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 4
+    assert plan_memory(memory_gb=0.5, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 2
+    assert plan_memory(memory_gb=0.25, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 1
 
 
 def test_plan_starts_no_second_process_for_a_small_log():
-    assert make_plan(memory_gb=8, workers=4, text_bytes=40_000_000, split_bytes=10**7).workers == 1
-    assert make_plan(memory_gb=8, workers=4, text_bytes=70_000_000, split_bytes=10**7).workers == 2
+    assert plan_memory(memory_gb=8, workers=4, text_bytes=40_000_000, split_bytes=10**7).workers == 1
+    assert plan_memory(memory_gb=8, workers=4, text_bytes=70_000_000, split_bytes=10**7).workers == 2
 
 
 def test_plan_cuts_into_more_partitions_where_memory_is_small():
-    small, large = (make_plan(memory_gb=m, workers=1, text_bytes=10**10, split_bytes=10**10) for m in (0.3, 4))
+    small, large = (plan_memory(memory_gb=m, workers=1, text_bytes=10**10, split_bytes=10**10) for m in (0.3, 4))
     assert small.partitions > large.partitions > 1
     assert small.partition_limit_bytes < large.partition_limit_bytes
 
 
 def test_memory_that_holds_no_worker_is_refused_with_the_least_that_works():
     with pytest.raises(ConfigError, match=r"memory_gb is 0\.05; the least that preprocess works with is 0\.\d\d"):
-        make_plan(memory_gb=0.05, workers=1, text_bytes=1, split_bytes=1)
+        plan_memory(memory_gb=0.05, workers=1, text_bytes=1, split_bytes=1)
 
 
 def test_a_field_whose_ids_memory_does_not_hold_while_they_are_sorted_is_named(tmp_path: Path, monkeypatch):

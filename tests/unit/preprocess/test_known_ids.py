@@ -8,7 +8,7 @@ import pytest
 
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.manifest import DatasetManifest
-from preprocess.join.known import KNOWN_IDS_NAME, write_known_ids
+from preprocess.join.known_ids import KNOWN_IDS_NAME, write_known_ids
 from preprocess.join.vocabulary import VOCABULARY_NAME
 from tests.unit.preprocess.raw_logs import Log, item, key_of, make_log, read_impressions, run, skeleton_line
 

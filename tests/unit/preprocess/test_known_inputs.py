@@ -4,20 +4,23 @@ import gzip
 import os
 import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-import preprocess.stages
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.config import PreprocessConfig
-from preprocess.read.flat_stage import flat_tasks
-from preprocess.read.known_inputs import TIMES_NAME, read_times
+from preprocess.read.flat.tasks import flat_tasks
+from preprocess.read.raw_files import TIMES_NAME, read_times
 from preprocess.run import preprocess as run_preprocess
+from preprocess.work.workers import Task
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import make_log, run, shard_bytes
 from tests.unit.preprocess.test_flat_log import HEADER, schema
 from tests.unit.preprocess.test_preprocess import Messages, rejects
@@ -111,7 +114,7 @@ def test_a_begun_run_starts_anew_when_a_day_has_changed(raw: Path, tmp_path: Pat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess.stages, "write_records", crash)
+        patch.setattr("preprocess.stages.records_stage.write_records", crash)
         with pytest.raises(KeyboardInterrupt):
             prepare(raw, tmp_path / "out")
     write_day(raw, 1, "13,u1,,6,red,0,0")
@@ -129,8 +132,7 @@ def test_rejects_name_the_day(raw: Path, tmp_path: Path):
 
 
 def test_the_manifest_has_the_checksum_of_each_file_however_it_is_packed(tmp_path: Path, monkeypatch):
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 300)  # plain files are read in many pieces
+    use_plan(monkeypatch, chunk_bytes=300)  # plain files are read in many pieces
     raw = make_log(60).write(tmp_path / "raw")
     plain, packed = raw / "sample_skeleton_test.csv", raw / "sample_skeleton_test.csv.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
@@ -161,13 +163,13 @@ def check_checksums(raw: Path, manifest: DatasetManifest, files: int) -> None:
 
 
 def test_a_file_that_is_written_to_while_it_is_read_is_named(raw: Path, tmp_path: Path, monkeypatch):
-    def also_writes(*arguments: object) -> object:
-        tasks = list(flat_tasks(*arguments))  # type: ignore[arg-type]
+    def also_writes(*arguments: Any) -> Iterator[Task]:
+        tasks = list(flat_tasks(*arguments))
         with (raw / "day=2/part-0.csv").open("a") as file:
             file.write("13,u1,,6,red,0,0\n")
         return iter(tasks)
 
-    monkeypatch.setattr(preprocess.stages, "flat_tasks", also_writes)
+    monkeypatch.setattr("preprocess.stages.parse_stage.flat_tasks", also_writes)
     with pytest.raises(InputDataError, match=r"day=2/part-0\.csv was changed while it was read .*Run the same command"):
         prepare(raw, tmp_path / "out")
     monkeypatch.undo()

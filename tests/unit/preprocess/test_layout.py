@@ -8,7 +8,7 @@ import pytest
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
 from preprocess.config import PreprocessConfig
-from preprocess.layout import choose_layout, layout_lines, layout_report
+from preprocess.layout import choose_layout
 from preprocess.run import preprocess
 from tests.unit.preprocess.raw_logs import make_log, run, small_schema
 
@@ -45,7 +45,7 @@ def test_settings_that_are_given_stay_and_have_no_reason():
 
 
 def test_each_choice_is_said_with_its_reason_and_nothing_is_said_where_all_was_given():
-    lines = layout_lines(layout_report(choose_layout(OPEN, 33_485), 33_485))
+    lines = choose_layout(OPEN, 33_485).lines()
     assert lines[0] == "Chosen for a log of 33,485 train impressions (a flag overrides each):"
     assert [line.split(":")[0].split() for line in lines[1:]] == [
         ["min_count", "1"],
@@ -53,7 +53,7 @@ def test_each_choice_is_said_with_its_reason_and_nothing_is_said_where_all_was_g
         ["lanes", "16"],
     ]
     given = choose_layout({"min_count": 1, "group_size": 1, "lanes": 1}, 33_485)
-    assert layout_lines(layout_report(given, 33_485)) == []
+    assert given.lines() == []
 
 
 @pytest.fixture
@@ -102,6 +102,7 @@ def test_the_choice_is_printed_and_kept(raw: Path, tmp_path: Path):
     schema = str(small_schema(tmp_path / "schema"))
     preprocess(PreprocessConfig(raw=raw, out=tmp_path / "out", schema=schema, max_reject_share=0.5), messages)
     kept = json.loads((tmp_path / "out" / "manifest.json").read_text())["report"]["layout"]
-    expected = layout_lines(kept)
-    assert len(expected) == 4
-    assert [line for line in messages.said if line in expected] == expected
+    layout = choose_layout(OPEN, kept["train_impressions"])
+    assert layout.report() == kept
+    assert len(layout.lines()) == 4
+    assert [line for line in messages.said if line in layout.lines()] == layout.lines()

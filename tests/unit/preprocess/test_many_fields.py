@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import preprocess.write.records
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.manifest import DatasetManifest
-from preprocess.read.feature_rows import FeatureEntries, arrange, index_dtype
+from preprocess.read.feature_rows import FeatureEntries, index_dtype
 from preprocess.read.row_files import partition_of
 from tests.unit.preprocess.raw_logs import common_line, key_of, make_log, read_impressions, run, skeleton_line
 
@@ -99,11 +98,11 @@ def test_a_field_beyond_the_fields_is_no_neighbours_feature():
         row=np.array([0, 1]), field=np.array([2, 0], np.uint8), ids=np.array([7, 8]), values=np.ones(2, np.float32)
     )
     with pytest.raises(ValueError, match="field 2 of 2"):
-        arrange(entries, np.arange(2), 2)
+        entries.in_order(np.arange(2), 2)
 
 
 def test_a_record_longer_than_readers_take_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(preprocess.write.records, "MAX_RECORD_BYTES", 500)
+    monkeypatch.setattr("preprocess.write.records.MAX_RECORD_BYTES", 500)
     with pytest.raises(
         ConfigError, match=r"A record of up to 64 impressions has [0-9,]+ bytes, and readers take 500 at"
     ):

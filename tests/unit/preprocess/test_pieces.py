@@ -11,13 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import preprocess.read.flat_stage
-import preprocess.run
-import preprocess.stages
-import preprocess.write.reject_files
-from preprocess.plan import MOST_ITEMS, Plan, make_plan
+from preprocess.memory_plan import plan_memory
+from preprocess.read.flat.pieces import MOST_ITEMS, line_pieces, row_pieces
 from preprocess.read.inputs import InputFile
-from preprocess.read.pieces import line_pieces, row_pieces
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import run
 from tests.unit.preprocess.test_flat_log import HEADER, schema
 from tests.unit.preprocess.test_interrupted import files
@@ -44,13 +41,16 @@ COLUMNS = {
 
 @pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("most", [1, 5, 8, 1000])
-def test_rows_are_taken_together_as_long_as_they_fit_and_are_those_of_the_file(tmp_path: Path, name: str, most: int):
+def test_rows_are_taken_together_as_long_as_they_fit_and_are_those_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+):
+    monkeypatch.setattr("preprocess.read.flat.pieces.BATCH_ROWS", 4)
     table = pa.table({"n": pa.array(range(7), pa.int8()), "column": COLUMNS[name]})
     pq.write_table(table, tmp_path / "a.parquet")
     file = InputFile(
         split="train", kind="log", index=0, path=tmp_path / "a.parquet", name="a.parquet", packing="parquet"
     )
-    pieces = list(row_pieces(file, 0, ["n", "column"], "|", 4, most))
+    pieces = list(row_pieces(file, 0, ["n", "column"], "|", most))
     assert [row for _, piece in pieces for row in piece["n"].to_pylist()] == list(range(7))
     ends = np.cumsum([piece.num_rows for _, piece in pieces])
     assert [first for first, _ in pieces] == [0, *ends[:-1].tolist()]
@@ -88,13 +88,10 @@ def test_where_pieces_are_cut_changes_nothing(
                 pa.table({k: list(v) for k, v in columns.items()}), raw / f"log{number}.parquet", row_group_size=40
             )
     found = []
-    for module in (preprocess.read.flat_stage, preprocess.write.reject_files):
-        monkeypatch.setattr(module, "BATCH_ROWS", 16)
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 900)
+    for module in ("parse", "pieces", "row_texts", "tasks"):
+        monkeypatch.setattr(f"preprocess.read.flat.{module}.BATCH_ROWS", 16)
     for most in (1, 20, 10_000):
-        plan = Plan(workers=1, partitions=3, partition_limit_bytes=10**9, piece_items=most)
-        monkeypatch.setattr(preprocess.run, "make_plan", lambda plan=plan, **_: plan)
+        use_plan(monkeypatch, piece_items=most, chunk_bytes=900)
         out = tmp_path / f"out-{most}"
         run(raw, out, schema=schema(tmp_path, f"*.{form}", sample_id), max_reject_share=1.0)
         found.append(files(out))
@@ -105,7 +102,7 @@ def test_where_pieces_are_cut_changes_nothing(
 
 
 def test_plan_parses_fewer_items_at_once_where_memory_is_small():
-    small, large = (make_plan(memory_gb=m, workers=1, text_bytes=10**9, split_bytes=10**9) for m in (0.2, 4))
+    small, large = (plan_memory(memory_gb=m, workers=1, text_bytes=10**9, split_bytes=10**9) for m in (0.2, 4))
     assert 200_000 < small.piece_items < 300_000
     assert large.piece_items == MOST_ITEMS
 

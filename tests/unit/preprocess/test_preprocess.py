@@ -13,15 +13,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-import preprocess.run
-import preprocess.stages
 from esmm_dist.errors import ConfigError, InputDataError, SchemaError
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from preprocess.config import PreprocessConfig
-from preprocess.plan import Plan
 from preprocess.run import preprocess as run_preprocess
 from preprocess.write.records import write_records
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import (
     Impression,
     Log,
@@ -67,10 +65,7 @@ def assert_adds_up(manifest: DatasetManifest) -> None:
 @pytest.fixture
 def cut_finely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many chunks and partitions, as a large log has them."""
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 500)
-    plan = Plan(workers=1, partitions=3, partition_limit_bytes=10**9)
-    monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
+    use_plan(monkeypatch, chunk_bytes=500)
 
 
 def test_every_impression_comes_out_once_with_its_user_and_features(tmp_path: Path, cut_finely: None):
@@ -138,13 +133,9 @@ def test_number_of_workers_chunks_and_partitions_does_not_change_the_bytes(
     log.skeleton["train"][20:20] = [b"bad line", log.skeleton["train"][3]]
     raw = log.write(tmp_path / "raw")
     whole = run(raw, tmp_path / "whole")
-    monkeypatch.setattr("preprocess.plan.TEXT_PER_WORKER_BYTES", 1)
+    monkeypatch.setattr("preprocess.memory_plan.TEXT_PER_WORKER_BYTES", 1)
     many = run(raw, tmp_path / "many", workers=3)
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 300)
-    monkeypatch.setattr(
-        preprocess.run, "make_plan", lambda **_: Plan(workers=1, partitions=5, partition_limit_bytes=10**9)
-    )
+    use_plan(monkeypatch, partitions=5, chunk_bytes=300)
     pieces = run(raw, tmp_path / "pieces")
     assert shard_bytes(tmp_path / "whole", whole) == shard_bytes(tmp_path / "many", many)
     assert shard_bytes(tmp_path / "whole", whole) == shard_bytes(tmp_path / "pieces", pieces)
@@ -348,8 +339,7 @@ def test_gz_and_tar_gz_give_the_bytes_of_the_plain_files(
                     for path in paths:
                         archive.add(path, f"./{path.name}")
         if packing == "gz":  # chunks of compressed files travel to the workers
-            two = Plan(workers=2, partitions=2, partition_limit_bytes=10**9)
-            monkeypatch.setattr(preprocess.run, "make_plan", lambda two=two, **_: two)
+            use_plan(monkeypatch, workers=2, partitions=2)
         out = tmp_path / packing / "out"
         found = run(packed, out)
         assert shard_bytes(out, found) == shard_bytes(tmp_path / "a" / "out", expected)
@@ -368,12 +358,9 @@ def test_partition_larger_than_memory_gives_the_same_bytes(tmp_path: Path, monke
     log.skeleton["train"] += [skeleton_line(n, n % 2, 0, "nobody", item(n)).encode() for n in range(400, 500)]
     log.skeleton["train"].append(log.skeleton["train"][40])
     raw = log.write(tmp_path / "raw")
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 4000)
     manifests = []
     for name, limit in (("whole", 10**9), ("cut", 2000)):
-        plan = Plan(workers=1, partitions=2, partition_limit_bytes=limit)
-        monkeypatch.setattr(preprocess.run, "make_plan", lambda plan=plan, **_: plan)
+        use_plan(monkeypatch, partitions=2, partition_limit_bytes=limit, chunk_bytes=4000)
         manifests.append(run(raw, tmp_path / name, min_count=3))
     assert manifests[0] == manifests[1]
     assert shard_bytes(tmp_path / "whole", manifests[0]) == shard_bytes(tmp_path / "cut", manifests[1])
@@ -400,8 +387,7 @@ def test_too_many_rejects_stop_the_run_with_the_reasons(tmp_path: Path):
 def test_file_of_another_form_stops_the_run_early_and_its_rejects_are_kept(
     tmp_path: Path, cut_finely: None, monkeypatch: pytest.MonkeyPatch, workers: int
 ):
-    plan = Plan(workers=workers, partitions=3, partition_limit_bytes=10**9)
-    monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
+    use_plan(monkeypatch, workers=workers, chunk_bytes=500)
     log = make_log(40)
     log.skeleton["train"] = [b"a;b;c" + b" " * 200] * 400
     with pytest.raises(
@@ -506,7 +492,7 @@ def test_numbers_that_do_not_add_up_are_refused(tmp_path: Path, monkeypatch: pyt
         result = original(*args, **kwargs)  # type: ignore[arg-type]
         return {**result, "impressions": result["impressions"] - 1}
 
-    monkeypatch.setattr(preprocess.stages, "write_records", loses_one)
+    monkeypatch.setattr("preprocess.stages.records_stage.write_records", loses_one)
     with pytest.raises(InputDataError, match=r"The train split does not add up: 60 skeleton lines in, but 59 out"):
         run(make_log(60).write(tmp_path / "raw"), tmp_path / "out")
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 import preprocess.read.chunks
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema import load_schema
-from preprocess.blocks import Column, read_block, write_blocks
 from preprocess.config import PreprocessConfig
 from preprocess.join.groups import num_ranges, range_of
-from preprocess.join.vocabulary import write_vocabulary
+from preprocess.join.vocabulary import MergeJob, write_vocabulary
 from preprocess.read.chunks import chunk_size, num_chunks, read_chunk, split_lines, stream_chunks
-from preprocess.read.feature_rows import FeatureEntries, FeatureRows, arrange, ragged_index, splits_of
+from preprocess.read.feature_rows import FeatureEntries, FeatureRows, ragged_index, splits_of
 from preprocess.read.inputs import find_inputs
+from preprocess.work.blocks import Column, read_block, write_blocks
 from preprocess.write.example_proto import ListFrame, encode_rows, example, varint, varints
 from preprocess.write.lanes import num_parts, num_slices
 from preprocess.write.tfrecord import frame
@@ -92,7 +92,7 @@ def test_features_are_arranged_by_row_then_field_then_log_order():
         ids=np.array([10, 11, 12, 13, 14, 15]),
         values=np.arange(6, dtype=np.float32),
     )
-    rows = arrange(entries, np.array([2, 0, 1]), 2)
+    rows = entries.in_order(np.array([2, 0, 1]), 2)
     assert rows.lengths.tolist() == [[1, 1], [1, 2], [1, 0]]
     assert rows.ids.tolist() == [15, 14, 11, 10, 12, 13]
     assert rows.values.tolist() == [5, 4, 1, 0, 2, 3]
@@ -109,7 +109,7 @@ def test_arranging_more_rows_than_16_bits_count_gives_the_same_order():
         ids=np.arange(2 * count),
         values=np.ones(2 * count, np.float32),
     )
-    rows = arrange(entries, np.arange(count)[::-1], 2)
+    rows = entries.in_order(np.arange(count)[::-1], 2)
     assert rows.ids[:2].tolist() == [2 * count - 1, 2 * count - 2]
     assert rows.ids[-2:].tolist() == [1, 0]
 
@@ -192,8 +192,9 @@ def test_field_whose_ids_do_not_fit_memory_is_named(tmp_path: Path):
     schema = load_schema("aliccp")
     kept = [0] * len(schema.fields)
     kept[0] = 1000
+    job = MergeJob(work=tmp_path, schema=schema, buckets=1, names=(), known_fields=(), known_tables=(), min_count=1)
     with pytest.raises(ConfigError, match=r"Field '101' keeps 1000 ids; .*Raise memory_gb or min_count"):
-        write_vocabulary(tmp_path / "v.parquet", tmp_path, schema, 1, kept, (), 10)
+        write_vocabulary(tmp_path / "v.parquet", job, kept, 10)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esmm_dist.schema.fields import Field
-from preprocess.hashing import text_key
-from preprocess.read.raw_chunk import ParsedRows, parse_lines
-from preprocess.read.raw_line import Kind, ParsedLine, parse_line
-from preprocess.write.rejects import MAX_TEXT, Reason, reject
+from preprocess.read.aliccp.chunk import ParsedRows, parse_lines
+from preprocess.read.aliccp.line import Kind, ParsedLine, context_key, parse_line
+from preprocess.read.rejects import MAX_TEXT, Reason, reject
 
 FIELDS = (
     Field(name="205", owner="item"),
@@ -109,8 +108,8 @@ def test_text_of_a_reject_is_short_and_shows_bad_bytes():
 
 
 def test_sixteen_hex_digits_are_their_own_key_and_other_texts_are_not():
-    assert text_key(b"00000000000000ff") == 255
-    keys = {text_key(t) for t in (b"", b"ff", b"00000000000000FF", b"0000000000000ff ", b"00000000000000ff")}
+    assert context_key(b"00000000000000ff") == 255
+    keys = {context_key(t) for t in (b"", b"ff", b"00000000000000FF", b"0000000000000ff ", b"00000000000000ff")}
     assert len(keys) == 5
 
 
@@ -173,7 +172,7 @@ def _slowly(lines: Sequence[bytes], kind: Kind) -> ParsedRows:
     features = [(row, *f) for row, (_, p) in enumerate(good) for f in p.features]
     return ParsedRows(
         lines=np.array([i for i, _ in good], np.int64),
-        keys=np.array([text_key(p.key) for _, p in good], np.uint64),
+        keys=np.array([context_key(p.key) for _, p in good], np.uint64),
         sample_ids=np.array([p.sample_id for _, p in good], np.int64),
         labels=np.array([p.labels for _, p in good], np.uint8).reshape(len(good), expected.labels.shape[1]),
         features=type(expected.features)(

@@ -12,14 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import preprocess.run
-import preprocess.stages
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema.feature_id import hashed_id
 from esmm_dist.schema.files import load_schema
 from esmm_dist.schema.manifest import DatasetManifest
-from preprocess.plan import Plan
 from preprocess.read.texts import Texts
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import read_impressions, read_lanes, run, shard_bytes
 from tests.unit.preprocess.test_flat_log import HEADER, schema, write_csv
 from tests.unit.preprocess.test_preprocess import rejects
@@ -56,10 +54,7 @@ def test_cuts_and_packing_do_not_change_the_bytes(tmp_path: Path, monkeypatch: p
     """Small chunks, and partitions of one or few contexts that are too large and are cut (``skew``)."""
     raw = write_csv(tmp_path, rows(UUIDS))
     whole = run(raw, tmp_path / "whole", schema=schema(tmp_path, "log.csv"))
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 900)
-    plan = Plan(workers=1, partitions=3, partition_limit_bytes=1000)
-    monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
+    use_plan(monkeypatch, partition_limit_bytes=1000, chunk_bytes=900)
     pieces = run(raw, tmp_path / "pieces", schema=schema(tmp_path, "log.csv"))
     (raw / "log.csv.gz").write_bytes(gzip.compress((raw / "log.csv").read_bytes()))
     (raw / "log.csv").unlink()

@@ -13,6 +13,7 @@ from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema import load_schema
 from esmm_dist.schema.learnable import check_learnable
 from esmm_dist.schema.manifest import DatasetManifest
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import read_lanes, run, shard_bytes
 
 SCHEMA = """
@@ -76,19 +77,13 @@ def test_weights_stay_with_their_rows_where_a_repeated_row_is_rejected(tmp_path:
 
 
 def test_weights_of_a_parquet_file_and_of_a_partition_that_is_cut_are_kept(tmp_path: Path, monkeypatch):
-    from preprocess import plan
-    from preprocess import run as preprocess_run
-
-    def cut(**_: object) -> plan.Plan:
-        return plan.Plan(workers=1, partitions=2, partition_limit_bytes=400)
-
     (tmp_path / "raw").mkdir()
     columns = {
         "id": range(200), "user": ["u"] * 200, "item": ["i"] * 200, "clicked": [1, 0] * 100, "bought": [0] * 200,
         "w": [n / 2 for n in range(200)],
     }  # fmt: skip
     pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), tmp_path / "raw" / "log.parquet")
-    monkeypatch.setattr(preprocess_run, "make_plan", cut)
+    use_plan(monkeypatch, partitions=2, partition_limit_bytes=400)
     manifest = run(tmp_path / "raw", tmp_path / "out", schema=schema(tmp_path))
     assert weights_of(tmp_path / "out", manifest) == {n: n / 2 for n in range(200)}
 

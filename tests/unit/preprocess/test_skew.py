@@ -6,10 +6,9 @@ import pytest
 
 import preprocess.join.count
 import preprocess.run
-import preprocess.stages
 import preprocess.write.records
 from preprocess.join.partition import Partition, PartitionSource, load_partition
-from preprocess.plan import Plan
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import item, key_of, make_log, run, skeleton_line
 
 LIMIT = 6000
@@ -28,17 +27,15 @@ def test_no_partition_that_is_loaded_is_larger_than_the_limit(tmp_path: Path, mo
         partition = load_partition(work, source)
         rows = partition.impressions
         features = rows.features
-        arrays = (rows.keys, rows.positions, rows.sample_ids, rows.labels, features.lengths, features.ids)
+        targets = rows.targets
+        arrays = (rows.keys, rows.positions, targets.sample_ids, targets.labels, features.lengths, features.ids)
         loaded.append(sum(array.nbytes for array in (*arrays, features.values)))
         return partition
 
     for module in (preprocess.join.count, preprocess.write.records):
         monkeypatch.setattr(module, "load_partition", measured)
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 4000)
     monkeypatch.setattr("preprocess.join.groups.RANGE_IMPRESSIONS", 16)
-    plan = Plan(workers=1, partitions=2, partition_limit_bytes=LIMIT)
-    monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
+    use_plan(monkeypatch, partitions=2, partition_limit_bytes=LIMIT, chunk_bytes=4000)
     manifest = run(log.write(tmp_path / "raw"), tmp_path / "out")
     assert manifest.splits["train"].impressions == 930
     assert sum(loaded) > 12 * LIMIT  # counted and written: twice

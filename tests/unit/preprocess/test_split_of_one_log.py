@@ -13,13 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import preprocess.run
-import preprocess.stages
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema.feature_id import hashed_id
 from esmm_dist.schema.manifest import DatasetManifest
 from launcher.commands.data_set_report import report_lines
-from preprocess.plan import Plan
+from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import read_impressions, run, shard_bytes
 
 SCHEMA = """
@@ -79,10 +77,7 @@ def test_all_rows_of_a_user_are_in_one_split_that_its_hash_decides(tmp_path: Pat
 
 
 def cut_finely(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
-    for module in (preprocess.run, preprocess.stages):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 700)
-    plan = Plan(workers=workers, partitions=3, partition_limit_bytes=10**9)
-    monkeypatch.setattr(preprocess.run, "make_plan", lambda **_: plan)
+    use_plan(monkeypatch, workers=workers, chunk_bytes=700)
 
 
 @pytest.mark.parametrize("split", [BY_USER, "{test_share: 0.3, by: time, time: at}"])

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from preprocess.synthetic.config import SynthConfig
-from preprocess.synthetic.write import synthesize
+from preprocess.synthetic.synthesize import synthesize
 
 
 def parsed_features(text):

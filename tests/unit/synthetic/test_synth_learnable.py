@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from esmm_dist.model.metrics import evaluate_scores, exact_auc, paired_auc_difference
 from preprocess.synthetic.config import SynthConfig
-from preprocess.synthetic.write import synthesize
+from preprocess.synthetic.synthesize import synthesize
 
 # No lists and no crosses: what an additive model can know.
 ONE_HOT = {"101", "121", "122", "124", "125", "126", "127", "128", "129", "205", "206", "207", "216", "301"}

@@ -9,10 +9,10 @@ import tracemalloc
 import pytest
 
 from esmm_dist.errors import ConfigError, StorageError
-from preprocess.synthetic import calibrate, write
+from preprocess.synthetic import calibrate
 from preprocess.synthetic.block import Generator
 from preprocess.synthetic.config import SynthConfig
-from preprocess.synthetic.write import file_names, synthesize
+from preprocess.synthetic.synthesize import file_names, synthesize
 
 
 def small(folder, **changes):
@@ -38,7 +38,7 @@ def test_another_seed_gives_another_log(tmp_path):
 
 
 def test_blocks_join_without_a_seam(tmp_path, monkeypatch):
-    monkeypatch.setattr(write, "BLOCK_IMPRESSIONS", 500)
+    monkeypatch.setattr("preprocess.synthetic.synthesize.BLOCK_IMPRESSIONS", 500)
     report = synthesize(small(tmp_path / "raw"))
     lines = (tmp_path / "raw" / "sample_skeleton_train.csv").read_text().splitlines()
     repeated = report.splits["train"].warts["repeated_sample_id"]
@@ -49,7 +49,7 @@ def test_blocks_join_without_a_seam(tmp_path, monkeypatch):
 
 
 def test_no_block_and_no_split_repeats_another(tmp_path, monkeypatch):
-    monkeypatch.setattr(write, "BLOCK_IMPRESSIONS", 500)
+    monkeypatch.setattr("preprocess.synthetic.synthesize.BLOCK_IMPRESSIONS", 500)
     synthesize(small(tmp_path / "raw"))
     beginnings = []
     for split, size in (("train", 2250), ("test", 750)):
@@ -60,7 +60,7 @@ def test_no_block_and_no_split_repeats_another(tmp_path, monkeypatch):
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path, monkeypatch):
-    monkeypatch.setattr(write, "BLOCK_IMPRESSIONS", 1000)
+    monkeypatch.setattr("preprocess.synthetic.synthesize.BLOCK_IMPRESSIONS", 1000)
     monkeypatch.setattr(calibrate, "_PILOT_IMPRESSIONS", 1000)
 
     def peak_bytes(impressions):

@@ -77,7 +77,7 @@ OPENS_POOL = """
 import sys
 from pathlib import Path
 from esmm_dist.errors import StackError
-from preprocess.workers import open_pool
+from preprocess.work.workers import open_pool
 
 try:
     with open_pool(Path(sys.argv[1]), int(sys.argv[2])):

@@ -1,0 +1,71 @@
+"""Decide how many workers and partitions a run has from the memory it may use and the size of its input."""
+
+import os
+from dataclasses import dataclass
+
+from esmm_dist.errors import ConfigError
+from preprocess.read.chunks import CHUNK_BYTES
+from preprocess.read.flat.pieces import MOST_ITEMS
+
+# Measured resident sizes (README, "Memory"): a process with NumPy and Arrow loaded, and what parsing one chunk adds.
+_PROCESS_BYTES = 95_000_000
+_CHUNK_WORK_BYTES = 95_000_000
+
+TEXT_PER_WORKER_BYTES = 32_000_000
+"""A log gets one worker for so much text: a process costs about a CPU-second to start, in which another one reads
+more than that."""
+
+PARTITION_WORK_FACTOR = 6
+"""Peak memory of joining, grouping and encoding a partition, over its bytes on disk (measured; README, "Memory")."""
+
+_PARTITION_TARGET_BYTES = 64 << 20  # larger partitions gain nothing; smaller ones make more, smaller reads
+_ROWS_PER_TEXT = 0.8  # bytes of parsed rows on disk for each byte of text, about
+MAX_PARTITIONS = 4096
+
+BYTES_PER_ITEM = 250
+"""Peak memory of parsing an id or another value of a flat log (measured on lists of integers and of texts, in Parquet
+and in CSV: 105 to 200)."""
+_TEXT_WORK_BYTES = 40_000_000  # of a chunk of CSV text and its lines, which are there while its pieces are parsed
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPlan:
+    """How a run uses the machine."""
+
+    workers: int
+    partitions: int
+    """Pieces that the rows of a split are cut into by user context."""
+    partition_limit_bytes: int
+    """A partition with more bytes of rows is cut further before it is loaded."""
+    piece_items: int = MOST_ITEMS
+    """Ids, and values of other columns, of a flat log that are parsed at once."""
+    chunk_bytes: int = CHUNK_BYTES
+    """Bytes of text that one task parses."""
+
+
+def plan_memory(*, memory_gb: float, workers: int | None, text_bytes: int, split_bytes: int) -> MemoryPlan:
+    """Return the plan of a run.
+
+    Args:
+        memory_gb: what all processes together may hold, 10^9 bytes
+        workers: wanted number; None: one for each core
+        text_bytes: size of all raw text, about
+        split_bytes: size of the raw text of the largest split, about
+
+    Raises:
+        ConfigError: The memory does not hold even one worker.
+    """
+    memory = int(memory_gb * 1e9)
+    wanted = workers or len(os.sched_getaffinity(0))
+    least = _PROCESS_BYTES + _CHUNK_WORK_BYTES
+    if memory < least:
+        raise ConfigError(f"memory_gb is {memory_gb}; the least that preprocess works with is {least / 1e9:.2f}.")
+    fitting = (memory - _PROCESS_BYTES) // (_PROCESS_BYTES + _CHUNK_WORK_BYTES)
+    count = max(1, min(wanted, fitting, text_bytes // TEXT_PER_WORKER_BYTES))
+    processes = 1 if count == 1 else count + 1  # one worker works within the main process
+    per_worker = (memory - processes * _PROCESS_BYTES) // count
+    limit = per_worker // PARTITION_WORK_FACTOR
+    target = min(_PARTITION_TARGET_BYTES, limit // 2)
+    partitions = max(1, min(MAX_PARTITIONS, -(-int(split_bytes * _ROWS_PER_TEXT) // target)))
+    items = min(MOST_ITEMS, (per_worker - _TEXT_WORK_BYTES) // BYTES_PER_ITEM)
+    return MemoryPlan(workers=count, partitions=partitions, partition_limit_bytes=limit, piece_items=items)

@@ -1,0 +1,146 @@
+"""Check the columns of each file of a flat log before its rows are read, so that an error names the file."""
+
+import codecs
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from esmm_dist.errors import InputDataError, SchemaError
+from esmm_dist.near_names import nearest_hint
+from esmm_dist.schema.fields import Schema
+from preprocess.read.flat.column_types import is_readable, is_value
+from preprocess.read.flat.text import TextForm, read_header
+
+_SHOWN_COLUMNS = 30
+
+
+def columns_read(schema: Schema) -> dict[str, str]:
+    """Return the columns that a schema reads, and what for."""
+    source = schema.flat_source
+    assert source is not None  # only flat logs have columns
+    columns = {field.name: f"Field '{field.name}'" for field in schema.fields}
+    columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
+    if source.sample_id is not None:
+        columns[source.sample_id] = "source.sample_id"
+    if source.weight is not None:
+        columns[source.weight] = "source.weight"
+    for column in source.keep:
+        columns.setdefault(column, "source.keep")
+    if source.split is not None:
+        columns.setdefault(source.split.column, "source.split")
+    return columns
+
+
+def check_columns(path: Path, names: Sequence[str], read: Mapping[str, str]) -> None:
+    """Check that a file has each column that is read, once.
+
+    Args:
+        path: path of the file
+        names: names of its columns
+        read: columns to read, and what for
+
+    Raises:
+        SchemaError: A column is missing, or stands there twice.
+    """
+    for column, what in read.items():
+        places = [place for place, name in enumerate(names, 1) if name == column]
+        if not places:
+            shown = f"{', '.join(names[:_SHOWN_COLUMNS])}" + (", ..." if len(names) > _SHOWN_COLUMNS else "")
+            near = _other_delimiter(names) or nearest_hint(column, names).partition(" Known:")[0]
+            raise SchemaError(
+                f"{what} reads column '{column}', missing from {path}.{near} Its columns ({len(names)}): {shown}. "
+                "Correct the schema, or write the file with this column."
+            )
+        if len(places) > 1:
+            raise SchemaError(
+                f"{what} reads column '{column}', which {path} has {len(places)} times (columns "
+                f"{', '.join(map(str, places))}). Give each column of the file a name of its own."
+            )
+
+
+def check_types(path: Path, types: pa.Schema, schema: Schema) -> None:
+    """Check that the columns of a Parquet file that a schema reads have types that it can read.
+
+    Raises:
+        SchemaError: A column has not; the message names it with its type.
+    """
+    source = schema.flat_source
+    assert source is not None  # only flat logs have columns
+    by = {source.split.column, *source.keep} if source.split is not None else set(source.keep)
+    fields = {field.name for field in schema.fields} - by
+    for column, what in columns_read(schema).items():
+        data_type = types.field(column).type
+        if not (is_readable(data_type) if column in fields else is_value(data_type)):
+            may_be = "a value, a list of values, or pairs of id and weight" if column in fields else "one value a row"
+            raise SchemaError(
+                f"{what} reads column '{column}' of {path}, which is {data_type}. It may be {may_be}, where a value is "
+                "a text, a number, a bool, a date or a time. Write the column as one of these."
+            )
+
+
+def _other_delimiter(names: Sequence[str]) -> str:
+    """Say which delimiter a file seems to have whose header was read as one column."""
+    found = [delimiter for delimiter in "\t;|," if len(names) == 1 and delimiter in names[0]]
+    shown = "tab" if found[:1] == ["\t"] else found[0] if found else ""
+    return f" Its columns seem to be separated by '{shown}': set source.delimiter to it." if shown else ""
+
+
+def checked_header(path: Path, line: bytes, form: TextForm, read: Mapping[str, str]) -> list[str]:
+    """Return the columns of a text file, after all the checks of this module.
+
+    Args:
+        path: path of the file
+        line: first line of the file, as ``check_header_line`` takes it
+        form: form of the text
+        read: columns to read, and what for
+
+    Raises:
+        InputDataError: The line cannot be read.
+        SchemaError: A column is missing, or stands there twice.
+    """
+    check_header_line(path, line)
+    try:
+        names = read_header(line, form)
+    except InputDataError as e:
+        raise InputDataError(f"{path}: {e}") from e
+    check_columns(path, names, read)
+    return names
+
+
+def check_header_line(path: Path, line: bytes) -> None:
+    r"""Check that a CSV file has a first line, and that its lines end as they should.
+
+    Args:
+        path: path of the file; ``.gz`` if it is compressed
+        line: beginning of the file, up to the first ``\n`` or as far as it was read
+
+    Raises:
+        InputDataError: It is empty, or its lines end in ``\r`` alone.
+    """
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        there, utf8 = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"utf8-{path.name}")))
+        convert = "iconv -f UTF-16 -t UTF-8"
+        command = f"zcat {there} | {convert} | gzip > {utf8}" if path.suffix == ".gz" else f"{convert} {there} > {utf8}"
+        raise InputDataError(
+            f"{path} is UTF-16 text, as Excel writes 'Unicode text'. Convert it and move the old file away: {command}"
+        )
+    text = line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
+    if not text:
+        raise InputDataError(
+            f"{path} has no header line (it is empty, or begins with an empty line). Write it again with the names of "
+            "its columns in the first line, or move it away to go without it."
+        )
+    if b"\r" in text:
+        there = shlex.quote(str(path))
+        lf = shlex.quote(str(path.with_name(f"lf-{path.name}")))
+        command = (
+            f"zcat {there} | tr '\\r' '\\n' | gzip > {lf}"
+            if path.suffix == ".gz"
+            else f"tr '\\r' '\\n' < {there} > {lf}"
+        )
+        raise InputDataError(
+            f"{path}: the lines end in CR alone, as Excel writes 'CSV (Macintosh)'; they must end in LF or CR LF. "
+            f"Convert it and move the old file away: {command}"
+        )

@@ -1,0 +1,103 @@
+"""Decide which rows of a flat log are the test split, where ``source.split`` cuts it out of the train files.
+
+By a column, the hash of its value decides, so that a value is in the same split in every file and in tomorrow's log. By
+time, rows are test from one time on, which ``time_split`` finds first.
+
+A time becomes one number that orders as the time does (``time_keys``). The numbers of a log are of one kind: plain
+numbers (seconds, milliseconds, 20240131), or points in time, which count the microseconds since 1970 in UTC.
+"""
+
+import datetime
+import math
+import re
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from esmm_dist.arrays import F64, U64, Bools
+from esmm_dist.schema.feature_id import hashed_id, value_text
+from esmm_dist.schema.sources import FlatSource
+from preprocess.read.flat.column_types import plain
+from preprocess.read.flat.columns import distinct_texts, read_column
+from preprocess.read.flat.value_texts import written_texts
+
+TimeKind = Literal["number", "date"]
+
+_HASH_RANGE = 2**63
+_SIGN = np.uint64(1 << 63)
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECONDS = {"day": 86_400e6, "s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
+_MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+def test_rows(table: pa.Table, source: FlatSource, test_begin: int | None) -> tuple[Bools, Bools]:
+    """Return which rows are the test split, and which have no time: bool [rows] each.
+
+    Args:
+        table: rows of the log
+        source: source whose ``split`` is not None
+        test_begin: key of the first time of the test split; None: a column's hash decides
+    """
+    rule = source.split
+    assert rule is not None
+    column = read_column(table, rule.column)
+    if test_begin is not None:
+        keys, is_time, _ = time_keys(column, source)
+        return is_time & (keys >= np.uint64(test_begin)), ~is_time
+    codes, texts = distinct_texts(written_texts(column)[0], source)
+    is_test = np.array([*(_is_test(text, rule.test_share) for text in texts), False], np.bool_)[codes]
+    return is_test, np.zeros(table.num_rows, np.bool_)
+
+
+def _is_test(text: str, share: float) -> bool:
+    one_text = value_text(text)
+    return one_text is not None and hashed_id(b"test\0" + one_text.encode()) < share * _HASH_RANGE
+
+
+def time_keys(column: pa.Array, source: FlatSource) -> tuple[U64, Bools, set[TimeKind]]:
+    """Return for each value a number that orders as the times do, uint64 [N]; which are times; and their kinds."""
+    column = plain(column)
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        is_time = np.asarray(column.is_valid())
+        unit = "ms" if pa.types.is_date64(column.type) else getattr(column.type, "unit", "day")
+        counts = column.cast(pa.int32() if unit == "day" else pa.int64()).fill_null(0)
+        # As floats: far years have more microseconds than 64 bits count
+        values = np.asarray(counts).astype(np.float64) * _MICROSECONDS[unit]
+        return _ordered(values), is_time, {"date"} if is_time.any() else set()
+    codes, texts = distinct_texts(written_texts(column)[0], source)
+    parsed = [*map(_time, texts), None]  # the last is code -1, a null
+    values = np.array([math.nan if each is None else each[1] for each in parsed])[codes]
+    return _ordered(values), ~np.isnan(values), {each[0] for each in parsed if each is not None}
+
+
+def shown_key(key: int, kind: TimeKind) -> str:
+    """Return the time of a key in words."""
+    bits = np.uint64(key)
+    value = float((bits ^ _SIGN if bits & _SIGN else ~bits).view(np.float64))
+    if kind == "date":
+        try:
+            return (_EPOCH + datetime.timedelta(microseconds=value)).isoformat()
+        except OverflowError:  # beyond the years 1 to 9999
+            return str(np.datetime64(int(value // 1e6), "s"))
+    return str(int(value)) if value == math.floor(value) else repr(value)
+
+
+def _time(text: str) -> tuple[TimeKind, float] | None:
+    if _NUMBER.fullmatch(text):
+        number = float(text)
+        return ("number", number) if math.isfinite(number) else None
+    try:
+        time = datetime.datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=datetime.UTC)
+    return "date", float((aware - _EPOCH) / _MICROSECOND)
+
+
+def _ordered(values: F64) -> U64:
+    """Map floats to integers in the same order: the bits of IEEE 754, negative numbers turned over."""
+    bits = (np.where(np.isnan(values), 0.0, values) + 0.0).view(np.uint64)  # + 0.0 makes -0.0 a 0.0
+    keys: U64 = np.where(bits & _SIGN, ~bits, bits | _SIGN)
+    return keys

@@ -1,0 +1,64 @@
+"""Find out whether a log names its impressions by numbers or by texts, where the schema does not say so."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.sources import FlatSource
+from esmm_dist.storage.arrow_path import arrow_path
+from preprocess.read.chunks import read_chunk, split_lines
+from preprocess.read.flat.columns import sample_number
+from preprocess.read.flat.header import check_columns, check_types, checked_header, columns_read
+from preprocess.read.flat.text import TextForm, read_rows
+from preprocess.read.flat.value_texts import written_texts
+from preprocess.read.input_texts import first_line, reading, stream_texts
+from preprocess.read.inputs import InputFile
+
+HEAD_ROWS = 1000
+"""Rows of the first file that decide: a few damaged ids do not."""
+
+_HEAD_BYTES = 1 << 18
+
+
+def with_sample_id_form(schema: Schema, files: Sequence[InputFile]) -> Schema:
+    """Return the schema with ``source.sample_id_form`` 'text' where it is None and the log's ids are texts.
+
+    They are texts if most ids of the first rows of the first file are no whole numbers; else None stands for numbers.
+
+    Raises:
+        EsmmError: The first file cannot be read, or has no such column.
+    """
+    source = schema.flat_source
+    if source is None or source.sample_id is None or source.sample_id_form is not None:
+        return schema
+    texts = _first_texts(schema, source, files[0], source.sample_id)
+    numbers = sum(sample_number(text) >= 0 for text in texts)
+    return replace(schema, source=replace(source, sample_id_form="text")) if 2 * numbers < len(texts) else schema
+
+
+def _first_texts(schema: Schema, source: FlatSource, file: InputFile, column: str) -> list[str]:
+    if file.packing == "parquet":
+        with reading(file.path), pq.ParquetFile(arrow_path(file.path)) as opened:
+            check_columns(file.path, opened.schema_arrow.names, columns_read(schema))
+            check_types(file.path, opened.schema_arrow, schema)
+            batch = next(opened.iter_batches(HEAD_ROWS, columns=[column], use_threads=False), None)
+        values = pa.nulls(0) if batch is None else batch.column(0)
+    else:
+        values = _first_rows(schema, source, file).column(column).combine_chunks()
+    return [text for text in written_texts(values)[0].to_pylist() if text]
+
+
+def _first_rows(schema: Schema, source: FlatSource, file: InputFile) -> pa.Table:
+    form, read = TextForm.of(source, file.path), columns_read(schema)
+    if file.packing == "plain":
+        names = checked_header(file.path, first_line(file.path), form, read)
+        with reading(file.path):
+            text = read_chunk(file.path, 0, _HEAD_BYTES)
+    else:
+        _, _, text = next(stream_texts([file], _HEAD_BYTES))
+        names = checked_header(file.path, text.partition(b"\n")[0], form, read)
+    table, _, _ = read_rows(split_lines(text)[1 : 1 + HEAD_ROWS], 1, names, form)
+    return table

@@ -1,0 +1,138 @@
+"""Add up what parsing counted, and stop a run whose logs do not fit."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+from esmm_dist.errors import InputDataError
+from esmm_dist.schema.sources import ColumnSplit
+from preprocess.read.rejects import Reason
+from preprocess.read.row_files import ChunkId
+from preprocess.work.workers import Result
+
+Tables = dict[str, dict[str, "TableTally"]]
+"""Counts of lines by split and kind of file."""
+
+HOPELESS_SHARE = 0.5
+"""So many rejects in what was read so far mean a wrong file: the run stops before it reads all of it."""
+
+
+@dataclass(kw_only=True)
+class TableTally:
+    """Counts of one kind of lines of one split."""
+
+    lines: int = 0
+    rows: int = 0
+    text_bytes: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    lost_digits: Counter[str] = field(default_factory=Counter)
+    """By column of a flat log, values that are floats too large for their type."""
+    chunk_lines: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    """Lines of each (file, chunk, piece), without the header's; those of other splits too."""
+    header_lines: int = 0
+    """Header lines of all files together; the first chunk of each file has as many."""
+
+    def add(self, result: Result) -> None:
+        """Add what one chunk's task returned."""
+        self.lines += result["lines"]
+        self.rows += result["rows"]
+        self.text_bytes += result["bytes"]
+        self.rejected.update(result["rejected"])
+        self.ignored.update(result["ignored"])
+        self.lost_digits.update(result.get("lost_digits", {}))
+        self.chunk_lines[result["file"], result["chunk"], result.get("piece", 0)] = int(
+            result["chunk_lines"] if "chunk_lines" in result else result["lines"]
+        )
+        self.header_lines += result.get("header_lines", 0)
+
+    def chunks(self, split: str) -> list[ChunkId]:
+        """List the chunks, in log order."""
+        return [
+            ChunkId(split=split, file=file, chunk=chunk, piece=piece) for file, chunk, piece in sorted(self.chunk_lines)
+        ]
+
+    def lines_of_file(self, file: int) -> int:
+        """Return the lines of one file, without its header."""
+        return sum(lines for (number, _, _), lines in self.chunk_lines.items() if number == file)
+
+    def lines_before(self) -> dict[tuple[int, int], int]:
+        """Return for each (file, chunk) the lines of the file that come before it, the header's among them."""
+        has_header = 1 if self.header_lines else 0
+        before: dict[tuple[int, int], int] = {}
+        seen: Counter[int] = Counter()
+        for file, chunk, piece in sorted(self.chunk_lines):
+            if piece == 0:
+                before[file, chunk] = seen[file] + (has_header if chunk else 0)
+            seen[file] += self.chunk_lines[file, chunk, piece]
+        return before
+
+    def rows_before(self) -> dict[tuple[int, int], int]:
+        """Return for each (file, chunk) the lines of all files that come before it, headers not counted."""
+        pieces = sorted(self.chunk_lines)
+        before = accumulate((self.chunk_lines[piece] for piece in pieces), initial=0)
+        return {(file, chunk): n for (file, chunk, piece), n in zip(pieces, before, strict=False) if piece == 0}
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the counts as plain JSON values."""
+        chunks = [[*key, lines] for key, lines in sorted(self.chunk_lines.items())]
+        return {**vars(self), "chunk_lines": chunks}
+
+    @classmethod
+    def from_mapping(cls, mapping: dict[str, Any]) -> "TableTally":
+        """Read what ``to_mapping`` returned."""
+        chunks = {(file, chunk, piece): lines for file, chunk, piece, lines in mapping["chunk_lines"]}
+        counters = {name: Counter(mapping[name]) for name in ("rejected", "ignored", "lost_digits")}
+        return cls(**{**mapping, **counters, "chunk_lines": chunks})
+
+    def is_hopeless(self, most: float) -> bool:
+        """Tell whether so much was rejected so far that reading on is a waste of time."""
+        return sum(self.rejected.values()) > max(most, HOPELESS_SHARE) * self.lines
+
+    def check_share(self, split: str, kind: str, most: float, see: str, first: Mapping[str, str]) -> None:
+        """Raise if more than ``most`` of the lines were rejected, or all that could be impressions.
+
+        Args:
+            split: split to name in the message
+            kind: kind of lines to name in the message
+            most: largest allowed share
+            see: sentence that says where to read on
+            first: for each reason, where the first line stands, in words
+
+        Raises:
+            InputDataError: With the reasons.
+        """
+        count = sum(self.rejected.values())
+        none_left = kind != "common" and 0 < count == self.lines
+        if count > most * self.lines or none_left:
+            reasons = "; ".join(
+                f"{reason} {n:,}, first in {first[reason]}" for reason, n in self.rejected.most_common()
+            )
+            if Reason.BAD_LABEL in self.rejected and kind == "log":
+                see += " If the labels are right, say what their values mean in source.label_values of the schema."
+            raise InputDataError(
+                f"{count:,} of {self.lines:,} {kind} lines of the {split} split are rejected ({reasons}), "
+                + (
+                    f"more than max_reject_share = {most:g} allows. {see} Correct the log or the schema, or raise "
+                    "max_reject_share."
+                    if count > most * self.lines
+                    else f"so that no impression is left. {see} Correct the log or the schema."
+                )
+            )
+
+
+def check_both_splits(rule: ColumnSplit, tables: Mapping[str, TableTally]) -> None:
+    """Check that a test split that was cut out of the train files leaves rows to both.
+
+    Raises:
+        InputDataError: One has none.
+    """
+    for split, tally in tables.items():
+        if not tally.rows:
+            raise InputDataError(
+                f"source.split leaves the {split} split without an impression: column '{rule.column}' has too few "
+                f"values for test_share = {rule.test_share:g}. Take another share, or split by a column of more values "
+                "or by time."
+            )

@@ -1,0 +1,78 @@
+"""What the manifest says of a data set, from what the stages counted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from esmm_dist.schema.checksum import file_crc32c
+from esmm_dist.schema.coverage import coverage_of, coverage_warnings
+from esmm_dist.schema.learnable import label_warnings
+from esmm_dist.schema.manifest import DataFile, DatasetManifest, Split
+from preprocess.identity import INPUTS
+from preprocess.join.known_ids import KNOWN_IDS_NAME
+from preprocess.join.vocabulary import VOCABULARY_NAME
+from preprocess.layout import Layout
+from preprocess.read.raw_files import inputs_setting
+from preprocess.report import split_report, vocabulary_report
+from preprocess.stages.context import RunContext
+from preprocess.stages.parse_stage import ParsedLog
+from preprocess.stages.records_stage import Records
+from preprocess.stages.reject_stage import AcceptedLines
+from preprocess.work.workers import Result
+
+
+def make_report(
+    run: RunContext, accepted: AcceptedLines, layout: Layout, vocabulary: Sequence[Result], records: Records
+) -> dict[str, Any]:
+    """Report what was counted.
+
+    Raises:
+        InputDataError: The numbers do not add up: a file in ``.work`` was changed by someone else.
+    """
+    splits = {
+        split: split_report(
+            split, run.schema, accepted.tables[split], list(records[split].values()), accepted.first_rejects[split]
+        )
+        for split in run.splits
+    }
+    return {"layout": layout.report(), "splits": splits, "vocabulary": vocabulary_report(run.schema, vocabulary)}
+
+
+def describe_data_set(
+    run: RunContext, parsed: ParsedLog, layout: Layout, report: Mapping[str, Any], splits: Mapping[str, Split]
+) -> DatasetManifest:
+    """Return the manifest of the finished files."""
+    warnings = [*parsed.empty_files, *_warnings(run, layout, report, splits)]
+    return DatasetManifest(
+        schema=run.schema,
+        compression=run.config.compression,
+        lanes=layout.lanes,
+        group_size=layout.group_size,
+        splits=dict(splits),
+        vocabulary_file=VOCABULARY_NAME,
+        vocabulary_size=sum(field["kept_ids"] for field in report["vocabulary"].values()),
+        other_files=tuple(_other_files(run)),
+        settings={**run.settings, **layout.settings, INPUTS: inputs_setting(run.raw, parsed.checksums)},
+        report={**report, "warnings": warnings},
+    )
+
+
+def _warnings(run: RunContext, layout: Layout, report: Mapping[str, Any], splits: Mapping[str, Split]) -> Iterator[str]:
+    yield from label_warnings(run.schema, splits)
+    coverage = coverage_of(run.schema, report, {name: split.impressions for name, split in splits.items()})
+    source = run.schema.flat_source
+    rule = source.split if source is not None else None
+    yield from coverage_warnings(
+        coverage,
+        min_count=layout.min_count,
+        carried=run.known is not None,
+        split_by=rule.column if rule is not None and not rule.is_by_time else None,
+    )
+
+
+def _other_files(run: RunContext) -> Iterator[DataFile]:
+    """Describe the finished files that hold no records."""
+    rejects = [run.reject_path(split) for split in run.splits]
+    for path in (run.final / VOCABULARY_NAME, run.final / KNOWN_IDS_NAME, *rejects):
+        if path.is_file():
+            name = path.relative_to(run.final).as_posix()
+            yield DataFile(path=name, file_bytes=path.stat().st_size, crc32c=file_crc32c(path))

@@ -1,0 +1,132 @@
+"""Stage 1: read the raw log into rows by user context, and count its lines."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+import numpy as np
+
+from esmm_dist.arrays import I64
+from preprocess.read.aliccp.parse import parse_tasks
+from preprocess.read.empty_files import empty_file_notes
+from preprocess.read.flat.parse import PARSE
+from preprocess.read.flat.tasks import flat_tasks
+from preprocess.read.flat.time_split import find_test_begin
+from preprocess.read.inputs import InputFile
+from preprocess.read.parse_job import ParseJob
+from preprocess.read.raw_files import CHECKED_COLUMNS, check_unchanged, checksum_tasks, checksums_of_chunks
+from preprocess.read.tally import Tables, TableTally, check_both_splits
+from preprocess.stages.context import RunContext
+from preprocess.stages.reject_stage import list_rejects
+from preprocess.work.workers import Result, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedLog:
+    """What parsing counted; the rows are in ``.work/chunks``."""
+
+    tables: Tables
+    partition_bytes: Mapping[str, Sequence[int]]
+    """Bytes of the rows of each split's partitions."""
+    checksums: Mapping[str, int]
+    """CRC-32C of each raw file, by its name."""
+    empty_files: Sequence[str]
+    """A sentence for each file without a line."""
+
+
+def parse_log(run: RunContext) -> ParsedLog:
+    """Parse what is not parsed yet.
+
+    Raises:
+        InputDataError: A file is damaged, changes meanwhile or lacks lines, or half of what was read is rejected.
+        SchemaError: The log does not fit the schema.
+    """
+    kept = run.pool.once("all-parse", lambda: _parse_all(run))
+    tables = {
+        split: {kind: TableTally.from_mapping(mapping) for kind, mapping in of_split.items()}
+        for split, of_split in kept["tables"].items()
+    }
+    empty_files = empty_file_notes(run.files, tables)
+    source = run.schema.flat_source
+    if source is not None and source.split is not None:
+        check_both_splits(source.split, {split: of_split["log"] for split, of_split in tables.items()})
+    return ParsedLog(
+        tables=tables,
+        partition_bytes=kept["partition_bytes"],
+        checksums=kept["checksums"],
+        empty_files=empty_files,
+    )
+
+
+def _parse_all(run: RunContext) -> Result:
+    files = _files_to_read(run)
+    counts = _Counts(run)
+    # What was begun is ended, so that the rejects of an early stop have no gap and know their lines.
+    tasks = takewhile(lambda _: counts.hopeless is None, _tasks(run, files))
+    for _, result in run.pool.run(tasks, run.progress):
+        for chunk in result["chunks"]:
+            counts.add(chunk)
+    if counts.hopeless is not None:
+        _stop_early(run, counts.tables, *counts.hopeless)
+    packed = run.pool.run_all(checksum_tasks(files), run.progress).values()
+    check_unchanged(run.raw, run.files)
+    return {
+        "checksums": {
+            **checksums_of_chunks(files, counts.checked),
+            **{file["name"]: file["crc32c"] for file in packed},
+        },
+        "tables": {s: {k: t.to_mapping() for k, t in of_split.items()} for s, of_split in counts.tables.items()},
+        "partition_bytes": {split: size.tolist() for split, size in counts.partition_bytes.items()},
+    }
+
+
+def _files_to_read(run: RunContext) -> list[InputFile]:
+    """Return each file once, also where its rows are in both splits."""
+    source = run.schema.flat_source
+    return [file for file in run.files if source is None or file.split in source.files]
+
+
+def _tasks(run: RunContext, files: Sequence[InputFile]) -> Iterator[Task]:
+    job = ParseJob(
+        work=run.work,
+        schema=run.schema,
+        partitions=run.plan.partitions,
+        chunk_bytes=run.plan.chunk_bytes,
+        piece_items=run.plan.piece_items,
+    )
+    source = run.schema.flat_source
+    if source is not None and source.split is not None and source.split.is_by_time:
+        job = replace(job, test_begin=find_test_begin(job, files, run.pool, run.progress))
+    text_bytes = float(sum(file.path.stat().st_size for file in files))
+    plain = all(file.packing == "plain" for file in run.files)
+    run.progress.start("read", text_bytes if plain else None, "B")
+    return parse_tasks(job, files) if source is None else flat_tasks(job, files, PARSE)
+
+
+class _Counts:
+    """Adds up what the parse tasks count."""
+
+    def __init__(self, run: RunContext) -> None:
+        self._most = run.config.max_reject_share
+        self.tables: Tables = {s: {f.kind: TableTally() for f in run.files if f.split == s} for s in run.splits}
+        self.partition_bytes: dict[str, I64] = {s: np.zeros(run.plan.partitions, np.int64) for s in run.splits}
+        self.checked: list[Result] = []
+        self.hopeless: tuple[str, str] | None = None
+        """Split and kind of lines of which the first too many were rejected."""
+
+    def add(self, chunk: Result) -> None:
+        split, kind = chunk["split"], chunk["kind"]
+        tally = self.tables[split][kind]
+        tally.add(chunk)
+        self.checked.append({name: chunk[name] for name in CHECKED_COLUMNS if name in chunk})
+        self.partition_bytes[split] += np.array(chunk["partition_bytes"], np.int64)
+        if self.hopeless is None and tally.is_hopeless(self._most):
+            self.hopeless = split, kind
+
+
+def _stop_early(run: RunContext, tables: Tables, split: str, kind: str) -> None:
+    """Keep the rejects of what was read of a split, and raise."""
+    tally = tables[split][kind]
+    first = list_rejects(run, split, tables[split])
+    see = f"The run stopped after {tally.lines:,} lines; see {run.reject_path(split)}."
+    tally.check_share(split, kind, run.config.max_reject_share, see, first.get(kind, {}))

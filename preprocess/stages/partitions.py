@@ -1,0 +1,57 @@
+"""The partitions of a split's rows: what counting and joining load one by one."""
+
+from preprocess.join.partition import PartitionSource, RowFile
+from preprocess.join.skew import split_partition, split_sources
+from preprocess.read.row_files import RowKind, rows_path
+from preprocess.stages.context import RunContext
+from preprocess.stages.parse_stage import ParsedLog
+from preprocess.work.workers import Task
+
+
+def partitions_of(run: RunContext, parsed: ParsedLog, split: str) -> list[PartitionSource]:
+    """List the partitions of a split; those that memory does not hold are cut first."""
+    common, skeleton = (_row_files(run, parsed, split, kind) for kind in ("common", "skeleton"))
+    whole = [
+        PartitionSource(
+            name=f"{split}-{p:04d}", split=split, index=p, common=common, skeleton=skeleton, row_bytes=row_bytes
+        )
+        for p, row_bytes in enumerate(parsed.partition_bytes[split])
+    ]
+    limit = run.plan.partition_limit_bytes
+    return [source for source in whole if source.row_bytes <= limit] + _cut(
+        run, split, [source for source in whole if source.row_bytes > limit]
+    )
+
+
+def _row_files(run: RunContext, parsed: ParsedLog, split: str, kind: RowKind) -> tuple[RowFile, ...]:
+    tally = parsed.tables[split].get(kind) or parsed.tables[split]["log"]
+    source = run.schema.flat_source
+    before = tally.rows_before()
+    is_numbered_here = kind == "skeleton" and source is not None and source.sample_id is None
+    return tuple(
+        RowFile(
+            path=rows_path(run.work, kind, chunk),
+            base=chunk.base,
+            first_sample_id=1 + before[chunk.file, chunk.chunk] if is_numbered_here else 0,
+        )
+        for chunk in tally.chunks(split)
+    )
+
+
+def _cut(run: RunContext, split: str, large: list[PartitionSource]) -> list[PartitionSource]:
+    if not large:
+        return []
+    limit = run.plan.partition_limit_bytes
+    shared = {"work": run.work, "seed": run.config.seed}
+    tasks, source_of = [], {}
+    for source in large:
+        parts = 2 * source.row_bytes // limit
+        name = f"split-{source.name}-in-{parts:04d}"
+        source_of[name] = source
+        arguments = {**shared, "source": source, "parts": parts}
+        tasks.append(Task(name=name, function=split_partition, arguments=arguments, size=float(source.row_bytes)))
+    total = float(sum(source.row_bytes for source in large))
+    results = run.run_all(f"cut large partitions ({split})", tasks, total, "B")
+    return [
+        part for name, result in sorted(results.items()) for part in split_sources(run.work, source_of[name], result)
+    ]
