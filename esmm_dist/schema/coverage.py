@@ -17,7 +17,7 @@ _MUCH_MORE_UNKNOWN = 0.1
 """A test split with so much more of them than train is not like train: a model cannot use there what it has learned."""
 _MANY_IDS = 100
 _FEW_KEPT = 0.01
-"""Of many ids, so small a share that is kept means that almost every value is seldom: a number, not a category."""
+"""Where so few of many ids are kept, almost every value is rare: the field is a number, not a category."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ class Shard:
     impressions: int
     file_bytes: int
     crc32c: int
-    """Of the file's bytes."""
+    """CRC-32C of the file's bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class DataFile:
     """Relative to the data set's folder, with forward slashes."""
     file_bytes: int
     crc32c: int
-    """Of the file's bytes."""
+    """CRC-32C of the file's bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)

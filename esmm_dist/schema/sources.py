@@ -117,7 +117,8 @@ class FlatSource:
     ``.csv``."""
 
     encoding: str = UTF_8
-    """Of text files: ``utf-8`` (with a byte order mark or not), ``cp1252``, ``gbk`` and others that Python knows."""
+    """Encoding of text files: ``utf-8`` (with a byte order mark or not), ``cp1252``, ``gbk`` and others that Python
+    knows."""
 
     decimal: Literal[".", ","] = "."
     """The decimal mark of numbers in texts: of weights, and of values that are numbers (``2,0`` is then 2)."""

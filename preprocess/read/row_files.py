@@ -42,7 +42,7 @@ class ChunkId:
     file: int
     chunk: int
     piece: int = 0
-    """Of a chunk that memory does not hold at once: which run of its rows. Lines are numbered within the chunk."""
+    """Which run of rows, where memory does not hold the whole chunk. Lines are numbered within the chunk."""
 
     def name(self, kind: str) -> str:
         """Return the stem of its files; stems sort as the lines stand in the log."""

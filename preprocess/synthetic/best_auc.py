@@ -27,8 +27,8 @@ class BinnedAuc:
         """Count impressions.
 
         Args:
-            log_scores: float64 [N], log probabilities.
-            positive: bool [N].
+            log_scores: logarithms of the probabilities, float64 [N]
+            positive: labels, bool [N]
         """
         scaled = (np.maximum(log_scores, _LOWEST_LOG) / _LOWEST_LOG) * (_BINS - 1)
         bins = _BINS - 1 - np.minimum(scaled.astype(np.int64), _BINS - 1)

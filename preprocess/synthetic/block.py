@@ -58,11 +58,11 @@ class Generator:
         """Draw a block.
 
         Args:
-            split: Number of the split.
-            done: Impressions of the split before this block.
-            size: B.
-            total: Impressions of the split.
-            first_row: Common rows of the log before this block, over both splits.
+            split: number of the split
+            done: impressions of the split before this block
+            size: B
+            total: impressions of the split
+            first_row: common rows of the log before this block, over both splits
         """
         rng = np.random.default_rng([self._seed, 3, split, done])
         sizes = row_sizes(rng, size)

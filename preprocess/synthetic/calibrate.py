@@ -14,7 +14,7 @@ from preprocess.synthetic.planted_model import (
     sigmoid,
 )
 from preprocess.synthetic.users import REAL_LIST_LENGTHS, draw_rows
-from preprocess.synthetic.world import World
+from preprocess.synthetic.world import PlantedWorld
 
 # 60,000 impressions on about 1,000 common rows: the click rate comes out within some 3% of what was asked.
 _PILOT_IMPRESSIONS = 60_000
@@ -23,7 +23,7 @@ _LIST_ROUNDS = 6
 _MOST_DRAWS = 20
 
 
-def fit_draws(world: World, config: SynthConfig) -> dict[str, float]:
+def fit_draws(world: PlantedWorld, config: SynthConfig) -> dict[str, float]:
     """Return for each list field the mean number of draws whose distinct ids have the wanted mean length.
 
     A list cannot hold an id twice, so more draws are needed than ids wanted: many more where the vocabulary is small.
@@ -39,7 +39,7 @@ def fit_draws(world: World, config: SynthConfig) -> dict[str, float]:
     return draws
 
 
-def fit_heads(world: World, config: SynthConfig, draws: dict[str, float]) -> tuple[Head, Head]:
+def fit_heads(world: PlantedWorld, config: SynthConfig, draws: dict[str, float]) -> tuple[Head, Head]:
     """Return the click head and the conversion head with the configured rates."""
     rng = np.random.default_rng([config.seed, 2])
     sizes = row_sizes(rng, _PILOT_IMPRESSIONS)

@@ -86,9 +86,9 @@ def build_lines(headers: list[tuple[Texts, Texts]], parts: list[Part]) -> Lines:
     r"""Lay out a block of lines: header cells, the number of features, then the parts' features in order.
 
     Args:
-        headers: Key and value texts of each header cell, ``S16`` and ``S8`` [lines]. The last value is replaced by
-            ``,number of features,``.
-        parts: Each line has at least one feature in all parts together.
+        headers: key and value texts of each header cell, ``S16`` and ``S8`` [lines]; the last value is replaced by
+            ``,number of features,``
+        parts: features; each line has at least one in all parts together
     """
     num_features = np.sum([part.counts for part in parts], axis=0)
     sizes = num_features + len(headers)

@@ -19,9 +19,9 @@ def zipf_ranks(uniforms: Floats, size: int | Ints, exponent: float) -> Ints:
     """Return popularity ranks int64 [N] in 0 .. size - 1.
 
     Args:
-        uniforms: float64 [N] in [0, 1).
-        size: Number of ranks, one for all or int64 [N]; at least 1.
-        exponent: s >= 0; 0 is uniform, 1 is Zipf's law.
+        uniforms: float64 [N] in [0, 1)
+        size: number of ranks, one for all or int64 [N]; at least 1
+        exponent: s >= 0; 0 is uniform, 1 is Zipf's law
     """
     if exponent == 1.0:
         continuous = np.exp(uniforms * np.log(np.asarray(size) + 1.0))

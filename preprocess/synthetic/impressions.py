@@ -6,7 +6,7 @@ import numpy as np
 
 from preprocess.synthetic.draws import Ints, zipf_ranks
 from preprocess.synthetic.users import CommonRows, pick_category
-from preprocess.synthetic.world import World
+from preprocess.synthetic.world import PlantedWorld
 
 MEAN_IMPRESSIONS_PER_ROW = 58.0
 _PER_ROW_SIGMA = 1.0
@@ -54,14 +54,14 @@ def row_sizes(rng: np.random.Generator, impressions: int) -> Ints:
     return sizes
 
 
-def draw_impressions(world: World, rng: np.random.Generator, common: CommonRows, sizes: Ints) -> Impressions:
+def draw_impressions(world: PlantedWorld, rng: np.random.Generator, common: CommonRows, sizes: Ints) -> Impressions:
     """Draw the impressions of common rows.
 
     Args:
-        world: Where the items come from.
-        rng: The block's own.
-        common: R rows.
-        sizes: Impressions of each row, int64 [R], at least 1.
+        world: where the items come from
+        rng: random numbers of the block
+        common: R rows
+        sizes: impressions of each row, int64 [R], at least 1
     """
     rows = np.repeat(np.arange(sizes.size), sizes)
     rows = rows[_file_order(rng, sizes)]
@@ -98,7 +98,7 @@ def _file_order(rng: np.random.Generator, sizes: Ints) -> Ints:
     return np.argsort(times, kind="stable")
 
 
-def _pick_items(world: World, rng: np.random.Generator, common: CommonRows, rows: Ints) -> Ints:
+def _pick_items(world: PlantedWorld, rng: np.random.Generator, common: CommonRows, rows: Ints) -> Ints:
     way, uniforms = rng.random(rows.size), rng.random(rows.size)
     items = zipf_ranks(uniforms, world.size("205"), 0.8)
     liked = pick_category(world, common.lists["109_14"], rows, rng.random(rows.size))
@@ -110,7 +110,7 @@ def _pick_items(world: World, rng: np.random.Generator, common: CommonRows, rows
     return np.where(by_shop, of_shop, items)
 
 
-def _liked_shop(world: World, rng: np.random.Generator, common: CommonRows, rows: Ints) -> Ints:
+def _liked_shop(world: PlantedWorld, rng: np.random.Generator, common: CommonRows, rows: Ints) -> Ints:
     shops = common.lists["110_14"]
     if shops.keys.size == 0:
         return np.full(rows.size, -1)
@@ -119,7 +119,7 @@ def _liked_shop(world: World, rng: np.random.Generator, common: CommonRows, rows
     return np.where((shops.lengths[rows] > 0) & (rank < world.size("207")), rank, -1)
 
 
-def _counts_in_list(world: World, common: CommonRows, rows: Ints, field: str, values: Ints) -> Ints:
+def _counts_in_list(world: PlantedWorld, common: CommonRows, rows: Ints, field: str, values: Ints) -> Ints:
     """Return the counts of items' values in their users' lists, int64 [N], 0 where not listed or the value is -1."""
     wanted = common.lists[field]
     if wanted.keys.size == 0:

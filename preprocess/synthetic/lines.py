@@ -62,12 +62,12 @@ def skeleton_lines(
     """Build the skeleton lines: two header cells (sample and labels; common row), then the features.
 
     Args:
-        common: The block's common rows.
-        shown: B impressions.
-        parts: Their ``impression_parts``.
-        first_sample: Sample id of the first line.
-        click: 0/1 as the log shows them, int64 [B].
-        conversion: Likewise.
+        common: common rows of the block
+        shown: B impressions
+        parts: their ``impression_parts``
+        first_sample: sample id of the first line
+        click: 0/1 as the log shows them, int64 [B]
+        conversion: 0/1 as the log shows them, int64 [B]
     """
     size = shown.rows.size
     samples = joined_texts(b"", decimal_texts(np.arange(first_sample, first_sample + size)), b",")

@@ -23,7 +23,7 @@ from preprocess.synthetic.draws import Floats, Ints, hashed_standard
 from preprocess.synthetic.impressions import Impressions
 from preprocess.synthetic.users import CommonRows
 from preprocess.synthetic.values import counted_weights
-from preprocess.synthetic.world import World
+from preprocess.synthetic.world import PlantedWorld
 
 CLICK_WEIGHTS: dict[str, float] = {
     "position": 0.55,
@@ -83,10 +83,10 @@ def fit_head(weights: dict[str, float], signals: dict[str, Floats], rate: float,
     """Measure means and deviations, and find the intercept that gives a rate.
 
     Args:
-        weights: Standard deviation in logits of each signal.
-        signals: Of a pilot log, float64 [B] each.
-        rate: Wanted mean probability.
-        among: Weight of each impression in that mean, float64 [B]: 1 for clicks, P(click) for conversions.
+        weights: standard deviation in logits of each signal
+        signals: signals of a pilot log, float64 [B] each
+        rate: wanted mean probability
+        among: weight of each impression in that mean, float64 [B]: 1 for clicks, P(click) for conversions
     """
     means = {name: float(signals[name].mean()) for name in weights}
     deviations = {name: float(signals[name].std()) or 1.0 for name in weights}
@@ -105,7 +105,7 @@ def sigmoid(logits: Floats) -> Floats:
     return probabilities
 
 
-def click_signals(world: World, common: CommonRows, shown: Impressions) -> dict[str, Floats]:
+def click_signals(world: PlantedWorld, common: CommonRows, shown: Impressions) -> dict[str, Floats]:
     """Return the signals of the click head, float64 [B] each."""
     rows = shown.rows
     listed = world.ranges["109_14"].local(shown.categories)
@@ -124,7 +124,7 @@ def click_signals(world: World, common: CommonRows, shown: Impressions) -> dict[
     return signals
 
 
-def conversion_signals(world: World, common: CommonRows, shown: Impressions) -> dict[str, Floats]:
+def conversion_signals(world: PlantedWorld, common: CommonRows, shown: Impressions) -> dict[str, Floats]:
     """Return the signals of the conversion head, float64 [B] each."""
     rows = shown.rows
     listed = world.ranges["109_14"].local(shown.categories)
@@ -158,7 +158,7 @@ def _shared_signals(shown: Impressions) -> dict[str, Floats]:
     }
 
 
-def _profile_effect(world: World, common: CommonRows, fields: tuple[str, ...], stream: int) -> Floats:
+def _profile_effect(world: PlantedWorld, common: CommonRows, fields: tuple[str, ...], stream: int) -> Floats:
     """Sum one effect for each value (-1, missing, included) of these fields, float64 [R]."""
     effects = [hashed_standard(world.seed, stream + i, common.profile[f] + 1) for i, f in enumerate(fields)]
     total: Floats = np.sum(effects, axis=0)
@@ -170,7 +170,7 @@ def _group_taste(groups: Floats, tastes: Floats, common: CommonRows, rows: Ints,
     return np.where(known >= 0, (groups[known] * tastes[categories]).sum(axis=1), 0.0)
 
 
-def _pooled_taste(world: World, tastes: Floats, common: CommonRows) -> Floats:
+def _pooled_taste(world: PlantedWorld, tastes: Floats, common: CommonRows) -> Floats:
     """Return the weighted mean taste of the categories in each row's list, float64 [R, TASTE_SIZE]."""
     liked = common.lists["109_14"]
     row = np.repeat(np.arange(liked.lengths.size), liked.lengths)

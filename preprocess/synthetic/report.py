@@ -22,7 +22,7 @@ class SplitReport:
     """Lines of the common features file, duplicated ones counted twice."""
     clicks: int
     conversions: int
-    """After a click, among the impressions."""
+    """Impressions with a click and a conversion."""
     warts: dict[str, int]
     """By kind, see ``warts.py``."""
     without_common_row: int
@@ -45,8 +45,8 @@ class SynthReport:
     out: str
     splits: dict[str, SplitReport]
     best_auc: dict[str, float]
-    """Of ctr, cvr (among clicks) and ctcvr: AUC of the true probabilities on the test split. No model can be expected
-    to do better."""
+    """AUC of the true probabilities on the test split, for ctr, cvr (among clicks) and ctcvr. No model can be
+    expected to do better."""
     best_auc_standard_error: dict[str, float]
     """DeLong's, for each."""
     ctcvr_auc_of_pctr: float

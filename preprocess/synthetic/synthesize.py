@@ -58,8 +58,8 @@ def synthesize(config: SynthConfig, progress: Progress | None = None) -> SynthRe
     Memory does not grow with ``config.impressions`` (about 0.2 GB, and 0.5 GB with the real set's dimensions).
 
     Args:
-        config: What to write.
-        progress: Told of impressions written.
+        config: what to write
+        progress: receives the number of impressions written
 
     Returns:
         Counts, and the best AUC that a model can reach.
@@ -77,7 +77,7 @@ def synthesize(config: SynthConfig, progress: Progress | None = None) -> SynthRe
             report = _write_all(config, listener, began)
     finally:
         for name in file_names():
-            with suppress(OSError):  # what failed first is what must be told
+            with suppress(OSError):  # the first error is the one to report
                 _partial(config.out / name).unlink(missing_ok=True)
         listener.finish()
     return report
@@ -110,10 +110,9 @@ def _write_all(config: SynthConfig, progress: Progress, began: float) -> SynthRe
     aucs = _Aucs()
     splits = {}
     first_row = 0
-    for number, (split, total) in enumerate(config.split_impressions.items()):
-        splits[split], first_row = _write_split(
-            generator, config.out, split, number, total, first_row, aucs if split == "test" else None, progress
-        )
+    for number, (name, total) in enumerate(config.split_impressions.items()):
+        split = _SplitPlan(name=name, number=number, total=total, first_row=first_row)
+        splits[name], first_row = _write_split(generator, config.out, split, aucs if name == "test" else None, progress)
     report = SynthReport(
         out=str(config.out),
         splits=splits,
@@ -135,30 +134,36 @@ def _write_all(config: SynthConfig, progress: Progress, began: float) -> SynthRe
     return report
 
 
+@dataclass(frozen=True, kw_only=True)
+class _SplitPlan:
+    """What one split is to hold."""
+
+    name: str
+    number: int
+    total: int
+    """Impressions of the split."""
+    first_row: int
+    """Common rows of the log before this split."""
+
+
 def _write_split(
-    generator: Generator,
-    out: Path,
-    split: str,
-    number: int,
-    total: int,
-    first_row: int,
-    aucs: _Aucs | None,
-    progress: Progress,
+    generator: Generator, out: Path, split: _SplitPlan, aucs: _Aucs | None, progress: Progress
 ) -> tuple[SplitReport, int]:
-    tally = _Tally()
+    """Write the files of a split; return its report, and the common rows of the log up to its end."""
+    tally, first_row = _Tally(), split.first_row
     with ExitStack() as stack:
-        skeleton = stack.enter_context(_partial(out / f"sample_skeleton_{split}.csv").open("wb"))
-        common = stack.enter_context(_partial(out / f"common_features_{split}.csv").open("wb"))
-        truth = stack.enter_context(pq.ParquetWriter(arrow_path(_partial(out / f"truth_{split}.parquet")), TRUTH))
-        for done in range(0, total, BLOCK_IMPRESSIONS):
-            size = min(BLOCK_IMPRESSIONS, total - done)
-            block = generator.block(number, done, size, total, first_row)
+        skeleton = stack.enter_context(_partial(out / f"sample_skeleton_{split.name}.csv").open("wb"))
+        common = stack.enter_context(_partial(out / f"common_features_{split.name}.csv").open("wb"))
+        truth = stack.enter_context(pq.ParquetWriter(arrow_path(_partial(out / f"truth_{split.name}.parquet")), TRUTH))
+        for done in range(0, split.total, BLOCK_IMPRESSIONS):
+            size = min(BLOCK_IMPRESSIONS, split.total - done)
+            block = generator.block(split.number, done, size, split.total, first_row)
             first_row += block.common.users.size
             tally.add(block)
             _write_block(block, skeleton, common, truth, done)
             if aucs is not None:
                 aucs.add(block)
-            progress.advance(size, split)
+            progress.advance(size, split.name)
         sizes = skeleton.tell(), common.tell()
     return tally.report(*sizes), first_row
 

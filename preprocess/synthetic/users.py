@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from preprocess.synthetic.draws import Floats, Groups, Ints, hashed_uniform, heavy_counts, scattered_keys, zipf_ranks
-from preprocess.synthetic.world import World
+from preprocess.synthetic.world import PlantedWorld
 
 # Mean ids an impression in the real set, and the item field that names the same things. A user's shops are of all the
 # shops there are (2 million); those with items in the log (207) are the most popular of them.
@@ -66,16 +66,16 @@ class CommonRows:
 
 
 def draw_rows(
-    world: World, rng: np.random.Generator, num_rows: int, first_row: int, mean_draws: dict[str, float]
+    world: PlantedWorld, rng: np.random.Generator, num_rows: int, first_row: int, mean_draws: dict[str, float]
 ) -> CommonRows:
     """Draw common rows.
 
     Args:
-        world: Where the users live.
-        rng: The block's own.
-        num_rows: R.
-        first_row: Number of the first row, over both splits: it makes the row's key.
-        mean_draws: For each list field, mean number of draws; repeats are then dropped (see ``calibrate``).
+        world: where the users live
+        rng: random numbers of the block
+        num_rows: R
+        first_row: number of the first row, over both splits, which makes the row's key
+        mean_draws: for each list field the mean number of draws; repeats are then dropped (see ``calibrate``)
     """
     users = rng.integers(0, world.size("101"), num_rows)
     appetite = np.exp(rng.normal(-(_LENGTH_SIGMA**2) / 2, _LENGTH_SIGMA, num_rows))
@@ -92,54 +92,65 @@ def draw_rows(
     )
 
 
+@dataclass(frozen=True)
+class _Entries:
+    """Entries of one list field as they are drawn, repeats among them, int64 or float64 [n] each."""
+
+    field: str
+    users: Ints
+    tasters: Ints
+    """Whose taste an entry follows: the user's, or that of a user who does not exist."""
+    nth: Ints
+    """Which of its row's draws an entry is."""
+
+    @property
+    def stream(self) -> int:
+        """First of the streams of random numbers that belong to the field."""
+        return _FIRST_STREAM + 10 * list(REAL_LIST_LENGTHS).index(self.field)
+
+    def tastes(self, seed: int) -> Floats:
+        """Return uniforms; the n-th own entry of a user has always the same one."""
+        return hashed_uniform(seed, self.stream, self.tasters, self.nth)
+
+
 def _draw_list(
-    world: World, rng: np.random.Generator, users: Ints, draws: Ints, field: str, liked_categories: int
+    world: PlantedWorld, rng: np.random.Generator, users: Ints, draws: Ints, field: str, liked_categories: int
 ) -> UserList:
     rows = np.repeat(np.arange(users.size), draws)
     nth = np.arange(rows.size) - np.repeat(np.cumsum(draws) - draws, draws)
-    # The n-th own entry of a user is always the same; any other comes from a user who does not exist.
     own = rng.random(rows.size) < _OWN_SHARE
     tasters = np.where(own, users[rows], world.size("101") + rng.integers(0, 2**40, rows.size))
-    stream = _FIRST_STREAM + 10 * list(REAL_LIST_LENGTHS).index(field)
-    tastes = hashed_uniform(world.seed, stream, tasters, nth)
-    entities = zipf_ranks(tastes, world.size(field), _LIST_SKEW)
+    drawn = _Entries(field, users[rows], tasters, nth)
+    entities = zipf_ranks(drawn.tastes(world.seed), world.size(field), _LIST_SKEW)
     if field != "109_14":
-        related = _related(world, users[rows], tasters, nth, tastes, field, stream, liked_categories)
+        related = _related(world, drawn, liked_categories)
         entities = np.where(related < 0, entities, related)
     keys, first = np.unique(rows * world.size(field) + world.ranges[field].local(entities), return_index=True)
-    counts = heavy_counts(hashed_uniform(world.seed, stream + 3, users[rows], entities)[first], LARGEST_COUNT[field])
+    uniforms = hashed_uniform(world.seed, drawn.stream + 3, drawn.users, entities)
+    counts = heavy_counts(uniforms[first], LARGEST_COUNT[field])
     if field == "150_14":  # decayed by age, in twelfths
         counts = np.minimum(LARGEST_COUNT[field], counts * 12 - rng.integers(0, 9, counts.size))
     lengths = np.bincount(keys // world.size(field), minlength=users.size)
     return UserList(keys=keys, counts=counts, lengths=lengths, size=world.size(field))
 
 
-def _related(
-    world: World,
-    users: Ints,
-    tasters: Ints,
-    nth: Ints,
-    tastes: Floats,
-    field: str,
-    stream: int,
-    liked_categories: int,
-) -> Ints:
+def _related(world: PlantedWorld, drawn: _Entries, liked_categories: int) -> Ints:
     """Pick each entry among the shops (brands, intentions) of a category that the user likes; -1 for the others."""
     members: Groups = {
         "110_14": world.shops_of_category,
         "127_14": world.brands_of_category,
         "150_14": world.intentions_of_category,
-    }[field]
-    place = (hashed_uniform(world.seed, stream + 1, tasters, nth) * liked_categories).astype(np.int64)
-    liked = hashed_uniform(world.seed, _FIRST_STREAM, users, place)  # as 109_14 draws the user's own entries
+    }[drawn.field]
+    place = (hashed_uniform(world.seed, drawn.stream + 1, drawn.tasters, drawn.nth) * liked_categories).astype(np.int64)
+    liked = hashed_uniform(world.seed, _FIRST_STREAM, drawn.users, place)  # as 109_14 draws the user's own entries
     category = zipf_ranks(liked, world.size("109_14"), _LIST_SKEW)
     has_items = category < world.size("206")
-    picked = members.pick(np.where(has_items, category, 0), tastes, 0.8)
-    related = has_items & (hashed_uniform(world.seed, stream + 2, tasters, nth) < _OF_OWN_CATEGORIES)
-    return np.where(related, picked, -1)
+    picked = members.pick(np.where(has_items, category, 0), drawn.tastes(world.seed), 0.8)
+    is_own = hashed_uniform(world.seed, drawn.stream + 2, drawn.tasters, drawn.nth) < _OF_OWN_CATEGORIES
+    return np.where(has_items & is_own, picked, -1)
 
 
-def pick_category(world: World, categories: UserList, rows: Ints, uniforms: Floats) -> Ints:
+def pick_category(world: PlantedWorld, categories: UserList, rows: Ints, uniforms: Floats) -> Ints:
     """Return for each row one category of its list that has items, int64 [N], or -1."""
     lengths = categories.lengths[rows]
     places = categories.starts[rows] + (uniforms * lengths).astype(np.int64)

@@ -77,12 +77,12 @@ def place_warts(
     """Choose a block's warts: its part of the split's plan, by its part of the split's impressions.
 
     Args:
-        rng: The block's own.
-        planned: Of the split.
-        done: Impressions of the split before this block.
-        total: Impressions of the split.
-        num_rows: Common rows of the block.
-        click: 0/1 of the block's impressions, int64 [B].
+        rng: random numbers of the block
+        planned: faults of the split, by kind
+        done: impressions of the split before this block
+        total: impressions of the split
+        num_rows: common rows of the block
+        click: 0/1 of the block's impressions, int64 [B]
     """
     here = {kind: number * (done + click.size) // total - number * done // total for kind, number in planned.items()}
     unclicked = np.flatnonzero(click == 0)

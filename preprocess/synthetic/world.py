@@ -46,7 +46,7 @@ class Attribute:
 
 
 @dataclass(frozen=True)
-class World:
+class PlantedWorld:
     """Everything that blocks are drawn from. About 100 bytes an item."""
 
     seed: int
@@ -113,7 +113,7 @@ class World:
         return values
 
 
-def build_world(ranges: dict[str, FieldRange], seed: int) -> World:
+def build_world(ranges: dict[str, FieldRange], seed: int) -> PlantedWorld:
     """Draw the world of these field sizes."""
     sizes = {name: r.size for name, r in ranges.items()}
     categories = sizes["206"]
@@ -124,7 +124,7 @@ def build_world(ranges: dict[str, FieldRange], seed: int) -> World:
     shop = _of_category(seed, 13, shops, item_category, items, sizes["207"])
     brand = _of_category(seed, 14, brands, item_category, items, sizes["216"])
     brand[hashed_uniform(seed, 15, items) < BRAND_MISSING] = -1
-    return World(
+    return PlantedWorld(
         seed=seed,
         ranges=ranges,
         category=_attribute(seed, 16, "206", categories),

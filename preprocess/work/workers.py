@@ -1,7 +1,7 @@
 """Run many tasks on all cores, skipping those that are done, and stop cleanly.
 
 A task is a function of this package, called with plain arguments in a worker process; its result (plain JSON values)
-is kept in ``done/`` (see ``workspace``).
+is kept in ``done/`` (see ``folder``).
 
 Ownership: the pool belongs to the thread that opened it, which alone submits work and hears of results. Shutdown: at
 an error, Ctrl-C or SIGTERM tasks that wait are dropped, running ones are ended, and leaving the ``with`` block returns

@@ -2,8 +2,8 @@
 
 Lines of one kind are uniform: replacing the separators of the feature lists by commas and line ends makes all features
 of a chunk one CSV text with three columns, which Arrow parses at about 200 MB/s (a Python loop does 2). Arrow is more
-liberal than the grammar in ``raw_line``, so what it would let pass (hexadecimal numbers, spaces, swapped separators) is
-excluded before. Lines that do not fit are found by halving, and ``raw_line`` decides about each: it is the grammar,
+liberal than the grammar in ``line``, so what it would let pass (hexadecimal numbers, spaces, swapped separators) is
+excluded before. Lines that do not fit are found by halving, and ``line`` decides about each: it is the grammar,
 and a property test holds the two against each other.
 """
 

@@ -1,4 +1,4 @@
-r"""Read one line of the raw Ali-CCP form, simply and slowly. This is the grammar; ``raw_chunk`` must agree with it.
+r"""Read one line of the raw Ali-CCP form, simply and slowly. This is the grammar; ``chunk`` must agree with it.
 
 ::
 
@@ -16,22 +16,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from esmm_dist.schema.fields import Field
+from preprocess.read.numbers import parse_value, whole_number
 from preprocess.read.rejects import Reason
 
 Kind = Literal["skeleton", "common"]
 HEAD_COLUMNS: dict[Kind, int] = {"skeleton": 5, "common": 2}
 """Columns before the feature list."""
 NUM_LABELS = 2
-"""Of the Ali-CCP form: click and conversion."""
-MAX_ID = 2**63 - 1
+"""Labels of the Ali-CCP form: click and conversion."""
 
 _HEX16 = re.compile(rb"[0-9a-f]{16}")
-_DIGITS = re.compile(rb"[0-9]+")
-_DECIMAL = re.compile(rb"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +60,14 @@ def parse_line(line: bytes, kind: Kind, fields: Sequence[Field]) -> ParsedLine |
         return Reason.WRONG_COLUMNS
     sample_id, labels = 0, columns[1:3] if kind == "skeleton" else []
     if kind == "skeleton":
-        number = _whole_number(columns[0])
+        number = whole_number(columns[0])
         if number is None:
             return Reason.BAD_SAMPLE_ID
         sample_id = number
     if any(label not in (b"0", b"1") for label in labels):
         return Reason.BAD_LABEL
     texts = columns[-1].split(b"\x01") if columns[-1] else []
-    if _whole_number(columns[-2]) != len(texts):
+    if whole_number(columns[-2]) != len(texts):
         return Reason.BAD_FEATURE_COUNT
     features = _parse_features(texts, fields)
     if isinstance(features, Reason):
@@ -112,23 +107,11 @@ def _parse_feature(text: bytes) -> tuple[str, int, float] | Reason:
     # The separators, once each, in this order; other control bytes up to \n are damage, not text.
     if bytes(b for b in text if b <= 10) != b"\x02\x03":
         return Reason.BAD_FEATURE
-    feature_id = _whole_number(id_text)
+    feature_id = whole_number(id_text)
     if feature_id is None:
         return Reason.NON_NUMERIC_ID
     value = parse_value(value_text)
     return value if isinstance(value, Reason) else (name.decode(), feature_id, value)
-
-
-def parse_value(text: bytes) -> float | Reason:
-    """Read a weight: a decimal number that is 0 or more and finite as float32."""
-    if _NOT_FINITE.fullmatch(text):
-        return Reason.NOT_FINITE_VALUE
-    if not _DECIMAL.fullmatch(text):
-        return Reason.NON_NUMERIC_VALUE
-    value = float(text)
-    if value < 0:
-        return Reason.NEGATIVE_VALUE
-    return value if value <= np.finfo(np.float32).max else Reason.NOT_FINITE_VALUE
 
 
 def context_key(text: bytes) -> int:
@@ -139,14 +122,6 @@ def context_key(text: bytes) -> int:
     if _HEX16.fullmatch(text):
         return int(text, 16)
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, person=b"context").digest(), "little")
-
-
-def _whole_number(text: bytes) -> int | None:
-    # Longer texts than 40 digits are refused before int(): its time grows with the square of the length.
-    if len(text) > 40 or not _DIGITS.fullmatch(text):
-        return None
-    number = int(text)
-    return number if number <= MAX_ID else None
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -19,10 +19,10 @@ from esmm_dist.schema.feature_id import feature_id, hashed_id, may_have_lost_dig
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.impression_text import END_OF_NAME, with_kept
 from esmm_dist.schema.sources import FlatSource
-from preprocess.read.aliccp.line import MAX_ID, parse_value
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, index_dtype
 from preprocess.read.flat.column_types import is_list, plain
 from preprocess.read.flat.value_texts import written_texts
+from preprocess.read.numbers import MAX_ID, parse_value
 from preprocess.read.rejects import Reason
 from preprocess.read.texts import Texts
 
@@ -71,7 +71,7 @@ class _Items:
 
 
 def read_column(table: pa.Table, column: str) -> pa.Array:
-    """Return a column as one array; the table has it once (``flat_header.check_columns``)."""
+    """Return a column as one array; the table has it once (``header.check_columns``)."""
     array = table.column(column).combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # a table without rows has no chunk to combine
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)

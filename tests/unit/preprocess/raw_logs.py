@@ -1,5 +1,6 @@
 """Small raw logs in the Ali-CCP form, and a reader of data sets that shares no code with the writer."""
 
+import json
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
@@ -173,3 +174,22 @@ def shard_bytes(out: Path, manifest: DatasetManifest) -> dict[str, bytes]:
     """Return the bytes of every shard and of the vocabulary."""
     paths = [shard.path for split in manifest.splits.values() for shard in split.shards]
     return {path: (out / path).read_bytes() for path in [*paths, manifest.vocabulary_file]}
+
+
+class Messages(NoProgress):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def rejects(out: Path, split: str = "train") -> list[tuple[str, int, str]]:
+    lines = (out / "rejects" / f"{split}.jsonl").read_text().splitlines()
+    return [(r["file"], r["line"], r["reason"]) for r in map(json.loads, lines)]
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}

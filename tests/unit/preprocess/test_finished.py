@@ -20,9 +20,7 @@ from preprocess.run import preprocess as run_preprocess
 from preprocess.work.folder import WORK_NAME
 from preprocess.work.power_failure import Syncs
 from tests.unit.preprocess.plans import use_plan
-from tests.unit.preprocess.raw_logs import make_log, run, small_schema
-from tests.unit.preprocess.test_interrupted import files
-from tests.unit.preprocess.test_preprocess import Messages
+from tests.unit.preprocess.raw_logs import Messages, files, make_log, run, small_schema
 
 SHARD = "train/lane-001-part-000.tfrecord"
 

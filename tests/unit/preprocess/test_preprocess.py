@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from esmm_dist.errors import ConfigError, InputDataError, SchemaError
-from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess as run_preprocess
@@ -23,6 +22,7 @@ from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import (
     Impression,
     Log,
+    Messages,
     common_line,
     in_schema_order,
     item,
@@ -31,27 +31,13 @@ from tests.unit.preprocess.raw_logs import (
     read_groups,
     read_impressions,
     read_lanes,
+    rejects,
     run,
     shard_bytes,
     skeleton_line,
     small_schema,
     user,
 )
-
-
-class Messages(NoProgress):
-    """Keeps what a run says."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.texts.append(text)
-
-
-def rejects(out: Path, split: str = "train") -> list[tuple[str, int, str]]:
-    lines = (out / "rejects" / f"{split}.jsonl").read_text().splitlines()
-    return [(r["file"], r["line"], r["reason"]) for r in map(json.loads, lines)]
 
 
 def assert_adds_up(manifest: DatasetManifest) -> None:

@@ -14,8 +14,8 @@ import pytest
 import preprocess.read.file_patterns
 from esmm_dist.errors import InputDataError, SchemaError
 from preprocess.read.file_patterns import matching_files
+from tests.unit.preprocess.flat_logs import HEADER, ROWS, schema, write_csv
 from tests.unit.preprocess.raw_logs import read_impressions, run
-from tests.unit.preprocess.test_flat_log import HEADER, ROWS, schema, write_csv
 
 
 def make(raw: Path, *names: str) -> Path:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.errors import InputDataError, SchemaError
-from tests.unit.preprocess.raw_logs import read_impressions, run, shard_bytes
-from tests.unit.preprocess.test_preprocess import rejects
+from tests.unit.preprocess.raw_logs import read_impressions, rejects, run, shard_bytes
 
 SCHEMA = """
 name: own

@@ -18,8 +18,8 @@ from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.flat.column_types import without_views
 from preprocess.read.flat.columns import RowReasons, read_field
+from tests.unit.preprocess.flat_logs import schema
 from tests.unit.preprocess.raw_logs import run
-from tests.unit.preprocess.test_flat_log import schema
 
 SOURCE = FlatSource(form="flat", files={"train": "log.parquet"}, labels={"click": "clicked", "conversion": "bought"})
 UUIDS = [uuid.UUID(int=n) for n in range(3)]

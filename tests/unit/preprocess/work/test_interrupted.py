@@ -19,7 +19,7 @@ from esmm_dist.progress import NoProgress
 from preprocess.memory_plan import plan_memory
 from preprocess.work.folder import WORK_NAME
 from preprocess.work.workers import Result, Task, open_pool
-from tests.unit.preprocess.raw_logs import common_line, item, key_of, make_log, run, skeleton_line, small_schema
+from tests.unit.preprocess.raw_logs import common_line, files, item, key_of, make_log, run, skeleton_line, small_schema
 
 # A process of its own, with small chunks and slices, so that small data passes through every stage many times.
 PROGRAM = """
@@ -79,10 +79,6 @@ def started(folder: Path, program: str, *arguments: str) -> Iterator[subprocess.
 def preprocessing(folder: Path, out: Path, workers: int) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run preprocess."""
     return started(folder, PROGRAM, str(folder / "raw"), str(out), str(small_schema(folder)), str(workers))
-
-
-def files(out: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
 def big_log(folder: Path) -> None:

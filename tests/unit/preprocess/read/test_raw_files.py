@@ -20,10 +20,9 @@ from preprocess.read.flat.tasks import flat_tasks
 from preprocess.read.raw_files import TIMES_NAME, read_times
 from preprocess.run import preprocess as run_preprocess
 from preprocess.work.workers import Task
+from tests.unit.preprocess.flat_logs import HEADER, schema
 from tests.unit.preprocess.plans import use_plan
-from tests.unit.preprocess.raw_logs import make_log, run, shard_bytes
-from tests.unit.preprocess.test_flat_log import HEADER, schema
-from tests.unit.preprocess.test_preprocess import Messages, rejects
+from tests.unit.preprocess.raw_logs import Messages, make_log, rejects, run, shard_bytes
 
 DAYS = "day=*/part-0.csv"
 

@@ -14,10 +14,9 @@ import pytest
 from preprocess.memory_plan import plan_memory
 from preprocess.read.flat.pieces import MOST_ITEMS, line_pieces, row_pieces
 from preprocess.read.inputs import InputFile
+from tests.unit.preprocess.flat_logs import HEADER, schema
 from tests.unit.preprocess.plans import use_plan
-from tests.unit.preprocess.raw_logs import run
-from tests.unit.preprocess.test_flat_log import HEADER, schema
-from tests.unit.preprocess.test_interrupted import files
+from tests.unit.preprocess.raw_logs import files, run
 
 
 def test_lines_are_taken_together_as_long_as_they_fit():

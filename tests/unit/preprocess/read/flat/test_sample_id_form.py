@@ -17,10 +17,9 @@ from esmm_dist.schema.feature_id import hashed_id
 from esmm_dist.schema.files import load_schema
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.read.texts import Texts
+from tests.unit.preprocess.flat_logs import HEADER, schema, write_csv
 from tests.unit.preprocess.plans import use_plan
-from tests.unit.preprocess.raw_logs import read_impressions, read_lanes, run, shard_bytes
-from tests.unit.preprocess.test_flat_log import HEADER, schema, write_csv
-from tests.unit.preprocess.test_preprocess import rejects
+from tests.unit.preprocess.raw_logs import read_impressions, read_lanes, rejects, run, shard_bytes
 
 UUIDS = [str(uuid.UUID(int=n * 2**90 + n)) for n in range(300)]
 
