@@ -104,19 +104,19 @@ def _fields(cls: type, command: Command | None, *, optional: bool) -> list[tuple
             fields.append((f.name, group))
             continue
         hint = hint | None if optional and _is_required(f) else hint
-        fields.append((f.name, _argument(f.name, hint, docs.get(f.name, ""), command)))
+        fields.append((f.name, _argument(f, hint, docs.get(f.name, ""), command)))
     return fields
 
 
-def _argument(name: str, hint: Any, text: str, command: Command | None) -> Any:
+def _argument(f: dataclasses.Field[Any], hint: Any, text: str, command: Command | None) -> Any:
     """Return the type of a setting with what tells tyro how to read and describe it."""
+    name = f.name
     if command is not None and name == command.rest:
         return _HIDDEN[hint]
     is_positional = command is not None and name in command.positional
     short = command.short.get(name) if command is not None else None
-    described = tyro.conf.arg(
-        help=text, metavar=name.upper() if is_positional else None, aliases=[short] if short else None
-    )
+    place = name.upper() if _is_required(f) else f"[{name.upper()}]"
+    described = tyro.conf.arg(help=text, metavar=place if is_positional else None, aliases=[short] if short else None)
     read = reader(hint, name.upper() if is_positional else f"--{name.replace('_', '-')}")
     annotated = Annotated[hint, described] if read is None else Annotated[hint, read, described]
     return _POSITIONAL[annotated] if is_positional else annotated

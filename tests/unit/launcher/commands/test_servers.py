@@ -1,16 +1,16 @@
-"""``esmm servers``: the table, its settings, and watching."""
+"""``esmm servers`` and ``esmm server``: the table, its settings, what they report."""
 
-import io
-from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from esmm_dist.errors import ConfigError, RetryError
+from esmm_dist.errors import ConfigError
+from esmm_dist.parameter_server.config import ServerConfig
 from esmm_dist.parameter_server.stats import CallStats, ServerStats
 from launcher import cli
-from launcher.commands.servers import ServerFiguresConfig, server_lines
-from launcher.terminal.watch import watch
+from launcher.commands.servers import ServerFiguresConfig, server_command, server_lines, servers_command
+from tests.unit.launcher.commands.played_context import CONTEXT
 
 
 def calls(number=0, per_s=0.0, p50_ms=0.0, p99_ms=0.0):
@@ -74,42 +74,16 @@ def test_the_servers_must_be_named(capsys):
     assert "--servers" in capsys.readouterr().err
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
+def test_servers_command_reports_the_figures_once_for_a_reader_and_for_a_program(monkeypatch, capsys):
+    monkeypatch.setattr("esmm_dist.parameter_server.client.server_stats", lambda settings: [stats(0), stats(1)])
+    outcome = servers_command(ServerFiguresConfig(servers="h:1,h:2"), CONTEXT)
+    assert outcome.lines == server_lines([stats(0), stats(1)])
+    assert [each["address"] for each in outcome.result["servers"]] == ["h:0", "h:1"]
+    assert capsys.readouterr() == ("", "")
 
 
-def watched(stream, states, *, end=KeyboardInterrupt):
-    slept = []
-
-    def sleep(seconds):
-        slept.append(seconds)
-        if not states:
-            raise end
-
-    read = lambda: [f"state {states.pop(0)}"]  # noqa: E731
-    watch(read, stream, every_s=2, sleep=sleep, now=lambda: datetime(2024, 1, 1, 12, 30, 5))
-    return slept
-
-
-def test_watching_shows_one_state_below_the_other_until_ctrl_c():
-    out = io.StringIO()
-    assert watched(out, [1, 2]) == [2, 2]
-    head = "12:30:05, every 2 s; Ctrl-C ends"
-    assert out.getvalue() == f"{head}\nstate 1\n\n{head}\nstate 2\n\n"
-
-
-def test_watching_on_a_terminal_redraws_in_place_and_leaves_nothing():
-    out = Terminal()
-    watched(out, [1, 2])
-    assert "state 1" in out.getvalue()
-    assert "state 2" in out.getvalue()
-    assert out.getvalue().endswith("\x1b[1A\x1b[2K")  # the last lines are erased
-
-
-def test_watching_ends_with_the_error_of_a_server_that_has_gone():
-    def read():
-        raise RetryError("server 1/2 is gone.")
-
-    with pytest.raises(RetryError, match="server 1/2 is gone"):
-        watch(read, io.StringIO(), every_s=1, sleep=lambda seconds: None)
+def test_server_command_says_what_it_answered_once_it_is_shut_down(monkeypatch):
+    result = SimpleNamespace(address="127.0.0.1:7", calls=1234)
+    monkeypatch.setattr("esmm_dist.parameter_server.process.serve", lambda settings, progress: result)
+    outcome = server_command(ServerConfig(index=0, count=2), CONTEXT)
+    assert outcome.lines == ["Server 0/2 at 127.0.0.1:7 answered 1,234 pulls and pushes."]

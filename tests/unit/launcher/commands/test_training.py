@@ -4,7 +4,6 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from launcher.commands.training import settings_of_run
-from launcher.settings.resolve import merge
 
 
 def test_a_run_that_exists_brings_its_settings(tmp_path):
@@ -26,10 +25,3 @@ def test_a_damaged_settings_file_of_a_run_is_named(tmp_path):
     (tmp_path / "config.yaml").write_text("[")
     with pytest.raises(ConfigError, match="config.yaml:1: this is not YAML"):
         settings_of_run({"run": str(tmp_path)})
-
-
-def test_merge_lays_groups_over_groups_and_replaces_the_rest():
-    below = {"a": 1, "group": {"x": 1, "y": 2}, "list": [1, 2]}
-    above = {"group": {"y": 3}, "list": [4], "b": 5}
-    assert merge(below, above) == {"a": 1, "group": {"x": 1, "y": 3}, "list": [4], "b": 5}
-    assert below["group"] == {"x": 1, "y": 2}
