@@ -20,7 +20,7 @@ def test_every_name_of_a_task_has_a_row_and_a_command():
 def test_a_task_has_a_frozen_settings_class_which_has_the_settings_that_lead_to_stores(name):
     cls = TASKS[name].load_settings()
     assert dataclasses.is_dataclass(cls)
-    assert cls.__dataclass_params__.frozen
+    assert vars(cls)["__dataclass_params__"].frozen
     assert set(TASKS[name].stored) <= {f.name for f in dataclasses.fields(cls)}
 
 
