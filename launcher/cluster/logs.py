@@ -37,7 +37,7 @@ def logs(
     """
     snapshot = read_snapshot(api, job)
     component, name = find_process(snapshot, which)
-    reader, said = LogReader(api, tail=tail), ""
+    reader, said = LogReader(api, tail=tail), None
     while True:
         pods = [pod for pod in snapshot.pods_of(component) if name is None or pod["metadata"]["name"] == name]
         lines = reader.read(pods)

@@ -5,14 +5,14 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from esmm_dist.errors import ConfigError, RetryError
-from esmm_dist.progress import NoProgress, Progress
+from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from launcher.command import Outcome
 from launcher.jobs.local_run import KEPT_NAMES, OTHER_NAMES, LocalRun
@@ -21,6 +21,7 @@ from launcher.run_files.run_status import RunStatus, write_status
 from launcher.run_files.scale_request import read_scale_request
 from launcher.terminal.wait import Wait
 from tests.unit.launcher.run_files.statuses import make_status, workers_of
+from tests.unit.launcher.waits import Steps, waiting
 
 
 class Messages(NoProgress):
@@ -52,18 +53,8 @@ def elastic(folder: Path) -> Iterator[RunStatus]:
         yield status
 
 
-def wait_that(step: Callable[[], None], progress: Progress | None = None, *, timeout_s: float = 60.0) -> Wait:
-    """Return a wait whose first sleep does something."""
-    steps = iter([step])
-
-    def sleep(seconds: float) -> None:
-        next(steps, lambda: None)()
-
-    return Wait(timeout_s=timeout_s, progress=progress or NoProgress(), sleep=sleep)
-
-
 def not_at_all() -> Wait:
-    return Wait(timeout_s=0.0, progress=NoProgress())
+    return waiting(timeout_s=0.0)
 
 
 def never(line: object) -> Outcome:
@@ -79,7 +70,7 @@ def test_scale_leaves_a_request_and_waits_until_the_driver_says_that_so_many_tra
         write_status(Folder.open(folder), replace(elastic, written_at=elastic.written_at + 1, **changes))
 
     messages = Messages()
-    outcome = run.scale_workers(3, wait_that(train, messages))
+    outcome = run.scale_workers(3, Steps(train).wait(progress=messages))
     assert (outcome.result["workers"], outcome.result["before"]) == (3, 2)
     assert re.fullmatch(r"3 workers train \(before: 2\), after \d\.\d s\.", outcome.lines[0])
     assert messages.texts == ["   0 s: worker-0 training, worker-1 training"]
@@ -96,14 +87,14 @@ def test_the_same_number_asked_for_again_is_a_new_request(folder, run, elastic):
 
 
 def test_scale_ends_when_the_run_does(folder, run, elastic):
-    wait = wait_that(lambda: write_status(Folder.open(folder), make_status("done", run=str(folder))))
+    wait = waiting(lambda: write_status(Folder.open(folder), make_status("done", run=str(folder))))
     with pytest.raises(ConfigError, match=r"run has ended in the meantime \(done\); there is nothing to scale"):
         run.scale_workers(3, wait)
 
 
 def test_scale_that_comes_to_nothing_says_what_the_workers_do(run, elastic, folder):
     with pytest.raises(RetryError, match=r"waiting until 3 workers train \(worker-0 training, worker-1 training\)"):
-        run.scale_workers(3, wait_that(lambda: None, timeout_s=0.01))
+        run.scale_workers(3, waiting(timeout_s=0.01))
 
 
 @pytest.mark.parametrize("count", [0, 5])
@@ -136,7 +127,7 @@ def test_a_cancel_leaves_a_request_and_waits_until_the_lock_is_free(folder, run)
             held.close()
 
         messages = Messages()
-        outcome = run.cancel(wait_that(stop, messages), now=False)
+        outcome = run.cancel(Steps(stop).wait(progress=messages), now=False)
     assert outcome.result["state"] == "stopped"
     assert outcome.lines[0].startswith(f"{folder} is stopped, after ")
     assert messages.texts == ["   0 s: its workers save and end"]
@@ -144,7 +135,7 @@ def test_a_cancel_leaves_a_request_and_waits_until_the_lock_is_free(folder, run)
 
 def test_a_cancel_that_nobody_obeys_names_what_else_can_be_done(run, elastic, folder):
     with pytest.raises(RetryError, match=r"waiting until .*run has ended .*esmm cancel .*run --now"):
-        run.cancel(wait_that(lambda: None, timeout_s=0.01), now=False)
+        run.cancel(waiting(timeout_s=0.01), now=False)
 
 
 def test_a_run_of_another_machine_is_not_killed(folder, run):
