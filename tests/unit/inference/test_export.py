@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,15 @@ import pytest
 import tensorflow as tf
 
 from esmm_dist.checkpoint.format import checkpoint_folder
-from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint
-from esmm_dist.checkpoint.sorted_rows import SortedRows, read_sorted_rows
+from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
-from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.start_values import StartValues
-from esmm_dist.embedding.table_files import TableFile, save_table
-from esmm_dist.errors import CheckpointError, CheckpointMismatchError, ConfigError, StorageError
+from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, export
 from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.inference.probabilities import prediction_columns, probabilities
-from esmm_dist.inference.trained_model import embedding_of
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.progress import NoProgress
@@ -202,41 +197,6 @@ def test_a_longer_chain_has_the_columns_of_predict():
     assert list(found) == ["sample_id", *prediction_columns(labels)]
     expected = probabilities(np.array([[0.5, 0.0, 0.0]], dtype=np.float32))
     np.testing.assert_array_equal([found[name].numpy() for name in prediction_columns(labels)], expected)
-
-
-def test_rows_are_read_in_order_however_many_servers_wrote_them(folder, tmp_path):
-    checkpoint = open_checkpoint(Folder.open(folder / "run"), 10)
-    whole = read_sorted_rows(checkpoint, "main", 4, NoProgress())
-    assert len(whole.ids) > 50
-    assert (np.diff(whole.ids) > 0).all()
-    store = EmbeddedStore(SCHEMA.tables, embedding_of(checkpoint), seed=SEED)
-    store.restore(checkpoint.folder, checkpoint.manifest.tables, step=10)
-    np.testing.assert_array_equal(whole.rows, store.pull("main", whole.ids))
-    files = [save_table(Folder.open(tmp_path), store.table("main"), *ends) for ends in pairwise((0, 900, 2500, 4096))]
-    cut = Checkpoint(
-        folder=Folder.open(tmp_path), manifest=replace(checkpoint.manifest, tables=tuple(f for [f] in reversed(files)))
-    )
-    parts = read_sorted_rows(cut, "main", 4, NoProgress())
-    np.testing.assert_array_equal(parts.ids, whole.ids)
-    np.testing.assert_array_equal(parts.rows, whole.rows)
-
-
-def test_files_that_contradict_the_manifest_are_refused(folder):
-    checkpoint = open_checkpoint(Folder.open(folder / "run"), 10)
-    [file] = [file for file in checkpoint.manifest.tables if file.table == "main"]
-
-    def read(files: list[TableFile], dim: int = 4) -> None:
-        changed = replace(checkpoint, manifest=replace(checkpoint.manifest, tables=tuple(files)))
-        read_sorted_rows(changed, "main", dim, NoProgress())
-
-    with pytest.raises(
-        CheckpointMismatchError, match="has rows of 4 columns, but its settings say embedding_dim 5. Use another"
-    ):
-        read([file], dim=5)
-    with pytest.raises(CheckpointError, match=f"has {file.rows} rows, the manifest says {file.rows + 1}"):
-        read([replace(file, rows=file.rows + 1)])
-    with pytest.raises(CheckpointError, match="table 'main' has two rows of one id"):
-        read([file, file])
 
 
 def test_the_folder_says_what_it_was_made_from_and_the_report_how_to_load_it(folder, tmp_path, capsys):

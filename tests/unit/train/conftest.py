@@ -1,5 +1,6 @@
 """Load TensorFlow and TFRA through the quiet door before any test module does: they warn, and warnings are errors."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from esmm_dist.train.run_folder import RunFolder
 from tests.tiny_dataset import tiny_groups, write_dataset
 
 import_tfra()
+
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +52,12 @@ def context_of(eight_records):
         return make_context(config, world or SoloWorld(), folder, progress or NoProgress(), reporter)
 
     return make
+
+
+@pytest.fixture(params=["local", "s3"])
+def location(request, tmp_path) -> str:
+    """A run of either kind."""
+    if request.param == "local":
+        return str(tmp_path / "run")
+    uri: str = request.getfixturevalue("s3").uri(f"bucket/run-{next(_numbers)}")
+    return uri
