@@ -10,7 +10,6 @@ import pytest
 
 from esmm_dist.config import Named, build, to_mapping, typed_settings
 from esmm_dist.errors import ConfigError, SchemaError
-from esmm_dist.near_names import near_names, nearest_hint
 from esmm_dist.yaml_text import read_yaml
 
 
@@ -153,11 +152,6 @@ def test_the_callers_class_of_error_is_raised():
         build(Inner, {"width": 0}, where="f", error=SchemaError)
 
 
-def test_a_name_that_is_near_none_gets_the_list():
-    assert nearest_hint("zzz", ["b", "a"]) == " Known: a, b."
-    assert nearest_hint("alpah", ["beta", "alpha"]) == " Did you mean 'alpha'? Known: alpha, beta."
-
-
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -185,20 +179,6 @@ def test_a_file_of_settings_is_read(tmp_path):
 def test_an_empty_path_is_not_the_current_folder(value):
     with pytest.raises(ConfigError, match="f: path is empty. Give a path, or leave the setting out."):
         build(Outer, {"path": value}, where="f")
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("widht", ["width"]),  # the nearest by its letters
-        ("rate", ["dense_rate", "row_rate"]),  # by its words
-        ("lr", ["row_rate_of_learning"]),  # as other systems say it
-        ("xyzzy", []),
-    ],
-)
-def test_names_near_a_wrong_one_are_found_by_letters_and_by_words(name, expected):
-    known = ["width", "row_rate_of_learning"] if name != "rate" else ["dense_rate", "row_rate", "depth"]
-    assert near_names(name, known) == expected
 
 
 def test_words_are_texts_where_names_of_a_log_may_be_called_so(tmp_path):
