@@ -1,0 +1,51 @@
+"""The metrics of a model as a table."""
+
+import math
+
+from esmm_dist.inference.baseline import Baseline
+from esmm_dist.model.metrics.summary import TaskMetrics
+from launcher.terminal.metrics_table import metrics_table
+
+
+def metrics(auc, gauc=math.nan):
+    return TaskMetrics(
+        auc=auc, auc_standard_error=0.00214, log_loss=0.152345, calibration=1.0236, positives=1200, impressions=34567,
+        gauc=gauc,
+    )  # fmt: skip
+
+
+def baseline(auc):
+    return Baseline(
+        auc={"ctr": auc}, auc_standard_error={"ctr": 0.002}, train_impressions=50, test_impressions=20,
+        of_train_impressions=50, of_test_impressions=20,
+    )  # fmt: skip
+
+
+def cells(line):
+    return line.replace("± ", "±").split()
+
+
+def test_each_task_has_a_row_of_rounded_figures():
+    head, ctr, ctcvr = metrics_table({"ctr": metrics(0.68914, 0.6023), "ctcvr": metrics(0.7)})
+    assert head.split() == [
+        "task",
+        "AUC",
+        "std.",
+        "error",
+        "GAUC",
+        "log",
+        "loss",
+        "calibration",
+        "positives",
+        "impressions",
+    ]
+    assert cells(ctr) == ["ctr", "0.6891", "±0.0021", "0.6023", "0.15234", "1.024", "1,200", "34,567"]
+    # No user has both classes: the cell of GAUC is empty, not nan
+    assert cells(ctcvr) == ["ctcvr", "0.7000", "±0.0021", "0.15234", "1.024", "1,200", "34,567"]
+
+
+def test_the_baseline_stands_beside_the_model_and_says_what_it_is():
+    head, ctr, below = metrics_table({"ctr": metrics(0.689)}, baseline(0.66666))
+    assert head.split()[:5] == ["task", "AUC", "std.", "error", "baseline"]
+    assert cells(ctr)[:4] == ["ctr", "0.6890", "±0.0021", "0.6667"]
+    assert below.startswith("baseline: logistic regression on one-hot ids")
