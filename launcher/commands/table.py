@@ -74,8 +74,8 @@ class TableConfig:
         """Return the table's name and the ids to look up.
 
         Raises:
-            SchemaError: the schema has no such field, or the value has no feature id
-            ConfigError: the field is in another table than ``table``
+            ConfigError: the schema has no such field, it is in another table than ``table``, or the value has no
+                feature id
         """
         if self.field is None or self.value is None:
             assert self.ids is not None

@@ -79,4 +79,3 @@ def test_a_run_that_is_not_there_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigError, match="which is not a folder"):
         CheckpointsConfig(run=str(tmp_path / "file"))
-    CheckpointsConfig(run="s3://bucket/run")  # asked only when it is read

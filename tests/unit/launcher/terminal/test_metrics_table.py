@@ -9,7 +9,7 @@ from launcher.terminal.metrics_table import metrics_table
 
 def metrics(auc, gauc=math.nan):
     return TaskMetrics(
-        auc=auc, auc_standard_error=0.00214, log_loss=0.152345, calibration=1.0236, positives=1200, impressions=34567,
+        auc=auc, auc_standard_error=0.00214, log_loss=0.152344, calibration=1.0236, positives=1200, impressions=34567,
         gauc=gauc,
     )  # fmt: skip
 
