@@ -146,5 +146,5 @@ class LocalConfig:
             if field.name == "command" or value == field.default:
                 continue
             flag = f"--{field.name.replace('_', '-')}"
-            words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+            words += [flag] if value is True else [flag, str(value)]
         return (*words, "--", *self.worker_command)

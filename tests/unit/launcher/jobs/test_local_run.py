@@ -76,6 +76,13 @@ def test_scale_leaves_a_request_and_waits_until_the_driver_says_that_so_many_tra
     assert messages.texts == ["   0 s: worker-0 training, worker-1 training"]
 
 
+def test_a_status_from_before_the_request_does_not_tell_that_so_many_train(folder, run, elastic):
+    later = replace(elastic, written_at=elastic.written_at + 1)
+    steps = Steps(lambda: None, lambda: write_status(Folder.open(folder), later))
+    run.scale_workers(2, steps.wait())  # 2 trained before, too
+    assert steps.all_done
+
+
 def test_the_same_number_asked_for_again_is_a_new_request(folder, run, elastic):
     ids = []
     for _ in range(2):
