@@ -1,6 +1,7 @@
 """A model saved for plain TensorFlow gives the predictions of ``esmm predict``."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,18 @@ def test_a_process_with_nothing_but_tensorflow_gives_the_scores_of_predict_from_
     done = subprocess.run(line, capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
     assert_equal_scores(by_sample(json.loads(done.stdout.splitlines()[-1])), expected_scores(folder))
+
+
+def test_the_python_of_the_readme_gives_the_scores_of_predict(folder):
+    text = (Path(__file__).parents[3] / "esmm_dist/inference/README.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {"records": RECORDS}
+    exec(compile(snippet.replace('"model/1"', repr(str(folder / "model"))), "README.md", "exec"), names)
+    found = {name: names["found"][name].numpy() for name in ("sample_id", *COLUMNS)}
+    expected = expected_scores(folder)
+    assert sorted(found["sample_id"]) == sorted(expected)
+    for sample_id, *values in zip(*found.values(), strict=True):
+        np.testing.assert_allclose(values, expected[sample_id], rtol=1e-6)
 
 
 def test_ready_features_get_the_scores_of_their_records(folder):
