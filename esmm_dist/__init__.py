@@ -2,8 +2,8 @@
 
 Here belongs what a training process needs. Turning raw logs into records belongs to ``preprocess``; command lines
 and cluster jobs belong to ``launcher``. Imports go one way (checked by the contract in ``pyproject.toml``):
-train > inference > model, checkpoint > parameter_server > embedding > input > schema > ranks, storage, process > config >
-errors.
+train > inference > model, checkpoint > parameter_server > embedding > input > schema > ranks, storage, process >
+config > errors.
 
 Importing this package imports neither TensorFlow nor anything else that is slow.
 """
