@@ -114,27 +114,36 @@ def _one_hot(batch: GroupedBatch, schema: Schema) -> tuple[Any, I64]:
     """Return the sparse matrix [B, n] of a batch's n ids, and the key of each: int64 [n]. A user's ids are repeated."""
     from scipy.sparse import hstack
 
-    user, user_keys = _fields(batch.user_ids, batch.user_lengths, batch.user_weights, schema, schema.user_fields)
+    user, user_keys = _fields(
+        batch.user_ids, batch.user_lengths, batch.user_weights, schema, schema.user_fields, batch.num_groups
+    )
     own, own_keys = _fields(
-        batch.impression_ids, batch.impression_lengths, batch.impression_weights, schema, schema.impression_fields
+        batch.impression_ids,
+        batch.impression_lengths,
+        batch.impression_weights,
+        schema,
+        schema.impression_fields,
+        batch.num_impressions,
     )
     group = np.repeat(np.arange(batch.num_groups), batch.impressions_per_group)
     return hstack([user[group], own], format="csr"), np.concatenate([user_keys, own_keys])
 
 
-def _fields(ids: I64, lengths: I64, weights: F32 | None, schema: Schema, fields: Sequence[Field]) -> tuple[Any, I64]:
+def _fields(
+    ids: I64, lengths: I64, weights: F32 | None, schema: Schema, fields: Sequence[Field], rows: int
+) -> tuple[Any, I64]:
     """Return the sparse matrix [R, n] of the ids of R users or impressions, and the key of each id: int64 [n]."""
     from scipy.sparse import csr_matrix
 
-    rows = len(lengths) // max(len(fields), 1)
     segment = np.repeat(np.arange(len(lengths)), lengths)
     place = np.arange(len(ids)) - (np.cumsum(lengths) - lengths)[segment]
     given = np.ones(len(ids)) if weights is None else weights.astype(np.float64)
     used = np.where(place < MAX_LIST_IDS, given, 0.0)
     norms = np.sqrt(np.bincount(segment, weights=used * used, minlength=len(lengths)))
     norms[norms == 0] = 1.0
-    splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])[:: max(len(fields), 1)]
-    matrix = csr_matrix((used / norms[segment], np.arange(len(ids)), splits[: rows + 1]), shape=(rows, len(ids)))
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    splits = ends[np.arange(rows + 1) * len(fields)]  # also where users, or impressions, have no field at all
+    matrix = csr_matrix((used / norms[segment], np.arange(len(ids)), splits), shape=(rows, len(ids)))
     matrix.eliminate_zeros()
     # One column an id of a field, also where fields share ids
     numbers = np.array([schema.fields.index(field) for field in fields], np.uint64)

@@ -311,8 +311,8 @@ def test_a_changed_setting_is_refused_on_resuming_and_nothing_is_touched(data, t
     ("changes", "message"),
     [
         # The run is at step 60 = 3 epochs of 20 steps
-        ({"max_steps": 4}, r"max_steps is 4, but .*step-00000060.* is 60 steps far\. Set max_steps to 60 or more, or"),
-        ({"input": {"epochs": 1}}, r"epochs is 1, which is 20 steps, but .* is 60 steps far\. Set epochs to 3 or more"),
+        ({"max_steps": 4}, r"max_steps is 4, but .*step-00000060.* has 60 steps\. Set max_steps to 60 or more, or"),
+        ({"input": {"epochs": 1}}, r"epochs is 1, which is 20 steps, but .* has 60 steps\. Set epochs to 3 or more"),
         (
             {"max_steps": 59, "input": {"epochs": 2}},
             "max_steps is 59 and epochs is 2, which is 40 steps, but .* Set max_steps to 60 or more and epochs to 3",
