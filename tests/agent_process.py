@@ -129,7 +129,7 @@ def an_agent(
         words: After ``--``.
         flags: Before it.
         esmm_agent: The words that run ``esmm agent``.
-        variables: Of its environment.
+        variables: variables of its environment.
     """
     folder.mkdir()
     made = AgentProcess(folder, *flags, "--", *words, esmm_agent=esmm_agent, **variables)

@@ -96,7 +96,7 @@ def try_baseline(
 
     Args:
         data: data set
-        manifest: of the data set
+        manifest: manifest of the data set
         split: split to evaluate on
         on_bad_record: what to do with records that cannot be read
         progress: receives progress, and the reason if there is no baseline

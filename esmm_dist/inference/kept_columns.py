@@ -30,7 +30,7 @@ class KeptColumns:
         """Check that the columns can be kept.
 
         Args:
-            schema: of the data set
+            schema: schema of the data set
             names: columns of a flat log; fields of the Ali-CCP form, by name or alias
 
         Raises:

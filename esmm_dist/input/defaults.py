@@ -35,7 +35,7 @@ def batch_plan(config: InputConfig, manifest: DatasetManifest) -> BatchPlan:
 
     Args:
         config: numbers that are given stay
-        manifest: of the data set
+        manifest: manifest of the data set
     """
     train = manifest.splits.get("train")
     records = train.records if train is not None else 0

@@ -23,7 +23,7 @@ class BatchUsers:
         """Choose the field.
 
         Args:
-            schema: of the batches
+            schema: schema of the batches
             field: name of a one-hot field. None: the first one of the users; without one no user is known.
 
         Raises:

@@ -68,9 +68,9 @@ def coverage_of(schema: Schema, report: Mapping[str, Any], impressions: Mapping[
     """Read the coverage of each field from a data set's report.
 
     Args:
-        schema: of the data set
+        schema: schema of the data set
         report: its report; one that an older version wrote gives nothing
-        impressions: of each split
+        impressions: number of impressions of each split
     """
     splits, vocabulary = report.get("splits", {}), report.get("vocabulary", {})
     if not splits or any("fields" not in of_split for of_split in splits.values()):
@@ -97,7 +97,7 @@ def scored_coverage(
     """Return the coverage of a split by the ids that a model has learned, beside that of train as preprocess saw it.
 
     Args:
-        manifest: of the data set
+        manifest: manifest of the data set
         split: the split that was scored
         counts: for each field the impressions that were scored, those with ids in the records, and those with ids that
             the model has learned

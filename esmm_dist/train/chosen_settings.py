@@ -49,7 +49,7 @@ def choose_settings(
 
     Args:
         config: settings that are given stay
-        manifest: of the data set
+        manifest: manifest of the data set
         start: settings of the run that ``init_from`` names, whose weights ask for what they were trained with; None
             without one
     """

@@ -10,7 +10,7 @@ def mutated(draw: st.DrawFn, valid: bytes, noise: st.SearchStrategy[bytes] | Non
     """Draw what one to four accidents make of valid bytes.
 
     Args:
-        draw: Of hypothesis.
+        draw: draws a value of a hypothesis strategy
         valid: What is damaged.
         noise: What is inserted; None: any bytes.
     """

@@ -32,7 +32,7 @@ def started_ranks(
     It needs nothing but its path and this tree on PYTHONPATH; ranks on this machine are started without ssh.
 
     Args:
-        number: Of ranks.
+        number: number of ranks
         command: A program and its arguments.
         folder: Gets the ranks' output; must not exist.
         environment: Laid over this process's.
@@ -56,8 +56,8 @@ def finished_ranks(
     """Wait for ranks that ``started_ranks`` started.
 
     Args:
-        process: Of horovodrun.
-        number: Of ranks.
+        process: the process of horovodrun
+        number: number of ranks
         folder: As given to ``started_ranks``.
         timeout_s: Until the test fails.
     """

@@ -71,12 +71,13 @@ def test_files_and_functions_can_be_read_in_one_sitting(package: str):
     assert long == []
 
 
-_TALK = re.compile(r"^\s*(?:\w+: )?(?:Of|Told) ", re.MULTILINE)
+_TALK = re.compile(r"^\s*(?:(?:Of|Told) |\w+: (?:[Oo]f|[Tt]old) )", re.MULTILINE)
 
 
 def test_talk_is_told_from_noun_phrases():
     assert _TALK.search("Args:\n    schema: Of the data set.")
     assert _TALK.search("Args:\n    progress: Told of it.")
+    assert _TALK.search("Args:\n    schema: of the data set")
     assert _TALK.search("Of the run.")
     assert not _TALK.search("Args:\n    schema: schema of the data set\n    progress: receives training progress")
 
