@@ -43,7 +43,7 @@ def copy_command(settings: CopyConfig, context: CommandContext) -> Outcome:
     """Copy a folder or a file, and report how much was copied."""
     copied = copy(settings, context.progress)
     files = "1 file" if copied.files == 1 else f"{copied.files:,} files"
-    kept = f"; {copied.kept:,} were there already" if copied.kept else ""
+    kept = f"; {copied.kept:,} {'was' if copied.kept == 1 else 'were'} there already" if copied.kept else ""
     source, target = (str(without_credentials(each)).partition("?")[0] for each in (settings.source, settings.target))
     return Outcome(
         lines=[f"Copied {files}, {short_bytes(copied.file_bytes)}, from {source} to {target}{kept}."],
