@@ -60,5 +60,5 @@ def test_vocabulary_that_is_neither_data_nor_run_is_refused(folder: Path, tmp_pa
     from esmm_dist.errors import ConfigError
 
     line = ["preprocess", str(folder / "tomorrow"), str(tmp_path / "out"), "--like", str(folder / "data")]
-    with pytest.raises(ConfigError, match=r"raw, which is no data set \(no manifest\.json\) and no run"):
+    with pytest.raises(ConfigError, match=r"raw, which is neither a data set \(it has no manifest\.json\) nor a run"):
         run_line([*line, "--vocabulary", str(folder / "raw")])
