@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 
 from launcher.doctor.finding import Finding
+from launcher.doctor.versions import installed_version
 
 LOCK_FILE = Path(__file__).parents[2] / "requirements.lock"
 
@@ -42,11 +42,3 @@ def judge_versions(pins: Mapping[str, str], installed: Callable[[str], str | Non
         text=f"{len(wrong)} of {len(pins)} packages differ from requirements.lock: {shown}",
         remedy="Run: make setup",
     )
-
-
-def installed_version(name: str) -> str | None:
-    """Return the installed version of a distribution; None if it is not installed."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

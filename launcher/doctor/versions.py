@@ -18,11 +18,12 @@ STACK = (
 def installed() -> dict[str, str]:
     """Return the versions of Python and of the libraries that results depend on, by name; or "not installed"."""
     versions = {"python": platform.python_version()}
-    return versions | {name: _version(name) for name in STACK}
+    return versions | {name: installed_version(name) or "not installed" for name in STACK}
 
 
-def _version(name: str) -> str:
+def installed_version(name: str) -> str | None:
+    """Return the installed version of a distribution; None if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return None
