@@ -14,7 +14,7 @@ from tests.unit.launcher.commands.played_context import CONTEXT
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("data")
     synth_command(SynthConfig(out=made / "raw", impressions=300), CONTEXT)
     return made
