@@ -12,10 +12,10 @@
     │   ├── StackError          the machine: compiler, library, disk, memory
     │   ├── NumericalError      a loss or gradient that is not finite
     │   └── ServerError         a parameter server refuses: another run, other settings, no access
-    ├── LeftError               this process has left its training, as it was told to
+    ├── LeftError               this process has left its training, as it was asked to
     └── RetryError              the same call may succeed later (a lost connection)
         ├── StorageError        a disk or an object store refuses: full, read-only, not reachable
-        └── LostError           a process of the run is lost: those that are left meet anew
+        └── LostError           a process of the run is lost: the others hold a new rendezvous
             ├── WorkerLostError      another rank has ended
             ├── ServerLostError      a server was started again, and has no rows
             └── GenerationOverError  the run has gone on without this process
@@ -70,7 +70,7 @@ class ServerError(GiveUpError):
 
 
 class LeftError(EsmmError):
-    """This process has left its training, as it was told to; the others go on, or all is saved."""
+    """This process has left its training, as it was asked to; the others go on, or all is saved."""
 
     exit_status = 75  # EX_TEMPFAIL of sysexits.h: not done, and nothing wrong
 

@@ -1,4 +1,4 @@
-r"""Text of others as it may be shown: what would move a cursor, begin a line or hide what follows is written out.
+r"""Text of others made safe to show: what moves a cursor, begins a line or hides what follows is written as an escape.
 
 A run's name, an error of another process or a line of a pod's log may hold anything: line ends that forge a line of our
 own log, a terminal's escape sequences, marks that turn the direction of a text. ``\n`` and ``\x1b`` are shown as such.

@@ -1,4 +1,4 @@
-"""How long work tells about itself, without knowing who listens.
+"""How long work reports its progress, without knowing who listens.
 
 The command line passes a reporter that draws a bar on a terminal or logs plain lines
 (``launcher/terminal/progress.py``); a library user passes nothing.
@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A listener to the progress of long work. Methods are called from one thread and return at once."""
+    """Receives the progress of long work. Methods are called from one thread and return at once."""
 
     def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         """Begin a task; ends the one before, if one runs.
 
         Args:
-            task: What it is.
-            total: How much there is to do, in ``unit``; None if it is not known.
-            unit: Such as ``steps``.
-            done: How much of it was done before.
+            task: name of the task
+            total: amount of work in ``unit``; None if it is not known
+            unit: unit of the work, such as ``steps``
+            done: amount that was done before
         """
 
     def advance(self, amount: float, note: str = "") -> None:
@@ -31,7 +31,7 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """Listens to nothing."""
+    """Ignores all progress."""
 
     def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""How a training tells where it stands to whoever watches it, apart from what people read.
+"""How a training reports its state to the process that watches it, apart from what people read.
 
 A process that is watched passes a link to its watcher (``launcher/agent/worker_link.py``); others pass nothing.
 """
@@ -7,17 +7,17 @@ from typing import Any, Protocol
 
 
 class Reporter(Protocol):
-    """A listener to facts and events of this process. Methods return at once, from any thread, and never raise."""
+    """Receives facts and events of this process. Methods return at once, from any thread, and never raise."""
 
     def note(self, **facts: Any) -> None:
-        """Tell facts that replace those of the same name: rank, step, phase. Cheap enough for every step."""
+        """Report facts that replace those of the same name: rank, step, phase. Cheap enough for every step."""
 
     def event(self, name: str, **facts: Any) -> None:
-        """Tell that something happened. All are delivered, in order."""
+        """Report that something happened. All events are delivered, in order."""
 
 
 class NoReporter:
-    """Tells nobody."""
+    """Reports to nobody."""
 
     def note(self, **facts: Any) -> None:
         """Do nothing."""

@@ -125,11 +125,11 @@ def an_agent(
     """Run an agent for the block.
 
     Args:
-        folder: Made for it; its name is the worker's.
-        words: After ``--``.
-        flags: Before it.
-        esmm_agent: The words that run ``esmm agent``.
-        variables: variables of its environment.
+        folder: made for it; its name is the worker's
+        words: words after ``--``
+        flags: words before it
+        esmm_agent: words that run ``esmm agent``
+        variables: environment variables for it
     """
     folder.mkdir()
     made = AgentProcess(folder, *flags, "--", *words, esmm_agent=esmm_agent, **variables)

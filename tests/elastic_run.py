@@ -42,7 +42,7 @@ class ElasticRun:
 
     @property
     def pid(self) -> int:
-        """Of ``esmm local``."""
+        """Process id of ``esmm local``."""
         return self._process.pid
 
     @property

@@ -1,1 +1,4 @@
-"""What belongs to a process as such: quiet imports, signals, refusals of the system, deadlines of requests."""
+"""What any process needs: quiet imports, signals, retries, refusals of the system, deadlines of HTTP requests.
+
+What a process does belongs elsewhere; nothing here knows of training, servers or jobs.
+"""

@@ -6,8 +6,8 @@ tells the user anything to do. Here the lines known to be harmless are dropped; 
 and a failed import shows everything.
 
 A package whose modules say ``import tensorflow as tf`` calls ``import_tensorflow()`` (or ``import_tfra()``) in its
-``__init__.py``, which Python runs before any of its modules. A user who sets ``TF_CPP_MIN_LOG_LEVEL`` gets what he asks
-for: then nothing is dropped.
+``__init__.py``, which Python runs before any of its modules. For a user who sets ``TF_CPP_MIN_LOG_LEVEL``
+nothing is dropped.
 """
 
 import contextlib

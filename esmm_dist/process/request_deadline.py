@@ -1,4 +1,4 @@
-"""HTTP requests that have come as a whole within a limit, or are dropped with a connection that says nothing.
+"""HTTP requests that must arrive in whole within a limit; a connection whose request does not is dropped.
 
 ``BaseHTTPRequestHandler.timeout`` limits each read of a socket: a client that sends a byte now and then holds a thread
 for hours with it.
@@ -15,12 +15,12 @@ from typing import Any
 class RequestDeadline(socketserver.StreamRequestHandler):
     """Limits the time of a request, from its connection to the last byte of its body, to ``timeout`` seconds.
 
-    The classes of ``http.server`` and ``wsgiref`` come after it among the bases. What an answer waits for is not
+    List it before the classes of ``http.server`` and ``wsgiref`` among the bases. The work for an answer is not
     limited; its sending is, by the same number of seconds.
     """
 
     def setup(self) -> None:
-        """Have the request read against the clock."""
+        """Read the request against the clock."""
         super().setup()
         assert self.timeout is not None
         self.rfile.close()
@@ -28,10 +28,10 @@ class RequestDeadline(socketserver.StreamRequestHandler):
 
 
 class SilentErrors(socketserver.BaseServer):
-    """Writes nothing of a client that went away or was too slow, where ``socketserver`` writes a traceback."""
+    """Writes nothing about a client that went away or was too slow; ``socketserver`` writes a traceback."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -47,9 +47,9 @@ class _DeadlineReader(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         left_s = self._due_at - self._clock()
         if left_s <= 0:
-            raise TimeoutError("the request has not come as a whole in time")
+            raise TimeoutError("the request did not arrive in time")
         self._connection.settimeout(left_s)
         try:
             return self._connection.recv_into(buffer)
         finally:
-            self._connection.settimeout(self._limit_s)  # of the answer, which socketserver sends with it
+            self._connection.settimeout(self._limit_s)  # for the answer, which socketserver sends with it

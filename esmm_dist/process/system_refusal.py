@@ -1,7 +1,7 @@
 """What the operating system refuses, as one sentence: which place, why, and what to do.
 
 An ``OSError`` of a write knows its reason but often not its file. ``refusals_named`` is put around work whose files
-stand in one place; the command line (``launcher/cli.py``) turns what is left into a sentence.
+are in one place; the command line (``launcher/cli.py``) turns what is left into a sentence.
 """
 
 import errno
@@ -39,22 +39,22 @@ _REMEDIES = {
 
 
 def remedy(error: OSError) -> str | None:
-    """Return what to do about an error of the system, without a full stop, or None if it is none."""
+    """Return what to do about an error of the system, without a full stop; None for any other error."""
     return None if error.errno is None else _REMEDIES.get(error.errno)
 
 
 def error_in_text(text: str) -> OSError:
-    """Return the error of the system that a library tells in a text of its own, or one with the first line of it."""
+    """Return the error of the system that a library describes in its own text, or one with the text's first line."""
     found = [number for number in _REMEDIES if os.strerror(number) in text]
     return OSError(found[0], os.strerror(found[0])) if found else OSError(text.partition("\n")[0])
 
 
 def refusal(error: OSError, place: Path | None = None) -> str | None:
-    """Return the sentence for an error of the system, or None if it is none (a lost connection, a fault of ours).
+    """Return the sentence for an error of the system; None for any other (a lost connection, a defect of this project).
 
     Args:
-        error: As it was raised.
-        place: Where the work's files stand; named if the error names no file.
+        error: the error as it was raised
+        place: place of the work's files; named if the error names no file
     """
     number, help_ = error.errno, remedy(error)
     if number is None or help_ is None:
@@ -69,10 +69,10 @@ def refusal(error: OSError, place: Path | None = None) -> str | None:
 
 
 def broken_link(path: Path) -> str | None:
-    """Return what is wrong with a path that is, or leads through, a link to nothing; None if it does not."""
+    """Return what is wrong with a path that is, or leads through, a broken link; None if it does not."""
     for part in (path, *path.parents):
         if os.path.islink(part) and not os.path.exists(part):
-            return f"{part} is a link to {os.readlink(part)}, where nothing is"
+            return f"{part} is a link to {os.readlink(part)}, which does not exist"
     return None
 
 

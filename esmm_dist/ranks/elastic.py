@@ -83,7 +83,7 @@ class ElasticWorld(HorovodWorld):
         """Watch the ranks over the connections that the rendezvous has made to them."""
         self._num_rendezvous += 1
         connections = dict(_open_sockets().items() - sockets_before.items())
-        # What else looks into the environment (the command line's messages) finds the rank of now
+        # For others that read the environment, such as the command line's messages
         os.environ["HOROVOD_RANK"], os.environ["HOROVOD_SIZE"] = str(self.rank), str(self.size)
         name = f"watch.{self._num_rendezvous}.{self.rank}"
         threading.Thread(target=self._watch, args=(name, connections), name="world-watch", daemon=True).start()

@@ -40,8 +40,8 @@ class Agent:
 
     ``run`` belongs to the main thread, which makes and reaps the children. ``status``, ``start`` and ``stop`` may be
     called from any thread; a lock guards what they share, and signals are sent under it, so that none hits a process
-    that was reaped. SIGTERM or SIGINT to this process begin the shutdown: the worker is told to leave, then killed, and
-    ``run`` returns; starts are refused from then on.
+    that was reaped. SIGTERM or SIGINT to this process begin the shutdown: the worker is asked to leave, then killed,
+    and ``run`` returns; starts are refused from then on.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where workers meet: a small store over HTTP for those who have the job's token, on one address of this machine.
+"""The rendezvous of workers: a small store over HTTP for owners of the job's token, on one address of this machine.
 
 ::
 

@@ -118,4 +118,4 @@ class WorkerWatch:
 
 
 def _left(code: int) -> WorkerEnd:
-    return WorkerEnd(exit_code=code, event="worker_left", reason="it was told to leave")
+    return WorkerEnd(exit_code=code, event="worker_left", reason="it was asked to leave")

@@ -1,34 +1,13 @@
 """The next worker warms, is tried again after growing pauses, and is replaced when it hangs. Time is the test's own."""
 
 import signal
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from launcher.agent import next_worker as module
 from launcher.agent.next_worker import WARM_S, NextWorker
-
-
-class FakeProcess:
-    """A worker process that becomes ready or ends when the test says so."""
-
-    def __init__(self, command: Any, inherited: Any, now: float) -> None:
-        self.command, self.born = command, now
-        self.reports = SimpleNamespace(ready=False, error=None)
-        self.exit_code: int | None = None
-        self.will_end: int | None = None
-        self.signals: list[int] = []
-
-    def reap(self, now: float) -> bool:
-        self.exit_code = self.will_end
-        return self.exit_code is not None
-
-    def read(self, now: float) -> None:
-        pass
-
-    def send(self, number: int) -> None:
-        self.signals.append(number)
+from tests.unit.launcher.agent.played_worker import PlayedWorker
 
 
 class Failures(list[tuple[str, float]]):
@@ -43,7 +22,8 @@ def failures() -> Failures:
 
 @pytest.fixture
 def following(monkeypatch, failures) -> NextWorker:
-    monkeypatch.setattr(module, "WorkerProcess", FakeProcess)
+    monkeypatch.setattr(PlayedWorker, "made", [])
+    monkeypatch.setattr(module, "WorkerProcess", PlayedWorker)
     return NextWorker("worker-0", ("train",), failures)
 
 
@@ -73,7 +53,7 @@ def test_pauses_between_failures_double_up_to_half_a_minute(following, failures)
     now = 0.0
     for _ in range(8):
         following.advance(now, wanted=True)
-        process_of(following).will_end = 1
+        process_of(following).ends(1)
         following.advance(now, wanted=True)
         assert following.worker is None
         assert following.due_at == now + failures[-1][1]
@@ -86,7 +66,7 @@ def test_pauses_between_failures_double_up_to_half_a_minute(following, failures)
 def test_a_failure_is_told_with_the_workers_own_words_and_forgotten_when_one_is_ready(following, failures):
     following.advance(0.0, wanted=True)
     process_of(following).reports.error = "ImportError: no tensorflow"
-    process_of(following).will_end = 1
+    process_of(following).ends(1)
     following.advance(0.0, wanted=True)
     assert failures == [("worker-0 could not get ready: ImportError: no tensorflow", 0.5)]
     assert following.error == failures[0][0]
@@ -96,14 +76,14 @@ def test_a_failure_is_told_with_the_workers_own_words_and_forgotten_when_one_is_
     process_of(following).reports.ready = True
     following.read()
     assert following.error is None
-    process_of(following).will_end = -9
+    process_of(following).ends(-9)
     following.advance(1.0, wanted=True)
     assert failures[1:] == [("worker-0 could not get ready: it ended with exit status -9 and no message", 0.5)]
 
 
 def test_the_end_of_a_run_cuts_the_pause_short(following):
     following.advance(0.0, wanted=True)
-    process_of(following).will_end = 1
+    process_of(following).ends(1)
     following.advance(0.0, wanted=True)
     following.hurry()
     following.advance(0.0, wanted=True)
@@ -129,6 +109,6 @@ def test_one_that_is_discarded_is_killed_and_is_no_failure(following, failures):
     following.discard()
     process = process_of(following)
     assert process.signals == [signal.SIGKILL]
-    process.will_end = -9
+    process.ends(-9)
     following.advance(1.0, wanted=False)
     assert (following.state, failures) == ("none", [])

@@ -118,6 +118,8 @@ def test_another_process_at_the_same_address_gets_a_view_of_its_own_and_tells_it
     successor = watch.ask(view)
     assert successor is not None
     assert (successor.name, successor.address, successor.client) == ("worker-0", "h:1", client)
+    assert successor.status is not None
+    assert list(successor.status.events) == []  # they are asked for anew
     assert view.status is not None
     assert view.status.instance == "i"
     assert events == [("worker-0", "i", 1), ("worker-0", "i", 2)]

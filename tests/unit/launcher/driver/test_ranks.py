@@ -155,6 +155,7 @@ def test_a_worker_is_started_with_its_rank_and_its_end_is_the_answer(ranks, agen
     environment = view.client.environments[0]
     assert (environment["HOROVOD_RANK"], environment["HOROVOD_SIZE"], environment["HOROVOD_ELASTIC"]) == ("1", "2", "1")
     assert listener.started == [("worker-0", {"rank": 1, "size": 2})]
+    assert ranks._connected == {"worker-0.0"}
     assert (listener.ended, ranks.running, ranks.exits) == ([], [], {"worker-0.0": 0})
     view.status = ready_view("worker-0").status
     view.answered_at = clock.now

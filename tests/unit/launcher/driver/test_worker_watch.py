@@ -63,7 +63,7 @@ def test_a_later_start_is_that_of_another_driver(watch):
         (ended(2), WorkerEnd(exit_code=2, event="worker_lost", reason="exit status 2")),  # Python's own, no setting
         (
             ended(LeftError.exit_status, error="it left"),
-            WorkerEnd(exit_code=75, event="worker_left", reason="it was told to leave"),
+            WorkerEnd(exit_code=75, event="worker_left", reason="it was asked to leave"),
         ),
     ],
 )
@@ -73,7 +73,7 @@ def test_how_a_worker_ended_is_told_by_its_exit_status_and_last_words(watch, vie
 
 def test_a_worker_that_has_left_counts_as_ended_while_its_process_still_runs(watch):
     assert judge(watch, running(facts={"phase": "left"})) == WorkerEnd(
-        exit_code=75, event="worker_left", reason="it was told to leave"
+        exit_code=75, event="worker_left", reason="it was asked to leave"
     )
 
 

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[4]
 LONG = "x" * 300
 
 PLACES = {
-    "dangling": "dangling is a link to nowhere/at/all, where nothing is",
-    "dangling/out": "dangling is a link to nowhere/at/all, where nothing is",
+    "dangling": "dangling is a link to nowhere/at/all, which does not exist",
+    "dangling/out": "dangling is a link to nowhere/at/all, which does not exist",
     "loop": "loop",
     "file/out": "file",
     LONG: LONG,
