@@ -3,8 +3,9 @@
 Sleeping lets the test's own clock go on and the next answer of the agents come.
 """
 
+import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -99,11 +100,14 @@ def agents() -> AgentWatch:
 
 
 @pytest.fixture
-def ranks(monkeypatch, clock, agents, listener) -> Ranks:
+def ranks(monkeypatch, clock, agents, listener) -> Iterator[Ranks]:
+    level = logging.getLogger().level
     monkeypatch.setattr(module, "_elastic_driver", lambda announcements: PlayedDriver)
     made = Ranks(agents, CONFIG, "0123456789abcdef", listener)
     made._run_env = {"HOROVOD_ELASTIC": "1"}
-    return made
+    assert logging.getLogger().level == logging.CRITICAL  # else Horovod logs each of its steps
+    yield made
+    logging.getLogger().setLevel(level)
 
 
 def slot_of(host: str, rank: int = 0, size: int = 2) -> SimpleNamespace:
