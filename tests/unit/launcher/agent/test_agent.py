@@ -1,7 +1,7 @@
 """The agent's decisions, with workers that the test plays and a clock that it sets. No process is started."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -66,7 +66,7 @@ def clock(monkeypatch) -> SimpleNamespace:
 
 
 @pytest.fixture
-def make(clock, monkeypatch) -> Iterator:
+def make(clock, monkeypatch) -> Iterator[Callable[..., Setting]]:
     monkeypatch.setattr(PlayedWorker, "made", [])
     monkeypatch.setattr(next_worker, "WorkerProcess", PlayedWorker)
     with ThreadPoolExecutor() as pool:
@@ -74,7 +74,7 @@ def make(clock, monkeypatch) -> Iterator:
 
 
 @pytest.fixture
-def setting(make) -> Setting:
+def setting(make: Callable[..., Setting]) -> Setting:
     return make()
 
 
