@@ -21,7 +21,7 @@ WARM_WORKER = "launcher.agent.warm_worker"
 
 def die_in_steps() -> None:
     """Have pushes of rank 1 end the process."""
-    from esmm_dist.parameter_server.client import RemoteStore
+    from esmm_dist.parameter_server.remote_store import RemoteStore
 
     push, deaths = RemoteStore.push, dict(json.loads(os.environ["DEATHS"]))
 
@@ -29,7 +29,8 @@ def die_in_steps() -> None:
         mark = Path(os.environ["NOTES"], str(step))
         if self._run.rank == 1 and step in deaths and not mark.exists():
             mark.touch()
-            self._at_once = lambda call: [call(index) for index in range(deaths[step])]  # type: ignore[method-assign]
+            servers = list(enumerate(self._servers))[: deaths[step]]
+            self._servers.call = lambda call: [call(*server) for server in servers]  # type: ignore[method-assign]
             push(self, *args, step=step, **kwargs)
             os.kill(os.getpid(), signal.SIGKILL)
         push(self, *args, step=step, **kwargs)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from esmm_dist.arrays import F32, Ids
+from esmm_dist.arrays import F32, I64, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import SurveyedShard
 from esmm_dist.embedding.placement import NUM_BUCKETS
 from esmm_dist.embedding.table import EmbeddingTable
 from esmm_dist.embedding.table_files import TableFile, restore_table, save_table
 from esmm_dist.embedding.table_rows import TableRows
+from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.storage.folder import Folder
 
 
@@ -37,28 +38,20 @@ class EmbeddedStore:
         self._eviction = config.make_eviction()
         self._first_bucket, self._last_bucket = buckets
 
-    def expect(self, table: str, ids: Ids) -> None:
-        """Find rows ahead; see ``EmbeddingTable.locate``."""
-        self._tables[table].locate(ids)
+    def prepare(self, table: str, ids: Ids, counts: I64 | None = None) -> Ticket:
+        """Find rows ahead; see ``EmbeddingTable.prepare``."""
+        return self._tables[table].prepare(ids, counts)
 
-    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> F32:
+    def pull(self, ticket: Ticket, *, step: int | None = None) -> F32:
         """Read rows; see ``EmbeddingTable.pull``. Every push before has been applied, so ``step`` waits for nothing."""
-        return self._tables[table].pull(ids)
+        return self._tables[ticket.table].pull(ticket)
 
     def push(
-        self,
-        table: str,
-        ids: Ids,
-        gradient_sums: F32,
-        *,
-        impressions: int,
-        step: int,
-        rate_factor: float = 1.0,
-        counts: Ids | None = None,
+        self, ticket: Ticket, gradient_sums: F32, *, impressions: int, step: int, rate_factor: float = 1.0
     ) -> None:
         """Update rows; see ``EmbeddingTable.push``."""
-        self._tables[table].push(
-            ids, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor, counts=counts
+        self._tables[ticket.table].push(
+            ticket, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor
         )
 
     def undo(self, step: int) -> None:

@@ -3,50 +3,49 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from esmm_dist.arrays import F32, Ids
+from esmm_dist.arrays import F32, I64, Ids
 from esmm_dist.embedding.table_files import TableFile
+from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.storage.folder import Folder
 
 
 class EmbeddingStore(Protocol):
-    """Rows of all tables of a run. One thread calls in, but for ``expect``, and ``pull`` where the store says so."""
+    """Rows of all tables of a run. One thread calls in, but for ``prepare``, and ``pull`` where the store says so."""
 
-    def expect(self, table: str, ids: Ids) -> None:
-        """Say that ``ids`` (the very array) will be pulled soon. May be called from another thread; never blocks."""
+    def prepare(self, table: str, ids: Ids, counts: I64 | None = None) -> Ticket:
+        """Make a ticket that ``pull`` and ``push`` take. May be called from another thread; never blocks.
 
-    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> F32:
+        Args:
+            table: name of the table
+            ids: int64 [U], strictly ascending
+            counts: int64 [U], impressions of this rank that hold each id; needed by a push where admission counts
+
+        Raises:
+            ValueError: The ids are not strictly ascending.
+        """
+
+    def pull(self, ticket: Ticket, *, step: int | None = None) -> F32:
         """Read rows; creates none.
 
         Args:
-            table: Name of the table.
-            ids: int64 [U], strictly ascending.
-            step: The optimizer step (1, 2, ...) that the rows are for. None: as they are now, for evaluation.
+            ticket: the ids
+            step: the optimizer step (1, 2, ...) that the rows are for; None: as they are now, for evaluation
 
         Returns:
             float32 [U, D]. Blocks until they are there.
         """
 
     def push(
-        self,
-        table: str,
-        ids: Ids,
-        gradient_sums: F32,
-        *,
-        impressions: int,
-        step: int,
-        rate_factor: float = 1.0,
-        counts: Ids | None = None,
+        self, ticket: Ticket, gradient_sums: F32, *, impressions: int, step: int, rate_factor: float = 1.0
     ) -> None:
         """Update rows from this rank's gradients of a step.
 
         Args:
-            table: Name of the table.
-            ids: int64 [U], strictly ascending.
-            gradient_sums: float32 [U, D], summed over this rank's impressions of the step.
-            impressions: Of the whole step, over all ranks.
-            step: 1, 2, ...
-            rate_factor: Multiplies the learning rate.
-            counts: int64 [U], impressions of this rank that held each id; needed where admission counts.
+            ticket: the ids, and their counts
+            gradient_sums: float32 [U, D], summed over this rank's impressions of the step
+            impressions: impressions of the whole step, over all ranks
+            step: the optimizer step, 1, 2, ...
+            rate_factor: multiplies the learning rate
         """
 
     def save(self, folder: Folder, *, step: int) -> tuple[TableFile, ...]:

@@ -1,11 +1,11 @@
 """One embedding table: hash table id -> row number, and the slab that holds rows and slot variables."""
 
-from dataclasses import dataclass
+import itertools
 
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.arrays import F32, U64, Bools, Ids
+from esmm_dist.arrays import F32, I64, U64, Bools, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule, tie_hashes
 from esmm_dist.embedding.placement import bucket_of
@@ -13,27 +13,21 @@ from esmm_dist.embedding.pre_image import PreImage
 from esmm_dist.embedding.row_index import NO_ROW, RowIndex, candidate_code, candidate_impressions
 from esmm_dist.embedding.slab import Slab
 from esmm_dist.embedding.start_values import StartValues
-from esmm_dist.embedding.table_rows import Candidates, TableRows, check_ids
+from esmm_dist.embedding.table_rows import Candidates, TableRows
+from esmm_dist.embedding.ticket import FoundRows, ReadRows, Ticket
 from esmm_dist.errors import StackError
 
 _META_COLUMNS = 2
+_VERSIONS = itertools.count(1)  # of all tables of the process: what a ticket holds of one fits no other
 _BLOCK_ROWS = 2048  # of 32-48 floats: a block and its temporaries stay in a core's cache (27 ms -> 11 ms a push)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pulled:
-    """What the last pull read: a push of the same ids that follows it starts from here and reads nothing."""
-
-    ids: Ids
-    codes: Ids
-    block: F32
 
 
 class EmbeddingTable:
     """Rows of one id space.
 
-    A row exists from its first admitted push on; before, ``pull`` gives its start value. Not thread-safe: one thread at
-    a time may call in, but for ``locate``. Arrays given to ``pull`` must not be changed before the push that follows.
+    A row exists from its first admitted push on; before, ``pull`` gives its start value. ``prepare``, ``find`` and
+    ``pull`` may run in several threads at once, ``prepare`` and ``find`` also beside ``push``. Everything else runs
+    alone.
     """
 
     def __init__(
@@ -63,8 +57,7 @@ class EmbeddingTable:
         self._ids = Slab(columns=1, dtype=np.int64, max_rows=max_rows)
         self._max_rows = min(self._values.max_rows, self._ids.max_rows)
         self._used = 0
-        self._located: dict[int, tuple[Ids, Ids]] = {}
-        self._pulled: _Pulled | None = None
+        self._version = self._layout_version = next(_VERSIONS)
         self._keep_undo = keep_undo
         self._before_push: PreImage | None = None
 
@@ -83,65 +76,57 @@ class EmbeddingTable:
         before = self._before_push
         return None if before is None else before.step
 
-    def pull(self, ids: Ids) -> F32:
-        """Read rows; creates none.
+    def prepare(self, ids: Ids, counts: I64 | None = None) -> Ticket:
+        """Make a ticket, its rows found.
 
         Args:
             ids: int64 [U], strictly ascending.
-
-        Returns:
-            float32 [U, D]: the row of each id, or its start value.
+            counts: int64 [U], impressions of the step that hold each id; needed by ``push`` where admission counts.
 
         Raises:
             ValueError: The ids are not strictly ascending.
         """
-        check_ids(ids, table=self.name)
-        self._pulled = self._read(ids)
-        return np.ascontiguousarray(self._pulled.block[:, : self.embedding_dim])
+        ticket = Ticket(table=self.name, ids=ids, counts=counts)
+        self.find(ticket)
+        return ticket
 
-    def read(self, ids: Ids) -> F32:
-        """Read rows of ids that are known to be strictly ascending, as ``pull``; several threads may at once.
+    def find(self, ticket: Ticket) -> None:
+        """Find rows ahead, so that ``pull`` need not: the hash table is half of its time (measured at 4.5 M rows).
 
-        What it read is not kept for a push.
+        May run in another thread, beside ``pull`` and ``push``: they move no rows, and ids that are unseen now are
+        looked up again by ``pull`` if there was a push since.
         """
-        return np.ascontiguousarray(self._read(ids).block[:, : self.embedding_dim])
+        # The versions are read first: a push that ends meanwhile leaves the ticket older than the table
+        version, layout_version = self._version, self._layout_version
+        codes = self._index.find(ticket.ids)
+        ticket.found = FoundRows(codes=codes, version=version, layout_version=layout_version)
 
-    def locate(self, ids: Ids) -> None:
-        """Find the rows of ids that will be pulled soon, so that ``pull`` need not.
+    def pull(self, ticket: Ticket) -> F32:
+        """Read rows; creates none. Keeps in the ticket what a push of it would have to read.
 
-        May run in another thread, beside ``pull`` and ``push``: rows do not move, and ids that are unseen now are
-        looked up again by ``pull``. The hash table is half of a pull's time (measured at 4.5 M rows).
-
-        Args:
-            ids: int64 [U]; the very array that ``pull`` will be given.
+        Returns:
+            float32 [U, D]: the row of each id, or its start value.
         """
-        self._located[id(ids)] = (ids, self._index.find(ids))
+        ticket.read = self._read(ticket)
+        return np.ascontiguousarray(ticket.read.block[:, : self.embedding_dim])
 
     def push(
-        self,
-        ids: Ids,
-        gradient_sums: F32,
-        *,
-        impressions: int,
-        step: int,
-        rate_factor: float = 1.0,
-        counts: Ids | None = None,
+        self, ticket: Ticket, gradient_sums: F32, *, impressions: int, step: int, rate_factor: float = 1.0
     ) -> None:
         """Update rows with the optimizer; creates those of ids that are admitted now.
 
         Args:
-            ids: int64 [U], strictly ascending.
-            gradient_sums: float32 [U, D], the gradient of the loss summed over the step's impressions.
-            impressions: Number of impressions in the step, over all ranks; the sums are divided by it.
-            step: The optimizer step, 1, 2, ...
-            rate_factor: Multiplies the learning rate: schedules live in training and come with each push.
-            counts: int64 [U], impressions of the step that held each id; needed where admission counts.
+            ticket: the ids; with counts where admission counts
+            gradient_sums: float32 [U, D], the gradient of the loss summed over the step's impressions
+            impressions: number of impressions in the step, over all ranks; the sums are divided by it
+            step: the optimizer step, 1, 2, ...
+            rate_factor: multiplies the learning rate: schedules live in training and come with each push
 
         Raises:
-            ValueError: The ids are not strictly ascending, the gradients have another shape, or counts are missing.
+            ValueError: The gradients have another shape than the rows, or counts are missing.
             StackError: The table would outgrow the machine's memory.
         """
-        check_ids(ids, table=self.name)
+        ids, counts = ticket.ids, ticket.counts
         if gradient_sums.shape != (len(ids), self.embedding_dim):
             raise ValueError(
                 f"Table '{self.name}': gradients have shape {list(gradient_sums.shape)}, "
@@ -155,17 +140,21 @@ class EmbeddingTable:
         self._before_push = None  # a push that fails halfway cannot be undone
         if len(ids) == 0 and not self._keep_undo:
             return
-        pulled, self._pulled = self._pulled, None
-        if pulled is None or pulled.ids is not ids:
-            pulled = self._read(ids)
-        numbers, block = pulled.codes, pulled.block
+        rows = ticket.read
+        if rows is None or rows.version != self._version:
+            rows = self._read(ticket)
+        ticket.found = ticket.read = None  # their arrays are written to below
+        numbers, block = rows.codes, rows.block
         used, unseen = self._used, numbers < 0
         unseen_codes = numbers[unseen]
-        if len(unseen_codes):
-            kept = self._admit(ids, numbers, unseen, counts)
-            if kept is not None:
-                numbers, block, gradient_sums = numbers[kept], block[kept], gradient_sums[kept]
-        self._update(numbers, block, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor)
+        try:
+            if len(unseen_codes):
+                kept = self._admit(ids, numbers, unseen, counts)
+                if kept is not None:
+                    numbers, block, gradient_sums = numbers[kept], block[kept], gradient_sums[kept]
+            self._update(numbers, block, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor)
+        finally:
+            self._version = next(_VERSIONS)
         if self._keep_undo:
             self._before_push = PreImage(
                 step=step,
@@ -179,8 +168,7 @@ class EmbeddingTable:
     def undo_push(self) -> int:
         """Put back what the last push overwrote: the table is bit for bit what it was before; return the push's step.
 
-        Only the last push can be undone, once, and only until rows are removed or loaded. No other thread may be
-        locating rows, and what it located is forgotten.
+        Only the last push can be undone, once, and only until rows are removed or loaded.
 
         Raises:
             ValueError: There is no such push.
@@ -191,8 +179,6 @@ class EmbeddingTable:
                 f"Table '{self.name}': there is no push to undo. Make the table with keep_undo, and undo before any "
                 "other change."
             )
-        self._located.clear()
-        self._pulled = None
         old = before.numbers < before.used
         self._values.put(before.numbers[old], before.block[old])
         self._index.remove(before.unseen_ids)
@@ -202,6 +188,7 @@ class EmbeddingTable:
             self._used = before.used
             self._values.give_back(before.used)
             self._ids.give_back(before.used)
+        self._version = self._layout_version = next(_VERSIONS)
         return before.step
 
     def _update(
@@ -239,19 +226,15 @@ class EmbeddingTable:
         return tie_hashes(self._ids.rows[: self._used, 0][self._meta()[:, 0] == step])
 
     def remove(self, rule: EvictionRule) -> int:
-        """Remove the rows that a rule chooses; they read as start values, and are counted anew. Return their number.
-
-        Rows are moved into the gaps, so no other thread may be locating rows, and what it located is forgotten.
-        """
+        """Remove the rows that a rule chooses; they read as start values, and are counted anew. Return their number."""
         all_ids, meta = self._ids.rows[: self._used, 0], self._meta().astype(np.int64)
         gone = np.flatnonzero(rule.chooses(all_ids, meta[:, 0], meta[:, 1]))
         if len(gone) == 0:
             return 0
-        self._located.clear()
-        self._pulled = self._before_push = None
+        self._before_push = None
         self._index.remove(all_ids[gone].copy())
         left = self._used - len(gone)
-        gaps = gone[gone < left]
+        gaps = gone[gone < left]  # the last rows move there
         moved = np.setdiff1d(np.arange(left, self._used), gone[gone >= left], assume_unique=True)
         self._values.rows[gaps] = self._values.rows[moved]
         self._ids.rows[gaps] = self._ids.rows[moved]
@@ -259,16 +242,17 @@ class EmbeddingTable:
         self._used = left
         self._values.give_back(left)
         self._ids.give_back(left)
+        self._version = self._layout_version = next(_VERSIONS)
         return len(gone)
 
     def clear(self) -> None:
         """Remove all rows and candidates."""
         self._index = RowIndex(self.name)
-        self._located.clear()
-        self._pulled = self._before_push = None
+        self._before_push = None
         self._used = 0
         self._values.give_back(0)
         self._ids.give_back(0)
+        self._version = self._layout_version = next(_VERSIONS)
 
     def export(self, first_bucket: int, last_bucket: int) -> TableRows:
         """Return copies of the rows of buckets ``[first_bucket, last_bucket)``, ordered by id."""
@@ -300,6 +284,7 @@ class EmbeddingTable:
         self._before_push = None
         if self._admission.counts:
             self._index.set(saved.ids, candidate_code(saved.impressions))
+            self._version = next(_VERSIONS)
 
     def load(self, saved: TableRows) -> None:
         """Add saved rows whose ids the table does not hold yet.
@@ -317,7 +302,6 @@ class EmbeddingTable:
         if len(saved.ids) == 0:
             return
         numbers = self._append(saved.ids)
-        self._pulled = None
         part = self._values.rows[numbers[0] : numbers[-1] + 1]
         dim, width = self.embedding_dim, self.embedding_dim + self.slot_columns
         part[:, :dim] = saved.rows
@@ -325,16 +309,17 @@ class EmbeddingTable:
         meta = part.view(np.int32)[:, width:]
         meta[:, 0] = saved.last_step
         meta[:, 1] = saved.count
+        self._version = next(_VERSIONS)
 
-    def _read(self, ids: Ids) -> _Pulled:
+    def _read(self, ticket: Ticket) -> ReadRows:
         """Find and copy the slab rows of ids, or what they would be at their first push."""
-        codes = self._find(ids)
+        ids, codes = ticket.ids, self._codes(ticket)
         # 'clip' reads row 0 for an unseen id, and lets NumPy skip a check per row; its value is replaced below
         block = self._values.rows.take(codes, axis=0, mode="clip")
         unseen = codes < 0
         if unseen.any():
             block[unseen] = self._new_rows(ids[unseen])
-        return _Pulled(ids=ids, codes=codes, block=block)
+        return ReadRows(codes=codes, block=block, version=self._version)
 
     def _admit(self, ids: Ids, codes: Ids, unseen: Bools, counts: Ids | None) -> Bools | None:
         """Give row numbers (in ``codes``) to unseen ids that are admitted, and count the others.
@@ -358,14 +343,18 @@ class EmbeddingTable:
         kept[waiting] = False
         return kept
 
-    def _find(self, ids: Ids) -> Ids:
-        """Return the code of each id, negative where it has no row."""
-        _, codes = self._located.pop(id(ids), (None, None))
-        if codes is None:
-            return self._index.find(ids)
-        unseen = np.flatnonzero(codes < 0)
-        if len(unseen):  # a push since then may have created some, or counted them
-            codes[unseen] = self._index.find(ids[unseen])
+    def _codes(self, ticket: Ticket) -> I64:
+        """Return the code of each id, negative where it has no row: as it was found ahead, if that still holds."""
+        found = ticket.found
+        if found is None or found.layout_version != self._layout_version:
+            return self._index.find(ticket.ids)
+        if found.version == self._version:
+            return found.codes
+        unseen = np.flatnonzero(found.codes < 0)
+        if len(unseen) == 0:
+            return found.codes
+        codes = found.codes.copy()  # a push since then may have created some, or counted them
+        codes[unseen] = self._index.find(ticket.ids[unseen])
         return codes
 
     def _meta(self) -> npt.NDArray[np.int32]:

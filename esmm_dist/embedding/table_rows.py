@@ -2,24 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from esmm_dist.arrays import F32, I64, Bools, Ids
-
-
-def check_ids(ids: Ids, *, table: str) -> None:
-    """Check that ids can be asked of a table: int64, strictly ascending.
-
-    Raises:
-        ValueError: They are not; the message names the first that is not.
-    """
-    if ids.dtype != np.int64 or ids.ndim != 1:
-        raise ValueError(f"Table '{table}': ids are {ids.dtype} {list(ids.shape)}, expected int64 [U]")
-    if len(ids) > 1 and not bool(np.all(ids[1:] > ids[:-1])):
-        at = int(np.argmin(ids[1:] > ids[:-1]))
-        raise ValueError(
-            f"Table '{table}': ids must be strictly ascending; id {ids[at + 1]} follows {ids[at]} at {at + 1}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

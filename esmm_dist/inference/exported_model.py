@@ -14,7 +14,7 @@ from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
 from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.inference.probabilities import prediction_columns
-from esmm_dist.input.pipeline import parse_spec
+from esmm_dist.input.record_parsing import parse_spec
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.pooling import pool, weight_norms
 from esmm_dist.schema import record_format as keys

@@ -15,7 +15,7 @@ from esmm_dist.input.order import one_process_order
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.users import NO_USER, BatchUsers
 from esmm_dist.model.forward import CompiledForward
-from esmm_dist.model.inputs import model_inputs, pull_rows
+from esmm_dist.model.inputs import model_inputs, prepare_rows, pull_rows
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Schema
 
@@ -38,7 +38,7 @@ class Scorer:
             learned_ids: counts its impressions that hold a learned id
         """
         lookups = LookupPlan(self.schema).prepare(batch)
-        rows = pull_rows(self.store, lookups)
+        rows = pull_rows(self.store, prepare_rows(self.store, lookups))
         if learned_ids is not None:
             learned_ids.add(batch, lookups, rows)
         return self.forward(model_inputs(batch, lookups, rows))

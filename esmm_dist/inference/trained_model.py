@@ -9,10 +9,12 @@ from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import SchemaError
 from esmm_dist.inference.scoring import Scorer
 from esmm_dist.input.config import InputConfig, OnBadRecord
+from esmm_dist.input.order import RankShare
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.model.dense_state import load_dense
@@ -20,6 +22,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig
 from esmm_dist.parameter_server.open_store import new_generation, opened_store
+from esmm_dist.parameter_server.run_identity import RunIdentity
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.differences import record_differences
@@ -112,7 +115,8 @@ def open_split(
     # The batch is as large as in training, rounded to what this data set's lanes allow
     records = max(1, round(trained.global_batch_records / manifest.lanes)) * manifest.lanes
     config = InputConfig(global_batch_records=records, on_bad_record=on_bad_record)
-    reader = BatchReader(data, manifest, split, config, rank=world.rank, world_size=world.size, with_names=with_names)
+    share = RankShare(rank=world.rank, world_size=world.size)
+    reader = BatchReader(data, manifest, split, config, share=share, with_names=with_names)
     return reader, manifest
 
 
@@ -151,16 +155,11 @@ def _model_of(
     embedding = embedding_of(checkpoint)
     model = dense_model(checkpoint)
     forward = CompiledForward(model)
-    with opened_store(
-        client,
-        schema.tables,
-        embedding,
-        seed=seed,
-        location=run.location,
-        purpose="score",
-        generation=generation,
-        world=world,
-    ) as opened:
+    identity = RunIdentity(
+        location=run.location, generation=generation, rank=world.rank, world_size=world.size, purpose="score"
+    )
+    tables = RunTables(names=schema.tables, embedding=embedding, seed=seed)
+    with opened_store(client, tables, identity, world) as opened:
         if load_rows:
             opened.store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
         yield TrainedModel(

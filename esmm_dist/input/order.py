@@ -31,6 +31,22 @@ class PartRead:
     """Records (after shuffling) that earlier batches have taken."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RankShare:
+    """One rank of so many, each of which reads its own lanes."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    def lanes(self, lanes: int) -> range:
+        """Return the lanes of so many that it reads; none if there are more ranks than lanes and it is a last one."""
+        return range(self.rank, lanes, self.world_size)
+
+
+WHOLE = RankShare()
+"""One process that reads everything."""
+
+
 def records_per_lane(manifest: DatasetManifest, global_batch_records: int) -> int:
     """Return k, the records that a global batch takes from each lane.
 
@@ -61,11 +77,6 @@ def lane_records(manifest: DatasetManifest, split: str) -> dict[int, int]:
     return counts
 
 
-def lanes_of_rank(lanes: int, rank: int, world_size: int) -> range:
-    """Return the lanes that a rank reads; none if there are more ranks than lanes and it is one of the last."""
-    return range(rank, lanes, world_size)
-
-
 def idle_ranks_warning(manifest: DatasetManifest, world_size: int) -> list[str]:
     """Return a sentence about ranks that have no lane to read, if there are any."""
     idle = world_size - manifest.lanes
@@ -77,17 +88,16 @@ def idle_ranks_warning(manifest: DatasetManifest, world_size: int) -> list[str]:
     ]
 
 
-def lanes_of_records(counts: dict[int, int], records_per_lane: int, step: int, *, rank: int, world_size: int) -> I64:
+def lanes_of_records(counts: dict[int, int], records_per_lane: int, step: int, share: RankShare) -> I64:
     """Return the lane of each record of a rank's share of a batch: int64 [G], ascending.
 
     Args:
-        counts: Records of each lane of the split, see ``lane_records``.
-        records_per_lane: k.
-        step: 0, 1, ..., within the epoch.
-        rank: Of the reader.
-        world_size: Number of ranks.
+        counts: records of each lane of the split, see ``lane_records``
+        records_per_lane: records of a lane in a batch, k
+        step: step within the epoch, 0, 1, ...
+        share: lanes that the rank reads
     """
-    own = lanes_of_rank(len(counts), rank, world_size)
+    own = share.lanes(len(counts))
     taken = [min(max(counts[lane] - step * records_per_lane, 0), records_per_lane) for lane in own]
     return np.repeat(np.array(own, dtype=np.int64), taken)
 
@@ -95,7 +105,7 @@ def lanes_of_records(counts: dict[int, int], records_per_lane: int, step: int, *
 def one_process_order(lanes: I64) -> I64:
     """Return the order that makes one process's batch of the shares of several ranks.
 
-    A batch stands in the order of its lanes, and a lane is read by one rank, in its order.
+    A batch is in the order of its lanes, and a lane is read by one rank, in its order.
 
     Args:
         lanes: int64 [N], the lane of each row of the shares, which stand one after another.
@@ -128,12 +138,12 @@ def lane_reads(
     """Return how to read a lane within an epoch, from its record ``first_record`` on.
 
     Args:
-        manifest: Of the data set.
-        split: ``train`` or ``test``.
-        lane: 0 .. lanes - 1.
-        epoch: 0, 1, ...
-        first_record: Records of the lane that earlier batches of the epoch have taken.
-        seed: Of the run. None: file order.
+        manifest: manifest of the data set
+        split: name of the split
+        lane: the lane, 0 .. lanes - 1
+        epoch: the epoch, 0, 1, ...
+        first_record: records of the lane that earlier batches of the epoch have taken
+        seed: seed of the shuffle; None: file order
     """
     parts = sorted((s for s in manifest.splits[split].shards if s.lane == lane), key=lambda s: s.part)
     if seed is not None:

@@ -20,7 +20,36 @@ from esmm_dist.input.salvage import Salvaged, placeholder, salvage, shard_bytes
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.file_problem import file_problem
-from esmm_dist.schema.manifest import REPAIR, Compression, Shard
+from esmm_dist.schema.manifest import REPAIR, Compression, Shard, Split
+
+
+def check_shard_files(folder: Path, split: Split, on_bad_record: OnBadRecord = "fail") -> None:
+    """Compare the shard files' sizes with the manifest.
+
+    Args:
+        folder: folder of the data set
+        split: split of its manifest
+        on_bad_record: with ``skip`` it is enough that one file is as it should be
+
+    Raises:
+        InputDataError: A file is missing or has another size.
+    """
+    problems = [
+        f"{folder / shard.path} {problem}"
+        for shard in split.shards
+        if (problem := file_problem(folder, shard, compare_bytes=False))
+    ]
+    if not problems:
+        return
+    if on_bad_record == "skip":
+        if len(problems) < len(split.shards):
+            return
+        raise InputDataError(
+            f"All {len(problems)} shards cannot be read, and nothing is left if they are skipped. {problems[0]}. Check "
+            "that the data set is where it should be."
+        )
+    more = f" ({len(problems) - 1} other shards cannot be read either.)" if len(problems) > 1 else ""
+    raise InputDataError(f"{problems[0]}.{more} {REPAIR} Or leave out what cannot be read: --on-bad-record skip.")
 
 
 class ShardGuard:
@@ -33,10 +62,10 @@ class ShardGuard:
         """Begin with no shard checked.
 
         Args:
-            folder: The data set.
-            schema: Of its records.
-            compression: Of its shards.
-            on_bad_record: What to do with what cannot be read.
+            folder: folder of the data set
+            schema: schema of its records
+            compression: compression of its shards
+            on_bad_record: what to do with what cannot be read
         """
         self._folder, self._schema, self._on_bad_record = folder, schema, on_bad_record
         self._compressed = compression == "ZLIB"

@@ -7,6 +7,7 @@ import tensorflow as tf
 from esmm_dist.arrays import F32
 from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.pooling import CPU, pool, weight_norms
@@ -42,15 +43,20 @@ class PooledBatch(NamedTuple):
     """float32 [S, 1], see ``weight_norms``; None where the model has no use for them"""
 
 
-def pull_rows(store: EmbeddingStore, lookups: dict[str, TableLookup], *, step: int | None = None) -> dict[str, F32]:
+def prepare_rows(store: EmbeddingStore, lookups: dict[str, TableLookup]) -> dict[str, Ticket]:
+    """Make a ticket for the rows that a batch needs from every table."""
+    return {table: store.prepare(table, lookup.ids, lookup.counts) for table, lookup in lookups.items()}
+
+
+def pull_rows(store: EmbeddingStore, tickets: dict[str, Ticket], *, step: int | None = None) -> dict[str, F32]:
     """Read the rows that a batch needs from every table: float32 [U, D] each.
 
     Args:
         store: holds the rows
-        lookups: unique ids of the batch by table
+        tickets: from ``prepare_rows``
         step: optimizer step that they are for; None: as they are now
     """
-    return {table: store.pull(table, lookup.ids, step=step) for table, lookup in lookups.items()}
+    return {table: store.pull(ticket, step=step) for table, ticket in tickets.items()}
 
 
 def model_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, F32]) -> ModelInputs:

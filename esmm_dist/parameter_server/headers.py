@@ -1,10 +1,56 @@
-"""The headers of the calls that manage a run on a server; pulls and pushes have theirs in ``wire.py``."""
+"""The headers of all calls to a server, and their JSON form.
 
-from dataclasses import dataclass
-from typing import Any
+The header of a pull or push is its Flight command, that of an action the action's body. Nothing in one is ever
+unpickled or evaluated.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import pydantic
 
 from esmm_dist.embedding.table_files import TableFile
-from esmm_dist.parameter_server.config import UpdateMode
+from esmm_dist.parameter_server.config import UpdateMode, Wire
+from esmm_dist.parameter_server.refusals import RequestError
+
+Header = TypeVar("Header")
+
+_MAX_HEADER_BYTES = 4 << 20  # the largest is a restore of some ten thousand files
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullHeader:
+    """Read rows; their ids follow."""
+
+    run: str
+    generation: int
+    table: str
+    rows: int
+    """Number of ids that follow."""
+    wire: Wire
+    step: int | None
+    """The optimizer step that the rows are for; None: as they are now."""
+    patience_s: float
+    """How long the server may wait for the steps before it; then it says which rank's push is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushHeader:
+    """Take the gradients of one rank in one step; ids and gradients follow."""
+
+    run: str
+    generation: int
+    table: str
+    rows: int
+    wire: Wire
+    step: int
+    rank: int
+    impressions: int
+    """Of the whole step, over all ranks."""
+    rate_factor: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,3 +156,35 @@ class EvictHeader:
     rule: dict[str, int]
     call_id: str = ""
     patience_s: float = 20.0
+
+
+def encode_header(header: Any) -> bytes:
+    """Return the bytes of a header dataclass."""
+    return json.dumps(asdict(header)).encode()
+
+
+def decode_header(cls: type[Header], data: bytes) -> Header:
+    """Return the header that ``encode_header`` wrote, every value checked.
+
+    Raises:
+        RequestError: It is not such a header.
+    """
+    if len(data) > _MAX_HEADER_BYTES:
+        raise RequestError(f"the request's header has {len(data)} bytes; at most {_MAX_HEADER_BYTES} are read")
+    try:
+        header: Header = _adapter(cast(Any, cls)).validate_json(data, strict=True)
+    except pydantic.ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RequestError(f"the request's header is not a {cls.__name__}: {where or 'it'}: {first['msg']}") from e
+    return header
+
+
+def encode_reply(mapping: Mapping[str, Any]) -> bytes:
+    """Return a mapping of plain values as the JSON body of a reply."""
+    return json.dumps(mapping).encode()
+
+
+@cache
+def _adapter(cls: Any) -> "pydantic.TypeAdapter[Any]":
+    return pydantic.TypeAdapter(cls)

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
+from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.parameter_server.config import ClientConfig
+from esmm_dist.parameter_server.run_identity import RunIdentity
 from esmm_dist.ranks.elastic import ElasticWorld
 from esmm_dist.ranks.world import World
 
@@ -28,32 +29,22 @@ class OpenedStore:
 @contextmanager
 def opened_store(
     config: ClientConfig,
-    tables: tuple[str, ...],
-    embedding: EmbeddingConfig,
-    *,
-    seed: int,
-    location: str,
-    purpose: str,
-    generation: int,
+    tables: RunTables,
+    run: RunIdentity,
     world: World,
-    keep_undo: bool = False,
-    go_on_after: int | None = None,
+    *,
+    resume_after: int | None = None,
 ) -> Iterator[OpenedStore]:
     """Open a store for the ``with`` block. On servers all ranks open it, and get the same rows.
 
     If the block ends well, the servers forget the rows at its end, once all ranks are there.
 
     Args:
-        config: Where the rows live.
-        tables: Their names.
-        embedding: Of the rows.
-        seed: Of the run.
-        location: Of the run, absolute.
-        purpose: ``train``, or what else the rows are read for.
-        generation: From ``new_generation``, the same on all ranks.
-        world: The ranks.
-        keep_undo: Whether the servers keep what they need to undo a step.
-        go_on_after: Go on with the rows that the servers have, as they were after this step. None: open an empty store.
+        config: where the rows live
+        tables: the tables
+        run: which run, and which of its ranks; its generation is that of ``new_generation`` on all ranks
+        world: the ranks
+        resume_after: keep the rows that the servers have, as they were after this step; None: open an empty store
 
     Raises:
         ConfigError: A token or certificate cannot be read.
@@ -62,35 +53,27 @@ def opened_store(
         LostError: A rank or a server was lost meanwhile.
     """
     if config.embedded:
-        yield OpenedStore(store=EmbeddedStore(tables, embedding, seed=seed))
+        yield OpenedStore(store=EmbeddedStore(tables.names, tables.embedding, seed=tables.seed))
         return
-    from esmm_dist.parameter_server.client import Opening, RemoteStore, RunIdentity  # loads Arrow Flight
-
-    run = RunIdentity(location=location, generation=generation, rank=world.rank, world_size=world.size, purpose=purpose)
-
-    def remote(opening: Opening) -> RemoteStore:
-        first_step = go_on_after or 0
-        return RemoteStore(
-            config, tables, embedding, seed=seed, run=run, first_step=first_step, opening=opening, keep_undo=keep_undo
-        )
+    from esmm_dist.parameter_server.remote_store import Opening, RemoteStore  # loads Arrow Flight
 
     stores: list[RemoteStore] = []
 
-    def open_first() -> dict[str, int]:
-        stores.append(remote("open" if go_on_after is None else "continue"))
-        return asdict(stores[0].rewound)
+    def open_as(opening: Opening) -> dict[str, int]:
+        stores.append(RemoteStore(config, tables, run, opening=opening, first_step=resume_after or 0))
+        return asdict(stores[0].resume_cost)
 
     try:
-        rewound: dict[str, int] = {}
+        cost: dict[str, int] = {}
         if world.elastic:
-            rewound = world.on_root(open_first)
+            cost = world.on_root(lambda: open_as("open" if resume_after is None else "resume"))
             if not stores:
-                stores.append(remote("join"))
-        else:  # no meeting: rank 0 may open a store before the others do, see serve/load.py
-            stores.append(remote("open"))
+                open_as("join")
+        else:  # not a collective: rank 0 may open a store before the others do, see inference/load.py
+            open_as("open")
         if isinstance(world, ElasticWorld):
             world.on_lost = stores[0].interrupt
-        yield OpenedStore(store=stores[0], **rewound)
+        yield OpenedStore(store=stores[0], **cost)
         world.barrier()
         if world.rank == 0:
             stores[0].close_run()
@@ -107,6 +90,6 @@ def new_generation(config: ClientConfig) -> int:
     """
     if config.embedded:
         return 0
-    from esmm_dist.parameter_server.client import next_generation
+    from esmm_dist.parameter_server.generations import next_generation
 
     return next_generation(config)

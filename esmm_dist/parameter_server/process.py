@@ -79,7 +79,7 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
         ConfigError: As ``serve``.
     """
     import_tfra()  # before the service's modules do, and before any other thread writes to stderr
-    from esmm_dist.parameter_server.service import ParameterService
+    from esmm_dist.parameter_server.service import FlightSettings, ParameterService
 
     host, port = split_address(config.bind, where="bind")
     token = read_token(config.token_file)
@@ -89,7 +89,9 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
     _check_free(host, port)
     try:
         service = ParameterService(
-            config, progress, location=f"{scheme}://{shown_host}:{port}", tls=tls, middleware=middleware
+            config,
+            progress,
+            FlightSettings(location=f"{scheme}://{shown_host}:{port}", tls=tls, middleware=middleware),
         )
     except (OSError, pa.ArrowException) as e:
         raise ConfigError(

@@ -8,7 +8,7 @@ if it is there by then. A call that comes late, out of a connection that was giv
 import threading
 from collections.abc import Callable
 
-from esmm_dist.parameter_server.wire import NotReadyError
+from esmm_dist.parameter_server.refusals import NotReadyError
 
 _KEPT_REPLIES = 16  # of calls that are done: only the newest one's client can still be asking
 _MOST_PATIENCE_S = 20.0  # as of a pull

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pyarrow.flight as flight
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.parameter_server.wire import RequestError
+from esmm_dist.parameter_server.refusals import RequestError
 from esmm_dist.storage.location import Location
 from esmm_dist.storage.secret_file import read_secret
 

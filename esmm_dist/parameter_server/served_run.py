@@ -3,35 +3,26 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
-from esmm_dist.arrays import F32, U64, Ids
+from esmm_dist.arrays import F32, I64, U64, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.eviction import EvictionRule
 from esmm_dist.embedding.placement import bucket_ranges, server_of
 from esmm_dist.embedding.table_files import TableFile
-from esmm_dist.embedding.table_rows import check_ids
-from esmm_dist.parameter_server.continuing import TableSteps, check_same_run, tables_to_undo
-from esmm_dist.parameter_server.headers import OpenHeader
+from esmm_dist.embedding.ticket import Ticket
+from esmm_dist.parameter_server.headers import OpenHeader, PullHeader, PushHeader
+from esmm_dist.parameter_server.rank_push import RankPush, sum_of
+from esmm_dist.parameter_server.refusals import NotReadyError, RequestError
+from esmm_dist.parameter_server.resume import TableSteps, check_same_run, tables_to_undo
 from esmm_dist.parameter_server.stats import Timer
-from esmm_dist.parameter_server.step_barrier import ReadyStep, Rewound, StepBarrier
+from esmm_dist.parameter_server.step_barrier import ReadyStep, ResumeCost, StepBarrier
 from esmm_dist.parameter_server.table_gate import GatePassedError, TableGate
-from esmm_dist.parameter_server.wire import NotReadyError, PushHeader, RequestError
 from esmm_dist.storage.folder import Folder
 
 _MOST_PATIENCE_S = 20.0  # then the client asks again: no thread waits for long on behalf of one that is gone
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Push:
-    ids: Ids
-    gradients: F32
-    counts: Ids | None
-    impressions: int
-    rate_factor: float
 
 
 class ServedRun:
@@ -45,8 +36,8 @@ class ServedRun:
         """Make empty tables.
 
         Args:
-            opened: What the first client said.
-            embedding: Its settings, checked.
+            opened: settings of the run, from its first client
+            embedding: its embedding settings, checked
         """
         self.opened = opened
         self.embedding = embedding
@@ -60,15 +51,15 @@ class ServedRun:
             keep_undo=opened.keep_undo and opened.update_mode != "async",
         )
         self._gates = {table: TableGate(opened.generation) for table in opened.tables}
-        self._barriers: dict[str, StepBarrier[_Push]] = {}
+        self._barriers: dict[str, StepBarrier[RankPush]] = {}
         self._whole = True
-        self._continuing = threading.Lock()
-        self._last_rewound, self.rewound = Rewound(), Rewound()
+        self._resuming = threading.Lock()
+        self._last_resume_cost, self.resume_cost = ResumeCost(), ResumeCost()
         self._set_step(opened.first_step)
 
     @property
     def generation(self) -> int:
-        """The newest generation: that of ``opened``, or of a fence after which the run has not gone on yet."""
+        """The newest generation: that of ``opened``, or of a fence after which the run has not resumed yet."""
         return self._generation
 
     @property
@@ -111,14 +102,16 @@ class ServedRun:
             raise RequestError(f"the run has no table '{table}'. It has: {', '.join(self.opened.tables)}.")
         return self.embedding.dim_of(table)
 
-    def check_ids(self, table: str, ids: Ids) -> None:
-        """Check that ids are strictly ascending and belong to this server.
+    def ticket(self, table: str, ids: Ids, counts: I64 | None = None) -> Ticket:
+        """Make a ticket for the ids of a call, which must be strictly ascending and belong to this server.
+
+        Its rows are not found yet: that is done within the table's gate.
 
         Raises:
             RequestError: They are not, or do not.
         """
         try:
-            check_ids(ids, table=table)
+            ticket = Ticket(table=table, ids=ids, counts=counts)
         except ValueError as e:
             raise RequestError(f"{e}. Send each id once, sorted.") from e
         elsewhere = server_of(ids, self.opened.count) != self.opened.index
@@ -129,22 +122,24 @@ class ServedRun:
                 f"table '{table}': id {stray[0]} belongs to server {home}/{self.opened.count}, and this is server "
                 f"{self.opened.index}. List the servers in their order."
             )
+        return ticket
 
-    def pull(self, table: str, ids: Ids, *, generation: int, step: int | None, patience_s: float, timer: Timer) -> F32:
-        """Read rows once they are new enough for ``step``; ``timer`` leaves out the wait for that.
+    def pull(self, header: PullHeader, ticket: Ticket, timer: Timer) -> F32:
+        """Read rows once they are new enough for the header's step; ``timer`` leaves out the wait for that.
 
         Raises:
             GatePassedError: The generation is over. So do all methods that are told one.
             NotReadyError: Other ranks have not pushed the steps before it within ``patience_s``, or 20 s.
         """
+        table, step = header.table, header.step
         with ExitStack() as entered:
             try:
                 with timer.waiting():
                     entered.enter_context(
                         self._gates[table].reading(
                             lambda: step is None or self._barriers[table].may_pull(step),
-                            generation=generation,
-                            timeout_s=min(patience_s, _MOST_PATIENCE_S),
+                            generation=header.generation,
+                            timeout_s=min(header.patience_s, _MOST_PATIENCE_S),
                         )
                     )
             except TimeoutError as e:
@@ -152,20 +147,16 @@ class ServedRun:
                     f"table '{table}': a pull for step {step} waits for step {self._barriers[table].applied_step + 1}, "
                     "which not every rank has pushed"
                 ) from e
-            return self._store.table(table).read(ids)
+            return self._store.pull(ticket)
 
-    def push(self, header: PushHeader, ids: Ids, gradients: F32, counts: Ids | None) -> None:
+    def push(self, header: PushHeader, ticket: Ticket, gradients: F32) -> None:
         """Take a rank's push of a step; apply the step if it is the last one.
 
         Raises:
             RequestError: The rank is unknown, or the step does not follow the rank's last one.
         """
-        push = _Push(
-            ids=ids,
-            gradients=gradients,
-            counts=counts,
-            impressions=header.impressions,
-            rate_factor=header.rate_factor,
+        push = RankPush(
+            ticket=ticket, gradients=gradients, impressions=header.impressions, rate_factor=header.rate_factor
         )
         with self._gates[header.table].writing(generation=header.generation):
             try:
@@ -173,7 +164,7 @@ class ServedRun:
             except ValueError as e:
                 raise RequestError(f"table '{header.table}': {e}. Restart the run from its checkpoint.") from e
             if ready is not None:
-                self._apply(header.table, ready)
+                self._apply(ready)
 
     def save(self, folder: Folder, *, generation: int, step: int) -> tuple[TableFile, ...]:
         """Write the rows as they are after ``step``.
@@ -234,8 +225,8 @@ class ServedRun:
                 found[table] = self._steps_of(table)
         return found
 
-    def go_on(self, opened: OpenHeader) -> Rewound:
-        """Go on after a fence, from ``opened.first_step``, with the ranks of ``opened``.
+    def resume(self, opened: OpenHeader) -> ResumeCost:
+        """Resume after a fence, from ``opened.first_step``, with the ranks of ``opened``.
 
         What waits for other ranks' pushes is dropped, and a table that is one step further undoes it. A repeated call
         changes nothing and returns the same.
@@ -243,32 +234,32 @@ class ServedRun:
         Raises:
             RequestError: The settings differ, or a table cannot be brought to that step; nothing was changed.
         """
-        with self._continuing:
+        with self._resuming:
             if self.opened == opened:
-                return self._last_rewound
+                return self._last_resume_cost
             check_same_run(self.opened, opened)
             with self._alone(opened.generation):
-                self._last_rewound = self._rewind(opened)
-                self.rewound = self.rewound.plus(self._last_rewound)
+                self._last_resume_cost = self._rewind(opened)
+                self.resume_cost = self.resume_cost.plus(self._last_resume_cost)
                 self.opened = opened
-            return self._last_rewound
+            return self._last_resume_cost
 
     def close(self) -> None:
         """Wake all that wait, and let nobody in any more."""
         for gate in self._gates.values():
             gate.close()
 
-    def _rewind(self, opened: OpenHeader) -> Rewound:
+    def _rewind(self, opened: OpenHeader) -> ResumeCost:
         step = opened.first_step
         undone = tables_to_undo(
             {table: self._steps_of(table) for table in self._gates}, mode=opened.update_mode, first_step=step
         )
-        cost = Rewound()
+        cost = ResumeCost()
         for table, barrier in self._barriers.items():
             of_table = barrier.rewind(step, opened.world_size)
             if table in undone:
                 self._store.table(table).undo_push()
-                of_table = Rewound(undone_steps=1)
+                of_table = ResumeCost(undone_steps=1)
             cost = cost.most(of_table)
         return cost
 
@@ -283,17 +274,14 @@ class ServedRun:
                 entered.enter_context(gate.writing(generation=generation))
             yield
 
-    def _apply(self, table: str, ready: ReadyStep[_Push]) -> None:
-        first = ready.pushes[0]
-        merged = first if len(ready.pushes) == 1 else _summed(ready.pushes)
+    def _apply(self, ready: ReadyStep[RankPush]) -> None:
+        merged = sum_of(ready.pushes)
         self._store.push(
-            table,
-            merged.ids,
+            merged.ticket,
             merged.gradients,
-            impressions=first.impressions,
+            impressions=merged.impressions,
             step=ready.step,
-            rate_factor=first.rate_factor,
-            counts=merged.counts,
+            rate_factor=merged.rate_factor,
         )
 
     def _check_quiet(self, step: int) -> None:
@@ -315,19 +303,3 @@ class ServedRun:
             )
             for table in opened.tables
         }
-
-
-def _summed(pushes: Sequence[_Push]) -> _Push:
-    """Sum pushes of one step in rank order: the result does not depend on which came first."""
-    ids = np.unique(np.concatenate([push.ids for push in pushes]))
-    gradients = np.zeros((len(ids), pushes[0].gradients.shape[1]), dtype=np.float32)
-    counts = None if pushes[0].counts is None else np.zeros(len(ids), dtype=np.int64)
-    for push in pushes:
-        places = np.searchsorted(ids, push.ids)
-        gradients[places] += push.gradients  # a rank's ids are unique, so no place comes twice
-        if counts is not None and push.counts is not None:
-            counts[places] += push.counts
-    first = pushes[0]
-    return _Push(
-        ids=ids, gradients=gradients, counts=counts, impressions=first.impressions, rate_factor=first.rate_factor
-    )

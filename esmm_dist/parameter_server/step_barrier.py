@@ -30,8 +30,8 @@ class ReadyStep(Generic[Push]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rewound:
-    """What going on from a step has cost, in steps."""
+class ResumeCost:
+    """What resuming from a step has cost, in steps."""
 
     undone_steps: int = 0
     """Applied by then, and undone: they are done again, as if for the first time."""
@@ -40,17 +40,17 @@ class Rewound:
     repeated_steps: int = 0
     """Applied by then, and not undone: they are applied twice. In ``async`` each rank's count for themselves."""
 
-    def most(self, other: "Rewound") -> "Rewound":
+    def most(self, other: "ResumeCost") -> "ResumeCost":
         """Return the larger of each, of two tables or servers of which the same steps are gone."""
-        return Rewound(
+        return ResumeCost(
             undone_steps=max(self.undone_steps, other.undone_steps),
             lost_steps=max(self.lost_steps, other.lost_steps),
             repeated_steps=max(self.repeated_steps, other.repeated_steps),
         )
 
-    def plus(self, later: "Rewound") -> "Rewound":
-        """Return the sum of two rewinds, one after the other."""
-        return Rewound(
+    def plus(self, later: "ResumeCost") -> "ResumeCost":
+        """Return the sum of two resumptions, one after the other."""
+        return ResumeCost(
             undone_steps=self.undone_steps + later.undone_steps,
             lost_steps=self.lost_steps + later.lost_steps,
             repeated_steps=self.repeated_steps + later.repeated_steps,
@@ -78,9 +78,9 @@ class StepBarrier(Generic[Push]):
         """Take a rank's push of a step.
 
         Args:
-            step: 1, 2, ...
-            rank: 0 .. world_size - 1.
-            push: What the rank pushed.
+            step: the step, 1, 2, ...
+            rank: the rank, 0 .. world_size - 1
+            push: the rank's gradients
 
         Returns:
             What is to be applied now, before the next call; None if nothing is: the push waits, or is a repeat.
@@ -117,14 +117,14 @@ class StepBarrier(Generic[Push]):
         behind = self.max_staleness_steps if self.mode == "bounded" else 0
         return self.applied_step >= step - 1 - behind
 
-    def rewind(self, step: int, world_size: int) -> Rewound:
+    def rewind(self, step: int, world_size: int) -> ResumeCost:
         """Let the next step be ``step`` + 1 for every rank of a new number of ranks; pushes that wait are dropped.
 
         Rows are not touched: a caller that undoes an applied step says so itself.
 
         Args:
-            step: 0, 1, ... Up to which all ranks count as having pushed.
-            world_size: From now on.
+            step: the step up to which all ranks count as having pushed, 0, 1, ...
+            world_size: number of ranks from now on
 
         Returns:
             The steps that are lost or will be repeated, if the rows stay as they are.
@@ -135,7 +135,7 @@ class StepBarrier(Generic[Push]):
         self._waiting.clear()
         self.world_size, self.applied_step = world_size, step
         self._newest_of_rank = [step] * world_size
-        return Rewound(lost_steps=lost, repeated_steps=repeated)
+        return ResumeCost(lost_steps=lost, repeated_steps=repeated)
 
     @property
     def newest_steps(self) -> tuple[int, ...]:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from esmm_dist.arrays import F32
 from esmm_dist.embedding.lookup import LookupPlan, TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.pipeline import BatchReader
-from esmm_dist.model.inputs import pull_rows
+from esmm_dist.model.inputs import prepare_rows, pull_rows
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.prefetch import Prefetcher
 
@@ -25,6 +26,7 @@ class Prepared(NamedTuple):
 
     batch: GroupedBatch
     lookups: dict[str, TableLookup]
+    tickets: dict[str, Ticket]
     rows: dict[str, F32] | None
     """float32 [U, D] by table; None: still to be pulled"""
 
@@ -108,13 +110,12 @@ class BatchSource:
             for batch in self._reader.epoch(epoch, first_step=offset, seed=self._seed):
                 step += 1
                 lookups = self._plan.prepare(batch)
-                for table, lookup in lookups.items():
-                    self._store.expect(table, lookup.ids)
+                tickets = prepare_rows(self._store, lookups)
                 rows = None
                 if self._pulls_ahead:
                     if self._staleness is not None and not pushed.wait_for(step - 1 - self._staleness):
                         return
-                    rows = pull_rows(self._store, lookups, step=step)
-                yield Prepared(batch, lookups, rows)
+                    rows = pull_rows(self._store, tickets, step=step)
+                yield Prepared(batch, lookups, tickets, rows)
                 if step == last_step:
                     return

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.defaults import batch_plan
+from esmm_dist.input.order import RankShare
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.world import World
@@ -69,7 +70,8 @@ def make_context(
     start = world.on_root(lambda: settings_of_other_run(config)) if config.init_from is not None else None
     chosen = choose_settings(config, manifest, start)
     config = chosen.config  # from here on, and in all that is saved, the settings name the numbers that were chosen
-    reader = BatchReader(config.data, manifest, "train", config.input, rank=world.rank, world_size=world.size)
+    share = RankShare(rank=world.rank, world_size=world.size)
+    reader = BatchReader(config.data, manifest, "train", config.input, share=share)
     return TrainingContext(
         config=config,
         chosen_lines=chosen.lines,

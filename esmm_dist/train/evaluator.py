@@ -7,6 +7,7 @@ from esmm_dist.inference.baseline import Baseline, baseline_of_root
 from esmm_dist.inference.evaluate import evaluate_batches
 from esmm_dist.inference.scoring import Scorer, scored_batches
 from esmm_dist.input.config import InputConfig
+from esmm_dist.input.order import RankShare
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.users import BatchUsers
 from esmm_dist.model.metrics.summary import TaskMetrics
@@ -104,7 +105,8 @@ class Evaluator:
         if split not in manifest.splits:
             progress.message(f"Not evaluated: {context.config.data} has no split '{split}'.")
             return {}
-        reader = BatchReader(context.config.data, manifest, split, self._input, rank=world.rank, world_size=world.size)
+        share = RankShare(rank=world.rank, world_size=world.size)
+        reader = BatchReader(context.config.data, manifest, split, self._input, share=share)
         impressions = manifest.splits[split].impressions
         progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
         scored = scored_batches(self._scorer, reader, world, users=self._users)

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.parameter_server.open_store import OpenedStore, new_generation, opened_store
+from esmm_dist.parameter_server.run_identity import RunIdentity
 from esmm_dist.ranks.world import World
 from esmm_dist.train.context import TrainingContext
 from esmm_dist.train.resume_point import RankStep, ResumePoint, Rollback, TableStep, find_resume_point
@@ -48,18 +50,14 @@ def rendezvous(context: TrainingContext, state: TrainState) -> Iterator[Agreemen
     ranks = [RankStep(**each) for each in world.gather_values(asdict(state.rank_step))]
     plan = world.on_root(lambda: _plan(context, ranks))
     resume_point = ResumePoint(**plan["resume_point"]) if plan["resume_point"] else None
-    with opened_store(
-        config.store,
-        context.schema.tables,
-        config.embedding,
-        seed=config.seed,
-        location=str(plan["location"]),
-        purpose="train",
-        generation=int(plan["generation"]),
-        world=world,
-        keep_undo=world.elastic,
-        go_on_after=resume_point.step if resume_point else None,
-    ) as opened:
+    run = RunIdentity(
+        location=str(plan["location"]), generation=int(plan["generation"]), rank=world.rank, world_size=world.size
+    )
+    tables = RunTables(
+        names=context.schema.tables, embedding=config.embedding, seed=config.seed, keep_undo=world.elastic
+    )
+    resume_after = resume_point.step if resume_point else None
+    with opened_store(config.store, tables, run, world, resume_after=resume_after) as opened:
         steps = [rank.step for rank in ranks if rank.step is not None]
         if resume_point is not None:
             _bring_to(resume_point, world, state)
@@ -95,7 +93,7 @@ def _plan(context: TrainingContext, ranks: list[RankStep]) -> dict[str, Any]:
 
 def _fenced(config: ClientConfig, location: str, generation: int, world: World) -> list[list[TableStep] | None]:
     """Fence older generations off on all servers; return the steps of each server's tables, None without the run."""
-    from esmm_dist.parameter_server.client import RunIdentity, fence_servers  # loads Arrow Flight
+    from esmm_dist.parameter_server.generations import fence_servers  # loads Arrow Flight
 
     run = RunIdentity(location=location, generation=generation, rank=world.rank, world_size=world.size)
     return [

@@ -128,7 +128,7 @@ class Stepper:
         requests = StepRequests(
             stop=stop.name is not None and not stop.leave, leave=stop.leave, change=context.world.change_announced
         )
-        rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, lookups, step=step)
+        rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, prepared.tickets, step=step)
         factor = self._schedule.factor(step)
         compiled.optimizer.learning_rate.assign(context.config.dense.learning_rate * factor)
         result = compiled.step(model_inputs(batch, lookups, rows), step, requests)
@@ -137,13 +137,11 @@ class Stepper:
         self._state.advance(result.loss_sums, result.weight)
         for table, gradient_sums in result.gradient_sums.items():
             self._store.push(
-                table,
-                lookups[table].ids,
+                prepared.tickets[table],
                 gradient_sums,
                 impressions=max(result.impressions, 1),  # of a batch that was skipped whole: no ids, but a step
                 step=step,
                 rate_factor=factor,
-                counts=lookups[table].counts,
             )
         stopping, leaving, changing = result.requests.tolist()
         self._decision = _Decision(stop=stopping > 0, leaving=leaving, change=changing > 0, leaves=requests.leave)

@@ -53,7 +53,7 @@ class ServerFiguresConfig(ConnectionConfig):
 
 def servers_command(settings: ServerFiguresConfig, context: CommandContext) -> Outcome:
     """Show each server's figures, once or again and again."""
-    from esmm_dist.parameter_server.client import server_stats
+    from esmm_dist.parameter_server.read_stats import server_stats
 
     found = read_and_watch(lambda: server_stats(settings), server_lines, sys.stderr, every_s=settings.watch)
     return Outcome(lines=server_lines(found), result={"servers": json_value(found)})

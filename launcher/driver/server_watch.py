@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from esmm_dist.errors import EsmmError
-from esmm_dist.parameter_server.client import server_stats
 from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.parameter_server.read_stats import server_stats
 from esmm_dist.parameter_server.stats import ServerStats
 from launcher.run_files.run_status import ServerStatus
 

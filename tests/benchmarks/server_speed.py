@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from esmm_dist.arrays import F32, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.process.quiet import import_tfra
 from tests.server_processes import ESMM, ServerProcesses, server_processes
@@ -35,6 +36,7 @@ BATCHES = (10_000, 50_000, 200_000)
 REPEATS = 6
 RANKS = 64
 CONFIG = EmbeddingConfig(embedding_dim=DIM, embedding_optimizer="adagrad")
+TABLES = RunTables(names=("main",), embedding=CONFIG, seed=1)
 
 
 def main() -> None:
@@ -84,15 +86,15 @@ def embedded_speed() -> dict[int, tuple[float, float]]:
 
     store, found = EmbeddedStore(("main",), CONFIG, seed=1), {}
     for ids in all_ids():
-        store.push("main", ids, np.ones((len(ids), DIM), np.float32), impressions=1, step=1)
+        store.push(store.prepare("main", ids), np.ones((len(ids), DIM), np.float32), impressions=1, step=1)
     for size in BATCHES:
         seconds, total = np.zeros(2), 0
         for repeat in range(REPEATS):
             ids, gradients = batch(size, repeat)
             times = [time.process_time()]
-            store.pull("main", ids)
+            store.pull(store.prepare("main", ids))
             times.append(time.process_time())
-            store.push("main", ids.copy(), gradients, impressions=1, step=2)  # a copy: it must read the rows again
+            store.push(store.prepare("main", ids), gradients, impressions=1, step=2)  # a new ticket has read nothing
             times.append(time.process_time())
             if repeat:  # the first one warms up
                 seconds, total = seconds + np.diff(times), total + len(ids)
@@ -107,7 +109,7 @@ def cost_of_undo() -> None:
     tables = {keep: EmbeddingTable("main", CONFIG, seed=1, keep_undo=keep) for keep in (False, True)}
     for table in tables.values():
         for ids in all_ids():
-            table.push(ids, np.ones((len(ids), DIM), np.float32), impressions=1, step=1)
+            table.push(table.prepare(ids), np.ones((len(ids), DIM), np.float32), impressions=1, step=1)
     print(f"{'unique ids':>10s} {'push':>9s} {'undoable':>9s} {'ratio':>6s} {'undo':>9s}   CPU-ms")
     for size in BATCHES:
         cpu_ms: dict[str, list[float]] = {"push": [], "undoable": [], "undo": []}
@@ -116,7 +118,7 @@ def cost_of_undo() -> None:
             order = [("push", False), ("undoable", True)]
             for name, keep in order if repeat % 2 else reversed(order):  # the second finds the gradients in the cache
                 start = time.process_time()
-                tables[keep].push(ids.copy(), gradients, impressions=1, step=repeat + 1)
+                tables[keep].push(tables[keep].prepare(ids), gradients, impressions=1, step=repeat + 1)
                 cpu_ms[name].append(1000 * (time.process_time() - start))
             start = time.process_time()
             tables[True].undo_push()
@@ -130,7 +132,9 @@ class Bench:
 
     def __init__(self, servers: ServerProcesses, run: Path, wire: str) -> None:
         """Open the run, for many ranks: each client is a new one, since a rank's steps follow each other."""
-        from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, next_generation
+        from esmm_dist.parameter_server.generations import next_generation
+        from esmm_dist.parameter_server.remote_store import RemoteStore
+        from esmm_dist.parameter_server.run_identity import RunIdentity
 
         self._servers, self._wire = servers, wire
         config = ClientConfig(servers=servers.servers, update_mode="async")
@@ -140,13 +144,15 @@ class Bench:
             "generation": next_generation(config),
         }
         identity = RunIdentity(location=str(run), generation=self._task["generation"], rank=0, world_size=RANKS)
-        self._store = RemoteStore(config, ("main",), CONFIG, seed=1, run=identity)
+        self._store = RemoteStore(config, TABLES, identity)
         self._run, self._rank = run, 0
 
     def fill(self) -> None:
         """Create the rows."""
         for step, ids in enumerate(all_ids(), start=1):
-            self._store.push("main", ids, np.ones((len(ids), DIM), np.float32), impressions=1, step=step)
+            self._store.push(
+                self._store.prepare("main", ids), np.ones((len(ids), DIM), np.float32), impressions=1, step=step
+            )
 
     def speed(self, clients: int, size: int) -> tuple[float, float]:
         """Return thousands of ids a core-second of pull and push, over the processes of all clients and servers."""
@@ -169,16 +175,18 @@ class Bench:
 
     def save_and_restore(self, name: str) -> None:
         """Measure both, as one rank does it: a run of one rank takes the rows over."""
-        from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, next_generation
+        from esmm_dist.parameter_server.generations import next_generation
+        from esmm_dist.parameter_server.remote_store import RemoteStore
+        from esmm_dist.parameter_server.run_identity import RunIdentity
         from esmm_dist.storage.folder import Folder
 
         config = ClientConfig(servers=self._servers.servers)
         generation = next_generation(config)
         self._store.close_run()
         identity = RunIdentity(location=str(self._run), generation=generation, rank=0, world_size=1)
-        store = RemoteStore(config, ("main",), CONFIG, seed=1, run=identity)
+        store = RemoteStore(config, TABLES, identity)
         for step, ids in enumerate(all_ids(), start=1):
-            store.push("main", ids, np.ones((len(ids), DIM), np.float32), impressions=1, step=step)
+            store.push(store.prepare("main", ids), np.ones((len(ids), DIM), np.float32), impressions=1, step=step)
         folder = Folder.open(self._run) / "checkpoints" / "step-00000001"
         folder.make()
         for what in ("save", "restore"):
@@ -198,21 +206,22 @@ class Bench:
 
 def be_client(task: dict[str, Any]) -> None:
     """Pull or push as one of several clients; print the CPU-seconds that it took, without the start."""
-    from esmm_dist.parameter_server.client import RemoteStore, RunIdentity
+    from esmm_dist.parameter_server.remote_store import RemoteStore
+    from esmm_dist.parameter_server.run_identity import RunIdentity
 
     identity = RunIdentity(location=task["run"], generation=task["generation"], rank=task["rank"], world_size=RANKS)
     config = ClientConfig(servers=task["servers"], update_mode="async", wire=task["wire"])
-    store = RemoteStore(config, ("main",), CONFIG, seed=1, run=identity)
+    store = RemoteStore(config, TABLES, identity)
     batches = [batch(task["size"], repeat + 100 * task["rank"]) for repeat in range(REPEATS)]
-    store.pull("main", batches[0][0])
+    store.pull(store.prepare("main", batches[0][0]))
     print("ready", flush=True)
     sys.stdin.readline()
     start = time.process_time()
     for step, (ids, gradients) in enumerate(batches, start=1):
         if task["call"] == "pull":
-            store.pull("main", ids)
+            store.pull(store.prepare("main", ids))
         else:
-            store.push("main", ids, gradients, impressions=1, step=step)
+            store.push(store.prepare("main", ids), gradients, impressions=1, step=step)
     cpu_s = time.process_time() - start
     store.close()
     print(json.dumps({"cpu_s": cpu_s, "ids": sum(len(ids) for ids, _ in batches)}))

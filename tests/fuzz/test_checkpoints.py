@@ -34,7 +34,7 @@ def filled() -> EmbeddedStore:
     store = EmbeddedStore(("main",), CONFIG, seed=1)
     ids = np.arange(-20, 20, dtype=np.int64)
     counts = np.where(ids < 5, 9, 1)
-    store.push("main", ids, np.ones((40, 2), np.float32), impressions=4, step=STEP, counts=counts)
+    store.push(store.prepare("main", ids, counts), np.ones((40, 2), np.float32), impressions=4, step=STEP)
     return store
 
 

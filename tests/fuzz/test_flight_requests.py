@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from esmm_dist.embedding.embedded_store import EmbeddedStore
-from esmm_dist.parameter_server import wire
+from esmm_dist.parameter_server.record_batches import encode_ids, encode_push
 from tests import raw_flight
 from tests.fuzz.mutations import mutated
 from tests.parallel.store_clients import DIM, embedding, open_stores, train
@@ -32,7 +32,7 @@ class Server:
     def __init__(self, processes: ServerProcesses, store: Any) -> None:
         self.processes, self.store = processes, store
         self.raw = flight.FlightClient(f"grpc://{processes.addresses[0]}")
-        self.rows = store.pull("main", IDS).tobytes()
+        self.rows = store.pull(store.prepare("main", IDS)).tobytes()
 
     def header(self, **others: Any) -> dict[str, Any]:
         run = self.store._run
@@ -41,7 +41,7 @@ class Server:
     def check(self) -> None:
         """Check that nothing has happened: no row changed, no step applied, no surprise in the log."""
         assert self.processes.processes[0].poll() is None
-        assert self.store.pull("main", IDS).tobytes() == self.rows
+        assert self.store.pull(self.store.prepare("main", IDS)).tobytes() == self.rows
         log = self.processes.logs[0].read_text()
         assert "Traceback" not in log, log[-3000:]
 
@@ -106,8 +106,8 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "tie_hashes": {"table": "main", "step": 2},
     "evict": {"table": "main", "rule": {}},
 }
-PUSHED = wire.encode_push(IDS, np.ones((len(IDS), DIM), np.float32), None, "float32")
-PULLED = wire.encode_ids(IDS)
+PUSHED = encode_push(IDS, np.ones((len(IDS), DIM), np.float32), None, "float32")
+PULLED = encode_ids(IDS)
 
 
 @settings(max_examples=150)
@@ -291,5 +291,8 @@ def test_the_run_goes_on_after_all_of_it_as_if_nothing_had_been(server):
     undisturbed = EmbeddedStore(("main",), embedding(), seed=1)
     train(undisturbed, range(1, 6))
     train(server.store, range(4, 6))
-    assert server.store.pull("main", IDS).tobytes() == undisturbed.pull("main", IDS).tobytes()
-    server.rows = server.store.pull("main", IDS).tobytes()
+    assert (
+        server.store.pull(server.store.prepare("main", IDS)).tobytes()
+        == undisturbed.pull(undisturbed.prepare("main", IDS)).tobytes()
+    )
+    server.rows = server.store.pull(server.store.prepare("main", IDS)).tobytes()

@@ -14,6 +14,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.input.config import InputConfig
+from esmm_dist.input.order import RankShare
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.dense_state import dense_state
@@ -48,8 +49,7 @@ def run(data: Path, out: Path) -> None:
         manifest,
         "train",
         InputConfig(global_batch_records=BATCH_RECORDS),
-        rank=world.rank,
-        world_size=world.size,
+        share=RankShare(rank=world.rank, world_size=world.size),
     )
     plan, start = LookupPlan(schema), StartValues(embedding_dim=DIM, scale=0.5, seed=1)
     results: list[StepResult] = []

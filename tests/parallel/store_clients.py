@@ -10,10 +10,13 @@ import numpy as np
 from esmm_dist.arrays import F32, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
+from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile, read_rows
-from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, next_generation
 from esmm_dist.parameter_server.config import ClientConfig
+from esmm_dist.parameter_server.generations import next_generation
+from esmm_dist.parameter_server.remote_store import RemoteStore
+from esmm_dist.parameter_server.run_identity import RunIdentity
 from esmm_dist.storage.folder import Folder
 
 DIM = 4
@@ -44,11 +47,12 @@ def open_stores(
     """Open a run on servers as each of its ranks; close it at the end."""
     settings = ClientConfig(**{"servers": servers, "server_timeout_s": 30.0, **client})
     generation = next_generation(settings)
+    all_tables = RunTables(names=tables, embedding=config, seed=1, keep_undo=keep_undo)
     stores = []
     try:
         for rank in range(world_size):
             identity = RunIdentity(location=str(run), generation=generation, rank=rank, world_size=world_size)
-            stores.append(RemoteStore(settings, tables, config, seed=1, run=identity, keep_undo=keep_undo))
+            stores.append(RemoteStore(settings, all_tables, identity))
         yield stores
     finally:
         if stores and close_run:
@@ -68,9 +72,15 @@ def train(store: EmbeddingStore, steps: range, table: str = "main") -> None:
     """Make random steps, with learning rates that fall."""
     for step in steps:
         ids, gradients = random_step(step)
-        pulled = store.pull(table, ids, step=step)
+        ticket = store.prepare(table, ids)
         # Gradients depend on what was pulled, so that a wrong pull shows
-        store.push(table, ids, gradients + pulled, impressions=7, step=step, rate_factor=1 / (1 + step / 100))
+        gradients += store.pull(ticket, step=step)
+        store.push(ticket, gradients, impressions=7, step=step, rate_factor=1 / (1 + step / 100))
+
+
+def pulled_rows(store: EmbeddingStore, table: str, ids: Ids, *, step: int | None = None) -> F32:
+    """Read rows that nothing is pushed for."""
+    return store.pull(store.prepare(table, ids), step=step)
 
 
 def saved(store: EmbeddingStore, run: Path | str, step: int) -> tuple[Folder, tuple[TableFile, ...]]:

@@ -13,6 +13,7 @@ import pyarrow.flight as flight
 import pytest
 
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.errors import (
     CheckpointError,
     ConfigError,
@@ -22,14 +23,17 @@ from esmm_dist.errors import (
     ServerLostError,
     WorkerLostError,
 )
-from esmm_dist.parameter_server import client as client_module
-from esmm_dist.parameter_server import wire
-from esmm_dist.parameter_server.client import RemoteStore, RunIdentity, fence_servers, next_generation, server_stats
+from esmm_dist.parameter_server import headers, remote_store
 from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig, ServerConfig
+from esmm_dist.parameter_server.generations import fence_servers, next_generation
 from esmm_dist.parameter_server.process import RunningServer, running_server
-from esmm_dist.parameter_server.step_barrier import Rewound
+from esmm_dist.parameter_server.read_stats import server_stats
+from esmm_dist.parameter_server.record_batches import encode_push
+from esmm_dist.parameter_server.remote_store import RemoteStore
+from esmm_dist.parameter_server.run_identity import RunIdentity
+from esmm_dist.parameter_server.step_barrier import ResumeCost
 from esmm_dist.progress import NoProgress
-from tests.parallel.store_clients import DIM, OPTIMIZERS, embedding, random_step, rows_of, saved
+from tests.parallel.store_clients import DIM, OPTIMIZERS, embedding, pulled_rows, random_step, rows_of, saved
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -88,13 +92,15 @@ class Training:
 
     def open(self, generation: int, *, ranks: int, opening: str = "open", first_step: int = 0) -> None:
         for rank in range(ranks):
-            how = "join" if opening == "continue" and rank else opening
+            how = "join" if opening == "resume" and rank else opening
             self.stores.append(self.store(generation, rank, ranks, opening=how, first_step=first_step))
 
     def store(self, generation: int, rank: int, ranks: int, **how: Any) -> RemoteStore:
         identity = RunIdentity(location=str(self.run), generation=generation, rank=rank, world_size=ranks)
-        how = {"keep_undo": True, "seed": 1, **how}
-        return RemoteStore(self.settings, TABLES, self.embedding, run=identity, **how)
+        tables = RunTables(
+            names=TABLES, embedding=self.embedding, seed=how.pop("seed", 1), keep_undo=how.pop("keep_undo", True)
+        )
+        return RemoteStore(self.settings, tables, identity, **how)
 
     def step(self, step: int) -> None:
         """Make one step on all ranks; gradients depend on what was pulled, so that a wrong pull shows."""
@@ -102,7 +108,7 @@ class Training:
             pushes = []
             for rank, store in enumerate(self.stores):
                 ids, gradients = random_step(100 * step + rank)
-                pushes.append((ids, gradients + store.pull(table, ids, step=step)))
+                pushes.append((ids, gradients + pulled_rows(store, table, ids, step=step)))
             for store, (ids, gradients) in zip(self.stores, pushes, strict=True):
                 push(store, step, ids, gradients, table=table)
 
@@ -112,12 +118,12 @@ class Training:
         self.states = fence_servers(self.settings, identity(self, generation))
         return generation
 
-    def go_on(self, first_step: int, *, ranks: int) -> Rewound:
+    def go_on(self, first_step: int, *, ranks: int) -> ResumeCost:
         """Lose all ranks, and go on with new ones."""
         generation = self.fence()
         self.close()
-        self.open(generation, ranks=ranks, opening="continue", first_step=first_step)
-        return self.stores[0].rewound
+        self.open(generation, ranks=ranks, opening="resume", first_step=first_step)
+        return self.stores[0].resume_cost
 
     def rows(self, step: int) -> dict[str, dict[int, bytes]]:
         folder, files = saved(self.stores[0], self.run, step)
@@ -149,8 +155,8 @@ def begin(tmp_path) -> Iterator[Callable[..., Training]]:
     yield new
     for training in begun:
         for server in training.servers:
-            with server.service._lock:  # whatever a test has left open
-                server.service._run = None
+            with server.service._lifecycle._lock:  # whatever a test has left open
+                server.service._lifecycle._run = None
         training.close()
 
 
@@ -158,12 +164,13 @@ def push(store: RemoteStore, step: int, ids: Any = None, gradients: Any = None, 
     """Push ones to three ids, unless told others."""
     ids = np.array([3, 4, 5]) if ids is None else ids
     gradients = np.ones((len(ids), DIM), np.float32) if gradients is None else gradients
-    store.push(table, ids, gradients, impressions=2, step=step, counts=np.ones(len(ids), np.int64))
+    store.push(store.prepare(table, ids, np.ones(len(ids), np.int64)), gradients, impressions=2, step=step)
 
 
 def only_to(store: RemoteStore, servers: Sequence[int]) -> None:
     """Have what a rank pushes next reach only these servers: it dies on the way."""
-    store._at_once = lambda call: [call(index) for index in servers]  # type: ignore[method-assign]
+    all_servers = list(enumerate(store._servers))
+    store._servers.call = lambda call: [call(*all_servers[index]) for index in servers]  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +195,7 @@ def test_a_step_that_some_servers_have_applied_is_undone_and_redone_as_if_nothin
     for store, reached in zip(training.stores, (range(len(servers)), range(1)), strict=True):
         only_to(store, reached)  # rank 1 dies after its push has reached server 0
         push(store, 4, *random_step(77))
-    assert training.go_on(3, ranks=2) == Rewound(undone_steps=1)
+    assert training.go_on(3, ranks=2) == ResumeCost(undone_steps=1)
     assert [state.steps["main"] for state in training.states] == [4, 3, 3][: len(servers)]
     assert [state.undoable["main"] for state in training.states] == [4, 3, 3][: len(servers)]
     assert {state.steps["wide"] for state in training.states} == {3}
@@ -205,7 +212,7 @@ def test_a_run_goes_on_with_two_ranks_of_three_and_then_with_three_again(three, 
         if ranks != len(training.stores):
             only_to(training.stores[0], range(3))
             push(training.stores[0], steps.start, ids)  # the others are lost in this step
-            assert training.go_on(steps.start - 1, ranks=ranks) == Rewound()
+            assert training.go_on(steps.start - 1, ranks=ranks) == ResumeCost()
         assert len(training.stores) == ranks
         for step in steps:
             for rank, store in enumerate(training.stores):
@@ -213,7 +220,7 @@ def test_a_run_goes_on_with_two_ranks_of_three_and_then_with_three_again(three, 
                 for table in TABLES:
                     push(store, step, ids, gradients, table=table)
                 total += step + rank  # 2 (step + rank) over 2 impressions
-        np.testing.assert_array_equal(training.stores[0].pull("main", ids, step=steps.stop), -total)
+        np.testing.assert_array_equal(pulled_rows(training.stores[0], "main", ids, step=steps.stop), -total)
 
 
 def test_who_is_left_behind_can_neither_read_nor_change_nor_save_rows(one, begin):
@@ -221,7 +228,7 @@ def test_who_is_left_behind_can_neither_read_nor_change_nor_save_rows(one, begin
     training.step(1)
     behind = training.stores[1]
     calls: list[Callable[[], Any]] = [
-        lambda: behind.pull("main", np.array([1])),
+        lambda: pulled_rows(behind, "main", np.array([1])),
         lambda: push(behind, 2),
         lambda: saved(behind, training.run, 1),
         lambda: behind.evict(step=1),
@@ -232,21 +239,21 @@ def test_who_is_left_behind_can_neither_read_nor_change_nor_save_rows(one, begin
         with pytest.raises(GenerationOverError, match=r"went on without this process"):
             call()
     training.stores = [behind]
-    training.open(generation, ranks=1, opening="continue", first_step=1)
+    training.open(generation, ranks=1, opening="resume", first_step=1)
     for call in calls:
         with pytest.raises(GenerationOverError, match=r"server 0/1 .* is at generation \d+, and the call is of"):
             call()
-    for opening in ("open", "continue", "join"):
+    for opening in ("open", "resume", "join"):
         with pytest.raises(GenerationOverError, match="is over"):
             training.store(generation - 1, 1, 2, opening=opening, first_step=0)
     push(training.stores[1], 2)
 
 
 def test_a_fence_wakes_a_pull_that_waits_within_a_second(three, begin, monkeypatch):
-    monkeypatch.setattr(client_module, "_PATIENCE_S", 20.0)  # it is woken, and does not come back by itself
+    monkeypatch.setattr(remote_store, "_PATIENCE_S", 20.0)  # it is woken, and does not come back by itself
     training = begin(three, ranks=2)
     push(training.stores[0], 1)
-    ended = waiting(lambda: training.stores[0].pull("main", np.arange(30), step=2))
+    ended = waiting(lambda: pulled_rows(training.stores[0], "main", np.arange(30), step=2))
     assert_still_waits(ended)
     start = time.monotonic()
     training.fence()
@@ -257,16 +264,16 @@ def test_a_fence_wakes_a_pull_that_waits_within_a_second(three, begin, monkeypat
 def test_a_push_whose_body_is_still_on_its_way_at_the_fence_is_refused(one, begin):
     training = begin(one, ranks=1)
     (store,), service = training.stores, one[0].service
-    header = wire.PushHeader(
+    header = headers.PushHeader(
         run=store._run.name, generation=store._run.generation, table="main", rows=1, wire="float32", step=1, rank=0,
         impressions=1, rate_factor=1.0,
     )  # fmt: skip
-    batch = wire.encode_push(np.array([1]), np.ones((1, DIM), np.float32), None, "float32")
+    batch = encode_push(np.array([1]), np.ones((1, DIM), np.float32), None, "float32")
     client = flight.FlightClient(f"grpc://{one[0].address}")
-    before = service._last_call
-    descriptor = flight.FlightDescriptor.for_command(wire.encode_header(header))
+    before = service._lifecycle._last_call
+    descriptor = flight.FlightDescriptor.for_command(headers.encode_header(header))
     writer, reader = client.do_put(descriptor, batch.schema, flight.FlightCallOptions(timeout=20))
-    until(lambda: service._last_call != before)  # the server has let the call in, and reads
+    until(lambda: service._lifecycle._last_call != before)  # the server has let the call in, and reads
     training.fence()
 
     def finish() -> None:
@@ -288,13 +295,13 @@ def test_going_on_again_because_the_answer_was_lost_answers_the_same_and_changes
     push(training.stores[0], 1)
     push(training.stores[0], 1, table="wide")
     push(training.stores[0], 2)
-    assert training.go_on(1, ranks=1) == Rewound(undone_steps=1)
+    assert training.go_on(1, ranks=1) == ResumeCost(undone_steps=1)
     push(training.stores[0], 2)
     push(training.stores[0], 2, table="wide")
     rows = training.rows(2)
     generation = training.stores[0]._run.generation
-    again = training.store(generation, 0, 1, opening="continue", first_step=1)
-    assert again.rewound == Rewound(undone_steps=1)
+    again = training.store(generation, 0, 1, opening="resume", first_step=1)
+    assert again.resume_cost == ResumeCost(undone_steps=1)
     again.close()
     assert training.rows(2) == rows
     (stats,) = server_stats(training.settings)
@@ -304,9 +311,9 @@ def test_going_on_again_because_the_answer_was_lost_answers_the_same_and_changes
 @pytest.mark.parametrize(
     ("mode", "to_step", "expected"),
     [
-        ("bounded", 3, Rewound(lost_steps=2)),  # rank 0 pushed up to 4, rank 1 up to 1: 2 and 3 were never applied
-        ("async", 4, Rewound(lost_steps=3)),  # 2, 3, 4 of rank 1
-        ("async", 3, Rewound(lost_steps=2, repeated_steps=1)),  # and 4 of rank 0 comes again
+        ("bounded", 3, ResumeCost(lost_steps=2)),  # rank 0 pushed up to 4, rank 1 up to 1: 2 and 3 were never applied
+        ("async", 4, ResumeCost(lost_steps=3)),  # 2, 3, 4 of rank 1
+        ("async", 3, ResumeCost(lost_steps=2, repeated_steps=1)),  # and 4 of rank 0 comes again
     ],
 )
 def test_what_bounded_and_async_lose_is_counted(one, begin, mode, to_step, expected):
@@ -332,14 +339,14 @@ def test_a_server_that_was_started_again_has_lost_the_run_and_says_so(begin):
         training.servers = servers
         start = time.monotonic()
         for call in (
-            lambda: training.stores[0].pull("main", np.array([1]), step=2),
+            lambda: pulled_rows(training.stores[0], "main", np.array([1]), step=2),
             lambda: push(training.stores[0], 2),
         ):
             with pytest.raises(ServerLostError, match="server 0/1 .* is not open here, no run is"):
                 call()
         generation = training.fence()
         assert not training.states[0].open
-        for opening in ("continue", "join"):
+        for opening in ("resume", "join"):
             with pytest.raises(ServerLostError, match="is not open here"):
                 training.store(generation, 0, 1, opening=opening, first_step=1)
         assert time.monotonic() - start < 10  # nothing of it was repeated until the timeout
@@ -349,11 +356,11 @@ def test_a_server_that_was_started_again_has_lost_the_run_and_says_so(begin):
 
 
 def test_a_server_that_stops_tells_those_who_wait(begin, monkeypatch):
-    monkeypatch.setattr(client_module, "_PATIENCE_S", 20.0)
+    monkeypatch.setattr(remote_store, "_PATIENCE_S", 20.0)
     with fleet(1) as servers:
         training = begin(servers, ranks=2)
         push(training.stores[0], 1)
-        ended = waiting(lambda: training.stores[0].pull("main", np.array([1]), step=2))
+        ended = waiting(lambda: pulled_rows(training.stores[0], "main", np.array([1]), step=2))
         assert_still_waits(ended)
         servers[0].service.close()
         assert "the server stops, while this call was at work" in str(ended.wait())
@@ -370,13 +377,13 @@ def test_rows_that_were_not_restored_to_their_end_are_nothing_to_go_on_with(one,
     generation = training.fence()
     assert (training.states[0].open, training.states[0].steps) == (False, {})
     with pytest.raises(ServerLostError, match="were never restored to their end here"):
-        training.store(generation, 0, 1, opening="continue", first_step=1)
+        training.store(generation, 0, 1, opening="resume", first_step=1)
 
 
 def test_a_save_that_a_fence_overtakes_is_refused_so_that_no_checkpoint_comes_of_it(one, begin):
     training = begin(one, ranks=1)
     training.step(1)
-    run, generation = one[0].service._run, training.stores[0]._run.generation
+    run, generation = one[0].service._lifecycle.run, training.stores[0]._run.generation
     write = run._store.save
 
     def write_slowly(folder: Any, *, step: int) -> Any:
@@ -396,12 +403,12 @@ def test_a_step_that_cannot_be_reached_is_refused_and_changes_nothing(one, begin
     generation = training.fence()
     for wrong in (1, 4):
         with pytest.raises(ServerError, match=f"go on after step {wrong}, but step 3 was applied last and step 3 can"):
-            training.store(generation, 0, 1, opening="continue", first_step=wrong)
+            training.store(generation, 0, 1, opening="resume", first_step=wrong)
     with pytest.raises(ServerError, match="was opened with another seed than it is to go on with: 1, not 2"):
-        training.store(generation, 0, 1, opening="continue", first_step=3, seed=2)
+        training.store(generation, 0, 1, opening="resume", first_step=3, seed=2)
     training.close()
-    training.open(generation, ranks=2, opening="continue", first_step=3)
-    assert training.stores[0].rewound == Rewound()
+    training.open(generation, ranks=2, opening="resume", first_step=3)
+    assert training.stores[0].resume_cost == ResumeCost()
     training.step(4)
 
 
@@ -410,16 +417,16 @@ def test_going_on_and_joining_come_in_their_order(one, begin):
     training.step(1)
     first = training.stores[0]._run.generation
     with pytest.raises(ServerError, match=f"cannot go on as generation {first + 1} before that has fenced off"):
-        training.store(first + 1, 0, 1, opening="continue", first_step=1)
+        training.store(first + 1, 0, 1, opening="resume", first_step=1)
     generation = training.fence()
     with pytest.raises(ServerLostError, match=f"is open here as generation {first}, not as {generation}"):
         training.store(generation, 1, 2, opening="join", first_step=1)
     early = training.stores[0]
     early._run = identity(training, generation)
     with pytest.raises(ServerError, match="with which the run has not gone on yet"):
-        early.pull("main", np.array([1]))
+        pulled_rows(early, "main", np.array([1]))
     training.close()
-    training.open(generation, ranks=2, opening="continue", first_step=1)
+    training.open(generation, ranks=2, opening="resume", first_step=1)
     with pytest.raises(ServerError, match="with other settings by another rank"):
         training.store(generation, 1, 3, opening="join", first_step=1)
 
@@ -430,7 +437,7 @@ def test_a_generation_begins_once_and_a_repeated_fence_answers_the_same(one, beg
     generation = training.fence()
     assert fence_servers(training.settings, identity(training, generation)) == training.states
     training.close()
-    training.open(generation, ranks=1, opening="continue", first_step=1)
+    training.open(generation, ranks=1, opening="resume", first_step=1)
     for late in (generation, generation - 1):
         with pytest.raises(GenerationOverError, match=f"generation {late} of run .* cannot begin"):
             fence_servers(training.settings, identity(training, late))
@@ -454,7 +461,7 @@ def test_without_servers_there_is_nothing_to_fence(tmp_path):
 def test_an_interrupt_ends_a_pull_that_waits_and_every_call_after_it(three, begin):
     training = begin(three, ranks=2)
     push(training.stores[0], 1)
-    ended = waiting(lambda: training.stores[0].pull("main", np.arange(30), step=2))
+    ended = waiting(lambda: pulled_rows(training.stores[0], "main", np.arange(30), step=2))
     assert_still_waits(ended)
     start = time.monotonic()
     training.stores[0].interrupt()
@@ -466,9 +473,9 @@ def test_an_interrupt_ends_a_pull_that_waits_and_every_call_after_it(three, begi
 
 def test_the_first_servers_error_is_raised_before_the_others_have_answered(three, begin):
     training = begin(three, ranks=2)
-    gone = three[2].service
+    gone = three[2].service._lifecycle
     push(training.stores[0], 1)
-    ended = waiting(lambda: training.stores[0].pull("main", np.arange(30), step=2))
+    ended = waiting(lambda: pulled_rows(training.stores[0], "main", np.arange(30), step=2))
     assert_still_waits(ended)
     start = time.monotonic()
     with gone._lock:

@@ -14,15 +14,26 @@ import pytest
 
 from esmm_dist.errors import RetryError, WorkerLostError
 from esmm_dist.parameter_server import headers
-from esmm_dist.parameter_server.client import RemoteStore, server_stats
 from esmm_dist.parameter_server.config import ConnectionConfig, ServerConfig
 from esmm_dist.parameter_server.connection import Connection
 from esmm_dist.parameter_server.process import running_server
+from esmm_dist.parameter_server.read_stats import server_stats
+from esmm_dist.parameter_server.remote_store import RemoteStore
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from tests.certificates import Authority
 from tests.fault_proxy import Direction, FaultProxy, fault_proxies
-from tests.parallel.store_clients import DIM, embedded, embedding, open_stores, random_step, rows_of, saved, train
+from tests.parallel.store_clients import (
+    DIM,
+    embedded,
+    embedding,
+    open_stores,
+    pulled_rows,
+    random_step,
+    rows_of,
+    saved,
+    train,
+)
 from tests.s3_server import S3Server
 from tests.server_processes import ServerProcesses
 
@@ -103,9 +114,11 @@ def test_a_push_whose_acknowledgement_is_lost_is_applied_once(one_server, tmp_pa
     with fault_proxies(one_server.addresses) as (proxy,), store_through([proxy], tmp_path) as store:
         for step in STEPS:
             ids, gradients = random_step(step)
-            gradients += store.pull("main", ids, step=step)
+            gradients += pulled_rows(store, "main", ids, step=step)
             with answer_lost(proxy, servers, step) if step % 2 == 0 else contextlib.nullcontext():
-                store.push("main", ids, gradients, impressions=7, step=step, rate_factor=1 / (1 + step / 100))
+                store.push(
+                    store.prepare("main", ids), gradients, impressions=7, step=step, rate_factor=1 / (1 + step / 100)
+                )
         assert server_stats(servers)[0].repeated_pushes == len(STEPS) / 2
         assert rows_of(*saved(store, tmp_path, STEPS[-1])) == expected
 
@@ -256,12 +269,12 @@ def test_an_eviction_whose_reply_is_lost_is_done_once_and_says_how_many(one_serv
     ids = np.arange(50)
     rule = {"older_than_step": 2, "min_count": 0, "min_count_before_step": 0, "tie_step": 0, "tie_hash_up_to": 0}
     with fault_proxies(one_server.addresses) as (proxy,), store_through([proxy], tmp_path) as store:
-        store.push("main", ids, np.ones((50, DIM), np.float32), impressions=1, step=1)
+        store.push(store.prepare("main", ids), np.ones((50, DIM), np.float32), impressions=1, step=1)
         header = headers.EvictHeader(run=store._run.name, generation=store._run.generation, table="main", rule=rule)
         proxy.reset_after(10, "down")
-        assert store._connections[0].act_json("evict", header) == {"removed": 50}
+        assert next(iter(store._servers)).act_json("evict", header) == {"removed": 50}
         assert proxy.resets == 1
-        assert store._connections[0].act_json("evict", replace(header)) == {"removed": 0}  # another call
+        assert next(iter(store._servers)).act_json("evict", replace(header)) == {"removed": 0}  # another call
 
 
 def test_closing_a_run_again_is_no_error(one_server, tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import (
     CheckpointError,
@@ -22,8 +23,8 @@ from esmm_dist.errors import (
     ServerError,
     StorageError,
 )
-from esmm_dist.parameter_server.client import server_stats
 from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig
+from esmm_dist.parameter_server.read_stats import server_stats
 from esmm_dist.storage.folder import Folder
 from tests.parallel.store_clients import (
     DIM,
@@ -31,6 +32,7 @@ from tests.parallel.store_clients import (
     embedded,
     embedding,
     open_stores,
+    pulled_rows,
     random_step,
     rows_of,
     saved,
@@ -64,8 +66,10 @@ def test_two_ranks_that_push_the_same_id_at_the_same_step_both_count(two_servers
     with open_stores(two_servers.servers, config, tmp_path, world_size=2) as stores:
         for rank, store in reversed(list(enumerate(stores))):
             gradients = np.full((2, DIM), 8.0 * (rank + 1), dtype=np.float32)
-            store.push("main", ids[rank : rank + 2], gradients, impressions=4, step=1)  # ids 3 4, and 4 5
-        rows = stores[0].pull("main", ids, step=2)
+            store.push(
+                store.prepare("main", ids[rank : rank + 2]), gradients, impressions=4, step=1
+            )  # ids 3 4, and 4 5
+        rows = pulled_rows(stores[0], "main", ids, step=2)
     np.testing.assert_array_equal(rows[:, 0], [-1.0, -3.0, -2.0])  # 8/4 · 0.5, (8 + 16)/4 · 0.5, 16/4 · 0.5
 
 
@@ -76,9 +80,11 @@ def test_the_sum_of_ranks_does_not_depend_on_who_comes_first(one_server, tmp_pat
             for step in range(1, 6):
                 for rank in order:
                     ids, gradients = random_step(100 * step + rank)
-                    stores[rank].push("main", ids, gradients * 1e3**rank, impressions=3, step=step)
+                    stores[rank].push(
+                        stores[rank].prepare("main", ids), gradients * 1e3**rank, impressions=3, step=step
+                    )
             folder = tmp_path / str(order[0])
-            results.append(stores[0].pull("main", np.arange(-300, 300), step=6).tobytes())
+            results.append(pulled_rows(stores[0], "main", np.arange(-300, 300), step=6).tobytes())
             assert not folder.exists()
     assert results[0] == results[1]
 
@@ -87,13 +93,13 @@ def test_a_pull_of_the_next_step_waits_for_the_push_of_every_rank(one_server, tm
     config = embedding("sgd", start_scale=0.0)
     ids, ones, pulled = np.array([1]), np.ones((1, DIM), np.float32), []
     with open_stores(one_server.servers, config, tmp_path, world_size=2) as stores:
-        stores[0].push("main", ids, ones, impressions=1, step=1)
-        waiting = threading.Thread(target=lambda: pulled.append(stores[0].pull("main", ids, step=2)))
+        stores[0].push(stores[0].prepare("main", ids), ones, impressions=1, step=1)
+        waiting = threading.Thread(target=lambda: pulled.append(pulled_rows(stores[0], "main", ids, step=2)))
         waiting.start()
         waiting.join(0.5)
         assert waiting.is_alive()
-        assert not stores[0].pull("main", ids, step=1).any()  # step 1's rows are there, and unchanged
-        stores[1].push("main", ids, ones, impressions=1, step=1)
+        assert not pulled_rows(stores[0], "main", ids, step=1).any()  # step 1's rows are there, and unchanged
+        stores[1].push(stores[1].prepare("main", ids), ones, impressions=1, step=1)
         waiting.join(20)
     np.testing.assert_allclose(pulled[0], -0.1, rtol=1e-6)
 
@@ -104,13 +110,13 @@ def test_bounded_reads_rows_that_are_at_most_so_many_steps_old(one_server, tmp_p
     bounded: dict[str, Any] = {"update_mode": "bounded", "max_staleness_steps": 2, "server_timeout_s": 1.0}
     with open_stores(one_server.servers, config, tmp_path, world_size=2, **bounded) as stores:
         for step in (1, 2):
-            assert not stores[0].pull("main", ids, step=step).any()
-            stores[0].push("main", ids, ones, impressions=1, step=step)
-        assert not stores[0].pull("main", ids, step=3).any()
+            assert not pulled_rows(stores[0], "main", ids, step=step).any()
+            stores[0].push(stores[0].prepare("main", ids), ones, impressions=1, step=step)
+        assert not pulled_rows(stores[0], "main", ids, step=3).any()
         with pytest.raises(RetryError, match="a pull for step 4 waits for step 1, which not every rank has pushed"):
-            stores[0].pull("main", ids, step=4)
-        stores[1].push("main", ids, ones, impressions=1, step=1)
-        np.testing.assert_allclose(stores[0].pull("main", ids, step=4), -0.1, rtol=1e-6)
+            pulled_rows(stores[0], "main", ids, step=4)
+        stores[1].push(stores[1].prepare("main", ids), ones, impressions=1, step=1)
+        np.testing.assert_allclose(pulled_rows(stores[0], "main", ids, step=4), -0.1, rtol=1e-6)
 
 
 def test_a_repeated_push_is_dropped_and_counted(one_server, tmp_path):
@@ -118,8 +124,8 @@ def test_a_repeated_push_is_dropped_and_counted(one_server, tmp_path):
     ids, ones = np.array([1]), np.ones((1, DIM), np.float32)
     with open_stores(one_server.servers, config, tmp_path) as (store,):
         for _ in range(3):
-            store.push("main", ids, ones, impressions=1, step=1)
-        np.testing.assert_allclose(store.pull("main", ids), -0.05, rtol=1e-6)
+            store.push(store.prepare("main", ids), ones, impressions=1, step=1)
+        np.testing.assert_allclose(pulled_rows(store, "main", ids), -0.05, rtol=1e-6)
         (stats,) = server_stats(ConnectionConfig(servers=one_server.servers))
         assert (stats.repeated_pushes, stats.step, stats.rows) == (2, 1, 1)
 
@@ -146,7 +152,7 @@ def test_in_async_no_update_of_four_hammering_processes_is_lost(one_server, tmp_
             out, _ = process.communicate(timeout=200)
             assert process.returncode == 0
             sums += json.loads(out)
-        rows = stores[0].pull("main", np.arange(100))
+        rows = pulled_rows(stores[0], "main", np.arange(100))
         (stats,) = server_stats(ConnectionConfig(servers=one_server.servers))
     assert stats.step == 2500  # each of the four has pushed so many: 10,000 in all
     np.testing.assert_array_equal(rows[:, 0], -sums)
@@ -157,17 +163,17 @@ def test_rows_and_gradients_may_travel_in_16_bits(one_server, tmp_path, wire, re
     config = embedding("sgd", embedding_learning_rate=1.0, start_scale=1.0)
     ids, gradients = random_step(3)
     reference = embedded(config)
-    reference.push("main", ids, gradients, impressions=1, step=1)
+    reference.push(reference.prepare("main", ids), gradients, impressions=1, step=1)
     with open_stores(one_server.servers, config, tmp_path, wire=wire) as (store,):
-        start = store.pull("main", ids, step=1)
-        store.push("main", ids, gradients, impressions=1, step=1)
-        moved = store.pull("main", ids, step=2)
+        start = pulled_rows(store, "main", ids, step=1)
+        store.push(store.prepare("main", ids), gradients, impressions=1, step=1)
+        moved = pulled_rows(store, "main", ids, step=2)
         folder, files = saved(store, tmp_path, 1)
-    exact = embedded(config).pull("main", ids)
+    exact = pulled_rows(embedded(config), "main", ids)
     np.testing.assert_allclose(start, exact, rtol=relative, atol=1e-7)
     assert (start != exact).any()
     # a gradient's rounding and the row's: relative to the larger of the two
-    error = np.abs(moved - reference.pull("main", ids))
+    error = np.abs(moved - pulled_rows(reference, "main", ids))
     assert (error <= relative * (np.abs(gradients) + np.abs(exact) + 1)).all()
     assert len(rows_of(folder, files)) == len(ids)  # on the servers rows are float32 all the same
 
@@ -185,7 +191,7 @@ def test_what_m_servers_saved_n_servers_restore(fleets, tmp_path, saving):
 
     def step_on(store, step):
         ids, gradients = random_step(step, ids=2000)
-        store.push("main", ids, gradients, impressions=5, step=step, counts=np.full(len(ids), 2))
+        store.push(store.prepare("main", ids, np.full(len(ids), 2)), gradients, impressions=5, step=step)
 
     with open_stores(fleets[saving].servers, config, tmp_path) as (store,):
         for step in range(1, 8):
@@ -241,13 +247,13 @@ def test_a_server_that_is_killed_is_named_and_given_up_after_the_timeout(tmp_pat
 
 def test_a_run_that_another_uses_is_protected_until_it_is_closed_or_idle(one_server, tmp_path):
     with open_stores(one_server.servers, embedding(), tmp_path / "a") as (first,):
-        first.pull("main", np.array([1]))
+        pulled_rows(first, "main", np.array([1]))
         with (
             pytest.raises(ServerError, match=r"the server is in use by run '.*/a' \(last call 0 s ago\)"),
             open_stores(one_server.servers, embedding(), tmp_path / "b"),
         ):
             pass
-        first.pull("main", np.array([1]))  # undisturbed
+        pulled_rows(first, "main", np.array([1]))  # undisturbed
     with open_stores(one_server.servers, embedding(), tmp_path / "b"):
         pass
 
@@ -263,11 +269,11 @@ def test_calls_of_an_older_start_of_the_run_are_refused(one_server, tmp_path):
 
 def test_ranks_with_other_settings_cannot_join_a_run(one_server, tmp_path):
     with open_stores(one_server.servers, embedding(), tmp_path) as (first,):
-        from esmm_dist.parameter_server.client import RemoteStore
+        from esmm_dist.parameter_server.remote_store import RemoteStore
 
         config = ClientConfig(servers=one_server.servers)
         with pytest.raises(ServerError, match="was opened as generation .* with other settings by another rank"):
-            RemoteStore(config, ("main",), embedding(embedding_dim=8), seed=1, run=first._run)
+            RemoteStore(config, RunTables(names=("main",), embedding=embedding(embedding_dim=8), seed=1), first._run)
 
 
 def test_servers_listed_in_another_order_are_noticed_at_once(two_servers, tmp_path):

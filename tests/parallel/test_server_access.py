@@ -17,12 +17,13 @@ import pytest
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import EsmmError, RetryError, ServerError
-from esmm_dist.parameter_server import headers, wire
-from esmm_dist.parameter_server.client import server_stats
+from esmm_dist.parameter_server import headers
 from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.parameter_server.read_stats import server_stats
+from esmm_dist.parameter_server.record_batches import encode_push
 from esmm_dist.storage.folder import Folder
 from tests.certificates import Authority
-from tests.parallel.store_clients import DIM, embedding, open_stores, saved, train
+from tests.parallel.store_clients import DIM, embedding, open_stores, pulled_rows, saved, train
 from tests.secret_files import write_secret
 from tests.server_processes import ESMM, server_processes
 
@@ -100,7 +101,7 @@ def test_no_other_form_of_the_header_passes(raw, value):
 def test_a_token_that_is_refused_costs_no_reading_of_the_body(with_token):
     """The call ends while the client still sends: the server has read nothing of it."""
     client = flight.FlightClient(f"grpc://{with_token.addresses[0]}")
-    batch = wire.encode_push(np.arange(200_000), np.zeros((200_000, DIM), np.float32), None, "float32")
+    batch = encode_push(np.arange(200_000), np.zeros((200_000, DIM), np.float32), None, "float32")
     descriptor = flight.FlightDescriptor.for_command(b"{}")
 
     def send_without_end() -> None:
@@ -189,10 +190,10 @@ def test_tls_against_plain_text_is_refused(one_server, tls_folder):
         ask(one_server.servers, tls_folder, tls_ca="ca.pem")
 
 
-def push_header(store, **changes) -> wire.PushHeader:
+def push_header(store, **changes) -> headers.PushHeader:
     known = {"run": store._run.name, "generation": store._run.generation, "table": "main", "rows": 2}
     known |= {"wire": "float32", "step": 1, "rank": 0, "impressions": 4, "rate_factor": 1.0}
-    return wire.PushHeader(**{**known, **changes})
+    return headers.PushHeader(**{**known, **changes})
 
 
 def put(raw, command: bytes, batch) -> None:
@@ -207,7 +208,7 @@ def put(raw, command: bytes, batch) -> None:
 
 
 IDS, VALUES = np.array([3, 9]), np.ones((2, DIM), dtype=np.float32)
-GOOD = wire.encode_push(IDS, VALUES, None, "float32")
+GOOD = encode_push(IDS, VALUES, None, "float32")
 
 
 def not_finite() -> pa.RecordBatch:
@@ -228,11 +229,19 @@ BAD_PUSHES = [
     ({"rows": -1}, GOOD, "a request of -1 rows"),
     ({"rows": 1}, GOOD, "the header says 1 rows, the request has 2 or more"),
     ({"rows": 3}, GOOD, "the header says 3 rows, the request has 2 or more"),
-    ({}, wire.encode_push(IDS[::-1].copy(), VALUES, None, "float32"), "must be strictly ascending; id 3 follows 9"),
-    ({}, wire.encode_push(np.array([3, 3]), VALUES, None, "float32"), "strictly ascending; id 3 follows 3"),
-    ({}, wire.encode_push(IDS, np.ones((2, 8), np.float32), None, "float32"), r"is .*\[8\], expected .*\[4\]"),
-    ({}, wire.encode_push(IDS, VALUES, None, "float16"), "'gradient' is .*halffloat.*expected .*float"),
-    ({}, wire.encode_push(IDS, VALUES, IDS, "float32"), r"columns \['id', 'gradient', 'count'\], expected"),
+    (
+        {},
+        encode_push(IDS[::-1].copy(), VALUES, None, "float32"),
+        "must be strictly ascending; id 3 follows 9",
+    ),
+    ({}, encode_push(np.array([3, 3]), VALUES, None, "float32"), "strictly ascending; id 3 follows 3"),
+    (
+        {},
+        encode_push(IDS, np.ones((2, 8), np.float32), None, "float32"),
+        r"is .*\[8\], expected .*\[4\]",
+    ),
+    ({}, encode_push(IDS, VALUES, None, "float16"), "'gradient' is .*halffloat.*expected .*float"),
+    ({}, encode_push(IDS, VALUES, IDS, "float32"), r"columns \['id', 'gradient', 'count'\], expected"),
     ({}, pa.record_batch({"x": [1, 2]}), r"columns \['x'\], expected \['id', 'gradient'\]"),
     ({}, not_finite(), "a gradient of step 1 is not finite"),
 ]
@@ -241,27 +250,27 @@ BAD_PUSHES = [
 @pytest.mark.parametrize(("header", "batch", "message"), BAD_PUSHES)
 def test_a_push_that_is_wrong_is_refused_by_name_and_changes_nothing(raw, run, header, batch, message):
     with pytest.raises(flight.FlightError, match=message) as caught:
-        put(raw, wire.encode_header(push_header(run, **header)), batch)
+        put(raw, headers.encode_header(push_header(run, **header)), batch)
     kind = {"run": "lost", "generation": "over"}.get(next(iter(header), ""), "request")
     assert json.loads(caught.value.extra_info)["kind"] == kind
     assert run.num_rows("main") == 0
-    put(raw, wire.encode_header(push_header(run)), GOOD)  # what should come next is taken all the same
+    put(raw, headers.encode_header(push_header(run)), GOOD)  # what should come next is taken all the same
     assert run.num_rows("main") == 2
 
 
 def test_a_request_larger_than_its_header_says_is_not_read_to_its_end(raw, run):
-    large = wire.encode_push(np.arange(500_000), np.ones((500_000, DIM), np.float32), None, "float32")
+    large = encode_push(np.arange(500_000), np.ones((500_000, DIM), np.float32), None, "float32")
     with pytest.raises(flight.FlightError):
-        put(raw, wire.encode_header(push_header(run, rows=1000)), large)
+        put(raw, headers.encode_header(push_header(run, rows=1000)), large)
     assert run.num_rows("main") == 0
-    assert run.pull("main", IDS).shape == (2, DIM)
+    assert pulled_rows(run, "main", IDS).shape == (2, DIM)
 
 
 @pytest.mark.parametrize("command", [b"", b"\x80\x04\x95\x10", b"{}", b"null", b"[" * 100_000, b"\xff" * 1000])
 def test_a_header_of_random_bytes_is_refused(raw, run, command):
     with pytest.raises(flight.FlightError, match="header is not a|header has"):
         put(raw, command, GOOD)
-    for action in ("open_run", "join_run", "fence", "continue_run", "save", "restore"):
+    for action in ("open_run", "join_run", "fence", "resume_run", "save", "restore"):
         with pytest.raises(flight.FlightError, match="header is not a|header has"):
             list(raw.do_action(flight.Action(action, command), OPTIONS))
     assert run.num_rows("main") == 0
@@ -279,7 +288,7 @@ def test_an_action_that_does_not_exist_names_those_that_do(raw, run):
 def test_saving_and_restoring_stay_within_the_runs_checkpoints(raw, run, folder, name):
     header = headers.SaveHeader(run=run._run.name, generation=run._run.generation, step=0, folder=name)
     with pytest.raises(flight.FlightError, match="is not the name of a checkpoint's folder"):
-        list(raw.do_action(flight.Action("save", wire.encode_header(header)), OPTIONS))
+        list(raw.do_action(flight.Action("save", headers.encode_header(header)), OPTIONS))
 
 
 RESTORE = headers.RestoreHeader(run="", generation=0, step=1, location="", folder="step-00000001", files=())
@@ -308,7 +317,7 @@ def test_restoring_reads_no_other_file(raw, run, folder, location, path, message
         files=(replace(FILE, path=path),),
     )
     with pytest.raises(flight.FlightError, match=message):
-        list(raw.do_action(flight.Action("restore", wire.encode_header(header)), OPTIONS))
+        list(raw.do_action(flight.Action("restore", headers.encode_header(header)), OPTIONS))
 
 
 @pytest.mark.parametrize(
@@ -395,7 +404,7 @@ def test_idle_connections_of_strangers_take_no_place_of_those_who_have_the_token
 def test_metrics_say_in_prometheus_text_what_the_statistics_say(with_token, run):
     address = with_token.logs[0].read_text().split("Metrics at http://")[1].split("/metrics")[0]
     before = metrics(address)
-    run.pull("main", IDS)
+    pulled_rows(run, "main", IDS)
     assert metrics(address)["esmm_server_pull_calls_total"] == before["esmm_server_pull_calls_total"] + 1
     assert metrics(address)["esmm_server_generation"] == run._run.generation
 
@@ -467,7 +476,7 @@ def test_a_server_below_a_root_in_a_store_sends_its_credentials_to_that_store_al
                 files=files,
             )
             with pytest.raises(ServerError, match="are not those of the root"):
-                store._connections[0].act("restore", away)
+                next(iter(store._servers)).act("restore", away)
         with pytest.raises(BlockingIOError):  # nobody has come
             elsewhere.accept()
 

@@ -21,7 +21,7 @@ def test_the_rows_of_ali_ccp_with_adams_slot_variables_fit_a_gigabyte_and_a_half
         for step, start in enumerate(range(0, ROWS, 200_000), start=1):
             part = np.sort(ids[start : start + 200_000])
             gradients = np.ones((len(part), 16), dtype=np.float32)
-            store.push("main", part, gradients, impressions=1, step=step)
+            store.push(store.prepare("main", part), gradients, impressions=1, step=step)
         assert store.num_rows("main") == ROWS
         status = Path(f"/proc/{servers.processes[0].pid}/status").read_text()
         resident_kb = int(status.split("VmRSS:")[1].split()[0])

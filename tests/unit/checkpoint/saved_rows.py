@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import google_crc32c
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from esmm_dist.arrays import F32, I64, Ids
 from esmm_dist.checkpoint.writer import CheckpointContent, write_checkpoint
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile, read_rows
 from esmm_dist.embedding.table_rows import TableRows
+from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Schema
 from esmm_dist.storage.folder import Folder
@@ -62,22 +63,14 @@ class SavedRows:
     def close(self) -> None:
         pass
 
-    def expect(self, table: str, ids: npt.NDArray[np.int64]) -> None:
-        raise AssertionError("saving expects nothing")
+    def prepare(self, table: str, ids: Ids, counts: I64 | None = None) -> Ticket:
+        raise AssertionError("saving prepares nothing")
 
-    def pull(self, table: str, ids: npt.NDArray[np.int64], *, step: int | None = None) -> npt.NDArray[np.float32]:
+    def pull(self, ticket: Ticket, *, step: int | None = None) -> F32:
         raise AssertionError("saving pulls nothing")
 
     def push(
-        self,
-        table: str,
-        ids: npt.NDArray[np.int64],
-        gradient_sums: npt.NDArray[np.float32],
-        *,
-        impressions: int,
-        step: int,
-        rate_factor: float = 1.0,
-        counts: npt.NDArray[np.int64] | None = None,
+        self, ticket: Ticket, gradient_sums: F32, *, impressions: int, step: int, rate_factor: float = 1.0
     ) -> None:
         raise AssertionError("saving pushes nothing")
 

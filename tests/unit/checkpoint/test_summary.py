@@ -164,9 +164,8 @@ def two_tables(run: Folder) -> tuple[EmbeddedStore, np.ndarray]:
     store = EmbeddedStore(schema.tables, config, seed=1)
     ids = np.arange(-100, 200, dtype=np.int64)
     for number, table in enumerate(schema.tables):
-        store.pull(table, ids)
         gradients = np.full((300, 6), number + 1, dtype=np.float32)
-        store.push(table, ids, gradients, impressions=1, step=5)
+        store.push(store.prepare(table, ids), gradients, impressions=1, step=5)
     save_rows_alone(run, 5, store, schema=schema)
     return store, ids
 

@@ -21,7 +21,7 @@ def ones(rows: int) -> np.ndarray:
 
 
 def push(table: EmbeddingTable, counts: list[int], *, step: int, ids: np.ndarray = IDS) -> None:
-    table.push(ids, ones(len(ids)), impressions=2, step=step, counts=np.array(counts))
+    table.push(table.prepare(ids, np.array(counts)), ones(len(ids)), impressions=2, step=step)
 
 
 @pytest.mark.parametrize(
@@ -45,18 +45,20 @@ def test_an_unadmitted_id_reads_its_start_value_and_learns_nothing():
     for step in (1, 2):
         push(table, [1, 2, 2], step=step)
     assert len(table) == 0
-    np.testing.assert_array_equal(table.pull(IDS), StartValues(embedding_dim=2, scale=0.1, seed=6).rows(IDS))
+    np.testing.assert_array_equal(
+        table.pull(table.prepare(IDS)), StartValues(embedding_dim=2, scale=0.1, seed=6).rows(IDS)
+    )
 
 
 def test_an_id_is_admitted_with_the_push_that_reaches_the_number_and_learns_from_that_one_on():
     table = EmbeddingTable("t", CONFIG, seed=6)
-    start = table.pull(IDS)
+    start = table.pull(table.prepare(IDS))
     push(table, [4, 5, 1], step=1)
     assert table.export(0, 4096).ids.tolist() == [1]
     push(table, [1, 1, 3], step=2)  # -4 has now 5; 9 has 4
     assert table.export(0, 4096).ids.tolist() == [-4, 1]
     # SGD: each step moves a row by 0.5 · 1/2
-    np.testing.assert_allclose(table.pull(IDS), start - np.array([[0.25], [0.5], [0.0]]), rtol=1e-6)
+    np.testing.assert_allclose(table.pull(table.prepare(IDS)), start - np.array([[0.25], [0.5], [0.0]]), rtol=1e-6)
     push(table, [1, 1, 1], step=3)
     assert len(table) == 3
 
@@ -77,7 +79,7 @@ def test_counts_far_apart_add_up_exactly_beside_rows_that_exist():
 def test_a_push_without_counts_is_refused_where_admission_counts():
     table = EmbeddingTable("t", CONFIG, seed=6)
     with pytest.raises(ValueError, match="Table 't': admit_after is 5, but the push does not say how many impressions"):
-        table.push(IDS, ones(3), impressions=2, step=1)
+        table.push(table.prepare(IDS), ones(3), impressions=2, step=1)
     assert len(table) == 0
 
 
@@ -107,5 +109,5 @@ def test_saved_counts_are_dropped_by_a_table_that_admits_every_id(tmp_path):
     push(store.table("t"), [4, 4, 1], step=1)
     open_to_all = EmbeddedStore(("t",), EmbeddingConfig(embedding_dim=2, embedding_optimizer="sgd"), seed=6)
     open_to_all.restore(folder, store.save(folder, step=1), step=1)
-    open_to_all.push("t", IDS, ones(3), impressions=1, step=2)
+    open_to_all.push(open_to_all.prepare("t", IDS), ones(3), impressions=1, step=2)
     assert open_to_all.num_rows("t") == 3

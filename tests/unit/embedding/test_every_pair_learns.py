@@ -44,19 +44,18 @@ def rest_of_the_way(config: EmbeddingConfig, course: LearningRateSchedule) -> fl
     """Train rows towards their targets (the loss is half the squared distance); return what is left of the way."""
     store = EmbeddedStore(("main",), config, seed=1)
     for step in range(1, STEPS + 1):
-        rows = store.pull("main", IDS, step=step)
+        ticket = store.prepare("main", IDS, np.full(len(IDS), 2))
+        rows = store.pull(ticket, step=step)
         store.push(
-            "main",
-            IDS,
+            ticket,
             2 * (rows - TARGETS),  # of two impressions
             impressions=2,
             step=step,
             rate_factor=course.factor(step),
-            counts=np.full(len(IDS), 2),
         )
         if config.evict_every_steps and step % config.evict_every_steps == 0:
             store.evict(step=step)
-    return float(np.abs(store.pull("main", IDS) - TARGETS).mean())
+    return float(np.abs(store.pull(store.prepare("main", IDS)) - TARGETS).mean())
 
 
 def test_the_product_is_that_of_the_settings():

@@ -27,7 +27,7 @@ def table_after(pushes: list[list[int]], config: EmbeddingConfig = CONFIG) -> Em
 def push(table: EmbeddingTable, ids: list[int], step: int) -> None:
     unique = np.array(sorted(ids), dtype=np.int64)
     gradients = np.random.default_rng(step).normal(size=(len(unique), 2)).astype(np.float32)
-    table.push(unique, gradients, impressions=1, step=step)
+    table.push(table.prepare(unique), gradients, impressions=1, step=step)
 
 
 def ids_of(*tables: EmbeddingTable) -> list[int]:
@@ -79,11 +79,11 @@ def test_a_budget_removes_the_least_recently_changed_rows_and_ties_by_hash():
 
 def test_pull_of_evicted_id_returns_initial_row():
     table = table_after([[1, 2], [2, 3]])
-    before = table.pull(np.array([2, 3]))
+    before = table.pull(table.prepare(np.array([2, 3])))
     table.remove(EvictionRule(older_than_step=2))
     start = StartValues(embedding_dim=2, scale=0.1, seed=6).rows(np.array([1]))
-    np.testing.assert_array_equal(table.pull(np.array([1])), start)
-    np.testing.assert_array_equal(table.pull(np.array([2, 3])), before)
+    np.testing.assert_array_equal(table.pull(table.prepare(np.array([1]))), start)
+    np.testing.assert_array_equal(table.pull(table.prepare(np.array([2, 3]))), before)
 
 
 def test_an_evicted_id_starts_anew_and_its_neighbours_go_on():
@@ -164,7 +164,7 @@ def test_memory_of_removed_rows_is_given_back():
     config = EmbeddingConfig(embedding_dim=256)
     table = EmbeddingTable("t", config, seed=6)
     ids = np.arange(50_000)
-    table.push(ids, np.ones((50_000, 256), dtype=np.float32), impressions=1, step=1)
+    table.push(table.prepare(ids), np.ones((50_000, 256), dtype=np.float32), impressions=1, step=1)
     before = table.memory_bytes
     table.remove(EvictionRule(older_than_step=2))
     assert before > 100e6

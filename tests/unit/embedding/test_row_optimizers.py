@@ -52,33 +52,33 @@ def table_with(**settings) -> EmbeddingTable:
 )
 def test_rows_equal_a_keras_variable_after_five_steps(settings, keras_optimizer):
     table = table_with(**settings)
-    variable = keras.Variable(table.pull(IDS))
+    variable = keras.Variable(table.pull(table.prepare(IDS)))
     optimizer = keras_optimizer()
     optimizer.build([variable])
     for step in range(1, 6):
-        table.push(IDS, gradients(step), impressions=1, step=step)
+        table.push(table.prepare(IDS), gradients(step), impressions=1, step=step)
         optimizer.apply([tf.constant(gradients(step))], [variable])
         # float32 throughout; the two may round sums in another order
-        np.testing.assert_allclose(table.pull(IDS), variable.numpy(), rtol=2e-6, atol=2e-7)
+        np.testing.assert_allclose(table.pull(table.prepare(IDS)), variable.numpy(), rtol=2e-6, atol=2e-7)
 
 
 def test_rowwise_adagrad_keeps_the_mean_square_of_a_row():
     table = table_with(embedding_optimizer="rowwise_adagrad", start_accumulator=0.2)
-    expected = table.pull(IDS).astype(np.float64)
+    expected = table.pull(table.prepare(IDS)).astype(np.float64)
     accumulators = np.full(len(IDS), 0.2)
     for step in range(1, 4):
         g = gradients(step).astype(np.float64)
         accumulators += (g * g).sum(axis=1) / DIM
         expected -= RATE * g / np.sqrt(accumulators + 1e-7)[:, None]
-        table.push(IDS, gradients(step), impressions=1, step=step)
-    np.testing.assert_allclose(table.pull(IDS), expected, rtol=1e-5)
+        table.push(table.prepare(IDS), gradients(step), impressions=1, step=step)
+    np.testing.assert_allclose(table.pull(table.prepare(IDS)), expected, rtol=1e-5)
     np.testing.assert_allclose(table.export(0, 4096).slots[:, 0], accumulators, rtol=1e-6)
 
 
 def test_ftrl_holds_columns_of_weak_gradients_at_exactly_zero():
     table = table_with(embedding_optimizer="ftrl", ftrl_l1=100.0)
-    table.push(IDS, gradients(1), impressions=1, step=1)  # |z| < 100 whatever the start value
-    np.testing.assert_array_equal(table.pull(IDS), np.zeros((len(IDS), DIM)))
+    table.push(table.prepare(IDS), gradients(1), impressions=1, step=1)  # |z| < 100 whatever the start value
+    np.testing.assert_array_equal(table.pull(table.prepare(IDS)), np.zeros((len(IDS), DIM)))
 
 
 def ftrl_at_a_constant_rate(rows: np.ndarray, gradients: list[np.ndarray], l1: float, l2: float) -> np.ndarray:
@@ -97,10 +97,12 @@ def ftrl_at_a_constant_rate(rows: np.ndarray, gradients: list[np.ndarray], l1: f
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.3, 0.7)])
 def test_ftrl_at_a_constant_rate_is_the_published_algorithm_to_the_last_bit(l1, l2):
     table = table_with(embedding_optimizer="ftrl", ftrl_l1=l1, ftrl_l2=l2)
-    expected = ftrl_at_a_constant_rate(table.pull(IDS), [gradients(step) for step in range(1, 9)], l1, l2)
+    expected = ftrl_at_a_constant_rate(
+        table.pull(table.prepare(IDS)), [gradients(step) for step in range(1, 9)], l1, l2
+    )
     for step in range(1, 9):
-        table.push(IDS, gradients(step), impressions=1, step=step)
-    np.testing.assert_array_equal(table.pull(IDS), expected)
+        table.push(table.prepare(IDS), gradients(step), impressions=1, step=step)
+    np.testing.assert_array_equal(table.pull(table.prepare(IDS)), expected)
 
 
 @pytest.mark.parametrize("course", [[1.0, 0.5, 0.1, 0.0, 0.0], [0.01, 0.5, 1.0, 0.3, 1e-9], [0.2] * 5])
@@ -109,29 +111,31 @@ def test_ftrl_without_penalties_is_adagrad_at_every_course_of_the_rate(course):
     tables = [table_with(embedding_optimizer=name, start_scale=0.0) for name in ("ftrl", "adagrad")]
     for step, factor in enumerate(course, start=1):
         for table in tables:
-            table.push(IDS, gradients(step), impressions=1, step=step, rate_factor=factor)
+            table.push(table.prepare(IDS), gradients(step), impressions=1, step=step, rate_factor=factor)
     # Adagrad adds 1e-7 below its root, which FTRL does not
-    np.testing.assert_allclose(tables[0].pull(IDS), tables[1].pull(IDS), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        tables[0].pull(tables[0].prepare(IDS)), tables[1].pull(tables[1].prepare(IDS)), rtol=1e-5, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.7)])
 def test_a_rate_that_has_fallen_to_nothing_leaves_an_ftrl_row_as_it_is(l1, l2):
     table = table_with(embedding_optimizer="ftrl", ftrl_l1=l1, ftrl_l2=l2)
     for step in range(1, 6):
-        table.push(IDS, gradients(1), impressions=1, step=step)
-    before = table.pull(IDS)
+        table.push(table.prepare(IDS), gradients(1), impressions=1, step=step)
+    before = table.pull(table.prepare(IDS))
     assert np.count_nonzero(before)
     for step in range(6, 12):
-        table.push(IDS, gradients(step), impressions=1, step=step, rate_factor=0.0)
-    np.testing.assert_allclose(table.pull(IDS), before, rtol=1e-4, atol=1e-6)
+        table.push(table.prepare(IDS), gradients(step), impressions=1, step=step, rate_factor=0.0)
+    np.testing.assert_allclose(table.pull(table.prepare(IDS)), before, rtol=1e-4, atol=1e-6)
 
 
 def test_with_one_column_rowwise_adagrad_is_adagrad():
     tables = [table_with(embedding_optimizer=name, embedding_dim=1) for name in ("adagrad", "rowwise_adagrad")]
     for step in range(1, 5):
         for table in tables:
-            table.push(IDS, gradients(step, dim=1), impressions=3, step=step)
-    np.testing.assert_array_equal(tables[0].pull(IDS), tables[1].pull(IDS))
+            table.push(table.prepare(IDS), gradients(step, dim=1), impressions=3, step=step)
+    np.testing.assert_array_equal(tables[0].pull(tables[0].prepare(IDS)), tables[1].pull(tables[1].prepare(IDS)))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,7 @@ def test_with_one_column_rowwise_adagrad_is_adagrad():
 )
 def test_slot_variables_of_a_new_row_have_their_start_value(settings, start):
     table = table_with(**settings)
-    table.push(IDS, np.zeros((len(IDS), DIM), np.float32), impressions=1, step=1)
+    table.push(table.prepare(IDS), np.zeros((len(IDS), DIM), np.float32), impressions=1, step=1)
     np.testing.assert_array_equal(table.export(0, 4096).slots, np.float32(start))
 
 
@@ -153,9 +157,9 @@ def test_slot_variables_of_a_new_row_have_their_start_value(settings, start):
 def test_only_rows_of_the_step_change_also_with_l2_and_momentum(name):
     momentum = {"embedding_momentum": 0.9} if name == "sgd" else {}
     table = table_with(embedding_optimizer=name, embedding_l2=0.1, **momentum)
-    table.push(IDS, gradients(1), impressions=1, step=1)
+    table.push(table.prepare(IDS), gradients(1), impressions=1, step=1)
     before = table.export(0, 4096)
-    table.push(IDS[:2], gradients(2, rows=2), impressions=1, step=2)
+    table.push(table.prepare(IDS[:2]), gradients(2, rows=2), impressions=1, step=2)
     after = table.export(0, 4096)
     for column in ("rows", "slots", "last_step", "count"):
         np.testing.assert_array_equal(getattr(after, column)[2:], getattr(before, column)[2:])
@@ -166,17 +170,17 @@ def test_only_rows_of_the_step_change_also_with_l2_and_momentum(name):
 
 def test_l2_adds_l_times_w_to_the_mean_gradient_of_rows_in_use():
     table = table_with(embedding_optimizer="sgd", embedding_l2=0.25)
-    start = table.pull(IDS).astype(np.float64)
-    table.push(IDS, gradients(1), impressions=4, step=1)
+    start = table.pull(table.prepare(IDS)).astype(np.float64)
+    table.push(table.prepare(IDS), gradients(1), impressions=4, step=1)
     expected = start - RATE * (gradients(1) / 4 + 0.25 * start)
-    np.testing.assert_allclose(table.pull(IDS), expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(table.pull(table.prepare(IDS)), expected, rtol=1e-6, atol=1e-8)
 
 
 def test_adams_bias_correction_follows_the_global_step_for_a_row_that_comes_late():
     table = table_with(embedding_optimizer="adam", adam_beta_1=0.9, adam_beta_2=0.99)
-    start = table.pull(IDS).astype(np.float64)
+    start = table.pull(table.prepare(IDS)).astype(np.float64)
     g = gradients(1).astype(np.float64)
-    table.push(IDS, gradients(1), impressions=1, step=7)
+    table.push(table.prepare(IDS), gradients(1), impressions=1, step=7)
     rate = RATE * np.sqrt(1 - 0.99**7) / (1 - 0.9**7)
     expected = start - rate * (0.1 * g) / (np.sqrt(0.01 * g * g) + 1e-7)
-    np.testing.assert_allclose(table.pull(IDS), expected, rtol=1e-5)
+    np.testing.assert_allclose(table.pull(table.prepare(IDS)), expected, rtol=1e-5)

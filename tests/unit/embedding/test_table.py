@@ -24,32 +24,34 @@ def ones(rows: int, value: float = 1.0) -> F32:
 
 def test_pull_of_unseen_id_returns_its_start_value_and_creates_no_row():
     table = EmbeddingTable("t", CONFIG, seed=6)
-    np.testing.assert_array_equal(table.pull(IDS), StartValues(embedding_dim=2, scale=0.1, seed=6).rows(IDS))
+    np.testing.assert_array_equal(
+        table.pull(table.prepare(IDS)), StartValues(embedding_dim=2, scale=0.1, seed=6).rows(IDS)
+    )
     assert len(table) == 0
     assert len(table.export(0, 4096).ids) == 0
 
 
 def test_push_creates_rows_that_go_on_from_their_start_values():
     table = EmbeddingTable("t", SGD, seed=6)
-    start = table.pull(IDS)
-    table.push(IDS[:2], ones(2, 3.0), impressions=6, step=1)
+    start = table.pull(table.prepare(IDS))
+    table.push(table.prepare(IDS[:2]), ones(2, 3.0), impressions=6, step=1)
     assert len(table) == 2
-    np.testing.assert_allclose(table.pull(IDS)[:2], start[:2] - 0.5 * 3 / 6, rtol=1e-6)
-    np.testing.assert_array_equal(table.pull(IDS)[2], start[2])  # still unseen, beside rows that exist
+    np.testing.assert_allclose(table.pull(table.prepare(IDS))[:2], start[:2] - 0.5 * 3 / 6, rtol=1e-6)
+    np.testing.assert_array_equal(table.pull(table.prepare(IDS))[2], start[2])  # still unseen, beside rows that exist
 
 
 def test_gradient_sums_are_divided_by_the_impressions_of_the_step():
     one, many = EmbeddingTable("t", SGD, seed=6), EmbeddingTable("t", SGD, seed=6)
-    one.push(IDS, ones(3), impressions=1, step=1)
-    many.push(IDS, ones(3, 8.0), impressions=8, step=1)
-    np.testing.assert_array_equal(one.pull(IDS), many.pull(IDS))
+    one.push(one.prepare(IDS), ones(3), impressions=1, step=1)
+    many.push(many.prepare(IDS), ones(3, 8.0), impressions=8, step=1)
+    np.testing.assert_array_equal(one.pull(one.prepare(IDS)), many.pull(many.prepare(IDS)))
 
 
 def test_a_pushs_rate_factor_multiplies_the_learning_rate():
     table = EmbeddingTable("t", SGD, seed=6)
-    start = table.pull(IDS)
-    table.push(IDS, ones(3), impressions=1, step=1, rate_factor=0.25)
-    np.testing.assert_allclose(table.pull(IDS), start - 0.5 * 0.25, rtol=1e-6)
+    start = table.pull(table.prepare(IDS))
+    table.push(table.prepare(IDS), ones(3), impressions=1, step=1, rate_factor=0.25)
+    np.testing.assert_allclose(table.pull(table.prepare(IDS)), start - 0.5 * 0.25, rtol=1e-6)
 
 
 def test_a_push_of_many_blocks_equals_the_formula(monkeypatch):
@@ -57,16 +59,16 @@ def test_a_push_of_many_blocks_equals_the_formula(monkeypatch):
     ids = np.arange(0, 300, 3)  # 100 rows: 14 blocks of 7 and one of 2
     gradients = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
     table = EmbeddingTable("t", SGD, seed=6)
-    start = table.pull(ids)
-    table.push(ids, gradients, impressions=1, step=1)
-    np.testing.assert_allclose(table.pull(ids), start - 0.5 * gradients, rtol=1e-5, atol=1e-7)
+    start = table.pull(table.prepare(ids))
+    table.push(table.prepare(ids), gradients, impressions=1, step=1)
+    np.testing.assert_allclose(table.pull(table.prepare(ids)), start - 0.5 * gradients, rtol=1e-5, atol=1e-7)
 
 
 def test_nothing_pulled_and_nothing_pushed_are_harmless():
     table = EmbeddingTable("t", CONFIG, seed=6)
     nothing = np.empty(0, dtype=np.int64)
-    assert table.pull(nothing).shape == (0, 2)
-    table.push(nothing, np.empty((0, 2), np.float32), impressions=1, step=1)
+    assert table.pull(table.prepare(nothing)).shape == (0, 2)
+    table.push(table.prepare(nothing), np.empty((0, 2), np.float32), impressions=1, step=1)
     assert len(table) == 0
 
 
@@ -80,9 +82,9 @@ def test_nothing_pulled_and_nothing_pushed_are_harmless():
 def test_unsorted_or_repeated_ids_are_refused(ids, message):
     table = EmbeddingTable("t", CONFIG, seed=6)
     with pytest.raises(ValueError, match=message):
-        table.pull(np.array(ids))
+        table.pull(table.prepare(np.array(ids)))
     with pytest.raises(ValueError, match=message):
-        table.push(np.array(ids), ones(3), impressions=1, step=1)
+        table.push(table.prepare(np.array(ids)), ones(3), impressions=1, step=1)
     assert len(table) == 0
 
 
@@ -90,26 +92,26 @@ def test_unsorted_or_repeated_ids_are_refused(ids, message):
 def test_gradients_of_another_shape_are_refused(shape):
     table = EmbeddingTable("t", CONFIG, seed=6)
     with pytest.raises(ValueError, match=rf"gradients have shape \[{shape[0]}, {shape[1]}\], expected \[3, 2\]"):
-        table.push(IDS, np.zeros(shape, np.float32), impressions=1, step=1)
+        table.push(table.prepare(IDS), np.zeros(shape, np.float32), impressions=1, step=1)
 
 
 def test_a_table_that_is_full_says_what_to_do_and_stays_as_it_was():
     table = EmbeddingTable("t", CONFIG, seed=6, max_rows=4)
-    table.push(IDS, ones(3), impressions=1, step=1)
+    table.push(table.prepare(IDS), ones(3), impressions=1, step=1)
     before = table.export(0, 4096)
     with pytest.raises(StackError, match=r"Table 't' would need 5 rows; this machine's memory holds 4\. .*--min-count"):
-        table.push(np.array([1, 20, 30]), ones(3), impressions=1, step=2)
+        table.push(table.prepare(np.array([1, 20, 30])), ones(3), impressions=1, step=2)
     assert len(table) == 3
     np.testing.assert_array_equal(table.export(0, 4096).rows, before.rows)
 
 
 def test_growth_keeps_the_rows_that_are_there():
     table = EmbeddingTable("t", CONFIG, seed=6)
-    table.push(IDS, ones(3), impressions=1, step=1)
-    before = table.pull(IDS)
-    table.push(np.arange(100, 40_100), ones(40_000), impressions=1, step=2)
+    table.push(table.prepare(IDS), ones(3), impressions=1, step=1)
+    before = table.pull(table.prepare(IDS))
+    table.push(table.prepare(np.arange(100, 40_100)), ones(40_000), impressions=1, step=2)
     assert len(table) == 40_003
-    np.testing.assert_array_equal(table.pull(IDS), before)
+    np.testing.assert_array_equal(table.pull(table.prepare(IDS)), before)
 
 
 def trained_table(config: EmbeddingConfig = CONFIG) -> EmbeddingTable:
@@ -117,7 +119,7 @@ def trained_table(config: EmbeddingConfig = CONFIG) -> EmbeddingTable:
     for step in range(1, 4):
         ids = np.unique(np.random.default_rng(step).integers(-500, 500, 200))
         gradients = np.random.default_rng(step).normal(size=(len(ids), 2)).astype(np.float32)
-        table.push(ids, gradients, impressions=1, step=step)
+        table.push(table.prepare(ids), gradients, impressions=1, step=step)
     return table
 
 
@@ -137,7 +139,7 @@ def test_a_table_loaded_from_its_bucket_ranges_goes_on_like_the_original(name, p
     assert_same_rows(copy.export(0, 4096), original.export(0, 4096))
     ids = np.arange(-510, 510, 2)
     for table in (original, copy):
-        table.push(ids, np.full((len(ids), 2), 0.5, np.float32), impressions=1, step=4)
+        table.push(table.prepare(ids), np.full((len(ids), 2), 0.5, np.float32), impressions=1, step=4)
     assert_same_rows(copy.export(0, 4096), original.export(0, 4096))
 
 
@@ -155,17 +157,17 @@ def test_an_export_holds_the_rows_of_its_buckets_ordered_by_id():
 
 def test_an_export_is_a_copy():
     table = EmbeddingTable("t", CONFIG, seed=6)
-    table.push(IDS, ones(3), impressions=1, step=1)
+    table.push(table.prepare(IDS), ones(3), impressions=1, step=1)
     saved = table.export(0, 4096)
     rows = saved.rows.copy()
-    table.push(IDS, ones(3), impressions=1, step=2)
+    table.push(table.prepare(IDS), ones(3), impressions=1, step=2)
     np.testing.assert_array_equal(saved.rows, rows)
 
 
 def test_last_step_and_count_are_those_of_the_pushes():
     table = EmbeddingTable("t", CONFIG, seed=6)
-    table.push(np.array([1, 2]), ones(2), impressions=1, step=5)
-    table.push(np.array([2, 3]), ones(2), impressions=1, step=8)
+    table.push(table.prepare(np.array([1, 2])), ones(2), impressions=1, step=5)
+    table.push(table.prepare(np.array([2, 3])), ones(2), impressions=1, step=8)
     saved = table.export(0, 4096)
     assert saved.ids.tolist() == [1, 2, 3]
     assert saved.last_step.tolist() == [5, 8, 8]
@@ -193,16 +195,16 @@ def test_loading_more_than_fits_is_refused():
 
 def test_memory_counts_rows_slot_variables_and_metadata():
     table = EmbeddingTable("t", CONFIG, seed=6)
-    table.push(IDS, ones(3), impressions=1, step=1)
+    table.push(table.prepare(IDS), ones(3), impressions=1, step=1)
     assert table.memory_bytes == 3 * ((2 + 2) * 4 + 2 * 4 + 8)  # row and slot variables; last step and count; id
 
 
 def test_tables_of_a_store_are_apart_and_have_their_own_dimension():
     config = EmbeddingConfig(embedding_dim=2, embedding_dim_by_table={"wide": 3})
     store = EmbeddedStore(("main", "wide"), config, seed=6)
-    store.push("wide", IDS, np.ones((3, 3), np.float32), impressions=1, step=1)
+    store.push(store.prepare("wide", IDS), np.ones((3, 3), np.float32), impressions=1, step=1)
     assert (store.num_rows("main"), store.num_rows("wide")) == (0, 3)
-    assert store.pull("main", IDS).shape == (3, 2)
+    assert store.pull(store.prepare("main", IDS)).shape == (3, 2)
     copy = EmbeddedStore(("main", "wide"), config, seed=6)
     copy.load("wide", store.export("wide", 0, 4096))
-    np.testing.assert_array_equal(copy.pull("wide", IDS), store.pull("wide", IDS))
+    np.testing.assert_array_equal(copy.pull(copy.prepare("wide", IDS)), store.pull(store.prepare("wide", IDS)))

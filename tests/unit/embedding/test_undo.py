@@ -12,6 +12,7 @@ from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.eviction import EvictionRule
 from esmm_dist.embedding.table import EmbeddingTable
 from esmm_dist.embedding.table_rows import Candidates
+from esmm_dist.embedding.ticket import Ticket
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adagrad": {"embedding_optimizer": "adagrad"},
@@ -31,8 +32,12 @@ def make(optimizer: str = "adagrad", *, admit_after: int = 1) -> EmbeddingTable:
 
 
 def push(table: EmbeddingTable, ids: np.ndarray, *, step: int, seed: int = 0, held: int = 1) -> None:
-    gradients = np.random.default_rng([step, seed]).normal(size=(len(ids), 2)).astype(np.float32)
-    table.push(ids, gradients, impressions=3, step=step, counts=np.full(len(ids), held))
+    push_ticket(table, table.prepare(ids, np.full(len(ids), held)), step=step, seed=seed)
+
+
+def push_ticket(table: EmbeddingTable, ticket: Ticket, *, step: int, seed: int = 0) -> None:
+    gradients = np.random.default_rng([step, seed]).normal(size=(len(ticket.ids), 2)).astype(np.float32)
+    table.push(ticket, gradients, impressions=3, step=step)
 
 
 def state(table: EmbeddingTable) -> tuple[Any, ...]:
@@ -55,32 +60,31 @@ def test_undoing_any_push_puts_back_every_bit_and_the_redone_push_gives_what_it_
         ids = np.array(sorted(data.draw(st.sets(st.integers(0, 11)))), dtype=np.int64)
         held = data.draw(st.integers(1, 3))
         before = state(table)
+        ticket = table.prepare(ids, np.full(len(ids), held))
         if data.draw(st.booleans()):
-            table.pull(ids)  # the push starts from what it read
-        push(table, ids, step=step, held=held)
+            table.pull(ticket)  # the push starts from what it read
+        push_ticket(table, ticket, step=step)
         after = state(table)
         if data.draw(st.booleans()):
-            table.locate(ids)  # for the step that will not come
-            table.pull(ids)
+            table.pull(ticket)  # for the step that will not come
         assert table.undo_push() == step
         assert state(table) == before
         assert table.undoable_step is None
-        push(table, ids, step=step, held=held)
+        push_ticket(table, ticket, step=step)
         assert state(table) == after
 
 
-def test_what_was_pulled_and_located_after_the_undone_push_is_forgotten():
+def test_what_was_pulled_and_found_after_the_undone_push_is_forgotten():
     table, reference = make(), make()
     for each in (table, reference):
         push(each, ALL_IDS[:4], step=1)
     push(table, ALL_IDS, step=2)
-    table.locate(ALL_IDS)
-    pulled = table.pull(ALL_IDS)
-    table.locate(ALL_IDS)
+    ticket = table.prepare(ALL_IDS)
+    pulled = table.pull(ticket)
     table.undo_push()
-    assert (table.pull(ALL_IDS) != pulled).any()
-    for each in (table, reference):
-        push(each, ALL_IDS, step=2, seed=1)
+    assert (table.pull(ticket) != pulled).any()
+    push_ticket(table, ticket, step=2, seed=1)
+    push(reference, ALL_IDS, step=2, seed=1)
     assert state(table) == state(reference)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from esmm_dist.errors import ServerError
 from esmm_dist.escaped import lines_of, one_line
-from esmm_dist.parameter_server.faults import received
+from esmm_dist.parameter_server.refusals import received
 from launcher.agent.http_server import stop_request
 from launcher.local.screen import Screen
 from launcher.run_files.run_status import RunStatus

@@ -10,6 +10,7 @@ from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.inference.evaluate import evaluate_batches
 from esmm_dist.inference.scoring import ScoredBatch, Scorer, scored_batches
 from esmm_dist.input.config import InputConfig
+from esmm_dist.input.order import RankShare
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.users import NO_USER, BatchUsers
 from esmm_dist.model.config import ModelConfig
@@ -68,8 +69,7 @@ def scored(data, world, *, gauc_field: str | None = "user", records: int = 8) ->
         manifest,
         "test",
         InputConfig(global_batch_records=records),
-        rank=world.rank,
-        world_size=world.size,
+        share=RankShare(rank=world.rank, world_size=world.size),
         with_names=True,
     )
     users = BatchUsers(scorer.schema, gauc_field) if gauc_field else None

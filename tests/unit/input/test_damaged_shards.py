@@ -13,8 +13,9 @@ import tensorflow as tf
 from esmm_dist.errors import InputDataError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
-from esmm_dist.input.pipeline import BatchReader, check_shard_files
-from esmm_dist.input.shard_guard import ShardGuard
+from esmm_dist.input.order import RankShare
+from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.shard_guard import ShardGuard, check_shard_files
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.checksum import file_crc32c
@@ -87,7 +88,7 @@ def made(folder: Path, compression: str = "ZLIB") -> DatasetManifest:
 
 def reader(folder: Path, manifest: DatasetManifest, rank: int = 0, ranks: int = 1, on_bad="skip") -> BatchReader:
     config = InputConfig(global_batch_records=8, on_bad_record=on_bad)
-    return BatchReader(folder, manifest, "train", config, rank=rank, world_size=ranks)
+    return BatchReader(folder, manifest, "train", config, share=RankShare(rank=rank, world_size=ranks))
 
 
 def without(batch: GroupedBatch, lost: set[int]) -> list[tuple]:

@@ -9,11 +9,11 @@ from esmm_dist.config import build
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import (
+    RankShare,
     check_lanes,
     idle_ranks_warning,
     lane_reads,
     lane_records,
-    lanes_of_rank,
     lanes_of_records,
     one_process_order,
     records_per_lane,
@@ -125,7 +125,7 @@ def test_part_order_and_record_order_follow_seed_epoch_and_lane():
     ("rank", "world_size", "lanes"), [(0, 1, [0, 1, 2, 3, 4]), (1, 2, [1, 3]), (2, 3, [2]), (4, 7, [4]), (5, 7, [])]
 )
 def test_a_rank_reads_every_nth_lane(rank, world_size, lanes):
-    assert list(lanes_of_rank(5, rank, world_size)) == lanes
+    assert list(RankShare(rank=rank, world_size=world_size).lanes(5)) == lanes
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_rank_reads_every_nth_lane(rank, world_size, lanes):
 )
 def test_the_lanes_of_a_batch_follow_from_the_records_of_each_lane(step, lanes):
     counts = {0: 5, 1: 5, 2: 4}
-    assert lanes_of_records(counts, 3, step, rank=0, world_size=2).tolist() == lanes
+    assert lanes_of_records(counts, 3, step, RankShare(rank=0, world_size=2)).tolist() == lanes
 
 
 def test_shares_are_put_back_by_lane_and_stay_in_order_within_one():

@@ -11,8 +11,10 @@ from tensorflow.python.eager import context
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
-from esmm_dist.input.order import one_process_order
-from esmm_dist.input.pipeline import BatchReader, check_shard_files, parse_spec
+from esmm_dist.input.order import RankShare, one_process_order
+from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.record_parsing import parse_spec
+from esmm_dist.input.shard_guard import check_shard_files
 from esmm_dist.schema.fields import Field
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
@@ -139,7 +141,7 @@ def shares_of_ranks(data, ranks: int, batch: int, *, first_step: int = 0, seed: 
     shares = []
     for rank in range(ranks):
         config = InputConfig(global_batch_records=batch)
-        own = BatchReader(folder, manifest, "train", config, rank=rank, world_size=ranks)
+        own = BatchReader(folder, manifest, "train", config, share=RankShare(rank=rank, world_size=ranks))
         batches = own.epoch(1, first_step=first_step, seed=seed)
         shares.append([(b, own.record_lanes(step)) for step, b in enumerate(batches, start=first_step)])
     return shares

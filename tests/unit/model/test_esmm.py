@@ -14,7 +14,7 @@ from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.dense_state import dense_state, load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
-from esmm_dist.model.inputs import model_inputs, pull_rows
+from esmm_dist.model.inputs import model_inputs, prepare_rows, pull_rows
 from esmm_dist.schema.fields import Field, Schema
 from tests.tiny_dataset import tiny_schema
 
@@ -49,7 +49,7 @@ def forward(model: Esmm, batch: GroupedBatch = BATCH) -> tuple[np.ndarray, np.nd
     lookups = LookupPlan(TWO_TABLES).prepare(batch)
     store = EmbeddedStore(TWO_TABLES.tables, DIMS, seed=5)
     compiled = CompiledForward(model)
-    return compiled(model_inputs(batch, lookups, pull_rows(store, lookups)))
+    return compiled(model_inputs(batch, lookups, pull_rows(store, prepare_rows(store, lookups))))
 
 
 def test_logits_are_those_of_each_tower_on_the_concatenated_fields():
@@ -57,7 +57,7 @@ def test_logits_are_those_of_each_tower_on_the_concatenated_fields():
     store = EmbeddedStore(TWO_TABLES.tables, DIMS, seed=5)
 
     def row(table: str, id_: int) -> list[float]:
-        return [float(value) for value in store.pull(table, np.array([id_]))[0]]
+        return [float(value) for value in store.pull(store.prepare(table, np.array([id_])))[0]]
 
     # columns: table x's user fields, then y's; likewise for the impressions
     user = np.array([row("x", 10) + row("y", 20), row("x", 11) + [0.0] * 3])
@@ -121,7 +121,7 @@ def test_a_users_own_network_is_used():
     model = make(base_network="tests.unit.model.own_networks:FirstColumn")
     logits, _ = forward(model)
     store = EmbeddedStore(TWO_TABLES.tables, DIMS, seed=5)
-    first = store.pull("x", np.array([10, 11]))[:, 0]
+    first = store.pull(store.prepare("x", np.array([10, 11])))[:, 0]
     np.testing.assert_array_equal(logits, np.stack([first[[0, 1, 1]]] * 2, axis=1))
 
 

@@ -11,7 +11,7 @@ from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
-from esmm_dist.model.inputs import model_inputs, pull_rows
+from esmm_dist.model.inputs import model_inputs, prepare_rows, pull_rows
 from esmm_dist.schema.fields import Field
 from tests.tiny_dataset import tiny_schema
 
@@ -34,7 +34,7 @@ BATCH = GroupedBatch(
 def logits_and_rows(model: Esmm) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     lookups = LookupPlan(SCHEMA).prepare(BATCH)
     store = EmbeddedStore(SCHEMA.tables, DIMS, seed=5)
-    pulled = pull_rows(store, lookups)
+    pulled = pull_rows(store, prepare_rows(store, lookups))
     forward = CompiledForward(model)
     rows = {int(id_): row for t in lookups for id_, row in zip(lookups[t].ids, pulled[t], strict=True)}
     return forward(model_inputs(BATCH, lookups, pulled))[0], rows
@@ -95,7 +95,8 @@ def test_a_list_counts_like_one_id_if_lists_are_of_unit_length():
     for variable in model.trainable_variables:
         variable.assign(np.zeros(variable.shape))  # silences the towers
     lookups = LookupPlan(schema).prepare(batch)
-    pulled = pull_rows(EmbeddedStore(("x",), EmbeddingConfig(embedding_dim=3, start_scale=1.0), seed=5), lookups)
+    store = EmbeddedStore(("x",), EmbeddingConfig(embedding_dim=3, start_scale=1.0), seed=5)
+    pulled = pull_rows(store, prepare_rows(store, lookups))
     logits = CompiledForward(model)(model_inputs(batch, lookups, pulled))[0]
     row = {int(id_): values[:2] for id_, values in zip(lookups["x"].ids, pulled["x"], strict=True)}
     expected = [2 * ((3 * row[1] + 4 * row[2]) / 5 + (row[3] + row[4]) / 2), 2 * row[3]]

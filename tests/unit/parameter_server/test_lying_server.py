@@ -7,15 +7,16 @@ import pyarrow.flight as flight
 import pytest
 
 from esmm_dist.errors import ServerError
-from esmm_dist.parameter_server import wire
+from esmm_dist.parameter_server import headers
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.parameter_server.connection import Connection
+from esmm_dist.parameter_server.record_batches import encode_ids, encode_values
 from tests import raw_flight
 
 IDS = np.arange(7)
 DIM = 4
-HEADER = wire.PullHeader(run="r", generation=1, table="main", rows=7, wire="float32", step=None, patience_s=0.0)
-ROWS = wire.encode_values(np.ones((7, DIM), np.float32), "float32")
+HEADER = headers.PullHeader(run="r", generation=1, table="main", rows=7, wire="float32", step=None, patience_s=0.0)
+ROWS = encode_values(np.ones((7, DIM), np.float32), "float32")
 
 
 def pulled(messages: list[raw_flight.Message]) -> np.ndarray:
@@ -77,7 +78,7 @@ def test_an_answer_as_it_should_be_is_read():
         (lying(3_000_000), "the batch claims what it does not hold"),
         ([*raw_flight.encoded(ROWS), raw_flight.encoded(ROWS)[1]], "it sent more than the 7 rows that were asked for"),
         (raw_flight.encoded(ROWS)[:1], "it sent 0 rows for 7 ids"),
-        (raw_flight.encoded(wire.encode_ids(IDS)), r"columns \['id'\], expected \['row'\]"),
+        (raw_flight.encoded(encode_ids(IDS)), r"columns \['id'\], expected \['row'\]"),
         ([replace(raw_flight.encoded(ROWS)[0], head=b"\0" * 64)], "Invalid flatbuffers message"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from esmm_dist.errors import ConfigError
 from esmm_dist.parameter_server.config import ServerConfig
 from esmm_dist.parameter_server.metrics_endpoint import MetricsEndpoint
-from esmm_dist.parameter_server.service import ParameterService
+from esmm_dist.parameter_server.service import FlightSettings, ParameterService
 from esmm_dist.progress import NoProgress
 
 # urlopen would keep a proxy that the environment named when another test called it for the first time
@@ -19,9 +19,8 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @pytest.fixture
 def service() -> Iterator[ParameterService]:
-    made = ParameterService(
-        ServerConfig(index=0, count=1), NoProgress(), location="grpc://127.0.0.1:0", tls={}, middleware={}
-    )
+    settings = FlightSettings(location="grpc://127.0.0.1:0", tls={}, middleware={})
+    made = ParameterService(ServerConfig(index=0, count=1), NoProgress(), settings)
     yield made
     made.close()
     made.shutdown()

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from esmm_dist.errors import StorageError
+from esmm_dist.parameter_server.refusals import NotReadyError
 from esmm_dist.parameter_server.repeated_calls import RepeatedCalls
-from esmm_dist.parameter_server.wire import NotReadyError
 
 
 class Work:

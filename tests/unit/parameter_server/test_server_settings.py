@@ -8,8 +8,8 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig, ServerConfig, is_loopback, split_address
+from esmm_dist.parameter_server.refusals import RequestError
 from esmm_dist.parameter_server.security import ConnectionLimit, open_peers, peer_address, read_pem, run_place
-from esmm_dist.parameter_server.wire import RequestError
 from esmm_dist.storage.secret_file import read_token
 from tests.secret_files import write_secret
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esmm_dist.parameter_server.config import UpdateMode
-from esmm_dist.parameter_server.step_barrier import ReadyStep, Rewound, StepBarrier
+from esmm_dist.parameter_server.step_barrier import ReadyStep, ResumeCost, StepBarrier
 
 
 def barrier(world_size: int, mode: UpdateMode = "sync", *, staleness: int = 1, step: int = 0) -> StepBarrier[str]:
@@ -105,7 +105,7 @@ def test_a_rewind_drops_what_waits_and_starts_anew_with_other_ranks():
     steps = barrier(3, step=4)
     steps.offer(5, 0, "old")
     steps.offer(5, 2, "old")
-    assert steps.rewind(4, 2) == Rewound()
+    assert steps.rewind(4, 2) == ResumeCost()
     assert steps.newest_steps == (4, 4)
     assert steps.offer(5, 0, "a") is None
     assert steps.offer(5, 1, "b") == ReadyStep(step=5, pushes=("a", "b"))
@@ -114,11 +114,11 @@ def test_a_rewind_drops_what_waits_and_starts_anew_with_other_ranks():
 @pytest.mark.parametrize(
     ("mode", "to_step", "expected"),
     [
-        ("bounded", 5, Rewound(lost_steps=3)),  # applied was 2: the steps 3, 4 and 5
-        ("bounded", 2, Rewound()),
-        ("bounded", 1, Rewound(repeated_steps=1)),
-        ("async", 5, Rewound(lost_steps=4)),  # rank 0 had pushed 4, rank 1 had pushed 2: 5, and 3, 4, 5
-        ("async", 3, Rewound(lost_steps=1, repeated_steps=1)),
+        ("bounded", 5, ResumeCost(lost_steps=3)),  # applied was 2: the steps 3, 4 and 5
+        ("bounded", 2, ResumeCost()),
+        ("bounded", 1, ResumeCost(repeated_steps=1)),
+        ("async", 5, ResumeCost(lost_steps=4)),  # rank 0 had pushed 4, rank 1 had pushed 2: 5, and 3, 4, 5
+        ("async", 3, ResumeCost(lost_steps=1, repeated_steps=1)),
     ],
 )
 def test_a_rewind_counts_the_steps_that_are_lost_or_come_twice(mode, to_step, expected):
@@ -133,9 +133,9 @@ def test_a_rewind_counts_the_steps_that_are_lost_or_come_twice(mode, to_step, ex
 
 
 def test_what_rewinds_cost_is_added_over_time_and_the_most_over_servers():
-    one, other = Rewound(undone_steps=1, repeated_steps=2), Rewound(lost_steps=3, repeated_steps=1)
-    assert one.plus(other) == Rewound(undone_steps=1, lost_steps=3, repeated_steps=3)
-    assert one.most(other) == Rewound(undone_steps=1, lost_steps=3, repeated_steps=2)
+    one, other = ResumeCost(undone_steps=1, repeated_steps=2), ResumeCost(lost_steps=3, repeated_steps=1)
+    assert one.plus(other) == ResumeCost(undone_steps=1, lost_steps=3, repeated_steps=3)
+    assert one.most(other) == ResumeCost(undone_steps=1, lost_steps=3, repeated_steps=2)
 
 
 class Ranks:
@@ -162,7 +162,7 @@ class Ranks:
         step = self.barrier.applied_step
         if undo:
             self.rows, step, self.undoable = self.rows_before, step - 1, False
-        assert self.barrier.rewind(step, world_size) == Rewound(repeated_steps=int(undo))
+        assert self.barrier.rewind(step, world_size) == ResumeCost(repeated_steps=int(undo))
         self.done = [step] * world_size
 
 

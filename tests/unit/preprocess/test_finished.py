@@ -13,7 +13,7 @@ import pytest
 
 from esmm_dist.errors import InputDataError, StorageError
 from esmm_dist.input.order import check_lanes
-from esmm_dist.input.pipeline import check_shard_files
+from esmm_dist.input.shard_guard import check_shard_files
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess as run_preprocess

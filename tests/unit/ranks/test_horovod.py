@@ -32,7 +32,7 @@ def test_a_lost_rank_is_told_from_other_failures(message, lost):
     assert is_lost_peer(message) is lost
 
 
-def test_a_lost_rank_is_worth_another_try():
+def test_a_lost_rankis_worth_another_try():
     assert issubclass(WorkerLostError, RetryError)
 
 

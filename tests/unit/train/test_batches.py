@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from esmm_dist.arrays import F32, Ids
+from esmm_dist.arrays import F32
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.lookup import LookupPlan
+from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.parameter_server.config import ClientConfig
@@ -27,9 +28,9 @@ class RecordingStore(EmbeddedStore):
         super().__init__(("main",), EmbeddingConfig(embedding_dim=2), seed=1)
         self.steps: list[int | None] = []
 
-    def pull(self, table: str, ids: Ids, *, step: int | None = None) -> F32:
+    def pull(self, ticket: Ticket, *, step: int | None = None) -> F32:
         self.steps.append(step)
-        return super().pull(table, ids)
+        return super().pull(ticket)
 
 
 @pytest.fixture(scope="module")

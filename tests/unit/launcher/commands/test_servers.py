@@ -75,7 +75,7 @@ def test_the_servers_must_be_named(capsys):
 
 
 def test_servers_command_reports_the_figures_once_for_a_reader_and_for_a_program(monkeypatch, capsys):
-    monkeypatch.setattr("esmm_dist.parameter_server.client.server_stats", lambda settings: [stats(0), stats(1)])
+    monkeypatch.setattr("esmm_dist.parameter_server.read_stats.server_stats", lambda settings: [stats(0), stats(1)])
     outcome = servers_command(ServerFiguresConfig(servers="h:1,h:2"), CONTEXT)
     assert outcome.lines == server_lines([stats(0), stats(1)])
     assert [each["address"] for each in outcome.result["servers"]] == ["h:0", "h:1"]

@@ -1,4 +1,4 @@
-"""How a server's refusal travels to the client and becomes the right error there."""
+"""What a server refuses, how its refusal travels to the client, and which error it becomes there."""
 
 import json
 import traceback
@@ -22,7 +22,6 @@ from esmm_dist.errors import (
 )
 from esmm_dist.escaped import lines_of, one_line
 from esmm_dist.parameter_server.table_gate import GateClosedError, GatePassedError
-from esmm_dist.parameter_server.wire import NotReadyError, RequestError
 
 _ERRORS: dict[str, type[EsmmError]] = {
     "request": ServerError,
@@ -36,6 +35,14 @@ _ERRORS: dict[str, type[EsmmError]] = {
     "retry": RetryError,
 }
 _NOT_READY = "not_ready"
+
+
+class RequestError(ValueError):
+    """A request that is not what the protocol says; nothing was changed."""
+
+
+class NotReadyError(Exception):
+    """Another rank has not pushed yet; the same call may succeed later."""
 
 
 @contextmanager

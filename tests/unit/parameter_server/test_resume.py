@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from esmm_dist.parameter_server.continuing import TableSteps, check_same_run, tables_to_undo
 from esmm_dist.parameter_server.headers import OpenHeader
-from esmm_dist.parameter_server.wire import RequestError
+from esmm_dist.parameter_server.refusals import RequestError
+from esmm_dist.parameter_server.resume import TableSteps, check_same_run, tables_to_undo
 
 OPENED = OpenHeader(
     run="/r", location="/r", generation=3, index=0, count=1, world_size=3, update_mode="sync", max_staleness_steps=1,

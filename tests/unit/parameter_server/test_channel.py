@@ -3,8 +3,8 @@
 import pytest
 
 from esmm_dist.errors import CheckpointError, RetryError, ServerError, StorageError, WorkerLostError
-from esmm_dist.parameter_server.connection import _is_worth_another_try
-from esmm_dist.parameter_server.wire import NotReadyError
+from esmm_dist.parameter_server.channel import is_worth_another_try
+from esmm_dist.parameter_server.refusals import NotReadyError
 
 
 class RowsGoneError(RetryError):
@@ -29,4 +29,4 @@ class RowsGoneError(RetryError):
     ],
 )
 def test_only_the_network_and_busy_moments_are_worth_another_try(error, is_answer, takes_long, again):
-    assert _is_worth_another_try(error, is_answer=is_answer, takes_long=takes_long) == again
+    assert is_worth_another_try(error, is_answer=is_answer, takes_long=takes_long) == again

@@ -1,4 +1,4 @@
-"""What a server must do so that a run goes on from a step: pure, no threads.
+"""What a server must do so that a run resumes from a step: pure, no threads.
 
 In ``sync``, when a rank dies, every server has applied all steps up to T or T + 1, where T is the last step that all
 survivors have finished. So a table stands at T, or its last step is undone. The rows are then those of an undisturbed
@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 
 from esmm_dist.parameter_server.config import UpdateMode
 from esmm_dist.parameter_server.headers import OpenHeader
-from esmm_dist.parameter_server.wire import RequestError
+from esmm_dist.parameter_server.refusals import RequestError
 
 _MAY_DIFFER = ("generation", "world_size", "first_step")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSteps:
-    """Where a table stands."""
+    """Which steps a table has applied."""
 
     applied: int
     """The last step that was applied, with all before it."""
@@ -27,7 +27,7 @@ class TableSteps:
 
 
 def tables_to_undo(steps: Mapping[str, TableSteps], *, mode: UpdateMode, first_step: int) -> tuple[str, ...]:
-    """Choose the tables whose last step is undone, so that the run goes on after ``first_step``.
+    """Choose the tables whose last step is undone, so that the run resumes after ``first_step``.
 
     Raises:
         RequestError: In ``sync``, a table cannot be brought to that step.
@@ -45,13 +45,13 @@ def tables_to_undo(steps: Mapping[str, TableSteps], *, mode: UpdateMode, first_s
     return tuple(chosen)
 
 
-def check_same_run(opened: OpenHeader, going_on: OpenHeader) -> None:
-    """Check that a run goes on with the settings that it was opened with.
+def check_same_run(opened: OpenHeader, resumed: OpenHeader) -> None:
+    """Check that a run resumes with the settings that it was opened with.
 
     Raises:
         RequestError: Anything but the generation, the number of ranks and the step differs.
     """
-    before, now = asdict(opened), asdict(going_on)
+    before, now = asdict(opened), asdict(resumed)
     wrong = [name for name, value in before.items() if now[name] != value and name not in _MAY_DIFFER]
     if wrong:
         raise RequestError(

@@ -1,4 +1,4 @@
-"""What travels: headers (JSON) and record batches (Arrow), with the checks of what comes in.
+"""The record batches of pulls and pushes (Arrow), with the checks of what comes in.
 
 A pull sends ids and gets rows; a push sends ids, gradients and, where admission counts, impressions::
 
@@ -8,94 +8,27 @@ A pull sends ids and gets rows; a push sends ids, gradients and, where admission
                  fixed_size_list<uint16>[D]     bfloat16: the upper 16 bits of a float32
     counts       int64 [U]
 
-The header of a call is its Flight command; nothing in it or in a batch is ever unpickled or evaluated. What a batch
-claims of itself is compared with its bytes (``check_whole``) before any of it is used, by servers and by clients.
+Nothing in a batch is ever unpickled or evaluated. What it claims of itself is compared with its bytes (``check_whole``)
+before any of it is used, by servers and by clients.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
 
 import ml_dtypes
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
-import pydantic
 
 from esmm_dist.arrays import F32, Ids
 from esmm_dist.errors import NumericalError
 from esmm_dist.parameter_server.config import Wire
-
-Header = TypeVar("Header")
+from esmm_dist.parameter_server.refusals import RequestError
 
 ROWS_A_MESSAGE = 65_536
 """A pull or push is sent in pieces of so many rows, 5 MB at D = 16: no message need be held whole on the way."""
 
-_MAX_HEADER_BYTES = 4 << 20  # the largest is a restore of some ten thousand files
 _ARROW_TYPES: dict[Wire, pa.DataType] = {"float32": pa.float32(), "float16": pa.float16(), "bfloat16": pa.uint16()}
-
-
-class RequestError(ValueError):
-    """A request that is not what the protocol says; nothing was changed."""
-
-
-class NotReadyError(Exception):
-    """Another rank has not pushed yet; the same call may succeed later."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PullHeader:
-    """Of a pull."""
-
-    run: str
-    generation: int
-    table: str
-    rows: int
-    """Number of ids that follow."""
-    wire: Wire
-    step: int | None
-    """The optimizer step that the rows are for; None: as they are now."""
-    patience_s: float
-    """How long the server may wait for the steps before it; then it says which rank's push is missing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PushHeader:
-    """Of a push."""
-
-    run: str
-    generation: int
-    table: str
-    rows: int
-    wire: Wire
-    step: int
-    rank: int
-    impressions: int
-    """Of the whole step, over all ranks."""
-    rate_factor: float
-
-
-def encode_header(header: Any) -> bytes:
-    """Return the bytes of a header dataclass."""
-    return json.dumps(asdict(header)).encode()
-
-
-def decode_header(cls: type[Header], data: bytes) -> Header:
-    """Return the header that ``encode_header`` wrote, every value checked.
-
-    Raises:
-        RequestError: It is not such a header.
-    """
-    if len(data) > _MAX_HEADER_BYTES:
-        raise RequestError(f"the request's header has {len(data)} bytes; at most {_MAX_HEADER_BYTES} are read")
-    try:
-        return _adapter(cls).validate_json(data, strict=True)
-    except pydantic.ValidationError as e:
-        first = e.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RequestError(f"the request's header is not a {cls.__name__}: {where or 'it'}: {first['msg']}") from e
 
 
 def ids_schema() -> pa.Schema:
@@ -240,17 +173,3 @@ def _to_arrow(values: F32, wire: Wire) -> pa.Array:
         items = pa.array(narrow if wire == "float16" else narrow.view(np.uint16))
     field = pa.field("item", _ARROW_TYPES[wire], nullable=False)
     return pa.FixedSizeListArray.from_arrays(items, type=pa.list_(field, values.shape[1]))
-
-
-_ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
-
-
-def _adapter(cls: type[Header]) -> "pydantic.TypeAdapter[Header]":
-    if cls not in _ADAPTERS:
-        _ADAPTERS[cls] = pydantic.TypeAdapter(cls, config=None)
-    return _ADAPTERS[cls]
-
-
-def plain(mapping: Mapping[str, Any]) -> bytes:
-    """Return a mapping of plain values as the JSON body of a reply."""
-    return json.dumps(mapping).encode()
