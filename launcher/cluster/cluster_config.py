@@ -118,7 +118,7 @@ class WorkersConfig(PodSize):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DriverConfig(PodSize):
+class DriverPodConfig(PodSize):
     """The driver, which says who the ranks are and computes nothing."""
 
     cpu: str | int | float = "250m"
@@ -218,7 +218,7 @@ class ClusterConfig:
 
     servers: ServersConfig = field(default_factory=ServersConfig)
     workers: WorkersConfig = field(default_factory=WorkersConfig)
-    driver: DriverConfig = field(default_factory=DriverConfig)
+    driver: DriverPodConfig = field(default_factory=DriverPodConfig)
     pod: TaskPodConfig = field(default_factory=TaskPodConfig)
 
     claims: dict[str, ClaimConfig] = field(default_factory=dict)

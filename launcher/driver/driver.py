@@ -3,7 +3,7 @@
 ::
 
     agents ──status──> AgentWatch ──hosts──> Ranks (Horovod's ElasticDriver) ──start, stop──> agents
-                           └──> ObservedRun, Journal ──> RUN/status.json, RUN/events.jsonl
+                           └──> ObservedRun, EventJournal ──> RUN/status.json, RUN/events.jsonl
 
 When no other rendezvous is possible (all ranks were lost, or Horovod gave up), the next life begins with the last
 checkpoint.
@@ -31,7 +31,7 @@ from launcher.agent.tls import driver_tls
 from launcher.driver.agent_directory import AgentDirectory, FileDirectory
 from launcher.driver.agent_watch import SILENT_S, AgentView, AgentWatch
 from launcher.driver.config import DriverConfig
-from launcher.driver.journal import Journal
+from launcher.driver.event_journal import EventJournal
 from launcher.driver.observed_run import ObservedRun
 from launcher.driver.ranks import Ranks, stopped_at_end
 from launcher.driver.server_watch import ServerWatch
@@ -105,7 +105,7 @@ class Driver:
         self._config, self._progress, self._directory, self._publisher = config, progress, directory, publisher
         run = Folder.open(config.run)
         run.make()
-        self._journal = Journal(run, progress)
+        self._journal = EventJournal(run, progress)
         token = read_token(config.token_file)
         assert token is not None, "DriverConfig asks for it"
         self._token = token

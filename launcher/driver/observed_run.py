@@ -9,8 +9,8 @@ from dataclasses import replace
 from esmm_dist.storage.folder import Folder
 from launcher.driver.agent_watch import SILENT_S, AgentView, AgentWatch
 from launcher.driver.config import DriverConfig
+from launcher.driver.event_journal import EventJournal
 from launcher.driver.heartbeat import Heartbeat
-from launcher.driver.journal import Journal
 from launcher.driver.server_watch import ServerWatch
 from launcher.driver.training_progress import TrainingProgress
 from launcher.run_files.run_status import RunStatus, WorkerStatus
@@ -28,7 +28,7 @@ class ObservedRun:
         config: DriverConfig,
         agents: AgentWatch,
         servers: ServerWatch,
-        journal: Journal,
+        journal: EventJournal,
     ) -> None:
         self._run, self._config = run, config
         self._agents, self._servers, self._journal = agents, servers, journal

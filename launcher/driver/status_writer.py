@@ -7,8 +7,8 @@ from pathlib import Path
 from esmm_dist.errors import StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
+from launcher.driver.event_journal import EventJournal
 from launcher.driver.heartbeat import write_heartbeat
-from launcher.driver.journal import Journal
 from launcher.driver.observed_run import ObservedRun
 from launcher.run_files.run_status import write_status
 
@@ -21,7 +21,7 @@ class StatusWriter:
     """Writes over and over, in a thread of its own from ``start`` to ``close``."""
 
     def __init__(
-        self, run: Folder, observed: ObservedRun, journal: Journal, heartbeat_file: Path | None, progress: Progress
+        self, run: Folder, observed: ObservedRun, journal: EventJournal, heartbeat_file: Path | None, progress: Progress
     ) -> None:
         """Prepare to write.
 

@@ -11,7 +11,7 @@ from esmm_dist.storage.folder import Folder
 from launcher.driver.agent_directory import FileDirectory
 from launcher.driver.agent_watch import SILENT_S, AgentView, AgentWatch
 from launcher.driver.config import DriverConfig
-from launcher.driver.journal import Journal
+from launcher.driver.event_journal import EventJournal
 from launcher.driver.observed_run import ObservedRun, worker_status
 from launcher.driver.server_watch import ServerWatch
 from launcher.run_files.run_status import WorkerStatus
@@ -29,7 +29,7 @@ class Observed:
             run=str(folder), servers="h:1,h:2", agents_file=folder / "a", token_file=folder / "t", max_workers=4
         )
         run = Folder.open(folder)
-        self.journal = Journal(run, NoProgress())
+        self.journal = EventJournal(run, NoProgress())
         self.run = ObservedRun(run, config, self.agents, ServerWatch(config, lambda _: None), self.journal)
 
     def see(self, *views: AgentView) -> None:

@@ -17,7 +17,7 @@ PUBLISH_S = 5.0
 """Seconds between two writings into an object store, whose files cannot grow."""
 
 
-class Journal:
+class EventJournal:
     """Keeps the events of a run, and counts them. Thread-safe."""
 
     def __init__(self, run: Folder, progress: Progress) -> None:
