@@ -42,13 +42,13 @@ def find_finished(
     try:
         manifest = read_manifest(out)
     except DamagedManifestError:
-        progress.message(f"{out / MANIFEST_NAME} is damaged; the data set is made again.")
+        progress.message(f"{out / MANIFEST_NAME} is damaged; making the data set again.")
         return None
     check_same(out, manifest, settings, schema, raw, progress)
     problems = list(_problems(config, manifest, progress))
     if problems:
         more = f" (and {len(problems) - 1} other files)" if len(problems) > 1 else ""
-        progress.message(f"{problems[0]}{more}. The data set is made again; whole files stay until it is there.")
+        progress.message(f"{problems[0]}{more}. Making the data set again; intact files stay until it is complete.")
         return None
     if (out / WORK_NAME).is_dir():  # left by a kill just after the manifest
         close_workspace(out / WORK_NAME)
@@ -56,7 +56,7 @@ def find_finished(
         with suppress(OSError):  # of a read-only data set: next time the content is compared again
             write_times(out, raw)
     checked = "and its bytes are as they were written" if config.verify else "and its files are complete"
-    progress.message(f"{out} holds this data set already, {checked}; nothing to do.")
+    progress.message(f"{out} already holds this data set, {checked}; nothing to do.")
     return manifest
 
 

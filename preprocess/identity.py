@@ -78,6 +78,6 @@ def check_same(
     differences += input_differences(out, raw, manifest.settings.get(INPUTS, {}), progress)
     if differences:
         raise ConfigError(
-            f"{out} holds a finished data set of other settings or logs: {'; '.join(differences)}. "
+            f"{out} holds a finished data set made with other settings or logs: {'; '.join(differences)}. "
             "Give another folder, or delete this one."
         )

@@ -45,7 +45,7 @@ class Layout:
         """Return the choice in sentences, for people; none if the settings give everything."""
         if not self.reasons:
             return []
-        head = f"Chosen for a log of {self.train_impressions:,} train impressions (a flag overrides each):"
+        head = f"Settings chosen for a log of {self.train_impressions:,} train impressions (flags override them):"
         return [head, *(f"  {name} {getattr(self, name)}: {reason}" for name, reason in self.reasons.items())]
 
 

@@ -59,7 +59,9 @@ def plan_memory(*, memory_gb: float, workers: int | None, text_bytes: int, split
     wanted = workers or len(os.sched_getaffinity(0))
     least = _PROCESS_BYTES + _CHUNK_WORK_BYTES
     if memory < least:
-        raise ConfigError(f"memory_gb is {memory_gb}; the least that preprocess works with is {least / 1e9:.2f}.")
+        raise ConfigError(
+            f"memory_gb is {memory_gb}, but preprocess needs at least {least / 1e9:.2f}. Raise memory_gb."
+        )
     fitting = (memory - _PROCESS_BYTES) // (_PROCESS_BYTES + _CHUNK_WORK_BYTES)
     count = max(1, min(wanted, fitting, text_bytes // TEXT_PER_WORKER_BYTES))
     processes = 1 if count == 1 else count + 1  # one worker works within the main process

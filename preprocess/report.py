@@ -100,8 +100,8 @@ def check_kept(buckets: Sequence[Result], min_count: int, *, by_table: bool) -> 
     largest = max(bucket["largest_count"] for bucket in buckets)
     if largest and not by_table and not sum(sum(bucket["kept_ids"]) for bucket in buckets):
         raise InputDataError(
-            f"No id is kept: min_count is {min_count}, and the most frequent id of the train split stands in "
-            f"{largest:,} impressions. Give a smaller --min-count."
+            f"No id is kept: min_count is {min_count}, and the most frequent id of the train split occurs in "
+            f"only {largest:,} impressions. Give a smaller --min-count."
         )
 
 
@@ -119,14 +119,18 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
                 lines.append(_table_line(split, kind, of_split[kind]))
                 lines += _lost_digits_lines(split, of_split[kind])
         if of_split["impressions_without_user"]:
-            lines.append(f"{split}: {of_split['impressions_without_user']:,} impressions have no common row; kept.")
-    kept = sum(f["kept_ids"] for f in report["vocabulary"].values())
-    dropped = sum(f["dropped_ids"] for f in report["vocabulary"].values())
-    unseen = sum(f["unseen_ids"] for f in report["vocabulary"].values())
+            lines.append(
+                f"{split}: {of_split['impressions_without_user']:,} impressions have no common row; they are kept "
+                "without user fields."
+            )
+    kept, dropped, unseen = (
+        sum(field[name] for field in report["vocabulary"].values())
+        for name in ("kept_ids", "dropped_ids", "unseen_ids")
+    )
     if "train" not in report["splits"] and not kept:
-        return [*lines, "vocabulary: empty, without a train split; the known ids are those of the run's rows."]
-    carried = f" ({unseen:,} of them known from before, and not in this train split)" if unseen else ""
-    lines.append(f"vocabulary: {kept:,} ids kept{carried}, {dropped:,} seen too seldom.")
+        return [*lines, "vocabulary: empty, as there is no train split; the known ids are those of the run's rows."]
+    known = f" ({unseen:,} of them known from before and absent from this train split)" if unseen else ""
+    lines.append(f"vocabulary: {kept:,} ids kept{known}, {dropped:,} dropped because they are too rare.")
     return lines
 
 
@@ -136,7 +140,7 @@ def _table_line(split: str, kind: str, table: Mapping[str, Any]) -> str:
     reasons = f" ({'; '.join(each)})" if each else ""
     what = "common rows" if kind == "common" else "impressions"
     return (
-        f"{split}: {table['lines_in']:,} {kind} lines in = {table['rows_out']:,} {what} out + "
+        f"{split}: {table['lines_in']:,} {kind} lines read, {table['rows_out']:,} {what} kept, "
         f"{sum(rejected.values()):,} rejected{reasons}."
     )
 

@@ -53,7 +53,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     known = KnownIds.find(Path(known_from)) if known_from is not None else None
     files = find_inputs(config.raw, schema, needs_all=known is None)
     for split in absent_splits(files, schema):
-        progress.message(f"The log has no {split} split, and the data set will have none.")
+        progress.message(f"The log has no {split} split, so the data set will have none.")
     schema = with_sample_id_form(schema, files)
     settings, raw = deciding_settings(config, known), look_at(files)
     manifest = find_finished(config, schema, settings, raw, progress)

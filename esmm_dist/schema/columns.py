@@ -20,7 +20,9 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
     """
     for label in source.labels:
         if label not in labels:
-            raise SchemaError(f"source.labels names '{label}', no label of the chain.{nearest_hint(label, labels)}")
+            raise SchemaError(
+                f"source.labels names '{label}', which is not a label of the chain.{nearest_hint(label, labels)}"
+            )
     label_of: dict[str, str] = {}
     for label in labels:
         column = source.labels.get(label)
@@ -34,18 +36,18 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
     for field in fields:
         if field in label_of:
             raise SchemaError(
-                f"field '{field}' is the column of label '{label_of[field]}' too: the model would read the answer. "
+                f"field '{field}' is also the column of label '{label_of[field]}': the model would read the answer. "
                 "Take it out of fields."
             )
         if field == source.sample_id:
             raise SchemaError(
-                f"field '{field}' is source.sample_id too: each impression has another one, and nothing can be learned "
-                "from it. Take it out of fields."
+                f"field '{field}' is also source.sample_id: it differs in every impression, so nothing can be "
+                "learned from it. Take it out of fields."
             )
         if field == source.weight:
             raise SchemaError(
-                f"field '{field}' is source.weight too: a number is no category, and a weight often tells the label. "
-                "Take it out of fields."
+                f"field '{field}' is also source.weight: a number is not a category, and a weight often gives away the "
+                "label. Take it out of fields."
             )
     if source.weight is not None and source.weight == source.sample_id:
         raise SchemaError(f"source.weight and source.sample_id both read column '{source.weight}'. Name two columns.")

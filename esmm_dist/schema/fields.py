@@ -187,7 +187,9 @@ def _check_id_spaces(fields: Sequence[Field], *, shares_values: bool) -> None:
                 "Leave ids_of out."
             )
         if target is None:
-            raise SchemaError(f"{where}, which is no field.{nearest_hint(field.ids_of, set(by_name) - {field.name})}")
+            raise SchemaError(
+                f"{where}, which is not a field.{nearest_hint(field.ids_of, set(by_name) - {field.name})}"
+            )
         if target is field:
             raise SchemaError(f"{where}, the field itself. Name another field, or leave ids_of out.")
         if target.ids_of is not None:

@@ -146,7 +146,9 @@ class FlatSource:
     def _check_files(self) -> None:
         for split, pattern in self.files.items():
             if split not in SPLITS:
-                raise SchemaError(f"source.files names files for '{split}', no split.{nearest_hint(split, SPLITS)}")
+                raise SchemaError(
+                    f"source.files names files for '{split}', which is not a split.{nearest_hint(split, SPLITS)}"
+                )
             if not pattern.strip():
                 raise SchemaError(f"source.files.{split} is empty. Name a file, or a pattern such as log-*.csv.")
         if not self.files:

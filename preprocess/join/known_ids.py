@@ -54,7 +54,7 @@ class KnownIds:
         known = cls(folder=folder)
         if not known.paths:
             raise ConfigError(
-                f"{folder} is no data set: it holds no {VOCABULARY_NAME}. Give the folder that esmm preprocess "
+                f"{folder} is not a data set: it holds no {VOCABULARY_NAME}. Give the folder that esmm preprocess "
                 "wrote, or a run (--vocabulary RUN)."
             )
         return known

@@ -56,7 +56,7 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[In
     if not raw.is_dir():
         raise InputDataError(f"{raw} is not a folder. Give the folder that holds the raw logs.")
     if (raw / COPYING).exists():
-        raise InputDataError(f"{raw} is a copy that is not complete. Copy into it again first: esmm copy SOURCE {raw}")
+        raise InputDataError(f"{raw} is an incomplete copy. Finish it first: esmm copy SOURCE {raw}")
     source = schema.flat_source
     files = []
     for split in SPLITS:

@@ -74,7 +74,7 @@ def _scatter_known(run: RunContext, buckets: int) -> dict[str, int]:
     task = Task(name="known", function=scatter_known, arguments=arguments, size=1.0)
     result = run.run_all("read the known ids", [task], 1.0, "steps")["known"]
     if result["unused"]:
-        run.progress.message(f"Not used: known ids of {', '.join(result['unused'])}, which the schema lacks.")
+        run.progress.message(f"Ignoring the known ids of {', '.join(result['unused'])}, which the schema lacks.")
     of_tables = run.known.paths.get("table")
     if of_tables is not None:
         shutil.copyfile(of_tables, run.final / KNOWN_IDS_NAME)

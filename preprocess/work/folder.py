@@ -48,14 +48,15 @@ def open_workspace(out: Path, identity: Mapping[str, Any], progress: Progress) -
     finished = (out / MANIFEST_NAME).is_file()
     if out.is_dir() and not work.is_dir() and not finished and any(out.iterdir()):
         raise ConfigError(
-            f"{out} holds files but no data set ({MANIFEST_NAME}) and no begun run. Give a new or an empty folder."
+            f"{out} holds files, but neither a data set ({MANIFEST_NAME}) nor an unfinished run. Give a new or an "
+            "empty folder."
         )
     make_folder_durable(work)
     with (work / _LOCK_NAME).open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
-            raise ConfigError(f"Another esmm preprocess is at work in {out}. Wait for it or end it.") from e
+            raise ConfigError(f"Another esmm preprocess is running in {out}. Wait for it, or stop it.") from e
         _begin_or_continue(work, identity, progress, keep_products=finished)
         yield work
 
@@ -65,17 +66,19 @@ def _begin_or_continue(work: Path, identity: Mapping[str, Any], progress: Progre
     text = json.dumps(identity, indent=1, sort_keys=True).encode()
     if run.is_file():
         if run.read_bytes() != text:
-            progress.message("The run that was begun here had other inputs or settings: starting anew.")
+            progress.message(
+                "The unfinished run in this folder had other inputs or settings: starting from the beginning."
+            )
         elif same_boot(work):
-            progress.message("Continuing the run that was begun here.")
+            progress.message("Continuing the unfinished run.")
             return
         # A manifest in .work was written when all that it lists was on the disk
         elif (work / MANIFEST_NAME).is_file() or drop_unsynced(work):
-            progress.message("Continuing the run that was begun here; what may not be on the disk is made again.")
+            progress.message("Continuing the unfinished run; work that may not have reached the disk is repeated.")
             note_boot(work)
             return
         else:
-            progress.message("The machine was started anew since the run was begun here: starting anew.")
+            progress.message("The machine has restarted since the unfinished run began: starting from the beginning.")
     for path in work.iterdir():
         if path.name != _LOCK_NAME:
             remove(path)

@@ -132,7 +132,7 @@ class Pool:
 def _worker_died() -> StackError:
     return StackError(
         "A worker process of preprocess died: it was killed, perhaps because the machine ran out of memory. "
-        "Run the same command again, it continues; with a smaller --memory-gb or fewer --workers if it dies again."
+        "Run the same command again to continue; if it dies again, give a smaller --memory-gb or fewer --workers."
     )
 
 
@@ -160,7 +160,7 @@ def open_pool(work: Path, workers: int) -> Iterator[Pool]:
     except OSError as e:  # of the semaphores that the processes share
         raise StackError(
             f"/dev/shm cannot be written ({e.strerror}), and several worker processes need it. Make room there, mount "
-            "it so that it can be written, or give --workers 1."
+            "it writable, or give --workers 1."
         ) from e
     with interrupts.installed():
         try:

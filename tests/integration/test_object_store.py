@@ -80,13 +80,14 @@ def test_a_prepared_log_is_not_prepared_again_and_other_settings_are_refused(s3,
     raw, data = s3.uri("bucket/raw"), s3.uri("bucket/data")
     assert main(["preprocess", raw, data, *PREPROCESS]) == 0
     assert (
-        "s3://bucket/data holds this data set already, and its files are complete; nothing to do."
+        "s3://bucket/data already holds this data set, and its files are complete; nothing to do."
         in capsys.readouterr().err
     )
     before = content(Folder.open(data))
     assert main(["preprocess", raw, data, *PREPROCESS, "--seed", "18"]) == 2
     assert (
-        "s3://bucket/data holds a finished data set of other settings or logs: seed was 17" in capsys.readouterr().err
+        "s3://bucket/data holds a finished data set made with other settings or logs: seed was 17"
+        in capsys.readouterr().err
     )
     assert content(Folder.open(data)) == before
 
@@ -207,7 +208,7 @@ def test_a_preprocess_that_was_ended_goes_on_with_what_it_has_in_scratch(s3, loc
     capsys.readouterr()
     assert main(["preprocess", raw, data, *PREPROCESS]) == 0
     told = capsys.readouterr().err
-    assert "Continuing the run that was begun here." in told
+    assert "Continuing the unfinished run." in told
     assert "copy raw" not in told  # it is there
     assert content(Folder.open(data)) == content(Folder.open(local / "data"))
     left = {path.name for path in (tmp_path / "scratch").rglob("*") if path.is_file()} - {".lock"}
@@ -229,7 +230,7 @@ def test_half_a_copy_of_a_log_is_not_prepared(local, tmp_path, capsys):
     assert main(["copy", f"{local}/raw", f"{tmp_path}/raw"]) == 0
     (tmp_path / "raw/.copying").write_text("")
     assert main(["preprocess", f"{tmp_path}/raw", f"{tmp_path}/data", *PREPROCESS]) == 1
-    assert "raw is a copy that is not complete. Copy into it again first" in capsys.readouterr().err
+    assert "raw is an incomplete copy. Finish it first" in capsys.readouterr().err
 
 
 def test_a_result_that_was_put_by_half_is_put_whole(s3, local, tmp_path, monkeypatch):

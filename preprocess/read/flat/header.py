@@ -50,8 +50,8 @@ def check_columns(path: Path, names: Sequence[str], read: Mapping[str, str]) -> 
             shown = f"{', '.join(names[:_SHOWN_COLUMNS])}" + (", ..." if len(names) > _SHOWN_COLUMNS else "")
             near = _other_delimiter(names) or nearest_hint(column, names).partition(" Known:")[0]
             raise SchemaError(
-                f"{what} reads column '{column}', missing from {path}.{near} Its columns ({len(names)}): {shown}. "
-                "Correct the schema, or write the file with this column."
+                f"{what} reads column '{column}', which is missing from {path}.{near} Its columns ({len(names)}): "
+                f"{shown}. Correct the schema, or write the file with this column."
             )
         if len(places) > 1:
             raise SchemaError(

@@ -53,13 +53,13 @@ def read_header(line: bytes, form: TextForm) -> list[str]:
         text = (encoded if encoded is not None else line).decode()
     except UnicodeDecodeError as e:
         raise InputDataError(
-            f"The header line {line[:80]!r} is no {form.encoding} text. Set source.encoding of the schema to what the "
-            "file is written in, such as cp1252 or gbk."
+            f"The header line {line[:80]!r} is not {form.encoding} text. Set source.encoding of the schema to the "
+            "encoding of the file, such as cp1252 or gbk."
         ) from e
     try:
         return next(csv.reader([text], delimiter=form.delimiter), [])
     except csv.Error as e:
-        raise InputDataError(f"The header line {text[:80]!r} cannot be read ({e}). Write it as RFC 4180 has it.") from e
+        raise InputDataError(f"The header line {text[:80]!r} cannot be read ({e}). Write it as RFC 4180 says.") from e
 
 
 def read_rows(

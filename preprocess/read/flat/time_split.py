@@ -56,7 +56,8 @@ def _choose(job: ParseJob, results: dict[str, Result]) -> Result:
     column = f"source.split reads column '{rule.column}'"
     if len(kinds) > 1:
         raise SchemaError(
-            f"{column}, where some times are numbers and others dates, which have no order. Write them in one form."
+            f"{column}, where some times are numbers and others are dates, which have no common order. Write all in "
+            "one form."
         )
     paths = [_times_path(job.work, name) for name in sorted(results)]
     count = sum(result["times"] for result in results.values())
@@ -79,8 +80,8 @@ def _choose(job: ParseJob, results: dict[str, Result]) -> Result:
         raise InputDataError(f"{column}, where all times are equal: no later ones are left to test on.")
     (kind,) = kinds
     message = (
-        f"The test split begins at {rule.column} {shown_key(begin, kind)}: {tested:,} of {count:,} impressions "
-        f"({tested / count:.1%}) are from then on."
+        f"The test split begins at {rule.column} = {shown_key(begin, kind)}: {tested:,} of {count:,} impressions "
+        f"({tested / count:.1%}) are at that time or later."
     )
     return {"begin": begin, "message": message}
 

@@ -75,7 +75,7 @@ def test_what_is_missing_or_cut_off_is_made_again(whole, out, name, damage: Call
     damage(out / name)
     said = again(whole, out)
     assert said[0].startswith(f"{out / name} ")
-    assert "The data set is made again" in said[0]
+    assert "Making the data set again; intact files stay until it is complete." in said[0]
     assert files(out) == files(whole / "out")
     assert not (out / WORK_NAME).exists()
     assert "nothing to do" in again(whole, out)[0]
@@ -101,7 +101,7 @@ def test_changed_bytes_are_found_and_made_again_with_verify(whole, out, name):
 )
 def test_a_damaged_manifest_is_made_again(whole, out, damage):
     damage(out / MANIFEST_NAME)
-    assert again(whole, out)[0] == f"{out / MANIFEST_NAME} is damaged; the data set is made again."
+    assert again(whole, out)[0] == f"{out / MANIFEST_NAME} is damaged; making the data set again."
     assert files(out) == files(whole / "out")
 
 
@@ -127,7 +127,7 @@ def test_files_that_are_whole_stay_until_the_others_are_there(whole, out, monkey
                 again(whole, out)
         found = {name: data for name, data in files(out).items() if not name.startswith(WORK_NAME)}
         assert found == expected
-    assert "Continuing the run that was begun here." in again(whole, out)
+    assert "Continuing the unfinished run." in again(whole, out)
     assert files(out) == files(whole / "out")
 
 
@@ -256,9 +256,9 @@ def test_after_a_power_failure_what_was_not_on_the_disk_is_made_again(whole, tmp
     power_fails(out / WORK_NAME)
     said = again(whole, out)[0]
     if if_due is never:
-        assert said == "The machine was started anew since the run was begun here: starting anew."
+        assert said == "The machine has restarted since the unfinished run began: starting from the beginning."
     else:
-        assert said == "Continuing the run that was begun here; what may not be on the disk is made again."
+        assert said == "Continuing the unfinished run; work that may not have reached the disk is repeated."
     assert files(out) == files(whole / "out")
 
 

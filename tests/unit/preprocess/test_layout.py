@@ -46,7 +46,7 @@ def test_settings_that_are_given_stay_and_have_no_reason():
 
 def test_each_choice_is_said_with_its_reason_and_nothing_is_said_where_all_was_given():
     lines = choose_layout(OPEN, 33_485).lines()
-    assert lines[0] == "Chosen for a log of 33,485 train impressions (a flag overrides each):"
+    assert lines[0] == "Settings chosen for a log of 33,485 train impressions (flags override them):"
     assert [line.split(":")[0].split() for line in lines[1:]] == [
         ["min_count", "1"],
         ["group_size", "1"],

@@ -398,7 +398,7 @@ def test_finished_data_set_is_recognised_and_left_alone(tmp_path: Path):
     )
     assert run_preprocess(config, messages) == first
     assert messages.texts == [
-        f"{tmp_path / 'out'} holds this data set already, and its files are complete; nothing to do."
+        f"{tmp_path / 'out'} already holds this data set, and its files are complete; nothing to do."
     ]
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == {
         p: t for p, t in before.items() if p.name != ".work"
@@ -428,7 +428,10 @@ def test_begun_run_with_other_settings_starts_anew_and_says_so(tmp_path: Path):
     schema = str(small_schema(tmp_path / "schema"))
     common = {"raw": raw, "out": out, "schema": schema, "workers": 1, "max_reject_share": 0.5}
     run_preprocess(PreprocessConfig(**common, min_count=3), messages)  # type: ignore[arg-type]
-    assert messages.texts[0] == "The run that was begun here had other inputs or settings: starting anew."
+    assert (
+        messages.texts[0]
+        == "The unfinished run in this folder had other inputs or settings: starting from the beginning."
+    )
 
 
 def test_folder_with_other_files_is_refused(tmp_path: Path):

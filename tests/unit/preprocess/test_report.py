@@ -113,7 +113,7 @@ def test_data_that_is_as_it_should_be_has_no_warning(tmp_path: Path):
 
 def test_min_count_that_no_id_reaches_is_refused_with_the_largest_count(tmp_path: Path):
     with pytest.raises(
-        InputDataError, match=r"min_count is 20, and the most frequent id of the train .* in 3 impressions"
+        InputDataError, match=r"min_count is 20, and the most frequent id of the train .* in only 3 impressions"
     ):
         make(tmp_path, TRAIN, TRAIN, min_count=20)
 

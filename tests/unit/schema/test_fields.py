@@ -52,7 +52,7 @@ HISTORY = Field(name="history", owner="user", multi_hot=True, ids_of="item")
     [
         (
             (ITEM, replace(HISTORY, ids_of="itm")),
-            r"'history': ids_of is 'itm', which is no field\. Did you mean 'item'",
+            r"'history': ids_of is 'itm', which is not a field\. Did you mean 'item'",
         ),
         ((ITEM, replace(HISTORY, ids_of="history")), r"'history': ids_of is 'history', the field itself"),
         (

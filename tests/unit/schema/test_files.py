@@ -89,8 +89,16 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         ("sample_id", "sampel_id", r"unknown setting 'source\.sampel_id'\. Did you mean 'sample_id'\?"),
         ("  files: {train: train.csv, test: test.csv}\n", "", r"source\.files is missing, and has no default\."),
         ("files: {train: train.csv, test: test.csv}", "files: train.csv", r"source\.files: .*valid dict.*'train\.csv'"),
-        ("test: test.csv", "tset: test.csv", r"source\.files names files for 'tset', no split\. Did you mean 'test'"),
-        ("test: test.csv", "valid: x.csv", r"source\.files names files for 'valid', no split\. Known: test, train"),
+        (
+            "test: test.csv",
+            "tset: test.csv",
+            r"source\.files names files for 'tset', which is not a split\. Did you mean 'test'",
+        ),
+        (
+            "test: test.csv",
+            "valid: x.csv",
+            r"source\.files names files for 'valid', which is not a split\. Known: test, train",
+        ),
         ("train: train.csv, test: test.csv", "", r"source\.files is empty\. Add train: a file"),
         (
             "{train: train.csv, test: test.csv}",
@@ -115,7 +123,7 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         (
             "click: clicked",
             "clik: clicked",
-            r"source\.labels names 'clik', no label of the chain\. Did you mean 'click'",
+            r"source\.labels names 'clik', which is not a label of the chain\. Did you mean 'click'",
         ),
         ("sample_id: id", "delimiter: ;;", r"source\.delimiter is ';;'\. Set one ASCII character"),
         ("sample_id: id", "delimiter: x", r"source\.delimiter is 'x'\. Set one ASCII character"),
@@ -127,8 +135,8 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         ("sample_id: id", "encoding: utf-16", r"source\.encoding is 'utf-16': .*iconv -f utf-16 -t UTF-8"),
         ("click: clicked, ", "", r"source\.labels names no column for label 'click'\. Add it"),
         ("click: clicked", "click: bought", r"source\.labels gives column 'bought' to 'click' and to 'conversion'"),
-        ("{name: item,", "{name: bought,", r"field 'bought' is the column of label 'conversion' too: the model would"),
-        ("{name: item,", "{name: id,", r"field 'id' is source\.sample_id too"),
+        ("{name: item,", "{name: bought,", r"field 'bought' is also the column of label 'conversion': the model would"),
+        ("{name: item,", "{name: id,", r"field 'id' is also source\.sample_id: it differs in every impression"),
         ("sample_id: id", "sample_id: bought", r"source\.sample_id reads column 'bought', which is label 'conversion'"),
         ("{name: item,", "{name: 101,", r"fields\[1\]\.name: .*valid string \(got 101\)\. Write it in quotes: \"101\""),
         ("{name: item, owner: item}", "{name: item}", r"fields\[1\]\.owner is missing, and has no default\."),

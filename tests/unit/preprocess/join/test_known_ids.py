@@ -117,7 +117,7 @@ def test_another_vocabulary_makes_another_data_set(two_days: Path):
 
 
 def test_folder_without_ids_is_refused(two_days: Path):
-    with pytest.raises(ConfigError, match=r"raw is no data set: it holds no vocabulary\.parquet"):
+    with pytest.raises(ConfigError, match=r"raw is not a data set: it holds no vocabulary\.parquet"):
         run(two_days / "tomorrow", two_days / "alone", vocabulary=str(two_days / "raw"))
 
 

@@ -92,7 +92,7 @@ def test_a_copied_log_of_other_times_is_the_same_log(raw: Path, tmp_path: Path):
     for day in (1, 2):
         set_time(copy / f"day={day}/part-0.csv", day)
     said = prepare_and_listen(copy, tmp_path / "out")
-    assert said == [f"{tmp_path / 'out'} holds this data set already, and its files are complete; nothing to do."]
+    assert said == [f"{tmp_path / 'out'} already holds this data set, and its files are complete; nothing to do."]
     assert read_times(tmp_path / "out") == {f"day={day}/part-0.csv": day * 10**9 for day in (1, 2)}
 
 
@@ -119,7 +119,7 @@ def test_a_begun_run_starts_anew_when_a_day_has_changed(raw: Path, tmp_path: Pat
     write_day(raw, 1, "13,u1,,6,red,0,0")
     set_time(raw / "day=1/part-0.csv", 1)
     said = prepare_and_listen(raw, tmp_path / "out")
-    assert said[0] == "The run that was begun here had other inputs or settings: starting anew."
+    assert said[0] == "The unfinished run in this folder had other inputs or settings: starting from the beginning."
     expected = shard_bytes(tmp_path / "whole", prepare(raw, tmp_path / "whole"))
     assert shard_bytes(tmp_path / "out", prepare(raw, tmp_path / "out")) == expected
 

@@ -265,7 +265,7 @@ def test_plan_cuts_into_more_partitions_where_memory_is_small():
 
 
 def test_memory_that_holds_no_worker_is_refused_with_the_least_that_works():
-    with pytest.raises(ConfigError, match=r"memory_gb is 0\.05; the least that preprocess works with is 0\.\d\d"):
+    with pytest.raises(ConfigError, match=r"memory_gb is 0\.05, but preprocess needs at least 0\.\d\d\. Raise"):
         plan_memory(memory_gb=0.05, workers=1, text_bytes=1, split_bytes=1)
 
 

@@ -168,7 +168,8 @@ def test_column_that_the_log_lacks_is_named(tmp_path: Path):
     path = Path(schema(tmp_path, "log.csv"))
     path.write_text(path.read_text().replace("name: tags", "name: brand"))
     with pytest.raises(
-        SchemaError, match=r"Field 'brand' reads column 'brand', missing from .*/raw/log\.csv\. Its columns \(7\): id"
+        SchemaError,
+        match=r"Field 'brand' reads column 'brand', which is missing from .*/raw/log\.csv\. Its columns \(7\): id",
     ):
         run(raw, tmp_path / "out", schema=str(path))
 

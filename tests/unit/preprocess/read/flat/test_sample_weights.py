@@ -129,7 +129,7 @@ def test_weights_that_are_all_zero_teach_nothing(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("weight", "told"),
-    [("weight: item", "field 'item' is source.weight too"), ("weight: id", "source.weight and source.sample_id both"),
+    [("weight: item", "field 'item' is also source.weight"), ("weight: id", "source.weight and source.sample_id both"),
      ("weight: clicked", "source.weight reads column 'clicked', which is label 'click'")],
 )  # fmt: skip
 def test_column_of_weights_has_no_other_use(tmp_path: Path, weight: str, told: str):

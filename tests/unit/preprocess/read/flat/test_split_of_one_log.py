@@ -215,7 +215,7 @@ WRONG = [
     ("{test_share: 0.5, by: time, time: at}", ["5", "6", "2024-01-01"], SchemaError, r"numbers and others dates"),
     ("{test_share: 0.5, by: time, time: at}", ["x", "y"], InputDataError, r"no value is a time; the first is 'x'"),
     ("{test_share: 0.5, by: time, time: at}", ["5", "5"], InputDataError, r"'at', where all times are equal"),
-    ("{test_share: 0.5, by: time}", ["5", "6"], SchemaError, r"source\.split reads column 'time', missing from"),
+    ("{test_share: 0.5, by: time}", ["5", "6"], SchemaError, r"source\.split reads column 'time', which is miss"),
     ("{test_share: 0.000001, by: user}", ["5", "6"], InputDataError, r"leaves the test split without an impr"),
     ("{test_share: 1, by: user}", ["5"], SchemaError, r"source\.split\.test_share is 1\. Set a share"),
     ("{test_share: 0.1}", ["5"], SchemaError, r"source\.split\.by is missing"),

@@ -102,7 +102,7 @@ def test_delimiter_that_the_schema_does_not_say_is_told(tmp_path: Path, delimite
 def test_header_of_another_encoding_is_told(tmp_path: Path):
     raw, schema = write(tmp_path, b"id,city,interests,price,clicked,bought,gr\xf6\xdfe\n")
     with pytest.raises(
-        InputDataError, match=r"raw/log\.csv: The header line .* is no utf-8 text\. Set source\.encoding"
+        InputDataError, match=r"raw/log\.csv: The header line .* is not utf-8 text\. Set source\.encoding"
     ):
         run(raw, tmp_path / "out", schema=schema)
 
