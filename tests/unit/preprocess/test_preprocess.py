@@ -410,7 +410,7 @@ def test_other_settings_on_a_finished_data_set_are_an_error_that_names_them(tmp_
     run(raw, tmp_path / "out", min_count=1)
     with pytest.raises(ConfigError, match=r"min_count was 1 and is now 2.*Give another folder"):
         run(raw, tmp_path / "out", min_count=2)
-    with pytest.raises(ConfigError, match=r"finished data set of other settings or logs: schema: "):
+    with pytest.raises(ConfigError, match=r"finished data set made with other settings or logs: schema: "):
         run(raw, tmp_path / "out", schema="aliccp")
     make_log(61).write(raw)
     with pytest.raises(ConfigError, match=r"input sample_skeleton_train\.csv had \d+ bytes and has \d+"):

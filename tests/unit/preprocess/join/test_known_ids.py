@@ -111,7 +111,7 @@ def test_another_vocabulary_makes_another_data_set(two_days: Path):
     other = make_log(impressions=30)
     run(other.write(two_days / "raw-other"), two_days / "other")
     with pytest.raises(
-        ConfigError, match=r"finished data set of other settings or logs: known_ids_crc32c was .* and is now"
+        ConfigError, match=r"finished data set made with other settings or logs: known_ids_crc32c was .* and is now"
     ):
         run(two_days / "tomorrow", two_days / "alone", vocabulary=str(two_days / "other"))
 
