@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Protocol, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import pydantic
 
@@ -109,6 +109,8 @@ def typed_value(source: SettingsSource, hint: Any, value: Any, path: SettingPath
         raise source.error(path, f"{key} is {str(value).lower()}, but it takes neither true nor false.")
     try:
         return _adapter(hint).validate_python(value)
+    except EsmmError as e:  # of a check that the type brings
+        raise source.refused(path[:-1], e, {str(path[-1]): value}) from e
     except pydantic.ValidationError as e:
         first = e.errors()[0]
         inside = [part for part in first["loc"] if _is_there(value, part)]
@@ -213,7 +215,7 @@ def _class_of_tag(classes: Sequence[type], mapping: Any, source: SettingsSource,
 @cache
 def _fields(cls: type) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the type of each setting of a class, and the names of those without a default."""
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)  # a type may bring a check of its own
     fields = dataclasses.fields(cls)
     missing = dataclasses.MISSING
     required = tuple(f.name for f in fields if f.default is missing and f.default_factory is missing)
@@ -239,6 +241,8 @@ def _tags(classes: Sequence[type]) -> tuple[str, dict[str, type]]:
 
 @cache
 def _members(hint: Any) -> tuple[Any, ...]:
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 

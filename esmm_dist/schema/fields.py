@@ -4,9 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
-
-import pydantic
+from typing import Literal
 
 from esmm_dist.errors import SchemaError
 from esmm_dist.near_names import nearest_hint
@@ -91,7 +89,7 @@ class Schema:
     """The label chain, each a step deeper: ``(click, conversion)``. A label counts only if all before it are 1."""
 
     fields: tuple[Field, ...]
-    source: Annotated[AliCcpSource | FlatSource, pydantic.Discriminator("form")] = _ALICCP
+    source: AliCcpSource | FlatSource = _ALICCP
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:

@@ -189,3 +189,28 @@ def test_words_are_texts_where_names_of_a_log_may_be_called_so(tmp_path):
     assert read_yaml(tmp_path / "settings.yaml", words=True) == {
         "no": ["yes", "on", "off", True, False, 1, day, "truen"]
     }
+
+
+def _lowered(value: Any) -> Any:
+    if value == "never":
+        raise SchemaError("mode is 'never', which does nothing. Leave it out.")
+    return value.lower() if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    mode: Annotated[str, pydantic.BeforeValidator(_lowered)] = "fast"
+    modes: Annotated[dict[str, Literal[0, 1]], pydantic.BeforeValidator(lambda value: value)] = field(
+        default_factory=dict
+    )
+
+
+def test_the_check_that_a_setting_brings_with_its_type_is_made():
+    assert build(Checked, {"mode": "SLOW", "modes": {"a": 1}}, where="f") == Checked(mode="slow", modes={"a": 1})
+    with pytest.raises(ConfigError, match=r"^f: modes\.a: Input should be 0 or 1 \(got 2\)"):
+        build(Checked, {"modes": {"a": 2}}, where="f")
+
+
+def test_what_the_check_of_a_type_says_comes_with_the_file():
+    with pytest.raises(SchemaError, match=r"^own\.yaml: mode is 'never', which does nothing\. Leave it out\.$"):
+        build(Checked, {"mode": "never"}, where="own.yaml", error=SchemaError)
