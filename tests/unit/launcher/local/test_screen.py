@@ -8,7 +8,7 @@ import pytest
 from esmm_dist.progress import Progress
 from launcher.local.screen import Screen
 from launcher.run_files.log_files import LogFiles
-from launcher.terminal.progress_events import JsonProgress
+from launcher.terminal.progress_events import MARK, JsonProgress
 
 
 class Recorded(Progress):
@@ -78,7 +78,7 @@ def test_the_bar_of_who_leads_is_the_bar_of_all_and_that_of_others_is_not_shown(
     def work(progress: Progress) -> None:
         progress.start("train", 4, "steps")
         progress.advance(1, "loss 0.5")
-        progress.message("saved")
+        progress.message("saved\nstep 4")
         progress.finish()
 
     for line in events_of(work):
@@ -88,13 +88,13 @@ def test_the_bar_of_who_leads_is_the_bar_of_all_and_that_of_others_is_not_shown(
     shown.events.clear()
     for line in events_of(work):
         screen.log("server 0", line, leads=False)
-    assert shown.events == [("message", "server 0 | saved")]
+    assert shown.events == [("message", "server 0 | saved"), ("message", "server 0 | step 4")]
 
 
-def test_an_event_that_is_none_is_shown_as_a_line(screen, shown):
-    screen.log("driver", "\x1e{nonsense", leads=True)
-    [(kind, text)] = shown.events
-    assert (kind, str(text).endswith("{nonsense")) == ("message", True)
+def test_a_log_line_before_an_event_and_a_broken_event_are_both_shown(screen, shown):
+    screen.log("driver", f'no end{MARK}{{"event": "finish"}}', leads=True)
+    screen.log("driver", f"{MARK}{{oops", leads=True)
+    assert shown.events == [("finish",), ("message", "driver   | no end"), ("message", "driver   | {oops")]
 
 
 def test_what_is_shown_is_kept_by_process_and_what_esmm_local_says_under_local(screen, tmp_path: Path):

@@ -1,29 +1,12 @@
-"""Lines from a pipe's bytes, and how they are shown."""
+"""Lines from a pipe's bytes."""
 
+import itertools
 import os
 
-from launcher.local.screen import Screen
+import hypothesis.strategies as st
+from hypothesis import given
+
 from launcher.processes.lines import LONGEST_LINE_BYTES, LineSplitter
-from launcher.terminal.progress_events import MARK
-
-
-class Recorder:
-    """Keeps what is reported."""
-
-    def __init__(self):
-        self.seen = []
-
-    def start(self, task, total, unit, done=0.0):
-        self.seen.append(("start", task, total, unit))
-
-    def advance(self, amount, note=""):
-        self.seen.append(("advance", amount, note))
-
-    def message(self, text):
-        self.seen.append(text)
-
-    def finish(self):
-        self.seen.append("finish")
 
 
 def test_a_line_that_comes_in_pieces_is_one_line():
@@ -51,41 +34,14 @@ def test_a_line_without_end_is_cut():
     assert splitter.end() == ["xxxxx"]
 
 
-def test_names_are_aligned_and_coloured_only_on_request():
-    names = ["server 0", "worker 10"]
-    plain, coloured = Recorder(), Recorder()
-    Screen(plain, names, colours=False).log("server 0", "hello", leads=False)
-    Screen(coloured, names, colours=True).log("worker 10", "hello", leads=False)
-    assert plain.seen == ["server 0  | hello"]
-    assert coloured.seen == ["\x1b[35mworker 10 |\x1b[0m hello"]
-
-
-def test_progress_of_the_leader_is_replayed_and_that_of_others_only_as_messages():
-    recorder = Recorder()
-    screen = Screen(recorder, ["worker 0", "worker 1"], colours=False)
-    for name in ("worker 0", "worker 1"):
-        for event in (
-            '{"event": "start", "task": "train", "total": 4, "unit": "steps", "done": 0}',
-            '{"event": "advance", "amount": 2, "note": "loss 1"}',
-            '{"event": "message", "text": "one\\ntwo"}',
-            '{"event": "finish"}',
-        ):
-            screen.log(name, MARK + event, leads=name == "worker 0")
-    assert recorder.seen == [
-        ("start", "train", 4, "steps"),
-        ("advance", 2, "loss 1"),
-        "worker 0 | one",
-        "worker 0 | two",
-        "finish",
-        "worker 1 | one",
-        "worker 1 | two",
-    ]
-
-
-def test_a_log_line_before_an_event_and_a_broken_event_are_both_shown():
-    recorder = Recorder()
-    screen = Screen(recorder, ["w"], colours=False)
-    screen.log("w", f'no end{MARK}{{"event": "finish"}}', leads=True)
-    screen.log("w", f"{MARK}{{oops", leads=True)
-    screen.log("w", "", leads=True)
-    assert recorder.seen == ["finish", "w | no end", "w | {oops", "w |"]
+@given(
+    pieces=st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r", b"\r\n", "ä".encode(), b"\xff"]), max_size=30),
+    cuts=st.lists(st.integers(0, 60), max_size=10),
+)
+def test_where_the_pipe_cuts_the_bytes_makes_no_difference(pieces: list[bytes], cuts: list[int]):
+    data = b"".join(pieces)
+    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    whole, cut_up = LineSplitter(), LineSplitter()
+    expected = whole.feed(data) + whole.end()
+    found = [line for begin, end in itertools.pairwise(places) for line in cut_up.feed(data[begin:end])]
+    assert found + cut_up.end() == expected
