@@ -1,4 +1,4 @@
-"""``esmm agent`` with a worker that is no training: it is warm at once and ends as it is told, at no cost.
+"""``esmm agent`` with a worker that is no training: it is warm at once and ends as it is asked to, at no cost.
 
 ``agent_stand_in.py ARGS`` is ``esmm agent ARGS``. Its workers run this file again, and look into the folder DATA of
 ``--data DATA``: while ``DATA/cold`` exists they warm, with ``DATA/broken`` they fail to. Started, they make one step,

@@ -1,4 +1,4 @@
-"""Workers that come and go: scaled, stalled, stopped, killed with all others, and told to end."""
+"""Workers that come and go: scaled, stalled, stopped, killed with all others, and asked to end."""
 
 import json
 import signal

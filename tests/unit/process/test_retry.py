@@ -95,13 +95,17 @@ def test_no_other_call_is_made_once_the_time_is_over(failing, call_s, calls):
 
 
 def test_each_failure_that_is_followed_by_a_pause_is_told_with_it(failing):
-    told = []
+    failures = []
     call = failing(BusyError("a"), BusyError("b"), BusyError("c"))
     with pytest.raises(BusyError, match="c"):
         retry(
-            call, BusyError, [1.0, 2.0], sleep=call.sleep, on_failure=lambda e, pause_s: told.append((str(e), pause_s))
+            call,
+            BusyError,
+            [1.0, 2.0],
+            sleep=call.sleep,
+            on_failure=lambda e, pause_s: failures.append((str(e), pause_s)),
         )
-    assert told == [("a", 1.0), ("b", 2.0)]  # and "c" is raised
+    assert failures == [("a", 1.0), ("b", 2.0)]  # and "c" is raised
 
 
 def test_what_the_listener_raises_ends_the_calls(failing):

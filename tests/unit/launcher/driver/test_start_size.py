@@ -14,7 +14,7 @@ from launcher.driver.start_size import START_PATIENCE_S, StartSize
         (3, 3, 3),
         (4, 3, 4),  # more have come than are wanted: there is a place for them
         (9, 9, 5),  # no more than the most
-        (2, 1, 2),  # the least number counts, not the smaller wish
+        (2, 1, 2),  # the least number counts, not the smaller number that is wanted
         (4, 9, None),  # 5 are the most, so these are the goal
         (5, 9, 5),
     ],

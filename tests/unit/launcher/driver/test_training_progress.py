@@ -26,7 +26,7 @@ def test_the_speed_is_that_of_the_last_seconds():
     training = TrainingProgress()
     assert training.impressions_per_second == 0.0
     training.update({"rank": 0, "impressions": 1000}, 100.0)
-    assert training.impressions_per_second == 0.0  # of one report none can be told
+    assert training.impressions_per_second == 0.0  # one report alone gives none
     training.update({"rank": 0, "impressions": 1600}, 102.0)
     assert training.impressions_per_second == 300.0
     training.update({"rank": 0, "impressions": 2000}, 102.0 + RATE_S)  # the first report is older than RATE_S
