@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -60,19 +61,62 @@ def test_code_is_left_as_it_is():
     assert in_site(fenced, "esmm_dist/checkpoint/README.md") == fenced
 
 
+MODULE = '"""Adds."""\n\n\ndef add(a: int) -> int:\n    """Add.\n\n    Args:\n        a: number\n    """\n'
+
+
+def built(root: Path, readme: str, module: str) -> subprocess.CompletedProcess[str]:
+    """Build the site of a repository with one README and one module, in which all else is as in this one."""
+    docs = shutil.copytree(ROOT / "launcher/setup/docs", root / "launcher/setup/docs")
+    settings = docs / "mkdocs.yml"
+    before, _, after = settings.read_text(encoding="utf-8").partition("\nnav:")
+    settings.write_text(f"{before}\nnav: [README.md]\n\n{after.partition(2 * chr(10))[2]}", encoding="utf-8")
+    for package in ("esmm_dist", "preprocess", "launcher"):
+        (root / package).mkdir(exist_ok=True)
+        (root / package / "__init__.py").write_text('"""A package."""\n')
+    (root / "esmm_dist/adding.py").write_text(module)
+    (root / "README.md").write_text(readme)
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    build = ["sh", "launcher/setup/docs/build.sh"]
+    return subprocess.run(build, cwd=root, capture_output=True, text=True)
+
+
+def test_a_readme_and_a_docstring_without_faults_become_a_site(tmp_path: Path):
+    done = built(tmp_path, "# Title\n\n[code](esmm_dist/adding.py)\n", MODULE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("The documentation is in build/docs.")
+    assert 'href="api/esmm_dist.html#esmm_dist.adding"' in (tmp_path / "build/docs/index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("readme", "module", "complaint"),
+    [
+        ("# Title\n\n[part](#nowhere)\n", MODULE, "#nowhere"),
+        (
+            "# Title\n",
+            MODULE.replace("a: number", "b: number"),
+            "Parameter 'b' does not appear in the function signature",
+        ),
+    ],
+)
+def test_a_warning_is_an_error(readme: str, module: str, complaint: str, tmp_path: Path):
+    done = built(tmp_path, readme, module)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # 15 s of CPU time
 def test_the_site_is_built_without_a_warning_and_a_search_finds_readmes_and_docstrings(tmp_path: Path):
     # A stand-in of TensorFlow that cannot be imported: docstrings are read, not run.
     (tmp_path / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')\n")
-    built = subprocess.run(
+    done = subprocess.run(
         ["sh", "launcher/setup/docs/build.sh", str(tmp_path / "site")],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
     )
-    assert (built.returncode, built.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
     index = json.loads((tmp_path / "site/search/search_index.json").read_text(encoding="utf-8"))
     places = {document["location"].partition("#")[0] for document in index["docs"]}
     assert {"index.html", "k8s/index.html", "api/esmm_dist.embedding.html"} <= places
