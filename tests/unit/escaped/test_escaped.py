@@ -5,6 +5,8 @@ import json
 
 import pyarrow.flight as flight
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from esmm_dist.errors import ServerError
 from esmm_dist.escaped import lines_of, one_line
@@ -53,3 +55,23 @@ def test_lines_of_other_processes_and_messages_keep_their_ends_alone():
     Screen(progress, ["worker 0"], colours=False).log("worker 0", "a\x1b[2Jb\tc", leads=False)
     progress.message("d\x07\ne")
     assert out.getvalue() == "worker 0 | a\\x1b[2Jb\tc\nd\\x07\ne\n"
+
+
+@given(st.text())
+def test_whatever_the_text_one_line_prints_and_printable_text_stays(text):
+    shown = one_line(text)
+    assert shown.isprintable()
+    assert one_line(shown) == shown
+    assert shown == text or not text.isprintable()
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="\\")))
+def test_without_backslashes_of_its_own_a_text_can_be_read_back(text):
+    assert one_line(text).encode("ascii", "backslashreplace").decode("unicode_escape") == text
+
+
+@given(st.text())
+def test_lines_keep_their_ends_and_each_of_them_is_shown_as_one(text):
+    assert lines_of(text).split("\n") == [
+        "\t".join(one_line(part) for part in line.split("\t")) for line in text.split("\n")
+    ]

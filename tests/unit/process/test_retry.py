@@ -4,6 +4,8 @@ from itertools import islice, repeat
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from esmm_dist.process.retry import doubling, retry
 
@@ -122,3 +124,24 @@ def test_pauses_double_up_to_the_longest():
     assert list(islice(doubling(0.5, longest_s=3.0), 6)) == [0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
     assert list(islice(doubling(2.0), 4)) == [2.0, 4.0, 8.0, 16.0]
     assert next(doubling(5.0, longest_s=3.0)) == 3.0
+
+
+@given(failures=st.integers(0, 6), pauses=st.lists(st.floats(0.0, 100.0), max_size=6))
+def test_whatever_fails_how_often_each_failure_uses_up_one_pause(failures, pauses):
+    call = Failing(*(BusyError() for _ in range(failures)))
+    succeeds = failures <= len(pauses)
+    if succeeds:
+        assert retry(call, BusyError, pauses, sleep=call.sleep) == failures + 1
+    else:
+        with pytest.raises(BusyError):
+            retry(call, BusyError, pauses, sleep=call.sleep)
+    assert call.pauses == pauses[:failures]
+    assert call.calls == min(failures, len(pauses)) + 1
+
+
+@given(st.floats(0.001, 100.0), st.floats(0.001, 100.0))
+def test_pauses_never_shrink_and_never_exceed_the_longest(first_s, longest_s):
+    pauses = list(islice(doubling(first_s, longest_s=longest_s), 20))
+    assert pauses == sorted(pauses)
+    assert pauses[0] == min(first_s, longest_s)
+    assert max(pauses) == longest_s or max(pauses) == first_s * 2**19

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from launcher.agent.worker_link import LONGEST_ERROR, REPORT_FD, WorkerLink, worker_link
 from launcher.agent.worker_reports import WorkerReports
@@ -228,3 +230,27 @@ def test_an_unexpected_exception_is_told_too(pipe):
     os.close(pipe.writer)
     assert done.returncode == 70
     assert (pipe.read().error, pipe.reports.exit_status) == ("unexpected RuntimeError: boom", 70)
+
+
+LINES = st.one_of(
+    st.binary(max_size=30),
+    st.sampled_from(
+        [b'{"beat": 1}', b'{"ready": 1}', b'{"facts": {"step": 3}}', b'{"error": "e", "exit_status": 2}', b"[1, 2]"]
+    ),
+    st.just(b'{"event": "saved", "time": 5, "facts": {"step": 3}}'),
+)
+
+
+@given(st.lists(LINES, max_size=12), st.lists(st.integers(1, 40), max_size=30))
+def test_where_the_pipe_cuts_the_bytes_makes_no_difference_and_nothing_in_them_raises(lines, cuts):
+    data = b"\n".join(lines) + b"\n"
+    whole, cut = WorkerReports(now=0.0), WorkerReports(now=0.0)
+    whole.feed(data, 1.0)
+    while data:
+        length = cuts.pop() if cuts else len(data)
+        cut.feed(data[:length], 1.0)
+        data = data[length:]
+    assert whole.take_events() == cut.take_events()
+    assert [getattr(whole, name) for name in ("ready", "facts", "error", "exit_status", "last_heartbeat")] == [
+        getattr(cut, name) for name in ("ready", "facts", "error", "exit_status", "last_heartbeat")
+    ]

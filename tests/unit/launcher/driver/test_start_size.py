@@ -1,6 +1,8 @@
 """With how many ranks a training starts, and after how long a wait. Seconds are the test's own."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from launcher.driver.start_size import START_PATIENCE_S, StartSize
 
@@ -42,3 +44,16 @@ def test_the_wait_begins_anew_when_too_few_are_left():
 def test_too_few_never_start_however_long_they_wait():
     size = StartSize(2, 5)
     assert [size.decide(1, 4, now=float(second)) for second in (0, 1_000, 1_000_000)] == [None, None, None]
+
+
+@given(
+    st.integers(1, 9),
+    st.integers(0, 9),
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.floats(0.0, 30.0)), max_size=10),
+)
+def test_whoever_comes_when_a_start_has_between_least_and_most_ranks_all_of_them_ready(least, more, steps):
+    size, now = StartSize(least, least + more), 0.0
+    for ready, wanted, seconds in steps:
+        now += seconds
+        ranks = size.decide(ready, wanted, now)
+        assert ranks is None or least <= ranks <= min(ready, least + more)
