@@ -56,6 +56,8 @@ class PlayedChild:
         self.report += report
 
     def send(self, number: signal.Signals) -> None:
+        if self._reaped:
+            return
         self.sent.append(number)
         if self._status is None and number == signal.SIGKILL:
             self.end(-number)

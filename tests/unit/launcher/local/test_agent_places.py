@@ -2,7 +2,9 @@
 
 import json
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from launcher.local.agent_places import AgentPlaces
 from launcher.local.workspace import Workspace
@@ -100,3 +102,26 @@ def test_the_file_is_written_only_when_it_changes(places, workspace):
     places.scale(2)
     places.write()
     assert written(workspace) == {"wanted": 2, "agents": {}}
+
+
+@given(steps=st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12))
+def test_whatever_was_asked_for_before_so_many_are_wanted_each_with_a_number_of_its_own(tmp_path_factory, steps):
+    places = AgentPlaces(Workspace(folder=tmp_path_factory.mktemp("places")))
+    for count, those_that_leave_have_left in steps:
+        before = {agent.index for agent in places.places if agent.wanted}
+        leaving = places.scale(count)
+        start_all(places)
+        wanted = {agent.index for agent in places.places if agent.wanted}
+        indexes = [agent.index for agent in places.places]
+        assert len(wanted) == count
+        assert indexes == sorted(set(indexes))
+        # The lowest numbers stay
+        assert {agent.index for agent in leaving} == set(sorted(before)[count:])
+        assert set(sorted(before)[:count]) <= wanted
+        if those_that_leave_have_left:
+            for agent in places.places:
+                if not agent.wanted and agent.child is not None:
+                    agent.child.end()  # type: ignore[attr-defined]
+                    agent.child.reap()
+            places.drop_ended()
+            assert {agent.index for agent in places.places} == wanted
