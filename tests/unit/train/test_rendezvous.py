@@ -66,8 +66,8 @@ def servers(monkeypatch):
     held: dict[str, Any] = {"tables": [[TableStep(step=7, undoable=True)]], "opened": OpenedStore(store=None)}  # type: ignore[arg-type]
 
     @contextlib.contextmanager
-    def opened_store(*args, **settings):
-        held["settings"] = settings
+    def opened_store(config, tables, run, world, *, resume_after):
+        held.update(generation=run.generation, keep_undo=tables.keep_undo, resume_after=resume_after)
         yield held["opened"]
 
     monkeypatch.setattr(module, "opened_store", opened_store)
@@ -92,14 +92,14 @@ def test_the_first_ranks_open_an_empty_store_and_say_nothing(meet, servers):
     listener = Listener()
     agreement = meet(TwoRanks(0, RankStep(step=None, undoable=False)), state_at(None), listener)
     assert (agreement.resume_point, agreement.lost_from_step, listener.texts, listener.events) == (None, None, [], [])
-    assert (servers["settings"]["generation"], servers["settings"]["go_on_after"]) == (GENERATION, None)
+    assert (servers["generation"], servers["resume_after"]) == (GENERATION, None)
 
 
 def test_ranks_that_stay_do_not_ask_what_memory_holds(meet, servers, monkeypatch):
     monkeypatch.setattr(module, "_fenced", lambda *args: pytest.fail("nobody was lost"))
     world = TwoRanks(0, RankStep(step=7, undoable=True), elastic=False)
     assert meet(world, state_at(7), Listener()).resume_point is None
-    assert servers["settings"]["keep_undo"] is False
+    assert servers["keep_undo"] is False
 
 
 def test_a_rank_that_is_one_step_ahead_of_the_rows_undoes_its_step(meet, servers):
@@ -112,7 +112,7 @@ def test_a_rank_that_is_one_step_ahead_of_the_rows_undoes_its_step(meet, servers
     assert listener.texts == ["2 ranks resume from memory after step 6"]
     expected = {"undone_steps": 1, "lost_sparse_steps": 0, "repeated_sparse_steps": 0}
     assert listener.events == [("went_on", {"ranks": 2, "step": 6, **expected})]
-    assert (servers["settings"]["go_on_after"], servers["settings"]["keep_undo"]) == (6, True)
+    assert (servers["resume_after"], servers["keep_undo"]) == (6, True)
 
 
 def test_a_new_rank_takes_over_what_goes_with_the_weights_of_the_root_rank(meet):
@@ -141,5 +141,5 @@ def test_without_the_rows_all_go_back_to_the_checkpoint_in_a_generation_that_nob
     reason = "server 1 restarted and holds no rows"
     assert (agreement.resume_point, agreement.lost_from_step, agreement.reason) == (None, 7, reason)
     assert listener.texts == [f"Rolling back to the last checkpoint: {reason}."]
-    assert (servers["settings"]["generation"], servers["settings"]["go_on_after"]) == (GENERATION + 1, None)
+    assert (servers["generation"], servers["resume_after"]) == (GENERATION + 1, None)
     assert state.step == 6  # nothing was undone: it is given up as a whole
