@@ -22,63 +22,64 @@ class PreprocessConfig:
     """Folder with the raw logs."""
 
     out: Path
-    """Folder of the data set. It must be new, empty, or one that an earlier run of preprocess began."""
+    """Folder of the data set: new, empty, or written to by an earlier run of preprocess."""
 
     schema: str | None = None
     """Name of a shipped schema (``aliccp``, ``aliccp-full``, ``guidebook``) or the path of a schema's .yaml file. None:
-    that of ``like``."""
+    the schema of ``like``."""
 
     like: str | None = None
-    """Data set (path or URI) that this one continues, such as yesterday's: its schema, and its settings where no flag
-    or file gives others, are taken over, and its vocabulary is kept as ``vocabulary`` says. The log may then have a
-    test split alone: a day to be scored."""
+    """Data set (path or URI) that this one continues, such as yesterday's. Its schema is used, its settings apply where
+    no flag or file sets others, and its vocabulary is kept (see ``vocabulary``). The log may then have only a test
+    split, to be scored."""
 
     vocabulary: str | None = None
-    """Data set, or run (path or URI, RUN or RUN:STEP), whose ids are kept in train and test, however few train
-    impressions hold them here: what the model knows is not dropped. Of a data set, the impressions that held an id
-    count too; of a run, the ids of the checkpoint's rows are meant. None: that of ``like``, or none."""
+    """Data set or run (path or URI; a run as RUN or RUN:STEP) whose ids are kept in train and test even if they are
+    rare in this log, so that nothing that a model has learned is dropped. A data set adds the counts of its ids; a
+    run gives the ids that have a row in its checkpoint. None: the vocabulary of ``like``, or none."""
 
     min_count: int | None = None
-    """Ids that fewer train impressions hold are dropped. 1 keeps every id of the train split. None: chosen from the
-    log, 1 for each 50,000 train impressions, 1 to 20. 20 is the common treatment of Ali-CCP, which leaves 4.5 of 8.1 M
+    """Ids in fewer train impressions than this are dropped. 1 keeps every id of the train split. None: chosen from the
+    log, 1 for each 50,000 train impressions, from 1 to 20. For Ali-CCP 20 is common; it leaves 4.5 of 8.1 million
     ids."""
 
     group_size: int | None = None
-    """Most impressions of one user context in one record. 1 gives one record an impression; more makes records
-    smaller and reading faster but the shuffle coarser. None: chosen from the log, 8 from 200,000 train impressions on,
-    1 below. Beyond 8 the size falls little (README)."""
+    """Most impressions of one user context in one record. 1 makes a record of each impression; larger groups take less
+    disk and read faster, but shuffle more coarsely. None: chosen from the log, 8 from 200,000 train impressions on, 1
+    below. Beyond 8 little disk is saved (README)."""
 
     lanes: int | None = None
-    """Number of lanes that the records of a split are dealt into; at most that many ranks can read in parallel, and a
-    batch has at least that many records. None: chosen from the log, 64 from 100,000 train impressions
-    on, 32 from 50,000 on, 16 below."""
+    """Number of lanes that the records of a split are dealt into. No more ranks than lanes can read, and a batch has at
+    least one record of each lane. None: chosen from the log, 64 from 100,000 train impressions on, 32 from 50,000 on,
+    16 below."""
 
     seed: int = 17
     """Decides the shuffle. The same seed, settings and logs give the same bytes."""
 
     workers: int | None = None
-    """Processes that work at once. None: one per core that this process may use. Fewer are started if ``memory_gb``
-    does not hold so many, or for a small log, which one process reads sooner than two start. The result does not
-    depend on it."""
+    """Number of worker processes. None: one for each core that this process may use. Fewer are started if
+    ``memory_gb`` does not hold them, or if the log is so small that one process reads it before a second has started.
+    The result does not depend on it."""
 
     memory_gb: float = 4.0
-    """Most memory (10^9 bytes, all processes together) that the run may hold. Less memory means more, smaller
-    pieces on disk, not another result. Default: fits an 8 GB laptop."""
+    """Memory (10^9 bytes, all processes together) that the run may use. Less memory means more and smaller pieces on
+    disk, and the same result. Default: fits a laptop with 8 GB."""
 
     max_reject_share: float = 0.01
-    """The run stops if a larger share of a split's lines (of skeleton or of common lines) is rejected. Default: a
-    real log has a few bad lines; more than 1 % means a wrong schema or a damaged file."""
+    """Largest share of rejected lines in a split (of skeleton and of common lines, each); with more, the run stops.
+    Default: a real log has a few bad lines; more than 1% means a wrong schema or a damaged file."""
 
     verify: bool = False
-    """Whether to compare the bytes of a data set that is there already with the checksums of its manifest, beyond the
-    sizes of its files, and to make it again if one differs. Reads all of it (about 2 GB a second)."""
+    """Whether to compare the bytes of an existing data set with the checksums in its manifest, not only the sizes of
+    its files, and to make it again if one differs. Reads the whole data set (about 2 GB a second)."""
 
     compression: Compression = "ZLIB"
-    """Form of the record files: ``ZLIB``, or ``NONE`` where disk is cheaper than the time to inflate (README)."""
+    """Compression of the record files: ``ZLIB``, or ``NONE`` where disk is cheaper than the time to inflate
+    (README)."""
 
     shard_bytes: int = 256_000_000
-    """Size in bytes that a part of a lane aims at. Default: few enough files for any file system, small enough to
-    copy again after a fault."""
+    """Target size of a shard in bytes. Default: few enough files for any file system, and small enough to copy again
+    after a failure."""
 
     def __post_init__(self) -> None:
         if self.schema is None and self.like is None:

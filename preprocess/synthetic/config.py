@@ -25,33 +25,34 @@ class SynthConfig:
     """What ``esmm synth`` writes."""
 
     out: Path
-    """Folder for the raw files. It is created. An earlier synthetic log in it is replaced; another log is refused."""
+    """Folder for the raw files; made if it does not exist. An earlier synthetic log in it is replaced, any other log is
+    refused."""
 
     impressions: int = 300_000
     """Lines of both skeleton files together. The default takes seconds to write and a minute or two to train on."""
 
     seed: int = 1
-    """Decides everything: the same settings and seed give the same bytes."""
+    """Seed of all random draws: the same settings and seed give the same bytes."""
 
     test_share: float = 0.25
-    """Part of the impressions that goes to the test split. The real set has 0.5; a small log has none to spare."""
+    """Share of the impressions in the test split. The real set has 0.5; a small log needs more of them to train on."""
 
     list_scale: float = 0.2
-    """Mean lengths of the users' lists (109_14, 110_14, 127_14, 150_14) as a part of the real ones (69, 250, 154, 136
-    ids). 1.0 is the real length, for benchmarks. The default keeps the demo's files small, and keeps the lists from
-    covering a small log's whole vocabularies, which are scaled down too."""
+    """Mean lengths of the users' lists (109_14, 110_14, 127_14, 150_14) relative to the real ones (69, 250, 154, 136
+    ids). 1.0 is the real length, for benchmarks. The default keeps the demo's files small, and the lists from covering
+    the whole vocabularies of a small log, which are scaled down too."""
 
     ctr: float | None = None
-    """Clicks an impression. None: the real 0.03887, raised in a small log until it holds 30,000 clicks (at most
-    0.2)."""
+    """Share of impressions that are clicked. None: the real 0.03887, raised in a small log until it holds 30,000
+    clicks (to at most 0.2)."""
 
     cvr: float | None = None
-    """Conversions a click. None: the real 0.00535, raised in a small log until it holds 6,000 conversions (0.25 at
-    most)."""
+    """Share of clicks that convert. None: the real 0.00535, raised in a small log until it holds 6,000 conversions (to
+    at most 0.25)."""
 
     dimension_scale: float | None = None
-    """Ids of each field as a part of the real set's; 1.0 gives all 7.8 million. None: follows ``impressions``, so that
-    ids repeat about as often as in the real set. Fields of at most 100 ids are never scaled."""
+    """Number of ids of each field relative to the real set; 1.0 gives all 7.8 million. None: follows ``impressions``,
+    so that ids repeat about as often as in the real set. Fields of at most 100 ids are never scaled."""
 
     def __post_init__(self) -> None:
         if not MIN_IMPRESSIONS <= self.impressions <= MAX_IMPRESSIONS:
@@ -77,14 +78,14 @@ class SynthConfig:
 
     @property
     def click_rate(self) -> float:
-        """Clicks an impression, as written."""
+        """Share of impressions that are clicked, as planted."""
         if self.ctr is not None:
             return self.ctr
         return max(REAL_CLICK_RATE, min(MAX_RAISED_CLICK_RATE, MIN_CLICKS / self.impressions))
 
     @property
     def conversion_rate(self) -> float:
-        """Conversions a click, as written."""
+        """Share of clicks that convert, as planted."""
         if self.cvr is not None:
             return self.cvr
         needed = MIN_CONVERSIONS / (self.impressions * self.click_rate)
