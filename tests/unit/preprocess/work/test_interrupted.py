@@ -14,9 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from esmm_dist.errors import ConfigError, StackError
+from esmm_dist.errors import StackError
 from esmm_dist.progress import NoProgress
-from preprocess.memory_plan import plan_memory
 from preprocess.work.folder import WORK_NAME
 from preprocess.work.workers import Result, Task, open_pool
 from tests.unit.preprocess.raw_logs import common_line, files, item, key_of, make_log, run, skeleton_line, small_schema
@@ -245,34 +244,3 @@ def test_memory_stays_under_the_bound_with_more_input_than_it_may_hold(tmp_path:
     # Of the 95 MB that the plan counts for a process, 60 are pages of library files. How many more of them count as
     # resident is the kernel's choice (by its size of read-ahead and folio), which takes them back where memory is short
     assert peak - mapped < 200_000_000 - 60_000_000
-
-
-def test_plan_uses_fewer_workers_rather_than_more_memory():
-    assert plan_memory(memory_gb=8, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 4
-    assert plan_memory(memory_gb=0.5, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 2
-    assert plan_memory(memory_gb=0.25, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 1
-
-
-def test_plan_starts_no_second_process_for_a_small_log():
-    assert plan_memory(memory_gb=8, workers=4, text_bytes=40_000_000, split_bytes=10**7).workers == 1
-    assert plan_memory(memory_gb=8, workers=4, text_bytes=70_000_000, split_bytes=10**7).workers == 2
-
-
-def test_plan_cuts_into_more_partitions_where_memory_is_small():
-    small, large = (plan_memory(memory_gb=m, workers=1, text_bytes=10**10, split_bytes=10**10) for m in (0.3, 4))
-    assert small.partitions > large.partitions > 1
-    assert small.partition_limit_bytes < large.partition_limit_bytes
-
-
-def test_memory_that_holds_no_worker_is_refused_with_the_least_that_works():
-    with pytest.raises(ConfigError, match=r"memory_gb is 0\.05, but preprocess needs at least 0\.\d\d\. Raise"):
-        plan_memory(memory_gb=0.05, workers=1, text_bytes=1, split_bytes=1)
-
-
-def test_a_field_whose_ids_memory_does_not_hold_while_they_are_sorted_is_named(tmp_path: Path, monkeypatch):
-    """64 bytes an id: 20 million of them would be needed for this, so an id is made to take more."""
-    monkeypatch.setattr("preprocess.join.vocabulary._SORT_BYTES_PER_ID", 10**9)
-    with pytest.raises(
-        ConfigError, match=r"keeps \d+ ids; sorting them takes \d+\.\d GB, more than memory_gb leaves\. Raise"
-    ):
-        run(make_log().write(tmp_path / "raw"), tmp_path / "out", memory_gb=4)

@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from preprocess.memory_plan import plan_memory
-from preprocess.read.flat.pieces import MOST_ITEMS, line_pieces, row_pieces
+from preprocess.read.flat.pieces import line_pieces, row_pieces
 from preprocess.read.inputs import InputFile
 from tests.unit.preprocess.flat_logs import HEADER, schema
 from tests.unit.preprocess.plans import use_plan
@@ -98,12 +97,6 @@ def test_where_pieces_are_cut_changes_nothing(
     rejected = found[0]["rejects/train.jsonl"].decode().splitlines()
     repeats = 2 + 60 + 2 if sample_id else 0  # the second file repeats all of the first
     assert len(rejected) >= repeats + 2 * (2 + (form == "csv"))
-
-
-def test_plan_parses_fewer_items_at_once_where_memory_is_small():
-    small, large = (plan_memory(memory_gb=m, workers=1, text_bytes=10**9, split_bytes=10**9) for m in (0.2, 4))
-    assert 200_000 < small.piece_items < 300_000
-    assert large.piece_items == MOST_ITEMS
 
 
 def write_wide(folder: Path, form: str, rows: int) -> None:
