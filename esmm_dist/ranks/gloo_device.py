@@ -59,7 +59,7 @@ def interface_address(interface: str) -> str:
     if interface in addresses:
         return addresses[interface]
     raise StackError(
-        f"{INTERFACE} is '{interface}', and this machine has no interface of that name with an address. It has: "
+        f"{INTERFACE} is '{interface}', but this machine has no interface of that name with an address. It has: "
         f"{', '.join(addresses)}. Set one of them."
     )
 
@@ -93,9 +93,9 @@ def check_host_name(name: str) -> None:
             with contextlib.suppress(OSError), socket.socket(family, kind, protocol) as probe:
                 probe.bind(address)
                 return
-            why = f"leads to {address[0]}, which is no address of this machine"
+            why = f"leads to {address[0]}, which is not an address of this machine"
     raise StackError(
-        f"This machine's name '{name}' {why}, and ranks listen at the name where {INTERFACE} is not set. Set it for "
+        f"This machine's name '{name}' {why}, and ranks listen on it unless {INTERFACE} is set. Set it for "
         f"all ranks ({INTERFACE}=lo on one machine, else the name of the network interface), or add the line "
         f"'127.0.0.1 {name}' (several machines: with this one's address) to /etc/hosts."
     )

@@ -143,8 +143,8 @@ def own_gpu(gpus: Sequence[T], local_rank: int) -> T:
     """
     if local_rank >= len(gpus):
         raise StackError(
-            f"This machine has {len(gpus)} GPU{'s' * (len(gpus) != 1)}, and rank number {local_rank + 1} on it finds "
-            "none left. Start at most one rank a GPU, or hide the GPUs from all ranks: CUDA_VISIBLE_DEVICES=-1."
+            f"This machine has {len(gpus)} GPU{'s' * (len(gpus) != 1)}, but rank number {local_rank + 1} on it needs "
+            "one too. Start at most one rank per GPU, or hide the GPUs from all ranks: CUDA_VISIBLE_DEVICES=-1."
         )
     return gpus[local_rank]
 

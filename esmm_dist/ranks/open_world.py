@@ -32,9 +32,9 @@ def open_world(token_file: Path | None = None) -> World:
     if not elastic:
         if rendezvous is None and not os.environ.get("HOROVOD_GLOO_RENDEZVOUS_ADDR"):
             raise ConfigError(
-                f"The environment makes this process rank {rank} of {size}, and names no rendezvous of the ranks. "
-                "horovodrun and esmm local set all of it; of what is left over from another job, unset HOROVOD_RANK "
-                "and HOROVOD_SIZE."
+                f"The environment makes this process rank {rank} of {size}, but names no rendezvous of the ranks. "
+                "horovodrun and esmm local set both. If the variables are left over from another job, unset "
+                "HOROVOD_RANK and HOROVOD_SIZE."
             )
         return HorovodWorld(rendezvous)
     if rendezvous is None:

@@ -69,7 +69,7 @@ class AgentConfig:
         if self.local_rank < 0:
             raise ConfigError(f"local_rank is {self.local_rank}. Set 0, 1, ...")
         if not 0 < self.grace_seconds < float("inf"):
-            raise ConfigError(f"grace_seconds is {self.grace_seconds}. Set seconds, more than 0.")
+            raise ConfigError(f"grace_seconds is {self.grace_seconds}. Set a number of seconds above 0.")
         if not self.command:
             raise ConfigError(
                 "There is nothing to run: give the settings of esmm train after --, such as "

@@ -299,7 +299,7 @@ class ClusterConfig:
         if self.grace_seconds < 1:
             raise ConfigError(f"grace_seconds is {self.grace_seconds}. Set 1 or more.")
         if not (math.isfinite(self.stall_seconds) and self.stall_seconds > 0):
-            raise ConfigError(f"stall_seconds is {self.stall_seconds}. Set seconds, more than 0.")
+            raise ConfigError(f"stall_seconds is {self.stall_seconds}. Set a number of seconds above 0.")
         if not self.interface or len(self.interface) > 15 or not self.interface.isprintable() or " " in self.interface:
             raise ConfigError(f"interface is '{self.interface}'. Give a network interface of the pods, such as eth0.")
         self._check_names()

@@ -74,4 +74,4 @@ class DriverConfig(ConnectionConfig):
                 f"min_workers is {self.min_workers} and max_workers {self.max_workers}. Set 1 <= min <= max."
             )
         if not 0 < self.stall_seconds < float("inf"):
-            raise ConfigError(f"stall_seconds is {self.stall_seconds}. Set seconds, more than 0.")
+            raise ConfigError(f"stall_seconds is {self.stall_seconds}. Set a number of seconds above 0.")

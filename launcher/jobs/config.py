@@ -173,4 +173,4 @@ class JobsConfig:
 
 def _check_watch(watch: float | None) -> None:
     if watch is not None and not 0 < watch < float("inf"):
-        raise ConfigError(f"watch is {watch}. Set seconds, more than 0.")
+        raise ConfigError(f"watch is {watch}. Set a number of seconds above 0.")

@@ -68,7 +68,7 @@ class LocalConfig:
             )
         for name in ("grace_seconds", "stall_seconds", "start_timeout_s"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} is {getattr(self, name)}. Set seconds, more than 0.")
+                raise ConfigError(f"{name} is {getattr(self, name)}. Set a number of seconds above 0.")
         self._check_command()
         self._check_elastic()
 

@@ -24,7 +24,7 @@ def test_an_interface_that_is_not_there_is_named_with_those_that_are():
     [
         ("no-such-name-42.invalid", "has no address"),
         ("a..b", "has no address"),  # no name at all
-        ("192.0.2.77", "leads to 192.0.2.77, which is no address of this machine"),
+        ("192.0.2.77", "leads to 192.0.2.77, which is not an address of this machine"),
     ],
 )
 def test_a_name_at_which_nobody_can_listen_is_refused_with_what_to_do(name, why, monkeypatch):

@@ -36,7 +36,7 @@ def test_each_local_rank_has_a_gpu_of_its_own(local_rank, gpu):
 
 
 def test_more_ranks_than_gpus_are_refused_with_what_to_do():
-    message = "This machine has 1 GPU, and rank number 2 on it finds none left. Start at most one rank a GPU, or hide"
+    message = "This machine has 1 GPU, but rank number 2 on it needs one too. Start at most one rank per GPU, or hide"
     with pytest.raises(StackError, match=message):
         own_gpu(["a"], 1)
 

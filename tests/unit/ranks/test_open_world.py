@@ -24,7 +24,7 @@ def test_one_rank_of_horovod_is_alone_and_loads_no_horovod(environment):
 def test_a_rank_that_is_left_over_of_another_job_is_named(environment):
     environment.setenv("HOROVOD_RANK", "1")
     environment.setenv("HOROVOD_SIZE", "2")
-    with pytest.raises(ConfigError, match=r"rank 1 of 2, and names no rendezvous of the ranks.* unset HOROVOD_RANK"):
+    with pytest.raises(ConfigError, match=r"rank 1 of 2, but names no rendezvous of the ranks.* unset HOROVOD_RANK"):
         open_world()
 
 

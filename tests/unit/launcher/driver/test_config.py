@@ -20,7 +20,7 @@ SETTINGS: dict[str, Any] = {"run": "r", "servers": "h:1", "agents_file": Path("a
         ({"servers": "embedded"}, r"servers is 'embedded'.*Give --servers HOST:PORT"),
         ({"min_workers": 0}, r"min_workers is 0 and max_workers 1\. Set 1 <= min <= max"),
         ({"min_workers": 3, "max_workers": 2}, "min_workers is 3 and max_workers 2"),
-        ({"stall_seconds": 0.0}, r"stall_seconds is 0\.0\. Set seconds, more than 0"),
+        ({"stall_seconds": 0.0}, r"stall_seconds is 0\.0\. Set a number of seconds above 0"),
         ({"stall_seconds": float("inf")}, "stall_seconds is inf"),
     ],
 )

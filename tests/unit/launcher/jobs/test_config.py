@@ -30,7 +30,7 @@ def test_a_wait_takes_some_time_or_none(cls, wait_s):
 @pytest.mark.parametrize(
     ("cls", "settings", "message"),
     [
-        (StatusConfig, {"watch": 0.0}, r"watch is 0\.0\. Set seconds, more than 0"),
+        (StatusConfig, {"watch": 0.0}, r"watch is 0\.0\. Set a number of seconds above 0"),
         (StatusConfig, {"watch": NOT_A_NUMBER}, "watch is nan"),
         (ScaleConfig, {}, "Set either workers or servers: --workers 3 or --servers 2"),
         (ScaleConfig, {"workers": 1, "servers": 1}, "Set either workers or servers"),
