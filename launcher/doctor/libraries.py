@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from launcher.doctor.finding import Finding
+from launcher.doctor.finding import Finding, failed, note, ok
 from launcher.doctor.probe import PROBES
 from launcher.terminal.streams import CHILD_ENCODING
 
@@ -67,12 +67,12 @@ def run_probe(name: str, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
 
 def judge_tfra(result: ProbeResult) -> Finding:
     """Judge the hash table: an inserted id must give its value, any other the default."""
+    name = "TFRA table"
     if result.error:
-        return Finding(name="TFRA table", status="failed", text=result.error, remedy=_REINSTALL)
+        return failed(name, result.error, _REINSTALL)
     if result.state["found"] != [71, -1, 70]:
-        text = f"looked up {result.state['found']}, expected [71, -1, 70]"
-        return Finding(name="TFRA table", status="failed", text=text, remedy=_REINSTALL)
-    return Finding(name="TFRA table", status="ok", text="inserted and looked up ids")
+        return failed(name, f"looked up {result.state['found']}, expected [71, -1, 70]", _REINSTALL)
+    return ok(name, "inserted and looked up ids")
 
 
 def judge_horovod(result: ProbeResult) -> Finding:
@@ -80,29 +80,26 @@ def judge_horovod(result: ProbeResult) -> Finding:
     name = "Horovod"
     remedy = f"Horovod must be compiled against the installed TensorFlow. {_REINSTALL}"
     if result.error:
-        return Finding(name=name, status="failed", text=f"does not work with TensorFlow: {result.error}", remedy=remedy)
+        return failed(name, f"does not work with TensorFlow: {result.error}", remedy)
     if not result.state["gloo"]:
-        return Finding(name=name, status="failed", text="built without gloo", remedy=remedy)
+        return failed(name, "built without gloo", remedy)
     if result.state["sum"] != [1.0, 2.0]:
-        text = f"the sum of [1.0, 2.0] over one rank is {result.state['sum']}"
-        return Finding(name=name, status="failed", text=text, remedy=remedy)
+        return failed(name, f"the sum of [1.0, 2.0] over one rank is {result.state['sum']}", remedy)
     built = "gloo and NCCL" if result.state["nccl"] else "gloo, without NCCL"
-    return Finding(name=name, status="ok", text=f"works with TensorFlow; built with {built}")
+    return ok(name, f"works with TensorFlow; built with {built}")
 
 
 def judge_gpu(tfra: ProbeResult, horovod: ProbeResult, machine_has_gpu: bool) -> Finding:
     """Judge the GPUs: having none is fine, unless the machine has one."""
     if tfra.error and horovod.error:
-        text = "unknown, because no probe of TensorFlow succeeded"
-        return Finding(name="GPU", status="failed", text=text, remedy="Fix the failures above first.")
+        return failed("GPU", "unknown, because no probe of TensorFlow succeeded", "Fix the failures above first.")
     gpus = (horovod.state if tfra.error else tfra.state)["gpus"]
     if not gpus and machine_has_gpu:
-        text = "nvidia-smi is installed, but TensorFlow sees no GPU"
         remedy = "Install the CUDA 12.3 and cuDNN 8.9 libraries that TensorFlow 2.16 needs; until then the CPU is used."
-        return Finding(name="GPU", status="note", text=text, remedy=remedy)
+        return note("GPU", "nvidia-smi is installed, but TensorFlow sees no GPU", remedy)
     if not gpus:
-        return Finding(name="GPU", status="ok", text="none; everything runs on the CPU")
+        return ok("GPU", "none; everything runs on the CPU")
     if not horovod.state.get("nccl"):
         remedy = "Build Horovod with HOROVOD_GPU_OPERATIONS=NCCL, so that several GPUs exchange gradients directly."
-        return Finding(name="GPU", status="note", text=f"{len(gpus)}; Horovod lacks NCCL", remedy=remedy)
-    return Finding(name="GPU", status="ok", text=f"{len(gpus)}")
+        return note("GPU", f"{len(gpus)}; Horovod lacks NCCL", remedy)
+    return ok("GPU", f"{len(gpus)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from esmm_dist.errors import StackError
 from esmm_dist.ranks.gloo_device import check_host_name
-from launcher.doctor.finding import Finding
+from launcher.doctor.finding import Finding, failed, note, ok
 from launcher.terminal.progress import short_bytes
 
 MIN_MEMORY_BYTES = 3 * 10**9
@@ -40,51 +40,34 @@ def judge_platform(system: str, machine: str, implementation: str, version: tupl
     """Judge the platform: wheels of TFRA exist for one only."""
     text = f"{implementation} {'.'.join(map(str, version))} on {system} {machine}, {os.cpu_count()} CPUs"
     if (system, machine, implementation, tuple(version)) == ("Linux", "x86_64", "CPython", (3, 11)):
-        return Finding(name="platform", status="ok", text=text)
-    return Finding(
-        name="platform",
-        status="failed",
-        text=text,
-        remedy="Use CPython 3.11 on Linux x86-64: TFRA is built for nothing else.",
-    )
+        return ok("platform", text)
+    return failed("platform", text, "Use CPython 3.11 on Linux x86-64: TFRA is built for nothing else.")
 
 
 def judge_memory(available_bytes: int) -> Finding:
     """Judge the memory that a new process may take."""
     text = f"{short_bytes(available_bytes)} free"
     if available_bytes >= MIN_MEMORY_BYTES:
-        return Finding(name="memory", status="ok", text=text)
-    return Finding(
-        name="memory",
-        status="failed",
-        text=f"{text}; the demo needs {short_bytes(MIN_MEMORY_BYTES)}",
-        remedy="End other programs, raise the container's memory limit, or use a larger machine.",
-    )
+        return ok("memory", text)
+    remedy = "End other programs, raise the container's memory limit, or use a larger machine."
+    return failed("memory", f"{text}; the demo needs {short_bytes(MIN_MEMORY_BYTES)}", remedy)
 
 
 def judge_disk(folder: Path, free_bytes: int) -> Finding:
     """Judge the disk that output goes to."""
     text = f"{short_bytes(free_bytes)} free in {folder}"
     if free_bytes >= MIN_DISK_BYTES:
-        return Finding(name="disk", status="ok", text=text)
-    return Finding(
-        name="disk",
-        status="failed",
-        text=f"{text}; the demo needs {short_bytes(MIN_DISK_BYTES)}",
-        remedy="Free some space, or use a folder on another disk.",
-    )
+        return ok("disk", text)
+    remedy = "Free some space, or use a folder on another disk."
+    return failed("disk", f"{text}; the demo needs {short_bytes(MIN_DISK_BYTES)}", remedy)
 
 
 def judge_compiler(version: str | None) -> Finding:
     """Judge the C++ compiler, which only set-up needs."""
     if version:
-        return Finding(name="compiler", status="ok", text=version)
-    return Finding(
-        name="compiler",
-        status="note",
-        text="g++ is not on PATH; only installing Horovod needs it",
-        remedy="If set-up asks for it, run: sudo apt-get install g++",
-    )
+        return ok("compiler", version)
+    text = "g++ is not on PATH; only installing Horovod needs it"
+    return note("compiler", text, "If set-up asks for it, run: sudo apt-get install g++")
 
 
 def judge_host_name(name: str) -> Finding:
@@ -92,14 +75,13 @@ def judge_host_name(name: str) -> Finding:
     try:
         check_host_name(name)
     except StackError:
-        return Finding(
-            name="host name",
-            status="note",
-            text=f"'{name}' does not resolve to an address of this machine; esmm local and cluster jobs do not need it",
-            remedy=f"For horovodrun, add the line '127.0.0.1 {name}' to /etc/hosts (with several machines, the address "
-            "by which the others reach this one).",
+        return note(
+            "host name",
+            f"'{name}' does not resolve to an address of this machine; esmm local and cluster jobs do not need it",
+            f"For horovodrun, add the line '127.0.0.1 {name}' to /etc/hosts (with several machines, the address by "
+            "which the others reach this one).",
         )
-    return Finding(name="host name", status="ok", text=f"'{name}' resolves to this machine")
+    return ok("host name", f"'{name}' resolves to this machine")
 
 
 def available_memory_bytes(
