@@ -78,7 +78,7 @@ class LocalRun:
         """Change the number of workers of an elastic run, and wait until so many train.
 
         Raises:
-            ConfigError: It is not elastic, does not run, or the number is out of its bounds.
+            ConfigError: It is not elastic, is not running, or the number is out of its bounds.
             RetryError: So many do not train within the time.
         """
         status = read_status(self._run)
@@ -120,7 +120,7 @@ class LocalRun:
         """Have all workers save and end, as Ctrl-C does; with ``now`` kill all processes.
 
         Raises:
-            ConfigError: It does not run, or is to be killed and belongs to another machine.
+            ConfigError: It is not running, or is to be killed and belongs to another machine.
             RetryError: It has not ended within the time.
         """
         self._check_is_run()
@@ -130,7 +130,7 @@ class LocalRun:
                     f"{self._run} is trained by esmm train without esmm local, which takes no requests. Stop that "
                     "process with Ctrl-C or SIGTERM: it saves and ends."
                 )
-            raise ConfigError(f"{self._run} does not run. To go on with it: esmm resume {self._named}.")
+            raise ConfigError(f"{self._run} is not running. To go on with it: esmm resume {self._named}.")
         if now:
             self._kill()
         else:
@@ -163,7 +163,7 @@ class LocalRun:
                 "again; it goes on from the last checkpoint."
             )
         if self._is_running() or self._trains_by_itself():
-            raise ConfigError(f"{self._run} runs already. Look at esmm status {self._named}.")
+            raise ConfigError(f"{self._run} is running already. Look at esmm status {self._named}.")
         if not Path(record.folder).is_dir():
             raise ConfigError(
                 f"{self._run} was started in {record.folder}, which no longer exists, and the paths of its command may "
@@ -182,7 +182,7 @@ class LocalRun:
         """
         self._check_is_run()
         if self._is_running() or self._trains_by_itself():
-            raise ConfigError(f"{self._run} runs. Stop it first: esmm cancel {self._named}.")
+            raise ConfigError(f"{self._run} is running. Stop it first: esmm cancel {self._named}.")
         for name in OTHER_NAMES if keep_data else KEPT_NAMES + OTHER_NAMES:
             self._remove(name)
         left = sorted(path.name for path in self._run.local_path.iterdir()) if self._run.is_local else []
@@ -270,7 +270,7 @@ def check_scale_workers(status: RunStatus, count: int, *, stale: bool) -> None:
         raise ConfigError(f"{status.run} has ended ({status.state}); there is nothing to scale.")
     if stale:
         raise ConfigError(
-            f"{status.run} does not run: its driver has written nothing for {status.age_s():.0f} s. esmm resume "
+            f"{status.run} is not running: its driver has written nothing for {status.age_s():.0f} s. esmm resume "
             f"{status.run} goes on with it."
         )
     if not status.min_workers <= count <= status.max_workers:

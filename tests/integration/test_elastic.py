@@ -105,7 +105,7 @@ def test_workers_join_stall_leave_and_die_with_everything_and_the_model_is_the_s
         run.wait_for_end()
         assert run.left_over() == []
     unheard = esmm("scale", str(run_folder), "--workers", "2", "--wait-s", "2")
-    assert (unheard.returncode, "does not run" in unheard.stderr) == (2, True)
+    assert (unheard.returncode, "is not running" in unheard.stderr) == (2, True)
 
     with elastic_run(run_folder, line, log=tmp_path / "log") as run:  # the same command
         run.wait_until(lambda: len(events(run, "began")) > 2, 60, "the resumption")

@@ -82,7 +82,7 @@ def test_a_run_is_stopped_as_by_ctrl_c_and_its_lines_are_kept(started):
     assert [line.split()[-1] for line in run.logs("server-0", follow=False, tail=1)] == ["down"]
     with pytest.raises(ConfigError, match="has no log of 'worker-7'. Its logs: local, server-0, worker-0, worker-1"):
         run.logs("worker-7", follow=False)
-    with pytest.raises(ConfigError, match="does not run. To go on with it: esmm resume"):
+    with pytest.raises(ConfigError, match="is not running. To go on with it: esmm resume"):
         run.cancel(waiting(30), now=False)
     # An old request ends no later start
     again = started.start()
@@ -119,7 +119,7 @@ def test_lines_are_followed_until_the_end_of_the_run(started):
 
 def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeypatch):
     run = LocalRun(str(started.run))
-    with pytest.raises(ConfigError, match="runs already"):
+    with pytest.raises(ConfigError, match="is running already"):
         run.resume(waiting(0), run_line)
     run.cancel(waiting(30), now=False)
     record = read_record(Folder.open(started.run))
@@ -156,7 +156,7 @@ def test_a_line_whose_setting_is_wrong_is_not_the_one_that_resume_gives_again(tm
 
 def test_only_a_run_that_does_not_run_is_deleted_and_only_what_it_wrote(started):
     run, folder = LocalRun(str(started.run)), started.run
-    with pytest.raises(ConfigError, match="runs. Stop it first: esmm cancel"):
+    with pytest.raises(ConfigError, match="is running. Stop it first: esmm cancel"):
         run.delete(waiting(0), keep_data=False)
     run.cancel(waiting(30), now=False)
     (folder / "checkpoints/step-00000001").mkdir(parents=True)
@@ -185,7 +185,7 @@ def test_a_run_whose_process_is_gone_is_stale_at_once(tmp_path):
         assert not LocalRun(str(tmp_path)).status().stale
     status = LocalRun(str(tmp_path)).status()
     assert (status.state, status.stale, status.where) == ("running", True, "this machine")
-    with pytest.raises(ConfigError, match="does not run: its driver has written nothing for"):
+    with pytest.raises(ConfigError, match="is not running: its driver has written nothing for"):
         LocalRun(str(tmp_path)).scale_workers(1, waiting(1))
     write_status(run, STATUS)
     assert not LocalRun(str(tmp_path)).status().stale

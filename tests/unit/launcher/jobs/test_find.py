@@ -2,8 +2,11 @@
 
 import pytest
 
+from esmm_dist.errors import ConfigError
 from launcher.cli import main
-from launcher.jobs.find import is_local
+from launcher.cluster.api import ClusterError
+from launcher.jobs.find import find_job, is_local
+from launcher.jobs.local_run import LocalRun
 
 
 @pytest.mark.parametrize("word", ["s3://models/run", "runs/a", "./a", "."])
@@ -46,3 +49,34 @@ def test_status_of_a_path_without_a_run_says_what_it_looked_for(tmp_path, capsys
 def test_a_verb_refuses_what_makes_no_sense(line, expected, capsys):
     assert main(line) == 2
     assert expected in capsys.readouterr().err
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """A folder, on a machine that knows no cluster."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_word_that_names_nothing_says_what_it_could_have_named(nowhere):
+    with pytest.raises(ConfigError, match="'nightly' is not a run: there is no such folder, and no cluster is known"):
+        find_job("nightly")
+    (nowhere / "nightly").mkdir()
+    (nowhere / "nightly/notes.txt").write_text("")
+    expected = "the folder has none of local.json, status.json, train_log.jsonl, and no cluster is known"
+    with pytest.raises(ConfigError, match=expected):
+        find_job("nightly")
+
+
+def test_a_namespace_without_a_cluster_is_an_error_of_the_cluster(nowhere):
+    with pytest.raises(ClusterError, match="No cluster is known"):
+        find_job("nightly", "team")
+
+
+def test_a_folder_with_a_run_needs_no_cluster(nowhere):
+    (nowhere / "nightly").mkdir()
+    (nowhere / "nightly/local.json").write_text("{}")
+    assert isinstance(find_job("nightly"), LocalRun)
+    assert isinstance(find_job("./anything"), LocalRun)

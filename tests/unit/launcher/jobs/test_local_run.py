@@ -172,7 +172,7 @@ def test_esmm_train_takes_no_requests(folder, run):
             run.cancel(not_at_all(), now=False)
         with pytest.raises(ConfigError, match="Stop it first"):
             run.delete(not_at_all(), keep_data=True)
-        with pytest.raises(ConfigError, match="runs already"):
+        with pytest.raises(ConfigError, match="is running already"):
             run.resume(not_at_all(), never)
 
 
@@ -243,7 +243,7 @@ def test_a_run_of_an_object_store_goes_by_its_status(s3):
     run, job = Folder.open(uri), LocalRun(uri)
     write_status(run, make_status(run=uri))
     assert (job.status().state, job.status().stale) == ("running", False)
-    with pytest.raises(ConfigError, match="runs. Stop it first"):
+    with pytest.raises(ConfigError, match="is running. Stop it first"):
         job.delete(not_at_all(), keep_data=True)
     assert job.cancel(not_at_all(), now=False).result == {"state": "stopping"}
     with pytest.raises(ConfigError, match="cannot be killed from here"):

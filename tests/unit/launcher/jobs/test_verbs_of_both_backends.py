@@ -38,14 +38,14 @@ VERBS: dict[str, Callable[[JobBackend, Wait], Outcome]] = {
 }
 
 HAS_ENDED = "has ended .*nothing to scale"
-NOT_RUNNING = "does not run. To go on with it: esmm resume"
+NOT_RUNNING = "is not running. To go on with it: esmm resume"
 BY_HAND = "give that command again with --servers 3"
 
 LOCAL: dict[str, dict[str, Any]] = {
     "scale workers": {
         "running": "Asked for 3 workers (before: 2).",
         **dict.fromkeys(("done", "stopped", "failed"), ConfigError(HAS_ENDED)),
-        "lost": ConfigError("does not run: its driver has written nothing for 0 s. esmm resume .* goes on with it"),
+        "lost": ConfigError("is not running: its driver has written nothing for 0 s. esmm resume .* goes on with it"),
     },
     "scale servers": dict.fromkeys(STATES, ConfigError(BY_HAND)),
     "cancel": {
@@ -54,11 +54,11 @@ LOCAL: dict[str, dict[str, Any]] = {
     },
     "cancel now": dict.fromkeys(("done", "stopped", "failed", "lost"), ConfigError(NOT_RUNNING)),
     "resume": {
-        "running": ConfigError("runs already. Look at esmm status"),
+        "running": ConfigError("is running already. Look at esmm status"),
         **dict.fromkeys(("done", "stopped", "failed", "lost"), "started again"),
     },
     "delete": {
-        "running": ConfigError("runs. Stop it first: esmm cancel"),
+        "running": ConfigError("is running. Stop it first: esmm cancel"),
         **dict.fromkeys(("done", "stopped", "failed", "lost"), "RUN is deleted."),
     },
 }

@@ -143,9 +143,9 @@ def test_a_run_that_esmm_train_goes_on_with_is_neither_resumed_nor_said_to_be_at
         assert main(["cancel", str(run)]) == 2
         assert "is trained by esmm train without esmm local" in capsys.readouterr().err
         assert main(["resume", str(run)]) == 2
-        assert "runs already" in capsys.readouterr().err
+        assert "is running already" in capsys.readouterr().err
     assert main(["cancel", str(run)]) == 2
-    assert "does not run" in capsys.readouterr().err
+    assert "is not running" in capsys.readouterr().err
 
 
 def test_jobs_lists_it_and_a_word_names_it(run, capsys, monkeypatch):
