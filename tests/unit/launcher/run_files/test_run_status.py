@@ -7,7 +7,6 @@ import pytest
 from esmm_dist.errors import ConfigError
 from esmm_dist.storage.folder import Folder
 from launcher.run_files.run_status import RunStatus, ServerStatus, WorkerStatus, read_status, write_status
-from launcher.run_files.status_lines import is_stale, status_lines
 
 NOW = 1_700_000_000.0
 
@@ -74,29 +73,3 @@ def test_a_damaged_status_is_an_error(run, text):
     run.write_bytes("status.json", text)
     with pytest.raises(ConfigError, match=r"status\.json"):
         read_status(run)
-
-
-def test_the_lines_tell_what_a_reader_asks_for():
-    text = "\n".join(status_lines(status_of(), NOW))
-    assert "run: running for 1 min 01 s; 2 ranks of 2 wanted (1 to 4), generation 4" in text
-    assert "step 1,500 of 3,000 (50%), 12.3 k impressions/s" in text
-    assert "last checkpoint: step 1,400, 5.0 s ago (2023-11-14 22:13:15 UTC)" in text
-    assert "restarts: 2 x worker lost" in text
-    assert "worker-0  running   77     0  1,500  training          0.4 s ago" in text
-    assert "0 h:1    slow    4.2 s ago" in text
-
-
-def test_the_newest_evaluation_is_shown_and_what_has_no_auc_is_said():
-    auc = {"ctr": [0.61234, 0.002], "cvr": [0.7, None], "ctcvr": [None, None]}
-    lines = status_lines(status_of(state="done", evaluation={"step": 1400, "split": "test", "auc": auc}), NOW)
-    assert "AUC on test at step 1,400: ctr 0.6123 ± 0.0020, cvr 0.7000, ctcvr none (one class only)" in lines
-
-
-def test_a_driver_that_has_been_silent_is_said_to_be_so():
-    assert not is_stale(status_of(), NOW + 14)
-    assert is_stale(status_of(), NOW + 16)
-    assert not is_stale(status_of(state="done"), NOW + 1000)
-    assert (
-        "has written nothing for 16.0 s (it was running). Do so;"
-        in status_lines(status_of(), NOW + 16, remedy="Do so")[0]
-    )

@@ -13,6 +13,30 @@ def status(state: str = "running", **changes: object) -> RunStatus:
     return RunStatus(**{**values, "state": state, **changes})  # type: ignore[arg-type]
 
 
+def test_the_lines_tell_what_a_reader_asks_for():
+    found = status(
+        generation=4,
+        ranks=2,
+        wanted_workers=2,
+        step=1500,
+        total_steps=3000,
+        impressions_per_second=12_345.0,
+        checkpoint_step=1400,
+        checkpoint_at=NOW - 5,
+    )
+    assert status_lines(found, NOW)[:3] == [
+        "run: running for 1 min 30 s; 2 ranks of 2 wanted (1 to 4), generation 4",
+        "step 1,500 of 3,000 (50%), 12.3 k impressions/s",
+        "last checkpoint: step 1,400, 5.0 s ago (2023-11-14 22:13:15 UTC)",
+    ]
+
+
+def test_the_newest_evaluation_is_shown_and_what_has_no_auc_is_said():
+    auc = {"ctr": [0.61234, 0.002], "cvr": [0.7, None], "ctcvr": [None, None]}
+    lines = status_lines(status("done", evaluation={"step": 1400, "split": "test", "auc": auc}), NOW)
+    assert "AUC on test at step 1,400: ctr 0.6123 ± 0.0020, cvr 0.7000, ctcvr none (one class only)" in lines
+
+
 @pytest.mark.parametrize(
     ("step", "total_steps", "expected"),
     [
