@@ -28,11 +28,11 @@ class EmbeddedStore:
         """Make empty tables.
 
         Args:
-            tables: Their names.
-            config: Of the rows.
-            seed: Of the run.
-            buckets: ``[first, last)`` that are saved and restored here; the caller sends no other ids.
-            keep_undo: Keep what the last step changed, for ``undo``.
+            tables: names of the tables
+            config: how rows start and learn
+            seed: seed of the start values
+            buckets: ``[first, last)`` that are saved and restored here; the caller sends no other ids
+            keep_undo: whether to keep what the last step changed, for ``undo``
         """
         self._tables = {name: EmbeddingTable(name, config, seed=seed, keep_undo=keep_undo) for name in tables}
         self._eviction = config.make_eviction()

@@ -39,8 +39,8 @@ class LookupPlan:
         """Lay out the segments of each table.
 
         Args:
-            schema: Names fields and tables.
-            count_impressions: Fill ``TableLookup.counts``.
+            schema: schema of the data set
+            count_impressions: whether to fill ``TableLookup.counts``
         """
         self._tables = schema.tables
         self._count_impressions = count_impressions
@@ -143,10 +143,10 @@ def _impressions_with_id(
     """Count the impressions that hold each unique id; one that holds an id twice counts once.
 
     Args:
-        num_ids: U.
-        of_users: (group, place of the id) of each id among the users' fields, int64 [n_u] each.
-        of_impressions: (impression, place of the id) of each id among the impressions' fields, int64 [n_i] each.
-        impressions_per_group: int64 [G].
+        num_ids: number of unique ids, U
+        of_users: (group, place of the id) of each id among the users' fields, int64 [n_u] each
+        of_impressions: (impression, place of the id) of each id among the impressions' fields, int64 [n_i] each
+        impressions_per_group: int64 [G]
 
     Returns:
         int64 [U].

@@ -29,9 +29,9 @@ class RowOptimizer(Protocol):
         Args:
             block: float32 [n, D + slots].
             gradients: float32 [n, D].
-            learning_rate: Of the settings, the same at every step.
-            rate_factor: What the schedule multiplies it with at this step, 0 or more.
-            step: The optimizer step, 1, 2, ...
+            learning_rate: learning rate of the settings, the same at every step
+            rate_factor: factor of the schedule at this step, 0 or more
+            step: the optimizer step, 1, 2, ...
         """
 
 

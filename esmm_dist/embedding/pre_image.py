@@ -10,9 +10,9 @@ class PreImage:
     """A table before its last push, as far as that push changed it."""
 
     step: int
-    """Of the push."""
+    """Step of the push."""
     used: int
-    """Rows of the table; those that the push appended stand behind them."""
+    """Rows of the table; those that the push appended follow them."""
     numbers: Ids
     """int64 [n]: the slab rows that the push wrote, appended ones included."""
     block: F32

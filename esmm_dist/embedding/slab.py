@@ -26,9 +26,9 @@ class Slab:
         """Reserve the range.
 
         Args:
-            columns: Values in a row, 1 or more.
-            dtype: Of the values.
-            max_rows: Rows to reserve for. None: as many as the machine's memory would hold.
+            columns: values in a row, 1 or more
+            dtype: dtype of the values
+            max_rows: rows to reserve for; None: as many as the machine's memory would hold
 
         Raises:
             ValueError: There are no columns.
@@ -60,8 +60,8 @@ class Slab:
         in 4.5 M).
 
         Args:
-            numbers: int64 [n], each at most once.
-            block: [n, columns], contiguous.
+            numbers: row numbers int64 [n], each at most once
+            block: the rows [n, columns], contiguous
         """
         self._records[numbers] = block.view(self._records.dtype).reshape(-1)
 

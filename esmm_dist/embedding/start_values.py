@@ -21,9 +21,9 @@ class StartValues:
         """Draw the start rows.
 
         Args:
-            embedding_dim: D, columns of a row.
-            scale: Half width of the uniform distribution; 0 starts every row at zero.
-            seed: Of the run.
+            embedding_dim: columns of a row, D
+            scale: half width of the uniform distribution; 0 starts every row at zero
+            seed: seed of the start values
         """
         self._seed = seed
         cells = np.arange((1 << PICK_BITS) * embedding_dim, dtype=np.int64)

@@ -61,9 +61,9 @@ class EmbeddingStore(Protocol):
         """Replace all rows by those of files that ``save`` described.
 
         Args:
-            folder: Where they are.
-            files: All of a checkpoint's.
-            step: The step after which they were saved; the next push is of ``step`` + 1.
+            folder: folder of the files
+            files: all files of a checkpoint
+            step: step after which they were saved; the next push is of ``step`` + 1
 
         Raises:
             CheckpointError: A file is missing or damaged; it is named.
@@ -78,4 +78,4 @@ class EmbeddingStore(Protocol):
         """Return the number of rows of a table."""
 
     def close(self) -> None:
-        """Let go of connections and memory; a second call is harmless."""
+        """Release connections and memory; a second call is harmless."""

@@ -36,11 +36,11 @@ class EmbeddingTable:
         """Make an empty table.
 
         Args:
-            name: Of the table in the schema; named in errors.
-            config: Dimension, optimizer and start values.
-            seed: Of the run; start values derive from it.
-            max_rows: Rows to reserve address space for. None: what the machine's memory would hold.
-            keep_undo: Keep what each push overwrites until the next one, so that ``undo_push`` can put it back.
+            name: name of the table in the schema
+            config: dimension, optimizer and start values
+            seed: seed of the start values
+            max_rows: rows to reserve address space for; None: what the machine's memory would hold
+            keep_undo: whether to keep what each push overwrites until the next one, for ``undo_push``
         """
         self.name = name
         self.embedding_dim = config.dim_of(name)
@@ -80,8 +80,8 @@ class EmbeddingTable:
         """Make a ticket, its rows found.
 
         Args:
-            ids: int64 [U], strictly ascending.
-            counts: int64 [U], impressions of the step that hold each id; needed by ``push`` where admission counts.
+            ids: int64 [U], strictly ascending
+            counts: int64 [U], impressions of the step that hold each id; needed by ``push`` where admission counts
 
         Raises:
             ValueError: The ids are not strictly ascending.

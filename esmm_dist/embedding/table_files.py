@@ -73,12 +73,12 @@ def restore_table(
     """Add the rows and candidates of a range of buckets to an empty table.
 
     Args:
-        folder: Where the files are.
-        table: An empty one.
-        files: Of a checkpoint; those of other tables and buckets are not opened.
-        buckets: ``[first, last)``.
-        step: Steps that the run has done. A row that was changed later, in the run that this one starts from, counts as
-            changed then: its age must compare with that of this run's own rows.
+        folder: folder of the files
+        table: an empty table
+        files: files of a checkpoint; those of other tables and buckets are not opened
+        buckets: ``[first, last)``
+        step: steps that the run has done; a row that was changed later, in the run that this one starts from, counts as
+            changed then: its age must compare with that of this run's own rows
 
     Raises:
         CheckpointError: A file is missing or damaged; the message names it.

@@ -32,7 +32,7 @@ _MASK_DELTA = 0xA282EAD8
 _INFLATE_BYTES = 1 << 16
 
 Kind = str
-"""Of a feature's values: ``int64_list``, ``float_list`` or ``bytes_list``."""
+"""Kind of a feature's values: ``int64_list``, ``float_list`` or ``bytes_list``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Salvaged:
     records: tuple[bytes | None, ...]
     """None: this one cannot be read."""
     impressions: int
-    """Of those that can be read."""
+    """Impressions of the records that can be read."""
     reason: str | None
     """What is wrong with the first record that cannot be read, or with what follows the last one; None: nothing is
     damaged, as far as the file itself can tell."""
@@ -52,10 +52,10 @@ def salvage(data: bytes, shard: Shard, schema: Schema, *, compressed: bool) -> S
     """Find the records of a shard that are whole.
 
     Args:
-        data: The bytes of the file.
-        shard: What the manifest says about it.
-        schema: Of the records.
-        compressed: Whether the file is a zlib stream.
+        data: bytes of the file
+        shard: what the manifest says about it
+        schema: schema of the records
+        compressed: whether the file is a zlib stream
     """
     plain, broken = _inflated(data) if compressed else (data, None)
     records: list[bytes | None] = []

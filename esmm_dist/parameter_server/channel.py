@@ -118,7 +118,7 @@ class Channel:
             try:
                 return call(client, flight.FlightCallOptions(timeout=min(try_s, left_s)))
             except (RequestError, UnicodeDecodeError) as e:  # about what came back; the second: a column's name
-                raise ServerError(f"{self.name}: {e}. Is it of this version?") from e
+                raise ServerError(f"{self.name}: {e}. Does it run this version?") from e
             except (flight.FlightError, pa.ArrowException, OSError) as e:
                 answer = received(e, self.name)
                 error = answer or self._of_transport(e)
@@ -171,10 +171,12 @@ class Channel:
 
     def _final(self, error: Exception) -> Exception:
         if isinstance(error, NotReadyError):
-            return RetryError(f"{error}; nothing came for {self._timeout_s:.0f} s. Look at the other ranks' logs.")
+            return RetryError(
+                f"{error}; waited {self._timeout_s:.0f} s (--server-timeout-s). Look at the other ranks' logs."
+            )
         if isinstance(error, RetryError):
             return RetryError(
-                f"{error} Nothing else came for {self._timeout_s:.0f} s (--server-timeout-s). Is it running at that "
+                f"{error} Tried for {self._timeout_s:.0f} s (--server-timeout-s). Is it running at that "
                 "address, and with the same TLS settings?"
             )
         return error
@@ -183,8 +185,8 @@ class Channel:
 def is_worth_another_try(error: Exception, *, is_answer: bool, takes_long: bool) -> bool:
     """Return whether the same call may succeed soon.
 
-    Of a server's answers only plain ones of a busy moment: the classes below them (the run is lost, or goes on without
-    this rank) say that something else must happen first. An answer to a call that takes long is remembered by its id.
+    From a server, only plain errors of a busy moment: their subclasses (the run is lost, or resumes without this rank)
+    say that something else must happen first. An answer to a call that takes long is remembered by its id.
     """
     if isinstance(error, NotReadyError):
         return True

@@ -112,7 +112,10 @@ class ConnectionConfig:
         for address in self.addresses:
             _, port = split_address(address, where="servers")
             if port == 0:
-                raise ConfigError(f"servers names {address}; port 0 is none. Take the address that the server printed.")
+                raise ConfigError(
+                    f"servers names {address}, but nothing can be reached at port 0. Give the address that the server "
+                    "printed."
+                )
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("tls_cert and tls_key belong together: give both, or neither.")
         if self.tls_cert and not self.tls_ca:

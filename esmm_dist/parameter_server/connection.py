@@ -91,8 +91,8 @@ class Connection:
         server's last sign of life, and what it answers is final.
 
         Args:
-            action: Its name.
-            header: A dataclass of ``esmm_dist.parameter_server.headers``; None: the action needs none.
+            action: name of the action
+            header: a dataclass of ``esmm_dist.parameter_server.headers``; None: the action needs none
 
         Raises:
             RetryError: The server cannot be reached for ``server_timeout_s``, or its storage refused.
@@ -117,31 +117,32 @@ class Connection:
         try:
             reply = json.loads(self.act(action, header))
         except ValueError as e:
-            raise ServerError(f"{self.name} answers '{action}' with what is not JSON. Is it of this version?") from e
+            raise self._malformed(action, "it is not JSON") from e
         if not isinstance(reply, dict):
-            raise ServerError(f"{self.name} answers '{action}' with no JSON object. Is it of this version?")
+            raise self._malformed(action, "it is not a JSON object")
         return reply
 
     def act_value(self, action: str, member: str, kind: type[Answer], header: Any = None) -> Answer:
         """Do an action whose reply is a mapping, and return one member of it; see ``act``.
 
         Args:
-            action: Its name.
-            member: Of the reply.
-            kind: What it must be.
-            header: As for ``act``.
+            action: name of the action
+            member: name of the reply's member
+            kind: type that it must have
+            header: as for ``act``
         """
         reply = self.act_json(action, header)
         try:
             return pydantic.TypeAdapter(kind).validate_python(reply.get(member), strict=True)
         except pydantic.ValidationError as e:
-            raise ServerError(
-                f"{self.name} answers '{action}' with {member} {str(reply.get(member))[:40]!r}. Is it of this version?"
-            ) from e
+            raise self._malformed(action, f"{member} is {str(reply.get(member))[:40]!r}") from e
 
     def close(self) -> None:
         """Close the connection; harmless when called twice."""
         self._channel.close()
+
+    def _malformed(self, action: str, problem: str) -> ServerError:
+        return ServerError(f"{self.name} sent a malformed reply to '{action}': {problem}. Does it run this version?")
 
 
 def _descriptor(header: Any) -> flight.FlightDescriptor:

@@ -49,13 +49,13 @@ class PushHeader:
     step: int
     rank: int
     impressions: int
-    """Of the whole step, over all ranks."""
+    """Impressions of the whole step, over all ranks."""
     rate_factor: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenHeader:
-    """Open a run, join it, or go on with it after a fence."""
+    """Open a run, join it, or resume it after a fence."""
 
     run: str
     """Names the run: where it is stored, without credentials."""
@@ -81,7 +81,7 @@ class OpenHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class RunHeader:
-    """A call about a run that needs nothing else. Of a fence: ``generation`` is the one that begins with it."""
+    """A call about a run that needs nothing else. A fence names the generation that begins with it."""
 
     run: str
     generation: int
@@ -99,7 +99,7 @@ class SaveHeader:
     call_id: str = ""
     """The same in each repetition of one call; see ``repeated_calls.py``. Empty: never repeated."""
     patience_s: float = 20.0
-    """How long the server may work before it says that it is still at it."""
+    """How long the server may work before it says that it is still working."""
 
 
 @dataclass(frozen=True, kw_only=True)

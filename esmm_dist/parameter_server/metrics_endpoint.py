@@ -38,10 +38,10 @@ class MetricsEndpoint:
         """Listen.
 
         Args:
-            stats: Asked at each request for figures.
-            why_not_ready: Asked at each request for readiness; returns an empty text if nothing is in the way.
-            host: To bind.
-            port: To bind; 0: a free one, see ``port``.
+            stats: returns the figures, at each request
+            why_not_ready: returns why the server is not ready, at each request; empty: it is
+            host: host to bind
+            port: port to bind; 0: a free one, see ``port``
 
         Raises:
             ConfigError: The address cannot be bound.

@@ -53,9 +53,9 @@ def sent_to_client(log: Callable[[str], None]) -> Iterator[None]:
     except RequestError as e:
         raise _fault("request", str(e)) from e
     except GateClosedError as e:
-        raise _fault("lost", "the run was closed, or the server stops, while this call was at work") from e
+        raise _fault("lost", "the run was closed, or the server stopped, during this call") from e
     except GatePassedError as e:
-        raise _fault("over", f"the run went on as generation {e.generation} while this call was at work") from e
+        raise _fault("over", f"the run went on as generation {e.generation} during this call") from e
     except NotReadyError as e:
         raise _fault(_NOT_READY, str(e)) from e
     except EsmmError as e:
@@ -75,8 +75,8 @@ def received(error: Exception, server: str) -> Exception | None:
     """Return what a server's refusal means.
 
     Args:
-        error: As the client got it.
-        server: Names the server in the message.
+        error: the error that the client got
+        server: name of the server, for the message
 
     Returns:
         The error to raise, a ``NotReadyError`` to try again after; None if the error is not a server's refusal.

@@ -32,7 +32,7 @@ class RemoteShard:
         """Return the hashes of the rows that ``step`` changed last, uint64 [n], in any order."""
         reply = self._connection.act("tie_hashes", headers.TieHeader(**self._shard, step=step))
         if len(reply) % 8:
-            raise ServerError(f"{self._connection.name} sent {len(reply)} bytes of hashes. Is it of this version?")
+            raise ServerError(f"{self._connection.name} sent {len(reply)} bytes of hashes. Does it run this version?")
         return np.frombuffer(reply, dtype="<u8").astype(np.uint64)
 
     def remove(self, rule: EvictionRule) -> int:

@@ -51,10 +51,10 @@ class RepeatedCalls:
         """Start work, or join it if a call of this id came before; wait for its reply.
 
         Args:
-            what: Names the work in messages.
-            call_id: Of the client's call, the same each time it is made again. Empty: it is not made again.
-            patience_s: How long to wait, 20 s at most.
-            do: The work.
+            what: name of the work in messages
+            call_id: id of the client's call, the same each time it is made again; empty: it is not made again
+            patience_s: how long to wait, 20 s at most
+            do: does the work
 
         Raises:
             NotReadyError: It is still at work, or other work is, which must end first.
@@ -69,7 +69,7 @@ class RepeatedCalls:
                 self._forget()
         while not work.done.wait(min(patience_s, _MOST_PATIENCE_S)):
             if not self._closing:
-                raise NotReadyError(f"the {what} is still at work")
+                raise NotReadyError(f"the {what} is still running")
         if work.error is not None:
             raise work.error
         return work.reply
@@ -90,7 +90,7 @@ class RepeatedCalls:
     def _check_idle(self) -> None:
         for work in self._works.values():
             if not work.done.is_set():
-                raise NotReadyError(f"a {work.what} whose client is gone is still at work")
+                raise NotReadyError(f"a {work.what} whose client is gone is still running")
 
     def _forget(self) -> None:
         done = [key for key, work in self._works.items() if work.done.is_set()]

@@ -39,7 +39,7 @@ def tables_to_undo(steps: Mapping[str, TableSteps], *, mode: UpdateMode, first_s
         elif of_table.applied != first_step and mode == "sync":
             undoable = "none can be undone" if of_table.undoable is None else f"step {of_table.undoable} can be undone"
             raise RequestError(
-                f"table '{table}': the run is to go on after step {first_step}, but step {of_table.applied} was "
+                f"table '{table}': the run is to resume after step {first_step}, but step {of_table.applied} was "
                 f"applied last and {undoable}. Restore the run from its checkpoint"
             )
     return tuple(chosen)
@@ -55,6 +55,6 @@ def check_same_run(opened: OpenHeader, resumed: OpenHeader) -> None:
     wrong = [name for name, value in before.items() if now[name] != value and name not in _MAY_DIFFER]
     if wrong:
         raise RequestError(
-            f"run '{opened.run}' was opened with another {' and '.join(wrong)} than it is to go on with: "
-            f"{', '.join(f'{before[name]!r}, not {now[name]!r}' for name in wrong)}. Go on with the same settings"
+            f"run '{opened.run}' was opened with another {' and '.join(wrong)} than it is to resume with: "
+            f"{', '.join(f'{before[name]!r}, not {now[name]!r}' for name in wrong)}. Resume with the same settings"
         )

@@ -91,7 +91,7 @@ class RunLifecycle:
         if header.generation != run.opened.generation:
             raise RequestError(
                 f"run '{header.run}' is at generation {run.opened.generation}, and the call is of generation "
-                f"{header.generation}, with which the run has not gone on yet"
+                f"{header.generation}, with which the run has not resumed yet"
             )
         self._last_call = self._clock()
         return run
@@ -170,11 +170,11 @@ class RunLifecycle:
             if run is None or run.opened.run != opened.run:
                 raise self._lost(opened.run)
             if not run.is_whole:
-                raise ServerLostError(f"the rows of run '{opened.run}' were never restored to their end here")
+                raise ServerLostError(f"the rows of run '{opened.run}' were never fully restored here")
             _check_not_over(run, opened)
             if opened.generation > run.generation:
                 raise RequestError(
-                    f"run '{opened.run}' cannot go on as generation {opened.generation} before that has fenced off "
+                    f"run '{opened.run}' cannot resume as generation {opened.generation} before a fence has ended "
                     f"generation {run.generation}"
                 )
             self._last_call = self._clock()
@@ -185,7 +185,7 @@ class RunLifecycle:
             self._generation_taken |= self._generation == opened.generation
         if new:
             self._log(
-                f"Run {opened.run} goes on after step {opened.first_step:,} as generation {opened.generation}: "
+                f"Run {opened.run} resumes after step {opened.first_step:,} as generation {opened.generation}: "
                 f"{opened.world_size} ranks; steps undone {cost.undone_steps}, lost {cost.lost_steps}, "
                 f"repeated {cost.repeated_steps}"
             )

@@ -25,9 +25,9 @@ def read_pem(path: Path, *, setting: str, secret: bool = False) -> bytes:
     """Read a PEM file.
 
     Args:
-        path: The file.
-        setting: Names it in messages.
-        secret: Whether it holds a private key, which no other user may read.
+        path: the file
+        setting: name of the setting, for messages
+        secret: whether it holds a private key, which no other user may read
 
     Raises:
         ConfigError: It cannot be read, or is not PEM, or others can read a private key.
@@ -92,8 +92,8 @@ class ConnectionLimit:
         """Know no connection yet.
 
         Args:
-            most: As many may be open.
-            open_peers: Returns HOST:PORT of the other end of each open connection.
+            most: most connections that may be open
+            open_peers: returns HOST:PORT of the other end of each open connection
         """
         self._most, self._open_peers = most, open_peers
         self._known: set[str] = set()
@@ -103,7 +103,7 @@ class ConnectionLimit:
         """Let a connection call.
 
         Args:
-            peer: Its other end, as gRPC writes it: ``ipv4:HOST:PORT``.
+            peer: its other end, as gRPC writes it: ``ipv4:HOST:PORT``
 
         Raises:
             RequestError: It is new, and as many have called and are open as may be.
@@ -156,8 +156,8 @@ def run_place(location: str, root: str | None) -> Location:
     """Return the place of a run that a client names: the very value that was checked is what is opened.
 
     Args:
-        location: Folder or URI, as a client names it.
-        root: The server's ``root`` setting. A store below it must be reached as the root is: with another endpoint the
+        location: folder or URI, as a client names it
+        root: the server's ``root`` setting; a store below it must be reached as the root is: with another endpoint the
             server would send its credentials there.
 
     Raises:

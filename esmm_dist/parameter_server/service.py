@@ -171,7 +171,7 @@ class ParameterService(flight.FlightServerBase):
         if run is None:
             return "no run is open here yet"
         if not run.is_whole:
-            return f"the rows of run '{run.opened.run}' are not whole: a restore is at work, or failed"
+            return f"the rows of run '{run.opened.run}' are incomplete: a restore is running, or failed"
         return ""
 
     def close(self) -> None:

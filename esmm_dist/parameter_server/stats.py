@@ -44,18 +44,18 @@ class ServerStats:
     step: int
     rows_by_table: dict[str, int]
     row_bytes: int
-    """Of rows, slot variables and their metadata."""
+    """Bytes of rows, slot variables and their metadata."""
     resident_bytes: int
-    """Of the process."""
+    """Resident memory of the process."""
     pulls: CallStats
     pushes: CallStats
     repeated_pushes: int
     undone_steps: int
     """Steps of the open run that were undone because not every rank had finished them."""
     lost_steps: int
-    """Whose gradients were lost in part when the run went on without a rank: in ``bounded`` and ``async`` only."""
+    """Steps whose gradients were lost in part when the run resumed without a rank: ``bounded`` and ``async`` only."""
     repeated_steps: int
-    """Whose gradients were applied twice in part, likewise."""
+    """Steps whose gradients were applied twice in part, likewise."""
     refused_calls: int
     connections: int
     """Open at the moment."""

@@ -9,7 +9,7 @@ order they came::
 The modes differ in what a pull for step t waits for: all steps before it (``sync``), or all but the last
 ``max_staleness_steps`` of them (``bounded``). In ``async`` a rank's push is applied when it comes, and no pull waits.
 
-After a rank was lost, ``rewind`` lets all steps start anew from one that everybody knows, with another number of ranks.
+After a rank was lost, ``rewind`` lets all ranks, another number of them, start again from a step that all know.
 """
 
 from dataclasses import dataclass, field

@@ -1,40 +1,41 @@
-"""Copy files between folders on a disk and in object stores, and go on where a copy was ended.
+"""Copy files between folders on a disk and in object stores, and continue where a copy was ended.
 
 A copy shows as begun (``COPYING`` in the target) until its last file is there, and the manifest of a data set or of a
 checkpoint is its last file: whoever reads a half copy finds no data set.
 """
 
-import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass
 
 from esmm_dist.errors import ConfigError, StorageError
-from esmm_dist.process.retry import retry
 from esmm_dist.process.signals import Interrupts
 from esmm_dist.progress import Progress
+from esmm_dist.storage.file_copy import copy_with_tries
 from esmm_dist.storage.folder import Folder, StoredFile
 from esmm_dist.storage.uris import COPYING
-from esmm_dist.storage.whole_file import replace_durable
 
 PARALLEL = 8
 """Files at once: a store answers one request late and many in the same time."""
 
-TRIES = 3
-"""For each file; the store's client has tried each request several times before."""
-
-WAIT_S = 2.0
-"""Before the second try; twice that before the third."""
-
-_PIECE = 4 << 20
 _LAST = "manifest.json"
 
 
 class _EndedError(Exception):
     """Another file has ended the copy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyOptions:
+    """What a copy does with files that are there, and how many it copies at once."""
+
+    again: bool = False
+    """Copy files that are there, too."""
+    exact: bool = False
+    """Remove files of the target that the source has not."""
+    parallel: int = PARALLEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,29 +56,25 @@ def copy_tree(
     progress: Progress,
     *,
     task: str = "copy",
-    again: bool = False,
-    exact: bool = False,
-    parallel: int = PARALLEL,
+    options: CopyOptions = CopyOptions(),
 ) -> Copied:
     """Copy all files of a folder, those in folders below too; blocks until they are there.
 
     A file that is there with the same size and the time of its source (in a store, which sets the time itself: and is
-    not older than its source) is kept: a copy that was ended goes on. A copy on a disk is whole or has another name.
-    Memory is ``parallel`` times 4 MB.
+    not older than its source) is kept, so a copy that was ended continues. A copy on a disk is whole or has another
+    name. Memory is ``parallel`` times 4 MB.
 
     Args:
-        source: To read.
-        target: To write; made if it is not there.
-        progress: Told how many bytes of how many are copied.
-        task: What progress calls it.
-        again: Whether to copy files that are there, too.
-        exact: Whether files of the target that the source has not are removed; else they are left.
-        parallel: Files at once.
+        source: folder to read
+        target: folder to write; made if it is not there
+        progress: receives the bytes that are copied, of how many
+        task: name of the copy in progress
+        options: what to copy, and how many files at once
 
     Raises:
         ConfigError: The source has no files, or one folder lies in the other.
         StorageError: Files cannot be read or written, or do not fit on the disk; what has been copied stays, and the
-            next call goes on.
+            next call continues.
     """
     _check_apart(source, target)
     files = source.tree()
@@ -89,7 +86,7 @@ def copy_tree(
     missing = {
         path: about
         for path, about in files.items()
-        if again or not _is_copied(about, there.get(path), keeps_times=target.is_local)
+        if options.again or not _is_copied(about, there.get(path), keeps_times=target.is_local)
     }
     result = Copied(
         files=len(missing), file_bytes=sum(f.size for f in missing.values()), kept=len(files) - len(missing)
@@ -98,8 +95,8 @@ def copy_tree(
         target.make()
         _check_room(target, result.file_bytes, {path: there[path] for path in missing if path in there})
         target.write_bytes(COPYING, b"This folder is being copied; without this file it is complete.\n")
-        _copy_files(source, target, missing, progress, task, parallel)
-    if exact:
+        _copy_files(source, target, missing, progress, task, options.parallel)
+    if options.exact:
         for path in there.keys() - files.keys() - {COPYING}:
             folder, name = _place(target, path)
             folder.delete_file(name)
@@ -124,7 +121,7 @@ def copy_file(source: Folder, name: str, target: Folder, target_name: str, progr
     about = StoredFile(size=source.size(name), changed_ns=0)
     target.make()
     progress.start(f"copy {name}", about.size, "B")
-    _copy_with_tries(source, name, target, target_name, about, progress.advance)
+    copy_with_tries(source, name, target, target_name, about, progress.advance)
     progress.finish()
     return about.size
 
@@ -171,7 +168,7 @@ def _copy_files(
         (from_folder, name), (to_folder, _) = _place(source, path), _place(target, path)
         if to_folder.is_local:
             to_folder.make()
-        _copy_with_tries(from_folder, name, to_folder, name, files[path], count)
+        copy_with_tries(from_folder, name, to_folder, name, files[path], count)
 
     progress.start(task, sum(file.size for file in files.values()), "B")
     told = 0
@@ -211,56 +208,3 @@ def _groups(files: Iterable[str]) -> list[list[str]]:
     manifests = [path for path in files if path.rpartition("/")[2] == _LAST]
     deepest_first = sorted({path.count("/") for path in manifests}, reverse=True)
     return [inner, *([path for path in manifests if path.count("/") == depth] for depth in deepest_first)]
-
-
-def _copy_with_tries(
-    source: Folder, name: str, target: Folder, target_name: str, about: StoredFile, count: Callable[[int], None]
-) -> None:
-    counted = 0
-
-    def count_piece(amount: int) -> None:
-        nonlocal counted
-        counted += amount
-        count(amount)
-
-    def uncount(error: StorageError, pause_s: float) -> None:
-        count_piece(-counted)
-
-    between_disks = target.is_local and source.is_local  # what a disk refuses, it refuses again
-    retry(
-        lambda: _copy_once(source, name, target, target_name, about, count_piece),
-        StorageError,
-        () if between_disks else [WAIT_S * 2**number for number in range(TRIES - 1)],
-        on_failure=uncount,
-    )
-
-
-def _copy_once(
-    source: Folder, name: str, target: Folder, target_name: str, about: StoredFile, count: Callable[[int], None]
-) -> None:
-    written_name = f".{target_name}{COPYING}" if target.is_local else target_name
-    try:
-        try:
-            with source.open_input(name) as stream, target.open_output(written_name) as out:
-                written = 0
-                while piece := stream.read(_PIECE):
-                    out.write(piece)
-                    written += len(piece)
-                    count(len(piece))
-        except FileNotFoundError as e:
-            raise StorageError(f"{source}/{name} is gone since the copy began. Begin it again.") from e
-        if written != about.size:
-            raise StorageError(
-                f"{source}/{name} had {about.size:,} bytes when the copy began and {written:,} when it was read. "
-                "Copy again when nobody writes to it."
-            )
-        if target.is_local:
-            path = target.local_path / written_name
-            if about.changed_ns:
-                os.utime(path, ns=(about.changed_ns, about.changed_ns))
-            replace_durable(path, target.local_path / target_name)
-    except BaseException:
-        if target.is_local:
-            with suppress(OSError):
-                (target.local_path / written_name).unlink(missing_ok=True)
-        raise

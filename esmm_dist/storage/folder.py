@@ -9,27 +9,21 @@ Credentials are best left to the environment (``AWS_ACCESS_KEY_ID``, a role, ``~
 """
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import fs
 
-from esmm_dist.errors import ConfigError, StorageError
-from esmm_dist.process.system_refusal import broken_link
-from esmm_dist.process.system_refusal import remedy as system_remedy
+from esmm_dist.errors import StorageError
 from esmm_dist.storage.arrow_path import arrow_path
+from esmm_dist.storage.failures import storage_failures
 from esmm_dist.storage.location import Location
-from esmm_dist.storage.uris import without_credentials
+from esmm_dist.storage.store_filesystem import open_store_filesystem
 from esmm_dist.storage.whole_file import make_folder_durable, sync, write_durable
-
-# The SDK's own 1 s and 3 s are too short for a busy store. It tries three times: a place that nobody answers from is
-# given up after some 20 s, and one that accepts connections but stays silent after some 50 s.
-_S3_TIMEOUTS_S = {"connect_timeout": 5.0, "request_timeout": 15.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +60,7 @@ class Folder:
         place = location if isinstance(location, Location) else Location.parse(location)
         if place.is_local:
             return cls(place, fs.LocalFileSystem(), arrow_path(place.path))
-        text, shown = place.text, without_credentials(place.text)
-        try:
-            filesystem, path = fs.FileSystem.from_uri(text)
-        except (ValueError, NotImplementedError) as e:  # pa.ArrowInvalid is a ValueError
-            raise ConfigError(
-                f"'{shown}' is no place that can be opened: {_reason(e, text)}. Give a path, or a URI such as "
-                "s3://bucket/run?region=eu-west-1."
-            ) from None  # its text may hold credentials
-        except OSError as e:
-            raise StorageError(f"{shown} cannot be reached: {_reason(e, text)}. {_REMOTE_REMEDY}") from None
-        if not path:
-            raise ConfigError(f"'{shown}' names no bucket. Write {shown.split('?')[0]}BUCKET/RUN.")
-        return cls(place, _with_timeouts(filesystem), path.rstrip("/"))
+        return cls(place, *open_store_filesystem(place))
 
     @property
     def parent(self) -> "Folder | None":
@@ -280,43 +262,11 @@ class Folder:
             raise ValueError(f"'{name}' is not the plain name of a file or folder")
         return f"{self._path.rstrip('/')}/{name}"
 
-    @contextmanager
-    def _failures(self, what: str, name: str | None = None, *, reading: bool = False) -> Iterator[None]:
-        """Turn a failure of the disk or the store into the project's error, which names the place."""
+    def _failures(self, what: str, name: str | None = None, *, reading: bool = False) -> AbstractContextManager[None]:
         place = f"{self}/{name}" if name is not None else str(self)
-        try:
-            yield
-        except OSError as e:
-            if reading and isinstance(e, FileNotFoundError):
-                raise FileNotFoundError(f"{place} is missing") from None
-            if self.is_local and (broken := broken_link(Path(place))) is not None:
-                raise StorageError(f"{broken}. Make what it leads to, or choose another place.") from e
-            known = system_remedy(e) if self.is_local else None
-            reason = _reason(e, self._place.text) if known is None else os.strerror(e.errno or 0)
-            remedy = f"{known}." if known else (_LOCAL_REMEDY if self.is_local else _REMOTE_REMEDY)
-            # Without the cause where that may hold credentials
-            raise StorageError(f"{place} {what}: {reason}. {remedy}") from (e if self.is_local else None)
+        return storage_failures(self._place, place, what, reading=reading)
 
 
 def is_plain_name(name: str) -> bool:
     """Return whether a text names one file or folder, and so cannot lead out of the folder it is looked for in."""
     return name not in ("", ".", "..") and not any(c in name for c in "/\\\0")
-
-
-_LOCAL_REMEDY = "Free space, or check the path and its permissions."
-_REMOTE_REMEDY = "Check the address, the credentials and the network."
-
-
-def _with_timeouts(filesystem: fs.FileSystem) -> fs.FileSystem:
-    """Return the same file system with timeouts that URIs cannot set."""
-    if not isinstance(filesystem, fs.S3FileSystem):
-        return filesystem
-    rebuild, (settings,) = filesystem.__reduce__()  # the only way to read the settings that the URI gave
-    return rebuild({**settings, **_S3_TIMEOUTS_S})
-
-
-def _reason(error: Exception, location: str) -> str:
-    """Return the first line of what an error says, without credentials."""
-    text = (isinstance(error, OSError) and error.strerror) or str(error)
-    text = text.partition("\n")[0].replace(location, without_credentials(location))
-    return re.sub(r"://[^\s']*@", "://", text).rstrip(". ")

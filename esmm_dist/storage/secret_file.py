@@ -19,8 +19,8 @@ def read_secret(path: Path, *, setting: str) -> bytes:
     """Read a file that holds a secret.
 
     Args:
-        path: The file; a pipe will do.
-        setting: Names it in messages.
+        path: the file, or a pipe
+        setting: name of the setting, for messages
 
     Raises:
         ConfigError: It cannot be read, or others can read or change it, too.

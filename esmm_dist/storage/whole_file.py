@@ -32,7 +32,7 @@ def write_durable(path: Path, data: bytes) -> None:
 def durable_file(path: Path) -> Iterator[Path]:
     """Yield the name to write a file to; after the block it is at ``path``, whole and on the disk.
 
-    Of a block that fails nothing is left, and what was there before is untouched.
+    A block that fails leaves nothing behind, and what was there before is untouched.
     """
     temporary = _beside(path)
     try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
-from esmm_dist.storage.copy import PARALLEL, Copied, copy_file, copy_tree
+from esmm_dist.storage.copy import PARALLEL, Copied, CopyOptions, copy_file, copy_tree
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from launcher.command import CommandContext, Outcome
@@ -63,4 +63,4 @@ def copy(settings: CopyConfig, progress: Progress) -> Copied:
     if above is not None and target_above is not None and above.has(source.name):
         size = copy_file(above, source.name, target_above, target.name, progress)
         return Copied(files=1, file_bytes=size, kept=0)
-    return copy_tree(source, target, progress, again=settings.again, parallel=settings.parallel)
+    return copy_tree(source, target, progress, options=CopyOptions(again=settings.again, parallel=settings.parallel))

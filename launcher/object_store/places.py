@@ -18,7 +18,7 @@ from typing import Any
 
 from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.progress import Progress
-from esmm_dist.storage.copy import copy_file, copy_tree
+from esmm_dist.storage.copy import CopyOptions, copy_file, copy_tree
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import COPYING, FILES_ELSEWHERE, without_credentials
 from launcher.command import Command, CommandContext, Outcome, StoredPlace, own_rank
@@ -53,7 +53,7 @@ def run_on_copies(
             copies[name] = stack.enter_context(_scratch(uri)) / folder.name
             if place.use == "read":
                 task = f"copy {name} from {folder}"
-                copy_tree(folder, Folder.open(copies[name]), progress, task=task, exact=True)
+                copy_tree(folder, Folder.open(copies[name]), progress, task=task, options=CopyOptions(exact=True))
             else:
                 _check_target(name, place, folder, copies[name], progress)
         shown = {str(copies[name]): str(Folder.open(uri)) for name, uri in uris.items()}
@@ -186,5 +186,5 @@ def _put(name: str, place: StoredPlace, local: Path, target: Folder, progress: P
     made = Folder.open(local)
     if set(made.tree()) == {place.told_by}:  # the command found its result there and did nothing
         return
-    copy_tree(made, target, progress, task=f"copy {name} to {target}", again=True)
+    copy_tree(made, target, progress, task=f"copy {name} to {target}", options=CopyOptions(again=True))
     shutil.rmtree(local)

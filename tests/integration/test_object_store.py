@@ -234,7 +234,7 @@ def test_half_a_copy_of_a_log_is_not_prepared(local, tmp_path, capsys):
 
 
 def test_a_result_that_was_put_by_half_is_put_whole(s3, local, tmp_path, monkeypatch):
-    monkeypatch.setattr("esmm_dist.storage.copy.WAIT_S", 0.01)
+    monkeypatch.setattr("esmm_dist.storage.file_copy.WAIT_S", 0.01)
     raw, data = f"{local}/raw", s3.uri("bucket/half/data")
 
     def ends(source: Folder, target: Folder, progress: Progress, **more: Any) -> None:

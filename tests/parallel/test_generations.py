@@ -363,7 +363,7 @@ def test_a_server_that_stops_tells_those_who_wait(begin, monkeypatch):
         ended = waiting(lambda: pulled_rows(training.stores[0], "main", np.array([1]), step=2))
         assert_still_waits(ended)
         servers[0].service.close()
-        assert "the server stops, while this call was at work" in str(ended.wait())
+        assert "the server stopped, during this call" in str(ended.wait())
 
 
 def test_rows_that_were_not_restored_to_their_end_are_nothing_to_go_on_with(one, begin):
@@ -376,7 +376,7 @@ def test_rows_that_were_not_restored_to_their_end_are_nothing_to_go_on_with(one,
         training.stores[0].restore(folder, files, step=1)
     generation = training.fence()
     assert (training.states[0].open, training.states[0].steps) == (False, {})
-    with pytest.raises(ServerLostError, match="were never restored to their end here"):
+    with pytest.raises(ServerLostError, match="were never fully restored here"):
         training.store(generation, 0, 1, opening="resume", first_step=1)
 
 
@@ -402,9 +402,9 @@ def test_a_step_that_cannot_be_reached_is_refused_and_changes_nothing(one, begin
         training.step(step)
     generation = training.fence()
     for wrong in (1, 4):
-        with pytest.raises(ServerError, match=f"go on after step {wrong}, but step 3 was applied last and step 3 can"):
+        with pytest.raises(ServerError, match=f"resume after step {wrong}, but step 3 was applied last and step 3 can"):
             training.store(generation, 0, 1, opening="resume", first_step=wrong)
-    with pytest.raises(ServerError, match="was opened with another seed than it is to go on with: 1, not 2"):
+    with pytest.raises(ServerError, match="was opened with another seed than it is to resume with: 1, not 2"):
         training.store(generation, 0, 1, opening="resume", first_step=3, seed=2)
     training.close()
     training.open(generation, ranks=2, opening="resume", first_step=3)
@@ -416,14 +416,14 @@ def test_going_on_and_joining_come_in_their_order(one, begin):
     training = begin(one, ranks=1)
     training.step(1)
     first = training.stores[0]._run.generation
-    with pytest.raises(ServerError, match=f"cannot go on as generation {first + 1} before that has fenced off"):
+    with pytest.raises(ServerError, match=f"cannot resume as generation {first + 1} before a fence has ended"):
         training.store(first + 1, 0, 1, opening="resume", first_step=1)
     generation = training.fence()
     with pytest.raises(ServerLostError, match=f"is open here as generation {first}, not as {generation}"):
         training.store(generation, 1, 2, opening="join", first_step=1)
     early = training.stores[0]
     early._run = identity(training, generation)
-    with pytest.raises(ServerError, match="with which the run has not gone on yet"):
+    with pytest.raises(ServerError, match="with which the run has not resumed yet"):
         pulled_rows(early, "main", np.array([1]))
     training.close()
     training.open(generation, ranks=2, opening="resume", first_step=1)

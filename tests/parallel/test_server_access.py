@@ -418,7 +418,7 @@ def test_a_server_is_ready_while_its_rows_are_whole(with_token, folder):
             store.restore(Folder.open(folder / "run/checkpoints/step-00000001"), [FILE], step=1)
         status, why = readiness(address)
         assert status == 503
-        assert "not whole: a restore is at work, or failed" in why
+        assert "incomplete: a restore is running, or failed" in why
         with urllib.request.urlopen(f"http://{address}/healthz", timeout=10) as answer:
             assert answer.status == 200
 
@@ -441,7 +441,7 @@ def test_a_server_that_nobody_runs_is_given_up_after_the_timeout():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         port = unused.getsockname()[1]
-        with pytest.raises(RetryError, match=r"Nothing else came for 1 s \(--server-timeout-s\). Is it running"):
+        with pytest.raises(RetryError, match=r"Tried for 1 s \(--server-timeout-s\). Is it running"):
             server_stats(ConnectionConfig(servers=f"127.0.0.1:{port}", server_timeout_s=1.0))
 
 

@@ -42,11 +42,11 @@ class Talker(flight.FlightServerBase):
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (b"[]", "answers 'evict' with no JSON object"),
-        (b"\x80\x04", "answers 'evict' with what is not JSON"),
-        (b"{}", "answers 'evict' with removed 'None'"),
-        (b'{"removed": "many"}', "answers 'evict' with removed 'many'"),
-        (b'{"removed": true}', "answers 'evict' with removed 'True'"),
+        (b"[]", "sent a malformed reply to 'evict': it is not a JSON object"),
+        (b"\x80\x04", "sent a malformed reply to 'evict': it is not JSON"),
+        (b"{}", "sent a malformed reply to 'evict': removed is 'None'"),
+        (b'{"removed": "many"}', "sent a malformed reply to 'evict': removed is 'many'"),
+        (b'{"removed": true}', "sent a malformed reply to 'evict': removed is 'True'"),
     ],
 )
 def test_a_reply_that_is_none_is_an_error_that_names_the_server(reply, message):

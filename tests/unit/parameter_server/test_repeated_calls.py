@@ -29,7 +29,7 @@ def calls():
 def test_a_repeated_call_joins_the_work_and_gets_the_same_reply_also_later(calls):
     work = Work()
     for _ in range(3):
-        with pytest.raises(NotReadyError, match="the save is still at work"):
+        with pytest.raises(NotReadyError, match="the save is still running"):
             calls.join("save", "a", 0.01, work)
     work.may_end.set()
     assert [calls.join("save", "a", 5.0, work) for _ in range(3)] == [b"reply 1"] * 3
@@ -63,9 +63,9 @@ def test_replies_of_long_ago_are_forgotten_and_work_is_not(calls):
     assert len(calls._works) <= 17
     with pytest.raises(NotReadyError):
         calls.join("restore", "slow", 0.0, slow)
-    with pytest.raises(NotReadyError, match="a restore whose client is gone is still at work"):
+    with pytest.raises(NotReadyError, match="a restore whose client is gone is still running"):
         calls.check_idle()
-    with pytest.raises(NotReadyError, match="a restore whose client is gone is still at work"):
+    with pytest.raises(NotReadyError, match="a restore whose client is gone is still running"):
         calls.join("save", "another", 0.0, quick)
     slow.may_end.set()
     assert calls.join("restore", "slow", 5.0, slow) == b"reply 1"

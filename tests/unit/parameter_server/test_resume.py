@@ -35,7 +35,7 @@ def test_a_table_that_is_one_step_ahead_undoes_it(mode, steps, undone):
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (at(6, 6), "the run is to go on after step 7, but step 6 was applied last and step 6 can be undone"),
+        (at(6, 6), "the run is to resume after step 7, but step 6 was applied last and step 6 can be undone"),
         (at(9, 9), "step 9 was applied last"),  # two steps ahead: only one is kept
         (at(8), "step 8 was applied last and none can be undone. Restore the run from its checkpoint"),
     ],
@@ -47,7 +47,7 @@ def test_in_sync_a_table_that_cannot_reach_the_step_is_refused_by_name(found, me
 
 def test_a_run_goes_on_with_other_ranks_and_no_other_settings():
     check_same_run(OPENED, replace(OPENED, generation=4, world_size=2, first_step=9))
-    with pytest.raises(RequestError, match="was opened with another seed than it is to go on with: 1, not 2"):
+    with pytest.raises(RequestError, match="was opened with another seed than it is to resume with: 1, not 2"):
         check_same_run(OPENED, replace(OPENED, seed=2))
     with pytest.raises(RequestError, match="another keep_undo and tables than"):
         check_same_run(OPENED, replace(OPENED, tables=("x",), keep_undo=False))

@@ -53,7 +53,7 @@ def test_other_addresses_take_a_token_or_an_open_eye():
         ({"servers": "a:1,b"}, "servers names 'b'. Write HOST:PORT"),
         ({"servers": "grpc://a:1"}, "servers names 'grpc://a:1'. An address has no scheme and no path: write a:1"),
         ({"servers": "a:1/x"}, "servers names 'a:1/x'. An address has no scheme and no path: write a:1"),
-        ({"servers": "a:0"}, "servers names a:0; port 0 is none"),
+        ({"servers": "a:0"}, "servers names a:0, but nothing can be reached at port 0"),
         ({"servers": ""}, "servers names ''"),
         ({"max_staleness_steps": 0}, "max_staleness_steps is 0. Set 1 or more; 0 is sync"),
         ({"tls_key": "k"}, "tls_cert and tls_key belong together"),

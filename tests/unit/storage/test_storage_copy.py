@@ -13,7 +13,7 @@ import pytest
 
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.progress import NoProgress
-from esmm_dist.storage.copy import Copied, copy_file, copy_tree
+from esmm_dist.storage.copy import Copied, CopyOptions, copy_file, copy_tree
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import COPYING
 from tests.small_disk import small_disk
@@ -105,7 +105,7 @@ def test_all_is_copied_again_where_that_is_asked(disk, tmp_path):
     target = Folder.open(tmp_path / "target")
     copy_tree(disk, target, NoProgress())
     (tmp_path / "target/test/deep/er").write_bytes(b"z" * 1000)
-    assert copy_tree(disk, target, NoProgress(), again=True).files == 5
+    assert copy_tree(disk, target, NoProgress(), options=CopyOptions(again=True)).files == 5
     assert content(tmp_path / "target") == FILES
 
 
@@ -114,7 +114,7 @@ def test_files_that_the_source_has_not_are_left_unless_the_copy_is_to_be_exact(d
     (tmp_path / "source/train/lane-0").unlink()
     assert copy_tree(disk, stored, NoProgress()).files == 0
     assert set(stored.tree()) == set(FILES)
-    copy_tree(disk, stored, NoProgress(), exact=True)
+    copy_tree(disk, stored, NoProgress(), options=CopyOptions(exact=True))
     assert set(stored.tree()) == set(FILES) - {"train/lane-0"}
 
 
@@ -183,7 +183,7 @@ def test_signal_in_the_middle_of_the_executors_locks_ends_a_copy_that_the_next_o
 
 
 def test_a_store_that_refuses_for_a_while_is_asked_again(s3, disk, stored, monkeypatch):
-    monkeypatch.setattr("esmm_dist.storage.copy.WAIT_S", 0.5)
+    monkeypatch.setattr("esmm_dist.storage.file_copy.WAIT_S", 0.5)
     tried = iter([False, False, True, True, True, True, True, True])
     real = Folder.open_output
 
@@ -200,7 +200,7 @@ def test_a_store_that_refuses_for_a_while_is_asked_again(s3, disk, stored, monke
 
 
 def test_a_store_that_goes_away_ends_the_copy_and_is_named(s3, disk, stored, monkeypatch):
-    monkeypatch.setattr("esmm_dist.storage.copy.WAIT_S", 0.01)
+    monkeypatch.setattr("esmm_dist.storage.file_copy.WAIT_S", 0.01)
     s3.refuse_after(6)
     try:
         with pytest.raises(StorageError, match=r"s3://bucket/copies/\d+"):
