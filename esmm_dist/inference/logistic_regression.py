@@ -49,7 +49,7 @@ def fitted_scores(features: Any, labels: I64, sample_weights: F64 | None, test_f
 
 
 @dataclass(frozen=True, kw_only=True)
-class Impressions:
+class OneHotImpressions:
     """N impressions with their ids."""
 
     ids: I64
@@ -82,7 +82,7 @@ class Impressions:
         return np.asarray(self.labels[:, label - 1] == 1)
 
 
-def read_impressions(reader: BatchReader, schema: Schema, progress: Progress) -> Impressions:
+def read_impressions(reader: BatchReader, schema: Schema, progress: Progress) -> OneHotImpressions:
     """Read the first impressions of a split, as many as the bounds allow."""
     ids, weights, lengths, labels = [_NO_IDS], [_NO_IDS.astype(np.float64)], [_NO_IDS], []
     sample_weights: list[F64] = []
@@ -101,7 +101,7 @@ def read_impressions(reader: BatchReader, schema: Schema, progress: Progress) ->
         if impressions >= MAX_IMPRESSIONS or values >= MAX_VALUES:
             break
     splits = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))])
-    return Impressions(
+    return OneHotImpressions(
         ids=np.concatenate(ids),
         weights=np.concatenate(weights),
         splits=splits,

@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from esmm_dist.inference import logistic_regression
-from esmm_dist.inference.logistic_regression import MAX_LIST_IDS, Impressions, fitted_scores, read_impressions
+from esmm_dist.inference.logistic_regression import MAX_LIST_IDS, OneHotImpressions, fitted_scores, read_impressions
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.progress import NoProgress
@@ -15,7 +15,7 @@ from esmm_dist.schema.fields import Field
 from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, weighted, weighted_schema, write_dataset
 
 
-def read(folder, groups, *, schema=None, split: str = "train") -> Impressions:
+def read(folder, groups, *, schema=None, split: str = "train") -> OneHotImpressions:
     """Write a data set and read its impressions, in the order of the file."""
     manifest = write_dataset(folder, {split: groups}, schema=schema, lanes=1, parts=1)
     reader = BatchReader(folder, manifest, split, InputConfig(global_batch_records=4))

@@ -129,7 +129,7 @@ def test_what_was_skipped_before_is_still_counted_after_the_setting_is_changed(t
 
 
 def test_batches_of_nothing_but_skipped_records_change_nothing_and_are_steps_all_the_same(tmp_path):
-    """Of one lane of four parts, the third one is gone: whole batches of it, after Adam has gained momentum."""
+    """The third of four parts of the only lane is gone: whole batches, after Adam has gained momentum."""
     write_dataset(tmp_path / "data", {"train": TRAIN}, lanes=1, parts=4)
     remove(tmp_path / "data/train/lane-000-part-002.tfrecord")
     settings = {
