@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from launcher.cluster import names
-from launcher.cluster.in_pod.api_access import ApiAccess
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.connect import connect_pod
 from tests.certificates import Authority
 
 NAMESPACE = "ml"
@@ -36,6 +37,7 @@ class PodApi:
         self.folder = folder
         self.token = "token of this hour"
         self.port = 0
+        self.clients = contextlib.ExitStack()
 
     def add_pod(self, name: str, *, ready: bool = True, uid: str = "", labels: Mapping[str, str] | None = None) -> None:
         """Let there be a pod of the workers."""
@@ -53,9 +55,9 @@ class PodApi:
         """Begin the grace period of a pod."""
         self.pods[name]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
-    def wish(self, wish: str) -> None:
+    def request(self, request: str) -> None:
         """Ask something of the driver."""
-        self.maps[JOB]["metadata"]["annotations"] = {"esmm-dist/wish": wish}
+        self.maps[JOB]["metadata"]["annotations"] = {"esmm-dist/wish": request}
 
     def renew_token(self, token: str) -> None:
         """Let only another token be good from now on."""
@@ -67,9 +69,11 @@ class PodApi:
         """Variables of a pod."""
         return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.port)}
 
-    def access(self) -> ApiAccess:
-        """Return a pod's access."""
-        return ApiAccess(self.folder, self.environment)
+    def client(self) -> Api:
+        """Return a client with a pod's access."""
+        client = connect_pod(folder=self.folder, environment=self.environment)
+        self.clients.callback(client.close)
+        return client
 
     def published(self) -> dict[str, Any]:
         """Return the status that was published last."""
@@ -165,6 +169,7 @@ def pod_api(folder: Path) -> Iterator[PodApi]:
         api.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
-        yield api
+        with api.clients:
+            yield api
         server.shutdown()
         thread.join()

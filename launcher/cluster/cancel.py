@@ -6,9 +6,9 @@ import time
 from dataclasses import asdict, replace
 
 from esmm_dist.errors import ConfigError
-from launcher.cluster import api as kinds
 from launcher.cluster import names
-from launcher.cluster.api import Api
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
 from launcher.cluster.snapshot import JobSnapshot, driver_resource, phase_of, read_snapshot
 from launcher.cluster.status import troubles_of
 from launcher.cluster.wait import wait_for
@@ -51,7 +51,7 @@ def cancel(api: Api, job: str, wait: Wait, *, now: bool) -> Outcome:
 def request_stop(api: Api, job: str) -> None:
     """Ask the driver to have the workers save and end; it looks every 2 s."""
     request = json.dumps({"do": "stop", "id": secrets.token_hex(8)})
-    api.patch(kinds.CONFIG_MAP, names.config(job), {"metadata": {"annotations": {names.WISH: request}}})
+    api.patch(kinds.CONFIG_MAP, names.config(job), {"metadata": {"annotations": {names.REQUEST: request}}})
 
 
 def end_pods(api: Api, snapshot: JobSnapshot) -> None:

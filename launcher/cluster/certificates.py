@@ -37,8 +37,8 @@ def make_secrets(job: JobFile, *, now: datetime.datetime | None = None) -> Secre
     """Make a job's token and, unless it does without TLS, its certificates. Each call makes others.
 
     Args:
-        job: Its name and namespace are in the certificates.
-        now: From when they are valid. None: the present.
+        job: the job, whose name and namespace are in the certificates
+        now: when they begin to be valid. None: now
     """
     files = {names.TOKEN_KEY: random_secrets.token_urlsafe(32)}
     if job.cluster.tls:

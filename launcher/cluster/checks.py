@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
-from launcher.cluster import api as kinds
 from launcher.cluster import names
-from launcher.cluster.api import Api, ClusterError, Object
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.api.kinds import Object
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.all import needed
 

@@ -46,7 +46,7 @@ class PodSize:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServersConfig(PodSize):
+class ServerPods(PodSize):
     """The parameter servers. They hold all rows in memory, each its part."""
 
     count: int = 1
@@ -70,7 +70,7 @@ class ServersConfig(PodSize):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkersConfig(PodSize):
+class WorkerPods(PodSize):
     """The workers: one process of esmm train in each pod."""
 
     min: int = 1
@@ -118,7 +118,7 @@ class WorkersConfig(PodSize):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DriverPodConfig(PodSize):
+class DriverPod(PodSize):
     """The driver, which says who the ranks are and computes nothing."""
 
     cpu: str | int | float = "250m"
@@ -127,7 +127,7 @@ class DriverPodConfig(PodSize):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskPodConfig(PodSize):
+class TaskPod(PodSize):
     """The one pod of synth, preprocess, evaluate, predict and export."""
 
     cpu: str | int | float = 2
@@ -216,10 +216,10 @@ class ClusterConfig:
     """What makes the workers and the driver: ``plain``, a StatefulSet and a Job, which every cluster has; ``mpijob``,
     an MPIJob (v2beta1), for clusters where Kubeflow's operator does the queueing."""
 
-    servers: ServersConfig = field(default_factory=ServersConfig)
-    workers: WorkersConfig = field(default_factory=WorkersConfig)
-    driver: DriverPodConfig = field(default_factory=DriverPodConfig)
-    pod: TaskPodConfig = field(default_factory=TaskPodConfig)
+    servers: ServerPods = field(default_factory=ServerPods)
+    workers: WorkerPods = field(default_factory=WorkerPods)
+    driver: DriverPod = field(default_factory=DriverPod)
+    pod: TaskPod = field(default_factory=TaskPod)
 
     claims: dict[str, ClaimConfig] = field(default_factory=dict)
     """Claims that submit makes: ``{NAME: {size: 100Gi}}``. Those that settings name (pvc://NAME/...) and that are not

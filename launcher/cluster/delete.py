@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from esmm_dist.errors import ConfigError
-from launcher.cluster import api as kinds
 from launcher.cluster import names
-from launcher.cluster.api import Api, ClusterError, Object, Resource
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.api.kinds import Object, Resource
 from launcher.cluster.snapshot import find_config, no_such_job
 from launcher.cluster.wait import POLL_S
 from launcher.command import Outcome

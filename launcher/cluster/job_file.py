@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -49,7 +50,7 @@ class JobFile:
     name: str
     task: TaskName
     namespace: str | None = None
-    """None: not said in the file; ``in_namespace`` says it."""
+    """None: the file does not have it; ``in_namespace`` decides."""
 
     given: Mapping[str, Any]
     """The task's settings as the file has them, places as pvc:// and URIs."""
@@ -64,7 +65,7 @@ class JobFile:
 
     @property
     def known_namespace(self) -> str:
-        """The namespace; it must have been said."""
+        """The namespace, once it is decided."""
         assert self.namespace is not None, "use in_namespace"
         return self.namespace
 
@@ -95,8 +96,8 @@ def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
     """Read and check a job file.
 
     Args:
-        source: The path of a file (a ``Path``); or its text (a ``str``), as ``job.yaml`` of ConfigMap J holds it.
-        where: What errors call a text; a file goes by its path.
+        source: path of a file (a ``Path``); or its text (a ``str``)
+        where: name of a text in errors; a file goes by its path
 
     Raises:
         ConfigError: Something is wrong; the message begins with FILE:LINE.
@@ -117,6 +118,12 @@ def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
     return JobFile(
         name=name, task=task, namespace=namespace, given=given, settings=settings, claims=claims, cluster=cluster
     )
+
+
+@lru_cache(maxsize=8)
+def read_submitted_job(text: str, *, where: str) -> JobFile:
+    """Read the job file that ConfigMap J holds: while it stays the same, it is parsed and checked once."""
+    return read_job(text, where=where)
 
 
 def job_yaml(job: JobFile) -> str:

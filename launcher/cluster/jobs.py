@@ -1,9 +1,10 @@
 """The jobs of a namespace, or of all namespaces."""
 
 from esmm_dist.errors import ConfigError
-from launcher.cluster import api as kinds
 from launcher.cluster import names
-from launcher.cluster.api import Api, Object
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.kinds import Object
 from launcher.cluster.job_file import JobFile, read_job
 from launcher.cluster.snapshot import driver_resource, published_status, state_of
 from launcher.run_files.job import JobRow

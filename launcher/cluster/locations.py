@@ -28,9 +28,9 @@ class Place:
     """Where a setting leads."""
 
     location: str
-    """As pods see it: a path, or a URI."""
+    """What pods open: a path, or a URI."""
     claim: str | None = None
-    """To be mounted."""
+    """Claim that it is in; pods mount it."""
 
 
 def resolve_place(setting: str, value: str, kind: Kind) -> Place:

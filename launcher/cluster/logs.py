@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
-from launcher.cluster.api import Api, ClusterError, Object
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.api.kinds import Object
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
 from launcher.cluster.status import troubles_of
 

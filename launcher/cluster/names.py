@@ -32,8 +32,8 @@ VERSION = "app.kubernetes.io/version"
 APP = "esmm-dist"
 MANAGER = "esmm"
 
-WISH = "esmm-dist/wish"
-"""Annotation of ConfigMap J: what is asked of the driver."""
+REQUEST = "esmm-dist/wish"
+"""Annotation of ConfigMap J: what a user requests of the driver."""
 
 SERVER_PORT = 7070
 AGENT_PORT = 7071
@@ -68,7 +68,7 @@ OWN_VARIABLES = ("HOME", "TMPDIR", "POD_NAME", "POD_IP", "PYTHONUNBUFFERED", SCR
 """Environment variables that every pod has."""
 
 USER_ID = 10001
-"""Of user and group in the images (k8s/Dockerfile.cpu)."""
+"""Number of the user and of the group in the images (k8s/Dockerfile.cpu)."""
 
 
 def is_job_name(name: str) -> bool:

@@ -1,15 +1,14 @@
 """Go on with a job that has ended or was lost, from its last checkpoint."""
 
-import base64
 from dataclasses import replace
 
 from esmm_dist.errors import ConfigError
-from launcher.cluster import api as kinds
 from launcher.cluster import names
-from launcher.cluster.api import Api
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
 from launcher.cluster.cancel import publish
-from launcher.cluster.certificates import Secrets
-from launcher.cluster.objects.all import ApiVersions, render
+from launcher.cluster.objects.all import ApiVersions, driver_manifest
+from launcher.cluster.objects.manifest import owned
 from launcher.cluster.snapshot import JobSnapshot, driver_resource, read_snapshot
 from launcher.cluster.wait import POLL_S, wait_for
 from launcher.command import Outcome
@@ -45,15 +44,16 @@ def start_again(api: Api, snapshot: JobSnapshot, wait: Wait) -> int:
     """Make the driver of a job that has ended anew, and give it its pods; return the number of workers."""
     job, file = snapshot.job, snapshot.file
     resource, name = driver_resource(file)
+    if file.task == "train":
+        api.get(kinds.SECRET, names.config(job))  # without it no pod would start
     api.delete(resource, name)
     _wait_until_gone(api, snapshot, wait)
     if file.task == "train":
         # What a driver published at the end would tell the next one that all is done
         publish(api, job, None)
-        api.patch(kinds.CONFIG_MAP, names.config(job), {"metadata": {"annotations": {names.WISH: None}}})
+        api.patch(kinds.CONFIG_MAP, names.config(job), {"metadata": {"annotations": {names.REQUEST: None}}})
     versions = ApiVersions.of(*api.version())
-    manifests = render(file, read_secrets(api, snapshot), api=versions, owner_uid=snapshot.uid)
-    driver = next(each for each in manifests if (each["kind"], each["metadata"]["name"]) == (resource.kind, name))
+    [driver] = owned([driver_manifest(file, api=versions)], job, snapshot.uid)
     workers = workers_to_start(snapshot)
     if resource is kinds.MPI_JOB:
         driver["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] = workers
@@ -70,18 +70,6 @@ def workers_to_start(snapshot: JobSnapshot) -> int:
     wanted = snapshot.status.wanted_workers if snapshot.status is not None else 0
     bounds = snapshot.file.cluster.workers
     return wanted if bounds.min <= wanted <= bounds.max else bounds.first
-
-
-def read_secrets(api: Api, snapshot: JobSnapshot) -> Secrets:
-    """Return the secrets that a job was submitted with; its pods have no others.
-
-    Raises:
-        ClusterError: They are gone, or may not be read.
-    """
-    if snapshot.file.task != "train":
-        return Secrets(files={})
-    data = api.get(kinds.SECRET, names.config(snapshot.job)).get("data") or {}
-    return Secrets(files={key: base64.b64decode(value).decode() for key, value in data.items()})
 
 
 def _check_resumable(snapshot: JobSnapshot) -> None:

@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from esmm_dist.errors import ConfigError
-from launcher.cluster import api as kinds
 from launcher.cluster import names
-from launcher.cluster.api import Api, resource_of
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.kinds import resource_of
 from launcher.cluster.cancel import cancel
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.all import render
-from launcher.cluster.resume import read_secrets, resume
+from launcher.cluster.resume import resume
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
 from launcher.cluster.wait import wait_for
 from launcher.command import Outcome
@@ -113,7 +114,7 @@ def check_scale_servers(snapshot: JobSnapshot, count: int) -> JobFile:
 
 def change_objects(api: Api, snapshot: JobSnapshot, file: JobFile) -> None:
     """Make the objects of a job that has ended those of a changed job file. Its sets stay at 0 pods."""
-    for manifest in render(file, read_secrets(api, snapshot), owner_uid=snapshot.uid):
+    for manifest in render(file, None):
         name = manifest["metadata"]["name"]
         if manifest["kind"] == "ConfigMap" and name == names.config(snapshot.job):
             # Last, as it is what says how many there are: a change that was interrupted can be made again

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from esmm_dist.errors import ConfigError
-from launcher.cluster import api as kinds
 from launcher.cluster import names
-from launcher.cluster.api import Api, ClusterError, Object
-from launcher.cluster.job_file import JobFile, read_job
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.api.kinds import Object
+from launcher.cluster.job_file import JobFile, read_submitted_job
 from launcher.run_files.run_status import ENDED, RunStatus, parse_status
 
 
@@ -70,7 +72,7 @@ def read_snapshot(api: Api, job: str) -> JobSnapshot:
     config = find_config(api, job)
     if config is None:
         raise ConfigError(no_such_job(job, api.namespace))
-    file = read_job(str((config.get("data") or {}).get(names.JOB_KEY, "")), where=f"ConfigMap {job}")
+    file = read_submitted_job(str((config.get("data") or {}).get(names.JOB_KEY, "")), where=f"ConfigMap {job}")
     file = file.in_namespace(api.namespace)
     labels = names.label_query(job)
     published = api.find(kinds.CONFIG_MAP, names.status(job)) if file.task == "train" else None

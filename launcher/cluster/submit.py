@@ -7,14 +7,18 @@ from pathlib import Path
 
 from esmm_dist.errors import ConfigError, EsmmError
 from esmm_dist.progress import Progress
-from launcher.cluster import api as kinds
 from launcher.cluster import names
-from launcher.cluster.api import Api, ClusterError, Object, Resource, connect, resource_of
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.connect import connect
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.api.kinds import Object, Resource, resource_of
 from launcher.cluster.certificates import make_secrets
 from launcher.cluster.checks import check_name_is_free, check_needed, check_objects, taken
 from launcher.cluster.job_file import JobFile, read_job
 from launcher.cluster.logs import LogReader
 from launcher.cluster.objects.all import ApiVersions, render
+from launcher.cluster.objects.manifest import owned
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
 from launcher.cluster.status import state_line, troubles_of
 
@@ -65,8 +69,7 @@ def submit(api: Api, job: JobFile, progress: Progress) -> Submitted:
     job = job.in_namespace(api.namespace)
     check_name_is_free(api, job.name)
     check_needed(api, job, progress)
-    secrets, versions = make_secrets(job), ApiVersions.of(*api.version())
-    drafts = render(job, secrets, api=versions)
+    drafts = render(job, make_secrets(job), api=ApiVersions.of(*api.version()))
     progress.start(f"check {job.name} in namespace {job.namespace}", len(drafts), "objects")
     check_objects(api, drafts, progress)
     progress.start(f"submit {job.name} to namespace {job.namespace}", len(drafts), "objects")
@@ -74,8 +77,7 @@ def submit(api: Api, job: JobFile, progress: Progress) -> Submitted:
     try:
         config = _create(api, drafts[0], made, progress)
         uid = str(config["metadata"]["uid"])
-        rest = render(job, secrets, api=versions, owner_uid=uid)[1:]
-        for manifest in rest:
+        for manifest in owned(drafts[1:], job.name, uid):
             _create(api, manifest, made, progress)
     except (EsmmError, KeyboardInterrupt):
         progress.message("what was made is removed again")
@@ -97,11 +99,11 @@ def follow(
     """Show the job's state, troubles and the driver's (or task's) lines as they come, until it has ended.
 
     Args:
-        api: The cluster.
-        job: The job's name.
-        show: Shows one line.
-        wait_s: Give up after so many seconds; the job goes on. None: never.
-        sleep: Waits so many seconds.
+        api: the cluster
+        job: the job's name
+        show: shows one line
+        wait_s: seconds after which it gives up; the job goes on. None: never
+        sleep: waits so many seconds
 
     Raises:
         ClusterError: The cluster cannot be reached, or refuses.

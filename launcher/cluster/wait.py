@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from launcher.cluster.api import Api
+from launcher.cluster.api.client import Api
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
 from launcher.cluster.status import state_line, troubles_of
 from launcher.terminal.wait import Wait

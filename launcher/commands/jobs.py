@@ -73,7 +73,7 @@ def _wait(settings: WaitingConfig, context: CommandContext) -> Wait:
 
 def jobs_command(settings: JobsConfig, context: CommandContext) -> Outcome:
     """List the jobs of a cluster and the runs of this machine."""
-    from launcher.cluster.api import cluster_is_known, connect
+    from launcher.cluster.api.connect import cluster_is_known, connect
     from launcher.cluster.jobs import cluster_jobs
     from launcher.jobs.list_runs import local_runs
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from esmm_dist.escaped import lines_of
 from esmm_dist.progress import Progress
-from launcher.cluster.api import Api, connect
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.connect import connect
 from launcher.cluster.checks import proxy_warning
 from launcher.cluster.objects.all import manifests_list
 from launcher.cluster.objects.yaml_text import manifests_yaml

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from launcher.cluster.api import Api
+from launcher.cluster.api.client import Api
 from launcher.cluster.cancel import cancel
 from launcher.cluster.delete import delete
 from launcher.cluster.logs import logs

@@ -42,7 +42,7 @@ def find_job(word: str, namespace: str | None = None) -> JobBackend:
         from launcher.jobs.local_run import LocalRun
 
         return LocalRun(word)
-    from launcher.cluster.api import cluster_is_known, connect
+    from launcher.cluster.api.connect import cluster_is_known, connect
 
     if namespace is None and not cluster_is_known():
         raise ConfigError(

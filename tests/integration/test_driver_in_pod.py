@@ -75,7 +75,7 @@ def test_a_job_trains_is_told_to_stop_and_gives_back_its_pods(tmp_path):
                 api.is_down = False
                 step = api.published()["step"]
                 wait_for(lambda: says() == "running" and api.published()["step"] > step, "steps after the API was away")
-                api.wish(STOP)
+                api.request(STOP)
                 assert driver.wait(60) == 0, log.read_text()
             assert api.published()["state"] == "stopped"
             assert api.replicas == {f"{JOB}-worker": 0, f"{JOB}-server": 0}

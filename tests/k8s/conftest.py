@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.errors import EsmmError
-from launcher.cluster import api as kinds
-from launcher.cluster.api import connect, kubeconfig_files
+from launcher.cluster.api import kinds
+from launcher.cluster.api.connect import connect, kubeconfig_files
 from tests.k8s.trial_job import TrialNamespace, trial_namespace
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from launcher.cluster import api as kinds
+from launcher.cluster.api import kinds
 from tests.k8s.trial_job import TrialNamespace
 
 pytestmark = [pytest.mark.k8s, pytest.mark.timeout(3000)]

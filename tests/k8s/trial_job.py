@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from launcher.cluster import api as kinds
-from launcher.cluster.api import Api, ClusterError, connect
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.connect import connect
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.delete import OPTIONAL, OWNED
 
 PATIENCE_S = 600.0

@@ -13,7 +13,9 @@ import time
 from esmm_dist.errors import EsmmError, RetryError
 from esmm_dist.process.retry import retry
 from esmm_dist.progress import Progress
-from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.connect import connect_pod
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.in_pod.pod_directory import PodDirectory
 from launcher.cluster.in_pod.run_state import RunState
@@ -33,10 +35,17 @@ def drive_job(config: DriverConfig, progress: Progress) -> DriverResult:
         ConfigError: This is no pod that may ask the API.
     """
     assert config.job is not None
-    access = ApiAccess(config.service_account)
-    namespace = config.namespace or access.namespace()
-    objects = JobObjects(job=config.job, namespace=namespace, backend=config.backend)
-    state = RunState(access, objects, progress)
+    with connect_pod(config.namespace, folder=config.service_account) as api:
+        try:
+            return _drive(api, config, progress)
+        except ClusterError as e:  # the Job tries again
+            raise RetryError(str(e)) from e
+
+
+def _drive(api: Api, config: DriverConfig, progress: Progress) -> DriverResult:
+    assert config.job is not None
+    objects = JobObjects(job=config.job, namespace=api.namespace, backend=config.backend)
+    state = RunState(api, objects, progress)
     before = _found_end(state)
     if before is not None:
         progress.message(f"The run is {before.state} already; esmm resume {config.job} goes on with it.")
@@ -44,7 +53,7 @@ def drive_job(config: DriverConfig, progress: Progress) -> DriverResult:
         return _result(before)
     error = ""
     try:
-        with PodDirectory(access, objects, progress) as directory:
+        with PodDirectory(api, objects, progress) as directory:
             drive(config, progress, directory=directory, publisher=state)
     except RetryError:
         raise
@@ -55,10 +64,10 @@ def drive_job(config: DriverConfig, progress: Progress) -> DriverResult:
 
 
 def _found_end(state: RunState) -> RunStatus | None:
-    return retry(state.find_end, AccessError, itertools.repeat(3.0, 10), on_failure=_raise_refusal)
+    return retry(state.find_end, ClusterError, itertools.repeat(3.0, 10), on_failure=_raise_refusal)
 
 
-def _raise_refusal(error: AccessError, pause_s: float) -> None:
+def _raise_refusal(error: ClusterError, pause_s: float) -> None:
     if error.http_status is not None:
         raise error
 

@@ -1,25 +1,18 @@
-"""Where a job's objects are in the cluster's API, and how its workers are reached."""
+"""Which of the cluster's objects belong to a job, and how its workers are reached."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from launcher.cluster import names
-
-Backend = Literal["plain", "mpijob"]
+from launcher.cluster.cluster_config import Backend
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobObjects:
-    """The paths of what belongs to a job."""
+    """What belongs to a job."""
 
     job: str
     namespace: str
     backend: Backend = "plain"
-
-    @property
-    def pods(self) -> str:
-        """Of the list of pods; ``worker_selector`` picks the job's workers."""
-        return f"/api/v1/namespaces/{self.namespace}/pods"
 
     @property
     def worker_selector(self) -> str:
@@ -34,18 +27,7 @@ class JobObjects:
         return f"{pod}.{service}.{self.namespace}.svc:{names.AGENT_PORT}"
 
     @property
-    def config(self) -> str:
-        """Of ConfigMap J."""
-        return f"/api/v1/namespaces/{self.namespace}/configmaps/{names.config(self.job)}"
-
-    @property
-    def status(self) -> str:
-        """Of ConfigMap J-status."""
-        return f"/api/v1/namespaces/{self.namespace}/configmaps/{names.status(self.job)}"
-
-    @property
-    def scales(self) -> tuple[str, ...]:
-        """Of what is scaled to 0 at the end; an MPIJob's workers are ended by its operator."""
-        sets = f"/apis/apps/v1/namespaces/{self.namespace}/statefulsets"
-        workers = (f"{sets}/{names.worker(self.job)}/scale",) if self.backend == "plain" else ()
-        return (*workers, f"{sets}/{names.server(self.job)}/scale")
+    def stateful_sets(self) -> tuple[str, ...]:
+        """Names of the sets that are scaled to 0 at the end; an MPIJob's workers are ended by its operator."""
+        workers = (names.worker(self.job),) if self.backend == "plain" else ()
+        return (*workers, names.server(self.job))

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from esmm_dist.progress import Progress
-from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.in_pod.job_objects import JobObjects
 
 LIST_S = 1.0
@@ -23,23 +25,21 @@ class PodDirectory:
     """Lists the pods each second, in a thread of its own; what it found last is there at once, from any thread.
 
     While the API does not answer, the last answer stays: agents and driver need no API to go on.
+
+    Args:
+        api: the cluster
+        objects: what belongs to the job
+        progress: receives one message when the API cannot be asked, and one when it can again
     """
 
-    def __init__(self, access: ApiAccess, objects: JobObjects, progress: Progress) -> None:
-        """Know nobody yet; ``start`` begins.
-
-        Args:
-            access: To the API.
-            objects: Of the job.
-            progress: Told once when the API cannot be asked, and once when it can again.
-        """
-        self._access, self._objects, self._progress = access, objects, progress
+    def __init__(self, api: Api, objects: JobObjects, progress: Progress) -> None:
+        self._api, self._objects, self._progress = api, objects, progress
         self._ready_once: set[str] = set()  # uids
         self._addresses: dict[str, str] = {}
         self._wanted = 0
         self._trouble = ""
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._list_over_and_over, name="pods", daemon=True)
+        self._thread = threading.Thread(target=self._list_until_stopped, name="pods", daemon=True)
 
     def __enter__(self) -> "PodDirectory":
         """Begin to list."""
@@ -55,7 +55,7 @@ class PodDirectory:
         return self._addresses
 
     def wanted(self) -> int:
-        """Return the number of workers that are wanted: of pods that exist and are not to end."""
+        """Return the number of workers that are wanted: pods that exist and are not to end."""
         return self._wanted
 
     def trouble(self) -> str:
@@ -65,18 +65,18 @@ class PodDirectory:
     def list_once(self) -> None:
         """Ask the API; if it does not answer, everything stays as it is."""
         try:
-            found = self._access.get(self._objects.pods, labelSelector=self._objects.worker_selector)
-        except AccessError as e:
+            pods = self._api.all(kinds.POD, self._objects.worker_selector)
+        except ClusterError as e:
             if not self._trouble:
-                self._progress.message(f"The pods cannot be listed: {e}. Going on with those that are known.")
+                self._progress.message(f"The pods cannot be listed. Going on with those that are known. {e}")
             self._trouble = f"the pods cannot be listed: {e}"
             return
         if self._trouble:
             self._progress.message("The pods can be listed again.")
         self._trouble = ""
-        self._take(found.get("items") or [])
+        self._take(pods)
 
-    def _list_over_and_over(self) -> None:
+    def _list_until_stopped(self) -> None:
         while True:
             self.list_once()
             if self._stopped.wait(LIST_S):

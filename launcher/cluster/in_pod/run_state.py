@@ -18,13 +18,15 @@ from typing import Any, Protocol
 from esmm_dist.errors import ConfigError
 from esmm_dist.process.retry import doubling, retry
 from esmm_dist.progress import Progress
-from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
+from launcher.cluster import names
+from launcher.cluster.api import kinds
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.in_pod.job_objects import JobObjects
-from launcher.cluster.names import EVENTS_KEY, STATUS_KEY, WISH
 from launcher.run_files.run_report import RunReport
 from launcher.run_files.run_status import RunStatus, parse_status
 
-WISH_S = 2.0
+REQUEST_S = 2.0
 PUBLISH_S = 5.0
 ALIVE_S = 10.0
 """A status in which nothing has changed is published so often all the same: an old one means a lost driver."""
@@ -38,7 +40,7 @@ END_PATIENCE_S = 300.0
 
 
 class Source(Protocol):
-    """The driver."""
+    """What the state of a run comes from: the driver."""
 
     def status(self) -> RunStatus:
         """Return the state of the run."""
@@ -51,25 +53,24 @@ class Source(Protocol):
 
 
 class RunState:
-    """Publishes and obeys, in a thread of its own from ``begin`` to ``close``. What the API refuses holds up nobody."""
+    """Publishes and obeys, in a thread of its own from ``begin`` to ``close``. What the API refuses holds up nobody.
+
+    Args:
+        api: the cluster
+        objects: what belongs to the job
+        progress: receives how the run goes; one message when the API refuses, and one when it no longer does
+        sleep: waits so many seconds
+    """
 
     def __init__(
         self,
-        access: ApiAccess,
+        api: Api,
         objects: JobObjects,
         progress: Progress,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Do nothing yet.
-
-        Args:
-            access: To the API.
-            objects: Where.
-            progress: Told how the run goes; once when the API refuses, and once when it no longer does.
-            sleep: Waits so many seconds.
-        """
-        self._access, self._objects, self._progress, self._sleep = access, objects, progress, sleep
+        self._api, self._objects, self._progress, self._sleep = api, objects, progress, sleep
         self._source: Source | None = None
         self._report = RunReport(progress)
         self._last: tuple[RunStatus, Sequence[str]] | None = None
@@ -82,17 +83,17 @@ class RunState:
     def find_end(self) -> RunStatus | None:
         """Return how the run has ended, if a driver before this one has published that.
 
-        A run that was stopped counts only while the wish to stop it is there.
+        A run that was stopped counts only while the request to stop it is there.
 
         Raises:
-            AccessError: The API does not answer, or refuses.
+            ClusterError: The API does not answer, or refuses.
         """
-        data = self._access.get(self._objects.status).get("data") or {}
+        data = self._api.get(kinds.CONFIG_MAP, names.status(self._objects.job)).get("data") or {}
         try:
-            status = parse_status(data[STATUS_KEY].encode())
+            status = parse_status(data[names.STATUS_KEY].encode())
         except (KeyError, ConfigError):  # nobody has published anything yet
             return None
-        if status.state == "stopped" and not self._stop_is_wished():
+        if status.state == "stopped" and not self._stop_is_requested():
             return None
         return status if status.ended else None
 
@@ -114,13 +115,13 @@ class RunState:
         """Publish how the run has ended, and give back its pods.
 
         Args:
-            otherwise: What is published if the driver has never said anything.
+            otherwise: status to publish if the driver has never given one
 
         Returns:
             What was published.
 
         Raises:
-            AccessError: The API does not answer for 5 minutes, or refuses.
+            ClusterError: The API does not answer for 5 minutes, or refuses.
         """
         status, events = self._last or (otherwise, [])
         # In this order: a driver that is ended in between must not find pods gone and no reason for it
@@ -132,16 +133,16 @@ class RunState:
         """Scale the workers and servers to 0, which a driver before this one may have left undone.
 
         Raises:
-            AccessError: As ``end``.
+            ClusterError: As ``end``.
         """
-        for path in self._objects.scales:
-            self._insist(partial(self._access.patch, path, {"spec": {"replicas": 0}}))
+        for name in self._objects.stateful_sets:
+            self._insist(partial(self._api.scale, kinds.STATEFUL_SET, name, 0))
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Publish and obey what is due."""
         assert self._source is not None
         now = time.monotonic()
-        if now >= self._asked_at + WISH_S:
+        if now >= self._asked_at + REQUEST_S:
             self._asked_at = now
             self._try("stop requests can", "be read", self._obey)
         if now >= self._published_at + PUBLISH_S:
@@ -152,27 +153,28 @@ class RunState:
     def _work(self) -> None:
         assert self._source is not None
         while not self._stopped.wait(0.5):
-            self.look()
+            self.update()
             self._report.report(self._source.status())
 
     def _obey(self) -> None:
         assert self._source is not None
-        if self._stop_is_wished():
+        if self._stop_is_requested():
             self._source.finish()
 
-    def _stop_is_wished(self) -> bool:
-        annotations = self._access.get(self._objects.config).get("metadata", {}).get("annotations") or {}
+    def _stop_is_requested(self) -> bool:
+        config = self._api.get(kinds.CONFIG_MAP, names.config(self._objects.job))
+        annotations = config.get("metadata", {}).get("annotations") or {}
         try:
-            wish = json.loads(annotations.get(WISH, "null"))
+            request = json.loads(annotations.get(names.REQUEST, "null"))
         except ValueError:
             return False
-        return isinstance(wish, dict) and wish.get("do") == "stop"
+        return isinstance(request, dict) and request.get("do") == "stop"
 
     def _publish(self, status: RunStatus, events: Sequence[str]) -> None:
         lines = newest_within(events, most=MOST_EVENTS, most_bytes=MOST_EVENT_BYTES)
-        data = {STATUS_KEY: status.to_json(), EVENTS_KEY: "".join(f"{line}\n" for line in lines)}
+        data = {names.STATUS_KEY: status.to_json(), names.EVENTS_KEY: "".join(f"{line}\n" for line in lines)}
         self._published_at = time.monotonic()  # one that fails is tried again after as long
-        self._access.patch(self._objects.status, {"data": data})
+        self._api.patch(kinds.CONFIG_MAP, names.status(self._objects.job), {"data": data})
         self._published = _content(status, events)
 
     def _try(self, can: str, what: str, do: Callable[[], None]) -> None:
@@ -185,10 +187,10 @@ class RunState:
         """
         try:
             do()
-        except AccessError as e:
+        except ClusterError as e:
             if can not in self._troubles:
                 self._troubles.add(can)
-                self._progress.message(f"Training goes on, but {can}not {what}: {e}.")
+                self._progress.message(f"Training goes on, but {can}not {what}: {e}")
             return
         if can in self._troubles:
             self._troubles.remove(can)
@@ -200,16 +202,16 @@ class RunState:
         def attempt() -> None:
             try:
                 do()
-            except AccessError as e:
+            except ClusterError as e:
                 if e.http_status != 404:
                     raise
 
-        def raise_refusal(error: AccessError, pause_s: float) -> None:
+        def raise_refusal(error: ClusterError, pause_s: float) -> None:
             if error.http_status in (401, 403):
                 raise error
 
         pauses_s = doubling(0.5, longest_s=10.0)
-        retry(attempt, AccessError, pauses_s, within_s=END_PATIENCE_S, on_failure=raise_refusal, sleep=self._sleep)
+        retry(attempt, ClusterError, pauses_s, within_s=END_PATIENCE_S, on_failure=raise_refusal, sleep=self._sleep)
 
 
 def newest_within(lines: Sequence[str], *, most: int, most_bytes: int) -> list[str]:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from launcher.cluster.api import kinds
 from launcher.cluster.certificates import Secrets
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.config import claims, config_map, secret, status_map
 from launcher.cluster.objects.driver import driver
-from launcher.cluster.objects.manifest import Manifest, owned
+from launcher.cluster.objects.manifest import Manifest
 from launcher.cluster.objects.monitor import service_monitor
 from launcher.cluster.objects.mpijob import mpijob
 from launcher.cluster.objects.security import disruption_budgets, driver_access, network_policy, pod_account
@@ -47,30 +48,33 @@ class Needed:
     kind: Literal["Secret", "PersistentVolumeClaim", "PriorityClass"]
     name: str
     setting: str
-    """That names it, such as ``cluster.pull_secrets``."""
+    """The setting that names it, such as ``cluster.pull_secrets``."""
 
 
-def render(
-    job: JobFile, secrets: Secrets, *, api: ApiVersions = NEWEST, owner_uid: str | None = None
-) -> list[Manifest]:
-    """Return the manifests of a job; the first is the ConfigMap that owns the others.
+def render(job: JobFile, secrets: Secrets | None, *, api: ApiVersions = NEWEST) -> list[Manifest]:
+    """Return the manifests of a job; the first is the ConfigMap that owns the others (``owned``).
 
     Args:
-        job: With its namespace decided.
-        secrets: Of ``make_secrets``.
-        api: What the cluster knows.
-        owner_uid: Uid of that ConfigMap once it is made: the others then refer to it as their owner, but for claims,
-            which stay. None: no references (what ``kubectl apply`` is given).
+        job: the job, its namespace decided
+        secrets: token and certificates. None: the cluster has the job's Secret already, and it is left out
+        api: what the cluster knows
     """
     config = job.cluster
-    rest = [*claims(job), pod_account(job)]
+    found = [config_map(job), *claims(job), pod_account(job)]
     if config.network_policy:
-        rest.append(network_policy(job))
+        found.append(network_policy(job))
     if job.task == "train":
-        rest += _training(job, secrets, api)
-    else:
-        rest.append(task_pod(job, policies=api.job_policies))
-    return [config_map(job), *(rest if owner_uid is None else owned(rest, job.name, owner_uid))]
+        found += _training(job, secrets, api)
+    return [*found, driver_manifest(job, api=api)]
+
+
+def driver_manifest(job: JobFile, *, api: ApiVersions = NEWEST) -> Manifest:
+    """Return the object whose pod does the job: the driver, the MPIJob (with the workers), or the task's pod."""
+    if job.task != "train":
+        return task_pod(job, policies=api.job_policies)
+    if job.cluster.backend == "mpijob":
+        return mpijob(job)
+    return driver(job, policies=api.job_policies)
 
 
 def needed(job: JobFile) -> list[Needed]:
@@ -89,14 +93,13 @@ def manifests_list(manifests: Sequence[Manifest]) -> Manifest:
     return {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
 
 
-def _training(job: JobFile, secrets: Secrets, api: ApiVersions) -> list[Manifest]:
+def _training(job: JobFile, secrets: Secrets | None, api: ApiVersions) -> list[Manifest]:
     config = job.cluster
-    found = [status_map(job), secret(job, secrets), *driver_access(job)]
+    found = [status_map(job), *([] if secrets is None else [secret(job, secrets)]), *driver_access(job)]
     if api.disruption_budget is not None:
-        found += disruption_budgets(job, api.disruption_budget)
+        old = api.disruption_budget == "policy/v1beta1"
+        found += disruption_budgets(job, kinds.OLD_DISRUPTION_BUDGET if old else kinds.DISRUPTION_BUDGET)
     if config.service_monitor:
         found.append(service_monitor(job))
     found += servers(job)
-    if config.backend == "mpijob":
-        return [*found, mpijob(job)]
-    return [*found, *workers(job), driver(job, policies=api.job_policies)]
+    return found if config.backend == "mpijob" else [*found, *workers(job)]

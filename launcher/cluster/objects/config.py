@@ -5,6 +5,7 @@ import base64
 import yaml
 
 from launcher.cluster import names
+from launcher.cluster.api import kinds
 from launcher.cluster.certificates import Secrets
 from launcher.cluster.job_file import JobFile, job_yaml
 from launcher.cluster.objects.manifest import Manifest, manifest
@@ -15,18 +16,18 @@ def config_map(job: JobFile) -> Manifest:
     # Escapes what is not ASCII: PyYAML reads U+0085 and U+2028 as line breaks
     settings = yaml.safe_dump(dict(job.settings), sort_keys=False, width=120)
     data = {names.JOB_KEY: job_yaml(job), names.settings_key(job.task): settings}
-    return manifest(job, "v1", "ConfigMap", names.config(job.name), "config", {"data": data})
+    return manifest(job, kinds.CONFIG_MAP, names.config(job.name), "config", {"data": data})
 
 
 def status_map(job: JobFile) -> Manifest:
     """Return ConfigMap J-status, empty: the driver may change it, but has no right to make one."""
-    return manifest(job, "v1", "ConfigMap", names.status(job.name), "config", {"data": {}})
+    return manifest(job, kinds.CONFIG_MAP, names.status(job.name), "config", {"data": {}})
 
 
 def secret(job: JobFile, secrets: Secrets) -> Manifest:
     """Return Secret J."""
     data = {key: base64.b64encode(text.encode()).decode() for key, text in secrets.files.items()}
-    return manifest(job, "v1", "Secret", names.config(job.name), "config", {"type": "Opaque", "data": data})
+    return manifest(job, kinds.SECRET, names.config(job.name), "config", {"type": "Opaque", "data": data})
 
 
 def claims(job: JobFile) -> list[Manifest]:
@@ -34,8 +35,7 @@ def claims(job: JobFile) -> list[Manifest]:
     return [
         manifest(
             job,
-            "v1",
-            "PersistentVolumeClaim",
+            kinds.CLAIM,
             name,
             "config",
             {

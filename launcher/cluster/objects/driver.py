@@ -1,6 +1,7 @@
 """The driver: a Job of one pod."""
 
 from launcher.cluster import names
+from launcher.cluster.api import kinds
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.manifest import Manifest, manifest
 from launcher.cluster.objects.pods import CLIENT_SECRETS, PodPlan, client_flags, literal, pod_template
@@ -16,8 +17,8 @@ def driver(job: JobFile, *, policies: bool) -> Manifest:
     """Return Job J-driver.
 
     Args:
-        job: Of which.
-        policies: Whether the cluster knows ``podReplacementPolicy``.
+        job: the job
+        policies: whether the cluster knows ``podReplacementPolicy``.
     """
     template = pod_template(job, driver_plan(job))
     template["spec"]["restartPolicy"] = "OnFailure"
@@ -28,7 +29,7 @@ def driver(job: JobFile, *, policies: bool) -> Manifest:
         "template": template,
     }
     name, labels = names.driver(job.name), job.cluster.queue_labels
-    return manifest(job, "batch/v1", "Job", name, "driver", {"spec": spec}, labels=labels)
+    return manifest(job, kinds.JOB, name, "driver", {"spec": spec}, labels=labels)
 
 
 def driver_plan(job: JobFile) -> PodPlan:

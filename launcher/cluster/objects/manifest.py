@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from launcher.cluster import names
+from launcher.cluster.api.kinds import Resource
 from launcher.cluster.job_file import JobFile
 
 Manifest = dict[str, Any]
@@ -14,8 +15,7 @@ STAYS = ("PersistentVolumeClaim",)
 
 def manifest(
     job: JobFile,
-    api_version: str,
-    kind: str,
+    resource: Resource,
     name: str,
     component: names.Component,
     body: Mapping[str, Any],
@@ -25,17 +25,16 @@ def manifest(
     """Return an object of a job.
 
     Args:
-        job: Whose.
-        api_version: Such as ``apps/v1``.
-        kind: Such as ``StatefulSet``.
-        name: Of ``names``.
-        component: Its label.
-        body: ``spec``, ``data`` and the like.
-        labels: Further ones.
+        job: the job that it belongs to
+        resource: the kind of object
+        name: one of ``names``
+        component: the label that tells its part in the job
+        body: ``spec``, ``data`` and the like
+        labels: further labels
     """
     return {
-        "apiVersion": api_version,
-        "kind": kind,
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
         "metadata": {
             "name": name,
             "namespace": job.known_namespace,

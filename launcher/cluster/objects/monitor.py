@@ -1,10 +1,9 @@
 """The ServiceMonitor, by which the Prometheus operator finds the servers' metrics."""
 
 from launcher.cluster import names
+from launcher.cluster.api import kinds
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.manifest import Manifest, manifest
-
-API_VERSION = "monitoring.coreos.com/v1"
 
 
 def service_monitor(job: JobFile) -> Manifest:
@@ -14,4 +13,4 @@ def service_monitor(job: JobFile) -> Manifest:
         "endpoints": [{"port": names.METRICS_PORT_NAME, "path": "/metrics", "interval": "15s"}],
         "targetLabels": [names.INSTANCE],
     }
-    return manifest(job, API_VERSION, "ServiceMonitor", names.config(job.name), "server", {"spec": spec})
+    return manifest(job, kinds.SERVICE_MONITOR, names.config(job.name), "server", {"spec": spec})

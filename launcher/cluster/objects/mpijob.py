@@ -7,13 +7,12 @@ apart, for an MPIJob knows no third kind of pod.
 from typing import Any
 
 from launcher.cluster import names
+from launcher.cluster.api import kinds
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.driver import TRIES, driver_plan
 from launcher.cluster.objects.manifest import Manifest, manifest
 from launcher.cluster.objects.pods import PodPlan, pod_template
 from launcher.cluster.objects.workers import worker_plan
-
-API_VERSION = "kubeflow.org/v2beta1"
 
 SSH_PATH = "/run/esmm/ssh"
 """Where the operator mounts the keys that nobody uses; its own choice is in root's home, which is not for this user."""
@@ -32,7 +31,7 @@ def mpijob(job: JobFile) -> Manifest:
         },
     }
     name, labels = names.config(job.name), job.cluster.queue_labels
-    return manifest(job, API_VERSION, "MPIJob", name, "driver", {"spec": spec}, labels=labels)
+    return manifest(job, kinds.MPI_JOB, name, "driver", {"spec": spec}, labels=labels)
 
 
 def _replicas(job: JobFile, plan: PodPlan, count: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from launcher.cluster import names
+from launcher.cluster.api import kinds
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.manifest import Manifest, manifest
 
@@ -27,7 +28,7 @@ def driver_access(job: JobFile) -> list[Manifest]:
         _rule("", "configmaps", ["get", "patch"], [names.status(job.name)]),
         _rule("apps", "statefulsets/scale", ["patch"], sets),
     ]
-    role = manifest(job, f"{RBAC}/v1", "Role", name, "driver", {"rules": rules})
+    role = manifest(job, kinds.ROLE, name, "driver", {"rules": rules})
     binding = {
         "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": job.known_namespace}],
@@ -35,7 +36,7 @@ def driver_access(job: JobFile) -> list[Manifest]:
     return [
         _account(job, name, "driver"),
         role,
-        manifest(job, f"{RBAC}/v1", "RoleBinding", name, "driver", binding),
+        manifest(job, kinds.ROLE_BINDING, name, "driver", binding),
     ]
 
 
@@ -52,28 +53,28 @@ def network_policy(job: JobFile) -> Manifest:
         ports = [{"protocol": "TCP", "port": names.METRICS_PORT}]
         ingress.append({"from": [{"namespaceSelector": namespace}], "ports": ports})
     spec = {"podSelector": {"matchLabels": own}, "policyTypes": ["Ingress"], "ingress": ingress}
-    return manifest(job, "networking.k8s.io/v1", "NetworkPolicy", names.config(job.name), "config", {"spec": spec})
+    return manifest(job, kinds.NETWORK_POLICY, names.config(job.name), "config", {"spec": spec})
 
 
-def disruption_budgets(job: JobFile, api_version: str) -> list[Manifest]:
+def disruption_budgets(job: JobFile, resource: kinds.Resource) -> list[Manifest]:
     """Return the PodDisruptionBudgets of servers and workers.
 
     An MPIJob's workers get none: such a budget is counted through a scale subresource, which MPIJob lacks.
     """
     config = job.cluster
-    budgets = [_budget(job, api_version, names.server(job.name), "server", config.servers.max_unavailable)]
+    budgets = [_budget(job, resource, names.server(job.name), "server", config.servers.max_unavailable)]
     if config.backend == "plain":
-        budgets.append(_budget(job, api_version, names.worker(job.name), "worker", config.workers.max_unavailable))
+        budgets.append(_budget(job, resource, names.worker(job.name), "worker", config.workers.max_unavailable))
     return budgets
 
 
-def _budget(job: JobFile, api_version: str, name: str, component: names.Component, most: int) -> Manifest:
+def _budget(job: JobFile, resource: kinds.Resource, name: str, component: names.Component, most: int) -> Manifest:
     spec = {"maxUnavailable": most, "selector": {"matchLabels": names.selector(job.name, component)}}
-    return manifest(job, api_version, "PodDisruptionBudget", name, component, {"spec": spec})
+    return manifest(job, resource, name, component, {"spec": spec})
 
 
 def _account(job: JobFile, name: str, component: names.Component) -> Manifest:
-    account = manifest(job, "v1", "ServiceAccount", name, component, {"automountServiceAccountToken": False})
+    account = manifest(job, kinds.SERVICE_ACCOUNT, name, component, {"automountServiceAccountToken": False})
     if job.cluster.account_annotations:
         account["metadata"]["annotations"] = dict(job.cluster.account_annotations)
     return account

@@ -3,6 +3,7 @@
 from typing import Any
 
 from launcher.cluster import names
+from launcher.cluster.api import kinds
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.manifest import Manifest, manifest
 from launcher.cluster.objects.pods import SERVER_SECRETS, PodPlan, listener_flags, pod_template, probe
@@ -33,7 +34,7 @@ def servers(job: JobFile) -> list[Manifest]:
     labels = job.cluster.queue_labels
     return [
         headless_service(job, name, "server", PORTS),
-        manifest(job, "apps/v1", "StatefulSet", name, "server", {"spec": spec}, labels=labels),
+        manifest(job, kinds.STATEFUL_SET, name, "server", {"spec": spec}, labels=labels),
     ]
 
 
@@ -45,7 +46,7 @@ def headless_service(job: JobFile, name: str, component: names.Component, ports:
         "selector": names.selector(job.name, component),
         "ports": [{"name": n, "port": port, "targetPort": n, "protocol": "TCP"} for n, port in ports.items()],
     }
-    return manifest(job, "v1", "Service", name, component, {"spec": spec})
+    return manifest(job, kinds.SERVICE, name, component, {"spec": spec})
 
 
 def _plan(job: JobFile) -> PodPlan:

@@ -2,6 +2,7 @@
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
+from launcher.cluster.api import kinds
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.locations import claim_place
 from launcher.cluster.objects.manifest import Manifest, manifest
@@ -16,8 +17,8 @@ def task_pod(job: JobFile, *, policies: bool) -> Manifest:
     has finished is found by the next try.
 
     Args:
-        job: Of which.
-        policies: Whether the cluster knows ``podFailurePolicy`` and ``podReplacementPolicy``.
+        job: the job
+        policies: whether the cluster knows ``podFailurePolicy`` and ``podReplacementPolicy``.
     """
     config = job.cluster
     scratch = config.pod.scratch
@@ -42,4 +43,4 @@ def task_pod(job: JobFile, *, policies: bool) -> Manifest:
         "template": template,
     }
     name, labels = names.task(job.name), config.queue_labels
-    return manifest(job, "batch/v1", "Job", name, "task", {"spec": spec}, labels=labels)
+    return manifest(job, kinds.JOB, name, "task", {"spec": spec}, labels=labels)

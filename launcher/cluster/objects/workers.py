@@ -3,6 +3,7 @@
 from typing import Any
 
 from launcher.cluster import names
+from launcher.cluster.api import kinds
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.manifest import Manifest, manifest
 from launcher.cluster.objects.pods import WORKER_SECRETS, PodPlan, client_flags, listener_flags, pod_template, probe
@@ -28,7 +29,7 @@ def workers(job: JobFile) -> list[Manifest]:
     labels = job.cluster.queue_labels
     return [
         headless_service(job, name, "worker", PORTS),
-        manifest(job, "apps/v1", "StatefulSet", name, "worker", {"spec": spec}, labels=labels),
+        manifest(job, kinds.STATEFUL_SET, name, "worker", {"spec": spec}, labels=labels),
     ]
 
 

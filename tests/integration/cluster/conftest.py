@@ -1,18 +1,21 @@
 """A cluster over HTTP that plays the controllers and the driver, and what a user types into it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from launcher.cli import main
+from launcher.cluster.api.client import USER_LIMITS
 from tests.fake_kubernetes.flows import JOB, ranks, write
 from tests.fake_kubernetes.server import FakeCluster, wait_until
 
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("wait.POLL_S", "resume.POLL_S", "delete.POLL_S", "logs.POLL_S", "submit.FOLLOW_S", "api.PAUSE_S"):
+    for name in ("wait.POLL_S", "resume.POLL_S", "delete.POLL_S", "logs.POLL_S", "submit.FOLLOW_S"):
         monkeypatch.setattr(f"launcher.cluster.{name}", 0.02)
+    monkeypatch.setattr("launcher.cluster.api.connect.USER_LIMITS", replace(USER_LIMITS, pause_s=0.02))
 
 
 @pytest.fixture

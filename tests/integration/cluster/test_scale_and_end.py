@@ -146,7 +146,7 @@ def test_delete_leaves_the_claim_alone(running, esmm) -> None:
 def test_delete_works_where_owners_are_not_known(cluster, esmm, job) -> None:
     for each in yaml.safe_load_all(esmm("submit", job, "--dry-run")):
         version = each["apiVersion"]
-        from launcher.cluster.api import resource_of
+        from launcher.cluster.api.kinds import resource_of
 
         plural = resource_of(each).plural
         key = plural if version == "v1" else f"{version.split('/')[0].split('.')[0]}/{plural}"

@@ -7,7 +7,7 @@ import yaml
 from launcher.cluster.certificates import Secrets
 from launcher.cluster.job_file import JobFile, read_job
 from launcher.cluster.objects.all import NEWEST, ApiVersions, render
-from launcher.cluster.objects.manifest import Manifest
+from launcher.cluster.objects.manifest import Manifest, owned
 
 NAMESPACE = "ml"
 UID = "5b1c0f0e-3a57-4d0e-9d5c-0a4f2d3c7e11"
@@ -43,8 +43,9 @@ def fixed_secrets(job: JobFile) -> Secrets:
 
 
 def rendered(job: JobFile, *, api: ApiVersions = NEWEST, owner_uid: str | None = None) -> list[Manifest]:
-    """Render with fixed secrets."""
-    return render(job, fixed_secrets(job), api=api, owner_uid=owner_uid)
+    """Render with fixed secrets; all objects but the first have an owner if its uid is given."""
+    first, *rest = render(job, fixed_secrets(job), api=api)
+    return [first, *(rest if owner_uid is None else owned(rest, job.name, owner_uid))]
 
 
 def find(manifests: list[Manifest], kind: str, name: str) -> Any:

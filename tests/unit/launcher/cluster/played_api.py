@@ -6,7 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from launcher.cluster import names
-from launcher.cluster.api import POD, Api, ClusterError, Object, Resource, resource_of
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.errors import Access, ClusterError
+from launcher.cluster.api.kinds import POD, Object, Resource, resource_of
 from launcher.run_files.run_status import RunStatus
 from tests.fake_kubernetes.store import Refusal, Store
 from tests.unit.launcher.cluster.jobs import make_job, rendered
@@ -18,7 +20,7 @@ class PlayedApi(Api):
     """An ``Api`` over a ``Store``. Calls that change something are recorded as ``(verb, Kind, name)``."""
 
     def __init__(self) -> None:
-        super().__init__(None, namespace=NAMESPACE, who="a test")
+        super().__init__(None, Access(host="memory", namespace=NAMESPACE, who="a test"))
         self.store = Store()
         self.changes: list[tuple[str, str, str]] = []
         self.refusals: dict[tuple[str, str], int] = {}

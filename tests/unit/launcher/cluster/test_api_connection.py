@@ -5,13 +5,17 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from launcher.cluster import api
+from launcher.cluster.api.client import USER_LIMITS, Api
+from launcher.cluster.api.connect import connect, proxies_of
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.api.kinds import POD
 from tests.certificates import Authority
 
 
@@ -63,7 +67,7 @@ def fixture_answers(tmp_path: Path) -> Iterator[Answers]:
     server.server_close()
 
 
-def known(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch, *, ca: Path | None = None) -> api.Api:
+def known(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch, *, ca: Path | None = None) -> Api:
     config = {
         "current-context": "here",
         "clusters": [
@@ -80,8 +84,8 @@ def known(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch, *, ca: Path 
     }
     (folder / "kubeconfig").write_text(json.dumps(config))
     monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
-    monkeypatch.setattr(api, "PAUSE_S", 0.01)
-    return api.connect()
+    monkeypatch.setattr("launcher.cluster.api.connect.USER_LIMITS", replace(USER_LIMITS, pause_s=0.01))
+    return connect()
 
 
 def test_an_object_is_read_in_the_namespace_of_the_context(
@@ -90,15 +94,15 @@ def test_an_object_is_read_in_the_namespace_of_the_context(
     answers.body = b'{"metadata": {"name": "p"}}'
     found = known(tmp_path, answers.server_port, monkeypatch)
     assert found.namespace == "models"
-    assert found.get(api.POD, "p") == {"metadata": {"name": "p"}}
+    assert found.get(POD, "p") == {"metadata": {"name": "p"}}
 
 
 def test_a_certificate_of_another_authority_is_named_and_not_asked_for_again(
     tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Authority(tmp_path, "other").cert
-    with pytest.raises(api.ClusterError) as e:
-        known(tmp_path, answers.server_port, monkeypatch, ca=other).get(api.POD, "p")
+    with pytest.raises(ClusterError) as e:
+        known(tmp_path, answers.server_port, monkeypatch, ca=other).get(POD, "p")
     assert "shows a certificate that context 'here' of" in str(e.value)
     assert "Fetch a new kubeconfig" in str(e.value)
     assert answers.calls == 0
@@ -109,15 +113,15 @@ def test_what_is_no_api_is_said_to_be_none(
     body: bytes, tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers.body = body
-    with pytest.raises(api.ClusterError, match="does not answer as a cluster's API does"):
-        known(tmp_path, answers.server_port, monkeypatch).get(api.POD, "p")
+    with pytest.raises(ClusterError, match="does not answer as a cluster's API does"):
+        known(tmp_path, answers.server_port, monkeypatch).get(POD, "p")
 
 
 def test_a_busy_cluster_is_asked_three_times(tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
     answers.status = 503
-    with pytest.raises(api.ClusterError, match="503"):
-        known(tmp_path, answers.server_port, monkeypatch).get(api.POD, "p")
-    assert answers.calls == api.TRIES
+    with pytest.raises(ClusterError, match="503"):
+        known(tmp_path, answers.server_port, monkeypatch).get(POD, "p")
+    assert answers.calls == USER_LIMITS.tries
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -148,8 +152,8 @@ def test_a_cluster_that_is_busy_for_long_is_waited_for_up_to_a_limit(
     answers.status, answers.headers = 429, {"Retry-After": asks}
     found, waits = known(tmp_path, answers.server_port, monkeypatch), []
     monkeypatch.setattr(found, "_sleep", waits.append)
-    with pytest.raises(api.ClusterError, match="429"):
-        found.get(api.POD, "p")
+    with pytest.raises(ClusterError, match="429"):
+        found.get(POD, "p")
     assert waits == slept
 
 
@@ -157,8 +161,8 @@ def test_what_is_refused_for_good_is_not_asked_again(
     tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers.status, answers.headers = 403, {"Retry-After": "1"}
-    with pytest.raises(api.ClusterError, match="403"):
-        known(tmp_path, answers.server_port, monkeypatch).get(api.POD, "p")
+    with pytest.raises(ClusterError, match="403"):
+        known(tmp_path, answers.server_port, monkeypatch).get(POD, "p")
     assert answers.calls == 1
 
 
@@ -166,8 +170,8 @@ def test_a_cluster_that_is_down_is_said_to_give_no_answer(tmp_path: Path, monkey
     Authority(tmp_path)
     with socket.socket() as bound:  # not listening: refuses
         bound.bind(("127.0.0.1", 0))
-        with pytest.raises(api.ClusterError, match=r"gives no answer \(Connection refused\)"):
-            known(tmp_path, bound.getsockname()[1], monkeypatch).get(api.POD, "p")
+        with pytest.raises(ClusterError, match=r"gives no answer \(Connection refused\)"):
+            known(tmp_path, bound.getsockname()[1], monkeypatch).get(POD, "p")
 
 
 @pytest.mark.parametrize(
@@ -186,15 +190,15 @@ def test_a_cluster_that_is_down_is_said_to_give_no_answer(tmp_path: Path, monkey
 def test_the_cluster_is_reached_through_the_proxy_that_kubectl_takes(
     environment: dict[str, str], host: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kubernetes import client
+    from kubernetes.client import ApiClient, Configuration
 
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    settings = client.Configuration(host=host)
-    settings.proxy, settings.no_proxy = api.proxies_of(host)
-    manager = client.ApiClient(settings).rest_client.pool_manager
+    settings = Configuration(host=host)
+    settings.proxy, settings.no_proxy = proxies_of(host)
+    manager = ApiClient(settings).rest_client.pool_manager
     found = getattr(manager, "proxy", None)
     assert (None if found is None else found.url) == proxy

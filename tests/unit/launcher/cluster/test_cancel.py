@@ -30,7 +30,7 @@ def test_the_driver_is_asked_and_the_pods_are_waited_for(job, first, last):
     )
     outcome = cancel(job.api, job.name, steps.wait(), now=False)
     assert steps.all_done
-    assert json.loads(job.annotations[names.WISH])["do"] == "stop"
+    assert json.loads(job.annotations[names.REQUEST])["do"] == "stop"
     assert job.api.changes == [("patch", "ConfigMap", "nightly")]
     assert {**outcome.result, "seconds": 0} == {"job": "nightly", "state": "stopped", "seconds": 0, "step": 40}
     assert outcome.lines[0].startswith("Job nightly is stopped, after ")
@@ -41,7 +41,7 @@ def test_each_request_to_stop_is_another(job):
     found = set()
     for _ in range(2):
         cancel(job.api, job.name, waiting(timeout_s=0.0), now=False)
-        found.add(job.annotations[names.WISH])
+        found.add(job.annotations[names.REQUEST])
     assert len(found) == 2
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from esmm_dist.errors import ConfigError, RetryError
-from launcher.cluster.api import ClusterError
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.delete import delete
 from tests.unit.launcher.cluster.played_api import NAMESPACE, PlayedJob
 from tests.unit.launcher.waits import waiting

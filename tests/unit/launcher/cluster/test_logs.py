@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from esmm_dist.errors import ConfigError
-from launcher.cluster.api import ClusterError
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.logs import LogReader, find_process, logs
 from launcher.cluster.snapshot import read_snapshot
 from tests.unit.launcher.cluster.played_api import NAMESPACE, PlayedApi, PlayedJob

@@ -235,7 +235,6 @@ def test_addresses_are_those_at_which_the_driver_looks():
         host, _, port = objects.agent_address("nightly-worker-0").partition(":")
         assert int(port) == names.AGENT_PORT
         assert f"*.{host.partition('.')[2]}" in names.certified_names(job.name, "ml")
-    assert JobObjects(job=job.name, namespace="ml").status.endswith(f"/{names.status(job.name)}")
 
 
 def test_ports_on_command_lines_are_those_of_the_containers(training):

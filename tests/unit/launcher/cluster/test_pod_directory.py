@@ -7,7 +7,9 @@ import pytest
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
 from launcher.cluster import names
-from launcher.cluster.in_pod.api_access import AccessError, ApiAccess
+from launcher.cluster.api import kinds
+from launcher.cluster.api.connect import connect_pod
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.in_pod.pod_directory import PodDirectory
 from tests.pod_api import JOB, NAMESPACE, pod_api
@@ -33,7 +35,7 @@ def messages() -> Messages:
 
 @pytest.fixture
 def directory(api, messages) -> PodDirectory:
-    return PodDirectory(api.access(), OBJECTS, messages)
+    return PodDirectory(api.client(), OBJECTS, messages)
 
 
 def found(directory: PodDirectory) -> tuple[list[str], int]:
@@ -101,7 +103,7 @@ def test_while_the_api_does_not_answer_the_last_answer_stays_and_that_is_said_on
     api.is_down = True
     for _ in range(3):
         assert found(directory) == ([FIRST], 1)
-    assert "cannot be listed: the API at 127.0.0.1" in directory.trouble()
+    assert "cannot be listed: The cluster at https://127.0.0.1" in directory.trouble()
     api.is_down = False
     del api.pods[FIRST]
     assert found(directory) == ([], 0)
@@ -114,7 +116,7 @@ def test_while_the_api_does_not_answer_the_last_answer_stays_and_that_is_said_on
 def test_a_missing_right_is_said_with_verb_and_reason(api, directory, messages):
     api.forbidden.add(("list", "pods"))
     found(directory)
-    assert "GET /api/v1/namespaces/ml/pods is refused with 403 (may not list pods)" in messages.told[0]
+    assert "refuses to list pods in namespace ml with 403 (may not list pods)" in messages.told[0]
 
 
 def test_the_pods_are_listed_over_and_over_and_a_token_that_was_renewed_is_used(api, directory):
@@ -132,7 +134,7 @@ def test_workers_of_an_mpijob_have_its_labels_and_its_service(api, messages):
     labels = {"training.kubeflow.org/job-name": JOB, "training.kubeflow.org/job-role": "worker"}
     api.add_pod(FIRST, labels=labels)
     api.add_pod(f"{JOB}-launcher", labels=labels | {"training.kubeflow.org/job-role": "launcher"})
-    directory = PodDirectory(api.access(), JobObjects(job=JOB, namespace=NAMESPACE, backend="mpijob"), messages)
+    directory = PodDirectory(api.client(), JobObjects(job=JOB, namespace=NAMESPACE, backend="mpijob"), messages)
     assert found(directory) == ([FIRST], 1)
     assert directory.addresses() == {FIRST: "nightly-worker-0.nightly.ml.svc:7071"}
 
@@ -140,17 +142,17 @@ def test_workers_of_an_mpijob_have_its_labels_and_its_service(api, messages):
 def test_an_api_with_a_certificate_of_another_authority_is_not_asked(api, tmp_path):
     with pod_api(tmp_path / "other") as other:
         (api.folder / "ca.crt").write_bytes((other.folder / "ca.crt").read_bytes())
-        with pytest.raises(AccessError, match="certificate verify failed"):
-            api.access().get("/api/v1/namespaces/ml/pods", labelSelector="a=b")
+        with pytest.raises(ClusterError, match="certificate that the service account of this pod does not vouch for"):
+            api.client().all(kinds.POD, "a=b")
     assert api.calls == []
 
 
 def test_outside_of_a_pod_there_is_no_api(api, tmp_path):
     with pytest.raises(ConfigError, match="KUBERNETES_SERVICE_HOST is not set. Run esmm driver in a pod"):
-        ApiAccess(api.folder, {})
+        connect_pod(folder=api.folder, environment={})
     with pytest.raises(ConfigError, match="nowhere/token does not exist"):
-        ApiAccess(tmp_path / "nowhere", api.environment)
-    assert api.access().namespace() == NAMESPACE
+        connect_pod(folder=tmp_path / "nowhere", environment=api.environment)
+    assert api.client().namespace == NAMESPACE
     (api.folder / "namespace").unlink()
     with pytest.raises(ConfigError, match="namespace cannot be read: No such file or directory. Give --namespace"):
-        api.access().namespace()
+        api.client()

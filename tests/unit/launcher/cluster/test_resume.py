@@ -7,7 +7,7 @@ import pytest
 from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import NoProgress
 from launcher.cluster import names
-from launcher.cluster.api import ClusterError
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.resume import resume, workers_to_start
 from launcher.cluster.snapshot import read_snapshot
 from launcher.run_files.run_status import WorkerStatus
@@ -43,10 +43,10 @@ def test_the_driver_is_made_anew_and_the_sets_get_their_pods_back():
 
 def test_what_the_last_driver_published_and_was_asked_does_not_end_the_next():
     job = stopped()
-    stop = {"metadata": {"annotations": {names.WISH: '{"do": "stop"}'}}}
+    stop = {"metadata": {"annotations": {names.REQUEST: '{"do": "stop"}'}}}
     job.api.store.patch("configmaps", NAMESPACE, "nightly", stop)
     resume(job.api, job.name, waiting(timeout_s=0.0))
-    assert names.WISH not in job.annotations
+    assert names.REQUEST not in job.annotations
     assert read_snapshot(job.api, job.name).status is None
 
 

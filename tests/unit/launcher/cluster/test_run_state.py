@@ -11,8 +11,8 @@ import pytest
 
 from esmm_dist.errors import ConfigError, EsmmError, RetryError
 from esmm_dist.progress import NoProgress
+from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.in_pod import drive_job as job_module
-from launcher.cluster.in_pod.api_access import AccessError
 from launcher.cluster.in_pod.drive_job import drive_job
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.in_pod.run_state import RunState, newest_within
@@ -62,7 +62,7 @@ def clock(monkeypatch) -> Callable[[float], None]:
 
 def run_state(api: PodApi, **settings) -> RunState:
     return RunState(
-        api.access(), JobObjects(job=JOB, namespace=NAMESPACE, **settings), NoProgress(), sleep=lambda _: None
+        api.client(), JobObjects(job=JOB, namespace=NAMESPACE, **settings), NoProgress(), sleep=lambda _: None
     )
 
 
@@ -75,50 +75,50 @@ def begun(api: PodApi, driver: Driver) -> RunState:
 
 def test_a_status_is_published_at_once_then_every_five_seconds_when_it_has_changed(api, driver, clock):
     state = begun(api, driver)
-    state.look()
+    state.update()
     assert api.published()["step"] == 40
     assert api.maps[f"{JOB}-status"]["data"]["events.jsonl"] == '{"event": "driver_started"}\n'
     driver.now = replace(STATUS, step=41)
     clock(4.0)
-    state.look()
+    state.update()
     assert api.published()["step"] == 40
     clock(1.0)
-    state.look()
+    state.update()
     assert api.published()["step"] == 41
     clock(5.0)
-    state.look()
+    state.update()
     assert len(api.patches) == 2  # nothing has changed but the time
     driver.events.append('{"event": "saved"}')
-    state.look()
+    state.update()
     assert len(api.patches) == 3
     clock(10.0)
-    state.look()
+    state.update()
     assert len(api.patches) == 4  # a sign of life
 
 
-def test_a_wish_to_stop_is_obeyed_within_two_seconds_and_no_other_is(api, driver, clock):
+def test_a_request_to_stop_is_obeyed_within_two_seconds_and_no_other_is(api, driver, clock):
     state = begun(api, driver)
     for nonsense in ("{", "[]", "7", '{"do": "dance", "id": "a1"}'):
-        api.wish(nonsense)
+        api.request(nonsense)
         clock(2.0)
-        state.look()
+        state.update()
     assert driver.finished == 0
-    api.wish(STOP)
+    api.request(STOP)
     clock(1.9)
-    state.look()
+    state.update()
     assert driver.finished == 0
     clock(0.1)
-    state.look()
+    state.update()
     assert driver.finished == 1
 
 
 def test_an_api_that_does_not_answer_holds_up_nothing_and_what_changed_is_published_later(api, driver, clock):
     state = begun(api, driver)
     api.is_down = True
-    state.look()
+    state.update()
     api.is_down = False
     clock(5.0)
-    state.look()
+    state.update()
     assert api.published()["step"] == 40
 
 
@@ -129,11 +129,11 @@ def test_a_refusal_of_the_api_and_its_end_are_each_told_once(api, driver, clock)
         def message(self, text: str) -> None:
             told.append(text)
 
-    state = RunState(api.access(), JobObjects(job=JOB, namespace=NAMESPACE), Messages())
+    state = RunState(api.client(), JobObjects(job=JOB, namespace=NAMESPACE), Messages())
     state._source = driver
     for is_down in (True, True, False, False):
         api.is_down = is_down
-        state.look()
+        state.update()
         clock(5.0)
     assert [text.partition(":")[0] for text in told] == [
         "Training goes on, but stop requests cannot be read",
@@ -171,13 +171,13 @@ def test_the_end_is_insisted_on_while_the_api_is_away_and_given_up_without_the_r
         clock(seconds)
         api.is_down = len(pauses) < 3
 
-    state = RunState(api.access(), JobObjects(job=JOB, namespace=NAMESPACE), NoProgress(), sleep=sleep)
+    state = RunState(api.client(), JobObjects(job=JOB, namespace=NAMESPACE), NoProgress(), sleep=sleep)
     api.is_down = True
     state.end(replace(STATUS, state="done"))
     assert pauses == [0.5, 1.0, 2.0]
     assert api.replicas[f"{JOB}-worker"] == 0
     api.forbidden.add(("patch", f"statefulsets/scale/{JOB}-server"))
-    with pytest.raises(AccessError, match="403"):
+    with pytest.raises(ClusterError, match="403"):
         state.give_back()
 
 
@@ -190,9 +190,9 @@ def test_what_was_deleted_meanwhile_needs_no_end(api):
 
 
 def test_an_api_that_stays_away_at_the_end_is_an_error_after_five_minutes(api, clock):
-    state = RunState(api.access(), JobObjects(job=JOB, namespace=NAMESPACE), NoProgress(), sleep=clock)
+    state = RunState(api.client(), JobObjects(job=JOB, namespace=NAMESPACE), NoProgress(), sleep=clock)
     api.is_down = True
-    with pytest.raises(RetryError, match="gives no answer"):
+    with pytest.raises(ClusterError, match=r"gives no answer \(Remote end closed connection without response\)\.$"):
         state.give_back()
 
 
@@ -201,7 +201,7 @@ def publish(api: PodApi, state: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("published", "wish", "found"),
+    ("published", "request_", "found"),
     [
         ("done", "", "done"),
         ("failed", "", "failed"),
@@ -211,10 +211,10 @@ def publish(api: PodApi, state: str) -> None:
         ("stopped", "", None),  # resumed
     ],
 )
-def test_an_end_that_was_published_is_found(api, published, wish, found):
+def test_an_end_that_was_published_is_found(api, published, request_, found):
     publish(api, published)
-    if wish:
-        api.wish(wish)
+    if request_:
+        api.request(request_)
     end = run_state(api).find_end()
     assert (end.state if end else None) == found
 
@@ -267,6 +267,13 @@ def test_a_failure_that_stays_one_is_published_and_is_no_error_of_the_pod(api, t
     assert set(api.replicas.values()) == {0}
 
 
+def test_a_refusal_of_the_api_is_left_to_the_job_to_try_again(api, tmp_path, driven):
+    driven(None)
+    api.forbidden.add(("get", f"configmaps/{JOB}-status"))
+    with pytest.raises(RetryError, match="refuses to get ConfigMap nightly-status in namespace ml with 403"):
+        drive_job(config(api, tmp_path), NoProgress())
+
+
 def test_a_failure_that_may_pass_is_left_to_the_job_to_try_again(api, tmp_path, driven):
     driven(RetryError("the object store does not answer"))
     with pytest.raises(RetryError, match="object store"):
@@ -293,5 +300,5 @@ def test_agents_are_found_in_exactly_one_way():
 
 def test_statuses_are_whole_json(api, driver, clock):
     driver.now = replace(STATUS, error='a "quoted" line\nand another')
-    begun(api, driver).look()
+    begun(api, driver).update()
     assert json.loads(api.maps[f"{JOB}-status"]["data"]["status.json"])["error"] == driver.now.error

@@ -115,7 +115,7 @@ def test_servers_change_between_a_cancel_and_a_resume(job):
     asked, *templates, changed = verbs[:4]
     assert (asked, changed) == (("patch", "nightly"), ("patch", "nightly"))
     assert sorted(templates) == [("patch", "nightly-server"), ("patch", "nightly-worker")]
-    assert names.WISH not in job.annotations  # else the next driver would stop at once
+    assert names.REQUEST not in job.annotations  # else the next driver would stop at once
 
 
 def test_a_change_of_servers_waits_for_the_save_even_where_nobody_waits_for_the_rest(job):

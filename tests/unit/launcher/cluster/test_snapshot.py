@@ -4,7 +4,8 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
-from launcher.cluster.api import ClusterError
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.job_file import job_yaml, read_job, read_submitted_job
 from launcher.cluster.snapshot import find_config, read_snapshot, state_of
 from launcher.cluster.status import job_status, ready_pods, state_line, troubles_of
 from tests.unit.launcher.cluster.jobs import make_job
@@ -141,3 +142,20 @@ def test_a_driver_that_has_published_nothing_for_45_s_is_stale(job, ago_s, stale
     assert job_status(read_snapshot(job.api, job.name)).stale == stale
     job.publish(make_status("stopped", written_ago_s=ago_s))
     assert not job_status(read_snapshot(job.api, job.name)).stale
+
+
+def test_a_job_file_that_stays_the_same_is_checked_once_and_one_that_changes_again(monkeypatch):
+    job, checked = PlayedJob(), []
+
+    def read(text, *, where):
+        checked.append(where)
+        return read_job(text, where=where)
+
+    monkeypatch.setattr("launcher.cluster.job_file.read_job", read)
+    read_submitted_job.cache_clear()
+    assert [read_snapshot(job.api, job.name).file.cluster.servers.count for _ in range(3)] == [2, 2, 2]
+    assert checked == [f"ConfigMap {job.name}"]
+    changed = job_yaml(job.file.with_servers(3))
+    job.api.store.patch("configmaps", "ml", job.name, {"data": {names.JOB_KEY: changed}})
+    assert read_snapshot(job.api, job.name).file.cluster.servers.count == 3
+    assert len(checked) == 2

@@ -148,8 +148,8 @@ def rows(monkeypatch):
         asked.append((api, everywhere))
         return ROWS[:2]
 
-    monkeypatch.setattr("launcher.cluster.api.cluster_is_known", lambda: known["cluster"])
-    monkeypatch.setattr("launcher.cluster.api.connect", lambda namespace: f"api of {namespace}")
+    monkeypatch.setattr("launcher.cluster.api.connect.cluster_is_known", lambda: known["cluster"])
+    monkeypatch.setattr("launcher.cluster.api.connect.connect", lambda namespace: f"api of {namespace}")
     monkeypatch.setattr("launcher.cluster.jobs.cluster_jobs", cluster_jobs)
     monkeypatch.setattr("launcher.jobs.list_runs.local_runs", lambda folder: ROWS[2:])
     return known, asked
