@@ -4,7 +4,7 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from launcher.cli import main
-from launcher.cluster.api import ClusterError
+from launcher.cluster.api.errors import ClusterError
 from launcher.jobs.find import find_job, is_local
 from launcher.jobs.local_run import LocalRun
 
