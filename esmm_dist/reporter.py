@@ -3,7 +3,19 @@
 A process that is watched passes a link to its watcher (``launcher/agent/worker_link.py``); others pass nothing.
 """
 
+from enum import StrEnum
 from typing import Any, Protocol
+
+
+class Phase(StrEnum):
+    """What a rank does, as its training reports it. A run's status shows the values, which stay as they are."""
+
+    RENDEZVOUS = "meeting"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    SAVING = "saving"
+    LEFT = "left"
+    """The rank has left; its process is about to end."""
 
 
 class Reporter(Protocol):

@@ -9,7 +9,7 @@ from esmm_dist.errors import ConfigError, GiveUpError, LeftError, RetryError
 from esmm_dist.process.retry import retry
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.elastic import ElasticWorld
-from esmm_dist.reporter import Reporter
+from esmm_dist.reporter import Phase, Reporter
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.open_trainer import open_trainer
 from esmm_dist.train.result import TrainResult
@@ -49,7 +49,7 @@ def train_elastically(config: TrainConfig, progress: Progress, world: ElasticWor
                     return trainer.train(stop)
             except RanksChangeError as e:
                 if e.leaving:
-                    reporter.note(phase="left")
+                    reporter.note(phase=Phase.LEFT)
                     world.leave()
                     raise LeftError("This worker has left the training; nothing is lost.") from None
                 reporter.event("ranks_change", step=memory.step)
@@ -61,7 +61,7 @@ def train_elastically(config: TrainConfig, progress: Progress, world: ElasticWor
                 reporter.event("failed", gives_up=True, error=str(e))
                 raise
             began = time.monotonic()
-            reporter.note(phase="meeting")
+            reporter.note(phase=Phase.RENDEZVOUS)
             world.rejoin()
             reporter.event("met", rank=world.rank, size=world.size, seconds=round(time.monotonic() - began, 2))
 

@@ -19,7 +19,7 @@ from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.ranks.world import World
-from esmm_dist.reporter import NO_REPORTER, Reporter
+from esmm_dist.reporter import NO_REPORTER, Phase, Reporter
 from esmm_dist.schema.learnable import label_warnings
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.batches import BatchSource
@@ -159,7 +159,7 @@ class Trainer:
         self._saver = Saver(context, store, saved_step=state.steps if saved else None)
         self._evictions = EverySteps(context.config.embedding.evict_every_steps or 0)
         context.reporter.note(
-            rank=world.rank, size=world.size, step=self._step, total_steps=context.steps.total, phase="training"
+            rank=world.rank, size=world.size, step=self._step, total_steps=context.steps.total, phase=Phase.TRAINING
         )
 
     def _report_begin(self, agreement: Agreement) -> None:
@@ -194,13 +194,13 @@ class Trainer:
         complete = step == self._context.steps.total
         ending = complete or self._stepper.is_stopping(stop) or self._stepper.all_leave
         if not ending and self._evaluator.is_due(step):
-            reporter.note(phase="evaluating")
+            reporter.note(phase=Phase.EVALUATING)
             self._evaluator.evaluate(step)
             self._report_evaluation()
         if ending or self._saver.is_due(step):
-            reporter.note(phase="saving")
+            reporter.note(phase=Phase.SAVING)
             self._saver.save(step, self._content_to_save, last=ending)
-        reporter.note(phase="training")
+        reporter.note(phase=Phase.TRAINING)
 
     def _content_to_save(self) -> CheckpointContent:
         """Bring the logs to their files; return what a checkpoint of the step at hand holds beside the rows."""
@@ -243,7 +243,7 @@ class Trainer:
 
     def _final_metrics(self) -> tuple[dict[str, TaskMetrics], Baseline | None]:
         """Return the metrics of the whole split at the last step, and the baseline's, unless an earlier process has."""
-        self._context.reporter.note(phase="evaluating")
+        self._context.reporter.note(phase=Phase.EVALUATING)
         metrics, new = self._evaluator.final_metrics(self._step)
         if new:
             self._saver.add_metrics(self._step, state=self._saved_state(), metrics=self._evaluator.newest_metrics)

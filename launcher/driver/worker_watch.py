@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from esmm_dist.errors import LeftError
+from esmm_dist.reporter import Phase
 from launcher.agent.status import AgentStatus
 from launcher.driver.agent_watch import SILENT_S, AgentView
 
-CONNECTED_PHASES = ("training", "evaluating", "saving")
+CONNECTED_PHASES = (Phase.TRAINING, Phase.EVALUATING, Phase.SAVING)
 """Phases of a worker that is connected to all others."""
 
 RENDEZVOUS_AGAIN_S = 6.0
@@ -77,7 +78,7 @@ class WorkerWatch:
             return WorkerEnd(
                 exit_code=KILLED, event="worker_lost", reason="another driver has started its agent's worker"
             )
-        if status.facts.get("phase") == "left":  # the others need not wait for the end of its process
+        if status.facts.get("phase") == Phase.LEFT:  # the others need not wait for the end of its process
             return _left(LeftError.exit_status)
         if not status.running:
             return self._ended(status)
@@ -88,7 +89,7 @@ class WorkerWatch:
             return None  # it is being killed
         phase = status.facts.get("phase")
         self.was_connected = self.was_connected or phase in CONNECTED_PHASES
-        self._rendezvous_since = (self._rendezvous_since or now) if phase == "meeting" else None
+        self._rendezvous_since = (self._rendezvous_since or now) if phase == Phase.RENDEZVOUS else None
         if is_over:
             return self._killed("", "", "its ranks have ended")
         if status.beat_age_s is not None and status.beat_age_s > self._stall_s:

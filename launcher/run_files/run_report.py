@@ -4,6 +4,7 @@ import time
 from collections import deque
 
 from esmm_dist.progress import Progress
+from esmm_dist.reporter import Phase
 from launcher.run_files.run_status import RunStatus
 from launcher.run_files.status_lines import evaluation_line, progress_line
 from launcher.terminal.progress import duration
@@ -55,7 +56,7 @@ class RunReport:
 
     def _new_ranks(self, status: RunStatus, now: float) -> int:
         """Return the number of ranks that train if it is another one and has lasted; else 0."""
-        ranks = sum(worker.phase == "training" for worker in status.workers)
+        ranks = sum(worker.phase == Phase.TRAINING for worker in status.workers)
         if not ranks or ranks == self._ranks:
             self._other_ranks = None
             return 0

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esmm_dist.reporter import Phase
 from launcher.agent.worker_link import LONGEST_ERROR, REPORT_FD, WorkerLink, worker_link
 from launcher.agent.worker_reports import WorkerReports
 
@@ -150,6 +151,22 @@ def test_numbers_of_numpy_arrive_and_those_that_json_does_not_know_are_null(pipe
     pipe.wait_for(lambda reports: pipe.events)
     assert pipe.reports.facts == {"step": 3, "loss": 0.5, "auc": None}
     assert pipe.events[0]["shape"] == "[0. 0.]"
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [  # a status shows them: they stay as they are
+        (Phase.RENDEZVOUS, "meeting"),
+        (Phase.TRAINING, "training"),
+        (Phase.EVALUATING, "evaluating"),
+        (Phase.SAVING, "saving"),
+        (Phase.LEFT, "left"),
+    ],
+)
+def test_a_phase_arrives_as_its_plain_text(pipe, link, phase, text):
+    link.note(phase=phase)
+    link.close()
+    assert f'{{"facts": {{"phase": "{text}"}}}}'.encode() in os.read(pipe.reader, 65_536).splitlines()
 
 
 def test_lines_that_are_none_of_these_are_left_out():
