@@ -44,7 +44,7 @@ class WaitingConfig(JobConfig):
 
     def __post_init__(self) -> None:
         if not 0 <= self.wait_s < float("inf"):
-            raise ConfigError(f"wait_s is {self.wait_s}. Set seconds, 0 or more.")
+            raise ConfigError(f"wait_s is {self.wait_s}. Set a number of seconds, 0 or more.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,25 +12,22 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.train.run_folder import LOG_NAME
 from launcher.command import Outcome, RunLine
 from launcher.jobs.backend import Say, ignore
+from launcher.jobs.local_files import delete_files
 from launcher.jobs.local_logs import find_log, follow_lines, read_lines
 from launcher.run_files.job import THIS_MACHINE, JobStatus
-from launcher.run_files.log_files import FOLDER_NAME
 from launcher.run_files.plain_run import TRAIN_LOCK_NAME, is_training, read_progress
-from launcher.run_files.run_record import LOCK_NAME, RECORD_NAME, STOP_NAME, is_held, read_record, request_stop
-from launcher.run_files.run_status import EVENTS_NAME, STATUS_NAME, RunStatus, read_status
-from launcher.run_files.scale_request import SCALE_NAME, ScaleRequest, scale_outcome, trains, write_scale_request
+from launcher.run_files.run_record import RECORD_NAME, is_held, read_record, request_stop
+from launcher.run_files.run_status import STATUS_NAME, RunStatus, read_status
+from launcher.run_files.scale_request import (
+    ScaleRequest,
+    check_scale_workers,
+    scale_outcome,
+    trains,
+    worker_states,
+    write_scale_request,
+)
 from launcher.run_files.status_lines import is_stale
 from launcher.terminal.wait import Wait
-
-KEPT_NAMES = ("checkpoints", "config.yaml")
-"""What a deletion that keeps the data leaves: a training can go on from it."""
-
-OTHER_NAMES = (
-    *("metrics.json", "skipped.json", "train_log.jsonl", "tensorboard", FOLDER_NAME, EVENTS_NAME, SCALE_NAME),
-    *(STOP_NAME, TRAIN_LOCK_NAME, LOCK_NAME, STATUS_NAME, RECORD_NAME),
-)
-"""All else that belongs to a run. Those by which it is known to be one come last: a deletion that was interrupted can
-be made again."""
 
 POLL_S = 0.2
 
@@ -98,7 +94,7 @@ class LocalRun:
                 lambda: read_status(self._run),
                 reached,
                 what=f"{count} workers train",
-                describe=_worker_states,
+                describe=worker_states,
                 remedy=f"{self._run} goes on by itself; look at esmm status {self._named}.",
                 every_s=POLL_S,
             )
@@ -183,11 +179,7 @@ class LocalRun:
         self._check_is_run()
         if self._is_running() or self._trains_by_itself():
             raise ConfigError(f"{self._run} is running. Stop it first: esmm cancel {self._named}.")
-        for name in OTHER_NAMES if keep_data else KEPT_NAMES + OTHER_NAMES:
-            self._remove(name)
-        left = sorted(path.name for path in self._run.local_path.iterdir()) if self._run.is_local else []
-        if self._run.is_local and not left:
-            self._run.local_path.rmdir()
+        left = delete_files(self._run, keep_data=keep_data)
         kept = f"; it still holds {', '.join(left)}" if left else ""
         return Outcome(lines=[f"{self._run} is deleted{kept}."], result={"run": str(self._run), "kept": left})
 
@@ -202,17 +194,6 @@ class LocalRun:
         ended = "done" if progress is not None and progress.done else "stopped"
         state = "running" if running else ended
         return JobStatus(job=str(self._run), where=THIS_MACHINE, state=state, progress=progress)
-
-    def _remove(self, name: str) -> None:
-        if not self._run.is_local:
-            self._run.delete_file(name)
-            (self._run / name).delete()
-            return
-        path = self._run.local_path / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
     def _kill(self) -> None:
         record = read_record(self._run)
@@ -253,32 +234,3 @@ class LocalRun:
             raise ConfigError(
                 f"{self._run} is not a run of esmm local: it has neither {RECORD_NAME} nor {STATUS_NAME}."
             )
-
-
-def check_scale_workers(status: RunStatus, count: int, *, stale: bool) -> None:
-    """Check that an elastic run can have so many workers.
-
-    Args:
-        status: newest status of the run
-        count: number of workers that is asked for
-        stale: whether the run should be going on and does not
-
-    Raises:
-        ConfigError: It has ended, its driver is lost, or the number is out of its bounds.
-    """
-    if status.ended:
-        raise ConfigError(f"{status.run} has ended ({status.state}); there is nothing to scale.")
-    if stale:
-        raise ConfigError(
-            f"{status.run} is not running: its driver has written nothing for {status.age_s():.0f} s. esmm resume "
-            f"{status.run} goes on with it."
-        )
-    if not status.min_workers <= count <= status.max_workers:
-        raise ConfigError(
-            f"workers is {count}, but this run was started with --min-workers {status.min_workers} --max-workers "
-            f"{status.max_workers}. Set a number between them."
-        )
-
-
-def _worker_states(status: RunStatus) -> str:
-    return ", ".join(f"{each.name} {each.phase if each.state == 'running' else each.state}" for each in status.workers)

@@ -43,6 +43,31 @@ def read_scale_request(run: Folder) -> ScaleRequest | None:
         return None
 
 
+def check_scale_workers(status: RunStatus, count: int, *, stale: bool) -> None:
+    """Check that an elastic run can have so many workers.
+
+    Args:
+        status: newest status of the run
+        count: number of workers that is asked for
+        stale: whether the run should be going on and does not
+
+    Raises:
+        ConfigError: It has ended, its driver is lost, or the number is out of its bounds.
+    """
+    if status.ended:
+        raise ConfigError(f"{status.run} has ended ({status.state}); there is nothing to scale.")
+    if stale:
+        raise ConfigError(
+            f"{status.run} is not running: its driver has written nothing for {status.age_s():.0f} s. esmm resume "
+            f"{status.run} goes on with it."
+        )
+    if not status.min_workers <= count <= status.max_workers:
+        raise ConfigError(
+            f"workers is {count}, but this run was started with --min-workers {status.min_workers} --max-workers "
+            f"{status.max_workers}. Set a number between them."
+        )
+
+
 def trains(status: RunStatus, workers: int, *, since: float) -> bool:
     """Return whether exactly so many workers train; one that is still joining does not.
 
@@ -53,6 +78,11 @@ def trains(status: RunStatus, workers: int, *, since: float) -> bool:
     """
     training = [each for each in status.workers if each.state == "running" and each.rank is not None]
     return status.written_at > since and status.wanted_workers == workers == status.ranks == len(training)
+
+
+def worker_states(status: RunStatus) -> str:
+    """Return what each worker does, on one line."""
+    return ", ".join(f"{each.name} {each.phase if each.state == 'running' else each.state}" for each in status.workers)
 
 
 def scale_outcome(workers: int, *, before: int, seconds: float | None) -> Outcome:

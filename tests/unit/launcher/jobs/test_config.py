@@ -22,7 +22,7 @@ INFINITE, NOT_A_NUMBER = float("inf"), float("nan")
 @pytest.mark.parametrize("wait_s", [-1.0, INFINITE, NOT_A_NUMBER])
 def test_a_wait_takes_some_time_or_none(cls, wait_s):
     more = {"workers": 1} if cls is ScaleConfig else {}
-    with pytest.raises(ConfigError, match=rf"wait_s is {wait_s}\. Set seconds, 0 or more"):
+    with pytest.raises(ConfigError, match=rf"wait_s is {wait_s}\. Set a number of seconds, 0 or more"):
         cls(job="a", wait_s=wait_s, **more)
     assert cls(job="a", wait_s=0.0, **more).wait_s == 0.0
 

@@ -41,8 +41,8 @@ def test_status_of_a_path_without_a_run_says_what_it_looked_for(tmp_path, capsys
         (["logs", "a", "--rank", "0", "--server", "1"], "rank and server are given. Set one of them"),
         (["logs", "a", "--tail", "-1"], "tail is -1. Set 0 or more"),
         (["scale", "a", "--workers", "0"], "workers is 0. Set 1 or more"),
-        (["cancel", "a", "--wait-s", "-1"], "wait_s is -1.0. Set seconds"),
-        (["status", "a", "--watch", "0"], "watch is 0.0. Set seconds"),
+        (["cancel", "a", "--wait-s", "-1"], "wait_s is -1.0. Set a number of seconds"),
+        (["status", "a", "--watch", "0"], "watch is 0.0. Set a number of seconds above 0"),
         (["jobs", "--namespace", "a", "--all-namespaces"], "namespace and all_namespaces are both given"),
     ],
 )

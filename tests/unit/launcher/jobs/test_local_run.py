@@ -15,7 +15,8 @@ from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from launcher.command import Outcome
-from launcher.jobs.local_run import KEPT_NAMES, OTHER_NAMES, LocalRun
+from launcher.jobs.local_files import KEPT_NAMES, OTHER_NAMES
+from launcher.jobs.local_run import LocalRun
 from launcher.run_files.run_record import LocalRecord, recorded
 from launcher.run_files.run_status import RunStatus, write_status
 from launcher.run_files.scale_request import read_scale_request
