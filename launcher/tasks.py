@@ -33,7 +33,7 @@ def _missing_shard(folder: Path, sizes: Mapping[str, int]) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class JobTask:
     """One task."""
 
     settings: str
@@ -49,23 +49,23 @@ class Task:
         return found
 
 
-TASKS: Mapping[TaskName, Task] = {
-    "train": Task(settings="esmm_dist.train.config:TrainConfig"),
-    "synth": Task(
+TASKS: Mapping[TaskName, JobTask] = {
+    "train": JobTask(settings="esmm_dist.train.config:TrainConfig"),
+    "synth": JobTask(
         settings="preprocess.synthetic.config:SynthConfig",
         stored={"out": StoredPlace(use="write", told_by="synth.json")},
     ),
-    "preprocess": Task(
+    "preprocess": JobTask(
         settings="preprocess.config:PreprocessConfig",
         stored={
             "raw": StoredPlace(use="read"),
             "out": StoredPlace(use="write", told_by="manifest.json", damage=_missing_shard),
         },
     ),
-    "evaluate": Task(settings="esmm_dist.inference.evaluate:EvaluateConfig", stored={"data": StoredPlace(use="read")}),
-    "predict": Task(
+    "evaluate": JobTask(settings="esmm_dist.inference.evaluate:EvaluateConfig", stored={"data": StoredPlace(use="read")}),
+    "predict": JobTask(
         settings="esmm_dist.inference.predict:PredictConfig",
         stored={"data": StoredPlace(use="read"), "out": StoredPlace(use="write", kind="file")},
     ),
-    "export": Task(settings="esmm_dist.inference.export:ExportConfig", stored={"out": StoredPlace(use="write")}),
+    "export": JobTask(settings="esmm_dist.inference.export:ExportConfig", stored={"out": StoredPlace(use="write")}),
 }

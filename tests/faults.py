@@ -28,7 +28,7 @@ class Fault:
     how: How
     during: During
     index: int = 0
-    """Of the server, or of the worker among those that are not rank 0."""
+    """Index of the server, or of the worker among those that are not rank 0."""
 
     def __str__(self) -> str:
         """Return it as a few words."""

@@ -8,7 +8,7 @@
        ^                                                                                       │
        └───────────────────────────────── FaultProxy (in the driver) <──────────gloo───────────┘
 
-Of two ranks whose addresses differ gloo has the one with the higher address connect. So the lower rank is told to all
+Where the addresses of two ranks differ, gloo has the higher one connect. So the lower rank is announced to all
 as 0.0.0.0, which reaches this machine and is lower than any, and the higher one as 255.255.255.255, which nobody calls.
 """
 

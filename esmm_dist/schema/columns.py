@@ -11,7 +11,7 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
     """Check that each label has a column, and that no column has two uses that exclude each other.
 
     Args:
-        source: Of the schema.
+        source: source of the schema
         labels: Its label chain.
         fields: Names of its fields, which are their columns.
 

@@ -168,7 +168,7 @@ def _check_id_spaces(fields: Sequence[Field], *, shares_values: bool) -> None:
     """Check that every ``ids_of`` names a field with ids of its own, in the same table.
 
     Args:
-        fields: Of one schema.
+        fields: fields of one schema
         shares_values: Whether equal values of two fields can have equal ids: those of a flat log.
 
     Raises:

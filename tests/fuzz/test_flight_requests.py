@@ -95,7 +95,7 @@ def pull_header(server: Server) -> dict[str, Any]:
 
 
 def push_header(server: Server) -> dict[str, Any]:
-    """Of a push that has come before: whole, it is dropped, and anything else must be refused."""
+    """The header of a push that has come before: whole, it is dropped, and anything else must be refused."""
     return server.header(table="main", rows=len(IDS), wire="float32", step=3, rank=0, impressions=7, rate_factor=1.0)
 
 
