@@ -62,7 +62,9 @@ TASKS: Mapping[TaskName, JobTask] = {
             "out": StoredPlace(use="write", told_by="manifest.json", damage=_missing_shard),
         },
     ),
-    "evaluate": JobTask(settings="esmm_dist.inference.evaluate:EvaluateConfig", stored={"data": StoredPlace(use="read")}),
+    "evaluate": JobTask(
+        settings="esmm_dist.inference.evaluate:EvaluateConfig", stored={"data": StoredPlace(use="read")}
+    ),
     "predict": JobTask(
         settings="esmm_dist.inference.predict:PredictConfig",
         stored={"data": StoredPlace(use="read"), "out": StoredPlace(use="write", kind="file")},
