@@ -3,7 +3,7 @@
 import os
 import sys
 
-# Python puts the current folder first on its path: a random.py there would stand for the module of the standard library
+# Python puts the current folder first on its path: a random.py there would shadow the standard library's
 if not sys.flags.safe_path and sys.path[0] != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
     del sys.path[0]
 

@@ -34,23 +34,23 @@ PIPE_CLOSED = 141
 """Exit status when the reader of stdout went away (``esmm ... | head``): 128 + SIGPIPE."""
 
 UNEXPECTED = 70
-"""Exit status of an error that nobody wrote a message for: EX_SOFTWARE of sysexits.h."""
+"""Exit status of an unexpected error: EX_SOFTWARE of sysexits.h."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line.
 
     Args:
-        args: Without the program's name. None: the process's own.
+        args: command line without the program's name; None: that of the process
 
     Returns:
-        The exit status; 0 only if the work was done.
+        The exit status; 0 only if the work is done.
     """
     if args is None:
         run_as_child_of_first_process()
         use_utf8_names()
         prepare_streams()
-        # For processes that this one starts: what lies in the current folder must not stand for a module (random.py)
+        # For child processes: a file in the current folder (random.py) must not shadow a module
         os.environ["PYTHONSAFEPATH"] = "1"
     line = list(sys.argv[1:] if args is None else args)
     try:
@@ -66,7 +66,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _flushed(status: int, line: Sequence[str]) -> int:
-    """Write what is left for stdout; return the exit status, which is not 0 if that is refused."""
+    """Flush stdout; return the exit status, which is not 0 if that fails."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -80,7 +80,7 @@ def _flushed(status: int, line: Sequence[str]) -> int:
 
 
 def _drop_stdout() -> None:
-    """Let stdout go nowhere: Python would complain again when it flushes it at exit."""
+    """Point stdout to /dev/null: Python would fail again when it flushes stdout at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -123,7 +123,7 @@ def _command(line: list[str]) -> int:
         print(settings_yaml(resolved.cls, resolved.values), end="")
         return 0
     outcome = run_line(line, resolved)
-    if own_rank(COMMANDS[line[0]])[0] > 0:  # rank 0 has the same to say
+    if own_rank(COMMANDS[line[0]])[0] > 0:  # rank 0 reports the same
         return 0 if outcome.done else 1
     report = sys.stderr if resolved.common.json else sys.stdout
     for text in outcome.lines:
@@ -137,7 +137,7 @@ def resolve_line(line: Sequence[str]) -> Resolved:
     """Find the command of a line and resolve its settings.
 
     Raises:
-        ConfigError: There is no such command, or a setting is wrong.
+        ConfigError: the command is unknown, or a setting is wrong
     """
     if line[0] not in COMMANDS:
         near = difflib.get_close_matches(line[0], COMMANDS, n=1, cutoff=0.5)
@@ -147,10 +147,10 @@ def resolve_line(line: Sequence[str]) -> Resolved:
 
 
 def settings_of_line(line: Sequence[str]) -> Any:
-    """Return the settings of a command line, checked.
+    """Return the checked settings of a command line.
 
     Raises:
-        ConfigError: There is no such command, or a setting is wrong.
+        ConfigError: the command is unknown, or a setting is wrong
     """
     resolved = resolve_line(line)
     return flags.finish(resolved.cls, resolved.values)
@@ -160,7 +160,7 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
     """Run one command line within this process and return what it did.
 
     Raises:
-        EsmmError: Whatever the command raises.
+        EsmmError: whatever the command raises
     """
     check_names(line)
     resolved = resolved or resolve_line(line)
@@ -212,7 +212,7 @@ def _report_unexpected(error: Exception, line: Sequence[str], debug: bool) -> No
 
 
 def _complain(text: str, line: Sequence[str]) -> None:
-    """Write one line about what went wrong with a command line, in one piece: of several ranks each may write one."""
+    """Write one line about what went wrong, in one piece: each of several ranks may write one."""
     rank, size = own_rank(COMMANDS.get(line[0]) if line else None)
     which = f"rank {rank} of {size}: "
     sys.stderr.write(f"esmm: {lines_of(text if size == 1 or text.startswith(which) else which + text)}\n")
@@ -226,7 +226,7 @@ def _write_log(text: str) -> Path:
         suffix=".log",
         delete=False,
         encoding="utf-8",
-        errors="backslashreplace",  # a path on the command line may be no text
+        errors="backslashreplace",  # a path on the command line may not be text
         dir=os.environ.get(LOG_FOLDER),
     ) as log:
         log.write(text)

@@ -1,4 +1,4 @@
-"""What a command is: a settings class, a function that does the work, and what it hands back."""
+"""What a command is: a settings class, a function that does the work, and the outcome that it returns."""
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,13 @@ class Outcome:
     """What a command did."""
 
     lines: Sequence[str]
-    """The report for a reader."""
+    """Report for a reader."""
 
     result: Mapping[str, Any]
     """The same for a program: printed as one JSON line with ``--json``."""
 
     done: bool = True
-    """False: the work was not done (a check failed); the process exits with 1."""
+    """False: the work was not done (a check failed), and the process exits with 1."""
 
 
 RunLine = Callable[[Sequence[str]], Outcome]
@@ -34,26 +34,26 @@ RunLine = Callable[[Sequence[str]], Outcome]
 
 @dataclass(frozen=True, kw_only=True)
 class StoredPlace:
-    """A setting that names a place of files and may name one in an object store.
+    """A setting that names files, and may name files in an object store.
 
-    What is read is copied to this machine before the command runs, and what it has written is copied there after
+    What is read is copied to this machine before the command runs; what it wrote is copied to the store afterwards
     (``launcher/object_store/places.py``).
     """
 
     use: Literal["read", "write"]
     kind: Literal["folder", "file"] = "folder"
     told_by: str | None = None
-    """File that says whose a folder is that holds files already. The command finds it in its ``out`` and decides.
-    None: such a folder is refused."""
+    """File that says what a folder that is not empty holds. The command finds it in its ``out`` and decides.
+    None: a folder that is not empty is refused."""
     damage: Callable[[Path, Mapping[str, int]], str | None] | None = None
     """Given a folder that holds ``told_by`` and the sizes of all files in the store, by path, returns what is missing
     there or has another size; None if nothing."""
 
 
 def own_rank(command: "Command | None") -> tuple[int, int]:
-    """Return this process's rank in a command's work and the number of ranks; (0, 1) of one that has none.
+    """Return this process's rank in a command's work and the number of ranks; (0, 1) for work of one process.
 
-    Also where the environment makes no sense: the command itself says so.
+    Also (0, 1) where the environment makes no sense: the command itself reports that.
     """
     if command is None or not command.in_ranks:
         return 0, 1

@@ -14,7 +14,7 @@ _NONE = "None"
 
 
 def reader(hint: Any, shown: str) -> Any:
-    """Return what makes tyro read a flag's words with ``read``; None for a switch, which has no words.
+    """Return what tells tyro to read a flag's words with ``read``; None for a switch, which has no words.
 
     Args:
         hint: type of the setting
@@ -37,7 +37,7 @@ def read(hint: Any, words: list[str], shown: str) -> Any:
     A list takes several words, or one with commas between its values; a mapping is written as YAML.
 
     Raises:
-        ConfigError: They are no value of the type, or a place or name is empty.
+        ConfigError: they are not a value of the type, or a place or name is empty
     """
     if words == [_NONE] and hint is not _inner(hint):
         return None

@@ -18,9 +18,9 @@ def settings_yaml(cls: type, values: Mapping[str, Any]) -> str:
     """Return YAML text.
 
     Args:
-        cls: The settings class, which gives the order and the comments.
-        values: Nested mapping of its settings, typed or plain. One that is missing has no default: it is written as a
-            comment.
+        cls: settings class, which gives the order and the comments
+        values: nested mapping of its settings, typed or plain; one that is missing has no default and is written as a
+            comment
     """
     return "\n".join(_lines(cls, values, indent=0)) + "\n"
 

@@ -12,7 +12,7 @@ from launcher.settings.shipped_settings import settings_path
 from launcher.settings.twin import CommonFlags
 
 _NAMING = ("like",)
-"""Settings of a file that name where other settings are stored. ``run`` is none: a file starts new runs."""
+"""Settings of a file that name where other settings are stored. ``run`` is not one: a file starts new runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def split_rest(args: Sequence[str]) -> tuple[list[str], list[str]]:
     """Cut a line at its first ``--``.
 
     Returns:
-        The words before, and those after. ``--json`` and ``--debug`` on either side are meant for both: the result of
+        The words before it and those after it. ``--json`` and ``--debug`` on either side apply to both: the result of
         the whole is the result of the line after ``--``.
     """
     words = list(args)

@@ -1,4 +1,4 @@
-"""What the strings that follow a settings class's settings say: the help of flags, the comments of printed settings."""
+"""Documentation of settings, from the strings that follow them in their class: for help and for printed settings."""
 
 import ast
 import dataclasses
@@ -17,7 +17,7 @@ def setting_docs(cls: type) -> dict[str, str]:
     """Return the string that follows each setting in the class's source, as one line each.
 
     Args:
-        cls: A dataclass. Settings without a string are left out, as are all settings of a class without source.
+        cls: a dataclass; settings without a string are left out, as are all settings of a class without source
     """
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):

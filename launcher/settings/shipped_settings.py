@@ -13,11 +13,11 @@ def settings_path(name_or_path: str, cls: type) -> Path:
     """Return the path of a settings file.
 
     Args:
-        name_or_path: A path that ends in ``.yaml`` or ``.yml``, or the name of a shipped file such as ``small-data``.
+        name_or_path: a path that ends in ``.yaml`` or ``.yml``, or the name of a shipped file such as ``small-data``
         cls: class of the settings that it is to hold
 
     Raises:
-        ConfigError: It is neither, or a shipped file of other settings; the nearest shipped name is given.
+        ConfigError: it is neither, or a shipped file of other settings; the nearest shipped name is given
     """
     if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
         return Path(name_or_path)
