@@ -23,6 +23,10 @@ class PlayedApi(Api):
         super().__init__(None, Access(host="memory", namespace=NAMESPACE, who="a test"))
         self.store = Store()
         self.changes: list[tuple[str, str, str]] = []
+        self.checked: list[tuple[str, str, str]] = []
+        """Creates that were only checked (``dryRun``), as ``changes``."""
+        self.known: set[str] = set()
+        """Kinds of operators that the cluster has."""
         self.refusals: dict[tuple[str, str], int] = {}
         """HTTP status of what is refused, by verb and kind."""
         self.lines: dict[str, list[str] | int] = {}
@@ -41,8 +45,13 @@ class PlayedApi(Api):
 
     def create(self, manifest: Object, *, dry_run: bool = False) -> Object:
         resource = resource_of(manifest)
-        self.changes.append(("create", resource.kind, manifest["metadata"].get("name", "")))
-        return self.store.create(_key(resource), NAMESPACE, manifest)
+        name = manifest["metadata"].get("name", "")
+        (self.checked if dry_run else self.changes).append(("create", resource.kind, name))
+        self._check("check" if dry_run else "create", resource)
+        try:
+            return self.store.create(_key(resource), NAMESPACE, manifest, keep=not dry_run)
+        except Refusal as e:
+            raise ClusterError(str(e), e.status["code"], e.status["reason"]) from e
 
     def patch(self, resource: Resource, name: str, change: Mapping[str, Any], *, part: str = "") -> Object:
         self.changes.append((part or "patch", resource.kind, name))
@@ -61,13 +70,16 @@ class PlayedApi(Api):
             raise ClusterError(f"refused with {found}", found)
         return list(found)
 
+    def knows(self, resource: Resource) -> bool:
+        return resource.kind in self.known
+
     def version(self) -> tuple[int, int]:
         return 1, 29
 
     def _check(self, verb: str, resource: Resource) -> None:
         status = self.refusals.get((verb, resource.kind))
         if status is not None:
-            raise ClusterError(f"No right to {verb} {resource.plural}", status)
+            raise ClusterError(f"No right to {verb} {resource.plural}", status, "NoRight" if status == 403 else "")
 
 
 class PlayedJob:
