@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from esmm_dist.errors import ConfigError
 
-_FORM = re.compile(r"(?P<number>\d+(\.\d+)?|\.\d+)(?P<unit>[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?")
+_FORM = re.compile(r"(?P<number>\d+(\.\d+)?|\.\d+)(?P<unit>[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?", re.ASCII)
 _UNITS = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "k": Decimal(1000)} | {
     unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", start=2)
 }

@@ -175,8 +175,8 @@ class Controllers:
         text = (published.get("data") or {}).get("status.json")
         before = _read(text) if text else None
         status = self._next_status(namespace, name, before)
-        wish = json.loads((config["metadata"].get("annotations") or {}).get("esmm-dist/wish", "null"))
-        if wish and not self._script.deaf:
+        request = json.loads((config["metadata"].get("annotations") or {}).get("esmm-dist/wish", "null"))
+        if request and not self._script.deaf:
             status = replace(status, state="stopped", checkpoint_step=status.step, checkpoint_at=time.time())
             status = replace(status, ranks=0, workers=(), servers=())
         elif self._script.fails:

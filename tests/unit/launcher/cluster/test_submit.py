@@ -6,6 +6,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
 from launcher.cluster import submit as module
 from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.checks import check_objects
 from launcher.cluster.objects.all import render
 from launcher.cluster.submit import follow, submit
 from tests.unit.launcher.cluster.jobs import make_job
@@ -60,10 +61,9 @@ def test_a_claim_that_is_there_already_is_used_and_stays(api):
 
 def appear_after_checks(api: PlayedApi, monkeypatch: pytest.MonkeyPatch, resource: str, name: str) -> None:
     """Let somebody else make an object between the checks and the creates."""
-    check = module.check_objects
 
     def late(*args):
-        check(*args)
+        check_objects(*args)
         api.store.create(resource, NAMESPACE, {"metadata": {"name": name}})
 
     monkeypatch.setattr(module, "check_objects", late)
