@@ -25,7 +25,7 @@ def split_report(
         schema: schema of the log
         tables: counts of the split's lines by kind
         partitions: what ``write_records`` returned for each partition
-        first_rejects: for each kind and reason, where the first rejected line stands, in words
+        first_rejects: for each kind and reason, the place of the first rejected line, in words
 
     Raises:
         InputDataError: The numbers do not add up: a file in ``.work`` was changed by someone else.

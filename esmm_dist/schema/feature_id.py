@@ -22,7 +22,7 @@ any other text                         itself                               "007
 =====================================  ===================================  ======================================
 
 A code such as "007" or a version "1.10" is not a number to those who wrote it, and stays apart from "7" and "1.1". A
-version "2.0" is "2": what pandas writes for the number 2 cannot be told from it.
+version "2.0" is "2": pandas writes the number 2 the same way.
 
 A float cannot hold all whole numbers from 2^53 (float32: 2^24) on: ids that were made floats before they got here may
 have become one. ``may_have_lost_digits`` tells which those are.

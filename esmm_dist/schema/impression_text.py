@@ -34,5 +34,5 @@ def kept_of(text: bytes) -> list[str | None]:
     _, end, values = text.partition(END_OF_NAME)
     found = json.loads(values) if end else []
     if not isinstance(found, list) or not all(value is None or isinstance(value, str) for value in found):
-        raise ValueError(f"{text!r} is no text of an impression")
+        raise ValueError(f"{text!r} is not the text of an impression")
     return found

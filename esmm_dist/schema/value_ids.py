@@ -14,7 +14,7 @@ def id_of_value(schema: Schema, field: str, value: str) -> int:
     Args:
         schema: schema of the log
         field: name or alias of the field
-        value: as it stands in the log; in the Ali-CCP form the feature id itself
+        value: the value as the log has it; in the Ali-CCP form the feature id itself
 
     Raises:
         ConfigError: There is no such field, or the value has no id.

@@ -1,4 +1,4 @@
-"""Stage 3: count in how many impressions of the train split each id stands."""
+"""Stage 3: count the impressions of the train split that hold each id."""
 
 from pathlib import Path
 
@@ -77,5 +77,5 @@ def count_field(rows: FeatureRows, field: int, uses: I64) -> tuple[I64, I64]:
 
 
 def counts_path(work: Path, name: str) -> Path:
-    """Return where the counts of a partition stand."""
+    """Return the path of the counts of a partition."""
     return work / "counts" / f"{name}.counts"

@@ -1,4 +1,4 @@
-"""Decide which impressions stand together in a record, and where the record stands in the global order.
+"""Decide which impressions share a record, and the place of the record in the global order.
 
 All by hashes of the data and the seed: neither the order of the log nor the cut into partitions matters. Impressions
 of one user context are ordered by a hash of their sample id and cut into groups of at most ``group_size``. A context

@@ -1,4 +1,4 @@
-"""Ids that are kept however seldom this log holds them: those of an earlier data set, or of the rows of a model.
+"""Ids that are kept however rare they are in this log: those of an earlier data set, or of the rows of a model.
 
 They come as files in a folder, which may be a data set's:
 

@@ -1,6 +1,6 @@
 """Files that tell which ids a field or a table keeps; workers map them into memory, so that they share the pages.
 
-A file is a table of one byte an id where the ids stand close together (about 10 ns a lookup), else the sorted ids
+A file is a table of one byte an id where the ids are close together (about 10 ns a lookup), else the sorted ids
 (binary search, about 250 ns).
 """
 
@@ -16,12 +16,12 @@ _TABLE_BYTES_PER_ID = 16  # a table may be twice as large as the sorted ids woul
 
 
 def lookup_path(work: Path, field: int) -> Path:
-    """Return where the lookup file of a field stands."""
+    """Return the path of the lookup file of a field."""
     return work / "counts" / f"lookup-{field:03d}.npy"
 
 
 def table_lookup_path(work: Path, table: int) -> Path:
-    """Return where the lookup file of the ids that a table knows stands."""
+    """Return the path of the lookup file of the ids that a table knows."""
     return work / "counts" / f"lookup-table-{table:03d}.npy"
 
 

@@ -27,7 +27,7 @@ class RowFile:
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionSource:
-    """Where the rows of one partition stand."""
+    """The files with the rows of one partition."""
 
     name: str
     """Unique within the run; names the tasks and files that are made of it."""

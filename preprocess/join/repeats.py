@@ -58,7 +58,7 @@ def load_repeats(work: Path, kind: RowKind, split: str) -> I64:
 
 
 def repeats_path(work: Path, kind: RowKind, split: str) -> Path:
-    """Return where the repeats of a split stand."""
+    """Return the path of the repeats of a split."""
     return work / "chunks" / f"repeats-{split}-{kind}.npy"
 
 

@@ -163,5 +163,5 @@ def _check_memory(what: str, ids: int, memory_bytes: int) -> None:
 
 
 def bucket_path(work: Path, bucket: int) -> Path:
-    """Return where the kept ids of one bucket stand."""
+    """Return the path of the kept ids of one bucket."""
     return work / "counts" / f"kept-{bucket:04d}.blocks"

@@ -27,8 +27,8 @@ def matching_files(raw: Path, pattern: str) -> list[Path]:
     """Return the files that a pattern names, each once, in ``natural_order``; of a folder the parts that it holds.
 
     Args:
-        raw: The raw folder.
-        pattern: Name or glob relative to it; ``**`` stands for any number of folders.
+        raw: the raw folder
+        pattern: name or glob relative to it; ``**`` stands for any number of folders
 
     Raises:
         InputDataError: A folder holds no part, or is not complete; or there are too many files.

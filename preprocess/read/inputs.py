@@ -51,7 +51,7 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[In
         needs_all: whether the train split, and each one that the schema names, must be there; False: any one of them
 
     Raises:
-        InputDataError: The folder or a file is missing, stands there in two forms, or is the beginning of a copy.
+        InputDataError: The folder or a file is missing, is there in two forms, or is an incomplete copy.
     """
     if not raw.is_dir():
         raise InputDataError(f"{raw} is not a folder. Give the folder that holds the raw logs.")

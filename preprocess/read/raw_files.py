@@ -1,6 +1,6 @@
 """Know the raw files of a run again: by their path within the raw folder, size, time of change and CRC-32C.
 
-Path, size and CRC-32C stand in the data set's manifest. The times stand in ``.inputs.json`` beside it: a copied log has
+Path, size and CRC-32C are in the data set's manifest. The times are in ``.inputs.json`` beside it: a copied log has
 other times and the same content, so a time that differs, or is not known, means only that the file must be read to
 compare it.
 """

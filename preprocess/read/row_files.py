@@ -62,7 +62,7 @@ def chunk_of_position(split: str, position: int) -> tuple[ChunkId, int]:
 
 
 def rows_path(work: Path, kind: RowKind, chunk: ChunkId) -> Path:
-    """Return where a chunk's rows stand."""
+    """Return the path of a chunk's rows."""
     return work / "chunks" / f"{chunk.name(kind)}.rows"
 
 

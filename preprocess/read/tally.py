@@ -99,7 +99,7 @@ class TableTally:
             kind: kind of lines to name in the message
             most: largest allowed share
             see: sentence that says where to read on
-            first: for each reason, where the first line stands, in words
+            first: for each reason, the place of the first line, in words
 
         Raises:
             InputDataError: With the reasons.

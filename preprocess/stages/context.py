@@ -28,7 +28,7 @@ class RunContext:
     raw: Mapping[str, RawFile]
     """The raw files as they stood when the run began."""
     known: KnownIds | None
-    """Ids that are kept however seldom the log holds them."""
+    """Ids that are kept however rare they are in the log."""
     plan: MemoryPlan
     work: Path
     pool: Pool

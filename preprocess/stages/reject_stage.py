@@ -15,7 +15,7 @@ from preprocess.work.workers import Result, Task
 from preprocess.write.reject_files import REPEAT_REASONS, write_reject_file
 
 FirstRejects = Mapping[str, Mapping[str, str]]
-"""For each kind of file and each reason, where the first rejected line stands, in words."""
+"""For each kind of file and each reason, the place of the first rejected line, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)

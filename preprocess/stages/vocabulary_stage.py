@@ -1,4 +1,4 @@
-"""Stages 3 and 4: count in how many train impressions each id stands, and make the vocabulary."""
+"""Stages 3 and 4: count the train impressions of each id, and make the vocabulary."""
 
 import shutil
 

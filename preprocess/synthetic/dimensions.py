@@ -1,6 +1,6 @@
 """How many ids each field has, and where its range of ids begins.
 
-The ranges are disjoint and stand in the real set's order: by field name, as text.
+The ranges are disjoint and in the real set's order: by field name, as text.
 """
 
 from dataclasses import dataclass

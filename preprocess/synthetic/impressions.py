@@ -12,7 +12,7 @@ MEAN_IMPRESSIONS_PER_ROW = 58.0
 _PER_ROW_SIGMA = 1.0
 _LARGEST_ROW = 2000
 _MEAN_SESSION = 8
-# A session's impressions stand within so many lines, mixed with those of other users.
+# A session's impressions are within so many lines, mixed with those of other users.
 _SESSION_LINES = 40
 # How items come to be shown: of a category the user likes, of a shop the user likes, or just popular.
 _BY_CATEGORY, _BY_SHOP = 0.35, 0.25

@@ -11,8 +11,8 @@ weigh them differently: what attracts clicks (position, clickbait categories) is
 the user's consumption level, loyalty to a shop), so ranking by P(click) alone is a poor ranking of conversions.
 
 Most of the variance is in things that a log of 300,000 shows often: 4 positions, some hundred categories, the most
-popular shops and brands, the profile. A little is where only memory helps (user, item) and where two things must meet
-(profile group and category taste, list and category taste, the crosses): a better model gets more of it.
+popular shops and brands, the profile. A little is where only memory helps (user, item) and where two things must
+come together (profile group and category taste, list and category taste, the crosses): a better model gets more of it.
 """
 
 from dataclasses import dataclass

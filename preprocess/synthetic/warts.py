@@ -7,9 +7,9 @@ cut_short                 ends behind the labels                                
 non_numeric_id            205's id is a word                                          yes
 negative_value            210's last value is below 0                                 yes
 missing_common_row        a common row that impressions name is not in its file       no
-duplicated_common_row     a common row stands in its file twice                       no
+duplicated_common_row     a common row is in its file twice                           no
 
-Those with a line of their own never meet on one line, so a user can add them up.
+No two of those with a line of their own are on the same line, so their counts add up.
 """
 
 from dataclasses import dataclass

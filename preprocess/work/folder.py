@@ -3,7 +3,7 @@
 Every piece of work (a task) has a name and leaves ``done/NAME.json`` with its result, renamed into place after its
 files were. A task whose result is there is not done again. The pieces are the same for any number of workers, so a
 run continues with any. ``run.json`` says for which inputs and settings; for others the folder is emptied. What a
-power failure leaves is told in ``power_failure``.
+power failure leaves: see ``power_failure``.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ def open_workspace(out: Path, identity: Mapping[str, Any], progress: Progress) -
     Args:
         out: folder of the data set; made if it is not there
         identity: all that decides the work (inputs, settings, plan) as plain JSON values
-        progress: receives whether the run continues or starts anew
+        progress: receives whether the run continues or starts from the beginning
 
     Raises:
         ConfigError: The folder holds other files, or another run is at work in it.

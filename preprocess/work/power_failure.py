@@ -4,7 +4,7 @@ Pieces of work are renamed into place but not synced one by one: most are read a
 and waiting for the disk each time would cost more than making them again. So a long run syncs all of ``.work`` every
 few minutes, and before it deletes what finished stages have read; ``synced`` has the time of the last such moment. A
 run that finds itself on a machine that was started since (another boot id) drops the results that are newer, for their
-files may be cut off or empty, and does that work again. One that never synced starts anew.
+files may be cut off or empty, and does that work again. One that never synced starts from the beginning.
 """
 
 import ctypes

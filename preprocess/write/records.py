@@ -1,6 +1,6 @@
 """Stage 5: join, filter, group and encode one partition; write its records ordered by key.
 
-Beside the framed records stands an index, one entry a record (``INDEX_DTYPE``), that the dealing into lanes reads.
+Beside the framed records is an index with one entry for each record (``INDEX_DTYPE``); dealing into lanes reads it.
 """
 
 from collections.abc import Sequence
@@ -79,12 +79,12 @@ def write_records(job: RecordsJob, source: PartitionSource) -> Result:
 
 
 def records_path(work: Path, name: str) -> Path:
-    """Return where the framed records of a partition stand."""
+    """Return the path of the framed records of a partition."""
     return work / "records" / f"{name}.records"
 
 
 def index_path(work: Path, name: str) -> Path:
-    """Return where the index of a partition's records stands."""
+    """Return the path of the index of a partition's records."""
     return work / "records" / f"{name}.index"
 
 

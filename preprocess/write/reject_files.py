@@ -40,7 +40,7 @@ def write_reject_file(
         columns: columns that are read of Parquet files
 
     Returns:
-        For each kind of file and each reason, where its first line stands, in words.
+        For each kind of file and each reason, the place of its first line, in words.
     """
     first: dict[str, dict[str, str]] = {}
     with path.open("w", encoding="utf-8") as out:

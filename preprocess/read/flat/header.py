@@ -42,7 +42,7 @@ def check_columns(path: Path, names: Sequence[str], read: Mapping[str, str]) -> 
         read: columns to read, and what for
 
     Raises:
-        SchemaError: A column is missing, or stands there twice.
+        SchemaError: A column is missing, or is there twice.
     """
     for column, what in read.items():
         places = [place for place, name in enumerate(names, 1) if name == column]
@@ -98,7 +98,7 @@ def checked_header(path: Path, line: bytes, form: TextForm, read: Mapping[str, s
 
     Raises:
         InputDataError: The line cannot be read.
-        SchemaError: A column is missing, or stands there twice.
+        SchemaError: A column is missing, or is there twice.
     """
     check_header_line(path, line)
     try:

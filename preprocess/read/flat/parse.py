@@ -92,7 +92,8 @@ def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, te
     form = text_form(job, file)
     names = read_header(header, form)
     separators = (form.delimiter.encode(), job.flat_source.list_separator.encode())
-    counts = {"bytes": num_bytes, "crc32c": crc32c, "header_lines": header_lines}  # of the chunk, told with one piece
+    # Counts of the whole chunk, which only its first piece has
+    counts = {"bytes": num_bytes, "crc32c": crc32c, "header_lines": header_lines}
     chunks: list[Result] = []
     for number, (begin, end) in enumerate(line_pieces(lines[header_lines:], separators, job.piece_items)):
         first = header_lines + begin

@@ -30,7 +30,7 @@ def line_pieces(lines: Sequence[bytes], separators: Sequence[bytes], most: int) 
 
     Args:
         lines: lines of a chunk
-        separators: separators of values, and of the ids of a list; each stands before one more item
+        separators: separators of values, and of the ids of a list; each precedes one more item
         most: items in a piece
     """
     begin = items = 0
