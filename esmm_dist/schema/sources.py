@@ -193,8 +193,8 @@ class FlatSource:
             or self.delimiter == '"'
         ):
             raise SchemaError(
-                f"source.delimiter is '{self.delimiter}'. Set one ASCII character that is not a letter, digit or quote, "
-                "such as ';' or '|', or the word tab."
+                f"source.delimiter is '{self.delimiter}'. Set one ASCII character that is not a letter, digit or "
+                "quote, such as ';' or '|', or the word tab."
             )
 
 
