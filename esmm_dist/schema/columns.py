@@ -12,8 +12,8 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
 
     Args:
         source: source of the schema
-        labels: Its label chain.
-        fields: Names of its fields, which are their columns.
+        labels: label chain of the schema
+        fields: names of the fields, which are their columns
 
     Raises:
         SchemaError: A label has no column, or a column that is another label, the sample id or a field too.

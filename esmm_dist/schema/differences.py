@@ -11,9 +11,9 @@ def schema_differences(now: Schema, before: Schema, *, before_is: str = "was") -
     """Return a phrase for each setting that differs, such as ``fields.tags.combiner is 'sum', was 'mean'``.
 
     Args:
-        now: One schema.
-        before: The other.
-        before_is: Stands before the other's value: "was", or "the model has".
+        now: one schema
+        before: the other schema
+        before_is: words before the other's value: "was", or "the model has"
     """
     return _phrases(_flat(now), _flat(before), before_is)
 

@@ -56,7 +56,7 @@ def feature_id(field: str, value: object) -> int | None:
     do not share ids. Two of n values collide with probability n² / 2^64: 1 in 180,000 for 10 million values.
 
     Args:
-        field: Name of the field in the schema.
+        field: name of the field in the schema
         value: One id as the log or the caller holds it: text, number, bool, bytes, UUID, date or time; Python's or
             NumPy's.
 

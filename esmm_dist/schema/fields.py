@@ -169,7 +169,7 @@ def _check_id_spaces(fields: Sequence[Field], *, shares_values: bool) -> None:
 
     Args:
         fields: fields of one schema
-        shares_values: Whether equal values of two fields can have equal ids: those of a flat log.
+        shares_values: whether equal values of two fields can have equal ids, as in a flat log
 
     Raises:
         SchemaError: One does not.

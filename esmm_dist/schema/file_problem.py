@@ -10,9 +10,9 @@ def file_problem(folder: Path, file: Shard | DataFile, *, compare_bytes: bool = 
     """Say how a file differs from the manifest; None if it does not.
 
     Args:
-        folder: The data set.
-        file: What the manifest says.
-        compare_bytes: Whether to read the file and compare its CRC-32C, beyond its size.
+        folder: folder of the data set
+        file: what the manifest says of the file
+        compare_bytes: whether to read the file and compare its CRC-32C, not only its size
     """
     path = folder / file.path
     try:

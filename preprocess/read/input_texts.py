@@ -44,8 +44,8 @@ def stream_texts(files: Sequence[InputFile], chunk_bytes: int) -> Iterator[tuple
     """Read compressed files one after the other, each once, and yield (file, chunk number, text of the chunk).
 
     Args:
-        files: Files of packing ``gz`` or ``tar.gz``; members of one archive come in the archive's order.
-        chunk_bytes: Bytes of text in a chunk.
+        files: files of packing ``gz`` or ``tar.gz``; members of one archive come in the archive's order
+        chunk_bytes: bytes of text in a chunk
 
     Raises:
         InputDataError: A file is damaged, or an archive lacks a member.

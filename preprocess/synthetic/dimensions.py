@@ -69,8 +69,8 @@ def field_sizes(train_impressions: int, dimension_scale: float | None) -> dict[s
     """Compute the number of ids of each field.
 
     Args:
-        train_impressions: Lines of the training skeleton; they decide if no scale is given.
-        dimension_scale: Part of the real set's ids, in (0, 1], or None.
+        train_impressions: lines of the training skeleton, which decide if no scale is given
+        dimension_scale: number of ids relative to the real set, in (0, 1], or None
     """
     sizes = {}
     for name, real in REAL_DIMENSIONS.items():

@@ -21,7 +21,7 @@ CROSSES = {"508": ("109_14", "206"), "509": ("110_14", "207"), "702": ("127_14",
 
 
 @dataclass(frozen=True)
-class Impressions:
+class ShownImpressions:
     """B impressions in file order."""
 
     rows: Ints
@@ -54,7 +54,9 @@ def row_sizes(rng: np.random.Generator, impressions: int) -> Ints:
     return sizes
 
 
-def draw_impressions(world: PlantedWorld, rng: np.random.Generator, common: CommonRows, sizes: Ints) -> Impressions:
+def draw_impressions(
+    world: PlantedWorld, rng: np.random.Generator, common: CommonRows, sizes: Ints
+) -> ShownImpressions:
     """Draw the impressions of common rows.
 
     Args:
@@ -71,7 +73,7 @@ def draw_impressions(world: PlantedWorld, rng: np.random.Generator, common: Comm
     )
     item_values = {"206": categories, "207": shops, "216": brands}
     counts, intentions = world.intentions(items)
-    return Impressions(
+    return ShownImpressions(
         rows=rows,
         items=items,
         categories=categories,

@@ -13,7 +13,7 @@ from preprocess.synthetic.cells import (
     joined_texts,
 )
 from preprocess.synthetic.draws import Ints
-from preprocess.synthetic.impressions import Impressions
+from preprocess.synthetic.impressions import ShownImpressions
 from preprocess.synthetic.users import CommonRows
 from preprocess.synthetic.values import FRACTION_TEXTS, counted_texts
 from preprocess.synthetic.world import PROFILE_FIELDS
@@ -33,7 +33,7 @@ def user_parts(texts: FeatureKeys, common: CommonRows) -> dict[str, Part]:
     return parts
 
 
-def impression_parts(texts: FeatureKeys, shown: Impressions) -> dict[str, Part]:
+def impression_parts(texts: FeatureKeys, shown: ShownImpressions) -> dict[str, Part]:
     """Return the fields of impressions, in line order: 205 is first and 210 last in every line."""
     always = np.ones(shown.rows.size, np.int64)
     return {
@@ -57,7 +57,12 @@ def common_lines(common: CommonRows, parts: dict[str, Part]) -> Lines:
 
 
 def skeleton_lines(
-    common: CommonRows, shown: Impressions, parts: dict[str, Part], first_sample: int, click: Ints, conversion: Ints
+    common: CommonRows,
+    shown: ShownImpressions,
+    parts: dict[str, Part],
+    first_sample: int,
+    click: Ints,
+    conversion: Ints,
 ) -> Lines:
     """Build the skeleton lines: two header cells (sample and labels; common row), then the features.
 
@@ -88,7 +93,7 @@ def _cross(texts: FeatureKeys, field: str, counts: Ints, entities: Ints, in_list
     return Part(np.bincount(owner[kept], minlength=counts.size), keys, counted_texts(field, in_list[kept]))
 
 
-def _intentions(texts: FeatureKeys, shown: Impressions) -> Part:
+def _intentions(texts: FeatureKeys, shown: ShownImpressions) -> Part:
     """An intention's value is its share of the item, in twelfths: fixed for the pair's place in the vocabulary."""
     twelfths = 1 + shown.intentions % 12
     return Part(shown.intention_counts, texts.of_ranks("210", shown.intentions), FRACTION_TEXTS[twelfths])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from preprocess.synthetic.draws import Floats, Ints, hashed_standard
-from preprocess.synthetic.impressions import Impressions
+from preprocess.synthetic.impressions import ShownImpressions
 from preprocess.synthetic.users import CommonRows
 from preprocess.synthetic.values import counted_weights
 from preprocess.synthetic.world import PlantedWorld
@@ -105,7 +105,7 @@ def sigmoid(logits: Floats) -> Floats:
     return probabilities
 
 
-def click_signals(world: PlantedWorld, common: CommonRows, shown: Impressions) -> dict[str, Floats]:
+def click_signals(world: PlantedWorld, common: CommonRows, shown: ShownImpressions) -> dict[str, Floats]:
     """Return the signals of the click head, float64 [B] each."""
     rows = shown.rows
     listed = world.ranges["109_14"].local(shown.categories)
@@ -124,7 +124,7 @@ def click_signals(world: PlantedWorld, common: CommonRows, shown: Impressions) -
     return signals
 
 
-def conversion_signals(world: PlantedWorld, common: CommonRows, shown: Impressions) -> dict[str, Floats]:
+def conversion_signals(world: PlantedWorld, common: CommonRows, shown: ShownImpressions) -> dict[str, Floats]:
     """Return the signals of the conversion head, float64 [B] each."""
     rows = shown.rows
     listed = world.ranges["109_14"].local(shown.categories)
@@ -146,7 +146,7 @@ def conversion_signals(world: PlantedWorld, common: CommonRows, shown: Impressio
     return signals
 
 
-def _shared_signals(shown: Impressions) -> dict[str, Floats]:
+def _shared_signals(shown: ShownImpressions) -> dict[str, Floats]:
     """Return how well the item meets the user's lists."""
     owner = np.repeat(np.arange(shown.rows.size), shown.intention_counts)
     intentions = counted_weights("853", shown.intention_cross)

@@ -48,9 +48,9 @@ def parse_line(line: bytes, kind: Kind, fields: Sequence[Field]) -> ParsedLine |
     r"""Read one line without its line end, or say why it is rejected.
 
     Args:
-        line: Without ``\n``; one ``\r`` at its end belongs to the line end and is dropped.
-        kind: Which of the two files it comes from.
-        fields: The fields to keep, in schema order.
+        line: line without ``\n``; one ``\r`` at its end belongs to the line end and is dropped
+        kind: which of the two files it comes from
+        fields: fields to keep, in schema order
     """
     line = line.removesuffix(b"\r")
     if not _is_utf8(line):

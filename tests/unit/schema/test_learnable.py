@@ -82,6 +82,6 @@ def test_a_label_of_one_value_is_told_once_with_its_consequence(
 
 
 def test_a_label_whose_step_before_never_happens_is_not_told_again():
-    """No share of 0 clicks can be orders."""
+    """There is no share of orders among 0 clicks."""
     (line,) = label_warnings(SHOP, {"test": split(10, 0, 0)})
     assert "'click'" in line
