@@ -17,7 +17,7 @@ from esmm_dist.schema.checksum import file_crc32c, joined_crc32c
 from esmm_dist.storage.whole_file import write_durable
 from preprocess.read.input_texts import reading
 from preprocess.read.inputs import InputFile
-from preprocess.work.workers import Result, Task
+from preprocess.work.workers import PoolTask, Result
 
 TIMES_NAME = ".inputs.json"
 
@@ -60,11 +60,13 @@ def check_unchanged(raw: Mapping[str, RawFile], files: Sequence[InputFile]) -> N
         )
 
 
-def checksum_tasks(files: Sequence[InputFile]) -> Iterable[Task]:
+def checksum_tasks(files: Sequence[InputFile]) -> Iterable[PoolTask]:
     """List a task for each file that is not read as plain text from end to end: its bytes are read once more."""
     packed = {file.path: file.name for file in files if file.packing != "plain"}
     for number, path in enumerate(packed):
-        yield Task(name=f"checksum-{number:06d}", function=_checksum, arguments={"path": path, "name": packed[path]})
+        yield PoolTask(
+            name=f"checksum-{number:06d}", function=_checksum, arguments={"path": path, "name": packed[path]}
+        )
 
 
 def _checksum(path: Path, name: str) -> Result:

@@ -13,7 +13,7 @@ from preprocess.memory_plan import MemoryPlan
 from preprocess.read.inputs import InputFile
 from preprocess.read.raw_files import RawFile
 from preprocess.work.folder import FINAL_FOLDER
-from preprocess.work.workers import Pool, Result, Task
+from preprocess.work.workers import Pool, PoolTask, Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class RunContext:
         for path in (self.final, self.final / "rejects", *(self.final / split for split in self.splits)):
             path.mkdir(exist_ok=True)
 
-    def run_all(self, phase: str, tasks: Iterable[Task], total: float, unit: str) -> dict[str, Result]:
+    def run_all(self, phase: str, tasks: Iterable[PoolTask], total: float, unit: str) -> dict[str, Result]:
         """Run the tasks of one phase; return their results by name.
 
         Args:

@@ -18,7 +18,7 @@ from preprocess.read.raw_files import CHECKED_COLUMNS, check_unchanged, checksum
 from preprocess.read.tally import Tables, TableTally, check_both_splits
 from preprocess.stages.context import RunContext
 from preprocess.stages.reject_stage import list_rejects
-from preprocess.work.workers import Result, Task
+from preprocess.work.workers import PoolTask, Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def _files_to_read(run: RunContext) -> list[InputFile]:
     return [file for file in run.files if source is None or file.split in source.files]
 
 
-def _tasks(run: RunContext, files: Sequence[InputFile]) -> Iterator[Task]:
+def _tasks(run: RunContext, files: Sequence[InputFile]) -> Iterator[PoolTask]:
     job = ParseJob(
         work=run.work,
         schema=run.schema,

@@ -5,7 +5,7 @@ from preprocess.join.skew import split_partition, split_sources
 from preprocess.read.row_files import RowKind, rows_path
 from preprocess.stages.context import RunContext
 from preprocess.stages.parse_stage import ParsedLog
-from preprocess.work.workers import Task
+from preprocess.work.workers import PoolTask
 
 
 def partitions_of(run: RunContext, parsed: ParsedLog, split: str) -> list[PartitionSource]:
@@ -49,7 +49,7 @@ def _cut(run: RunContext, split: str, large: list[PartitionSource]) -> list[Part
         name = f"split-{source.name}-in-{parts:04d}"
         source_of[name] = source
         arguments = {**shared, "source": source, "parts": parts}
-        tasks.append(Task(name=name, function=split_partition, arguments=arguments, size=float(source.row_bytes)))
+        tasks.append(PoolTask(name=name, function=split_partition, arguments=arguments, size=float(source.row_bytes)))
     total = float(sum(source.row_bytes for source in large))
     results = run.run_all(f"cut large partitions ({split})", tasks, total, "B")
     return [

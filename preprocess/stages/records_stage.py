@@ -3,7 +3,7 @@
 from preprocess.stages.context import RunContext
 from preprocess.stages.parse_stage import ParsedLog
 from preprocess.stages.partitions import partitions_of
-from preprocess.work.workers import Result, Task
+from preprocess.work.workers import PoolTask, Result
 from preprocess.write.records import RecordsJob, write_records
 
 Records = dict[str, dict[str, Result]]
@@ -25,7 +25,7 @@ def _encode_all(run: RunContext, parsed: ParsedLog, group_size: int) -> Records:
     sources = [source for split in run.splits for source in partitions_of(run, parsed, split)]
     job = RecordsJob(work=run.work, schema=run.schema, group_size=group_size, seed=run.config.seed)
     tasks = (
-        Task(
+        PoolTask(
             name=f"records-{source.name}",
             function=write_records,
             arguments={"job": job, "source": source},

@@ -11,7 +11,7 @@ from preprocess.read.inputs import InputFile
 from preprocess.read.row_files import RowKind
 from preprocess.read.tally import Tables, TableTally
 from preprocess.stages.context import RunContext
-from preprocess.work.workers import Result, Task
+from preprocess.work.workers import PoolTask, Result
 from preprocess.write.reject_files import REPEAT_REASONS, write_reject_file
 
 FirstRejects = Mapping[str, Mapping[str, str]]
@@ -95,7 +95,7 @@ def _find_repeats(run: RunContext, split: str, kind: RowKind, tally: TableTally)
     partitions = run.plan.partitions
     shared = {"work": run.work, "kind": kind, "split": split, "chunks": tally.chunks(split)}
     tasks = (
-        Task(
+        PoolTask(
             name=f"repeats-{split}-{kind}-{p:04d}",
             function=find_repeats,
             arguments={**shared, "partition": p},

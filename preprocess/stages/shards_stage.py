@@ -10,7 +10,7 @@ from esmm_dist.errors import InputDataError
 from esmm_dist.schema.manifest import Shard, Split
 from preprocess.report import total
 from preprocess.stages.context import RunContext
-from preprocess.work.workers import Result, Task
+from preprocess.work.workers import PoolTask, Result
 from preprocess.write.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
 from preprocess.write.records import records_path
 
@@ -47,7 +47,7 @@ def _deal_all(run: RunContext, job: LanesJob, record_bytes: float) -> list[list[
     cuts = cut_slices(run.work, job.names, job.slices)
     before = np.concatenate(([0], np.cumsum(np.diff(cuts, axis=1).sum(axis=0))))
     tasks = (
-        Task(
+        PoolTask(
             name=f"deal-{job.split}-{k:06d}",
             function=deal_slice,
             arguments={
@@ -76,7 +76,7 @@ def _write_lanes(run: RunContext, job: LanesJob, pieces: I64) -> list[Result]:
         "parts": num_parts(total_bytes, job.lanes, job.slices, run.config.shard_bytes),
     }
     tasks = (
-        Task(
+        PoolTask(
             name=f"lane-{job.split}-{lane:04d}",
             function=write_lane,
             arguments={**shared, "lane": lane, "offsets": offsets[:, lane], "pieces": pieces[:, lane]},

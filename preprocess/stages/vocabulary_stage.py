@@ -11,7 +11,7 @@ from preprocess.report import check_kept
 from preprocess.stages.context import RunContext
 from preprocess.stages.parse_stage import ParsedLog
 from preprocess.stages.partitions import partitions_of
-from preprocess.work.workers import Result, Task
+from preprocess.work.workers import PoolTask, Result
 
 
 def make_vocabulary(run: RunContext, parsed: ParsedLog, min_count: int) -> list[Result]:
@@ -32,7 +32,7 @@ def _count(run: RunContext, parsed: ParsedLog) -> tuple[str, ...]:
     sources = partitions_of(run, parsed, "train") if "train" in run.splits else []
     shared = {"work": run.work, "schema": run.schema, "buckets": run.plan.partitions}
     tasks = (
-        Task(
+        PoolTask(
             name=f"count-{source.name}",
             function=count_partition,
             arguments={**shared, "source": source},
@@ -57,7 +57,7 @@ def _merge(run: RunContext, counted: tuple[str, ...], min_count: int) -> list[Re
         min_count=min_count,
     )
     tasks = (
-        Task(name=f"merge-{b:04d}", function=merge_counts, arguments={"job": job, "bucket": b}, size=1.0)
+        PoolTask(name=f"merge-{b:04d}", function=merge_counts, arguments={"job": job, "bucket": b}, size=1.0)
         for b in range(buckets)
     )
     merged = list(run.run_all("make the vocabulary", tasks, float(buckets), "buckets").values())
@@ -71,7 +71,7 @@ def _scatter_known(run: RunContext, buckets: int) -> dict[str, int]:
     if run.known is None:
         return {}
     arguments = {"work": run.work, "known": run.known, "schema": run.schema, "buckets": buckets}
-    task = Task(name="known", function=scatter_known, arguments=arguments, size=1.0)
+    task = PoolTask(name="known", function=scatter_known, arguments=arguments, size=1.0)
     result = run.run_all("read the known ids", [task], 1.0, "steps")["known"]
     if result["unused"]:
         run.progress.message(f"Ignoring the known ids of {', '.join(result['unused'])}, which the schema lacks.")

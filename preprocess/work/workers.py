@@ -38,7 +38,7 @@ _INTERRUPT_S = 0.2  # the longest wait before a signal counts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class PoolTask:
     """One piece of work."""
 
     name: str
@@ -60,9 +60,9 @@ class Pool:
         self._waiting = workers + 2
         self.syncs = Syncs(work)
         self._executor, self._interrupts = executor, interrupts
-        self._running: dict[Future[Result], Task] = {}
+        self._running: dict[Future[Result], PoolTask] = {}
 
-    def run(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[str, Result]]:
+    def run(self, tasks: Iterable[PoolTask], progress: Progress) -> Iterator[tuple[str, Result]]:
         """Yield (name, result) of each task as it ends, in any order; results of done tasks come at once.
 
         ``tasks`` is read lazily, a few tasks ahead of the workers, so tasks may carry data.
@@ -86,7 +86,7 @@ class Pool:
         while self._running:
             yield from self._collect(progress)
 
-    def run_all(self, tasks: Iterable[Task], progress: Progress) -> dict[str, Result]:
+    def run_all(self, tasks: Iterable[PoolTask], progress: Progress) -> dict[str, Result]:
         """Run tasks and return their results by name."""
         return dict(self.run(tasks, progress))
 
@@ -106,7 +106,7 @@ class Pool:
             write_text(self._done / f"{name}.json", json.dumps(result))
         return result
 
-    def _submit(self, task: Task) -> Future[Result]:
+    def _submit(self, task: PoolTask) -> Future[Result]:
         assert self._executor is not None
         try:
             with self._interrupts.held():
@@ -136,7 +136,7 @@ def _worker_died() -> StackError:
     )
 
 
-def run_task(done: Path, task: Task) -> Result:
+def run_task(done: Path, task: PoolTask) -> Result:
     """Do one task and keep its result."""
     result = task.function(**task.arguments)
     write_text(done / f"{task.name}.json", json.dumps(result))

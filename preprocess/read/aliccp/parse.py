@@ -13,10 +13,10 @@ from preprocess.read.inputs import InputFile
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.rejects import count_reasons, write_rejects
 from preprocess.read.row_files import ChunkId, RawRows, Targets, rows_path, write_rows
-from preprocess.work.workers import Result, Task
+from preprocess.work.workers import PoolTask, Result
 
 
-def parse_tasks(job: ParseJob, files: Sequence[InputFile]) -> Iterator[Task]:
+def parse_tasks(job: ParseJob, files: Sequence[InputFile]) -> Iterator[PoolTask]:
     """List the tasks of the files of both kinds and all splits; those of compressed files carry their text."""
     for file in files:
         if file.packing == "plain":
@@ -26,9 +26,9 @@ def parse_tasks(job: ParseJob, files: Sequence[InputFile]) -> Iterator[Task]:
         yield _task(job, file, chunk, text)
 
 
-def _task(job: ParseJob, file: InputFile, chunk: int, text: bytes | None) -> Task:
+def _task(job: ParseJob, file: InputFile, chunk: int, text: bytes | None) -> PoolTask:
     chunk_id = ChunkId(split=file.split, file=file.index, chunk=chunk)
-    return Task(
+    return PoolTask(
         name=f"parse-{chunk_id.name(file.kind)}",
         function=parse_chunk,
         arguments={"job": job, "file": file, "chunk": chunk_id, "text": text},

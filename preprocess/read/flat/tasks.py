@@ -13,7 +13,7 @@ from preprocess.read.input_texts import first_line, reading, stream_texts
 from preprocess.read.inputs import InputFile
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.row_files import ChunkId
-from preprocess.work.workers import Result, Task
+from preprocess.work.workers import PoolTask, Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class FlatTask:
     """Called with ``job``, ``file``, ``first`` and ``group``, as ``parse.parse_row_group`` is."""
 
 
-def flat_tasks(job: ParseJob, files: Sequence[InputFile], what: FlatTask) -> Iterator[Task]:
+def flat_tasks(job: ParseJob, files: Sequence[InputFile], what: FlatTask) -> Iterator[PoolTask]:
     """List the tasks of all files; those of compressed text carry their text.
 
     Raises:
@@ -64,9 +64,11 @@ def _chunk_id(file: InputFile, chunk: int) -> ChunkId:
     return ChunkId(split=file.split, file=file.index, chunk=chunk)
 
 
-def _text_task(job: ParseJob, what: FlatTask, file: InputFile, chunk: int, header: bytes, text: bytes | None) -> Task:
+def _text_task(
+    job: ParseJob, what: FlatTask, file: InputFile, chunk: int, header: bytes, text: bytes | None
+) -> PoolTask:
     chunk_id = _chunk_id(file, chunk)
-    return Task(
+    return PoolTask(
         name=f"{what.name}-{chunk_id.name('log')}",
         function=what.of_text,
         arguments={"job": job, "file": file, "chunk": chunk_id, "header": header, "text": text},
@@ -74,7 +76,7 @@ def _text_task(job: ParseJob, what: FlatTask, file: InputFile, chunk: int, heade
     )
 
 
-def _parquet_tasks(job: ParseJob, what: FlatTask, file: InputFile) -> Iterator[Task]:
+def _parquet_tasks(job: ParseJob, what: FlatTask, file: InputFile) -> Iterator[PoolTask]:
     """One task for each row group, which makes one chunk of every ``BATCH_ROWS`` rows: Parquet cannot seek to a row."""
     with reading(file.path):
         metadata = pq.read_metadata(arrow_path(file.path))
@@ -85,7 +87,7 @@ def _parquet_tasks(job: ParseJob, what: FlatTask, file: InputFile) -> Iterator[T
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group).num_rows
         first = _chunk_id(file, chunk)
-        yield Task(
+        yield PoolTask(
             name=f"{what.name}-{first.name('log')}",
             function=what.of_row_group,
             arguments={"job": job, "file": file, "first": first, "group": group},

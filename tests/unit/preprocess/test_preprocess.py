@@ -438,7 +438,7 @@ def test_folder_with_other_files_is_refused(tmp_path: Path):
     raw = make_log().write(tmp_path / "raw")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds files but no data set .*Give a new or an empty folder"):
+    with pytest.raises(ConfigError, match=r"holds files, but neither a data set .*Give a new or an empty folder"):
         run(raw, tmp_path / "out")
 
 
@@ -447,7 +447,7 @@ def test_second_run_in_the_same_folder_is_refused(tmp_path: Path):
     (tmp_path / "out" / ".work").mkdir(parents=True)
     with (tmp_path / "out" / ".work" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="Another esmm preprocess is at work"):
+        with pytest.raises(ConfigError, match="Another esmm preprocess is running"):
             run(raw, tmp_path / "out")
 
 

@@ -19,7 +19,7 @@ from preprocess.config import PreprocessConfig
 from preprocess.read.flat.tasks import flat_tasks
 from preprocess.read.raw_files import TIMES_NAME, read_times
 from preprocess.run import preprocess as run_preprocess
-from preprocess.work.workers import Task
+from preprocess.work.workers import PoolTask
 from tests.unit.preprocess.flat_logs import HEADER, schema
 from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import Messages, make_log, rejects, run, shard_bytes
@@ -162,7 +162,7 @@ def check_checksums(raw: Path, manifest: DatasetManifest, files: int) -> None:
 
 
 def test_a_file_that_is_written_to_while_it_is_read_is_named(raw: Path, tmp_path: Path, monkeypatch):
-    def also_writes(*arguments: Any) -> Iterator[Task]:
+    def also_writes(*arguments: Any) -> Iterator[PoolTask]:
         tasks = list(flat_tasks(*arguments))
         with (raw / "day=2/part-0.csv").open("a") as file:
             file.write("13,u1,,6,red,0,0\n")

@@ -17,7 +17,7 @@ import pytest
 from esmm_dist.errors import StackError
 from esmm_dist.progress import NoProgress
 from preprocess.work.folder import WORK_NAME
-from preprocess.work.workers import Result, Task, open_pool
+from preprocess.work.workers import PoolTask, Result, open_pool
 from tests.unit.preprocess.raw_logs import common_line, files, item, key_of, make_log, run, skeleton_line, small_schema
 
 # A process of its own, with small chunks and slices, so that small data passes through every stage many times.
@@ -46,13 +46,13 @@ INTERRUPTED = """
 import sys
 from pathlib import Path
 from esmm_dist.progress import NoProgress
-from preprocess.work.workers import Task, open_pool
+from preprocess.work.workers import PoolTask, open_pool
 from tests.worst_moment import interrupt_in_locks
 
 if __name__ == "__main__":
     interrupt_in_locks(int(sys.argv[2]))
     with open_pool(Path(sys.argv[1]), 2) as pool:
-        pool.run_all([Task(name=f"task-{i}", function=dict) for i in range(9)], NoProgress())
+        pool.run_all([PoolTask(name=f"task-{i}", function=dict) for i in range(9)], NoProgress())
 """
 
 
@@ -169,7 +169,7 @@ def _die() -> Result:
 
 
 def test_worker_that_dies_is_reported_with_what_to_do(tmp_path: Path):
-    tasks = [Task(name=f"task-{i}", function=_die) for i in range(3)]
+    tasks = [PoolTask(name=f"task-{i}", function=_die) for i in range(3)]
     with (
         pytest.raises(StackError, match=r"A worker process of preprocess died.*smaller --memory-gb or fewer --workers"),
         open_pool(tmp_path, 2) as pool,
@@ -186,7 +186,7 @@ def test_result_of_a_done_task_is_not_computed_again(tmp_path: Path):
 
     for _ in range(2):
         with open_pool(tmp_path, 1) as pool:
-            assert pool.run_all([Task(name="t", function=work)], NoProgress()) == {"t": {"answer": 42}}
+            assert pool.run_all([PoolTask(name="t", function=work)], NoProgress()) == {"t": {"answer": 42}}
     assert calls == [1]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from esmm_dist.progress import NoProgress
 from preprocess.work.folder import replaced, write_text
-from preprocess.work.workers import Result, Task, open_pool
+from preprocess.work.workers import PoolTask, Result, open_pool
 
 
 class Advances(NoProgress):
@@ -24,8 +24,8 @@ def double(number: int) -> Result:
     return {"number": 2 * number}
 
 
-def tasks(count: int) -> list[Task]:
-    return [Task(name=f"task-{n}", function=double, arguments={"number": n}, size=1.0) for n in range(count)]
+def tasks(count: int) -> list[PoolTask]:
+    return [PoolTask(name=f"task-{n}", function=double, arguments={"number": n}, size=1.0) for n in range(count)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -76,7 +76,7 @@ def test_tasks_are_made_only_a_few_ahead_of_the_workers(tmp_path: Path):
     """They may carry data, which memory would not hold for all of them."""
     made = []
 
-    def lazily(count: int) -> Iterator[Task]:
+    def lazily(count: int) -> Iterator[PoolTask]:
         for task in tasks(count):
             made.append(task)
             yield task
