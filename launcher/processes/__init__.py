@@ -1,1 +1,4 @@
-"""Child processes: how they start, how their lines are split, how they end, and which signals reach them."""
+"""Child processes: what they are (a plan), how they start, how their lines are split, and what their ends mean.
+
+Which processes a training needs is not known here.
+"""
