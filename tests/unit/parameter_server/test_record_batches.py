@@ -5,8 +5,6 @@ import pyarrow as pa
 import pytest
 
 from esmm_dist.errors import NumericalError
-from esmm_dist.parameter_server import headers
-from esmm_dist.parameter_server.headers import PullHeader
 from esmm_dist.parameter_server.record_batches import (
     check_schema,
     decode_ids,
@@ -19,39 +17,6 @@ from esmm_dist.parameter_server.refusals import RequestError
 
 IDS = np.array([-5, 2, 1 << 62], dtype=np.int64)
 VALUES = np.array([[1.0, -2.5], [0.0, 3e-5], [1e-3, 60000.0]], dtype=np.float32)
-
-
-def pull_header(**changes) -> PullHeader:
-    known = {"run": "r", "generation": 2, "table": "t", "rows": 3, "wire": "float32", "step": None, "patience_s": 1.0}
-    return PullHeader(**{**known, **changes})
-
-
-def test_a_header_comes_back():
-    for header in (pull_header(), pull_header(step=7, run="s3://bucket/ä")):
-        assert headers.decode_header(PullHeader, headers.encode_header(header)) == header
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "is not a PullHeader"),
-        (b"\x80\x04\x95", "is not a PullHeader"),  # the start of a pickle
-        (b"[]", "is not a PullHeader"),
-        (b'{"run": "r"}', "generation: Field required"),
-        (
-            b'{"run":"r","generation":"2","table":"t","rows":3,"wire":"float32","step":null,"patience_s":1}',
-            "generation: Input should",
-        ),
-        (
-            b'{"run":"r","generation":2,"table":"t","rows":3,"wire":"float64","step":null,"patience_s":1}',
-            "wire: Input should be",
-        ),
-        (b" " * (5 << 20), "header has 5242880 bytes; at most 4194304"),
-    ],
-)
-def test_what_is_not_a_header_is_refused(data, message):
-    with pytest.raises(RequestError, match=message):
-        headers.decode_header(PullHeader, data)
 
 
 @pytest.mark.parametrize(
