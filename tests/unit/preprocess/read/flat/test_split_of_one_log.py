@@ -212,7 +212,7 @@ def test_years_that_python_has_not_are_split_shown_and_quoted(tmp_path: Path, un
 
 WRONG = [
     ("{test_share: 0.5, by: user, time: at}", [], SchemaError, r"has time: at, which only by: time reads"),
-    ("{test_share: 0.5, by: time, time: at}", ["5", "6", "2024-01-01"], SchemaError, r"numbers and others dates"),
+    ("{test_share: 0.5, by: time, time: at}", ["5", "6", "2024-01-01"], SchemaError, r"numbers and others are dates"),
     ("{test_share: 0.5, by: time, time: at}", ["x", "y"], InputDataError, r"no value is a time; the first is 'x'"),
     ("{test_share: 0.5, by: time, time: at}", ["5", "5"], InputDataError, r"'at', where all times are equal"),
     ("{test_share: 0.5, by: time}", ["5", "6"], SchemaError, r"source\.split reads column 'time', which is miss"),
