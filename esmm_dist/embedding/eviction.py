@@ -1,7 +1,7 @@
 """Which rows are removed: policies that decide, and the survey of several table shards that they decide from.
 
 A table may be spread over several servers, and what is removed must not depend on their number. A row's age and count
-are known where it stands, so those two policies are one rule for all shards. A row budget needs the whole: the shards
+are known where it is, so those two policies are one rule for all shards. A row budget needs the whole: the shards
 say how many rows each step changed last, the budget finds the step at which it must cut, and among the rows of that
 step those with the smallest hash go.
 """

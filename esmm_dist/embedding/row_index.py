@@ -1,4 +1,4 @@
-"""Where an id's row stands: TFRA's cuckoo hash table, id -> row number, or the count of an id that has no row yet."""
+"""Where an id's row is: TFRA's cuckoo hash table, id -> row number, or the count of an id that has no row yet."""
 
 import threading
 
@@ -9,14 +9,14 @@ from esmm_dist.arrays import Ids
 from esmm_dist.process.quiet import import_tfra
 
 NO_ROW = -1
-"""What ``find`` gives for an id that the table has never heard of."""
+"""What ``find`` gives for an id that is not in the table."""
 
 _CACHE_BITS = 22
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def candidate_code(impressions: Ids) -> Ids:
-    """Return what stands in place of a row number for ids without a row that impressions have held: -2, -3, ..."""
+    """Return the code in place of a row number for ids without a row that impressions have held: -2, -3, ..."""
     return -1 - impressions
 
 
@@ -30,7 +30,7 @@ class RowIndex:
 
     The hash table holds 8-byte row numbers and not the rows themselves: so it finds 8 M ids a second on two cores at
     4.5 M entries, where with 48 floats as the value it finds 2 M and takes four times the memory (DESIGN section 3).
-    In front of it stands a direct-mapped cache of up to 4 M pairs (64 MB, touched only as far as it is used): an id it
+    In front of it is a direct-mapped cache of up to 4 M pairs (64 MB, touched only as far as it is used): an id it
     knows costs 40 CPU-nanoseconds instead of 300.
 
     Ownership: any thread may call ``find`` at any time; the other methods may run beside

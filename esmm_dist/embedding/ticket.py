@@ -9,7 +9,7 @@ from esmm_dist.arrays import F32, I64, Ids
 
 @dataclass(frozen=True, kw_only=True)
 class FoundRows:
-    """Where a table's rows of some ids stand, and the table's versions at which that was found."""
+    """Where a table's rows of some ids are, and the table's versions at which that was found."""
 
     codes: Ids
     """int64 [U], as of ``RowIndex.find``: row numbers, negative where an id has no row"""

@@ -53,7 +53,7 @@ def check_shard_files(folder: Path, split: Split, on_bad_record: OnBadRecord = "
 
 
 class ShardGuard:
-    """Stands between a reader and the files of a split.
+    """Checks the files of a split before a reader uses them.
 
     One thread uses it. The copies are in memory that has no name, and go with the guard.
     """

@@ -24,7 +24,7 @@ class SkippedShard:
 
 
 def gather_skipped(world: World, own: Iterable[SkippedShard]) -> list[SkippedShard]:
-    """Return what all ranks have skipped, ordered by path: the same on every rank; a meeting of all ranks."""
+    """Return what all ranks have skipped, ordered by path: the same on every rank; a collective."""
     lines = "".join(json.dumps(asdict(each)) + "\n" for each in own)
     rows = np.frombuffer(lines.encode(), dtype=np.uint8).reshape(-1, 1)
     gathered = world.gather(rows).tobytes().decode()

@@ -47,7 +47,7 @@ _CHANNEL = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.use_local_subchannel_pool", 1),  # one connection a client object, also within a process
-    # Servers stand on this machine or in this cluster. A proxy of the environment (http_proxy, https_proxy, grpc_proxy)
+    # Servers run on this machine or in this cluster. A proxy of the environment (http_proxy, https_proxy, grpc_proxy)
     # would not find them there, and would read the token
     ("grpc.enable_http_proxy", 0),
 ]

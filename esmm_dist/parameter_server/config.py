@@ -157,7 +157,7 @@ class ClientConfig(ConnectionConfig):
 
 
 def split_address(address: str, *, where: str) -> tuple[str, int]:
-    """Split HOST:PORT; an IPv6 host stands in brackets.
+    """Split HOST:PORT; an IPv6 host is in brackets.
 
     Raises:
         ConfigError: It is not of that form.

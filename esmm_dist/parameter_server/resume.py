@@ -1,8 +1,8 @@
 """What a server must do so that a run resumes from a step: pure, no threads.
 
 In ``sync``, when a rank dies, every server has applied all steps up to T or T + 1, where T is the last step that all
-survivors have finished. So a table stands at T, or its last step is undone. The rows are then those of an undisturbed
-run. In ``bounded`` and ``async`` a table may stand anywhere near T; it goes on as it is, and what that costs is
+survivors have finished. So a table is at T, or its last step is undone. The rows are then those of an undisturbed
+run. In ``bounded`` and ``async`` a table may be anywhere near T; it stays as it is, and what that costs is
 counted.
 """
 

@@ -128,7 +128,7 @@ class ServedRun:
         """Read rows once they are new enough for the header's step; ``timer`` leaves out the wait for that.
 
         Raises:
-            GatePassedError: The generation is over. So do all methods that are told one.
+            GatePassedError: The generation is over; all methods that take one raise it.
             NotReadyError: Other ranks have not pushed the steps before it within ``patience_s``, or 20 s.
         """
         table, step = header.table, header.step
@@ -218,7 +218,7 @@ class ServedRun:
             gate.fence(generation)
 
     def table_steps(self, *, generation: int) -> dict[str, TableSteps]:
-        """Return where each table stands, once the pushes that are being applied are done."""
+        """Return the steps of each table, once the pushes that are being applied are done."""
         found = {}
         for table, gate in self._gates.items():
             with gate.reading(generation=generation):

@@ -171,7 +171,7 @@ def _copy_files(
         copy_with_tries(from_folder, name, to_folder, name, files[path], count)
 
     progress.start(task, sum(file.size for file in files.values()), "B")
-    told = 0
+    reported = 0
     interrupts = Interrupts()
     with interrupts.installed(), ThreadPoolExecutor(parallel, thread_name_prefix="copy") as pool:
         try:
@@ -185,8 +185,8 @@ def _copy_files(
                         each.result()
                     with lock:
                         now = copied[0]
-                    progress.advance(now - told)
-                    told = now
+                    progress.advance(now - reported)
+                    reported = now
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)

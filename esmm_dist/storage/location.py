@@ -78,7 +78,7 @@ class Location:
     @classmethod
     def _local(cls, text: str, authority: str, path: str) -> "Location":
         if authority:
-            raise _refused(text, f"'{authority}' stands where file:// has nothing. Write three slashes")
+            raise _refused(text, f"file:// has no host, but '{authority}' follows it. Write three slashes")
         return cls(path=str(Path(f"/{path}")))
 
     @property
@@ -96,7 +96,7 @@ class Location:
 
     @property
     def address(self) -> str:
-        """Bucket or host without credentials; in Azure with the container, which stands where others have a user."""
+        """Bucket or host without credentials; in Azure with the container, in the place of others' user."""
         user, at, host = self.authority.rpartition("@")
         user = "" if self.scheme == "s3" else user.partition(":")[0]
         return f"{user}{at}{host}" if user else host
@@ -147,7 +147,7 @@ def _trouble(text: str, authority: str) -> str:
         return "it holds '%' without two hexadecimal digits. Write %25"
     host = authority.rpartition("@")[2]
     if not _HOST.fullmatch(host):
-        return "what stands before the path is neither a bucket nor a host"
+        return "what precedes the path is neither a bucket nor a host"
     if authority.count("@") > 1:
         return "it holds '@' twice before the path. Write %40 in a password"
     return ""

@@ -1,4 +1,4 @@
-"""Where rows stand in memory, and how an id finds its row."""
+"""Where rows are in memory, and how an id finds its row."""
 
 import errno
 import mmap

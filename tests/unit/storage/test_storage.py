@@ -170,7 +170,7 @@ def test_relative_path_with_a_colon_is_a_path(tmp_path, monkeypatch, name):
         ("s3://k:hu/hush@b/x", r"'s3://b/x' is no place that can be opened: "),  # the secret is not encoded
         ("s3:/bucket/run", r"'s3:/bucket/run' is neither a path nor a URI. Write two slashes after the colon"),
         ("s3://?endpoint_override=h", r"'s3://\?endpoint_override=h' names no bucket. Write s3://BUCKET/RUN"),
-        ("file://host/x", r"is no place .*: 'host' stands where file:// has nothing"),
+        ("file://host/x", r"is no place .*: file:// has no host, but 'host' follows it"),
         ("", r"A place is empty\. Give a path or a URI"),
         (" ", r"A place is empty\. Give a path or a URI"),
     ],
