@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from tests.s3_server import S3Server
+from tests.support.s3_server import S3Server
 
 # Under nohup, processes that tests start would inherit that SIGHUP is ignored, and keep it so
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -28,7 +28,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.process.quiet import import_tfra
-from tests.server_processes import ESMM, ServerProcesses, server_processes
+from tests.support.server_processes import ESMM, ServerProcesses, server_processes
 
 ROWS = 4_519_540
 DIM = 16

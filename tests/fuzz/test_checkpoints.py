@@ -19,7 +19,7 @@ from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import CheckpointError
 from esmm_dist.storage.folder import Folder
 from tests.fuzz.mutations import mutated
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.parameter_server.record_batches import encode_ids, encode_push
-from tests import raw_flight
 from tests.fuzz.mutations import mutated
 from tests.parallel.store_clients import DIM, embedding, open_stores, train
-from tests.server_processes import ServerProcesses, server_processes
+from tests.support import raw_flight
+from tests.support.server_processes import ServerProcesses, server_processes
 
 pytestmark = pytest.mark.timeout(120)
 

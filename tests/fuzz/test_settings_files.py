@@ -16,7 +16,7 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.files import load_schema
 from esmm_dist.schema.manifest import read_manifest
 from tests.fuzz.mutations import mutated
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 from tests.unit.preprocess.raw_logs import SCHEMA_TEXT
 
 pytestmark = pytest.mark.timeout(60)

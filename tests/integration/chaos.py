@@ -19,10 +19,10 @@ from pathlib import Path
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage.folder import Folder
-from tests.elastic_run import ESMM, ElasticRun, elastic_run
-from tests.faults import During, Fault, How, Injected, Injector, Target
-from tests.saved_models import largest_difference, saved_arrays
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.elastic_run import ESMM, ElasticRun, elastic_run
+from tests.support.faults import During, Fault, How, Injected, Injector, Target
+from tests.support.saved_models import largest_difference, saved_arrays
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 RANKS, SERVERS = 3, 2
 EVERY = 50

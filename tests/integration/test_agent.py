@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from launcher.agent.client import AgentError
-from tests.agent_process import GRACE_S, PATIENCE_S, AgentProcess, an_agent, is_there, wait_for
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.agent_process import GRACE_S, PATIENCE_S, AgentProcess, an_agent, is_there, wait_for
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -13,8 +13,8 @@ from launcher.agent.client import AgentClient
 from launcher.agent.tls import driver_tls
 from launcher.driver.agent_watch import AgentWatch
 from launcher.driver.worker_watch import WorkerEnd, WorkerWatch
-from tests.agent_process import TOKEN, AgentProcess, an_agent, wait_for
-from tests.certificates import Authority
+from tests.support.agent_process import TOKEN, AgentProcess, an_agent, wait_for
+from tests.support.certificates import Authority
 
 STAND_IN = (sys.executable, "-P", str(Path(__file__).with_name("agent_stand_in.py")))
 

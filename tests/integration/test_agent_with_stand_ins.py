@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from launcher.agent.client import AgentClient, AgentError
-from tests.agent_process import PATIENCE_S, AgentProcess, an_agent, is_there, wait_for
+from tests.support.agent_process import PATIENCE_S, AgentProcess, an_agent, is_there, wait_for
 
 STAND_IN = (sys.executable, "-P", str(Path(__file__).with_name("agent_stand_in.py")))
 GRACE_S = 1.0

@@ -1,4 +1,4 @@
-"""A job as its pods see it: a real driver, server and agent, over TLS, and an API (``tests/pod_api.py``)."""
+"""A job as its pods see it: a real driver, server and agent, over TLS, and an API (``tests/support/pod_api.py``)."""
 
 import contextlib
 import json
@@ -12,12 +12,12 @@ import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage.folder import Folder
-from tests.agent_process import TOKEN, an_agent, wait_for
-from tests.certificates import Authority
-from tests.pod_api import JOB, NAMESPACE, PodApi, pod_api
-from tests.secret_files import write_secret
-from tests.server_processes import server_processes
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.agent_process import TOKEN, an_agent, wait_for
+from tests.support.certificates import Authority
+from tests.support.pod_api import JOB, NAMESPACE, PodApi, pod_api
+from tests.support.secret_files import write_secret
+from tests.support.server_processes import server_processes
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -12,9 +12,9 @@ import pytest
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage.folder import Folder
 from launcher.driver.ranks import GLOO_TIMEOUT_S
-from tests.elastic_run import ESMM, ElasticRun, elastic_run
-from tests.saved_models import largest_difference, saved_arrays
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.elastic_run import ESMM, ElasticRun, elastic_run
+from tests.support.saved_models import largest_difference, saved_arrays
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,10 +9,10 @@ import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage.folder import Folder
-from tests.elastic_run import ESMM, SLOW_SERVERS, elastic_run
-from tests.faults import During, Fault, How, Injector, Target
-from tests.saved_models import largest_difference, saved_arrays
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.elastic_run import ESMM, SLOW_SERVERS, elastic_run
+from tests.support.faults import During, Fault, How, Injector, Target
+from tests.support.saved_models import largest_difference, saved_arrays
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 RANKS = 2
 EVERY = 20

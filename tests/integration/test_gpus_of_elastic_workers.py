@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.elastic_run import elastic_run
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.elastic_run import elastic_run
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
-CHANGED_WORKERS = (sys.executable, str(Path(__file__).parents[1] / "changed_workers.py"))
+CHANGED_WORKERS = (sys.executable, str(Path(__file__).parents[1] / "support/changed_workers.py"))
 
 
 def test_each_elastic_worker_of_a_machine_takes_the_gpu_of_its_number(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ from launcher.run_files.log_files import LogFiles
 from launcher.run_files.run_record import is_held, read_record, recorded
 from launcher.run_files.run_status import RunStatus, write_status
 from launcher.terminal.wait import Wait
-from tests.agent_process import wait_for
+from tests.support.agent_process import wait_for
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -18,13 +18,13 @@ import pytest
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.whole_file import write_whole
 from launcher.run_files.run_status import RunStatus, read_status
-from tests.agent_process import TOKEN, an_agent, wait_for
-from tests.fault_proxy import FaultProxy
-from tests.proxied_ranks import edges_between_ranks
-from tests.saved_models import largest_difference, saved_arrays
-from tests.secret_files import write_secret
-from tests.server_processes import server_processes
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.agent_process import TOKEN, an_agent, wait_for
+from tests.support.fault_proxy import FaultProxy
+from tests.support.proxied_ranks import edges_between_ranks
+from tests.support.saved_models import largest_difference, saved_arrays
+from tests.support.secret_files import write_secret
+from tests.support.server_processes import server_processes
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -128,7 +128,7 @@ def test_resets_delays_black_holes_and_lost_connections_between_ranks_change_not
         words = ["train", "--data", data, "--run", run, *TRAIN, "--servers", servers.servers, "--token-file", token]
         agents = [stack.enter_context(an_agent(tmp_path / f"worker-{i}", *words)) for i in range(2)]
         addresses = {agent.folder.name: agent.address for agent in agents}
-        module = ("tests.proxied_ranks", str(tmp_path / "edges"), "5")
+        module = ("tests.support.proxied_ranks", str(tmp_path / "edges"), "5")
         with a_driver(tmp_path, run, servers.servers, addresses, module) as driver:
             training = Training(tmp_path, run, driver)
             with edges_between_ranks(tmp_path / "edges") as edges:

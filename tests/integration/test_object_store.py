@@ -15,7 +15,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
 from launcher.cli import main
-from tests.s3_server import S3Server
+from tests.support.s3_server import S3Server
 
 SYNTH = ["--impressions", "3000", "--seed", "5"]
 PREPROCESS = ["--schema", "aliccp", "--min-count", "2", "--lanes", "4", "--workers", "1"]

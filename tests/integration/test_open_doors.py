@@ -21,10 +21,10 @@ from esmm_dist.ranks.rendezvous.client import RendezvousClient
 from esmm_dist.ranks.rendezvous.signing import PLACE, RendezvousPlace
 from launcher.agent.http_server import AgentServer
 from launcher.agent.status import AgentStatus, StopMode
-from tests.agent_process import TOKEN, wait_for
-from tests.elastic_run import elastic_run
-from tests.secret_files import write_secret
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.agent_process import TOKEN, wait_for
+from tests.support.elastic_run import elastic_run
+from tests.support.secret_files import write_secret
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
 

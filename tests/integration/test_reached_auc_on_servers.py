@@ -11,7 +11,7 @@ import pytest
 from esmm_dist.progress import NoProgress
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
-from tests.server_processes import server_processes
+from tests.support.server_processes import server_processes
 
 KUAIRAND = Path(__file__).parents[3] / "shared/data/kuairand"
 BIN = Path(sys.executable).parent

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from launcher.cli import main
-from tests.small_disk import read_only
+from tests.support.small_disk import read_only
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -17,7 +17,7 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from launcher.settings.resolve import merge
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
 

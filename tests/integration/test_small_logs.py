@@ -18,7 +18,7 @@ from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
-from tests.few_users_log import FewUsersLog, write_few_users_log
+from tests.support.few_users_log import FewUsersLog, write_few_users_log
 
 FIELDS = ("user_id", "age", "occupation", "item_id", "tags", "hour")
 TASKS = ("ctr", "cvr", "ctcvr")

@@ -9,14 +9,14 @@ import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage.folder import Folder
-from tests.damage import remove
-from tests.elastic_run import ESMM, elastic_run
-from tests.saved_models import largest_difference, saved_arrays
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.damage import remove
+from tests.support.elastic_run import ESMM, elastic_run
+from tests.support.saved_models import largest_difference, saved_arrays
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 
-CHANGED_WORKERS = (sys.executable, str(Path(__file__).parents[1] / "changed_workers.py"))
+CHANGED_WORKERS = (sys.executable, str(Path(__file__).parents[1] / "support/changed_workers.py"))
 
 STEPS = 20
 EMPTY = range(6, 11)

@@ -3,7 +3,7 @@
 import pytest
 
 from esmm_dist.process.quiet import import_tfra
-from tests.server_processes import server_processes
+from tests.support.server_processes import server_processes
 
 import_tfra()  # through the quiet door, before any test module imports TensorFlow: it warns, and warnings are errors
 

@@ -17,8 +17,8 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from launcher.settings.resolve import merge
 from tests.parallel.horovod_ranks import run_ranks
-from tests.saved_models import saved_rows
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.saved_models import saved_rows
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -10,8 +10,8 @@ from esmm_dist.config import build
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.small_disk import FillsDisk, small_disk
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.small_disk import FillsDisk, small_disk
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
 

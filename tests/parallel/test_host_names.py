@@ -14,8 +14,8 @@ from esmm_dist.errors import StackError
 from esmm_dist.ranks.gloo_device import interface_address
 from launcher.driver.rendezvous_server import rendezvous
 from launcher.local.process_plans import horovod_environment
-from tests.named_machine import named_machine
-from tests.secret_files import write_secret
+from tests.support.named_machine import named_machine
+from tests.support.secret_files import write_secret
 
 PROGRAM = Path(__file__).with_name("connected_program.py")
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.parallel.horovod_ranks import run_ranks
-from tests.saved_models import largest_difference, saved_arrays
-from tests.server_processes import server_processes
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.saved_models import largest_difference, saved_arrays
+from tests.support.server_processes import server_processes
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 

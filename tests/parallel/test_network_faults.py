@@ -21,8 +21,6 @@ from esmm_dist.parameter_server.read_stats import server_stats
 from esmm_dist.parameter_server.remote_store import RemoteStore
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
-from tests.certificates import Authority
-from tests.fault_proxy import Direction, FaultProxy, fault_proxies
 from tests.parallel.store_clients import (
     DIM,
     embedded,
@@ -34,8 +32,10 @@ from tests.parallel.store_clients import (
     saved,
     train,
 )
-from tests.s3_server import S3Server
-from tests.server_processes import ServerProcesses
+from tests.support.certificates import Authority
+from tests.support.fault_proxy import Direction, FaultProxy, fault_proxies
+from tests.support.s3_server import S3Server
+from tests.support.server_processes import ServerProcesses
 
 pytestmark = pytest.mark.timeout(60)
 

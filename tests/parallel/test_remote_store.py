@@ -38,8 +38,8 @@ from tests.parallel.store_clients import (
     saved,
     train,
 )
-from tests.s3_server import S3Server
-from tests.server_processes import server_processes
+from tests.support.s3_server import S3Server
+from tests.support.server_processes import server_processes
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -18,8 +18,8 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from launcher.terminal.json_line import json_value
 from tests.parallel.horovod_ranks import RanksResult, run_ranks
-from tests.server_processes import server_processes
-from tests.tiny_dataset import flat_schema, sample_name, tiny_groups, write_dataset
+from tests.support.server_processes import server_processes
+from tests.support.tiny_dataset import flat_schema, sample_name, tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -22,10 +22,10 @@ from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.parameter_server.read_stats import server_stats
 from esmm_dist.parameter_server.record_batches import encode_push
 from esmm_dist.storage.folder import Folder
-from tests.certificates import Authority
 from tests.parallel.store_clients import DIM, embedding, open_stores, pulled_rows, saved, train
-from tests.secret_files import write_secret
-from tests.server_processes import ESMM, server_processes
+from tests.support.certificates import Authority
+from tests.support.secret_files import write_secret
+from tests.support.server_processes import ESMM, server_processes
 
 pytestmark = pytest.mark.timeout(300)
 

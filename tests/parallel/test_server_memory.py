@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.parallel.store_clients import embedding, open_stores
-from tests.server_processes import server_processes
+from tests.support.server_processes import server_processes
 
 ROWS = 4_519_540
 """Ids of Ali-CCP that are seen at least 20 times."""

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from launcher import cli
-from tests.server_processes import ESMM
+from tests.support.server_processes import ESMM
 
 
 def test_every_server_has_its_row(two_servers, capsys):

@@ -14,10 +14,10 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.damage import flip_bit, remove
 from tests.parallel.horovod_ranks import run_ranks
-from tests.server_processes import server_processes
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.damage import flip_bit, remove
+from tests.support.server_processes import server_processes
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(400)
 

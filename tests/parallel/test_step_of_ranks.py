@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.parallel.horovod_ranks import ROOT, run_ranks
-from tests.tiny_dataset import tiny_groups, weighted, weighted_schema, write_dataset
+from tests.support.tiny_dataset import tiny_groups, weighted, weighted_schema, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
 

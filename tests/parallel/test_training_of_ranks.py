@@ -20,9 +20,9 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.parallel.horovod_ranks import RanksResult, finished_ranks, process_of_rank, run_ranks, started_ranks
-from tests.saved_models import saved_rows
-from tests.server_processes import server_processes
-from tests.tiny_dataset import Group, Impression, tiny_groups, write_dataset
+from tests.support.saved_models import saved_rows
+from tests.support.server_processes import server_processes
+from tests.support.tiny_dataset import Group, Impression, tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(400)
 

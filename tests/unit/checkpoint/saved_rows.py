@@ -15,7 +15,7 @@ from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Schema
 from esmm_dist.storage.folder import Folder
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 
 class SavedRows:

@@ -17,7 +17,7 @@ from esmm_dist.embedding.placement import bucket_of
 from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.storage.folder import Folder
 from launcher.cli import main
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 from tests.unit.checkpoint.saved_rows import DENSE, SavedRows, file_of, save, save_rows_alone
 from tests.unit.checkpoint.test_read_checkpoint import flip_a_bit, remove, truncate
 

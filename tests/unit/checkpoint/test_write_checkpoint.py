@@ -15,7 +15,7 @@ from esmm_dist.checkpoint.reader import newest_checkpoint, open_checkpoint, rest
 from esmm_dist.checkpoint.writer import rewrite_manifest
 from esmm_dist.errors import CheckpointError, RetryError
 from esmm_dist.storage.folder import Folder
-from tests.small_disk import small_disk
+from tests.support.small_disk import small_disk
 from tests.unit.checkpoint.saved_rows import DENSE, Messages, SavedRows, assert_same_rows, file_of, save
 
 FILES = ["dense.npz", "main-0000-4096.arrow", "manifest.json"]
@@ -193,7 +193,7 @@ def test_a_store_that_refuses_from_some_request_on_leaves_the_checkpoint_before(
 
 
 def test_a_store_that_is_gone_fails_the_write(s3):
-    from tests.s3_server import S3Server
+    from tests.support.s3_server import S3Server
 
     class Gone(SavedRows):
         def save(self, folder, *, step):

@@ -24,7 +24,7 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
 from launcher.terminal.metrics_table import metrics_table
-from tests.tiny_dataset import Group, Impression, tiny_groups, write_dataset
+from tests.support.tiny_dataset import Group, Impression, tiny_groups, write_dataset
 
 TRAIN, TEST = tiny_groups(400), tiny_groups(120, seed=2, first_sample=5000)
 

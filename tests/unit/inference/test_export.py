@@ -32,7 +32,7 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from launcher import cli
-from tests.tiny_dataset import Group, Impression, serialized, tiny_groups, tiny_schema, write_dataset
+from tests.support.tiny_dataset import Group, Impression, serialized, tiny_groups, tiny_schema, write_dataset
 
 SEED = 5
 COLUMNS = ("pctr", "pcvr", "pctcvr")

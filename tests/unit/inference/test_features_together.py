@@ -25,7 +25,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.schema.sources import FlatSource
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.tiny_dataset import Group, sample_name, serialized, tiny_groups, tiny_schema, weighted, write_dataset
+from tests.support.tiny_dataset import Group, sample_name, serialized, tiny_groups, tiny_schema, weighted, write_dataset
 
 LABELS = ("click", "cart", "order")
 COLUMNS = prediction_columns(LABELS)

@@ -18,7 +18,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
+from tests.support.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 from tests.unit.preprocess.raw_logs import read_lanes, run
 
 SCHEMA = """

@@ -9,7 +9,7 @@ from esmm_dist.inference.learned_ids import LearnedIds
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Field, Schema
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 from tests.unit.inference.two_ranks import on_all_ranks
 
 # Two users: the first, 10 with the history (20 21), saw items 30 and 31; the second, 11 without one, saw item 30.

@@ -12,7 +12,15 @@ from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Field
-from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, weighted, weighted_schema, write_dataset
+from tests.support.tiny_dataset import (
+    Group,
+    Impression,
+    tiny_groups,
+    tiny_schema,
+    weighted,
+    weighted_schema,
+    write_dataset,
+)
 
 
 def read(folder, groups, *, schema=None, split: str = "train") -> OneHotImpressions:

@@ -28,7 +28,7 @@ from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
+from tests.support.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
 TEST = tiny_groups(30, seed=2, first_sample=5000)
 WORLD = SoloWorld()

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 README = Path(__file__).parents[3] / "README.md"
 

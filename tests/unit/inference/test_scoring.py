@@ -19,7 +19,7 @@ from esmm_dist.model.forward import CompiledForward
 from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.manifest import read_manifest
-from tests.tiny_dataset import (
+from tests.support.tiny_dataset import (
     flat_schema,
     sample_name,
     tiny_groups,

@@ -16,7 +16,7 @@ from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.saved_models import saved_rows
+from tests.support.saved_models import saved_rows
 from tests.unit.preprocess.raw_logs import read_lanes, run
 
 SCHEMA = """

@@ -20,8 +20,8 @@ from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import DatasetManifest
-from tests.damage import flip_bit, remove, truncate
-from tests.tiny_dataset import serialized, tiny_groups, tiny_schema, write_dataset
+from tests.support.damage import flip_bit, remove, truncate
+from tests.support.tiny_dataset import serialized, tiny_groups, tiny_schema, write_dataset
 
 GROUPS = tiny_groups(50)  # 4 lanes of 13, 13, 12, 12 records, in 2 parts of 6 or 7
 LANES = 4

@@ -20,7 +20,7 @@ from esmm_dist.input.order import (
     steps_in_epoch,
 )
 from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 
 def manifest_of(records: list[list[int]]) -> DatasetManifest:

@@ -16,7 +16,7 @@ from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.record_parsing import parse_spec
 from esmm_dist.input.shard_guard import check_shard_files
 from esmm_dist.schema.fields import Field
-from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
+from tests.support.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
 GROUPS = tiny_groups(50)  # 4 lanes of 13, 13, 12, 12 records
 LANES = 4

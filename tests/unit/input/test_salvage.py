@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from esmm_dist.input.salvage import Salvaged, placeholder, salvage, shard_bytes
 from esmm_dist.schema.manifest import Shard
-from tests.tiny_dataset import serialized, tiny_groups, tiny_schema
+from tests.support.tiny_dataset import serialized, tiny_groups, tiny_schema
 
 SCHEMA = tiny_schema()
 GROUPS = tiny_groups(12)

@@ -9,7 +9,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.users import NO_USER, BatchUsers
 from esmm_dist.schema.fields import Field
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 NO_IDS = np.zeros(0, np.int64)
 BATCH = GroupedBatch(

@@ -8,7 +8,7 @@ import pytest
 
 from launcher.commands import COMMANDS
 from launcher.tasks import TASKS, TaskName
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 
 def test_every_name_of_a_task_has_a_row_and_a_command():

@@ -16,7 +16,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.model.inputs import model_inputs, prepare_rows, pull_rows
 from esmm_dist.schema.fields import Field, Schema
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 TWO_TABLES = tiny_schema(
     fields=(

@@ -25,7 +25,7 @@ from esmm_dist.train.compiled_step import CompiledStep
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from esmm_dist.train.trainer import Trainer
-from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
+from tests.support.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 from tests.unit.model import own_networks
 from tests.unit.train.test_compiled_step import DIM, inputs
 

@@ -13,7 +13,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.model.inputs import model_inputs, prepare_rows, pull_rows
 from esmm_dist.schema.fields import Field
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 SCHEMA = tiny_schema(fields=(Field(name="user", owner="user", table="x"), Field(name="item", owner="item", table="y")))
 DIMS = EmbeddingConfig(embedding_dim=3, embedding_dim_by_table={"y": 5}, start_scale=1.0)

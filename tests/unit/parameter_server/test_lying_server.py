@@ -11,7 +11,7 @@ from esmm_dist.parameter_server import headers
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.parameter_server.connection import Connection
 from esmm_dist.parameter_server.record_batches import encode_ids, encode_values
-from tests import raw_flight
+from tests.support import raw_flight
 
 IDS = np.arange(7)
 DIM = 4

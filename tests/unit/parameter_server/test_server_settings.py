@@ -11,7 +11,7 @@ from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig, Se
 from esmm_dist.parameter_server.refusals import RequestError
 from esmm_dist.parameter_server.security import ConnectionLimit, open_peers, peer_address, read_pem, run_place
 from esmm_dist.storage.secret_file import read_token
-from tests.secret_files import write_secret
+from tests.support.secret_files import write_secret
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from esmm_dist.process.quiet import import_tfra
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 README = Path(__file__).parents[3] / "preprocess/README.md"
 

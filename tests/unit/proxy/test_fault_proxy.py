@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.fault_proxy import FaultProxy
+from tests.support.fault_proxy import FaultProxy
 
 pytestmark = pytest.mark.timeout(30)
 

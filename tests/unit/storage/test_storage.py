@@ -11,8 +11,8 @@ from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.storage.folder import Folder, is_plain_name
 from esmm_dist.storage.location import Location
 from esmm_dist.storage.uris import without_credentials
-from tests.s3_server import S3Server
-from tests.small_disk import small_disk
+from tests.support.s3_server import S3Server
+from tests.support.small_disk import small_disk
 
 _numbers = itertools.count()
 

@@ -16,7 +16,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage.copy import Copied, CopyOptions, copy_file, copy_tree
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import COPYING
-from tests.small_disk import small_disk
+from tests.support.small_disk import small_disk
 
 _numbers = itertools.count()
 
@@ -168,7 +168,7 @@ def test_a_copy_killed_half_way_goes_on(disk, tmp_path):
 def test_signal_in_the_middle_of_the_executors_locks_ends_a_copy_that_the_next_one_goes_on_with(disk, tmp_path, number):
     program = (
         "import sys; from esmm_dist.progress import NoProgress; from esmm_dist.storage.folder import Folder;"
-        "from esmm_dist.storage.copy import copy_tree; from tests.worst_moment import interrupt_in_locks;"
+        "from esmm_dist.storage.copy import copy_tree; from tests.support.worst_moment import interrupt_in_locks;"
         "interrupt_in_locks(int(sys.argv[3]));"
         "copy_tree(Folder.open(sys.argv[1]), Folder.open(sys.argv[2]), NoProgress())"
     )

@@ -14,7 +14,7 @@ from esmm_dist.reporter import NO_REPORTER
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.context import TrainingContext, make_context
 from esmm_dist.train.run_folder import RunFolder
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 import_tfra()
 

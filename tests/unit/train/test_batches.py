@@ -16,7 +16,7 @@ from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.batches import BatchSource, PushedSteps
-from tests.tiny_dataset import tiny_groups, tiny_schema, write_dataset
+from tests.support.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 
 STEPS = 5
 

@@ -11,7 +11,7 @@ from esmm_dist.schema.fields import Field
 from esmm_dist.schema.manifest import DatasetManifest, Split
 from esmm_dist.train.chosen_settings import choose_settings
 from esmm_dist.train.config import TrainConfig
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 LARGE = {
     "embedding_learning_rate": 0.05,

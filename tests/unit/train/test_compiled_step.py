@@ -15,7 +15,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import ModelInputs, model_inputs
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.train.compiled_step import CompiledStep, StepRequests, dropout_seed
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 BATCH = GroupedBatch(
     user_ids=np.array([1, 50, 51, 2]),

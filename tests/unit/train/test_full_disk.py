@@ -13,8 +13,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.small_disk import FillsDisk, small_disk
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.small_disk import FillsDisk, small_disk
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 STEPS = 160
 """8 epochs of 320 records, 16 a batch."""

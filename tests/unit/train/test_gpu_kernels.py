@@ -13,8 +13,8 @@ from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Combiner, Field, Schema
 from esmm_dist.train.compiled_model import CompiledModel, compile_model
 from esmm_dist.train.config import TrainConfig
-from tests.gpu_kernels import DETERMINISTIC, REFUSED, on_gpu, operations
-from tests.tiny_dataset import tiny_schema
+from tests.support.gpu_kernels import DETERMINISTIC, REFUSED, on_gpu, operations
+from tests.support.tiny_dataset import tiny_schema
 from tests.unit.train.test_compiled_step import Elastic, inputs
 
 NETWORKS = "tests.unit.model.own_networks"

@@ -21,7 +21,7 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from esmm_dist.train.trainer import Trainer
-from tests.tiny_dataset import Group, tiny_groups, tiny_schema, write_dataset
+from tests.support.tiny_dataset import Group, tiny_groups, tiny_schema, write_dataset
 
 
 @pytest.fixture(scope="module")

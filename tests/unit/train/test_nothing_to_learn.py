@@ -7,7 +7,7 @@ from esmm_dist.errors import InputDataError
 from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.tiny_dataset import Group, Impression, tiny_groups, write_dataset
+from tests.support.tiny_dataset import Group, Impression, tiny_groups, write_dataset
 
 
 class Messages(NoProgress):

@@ -17,7 +17,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
-from tests.tiny_dataset import tiny_groups, weighted, weighted_schema, write_dataset
+from tests.support.tiny_dataset import tiny_groups, weighted, weighted_schema, write_dataset
 
 STEPS = 16
 """Two epochs of 8."""

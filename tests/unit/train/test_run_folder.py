@@ -10,7 +10,7 @@ import pytest
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.run_folder import RunFolder, locked_run
-from tests.s3_server import S3Server
+from tests.support.s3_server import S3Server
 
 _numbers = itertools.count()
 

@@ -21,7 +21,7 @@ from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.tiny_dataset import Group, tiny_groups, weighted, weighted_schema, write_dataset
+from tests.support.tiny_dataset import Group, tiny_groups, weighted, weighted_schema, write_dataset
 
 TRAIN, TEST = tiny_groups(64), tiny_groups(40, seed=2, first_sample=5000)
 

@@ -14,7 +14,7 @@ from esmm_dist.errors import RetryError
 from esmm_dist.progress import NoProgress
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.saver import Saver
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 
 class Messages(NoProgress):

@@ -20,8 +20,8 @@ from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.skipped_records import SkippedRecords
-from tests.damage import flip_bit, remove
-from tests.tiny_dataset import Group, tiny_groups, write_dataset
+from tests.support.damage import flip_bit, remove
+from tests.support.tiny_dataset import Group, tiny_groups, write_dataset
 
 TRAIN = tiny_groups(160)  # 4 lanes of 40, in parts of 20; 16 records a batch are 4 of each
 TEST = tiny_groups(40, seed=2, first_sample=5000)

@@ -31,7 +31,7 @@ from esmm_dist.train.run import refuse_rows_apart, train
 from esmm_dist.train.run_settings import read_settings
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.train.trainer import Trainer
-from tests.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
+from tests.support.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
 STEPS = 20
 """In an epoch: 320 records, 16 a batch."""

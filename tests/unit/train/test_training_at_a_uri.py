@@ -13,8 +13,8 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from launcher.cli import main
-from tests.s3_server import S3Server
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.s3_server import S3Server
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 
 @pytest.fixture(scope="module")

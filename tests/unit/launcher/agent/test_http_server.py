@@ -15,7 +15,7 @@ from launcher.agent.client import AgentClient, AgentError
 from launcher.agent.http_server import LONGEST_BODY, AgentServer, start_environment, stop_request
 from launcher.agent.status import AgentStatus, StopMode
 from launcher.agent.tls import agent_tls, driver_tls
-from tests.certificates import Authority
+from tests.support.certificates import Authority
 
 TOKEN = "0123456789abcdef"
 

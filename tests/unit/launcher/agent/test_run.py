@@ -12,8 +12,8 @@ from launcher.agent.client import AgentClient, AgentError
 from launcher.agent.config import AgentConfig
 from launcher.agent.run import run_agent
 from launcher.agent.tls import driver_tls
-from tests.certificates import Authority
-from tests.secret_files import write_secret
+from tests.support.certificates import Authority
+from tests.support.secret_files import write_secret
 
 TOKEN = "0123456789abcdef"
 

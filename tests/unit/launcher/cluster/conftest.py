@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pod_api import PodApi, pod_api
+from tests.support.pod_api import PodApi, pod_api
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from esmm_dist.schema.manifest import DatasetManifest, Shard, Split
 from launcher.commands.data_set_report import report_lines, report_mapping
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 
 
 def shard(size):

@@ -8,7 +8,7 @@ from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.summary import SavedRow
 from esmm_dist.errors import ConfigError
 from launcher.commands.table import TableConfig, table_command
-from tests.tiny_dataset import tiny_schema
+from tests.support.tiny_dataset import tiny_schema
 from tests.unit.launcher.commands.played_context import CONTEXT
 
 SCHEMA = tiny_schema()

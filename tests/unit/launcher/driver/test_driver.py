@@ -17,7 +17,7 @@ from launcher.driver.agent_directory import FileDirectory
 from launcher.driver.agent_watch import AgentView
 from launcher.driver.config import DriverConfig
 from launcher.driver.driver import Driver, DriverError, DriverResult
-from tests.secret_files import write_secret
+from tests.support.secret_files import write_secret
 from tests.unit.launcher.driver.agent_views import FakeClient, ready_view, status_of, view_of
 
 

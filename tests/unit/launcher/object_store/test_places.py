@@ -8,7 +8,7 @@ import pytest
 
 from launcher.cli import main
 from launcher.doctor.libraries import run_probe
-from tests.small_disk import read_only
+from tests.support.small_disk import read_only
 from tests.unit.preprocess.raw_logs import make_log, small_schema
 
 ROOT = Path(__file__).resolve().parents[4]

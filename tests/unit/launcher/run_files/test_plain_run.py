@@ -17,7 +17,7 @@ from launcher.jobs.find import is_local
 from launcher.jobs.local_run import LocalRun
 from launcher.run_files.plain_run import PlainProgress
 from launcher.terminal.wait import Wait
-from tests.tiny_dataset import tiny_groups, write_dataset
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 STEPS = 10  # 160 records, 16 a batch
 

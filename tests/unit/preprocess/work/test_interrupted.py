@@ -47,7 +47,7 @@ import sys
 from pathlib import Path
 from esmm_dist.progress import NoProgress
 from preprocess.work.workers import PoolTask, open_pool
-from tests.worst_moment import interrupt_in_locks
+from tests.support.worst_moment import interrupt_in_locks
 
 if __name__ == "__main__":
     interrupt_in_locks(int(sys.argv[2]))

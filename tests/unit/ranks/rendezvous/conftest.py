@@ -5,7 +5,7 @@ import pytest
 from esmm_dist.ranks.rendezvous.client import RendezvousClient
 from esmm_dist.ranks.rendezvous.signing import RendezvousPlace
 from launcher.driver.rendezvous_server import RendezvousServer
-from tests.rendezvous_calls import TOKEN, Members
+from tests.support.rendezvous_calls import TOKEN, Members
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from esmm_dist.ranks.rendezvous.signing import (
 )
 from launcher.driver.rendezvous_server import RendezvousServer
 from launcher.driver.rendezvous_store import RendezvousStore
-from tests.rendezvous_calls import TOKEN
+from tests.support.rendezvous_calls import TOKEN
 
 
 def test_an_answer_without_the_jobs_signature_is_not_believed(place, monkeypatch):

@@ -12,8 +12,8 @@ from esmm_dist.ranks.rendezvous.joining import join_ranks, own_rendezvous
 from esmm_dist.ranks.rendezvous.signing import (
     PLACE,
 )
-from tests.rendezvous_calls import TOKEN
-from tests.secret_files import write_secret
+from tests.support.rendezvous_calls import TOKEN
+from tests.support.secret_files import write_secret
 
 
 def test_a_worker_that_has_joined_hears_each_announcement(client, members, monkeypatch):

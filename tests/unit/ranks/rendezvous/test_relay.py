@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from esmm_dist.ranks.rendezvous.client import RendezvousClient
 from esmm_dist.ranks.rendezvous.relay import Relay
 from launcher.driver.rendezvous_server import RendezvousServer
-from tests.rendezvous_calls import TOKEN, ask
+from tests.support.rendezvous_calls import TOKEN, ask
 
 
 def test_the_relay_signs_for_gloo_and_for_nobody_else(place, client):

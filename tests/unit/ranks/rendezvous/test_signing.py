@@ -13,7 +13,7 @@ from esmm_dist.ranks.rendezvous.signing import (
     rendezvous_key,
 )
 from launcher.driver.rendezvous_server import RendezvousServer
-from tests.rendezvous_calls import TOKEN, ask
+from tests.support.rendezvous_calls import TOKEN, ask
 
 
 def test_values_are_kept_and_given_back_as_they_are(client):

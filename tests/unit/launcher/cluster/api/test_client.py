@@ -16,7 +16,7 @@ from launcher.cluster.api.client import USER_LIMITS, Api
 from launcher.cluster.api.connect import connect, proxies_of
 from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.api.kinds import POD
-from tests.certificates import Authority
+from tests.support.certificates import Authority
 
 
 class Answers(ThreadingHTTPServer):

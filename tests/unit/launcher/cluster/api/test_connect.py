@@ -9,7 +9,7 @@ from launcher.cluster.api import connect as module
 from launcher.cluster.api import kinds
 from launcher.cluster.api.connect import cluster_is_known, connect, connect_pod, kubeconfig_files
 from launcher.cluster.api.errors import ClusterError
-from tests.pod_api import NAMESPACE, PodApi
+from tests.support.pod_api import NAMESPACE, PodApi
 
 
 @pytest.fixture(autouse=True)

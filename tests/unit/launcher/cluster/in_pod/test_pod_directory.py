@@ -12,7 +12,7 @@ from launcher.cluster.api.connect import connect_pod
 from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.in_pod.job_objects import JobObjects
 from launcher.cluster.in_pod.pod_directory import PodDirectory
-from tests.pod_api import JOB, NAMESPACE, pod_api
+from tests.support.pod_api import JOB, NAMESPACE, pod_api
 
 OBJECTS = JobObjects(job=JOB, namespace=NAMESPACE)
 FIRST, SECOND = f"{JOB}-worker-0", f"{JOB}-worker-1"

@@ -19,7 +19,7 @@ from launcher.cluster.in_pod.run_state import RunState, newest_within
 from launcher.driver.config import DriverConfig
 from launcher.driver.driver import DriverError
 from launcher.run_files.run_status import RunStatus
-from tests.pod_api import JOB, NAMESPACE, PodApi
+from tests.support.pod_api import JOB, NAMESPACE, PodApi
 
 STATUS = RunStatus(run="s3://models/nightly", state="running", written_at=1.0, started_at=0.0, driver_pid=1, step=40)
 STOP = '{"do": "stop", "id": "a1"}'

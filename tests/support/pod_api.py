@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 from launcher.cluster import names
 from launcher.cluster.api.client import Api
 from launcher.cluster.api.connect import connect_pod
-from tests.certificates import Authority
+from tests.support.certificates import Authority
 
 NAMESPACE = "ml"
 JOB = "nightly"

@@ -1,6 +1,6 @@
 """``esmm driver`` whose ranks reach each other through proxies.
 
-``python -m tests.proxied_ranks SOCKET SECONDS driver ...``
+``python -m tests.support.proxied_ranks SOCKET SECONDS driver ...``
 
 ::
 
@@ -22,7 +22,7 @@ from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
 
-from tests.fault_proxy import FaultProxy
+from tests.support.fault_proxy import FaultProxy
 
 _ADDRESS_BYTES = 136  # of gloo: a sockaddr_storage and a number
 _SOCKADDR = struct.Struct("!H4s")  # port and IPv4 address, after the family

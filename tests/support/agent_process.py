@@ -12,7 +12,7 @@ import psutil
 
 from launcher.agent.client import AgentClient, AgentError
 from launcher.agent.status import AgentStatus
-from tests.secret_files import write_secret
+from tests.support.secret_files import write_secret
 
 PATIENCE_S = 60.0
 TOKEN = "0123456789abcdef"

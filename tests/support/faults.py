@@ -10,7 +10,7 @@ import psutil
 
 from esmm_dist.storage.folder import Folder
 from launcher.run_files.scale_request import ScaleRequest, write_scale_request
-from tests.elastic_run import ElasticRun
+from tests.support.elastic_run import ElasticRun
 
 Target = Literal["worker", "rank 0", "server", "driver", "agent"]
 How = Literal["kill -9", "SIGTERM", "SIGSTOP+CONT", "SIGSTOP"]
