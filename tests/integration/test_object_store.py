@@ -182,7 +182,7 @@ def test_a_model_is_put_into_a_store(s3, stored, tmp_path, capsys):
 def test_a_training_is_told_to_copy_its_data_first(s3, stored, tmp_path, capsys):
     assert main(["train", "--data", s3.uri("bucket/data"), "--run", f"{tmp_path}/run"]) == 2
     told = capsys.readouterr().err
-    assert "data is s3://bucket/data, and esmm train reads files." in told
+    assert "data is s3://bucket/data, but esmm train needs a local path there." in told
     assert "esmm copy s3://bucket/data FOLDER" in told
     assert not (tmp_path / "run").exists()
 
@@ -265,14 +265,14 @@ def test_two_commands_do_not_share_a_copy_in_scratch(s3, stored, tmp_path, monke
         assert main(evaluate) == 2
     finally:
         os.close(descriptor)
-    assert "Another command is at work on the copy of s3://bucket/data" in capsys.readouterr().err
+    assert "Another command is using the copy of s3://bucket/data" in capsys.readouterr().err
 
 
 def test_scratch_that_cannot_be_written_is_named(s3, stored, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ESMM_SCRATCH", str(tmp_path / "file/scratch"))
     assert main(["evaluate", "--run", f"{stored}/run", "--data", s3.uri("bucket/data")]) == 1
-    assert f"ESMM_SCRATCH is {tmp_path}/file/scratch, which cannot be written" in capsys.readouterr().err
+    assert f"ESMM_SCRATCH is {tmp_path}/file/scratch, which is not writable" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,6 @@ def test_a_copy_tells_what_it_did(s3, local, capsys):
     assert f"Copied {result['files']} files" in told.err
     assert "asecret" not in told.out + told.err
     assert main(["copy", f"{local}/data", to]) == 0
-    assert f"Copied 0 files, 0 B, from {local}/data to s3://bucket/told/data; {result['files']} were there." in (
+    assert f"Copied 0 files, 0 B, from {local}/data to s3://bucket/told/data; {result['files']} were there already." in (
         capsys.readouterr().out
     )
