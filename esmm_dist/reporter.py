@@ -18,6 +18,10 @@ class Phase(StrEnum):
     """The rank has left; its process is about to end."""
 
 
+CONNECTED_PHASES = (Phase.TRAINING, Phase.EVALUATING, Phase.SAVING)
+"""What a rank does once it has joined the others."""
+
+
 class Reporter(Protocol):
     """Receives facts and events of this process. Methods return at once, from any thread, and never raise."""
 

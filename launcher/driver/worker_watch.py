@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 from esmm_dist.errors import LeftError
-from esmm_dist.reporter import Phase
+from esmm_dist.reporter import CONNECTED_PHASES, Phase
 from launcher.agent.status import AgentStatus
 from launcher.driver.agent_watch import SILENT_S, AgentView
-
-CONNECTED_PHASES = (Phase.TRAINING, Phase.EVALUATING, Phase.SAVING)
-"""Phases of a worker that is connected to all others."""
 
 RENDEZVOUS_AGAIN_S = 6.0
 """Seconds after a rank was lost during a rendezvous. A rank that has not begun another one by then waits for the lost

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
+from esmm_dist.reporter import CONNECTED_PHASES
 from esmm_dist.storage.folder import Folder
 from launcher.command import Outcome
 from launcher.run_files.run_status import RunStatus
@@ -76,7 +77,7 @@ def trains(status: RunStatus, workers: int, *, since: float) -> bool:
         workers: number of workers that was asked for
         since: time by the driver's clock of the status before the request; one as old tells nothing of it
     """
-    training = [each for each in status.workers if each.state == "running" and each.rank is not None]
+    training = [each for each in status.workers if each.state == "running" and each.phase in CONNECTED_PHASES]
     return status.written_at > since and status.wanted_workers == workers == status.ranks == len(training)
 
 

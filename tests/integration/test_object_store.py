@@ -299,6 +299,7 @@ def test_a_copy_tells_what_it_did(s3, local, capsys):
     assert f"Copied {result['files']} files" in told.err
     assert "asecret" not in told.out + told.err
     assert main(["copy", f"{local}/data", to]) == 0
-    assert f"Copied 0 files, 0 B, from {local}/data to s3://bucket/told/data; {result['files']} were there already." in (
-        capsys.readouterr().out
+    assert (
+        f"Copied 0 files, 0 B, from {local}/data to s3://bucket/told/data; {result['files']} were there already."
+        in (capsys.readouterr().out)
     )

@@ -30,8 +30,14 @@ def test_a_damaged_request_is_none(run, text):
     assert read_scale_request(run) is None
 
 
+def running(phase: str, *, rank: int | None = 2) -> WorkerStatus:
+    return WorkerStatus(name="worker-2", state="running", rank=rank, phase=phase)
+
+
 def status(ranks: int, *, wanted: int, written_at: float = 2.0, last: WorkerStatus | None = None) -> RunStatus:
-    workers = [WorkerStatus(name=f"worker-{rank}", state="running", rank=rank) for rank in range(ranks)]
+    workers = [
+        WorkerStatus(name=f"worker-{rank}", state="running", rank=rank, phase="training") for rank in range(ranks)
+    ]
     if last is not None:
         workers[-1:] = [last]
     return RunStatus(
@@ -55,11 +61,16 @@ def status(ranks: int, *, wanted: int, written_at: float = 2.0, last: WorkerStat
         (status(4, wanted=3), False),  # one has yet to leave
         (status(3, wanted=3, written_at=1.0), False),  # from before the request
         (status(3, wanted=3, last=WorkerStatus(name="worker-2", state="ready")), False),  # joins
-        (status(3, wanted=3, last=WorkerStatus(name="worker-2", state="running")), False),  # has no rank yet
+        (status(3, wanted=3, last=running("starting", rank=None)), False),  # has no rank yet
+        (status(3, wanted=3, last=running("starting")), False),  # knows its rank, and loads what it needs
+        (status(3, wanted=3, last=running("meeting")), False),  # waits for the others
+        (status(3, wanted=3, last=running("saving")), True),
+        (status(3, wanted=3, last=running("evaluating")), True),
+        (status(3, wanted=3, last=running("left")), False),
         (status(3, wanted=3, last=WorkerStatus(name="worker-2", state="draining", rank=2)), False),
     ],
 )
-def test_so_many_train_once_each_has_a_rank_and_the_driver_has_said_so_since(found, expected):
+def test_so_many_train_once_each_has_joined_and_the_driver_has_said_so_since(found, expected):
     assert trains(found, 3, since=1.0) == expected
 
 
