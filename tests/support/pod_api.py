@@ -158,14 +158,22 @@ def pod_api(folder: Path) -> Iterator[PodApi]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
+        def get_request(self) -> tuple[Any, Any]:
+            plain, address = super().get_request()
+            try:
+                plain.getpeername()  # of a client that is gone already; Python's TLS socket would stay open
+                return tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False), address
+            except OSError:
+                plain.close()
+                raise
+
         def handle_error(self, request: Any, client_address: Any) -> None:
             """Say nothing of clients that went away."""
 
     pair = authority.sign("api")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pair.cert, pair.key)
     with Server(("127.0.0.1", 0), Handler) as server:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(pair.cert, pair.key)
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         api.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
