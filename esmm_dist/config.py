@@ -116,14 +116,15 @@ def typed_value(source: SettingsSource, hint: Any, value: Any, path: SettingPath
         inside = [part for part in first["loc"] if _is_there(value, part)]
         wrong = first["input"]
         is_scalar = isinstance(wrong, (bool, int, float, datetime.date))
-        hint_ = f' Write it in quotes: "{wrong}".' if first["type"] == "string_type" and is_scalar else ""
+        # The text itself is not known here: 010 is the number 8, 12:30 is 750
+        hint_ = " Write it in quotes to have it as text." if first["type"] == "string_type" and is_scalar else ""
         text = f"{dotted([*path, *inside])}: {shortened(first['msg'])} (got {shortened(repr(wrong))}).{hint_}"
         raise source.error([*path, *inside], text) from e
 
 
 def unknown_setting(path: SettingPath, known: Iterable[str]) -> str:
     """Return the message about a setting that does not exist."""
-    return f"unknown setting '{shortened(dotted(path))}'.{nearest_hint(str(path[-1]), known)}"
+    return f"unknown setting '{shortened(dotted([*path[:-1], str(path[-1])]))}'.{nearest_hint(str(path[-1]), known)}"
 
 
 def dotted(path: SettingPath) -> str:

@@ -175,7 +175,10 @@ def _parse(
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        raise error(f"{where}{line}: this is not YAML: {shortened(e.problem or e.context or '')}.") from e
+        what = e.problem or e.context or ""
+        if what.startswith("but ") and e.context:  # half a sentence
+            what = f"{e.context}, {what}"
+        raise error(f"{where}{line}: this is not YAML: {shortened(what)}.") from e
     except yaml.reader.ReaderError as e:
         before = text[: e.position]
         number = (before.count("\n") if isinstance(before, str) else before.count(b"\n")) + 1

@@ -92,6 +92,7 @@ def test_plain_values_read_back_to_equal_settings():
         ({"path": "x", "inner": {"widht": 1}}, r"unknown setting 'inner.widht'. Did you mean 'width'\? Known: width"),
         ({"path": "x", "by_name": {"k": {"w": 1}}}, "unknown setting 'by_name.k.w'"),
         ({"path": "x", "layers": [{}, {"w": 1}]}, r"unknown setting 'layers\[1\].w'"),
+        ({"path": "x", 1: 2}, r"f: unknown setting '1'\."),
         (
             {"path": "x", "inner": {"width": "wide"}},
             r"f: inner.width: Input should be a valid integer.* \(got 'wide'\)",
@@ -124,7 +125,7 @@ def test_what_is_wrong_is_named_with_its_place(mapping, message):
         ({"kind": "square"}, r"^f: shape\.side is missing, and has no default\.$"),
         (
             {"kind": "square", "side": 1},
-            r"^f: shape\.side: Input should be a valid string \(got 1\)\. Write .*: \"1\"\.$",
+            r"^f: shape\.side: Input should be a valid string \(got 1\)\. Write it in quotes to have it as text\.$",
         ),
         ({"kind": "circle", "radius": "x"}, r"^f: shape\.radius: Input should be a valid integer"),
         ("square", r"^f: shape is 'square', not a mapping"),

@@ -94,6 +94,10 @@ def test_a_source_without_lines_passes_on_what_settings_say_of_themselves(kind, 
         ("- a", r"^f holds list, not a mapping of settings\. Write 'name: value' lines\.$"),
         ("", r"^f holds NoneType, not a mapping"),
         ("a: &x [1]\nb: *y\n", r"^f:2: this is not YAML: found undefined alias"),
+        (
+            "a: b\n---\na: c\n",
+            r"^f:2: this is not YAML: expected a single document in the stream, but found another document\.$",
+        ),
         ("a: 2001-13-45", r"^f is not valid YAML: month must be in 1\.\.12"),
     ],
 )

@@ -106,7 +106,11 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
             r"source\.split cuts .* but source\.files names none\. Add train: .*; or leave out split, to score a whole",
         ),
         ("train: train.csv", "train: ''", r"source\.files\.train is empty\. Name a file"),
-        ("train: train.csv", "train: 1", r"source\.files\.train: .*valid string \(got 1\)\. Write it in quotes: \"1\""),
+        (
+            "train: train.csv",
+            "train: 1",
+            r"source\.files\.train: .*valid string \(got 1\)\. Write it in quotes to have it as text\.",
+        ),
         ("sample_id: id", "list_separator: 1", r"source\.list_separator: .*valid string \(got 1\)\. Write it in quo"),
         (
             "sample_id: id",
@@ -138,7 +142,11 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         ("{name: item,", "{name: bought,", r"field 'bought' is also the column of label 'conversion': the model would"),
         ("{name: item,", "{name: id,", r"field 'id' is also source\.sample_id: it differs in every impression"),
         ("sample_id: id", "sample_id: bought", r"source\.sample_id reads column 'bought', which is label 'conversion'"),
-        ("{name: item,", "{name: 101,", r"fields\[1\]\.name: .*valid string \(got 101\)\. Write it in quotes: \"101\""),
+        (
+            "{name: item,",
+            "{name: 101,",
+            r"fields\[1\]\.name: .*valid string \(got 101\)\. Write it in quotes to have it as text\.",
+        ),
         ("{name: item, owner: item}", "{name: item}", r"fields\[1\]\.owner is missing, and has no default\."),
         (
             "{name: item, owner: item}",
