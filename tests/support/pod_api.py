@@ -4,9 +4,11 @@ It is small, and knows what the driver of a job asks for, nothing else.
 """
 
 import contextlib
+import gc
 import json
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -181,3 +183,7 @@ def pod_api(folder: Path) -> Iterator[PodApi]:
             yield api
         server.shutdown()
         thread.join()
+    # A call that is cut off between connect and TLS handshake: Python's ssl leaves that socket to the garbage collector
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -153,7 +153,7 @@ def test_a_value_names_its_row(local, capsys):
 def test_a_local_run_that_is_missing_is_a_wrong_setting(local, capsys, line):
     status, _, err = printed(capsys, *line, f"{local}/no")
     assert status == 2
-    assert f"run is {local}/no, which is no folder. Give the folder that esmm train wrote" in err
+    assert f"run is {local}/no, which is not a folder" in err
 
 
 def two_tables(run: Folder) -> tuple[EmbeddedStore, np.ndarray]:
@@ -225,7 +225,7 @@ def test_rows_are_printed_with_their_first_columns_and_whole_in_json(local, caps
     assert lines[0] == f"{local}/checkpoints/step-00000005"
     assert lines[2].split()[:6] == ["-3", *(f"{value:.5g}" for value in row[:4]), "…"]
     assert "(6)" in lines[2]
-    assert lines[3].split(maxsplit=1) == ["777777", "no row: reads its start value"]
+    assert lines[3].split(maxsplit=1) == ["777777", "no row yet: reads the start value"]
     result = result_of(capsys, "table", str(local), "--step", "5", "--table", "b", "--ids=-3,777777")
     assert (result["step"], [each["id"] for each in result["rows"]]) == (5, [-3, 777777])
     assert result["rows"][0]["row"] == row.tolist()
@@ -236,9 +236,9 @@ def test_rows_are_printed_with_their_first_columns_and_whole_in_json(local, caps
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ("1,two", "ids is '1,two'. Give whole numbers with commas between them"),
+        ("1,two", "ids is '1,two'. Give whole numbers separated by commas: 1,2,3."),
         ("", "--ids is empty. Give a value"),
-        (str(2**63), f"ids holds {2**63}, which is no 64-bit integer"),
+        (str(2**63), f"ids holds {2**63}, but feature ids are 64-bit integers."),
     ],
 )
 def test_ids_that_are_none_are_refused(local, capsys, ids, message):
