@@ -1,0 +1,1 @@
+"""Compiled loops over arrays: the row path of a step. See README.md."""
