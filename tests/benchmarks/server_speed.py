@@ -44,7 +44,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", action="store_true", help="a whole training in place of pulls and pushes")
     parser.add_argument("--undo", action="store_true", help="what it costs that a push can be undone")
-    parser.add_argument("--impressions", type=int, default=200_000, help="of --run's log")
     parser.add_argument("--wire", default="float32", help="form of the values on the wire")
     parser.add_argument("--client", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -54,7 +53,7 @@ def main() -> None:
     elif arguments.undo:
         cost_of_undo()
     elif arguments.run:
-        whole_run(arguments.impressions)
+        whole_run()
     else:
         pulls_and_pushes(arguments.wire)
 
@@ -236,12 +235,13 @@ def at_once(processes: list[subprocess.Popen[str]]) -> list[str]:
     return [process.communicate()[0] for process in processes]
 
 
-def whole_run(impressions: int) -> None:
+def whole_run() -> None:
     """Train one pass over full-length lists, embedded and on one server."""
-    from tests.benchmarks.training_speed import make_data
+    from tests.benchmarks.figures import Scale
+    from tests.benchmarks.reference_work import data_set
 
     with tempfile.TemporaryDirectory() as folder, server_processes(1) as servers:
-        data = make_data(Path(folder), impressions)
+        data = data_set(Scale(folder=Path(folder)), 8)
         server = servers.processes[0].pid
         for name, flags in {"embedded": [], "one server": ["--servers", servers.servers]}.items():
             run = Path(folder) / name.replace(" ", "-")
