@@ -1,6 +1,7 @@
 """Evaluate a checkpoint of a run on a split."""
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,8 +106,10 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
         learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:
-            scored = scored_batches(trained.scorer, reader, world, users=users, learned_ids=learned_ids)
-            tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
+            with closing(
+                scored_batches(trained.scorer, reader, world, users=users, learned_ids=learned_ids)
+            ) as scored:
+                tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
         finally:
             progress.finish()
         for line in skipped_lines(gather_skipped(world, reader.skipped)):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,8 +134,9 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
                 *((name, pa.string()) for name in kept.names),
             ]
             rows = _rows_written(config.out, columns, labels) if world.rank == 0 else _nowhere()
-            with refusals_named(config.out), rows as write:
-                for batch in scored_batches(trained.scorer, reader, world, texts_of=kept.texts):
+            scored = closing(scored_batches(trained.scorer, reader, world, texts_of=kept.texts))
+            with refusals_named(config.out), rows as write, scored as batches:
+                for batch in batches:
                     texts = batch.sample_names
                     ids = names_of(texts) if named and texts is not None else batch.sample_ids
                     write([ids, *kept.columns(texts), *probabilities(batch.logits)])

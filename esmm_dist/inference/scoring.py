@@ -1,23 +1,46 @@
-"""Score batches with a model, alone or as one of several ranks."""
+"""Score batches with a model, alone or as one of several ranks.
 
-from collections.abc import Iterator
+::
+
+    read ─> unique ids ─> find rows ─> pull ─> forward pass ─> gather (several ranks)
+    └───────── prefetch thread ──────────┘     └──────── main thread ────────┘
+
+Rows do not change while a split is scored, so they can be pulled ahead too.
+"""
+
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.embedding.lookup import LookupPlan
+from esmm_dist.arrays import F32
+from esmm_dist.embedding.lookup import LookupPlan, TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.inference.kept_columns import TextsOf
 from esmm_dist.inference.learned_ids import LearnedIds
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.order import one_process_order
 from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.prefetch import Prefetcher
 from esmm_dist.input.users import NO_USER, BatchUsers
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.model.inputs import model_inputs, prepare_rows, pull_rows
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Schema
+
+_BATCHES_AHEAD = 2
+
+
+class PulledBatch(NamedTuple):
+    """A rank's share of a batch, with the rows that it needs."""
+
+    batch: GroupedBatch
+    lookups: dict[str, TableLookup]
+    rows: dict[str, F32]
+    """float32 [U, D] by table"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +51,19 @@ class Scorer:
     store: EmbeddingStore
     forward: CompiledForward
 
-    def score(
-        self, batch: GroupedBatch, learned_ids: LearnedIds | None = None
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum [K].
+    @cached_property
+    def _plan(self) -> LookupPlan:
+        return LookupPlan(self.schema)
 
-        Args:
-            batch: a rank's share of a batch
-            learned_ids: counts its impressions that hold a learned id
-        """
-        lookups = LookupPlan(self.schema).prepare(batch)
-        rows = pull_rows(self.store, prepare_rows(self.store, lookups))
-        if learned_ids is not None:
-            learned_ids.add(batch, lookups, rows)
-        return self.forward(model_inputs(batch, lookups, rows))
+    def pull(self, batch: GroupedBatch) -> PulledBatch:
+        """Read the rows that a rank's share of a batch needs; one thread at a time, beside ``score``."""
+        lookups = self._plan.prepare(batch)
+        return PulledBatch(batch, lookups, pull_rows(self.store, prepare_rows(self.store, lookups)))
+
+    def score(self, pulled: PulledBatch) -> F32:
+        """Return the logits float32 [B, K] of the conditional probabilities."""
+        logits, _ = self.forward(model_inputs(*pulled))
+        return logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +97,11 @@ def scored_batches(
     users: BatchUsers | None = None,
     learned_ids: LearnedIds | None = None,
     texts_of: TextsOf | None = None,
-) -> Iterator[ScoredBatch]:
+) -> Generator[ScoredBatch, None, None]:
     """Yield each batch of a split with its logits, in file order; the same on every rank.
 
-    Each batch is a collective, so all ranks must take the same number of them.
+    Each batch is a collective, so all ranks must take the same number of them. A thread reads ahead; closing the
+    iterator ends it.
 
     Args:
         scorer: model and rows
@@ -88,20 +111,28 @@ def scored_batches(
         learned_ids: counts this rank's impressions that hold a learned id
         texts_of: finds the texts of impressions, bytes [B]; None: those that their records hold
     """
-    for step, batch in enumerate(reader.epoch(0, seed=None)):
-        logits, _ = scorer.score(batch, learned_ids)
-        own = ScoredBatch(
-            sample_ids=batch.sample_ids,
-            labels=batch.labels.astype(np.int8),
-            logits=logits,
-            users=np.full(batch.num_impressions, NO_USER) if users is None else users.of(batch),
-            weights=batch.sample_weights,
-            sample_names=batch.sample_names if texts_of is None else texts_of(batch),
-        )
-        if world.size == 1:
-            yield own
-        else:
-            yield _whole(own, np.repeat(reader.record_lanes(step), batch.impressions_per_group), world)
+
+    def pulled() -> Iterator[PulledBatch]:
+        for batch in reader.epoch(0, seed=None):
+            yield scorer.pull(batch)
+
+    with Prefetcher(pulled, depth=_BATCHES_AHEAD) as ahead:
+        for step, each in enumerate(ahead):
+            batch = each.batch
+            if learned_ids is not None:
+                learned_ids.add(*each)
+            own = ScoredBatch(
+                sample_ids=batch.sample_ids,
+                labels=batch.labels.astype(np.int8),
+                logits=scorer.score(each),
+                users=np.full(batch.num_impressions, NO_USER) if users is None else users.of(batch),
+                weights=batch.sample_weights,
+                sample_names=batch.sample_names if texts_of is None else texts_of(batch),
+            )
+            if world.size == 1:
+                yield own
+            else:
+                yield _whole(own, np.repeat(reader.record_lanes(step), batch.impressions_per_group), world)
 
 
 def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> ScoredBatch:

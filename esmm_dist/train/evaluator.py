@@ -1,5 +1,6 @@
 """Evaluation while a run trains."""
 
+from contextlib import closing
 from typing import Any
 
 from esmm_dist.errors import StorageError
@@ -109,8 +110,8 @@ class Evaluator:
         reader = BatchReader(context.config.data, manifest, split, self._input, share=share)
         impressions = manifest.splits[split].impressions
         progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
-        scored = scored_batches(self._scorer, reader, world, users=self._users)
-        metrics = evaluate_batches(scored, self._scorer.schema.labels, progress, world, max_impressions)
+        with closing(scored_batches(self._scorer, reader, world, users=self._users)) as scored:
+            metrics = evaluate_batches(scored, self._scorer.schema.labels, progress, world, max_impressions)
         progress.finish()
         self._skipped.collect(reader.skipped)
         evaluation = {

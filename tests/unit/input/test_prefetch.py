@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from esmm_dist.train.prefetch import Prefetcher
+from esmm_dist.input.prefetch import Prefetcher
 
 
 def test_items_come_in_order():
