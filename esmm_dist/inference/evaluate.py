@@ -106,9 +106,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
         learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:
-            with closing(
-                scored_batches(trained.scorer, reader, world, users=users, learned_ids=learned_ids)
-            ) as scored:
+            with closing(scored_batches(trained.scorer, reader, world, users=users, learned_ids=learned_ids)) as scored:
                 tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
         finally:
             progress.finish()

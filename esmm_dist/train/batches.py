@@ -16,9 +16,9 @@ from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.pipeline import BatchReader
+from esmm_dist.input.prefetch import Prefetcher
 from esmm_dist.model.inputs import prepare_rows, pull_rows
 from esmm_dist.parameter_server.config import ClientConfig
-from esmm_dist.input.prefetch import Prefetcher
 
 
 class Prepared(NamedTuple):
