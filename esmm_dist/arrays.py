@@ -8,6 +8,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 F32 = npt.NDArray[np.float32]

@@ -5,7 +5,10 @@ and ``count`` int64; a file of candidates (ids that are counted but not admitted
 int64. Both are ordered by id.
 """
 
-from collections.abc import Sequence
+import queue
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -13,16 +16,18 @@ import google_crc32c
 import numpy as np
 import pyarrow as pa
 
-from esmm_dist.arrays import F32, I64, Bools
+from esmm_dist.arrays import F32, I64, U8, Bools
 from esmm_dist.embedding.placement import bucket_of, bucket_ranges_within
 from esmm_dist.embedding.table_rows import Candidates, TableRows
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError
+from esmm_dist.storage.checksummed_output import ChecksummedOutput, checksummed_output
 from esmm_dist.storage.folder import Folder
 
 if TYPE_CHECKING:  # whoever only reads files needs no TensorFlow
     from esmm_dist.embedding.table import EmbeddingTable
 
-_ROWS_A_FILE = 250_000  # 50 MB with Adam's slots at D = 16: what saving and restoring take beside the table itself
+_ROWS_A_FILE = 250_000  # 54 MB with Adam's slots at D = 16
+_FILES_AT_ONCE = 2  # that are written; restoring holds two as well, one that is loaded and the next
 _ROWS_A_BATCH = 65_536
 
 Kind = Literal["rows", "candidates"]
@@ -56,10 +61,9 @@ def save_table(folder: Folder, table: "EmbeddingTable", first_bucket: int, last_
     Raises:
         RetryError: The storage refused.
     """
-    files = []
-    for first, last in bucket_ranges_within(first_bucket, last_bucket, parts=-(-len(table) // _ROWS_A_FILE)):
-        rows = table.export(first, last)
-        files.append(_write(folder, _arrow_rows(rows), table.name, "rows", first, last))
+    files = _save_rows(
+        folder, table, bucket_ranges_within(first_bucket, last_bucket, parts=-(-len(table) // _ROWS_A_FILE))
+    )
     candidates = table.export_candidates(first_bucket, last_bucket)
     if len(candidates.ids):
         arrow = pa.table({"id": candidates.ids, "impressions": candidates.impressions})
@@ -85,24 +89,18 @@ def restore_table(
         CheckpointMismatchError: Its rows have another shape than the table's.
         RetryError: The storage refused.
     """
-    first_bucket, last_bucket = buckets
-    for file in files:
-        if file.table != table.name or file.last_bucket <= first_bucket or file.first_bucket >= last_bucket:
-            continue
-        arrow = _read(folder, file)
-        where = f"{folder}/{file.path}"
+    chosen = [
+        file
+        for file in files
+        if file.table == table.name and file.last_bucket > buckets[0] and file.first_bucket < buckets[1]
+    ]
+    for file, arrow in _read_ahead(folder, chosen):
         try:
-            if file.kind == "candidates":
-                candidates = Candidates(ids=arrow["id"].to_numpy(), impressions=arrow["impressions"].to_numpy())
-                table.load_candidates(candidates.chosen(_within(candidates.ids, first_bucket, last_bucket)))
-                continue
-            rows = _table_rows(arrow)
-            if first_bucket > file.first_bucket or last_bucket < file.last_bucket:
-                rows = rows.chosen(_within(rows.ids, first_bucket, last_bucket))
-            table.load(replace(rows, last_step=np.minimum(rows.last_step, step)))
+            for batch in arrow.to_batches():
+                _load(table, file.kind, pa.Table.from_batches([batch]), _narrower(buckets, file), step=step)
         except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as e:
             raise CheckpointMismatchError(
-                f"{where} does not fit this run: {e}. Use its own settings, or another run."
+                f"{folder}/{file.path} does not fit this run: {e}. Use its own settings, or another run."
             ) from e
 
 
@@ -112,14 +110,35 @@ def read_rows(folder: Folder, file: TableFile) -> TableRows:
     Raises:
         CheckpointError: It is missing or damaged.
     """
-    return _table_rows(_read(folder, file))
+    return _table_rows(_read(folder, file, _Memory()))
+
+
+def _save_rows(folder: Folder, table: "EmbeddingTable", ranges: Sequence[tuple[int, int]]) -> list[TableFile]:
+    """Write one file for each range of buckets, several at once: one is copied while another waits for the disk."""
+    numbers = table.row_numbers(ranges)
+    at_once = min(len(ranges), _FILES_AT_ONCE)
+    memories: queue.SimpleQueue[TableRows] = queue.SimpleQueue()  # used again: the system clears new memory first
+    for _ in range(at_once):
+        memories.put(TableRows.empty(max(map(len, numbers)), table.embedding_dim, table.slot_columns))
+
+    def save(place: int) -> TableFile:
+        memory, (first, last) = memories.get(), ranges[place]
+        try:
+            rows = memory.first(len(numbers[place]))
+            table.copy_rows(numbers[place], rows)
+            return _write(folder, _arrow_rows(rows), table.name, "rows", first, last)
+        finally:
+            memories.put(memory)
+
+    with ThreadPoolExecutor(at_once, thread_name_prefix="save") as pool:
+        return list(pool.map(save, range(len(ranges))))
 
 
 def _write(folder: Folder, arrow: pa.Table, table: str, kind: Kind, first: int, last: int) -> TableFile:
     infix = "" if kind == "rows" else f".{kind}"
     name = f"{table}-{first:04d}-{last:04d}{infix}.arrow"
-    sink = _memory_file(arrow)
-    folder.write_bytes(name, sink)
+    with checksummed_output(folder, name) as output:
+        _write_arrow(arrow, output)
     return TableFile(
         path=name,
         table=table,
@@ -127,24 +146,50 @@ def _write(folder: Folder, arrow: pa.Table, table: str, kind: Kind, first: int, 
         first_bucket=first,
         last_bucket=last,
         rows=arrow.num_rows,
-        file_bytes=len(sink),
-        crc32c=int(google_crc32c.value(sink)),
+        file_bytes=output.size,
+        crc32c=output.crc32c,
     )
 
 
-def _memory_file(arrow: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, arrow.schema) as writer:
+def _write_arrow(arrow: pa.Table, output: ChecksummedOutput) -> None:
+    with pa.ipc.new_file(pa.PythonFile(output, mode="w"), arrow.schema) as writer:
         writer.write_table(arrow, max_chunksize=_ROWS_A_BATCH)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
 
 
-def _read(folder: Folder, file: TableFile) -> pa.Table:
+def _read_ahead(folder: Folder, files: Sequence[TableFile]) -> Iterator[tuple[TableFile, pa.Table]]:
+    """Yield files with what they hold, while the next one is read; its memory is used again for the one after that."""
+    memories = (_Memory(), _Memory())
+    with ThreadPoolExecutor(1, thread_name_prefix="restore") as pool:
+        coming: deque[Future[pa.Table]] = deque()
+        for place, file in enumerate(files):
+            if not coming:
+                coming.append(pool.submit(_read, folder, file, memories[place % 2]))
+            arrow = coming.popleft().result()
+            if place + 1 < len(files):
+                coming.append(pool.submit(_read, folder, files[place + 1], memories[(place + 1) % 2]))
+            yield file, arrow
+
+
+class _Memory:
+    """Memory that is as large as what was asked for last, or larger."""
+
+    def __init__(self) -> None:
+        self._bytes: U8 = np.empty(0, dtype=np.uint8)
+
+    def of(self, size: int) -> U8:
+        """Return ``size`` bytes, whose content is arbitrary; what was returned before is overwritten with them."""
+        if len(self._bytes) < size:
+            self._bytes = np.empty(size, dtype=np.uint8)
+        return self._bytes[:size]
+
+
+def _read(folder: Folder, file: TableFile, memory: _Memory) -> pa.Table:
     """Read a file once, whole, and compare it with its description before any of it is used."""
     where = f"{folder}/{file.path}"
     try:
-        data = folder.read_bytes(file.path)
+        with folder.open_input(file.path) as stream:
+            data = memory.of(stream.size())
+            data = data[: stream.readinto(data)]
     except FileNotFoundError as e:
         raise CheckpointError(f"{where} is missing.") from e
     if len(data) != file.file_bytes:
@@ -152,7 +197,7 @@ def _read(folder: Folder, file: TableFile) -> pa.Table:
     if google_crc32c.value(data) != file.crc32c:
         raise CheckpointError(f"{where} has another checksum than the manifest: its bytes changed.")
     try:
-        arrow = pa.ipc.open_file(pa.BufferReader(data)).read_all()
+        arrow = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(data))).read_all()
         arrow.validate(full=True)  # offsets and lengths that lead out of the file are found here
     except (pa.ArrowException, OSError, UnicodeDecodeError) as e:  # the last: a column's name
         raise CheckpointError(f"{where} is not an Arrow file: {e}.") from e
@@ -160,6 +205,23 @@ def _read(folder: Folder, file: TableFile) -> pa.Table:
     if problem:
         raise CheckpointError(f"{where} is not a file of {file.kind}: {problem}.")
     return arrow
+
+
+def _load(table: "EmbeddingTable", kind: Kind, arrow: pa.Table, within: tuple[int, int] | None, *, step: int) -> None:
+    """Add one batch of rows or candidates to a table: those of a range of buckets, or all."""
+    if kind == "candidates":
+        candidates = Candidates(ids=arrow["id"].to_numpy(), impressions=arrow["impressions"].to_numpy())
+        table.load_candidates(candidates if within is None else candidates.chosen(_within(candidates.ids, *within)))
+        return
+    rows = _table_rows(arrow)
+    if within is not None:
+        rows = rows.chosen(_within(rows.ids, *within))
+    table.load(replace(rows, last_step=np.minimum(rows.last_step, step)))
+
+
+def _narrower(buckets: tuple[int, int], file: TableFile) -> tuple[int, int] | None:
+    """Return the range of buckets where a file holds more than it; None if it does not."""
+    return buckets if buckets[0] > file.first_bucket or buckets[1] < file.last_bucket else None
 
 
 def _problem(arrow: pa.Table, file: TableFile) -> str:
@@ -212,5 +274,6 @@ def _vectors(matrix: F32) -> pa.Array:
 
 
 def _matrix(column: pa.ChunkedArray, rows: int) -> F32:
-    values = column.combine_chunks().flatten().to_numpy()
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # which would copy
+    values = whole.flatten().to_numpy()
     return np.asarray(values, dtype=np.float32).reshape(rows, column.type.list_size)

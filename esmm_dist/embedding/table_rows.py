@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from esmm_dist.arrays import F32, I64, Bools, Ids
 
 
@@ -19,6 +21,27 @@ class TableRows:
     """int64 [n]: the step that changed the row last"""
     count: I64
     """int64 [n]: how many steps have changed the row"""
+
+    @classmethod
+    def empty(cls, rows: int, embedding_dim: int, slot_columns: int) -> "TableRows":
+        """Return memory for rows; its content is arbitrary."""
+        return cls(
+            ids=np.empty(rows, dtype=np.int64),
+            rows=np.empty((rows, embedding_dim), dtype=np.float32),
+            slots=np.empty((rows, slot_columns), dtype=np.float32),
+            last_step=np.empty(rows, dtype=np.int64),
+            count=np.empty(rows, dtype=np.int64),
+        )
+
+    def first(self, rows: int) -> "TableRows":
+        """Return views of the first rows."""
+        return TableRows(
+            ids=self.ids[:rows],
+            rows=self.rows[:rows],
+            slots=self.slots[:rows],
+            last_step=self.last_step[:rows],
+            count=self.count[:rows],
+        )
 
     def chosen(self, which: Bools) -> "TableRows":
         """Return the rows where ``which`` bool [n] is true."""

@@ -1,19 +1,24 @@
 """Files of rows and candidates: bit for bit, in pieces, and only the buckets that are asked for."""
 
 import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from esmm_dist.embedding import table_files
+from esmm_dist.arrays import Ids
+from esmm_dist.embedding import bucket_places, placement, table_files
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.placement import bucket_of, bucket_ranges_within
 from esmm_dist.embedding.table import EmbeddingTable
 from esmm_dist.embedding.table_files import read_rows, restore_table, save_table
-from esmm_dist.embedding.table_rows import TableRows
-from esmm_dist.errors import CheckpointError, CheckpointMismatchError
+from esmm_dist.embedding.table_rows import Candidates, TableRows
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError, StorageError
 from esmm_dist.storage.folder import Folder
 
 ADAM = EmbeddingConfig(embedding_dim=2, embedding_optimizer="adam")
@@ -47,7 +52,10 @@ def assert_same(found: EmbeddingTable, expected: EmbeddingTable) -> None:
         assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())
 
 
-@pytest.mark.parametrize(("rows", "a_file", "files"), [(1000, 250_000, 1), (1000, 250, 4), (1001, 250, 5), (0, 250, 1)])
+@pytest.mark.parametrize(
+    ("rows", "a_file", "files"),
+    [(1000, 250_000, 1), (1000, 250, 4), (1001, 250, 5), (0, 250, 1)],
+)
 def test_rows_come_back_bit_for_bit_in_as_many_files_as_their_number_asks_for(folder, monkeypatch, rows, a_file, files):
     monkeypatch.setattr(table_files, "_ROWS_A_FILE", a_file)
     monkeypatch.setattr(table_files, "_ROWS_A_BATCH", 70)
@@ -57,6 +65,23 @@ def test_rows_come_back_bit_for_bit_in_as_many_files_as_their_number_asks_for(fo
     assert sum(file.rows for file in written) == rows
     restore_table(folder, back, written, ALL, step=100)
     assert_same(back, table)
+
+
+def test_rows_that_several_threads_load_are_those_that_were_given():
+    random, rows = np.random.default_rng(1), 20_000
+    given = TableRows(
+        ids=np.arange(rows),
+        rows=random.normal(size=(rows, 2)).astype(np.float32),
+        slots=random.normal(size=(rows, 4)).astype(np.float32),
+        last_step=random.integers(1, 99, rows),
+        count=random.integers(1, 9, rows),
+    )
+    table = EmbeddingTable("t", ADAM, seed=1)
+    table.load(dataclasses.replace(given, ids=given.ids - rows))
+    table.load(given)
+    found = table.export(*ALL)
+    for column in ("ids", "rows", "slots", "last_step", "count"):
+        np.testing.assert_array_equal(getattr(found, column)[rows:], getattr(given, column))
 
 
 def test_values_that_are_no_numbers_come_back_too(folder):
@@ -74,6 +99,87 @@ def test_the_same_rows_give_the_same_bytes_whatever_their_order_in_memory(folder
     second = Folder.open(tmp_path / "second")
     second.make()
     assert save_table(folder, one, *ALL) == save_table(second, other, *ALL)
+
+
+def test_a_file_has_the_bytes_that_arrow_gives_its_rows_in_the_order_of_their_ids(folder, monkeypatch):
+    monkeypatch.setattr(table_files, "_ROWS_A_FILE", 300)
+    monkeypatch.setattr(table_files, "_ROWS_A_BATCH", 70)
+    table = filled(1000)
+    ids, values = table._ids.rows[:1000, 0], table._values.rows[:1000]
+    files = save_table(folder, table, *ALL)
+    assert [(file.first_bucket, file.last_bucket) for file in files] == bucket_ranges_within(*ALL, parts=4)
+    for file in files:
+        inside = np.flatnonzero((bucket_of(ids) >= file.first_bucket) & (bucket_of(ids) < file.last_bucket))
+        chosen = inside[np.argsort(ids[inside])]
+        steps_and_counts = values.view(np.int32)[chosen, 6:].astype(np.int64)
+        columns = {
+            "id": pa.array(ids[chosen]),
+            "row": pa.FixedSizeListArray.from_arrays(values[chosen, :2].reshape(-1), 2),
+            "slots": pa.FixedSizeListArray.from_arrays(values[chosen, 2:6].reshape(-1), 4),
+            "last_step": pa.array(steps_and_counts[:, 0]),
+            "count": pa.array(steps_and_counts[:, 1]),
+        }
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, pa.table(columns).schema) as writer:
+            writer.write_table(pa.table(columns), max_chunksize=70)
+        data = sink.getvalue().to_pybytes()
+        assert (folder.local_path / file.path).read_bytes() == data
+        assert (file.rows, file.file_bytes, file.crc32c) == (len(chosen), len(data), google_crc32c.value(data))
+
+
+def test_a_save_hashes_each_id_once_however_many_files_it_writes(folder, monkeypatch):
+    hashed = []
+
+    def counted(name: str, function: Callable[..., Any]) -> None:
+        def call(ids: Ids, *others: Any) -> Any:
+            hashed.append(len(ids))
+            return function(ids, *others)
+
+        monkeypatch.setattr(name, call)
+
+    counted("esmm_dist.embedding.bucket_places.group_by_bucket", bucket_places.group_by_bucket)
+    counted("esmm_dist.embedding.placement.mix64", placement.mix64)
+    monkeypatch.setattr(table_files, "_ROWS_A_FILE", 50)
+    table = filled(1000, dataclasses.replace(ADAM, admit_after=2))
+    table.load_candidates(Candidates(ids=np.array([200_000, 200_001]), impressions=np.array([1, 1])))
+    assert len(save_table(folder, table, *ALL)) == 21
+    assert sum(hashed) == 1000 + 2
+
+
+def test_a_disk_that_refuses_a_file_is_not_tried_with_all_others(folder, monkeypatch):
+    tried = []
+
+    @contextmanager
+    def refusing(folder: Folder, name: str) -> Iterator[None]:
+        tried.append(name)
+        raise StorageError(f"{name} cannot be written")
+        yield
+
+    monkeypatch.setattr(table_files, "checksummed_output", refusing)
+    monkeypatch.setattr(table_files, "_ROWS_A_FILE", 10)
+    with pytest.raises(StorageError, match="t-0000-0040.arrow cannot be written"):
+        save_table(folder, filled(1000), *ALL)
+    assert len(tried) < 50
+
+
+def test_what_is_read_of_a_file_stays_while_the_next_one_is_read_ahead(folder, monkeypatch):
+    read, second_is_read = table_files._read, threading.Event()
+
+    def counted(folder: Folder, file: table_files.TableFile, memory: Any) -> pa.Table:
+        found = read(folder, file, memory)
+        if file is files[1]:
+            second_is_read.set()
+        return found
+
+    monkeypatch.setattr(table_files, "_ROWS_A_FILE", 400)
+    monkeypatch.setattr(table_files, "_read", counted)
+    files = sorted(save_table(folder, filled(1000), *ALL), key=lambda file: -file.file_bytes)  # the second one fits
+    assert len(files) == 3
+    ahead = table_files._read_ahead(folder, files)
+    _, arrow = next(ahead)
+    assert second_is_read.wait(30)
+    np.testing.assert_array_equal(arrow["id"].to_numpy(), read_rows(folder, files[0]).ids)
+    ahead.close()
 
 
 @pytest.mark.parametrize("first_bucket", [0, 1000, 4000])
@@ -149,7 +255,10 @@ def test_ranges_within_a_range_cover_it_without_a_gap():
 
 def forged(folder: Folder, arrow: pa.Table, rows: int | None = None) -> table_files.TableFile:
     """Write a file of these columns with a checksum that fits."""
-    data = table_files._memory_file(arrow)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, arrow.schema) as writer:
+        writer.write_table(arrow)
+    data = sink.getvalue().to_pybytes()
     folder.write_bytes("t-0000-4096.arrow", data)
     return table_files.TableFile(
         path="t-0000-4096.arrow",
