@@ -11,14 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from esmm_dist import hashing
 from esmm_dist.arrays import Ids
-from esmm_dist.embedding import bucket_places, placement, table_files
+from esmm_dist.embedding import table_files
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.placement import bucket_of, bucket_ranges_within
 from esmm_dist.embedding.table import EmbeddingTable
 from esmm_dist.embedding.table_files import read_rows, restore_table, save_table
 from esmm_dist.embedding.table_rows import Candidates, TableRows
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError, StorageError
+from esmm_dist.kernels import bucket_groups
 from esmm_dist.storage.folder import Folder
 
 ADAM = EmbeddingConfig(embedding_dim=2, embedding_optimizer="adam")
@@ -137,8 +139,8 @@ def test_a_save_hashes_each_id_once_however_many_files_it_writes(folder, monkeyp
 
         monkeypatch.setattr(name, call)
 
-    counted("esmm_dist.embedding.bucket_places.group_by_bucket", bucket_places.group_by_bucket)
-    counted("esmm_dist.embedding.placement.mix64", placement.mix64)
+    counted("esmm_dist.embedding.bucket_places.group_by_bucket", bucket_groups.group_by_bucket)
+    counted("esmm_dist.embedding.placement.mix64", hashing.mix64)
     monkeypatch.setattr(table_files, "_ROWS_A_FILE", 50)
     table = filled(1000, dataclasses.replace(ADAM, admit_after=2))
     table.load_candidates(Candidates(ids=np.array([200_000, 200_001]), impressions=np.array([1, 1])))
@@ -179,7 +181,7 @@ def test_what_is_read_of_a_file_stays_while_the_next_one_is_read_ahead(folder, m
     _, arrow = next(ahead)
     assert second_is_read.wait(30)
     np.testing.assert_array_equal(arrow["id"].to_numpy(), read_rows(folder, files[0]).ids)
-    ahead.close()
+    assert [file for file, _ in ahead] == files[1:]
 
 
 @pytest.mark.parametrize("first_bucket", [0, 1000, 4000])
