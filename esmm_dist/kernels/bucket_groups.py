@@ -3,8 +3,10 @@
 import numpy as np
 
 from esmm_dist.arrays import I64, U16
-from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.kernels.compiled import kernel
+
+# Those of esmm_dist.hashing, which may itself be built on kernels
+_GOLDEN, _MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @kernel("void(int64[::1], uint16[::1], uint16[::1], int64[::1], int64[::1])")
@@ -22,9 +24,9 @@ def group_by_bucket(ids: I64, group_of_bucket: U16, groups: U16, ends: I64, numb
     last_bucket = np.uint64(len(group_of_bucket) - 1)
     ends[:] = 0
     for place in range(len(ids)):
-        mixed = np.uint64(ids[place]) + GOLDEN  # esmm_dist.hashing.mix64 with seed 0
-        mixed = (mixed ^ (mixed >> shift_1)) * MIX_1
-        mixed = (mixed ^ (mixed >> shift_2)) * MIX_2
+        mixed = np.uint64(ids[place]) + _GOLDEN  # esmm_dist.hashing.mix64 with seed 0
+        mixed = (mixed ^ (mixed >> shift_1)) * _MIX_1
+        mixed = (mixed ^ (mixed >> shift_2)) * _MIX_2
         group = group_of_bucket[(mixed ^ (mixed >> shift_3)) & last_bucket]
         groups[place] = group
         ends[group] += 1
