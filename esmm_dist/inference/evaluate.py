@@ -6,14 +6,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import gather_skipped, skipped_lines
 from esmm_dist.input.users import BatchUsers
-from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores
+from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.progress import NoProgress, Progress
@@ -23,7 +20,7 @@ from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_war
 
 if TYPE_CHECKING:
     from esmm_dist.inference.baseline import Baseline
-    from esmm_dist.inference.scoring import ScoredBatch
+    from esmm_dist.inference.scoring import LabelledBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +93,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.inference.baseline import baseline_of_root
     from esmm_dist.inference.learned_ids import LearnedIds
-    from esmm_dist.inference.scoring import scored_batches
+    from esmm_dist.inference.scoring import own_batches
     from esmm_dist.inference.trained_model import open_model, open_split
 
     progress = progress if world.rank == 0 else NoProgress()
@@ -106,7 +103,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
         learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:
-            with closing(scored_batches(trained.scorer, reader, world, users=users, learned_ids=learned_ids)) as scored:
+            with closing(own_batches(trained.scorer, reader, users, learned_ids=learned_ids)) as scored:
                 tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
         finally:
             progress.finish()
@@ -123,48 +120,30 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
 
 
 def evaluate_batches(
-    scored: Iterable["ScoredBatch"],
+    scored: Iterable["LabelledBatch"],
     labels: tuple[str, ...],
     progress: Progress,
     world: World,
     max_impressions: int = 0,
 ) -> dict[str, TaskMetrics]:
-    """Compute the metrics of scored batches; exact, so rank 0 holds all scores.
-
-    That is K (4 + 1) + 8 bytes an impression, and 4 more with sample weights.
+    """Compute the metrics of scored batches, exactly, in memory that does not grow with them (``ChainMetrics``).
 
     Args:
-        scored: scored batches, the same on every rank
+        scored: this rank's shares of batches; on every rank the same number
         labels: names of the label chain
         progress: receives the number of impressions
         world: ranks of the evaluation; all get the metrics
         max_impressions: stop after the batch that reaches this number; 0: use all
     """
-    logits = [np.empty((0, len(labels)), dtype=np.float32)]
-    truths = [np.empty((0, len(labels)), dtype=np.int8)]
-    users = [np.empty(0, dtype=np.int64)]
-    weights: list[npt.NDArray[np.float32]] = []
+    from esmm_dist.model.metrics.chain_metrics import ChainMetrics  # here: its kernels are loaded in half a second
+
     impressions = 0
-    for batch in scored:
-        if world.rank == 0:
-            users.append(batch.users)
-            weights += [] if batch.weights is None else [batch.weights]
-            logits.append(batch.logits)
-            truths.append(batch.labels)
-        impressions += batch.num_impressions
-        progress.advance(batch.num_impressions)
-        if max_impressions and impressions >= max_impressions:
-            break
-
-    def metrics() -> dict[str, dict[str, float]]:
-        found = evaluate_scores(
-            np.concatenate(truths),
-            np.concatenate(logits),
-            labels,
-            scale="logit",
-            users=np.concatenate(users),
-            weights=np.concatenate(weights) if weights else None,
-        )
-        return {name: asdict(task) for name, task in found.items()}
-
-    return {name: TaskMetrics(**task) for name, task in world.on_root(metrics).items()}  # type: ignore[arg-type]
+    with ChainMetrics(labels, scale="logit") as metrics:
+        for batch in scored:
+            metrics.add(batch.labels, batch.logits, batch.users, batch.weights)
+            of_all_ranks = sum(world.gather_values(batch.num_impressions))
+            impressions += of_all_ranks
+            progress.advance(of_all_ranks)
+            if max_impressions and impressions >= max_impressions:
+                break
+        return metrics.metrics(world)

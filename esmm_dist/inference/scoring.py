@@ -2,21 +2,21 @@
 
 ::
 
-    read ─> unique ids ─> find rows ─> pull ─> forward pass ─> gather (several ranks)
+    read ─> unique ids ─> find rows ─> pull ─> forward pass
     └───────── prefetch thread ──────────┘     └──────── main thread ────────┘
 
 Rows do not change while a split is scored, so they can be pulled ahead too.
 """
 
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from esmm_dist.arrays import F32
+from esmm_dist.arrays import F32, I64, Objects
 from esmm_dist.embedding.lookup import LookupPlan, TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.inference.kept_columns import TextsOf
@@ -25,7 +25,7 @@ from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.order import one_process_order
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.prefetch import Prefetcher
-from esmm_dist.input.users import NO_USER, BatchUsers
+from esmm_dist.input.users import BatchUsers
 from esmm_dist.model.forward import CompiledForward
 from esmm_dist.model.inputs import model_inputs, prepare_rows, pull_rows
 from esmm_dist.ranks.world import World
@@ -67,20 +67,33 @@ class Scorer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelledBatch:
+    """A rank's share of a batch, scored, with what metrics need."""
+
+    labels: I64
+    """int64 [B, K]"""
+    logits: F32
+    """float32 [B, K], of the conditional probabilities"""
+    users: I64
+    """int64 [B], see ``BatchUsers``"""
+    weights: F32 | None
+    """float32 [B], sample weights; None: the data set has none"""
+
+    @property
+    def num_impressions(self) -> int:
+        """B."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoredBatch:
     """A whole batch, over all ranks, in the order of one process."""
 
-    sample_ids: npt.NDArray[np.int64]
+    sample_ids: I64
     """int64 [B]"""
-    labels: npt.NDArray[np.int8]
-    """int8 [B, K]"""
-    logits: npt.NDArray[np.float32]
+    logits: F32
     """float32 [B, K], of the conditional probabilities"""
-    users: npt.NDArray[np.int64]
-    """int64 [B], see ``BatchUsers``; ``NO_USER`` where they are not needed"""
-    weights: npt.NDArray[np.float32] | None = None
-    """float32 [B], sample weights; None: the data set has none"""
-    sample_names: npt.NDArray[np.object_] | None = None
+    sample_names: Objects | None = None
     """bytes [B]: the texts of the impressions (``schema.impression_text``), if the reader reads them"""
 
     @property
@@ -90,13 +103,7 @@ class ScoredBatch:
 
 
 def scored_batches(
-    scorer: Scorer,
-    reader: BatchReader,
-    world: World,
-    *,
-    users: BatchUsers | None = None,
-    learned_ids: LearnedIds | None = None,
-    texts_of: TextsOf | None = None,
+    scorer: Scorer, reader: BatchReader, world: World, *, texts_of: TextsOf | None = None
 ) -> Generator[ScoredBatch, None, None]:
     """Yield each batch of a split with its logits, in file order; the same on every rank.
 
@@ -107,62 +114,69 @@ def scored_batches(
         scorer: model and rows
         reader: reads this rank's share
         world: ranks that score together
-        users: finds the users of impressions; None: they are not needed
-        learned_ids: counts this rank's impressions that hold a learned id
         texts_of: finds the texts of impressions, bytes [B]; None: those that their records hold
     """
+    with closing(_scored(scorer, reader)) as scored:
+        for step, (pulled, logits) in enumerate(scored):
+            batch = pulled.batch
+            names = batch.sample_names if texts_of is None else texts_of(batch)
+            own = ScoredBatch(sample_ids=batch.sample_ids, logits=logits, sample_names=names)
+            if world.size > 1:
+                own = _whole(own, np.repeat(reader.record_lanes(step), batch.impressions_per_group), world)
+            yield own
 
+
+def own_batches(
+    scorer: Scorer, reader: BatchReader, users: BatchUsers, *, learned_ids: LearnedIds | None = None
+) -> Generator[LabelledBatch, None, None]:
+    """Yield this rank's share of each batch of a split with its logits, in file order; on every rank the same number.
+
+    A thread reads ahead; closing the iterator ends it.
+
+    Args:
+        scorer: model and rows
+        reader: reads this rank's share
+        users: finds the users of impressions
+        learned_ids: counts the impressions that hold a learned id
+    """
+    with closing(_scored(scorer, reader)) as scored:
+        for pulled, logits in scored:
+            batch = pulled.batch
+            if learned_ids is not None:
+                learned_ids.add(*pulled)
+            yield LabelledBatch(labels=batch.labels, logits=logits, users=users.of(batch), weights=batch.sample_weights)
+
+
+def _scored(scorer: Scorer, reader: BatchReader) -> Generator[tuple[PulledBatch, F32], None, None]:
     def pulled() -> Iterator[PulledBatch]:
         for batch in reader.epoch(0, seed=None):
             yield scorer.pull(batch)
 
     with Prefetcher(pulled, depth=_BATCHES_AHEAD) as ahead:
-        for step, each in enumerate(ahead):
-            batch = each.batch
-            if learned_ids is not None:
-                learned_ids.add(*each)
-            own = ScoredBatch(
-                sample_ids=batch.sample_ids,
-                labels=batch.labels.astype(np.int8),
-                logits=scorer.score(each),
-                users=np.full(batch.num_impressions, NO_USER) if users is None else users.of(batch),
-                weights=batch.sample_weights,
-                sample_names=batch.sample_names if texts_of is None else texts_of(batch),
-            )
-            if world.size == 1:
-                yield own
-            else:
-                yield _whole(own, np.repeat(reader.record_lanes(step), batch.impressions_per_group), world)
+        for each in ahead:
+            yield each, scorer.score(each)
 
 
-def _whole(own: ScoredBatch, lanes: npt.NDArray[np.int64], world: World) -> ScoredBatch:
+def _whole(own: ScoredBatch, lanes: I64, world: World) -> ScoredBatch:
     """Gather the shares of a batch, and put their rows into the order of one process.
 
-    A row travels as the bytes of: lane int64, sample id int64, user int64, weight float32, K labels int8, K logits
-    float32.
+    A row travels as the bytes of: lane int64, sample id int64, K logits float32.
     """
-    width = own.logits.shape[1]
-    columns = [("lane", "<i8"), ("sample_id", "<i8"), ("user", "<i8"), ("weight", "<f4"), ("labels", "i1", (width,))]
-    row = np.dtype([*columns, ("logits", "<f4", (width,))])
+    row = np.dtype([("lane", "<i8"), ("sample_id", "<i8"), ("logits", "<f4", (own.logits.shape[1],))])
     rows = np.empty(own.num_impressions, dtype=row)
-    rows["lane"], rows["sample_id"], rows["user"] = lanes, own.sample_ids, own.users
-    rows["labels"], rows["logits"] = own.labels, own.logits
-    rows["weight"] = 1.0 if own.weights is None else own.weights
+    rows["lane"], rows["sample_id"], rows["logits"] = lanes, own.sample_ids, own.logits
     gathered = world.gather(rows.view(np.uint8).reshape(len(rows), row.itemsize))
     whole = np.ascontiguousarray(gathered).reshape(-1).view(row)
     order = one_process_order(whole["lane"])
     whole = whole[order]
     return ScoredBatch(
         sample_ids=whole["sample_id"],
-        labels=whole["labels"],
         logits=whole["logits"],
-        users=whole["user"],
-        weights=None if own.weights is None else whole["weight"],
         sample_names=None if own.sample_names is None else _all_names(own.sample_names, world)[order],
     )
 
 
-def _all_names(own: npt.NDArray[np.object_], world: World) -> npt.NDArray[np.object_]:
+def _all_names(own: Objects, world: World) -> Objects:
     """Gather the names of a batch, rank 0's first. They travel as their lengths, int64, and their bytes."""
     lengths = np.array([len(name) for name in own], np.int64)
     gathered = world.gather(lengths.view(np.uint8).reshape(-1, lengths.itemsize))

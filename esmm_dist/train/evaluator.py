@@ -6,7 +6,7 @@ from typing import Any
 from esmm_dist.errors import StorageError
 from esmm_dist.inference.baseline import Baseline, baseline_of_root
 from esmm_dist.inference.evaluate import evaluate_batches
-from esmm_dist.inference.scoring import Scorer, scored_batches
+from esmm_dist.inference.scoring import Scorer, own_batches
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import RankShare
 from esmm_dist.input.pipeline import BatchReader
@@ -110,7 +110,7 @@ class Evaluator:
         reader = BatchReader(context.config.data, manifest, split, self._input, share=share)
         impressions = manifest.splits[split].impressions
         progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
-        with closing(scored_batches(self._scorer, reader, world, users=self._users)) as scored:
+        with closing(own_batches(self._scorer, reader, self._users)) as scored:
             metrics = evaluate_batches(scored, self._scorer.schema.labels, progress, world, max_impressions)
         progress.finish()
         self._skipped.collect(reader.skipped)

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from esmm_dist.config import build
-from esmm_dist.model.metrics.summary import evaluate_scores
+from esmm_dist.model.metrics.chain_metrics import evaluate_scores
 from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult

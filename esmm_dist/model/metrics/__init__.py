@@ -8,14 +8,13 @@ from esmm_dist.model.metrics.auc import auc_standard_error, exact_auc, paired_au
 from esmm_dist.model.metrics.calibration import calibration
 from esmm_dist.model.metrics.gauc import Gauc, gauc
 from esmm_dist.model.metrics.log_loss import log_loss
-from esmm_dist.model.metrics.summary import TaskMetrics, evaluate_scores, task_names, to_mapping
+from esmm_dist.model.metrics.summary import TaskMetrics, task_names, to_mapping
 
 __all__ = [
     "Gauc",
     "TaskMetrics",
     "auc_standard_error",
     "calibration",
-    "evaluate_scores",
     "exact_auc",
     "gauc",
     "log_loss",

@@ -20,7 +20,7 @@ from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.inference.export import ExportConfig, export
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.inference.probabilities import prediction_columns
-from esmm_dist.model.metrics import evaluate_scores
+from esmm_dist.model.metrics.chain_metrics import evaluate_scores
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.sources import FlatSource
 from esmm_dist.train.config import TrainConfig

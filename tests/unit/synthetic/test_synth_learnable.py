@@ -7,7 +7,8 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from esmm_dist.model.metrics import evaluate_scores, exact_auc, paired_auc_difference
+from esmm_dist.model.metrics import exact_auc, paired_auc_difference
+from esmm_dist.model.metrics.chain_metrics import evaluate_scores
 from preprocess.synthetic.config import SynthConfig
 from preprocess.synthetic.synthesize import synthesize
 

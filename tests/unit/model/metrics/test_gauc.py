@@ -10,12 +10,12 @@ from esmm_dist.input.users import NO_USER
 from esmm_dist.model.metrics import (
     auc_standard_error,
     calibration,
-    evaluate_scores,
     exact_auc,
     gauc,
     log_loss,
     to_mapping,
 )
+from esmm_dist.model.metrics.chain_metrics import evaluate_scores
 
 
 def test_gauc_is_the_mean_of_the_users_aucs_by_their_impressions():

@@ -11,12 +11,12 @@ from esmm_dist.input.users import NO_USER
 from esmm_dist.model.metrics import (
     auc_standard_error,
     calibration,
-    evaluate_scores,
     exact_auc,
     gauc,
     log_loss,
     paired_auc_difference,
 )
+from esmm_dist.model.metrics.chain_metrics import evaluate_scores
 from esmm_dist.model.metrics.summary import TaskMetrics, from_mapping, task_names, to_mapping
 
 CHAIN = ("click", "conversion")

@@ -9,7 +9,8 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 from esmm_dist.errors import InputDataError, NumericalError
-from esmm_dist.model.metrics import auc_standard_error, evaluate_scores, task_names, to_mapping
+from esmm_dist.model.metrics import auc_standard_error, task_names, to_mapping
+from esmm_dist.model.metrics.chain_metrics import evaluate_scores
 
 CHAIN = ("click", "conversion")
 

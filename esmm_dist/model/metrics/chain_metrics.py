@@ -1,0 +1,268 @@
+"""The metrics of a whole label chain, exact, in memory that does not grow with the impressions.
+
+A chain (click, conversion) has two conditional predictions and three tasks::
+
+    task     prediction                 among              against
+    ctr      P(click)                   impressions        click
+    cvr      P(conversion | click)      clicked ones       conversion
+    ctcvr    P(click) P(conv. | click)  impressions        conversion
+
+A longer chain (a, b, c) has ``a``, ``b_given_a``, ``b``, ``c_given_b``, ``c``: each label's conditional prediction
+among the impressions where the label before it is 1, and its running product among all. Chains of two labels keep the
+three usual names, whatever their labels are called.
+
+Impressions are collected as they are scored. When there are ``ROWS_IN_MEMORY`` of them, each task's scores are sorted
+twice, by score and by (user, score), and written as runs to a temporary file. At the end the runs are merged in one
+pass a task and order, over all ranks: each sorts and merges its own impressions, rank 0 adds up.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from esmm_dist.arrays import F64, I64, Array, Bools
+from esmm_dist.errors import InputDataError
+from esmm_dist.input.users import NO_USER
+from esmm_dist.model.metrics.checks import checked_labels, checked_scores, checked_weights
+from esmm_dist.model.metrics.score_sums import ScoreSums, UserSums
+from esmm_dist.model.metrics.sorted_runs import (
+    Columns,
+    MemoryRun,
+    Run,
+    SpillFile,
+    merged,
+    merged_over_ranks,
+    sorted_order,
+)
+from esmm_dist.model.metrics.summary import TaskMetrics, task_names
+from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.ranks.world import World
+
+Scale = Literal["probability", "log_probability", "logit"]
+
+ROWS_IN_MEMORY = 1 << 20
+"""Impressions that a rank holds in memory, about 160 bytes each while they are sorted. Beyond, they take 53 bytes each
+in a temporary file (two labels, no weights). Fewer gain little, beside the process's GB."""
+
+
+class ChainMetrics:
+    """Collects scored impressions, and computes the metrics of every task from them.
+
+    Shutdown: ``close`` (or leaving the ``with`` block) gives the disk its space back.
+    """
+
+    def __init__(
+        self, label_names: Sequence[str], *, scale: Scale = "probability", rows_in_memory: int = ROWS_IN_MEMORY
+    ) -> None:
+        """Begin with no impression.
+
+        Args:
+            label_names: names of the chain's K labels
+            scale: What scores are. Prefer ``logit`` or ``log_probability`` from a float32 model: a probability
+                within 6e-8 of 1 is rounded to 1 and ties with its neighbours, and products near 1e-7 are summed here
+                as float64 logarithms, so that the ranking keeps every bit that the model computed.
+            rows_in_memory: impressions beyond which they go to a temporary file
+        """
+        self._labels, self._scale, self._limit = tuple(label_names), scale, rows_in_memory
+        self._names = task_names(label_names)
+        self._held = 0
+        width = len(self._labels)
+        self._log_p = np.empty((rows_in_memory, width))
+        self._positive = np.empty((rows_in_memory, width), np.bool_)
+        self._users = np.empty(rows_in_memory, np.int64)
+        self._weights: F64 | None = None
+        self._file = SpillFile()
+        self._by_score: list[list[Run]] = [[] for _ in self._names]
+        self._by_user: list[list[Run]] = [[] for _ in self._names]
+
+    def add(
+        self,
+        labels: npt.ArrayLike,
+        scores: npt.ArrayLike,
+        users: I64 | None = None,
+        weights: npt.ArrayLike | None = None,
+    ) -> None:
+        """Add impressions.
+
+        Args:
+            labels: 0/1 [N, K] after the chain rule: never 1 after a 0.
+            scores: float32 or float64 [N, K], column k the model's P(label k | labels before it are 1).
+            users: int64 [N], the user of each impression, ``NO_USER`` where it is not known. None: no GAUC.
+            weights: float [N], sample weights, 0 or more. None: 1 each. Each call gives them, or none does. Counts are
+                of impressions, whatever their weight.
+
+        Raises:
+            InputDataError: Shapes or label values are wrong, a label is 1 after a 0, or a probability is outside
+                [0, 1].
+            NumericalError: A score is NaN.
+            StorageError: The folder of temporary files is full.
+        """
+        positive = checked_labels(labels)
+        if positive.ndim != 2 or positive.shape[1] != len(self._labels):
+            raise InputDataError(
+                f"Labels have shape {list(positive.shape)}; the chain {list(self._labels)} needs [N, "
+                f"{len(self._labels)}]."
+            )
+        if (positive[:, 1:] & ~positive[:, :-1]).any():
+            raise InputDataError(
+                f"A label of the chain {list(self._labels)} is 1 after a 0. Set it to 0 first, as preprocess does."
+            )
+        log_p = _log_probabilities(checked_scores(scores, positive.shape), self._scale)
+        if weights is not None and self._weights is None:
+            self._weights = np.empty(self._limit)
+        weight = None if weights is None else checked_weights(weights, positive.shape[:1])
+        begin = 0
+        while begin < len(positive):
+            end = min(len(positive), begin + self._limit - self._held)
+            place = slice(self._held, self._held + end - begin)
+            self._log_p[place], self._positive[place] = log_p[begin:end], positive[begin:end]
+            self._users[place] = NO_USER if users is None else users[begin:end]
+            if self._weights is not None and weight is not None:
+                self._weights[place] = weight[begin:end]
+            self._held += end - begin
+            begin = end
+            if self._held == self._limit:
+                self._sort(self._file.write)
+
+    def metrics(self, world: World | None = None) -> dict[str, TaskMetrics]:
+        """Return the metrics of each task, over the impressions of all ranks; a collective. It ends collecting.
+
+        Args:
+            world: ranks that have collected together, the same on each; None: this process alone
+
+        Returns:
+            Metrics by task name, see the module's table. Without impressions every figure is nan and every count 0.
+        """
+        world = world or SoloWorld()
+        if self._held:
+            self._sort(MemoryRun)
+        keys = (np.dtype(np.float64),) * (1 if self._weights is None else 2)
+        found = {}
+        for place, name in enumerate(self._names):
+            scores, users = ScoreSums(), UserSums()
+            for columns in self._merged(self._by_score[place], keys, world):
+                scores.add(columns[0], columns[-1], columns[1] if len(keys) == 2 else None)
+            for columns in self._merged(self._by_user[place], (np.dtype(np.int64), *keys), world):
+                users.add(columns[0], columns[1], columns[-1], columns[2] if len(keys) == 2 else None)
+            found[name] = _task_metrics(scores, users)
+        shared = world.on_root(lambda: {name: asdict(task) for name, task in found.items()})
+        return {name: TaskMetrics(**task) for name, task in shared.items()}
+
+    def close(self) -> None:
+        """Give the disk its space back; a second call is harmless."""
+        self._file.close()
+
+    def __enter__(self) -> "ChainMetrics":
+        """Return self."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _merged(self, runs: list[Run], keys: tuple[np.dtype[Any], ...], world: World) -> Iterator[Columns]:
+        """Yield the rows of a task of all ranks in the order of their keys, on rank 0."""
+        blocks = merged(runs, len(keys), rows_in_memory=self._limit // world.size)
+        for columns in merged_over_ranks(blocks, (*keys, np.dtype(np.bool_)), len(keys), world):
+            if world.rank == 0:
+                yield columns
+
+    def _sort(self, keep: Callable[[Columns], Run]) -> None:
+        """Make runs of the impressions that are held, two a task, and hold none."""
+        users = self._users[: self._held]
+        known, rank = np.unique(users, return_inverse=True)
+        for place, (log_p, positive, chosen) in enumerate(self._tasks()):
+            weights = () if self._weights is None else (_chosen(self._weights[: self._held], chosen),)
+            columns = (log_p, *weights, positive)
+            order = sorted_order(columns[:-1])
+            columns = tuple(column[order] for column in columns)
+            self._by_score[place].append(keep(columns))
+            # The place in the order of scores, below the user's rank: sorted at once, and without an argsort
+            by_user = (_chosen(rank, chosen)[order] << 32) | np.arange(len(order))
+            by_user.sort()
+            if len(known) and known[0] == NO_USER:  # the lowest of all
+                by_user = by_user[np.searchsorted(by_user, 1 << 32) :]
+            places = by_user & 0xFFFFFFFF
+            self._by_user[place].append(keep((known[by_user >> 32], *(column[places] for column in columns))))
+        self._held = 0
+
+    def _tasks(self) -> Iterator[tuple[F64, Bools, Bools | None]]:
+        """Yield for each task the scores and labels that it counts, and which impressions they are of (None: all)."""
+        log_p, positive = self._log_p[: self._held], self._positive[: self._held]
+        log_product = np.zeros(self._held)
+        for k in range(len(self._labels)):
+            log_product += log_p[:, k]
+            if k > 0:
+                reached = positive[:, k - 1]
+                yield log_p[reached, k], positive[reached, k], reached
+            yield log_product, positive[:, k], None
+
+
+def evaluate_scores(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    label_names: Sequence[str],
+    *,
+    scale: Scale = "probability",
+    users: I64 | None = None,
+    weights: npt.ArrayLike | None = None,
+) -> dict[str, TaskMetrics]:
+    """Compute the metrics of impressions that are in memory.
+
+    Args:
+        labels: as in ``ChainMetrics.add``
+        scores: as in ``ChainMetrics.add``
+        label_names: names of the chain's K labels
+        scale: as in ``ChainMetrics``
+        users: as in ``ChainMetrics.add``
+        weights: as in ``ChainMetrics.add``
+
+    Raises:
+        InputDataError: As ``ChainMetrics.add``.
+        NumericalError: A score is NaN.
+    """
+    with ChainMetrics(label_names, scale=scale) as metrics:
+        metrics.add(labels, scores, users, weights)
+        return metrics.metrics()
+
+
+def _chosen(array: Array, mask: Bools | None) -> Array:
+    return array if mask is None else array[mask]
+
+
+def _task_metrics(scores: ScoreSums, users: UserSums) -> TaskMetrics:
+    by_user = users.gauc()
+    return TaskMetrics(
+        auc=scores.auc(),
+        auc_standard_error=scores.auc_standard_error(),
+        log_loss=scores.log_loss(),
+        calibration=scores.calibration(),
+        positives=scores.positives,
+        impressions=scores.impressions,
+        gauc=by_user.value,
+        gauc_users=by_user.users,
+        gauc_one_class_users=by_user.one_class_users,
+    )
+
+
+def _log_probabilities(scores: Array, scale: Scale) -> F64:
+    """Return float64 log p, at most 0."""
+    wide = scores.astype(np.float64)
+    if scale == "logit":
+        return -np.logaddexp(0.0, -wide)
+    if scale == "log_probability":
+        return np.minimum(wide, 0.0)  # float32 softplus may leave a few ulps above 0
+    if wide.size and (wide.min() < 0 or wide.max() > 1):
+        raise InputDataError(
+            f"Probabilities reach from {wide.min():.6g} to {wide.max():.6g}. "
+            "Give values in [0, 1], or say which scale these are (scale='logit' or 'log_probability')."
+        )
+    with np.errstate(divide="ignore"):  # log 0 = -inf is meant: it ranks last, and log_loss cuts it
+        logs: F64 = np.log(wide)
+    return logs

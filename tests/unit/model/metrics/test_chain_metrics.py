@@ -1,0 +1,158 @@
+"""Metrics of impressions that are collected: those of the formulas, whatever the batches, the memory and the ranks."""
+
+import math
+import tempfile
+import tracemalloc
+from dataclasses import asdict
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esmm_dist.input.users import NO_USER
+from esmm_dist.model.metrics import auc_standard_error, calibration, exact_auc, gauc, log_loss
+from esmm_dist.model.metrics.chain_metrics import ROWS_IN_MEMORY, ChainMetrics, evaluate_scores
+from tests.support.thread_ranks import on_thread_ranks
+
+CHAIN = ("click", "conversion")
+
+
+def impressions(size, seed, *, weighted=False, ties=True):
+    """Return labels, logits, users and weights: some ties, some unknown users, users with one impression."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(-1, 2, (size, 2)).astype(np.float32)
+    if ties:
+        logits = np.round(logits * 2) / 2
+    labels = (random.random((size, 2)) < 1 / (1 + np.exp(-logits))).astype(np.int8)
+    labels[:, 1] *= labels[:, 0]
+    users = random.integers(-1, 1 + size // 4, size)
+    weights = random.choice([0, 0.3, 1, 2.5], size).astype(np.float32) if weighted else None
+    return labels, logits, users, weights
+
+
+def collected(rows, cuts, *, world=None, rows_in_memory=ROWS_IN_MEMORY):
+    labels, logits, users, weights = rows
+    with ChainMetrics(CHAIN, scale="logit", rows_in_memory=rows_in_memory) as metrics:
+        for cut in cuts:
+            metrics.add(labels[cut], logits[cut], users[cut], None if weights is None else weights[cut])
+        return metrics.metrics(world)
+
+
+def by_formulas(rows):
+    """Return the metrics of each task by the functions that hold all scores at once."""
+    labels, logits, users, weights = rows
+    log_p = -np.logaddexp(0.0, -logits.astype(np.float64))
+    clicked = labels[:, 0] == 1
+    everything = np.ones(len(labels), np.bool_)
+    found = {}
+    for task, scores, label, chosen in (
+        ("ctr", log_p[:, 0], 0, everything),
+        ("cvr", log_p[:, 1], 1, clicked),
+        ("ctcvr", log_p[:, 0] + log_p[:, 1], 1, everything),
+    ):
+        s, y = scores[chosen], labels[chosen, label]
+        w = None if weights is None else weights[chosen]
+        by_user = gauc(s, y, users[chosen], w)
+        found[task] = {
+            "auc": exact_auc(s, y, w),
+            "auc_standard_error": auc_standard_error(s, y, w),
+            "log_loss": log_loss(s, y, w),
+            "calibration": calibration(np.exp(s), y, w),
+            "positives": int(y.sum()),
+            "impressions": int(chosen.sum()),
+            "gauc": by_user.value,
+            "gauc_users": by_user.users,
+            "gauc_one_class_users": by_user.one_class_users,
+        }
+    return found
+
+
+@given(st.integers(0, 80), st.integers(0, 99), st.booleans(), st.booleans(), st.integers(1, 30))
+def test_metrics_of_small_memory_are_those_of_the_formulas(size, seed, weighted, ties, rows_in_memory):
+    rows = impressions(size, seed, weighted=weighted, ties=ties)
+    cuts = [slice(begin, begin + 13) for begin in range(0, size, 13)]
+    found = collected(rows, cuts, rows_in_memory=rows_in_memory)
+    for task, expected in by_formulas(rows).items():
+        for name, value in asdict(found[task]).items():
+            # Near a perfect ranking the formula's own error is a rounding: of 1, whose square root is 1e-8
+            near = 3e-8 if name == "auc_standard_error" else 1e-15
+            assert value == pytest.approx(expected[name], rel=1e-12, abs=near, nan_ok=True), (task, name)
+        if not weighted:
+            assert found[task].auc == expected["auc"] or math.isnan(expected["auc"])
+
+
+@given(st.integers(0, 99), st.booleans(), st.integers(1, 400), st.lists(st.integers(0, 300), max_size=4))
+def test_no_bit_depends_on_the_memory_the_batches_or_the_order(seed, weighted, rows_in_memory, cuts):
+    rows = impressions(300, seed, weighted=weighted)
+    alone = repr(collected(rows, [slice(None)]))
+    bounds = [0, *sorted(cuts), 300]
+    blocks = [slice(*pair) for pair in pairwise(bounds)]
+    assert repr(collected(rows, blocks[::-1], rows_in_memory=rows_in_memory)) == alone
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("rows_in_memory", [50, 10_000])
+def test_no_bit_depends_on_the_ranks(weighted, rows_in_memory):
+    rows = impressions(1000, 5, weighted=weighted)
+    alone = repr(collected(rows, [slice(None)]))
+
+    def work(world):
+        # rank 1 has no impression, the others take turns in blocks of 10
+        others = [0, *range(2, world.size)]
+        own = [slice(begin, begin + 10) for begin in range(0, 1000, 10)]
+        turns = own[others.index(world.rank) :: len(others)] if world.rank != 1 else [slice(0, 0)]
+        return repr(collected(rows, turns, world=world, rows_in_memory=rows_in_memory))
+
+    assert on_thread_ranks(work, size=3) == [alone] * 3
+
+
+def test_a_model_that_gives_all_impressions_one_score_has_an_auc_of_a_half_in_small_memory():
+    labels = np.zeros((500, 2), np.int8)
+    labels[::5, 0] = 1
+    rows = (labels, np.zeros((500, 2), np.float32), np.arange(500) % 7, None)
+    task = collected(rows, [slice(None)], rows_in_memory=10)["ctr"]
+    assert (task.auc, task.gauc, task.gauc_users) == (0.5, 0.5, 7)
+    assert task.log_loss == pytest.approx(math.log(2))
+    assert task.calibration == pytest.approx(2.5)  # 500 times a half, of 100 clicks
+
+
+def test_memory_does_not_grow_with_the_impressions(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def peak_bytes(size):
+        tracemalloc.start()
+        with ChainMetrics(CHAIN, scale="logit", rows_in_memory=5000) as metrics:
+            for begin in range(0, size, 1000):
+                labels, logits, users, _ = impressions(1000, begin, ties=False)
+                metrics.add(labels, logits, users)
+            found = metrics.metrics()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert found["ctr"].impressions == size
+        return peak
+
+    peak_bytes(5000)  # what is imported and cached once
+    small, large = peak_bytes(50_000), peak_bytes(200_000)
+    assert large - small < 2 * 150_000  # a run's place in the file; in memory, rows would be 136 bytes each
+    assert large < 5000 * 320
+
+
+def test_nothing_is_written_while_the_memory_suffices(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    labels, logits, users, _ = impressions(100, 1)
+    assert evaluate_scores(labels, logits, CHAIN, scale="logit", users=users)["ctr"].impressions == 100
+
+
+def test_without_known_users_there_is_no_gauc():
+    labels, logits, _, _ = impressions(100, 1)
+    task = evaluate_scores(labels, logits, CHAIN, scale="logit", users=np.full(100, NO_USER))["ctr"]
+    assert math.isnan(task.gauc)
+    assert (task.gauc_users, task.gauc_one_class_users) == (0, 0)
+
+
+def test_weights_of_one_count_as_none_to_the_last_bit():
+    labels, logits, users, _ = impressions(300, 3)
+    without = evaluate_scores(labels, logits, CHAIN, scale="logit", users=users)
+    assert evaluate_scores(labels, logits, CHAIN, scale="logit", users=users, weights=np.ones(300)) == without
