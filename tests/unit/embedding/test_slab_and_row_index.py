@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from esmm_dist.embedding.row_index import RowIndex
+from esmm_dist.arrays import I64, Ids
+from esmm_dist.embedding.row_index import RowIndex, candidate_code, candidate_impressions
 from esmm_dist.embedding.slab import Slab
 from esmm_dist.errors import StackError
 
@@ -71,20 +72,108 @@ def test_two_living_indexes_of_one_name_share_nothing():
     assert second.find(np.array([1])).tolist() == [-1]
 
 
-def test_ids_that_share_a_cache_slot_are_told_apart():
-    # The cache's slot is the high bits of id * golden mod 2^64: ids a and b share one if (a - b) * golden is small
-    golden = 0x9E3779B97F4A7C15
-    difference = pow(golden, -1, 1 << 64)  # (a - b) * golden = 1: the next hash value, the same slot
-    other = difference - (1 << 64) if difference >= 1 << 63 else difference
-    ids = np.array([0, other], dtype=np.int64)
-    index = RowIndex("shared_slot")
-    index.set(ids[:1], np.array([5]))
-    np.testing.assert_array_equal(index.find(ids), [5, -1])
-    index.set(ids[1:], np.array([6]))
-    for _ in range(2):
-        np.testing.assert_array_equal(index.find(ids[:1]), [5])
-        np.testing.assert_array_equal(index.find(ids[1:]), [6])
-        np.testing.assert_array_equal(index.find(ids), [5, 6])
+def ids_of_one_line(count: int) -> Ids:
+    """Return ids that stay in one line of the cache, whatever its size up to 65,536 lines."""
+    candidates = np.arange(40_000_000, 40_000_000 + count * (1 << 16) * 3, dtype=np.int64)
+    mixed = candidates.view(np.uint64)
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
+    chosen = candidates[(mixed >> np.uint64(24)) & np.uint64(0xFFFF) == 7][:count]
+    assert len(chosen) == count
+    return chosen
+
+
+def test_ids_that_share_a_full_line_of_the_cache_are_all_found():
+    ids = ids_of_one_line(9)
+    index = RowIndex("one_line")
+    for number in range(9):
+        index.set(ids[number : number + 1], np.array([number]))
+    for _ in range(2):  # the first puts others into the line
+        assert [int(index.find(ids[i : i + 1])[0]) for i in range(9)] == list(range(9))
+        assert index.find(ids).tolist() == list(range(9))
+
+
+def test_candidates_are_found_as_they_were_counted_last():
+    index = RowIndex("candidates")
+    ids = np.array([4, 9])
+    for impressions in (1, 2, 7):
+        index.set(ids, candidate_code(np.array([impressions, impressions + 1])))
+        assert candidate_impressions(index.find(ids)).tolist() == [impressions, impressions + 1]
+    index.set(ids[:1], np.array([3]))
+    assert index.find(ids).tolist() == [3, -9]
+
+
+def test_what_the_hash_table_said_before_a_change_does_not_enter_the_cache_after_it(monkeypatch):
+    ids = ids_of_one_line(9)
+    index = RowIndex("late")
+    index.set(ids, np.arange(9))
+    lookup = index._table.lookup
+
+    def lookup_and_change(asked):
+        found = lookup(asked)
+        monkeypatch.undo()
+        index.remove(ids)  # while another thread is between the hash table's answer and the cache
+        return found
+
+    monkeypatch.setattr(index._table, "lookup", lookup_and_change)
+    index.find(ids)  # five of the nine are asked of the hash table
+    assert index.find(ids).tolist() == [-1] * 9
+
+
+def test_the_cache_is_read_and_written_under_the_lock_only(monkeypatch):
+    # A pair is two numbers. Without the lock a reader meets half of one so seldom that a run of seconds does not show it
+    index = RowIndex("locked")
+    calls = []
+    for name in ("find", "put", "remove"):
+        method = getattr(index._cache, name)
+
+        def checked(*arguments, name=name, method=method):
+            assert index._lock.locked()
+            calls.append(name)
+            return method(*arguments)
+
+        monkeypatch.setattr(index._cache, name, checked)
+    ids = ids_of_one_line(9)
+    index.set(ids, np.arange(9))
+    index.find(ids)
+    index.remove(ids)
+    assert calls == ["put", "find", "put", "remove"]
+
+
+def test_finding_beside_all_kinds_of_changes_never_gives_a_code_of_another_id():
+    """Two threads find while pairs are set, replaced, dropped from full lines, moved to new lines, and removed."""
+    index = RowIndex("stress")
+    crowded, others = ids_of_one_line(40), np.arange(1, 30_001, dtype=np.int64)
+    ids = np.concatenate([crowded, others])
+    own = np.arange(len(ids))  # a code is 100,000 · version + the id's place, or that as a candidate
+    wrong: list[int] = []
+    done = threading.Event()
+
+    def find(places: I64) -> None:
+        asked = ids[places]
+        while not done.is_set():
+            codes = index.find(asked)
+            found = np.where(codes >= 0, codes, -2 - codes) % 100_000
+            wrong.extend(codes[(codes != -1) & (found != places)].tolist())
+
+    # one reads the crowded line all the time, the other all lines
+    finders = [threading.Thread(target=find, args=(places,)) for places in (np.tile(own[:40], 500), own)]
+    for finder in finders:
+        finder.start()
+    random = np.random.default_rng(0)
+    for version in range(1, 300):
+        places = np.concatenate([random.permutation(40)[:20], 40 + random.choice(min(30_000, version * 200), 300)])
+        places = np.unique(places)
+        codes = 100_000 * version + places
+        index.set(ids[places], np.where(places % 2 == 0, codes, -2 - codes))
+        index.remove(ids[random.permutation(places)[:50]])
+    done.set()
+    for finder in finders:
+        finder.join()
+    assert not wrong
+    everything = 100_000 + own
+    index.set(ids, everything)
+    np.testing.assert_array_equal(index.find(ids), everything)
 
 
 def test_finding_beside_adding_gives_the_row_or_none_and_never_another():
