@@ -121,7 +121,7 @@ def test_what_the_hash_table_said_before_a_change_does_not_enter_the_cache_after
 
 
 def test_the_cache_is_read_and_written_under_the_lock_only(monkeypatch):
-    # A pair is two numbers. Without the lock a reader meets half of one so seldom that seconds of reading do not show it
+    # A pair is two numbers. Without the lock a reader meets half of one, but too seldom for a test to wait for it
     index = RowIndex("locked")
     calls = []
     for name in ("find", "put", "remove"):
