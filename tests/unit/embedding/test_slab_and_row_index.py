@@ -78,7 +78,7 @@ def ids_of_one_line(count: int) -> Ids:
     mixed = candidates.view(np.uint64)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
-    chosen = candidates[(mixed >> np.uint64(24)) & np.uint64(0xFFFF) == 7][:count]
+    chosen: Ids = candidates[(mixed >> np.uint64(24)) & np.uint64(0xFFFF) == 7][:count]
     assert len(chosen) == count
     return chosen
 
