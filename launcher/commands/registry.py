@@ -60,6 +60,15 @@ _ROWS = (
         positional=("source", "target"),
     ),
     Command(
+        name="plan",
+        group=TRAIN,
+        summary="Say how large a training must be, how long it takes and what limits it, before it is started.",
+        example="esmm plan --impressions 42000000 --ids 8000000 --workers 4 --servers 2 --network-gbps 10",
+        settings="launcher.plan.config:PlanConfig",
+        work="launcher.plan.run:plan_command",
+        main=("data", "impressions", "ids", "dim", "workers", "servers", "network_gbps", "hours"),
+    ),
+    Command(
         **_task("train"),
         group=TRAIN,
         summary="Train ESMM on a data set, or resume a run: esmm train --run RUN",
