@@ -16,8 +16,8 @@ class PlanConfig:
     """Say how large a training must be, how long it takes and what limits it; nothing is started."""
 
     data: Path | None = None
-    """Data set whose log, fields and ids are planned for: a folder that esmm preprocess wrote. None: impressions and ids
-    say how large the log is."""
+    """Data set whose log, fields and ids are planned for: a folder that esmm preprocess wrote. None: impressions and
+    ids say how large the log is."""
 
     impressions: int | None = None
     """Train impressions of one pass. None: those of data."""
@@ -47,7 +47,8 @@ class PlanConfig:
     """Cores of each server."""
 
     shared_cores: float | None = None
-    """Cores that all workers and servers share, where one machine runs them all (esmm local). None: each has its own."""
+    """Cores that all workers and servers share, where one machine runs them all (esmm local). None: each has its
+    own."""
 
     server_memory_gb: float = 32.0
     """Memory of each server (with servers 0: of the worker), GB. It decides the least number of servers."""
@@ -99,7 +100,7 @@ class PlanConfig:
             if missing:
                 flags = " and ".join(f"--{name}" for name in missing)
                 raise ConfigError(
-                    f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing, so that the log's size is "
+                    f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing, so the log's size is "
                     f"unknown. Give {flags}, or --data DATA."
                 )
         at_least = {"impressions": 1, "ids": 1, "dim": 1, "workers": 1, "servers": 0, "epochs": 1}
@@ -126,6 +127,6 @@ class PlanConfig:
                 raise ConfigError(f"{name} is {value}. A run has {_LARGEST_CLUSTER} at the most.")
         if self.servers == 0 and (self.workers or 1) > 1:
             raise ConfigError(
-                f"servers is 0 and workers is {self.workers}: a table within a worker belongs to it alone. Set --servers "
-                "1 or more, or --workers 1."
+                f"servers is 0 and workers is {self.workers}: a table within a worker belongs to it alone. Set "
+                "--servers 1 or more, or --workers 1."
             )

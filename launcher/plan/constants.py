@@ -11,7 +11,7 @@ from esmm_dist.yaml_text import read_yaml
 
 @dataclass(frozen=True, kw_only=True)
 class PlanConstants:
-    """What things cost. Times of work are CPU time of one core; ``tests/benchmarks/plan_constants.py`` measures them."""
+    """What things cost. Times of work are CPU time of one core; ``tests/benchmarks/plan_constants.py`` measures all."""
 
     measured_on: str
     """Processor, and versions of the software."""
@@ -128,7 +128,7 @@ class PlanConstants:
     """Memory of a server with an empty table, MB."""
 
     index_bytes_per_row: float
-    """Memory of the hash table for each row, bytes; twice that just after it has doubled."""
+    """Memory of the hash table and of free space beside the rows, for each row, bytes."""
 
     server_bytes_per_pushed_value: float
     """Memory of a server for each value of the pushes of a step, bytes: as received, summed, and kept for an undo."""
@@ -144,8 +144,8 @@ class PlanConstants:
             value = getattr(self, field.name)
             if isinstance(value, float) and not 0 <= value < float("inf"):
                 raise ConfigError(
-                    f"{field.name} is {value}. Set a number of 0 or more, or measure it: python "
-                    "tests/benchmarks/plan_constants.py"
+                    f"{field.name} is {value}. Set a number of 0 or more, or measure it: python -m "
+                    "tests.benchmarks.plan_constants"
                 )
         if self.tower_gflops == 0:
             raise ConfigError("tower_gflops is 0, so that no step would end. Set a positive number.")

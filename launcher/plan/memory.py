@@ -41,8 +41,7 @@ def sizes(workload: Workload, cluster: Cluster, constants: PlanConstants) -> Siz
     holders = max(cluster.servers, 1)
     columns = workload.dim + workload.slot_columns
     row_bytes = _FLOAT_BYTES * columns + _META_BYTES + _ID_BYTES
-    # A hash table that has just doubled holds twice what its rows need
-    table_bytes = workload.ids * (row_bytes + 2 * constants.index_bytes_per_row)
+    table_bytes = workload.ids * (row_bytes + constants.index_bytes_per_row)
     share = workload.share(cluster.workers)
     pushed = workload.dim * share.unique_ids * cluster.workers / holders * constants.server_bytes_per_pushed_value
     table = table_bytes / holders

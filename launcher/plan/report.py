@@ -18,9 +18,12 @@ _REMEDIES = {
     "shared cores": "The cores that all processes share limit it: more processes on them do not help.",
 }
 _STEP_REMEDIES = {
-    "pull": "Waiting for rows limits it: {servers}, a faster network or --update-mode bounded help.",
-    "push": "Sending gradients and applying them limits it: {servers} or a faster network help.",
-    "allreduce": "Adding up the towers' gradients limits it: a faster network or smaller towers help.",
+    "servers": "Waiting for the servers limits it: more servers, or --update-mode bounded, help.",
+    "network": "The network limits it: a faster one, --wire bfloat16 or more servers help.",
+    "round trips": "The network's round trips limit it: larger batches, or a shorter way between processes, help.",
+    "pull": "Receiving rows limits it: more workers help.",
+    "push": "Sending gradients limits it: more workers help.",
+    "allreduce": "Adding up the towers' gradients limits it: larger batches or smaller towers help.",
     "towers": "The towers limit it: more cores a worker, or more workers, help.",
     "pooling": "Pooling limits it: more workers help.",
     "other": "The fixed cost of a step limits it: larger batches help.",
@@ -36,7 +39,7 @@ def bottleneck(candidate: Candidate) -> str:
     part = max(path, key=lambda each: path[each])
     if cluster.servers == 0 and part in ("pull", "push"):
         return "The table within the worker limits it: servers and more workers help."
-    return _STEP_REMEDIES[part].format(servers="more servers")
+    return _STEP_REMEDIES[part]
 
 
 def plan_lines(
@@ -61,9 +64,7 @@ def plan_lines(
     if best.cluster == planned.cluster:
         lines.append(f"Suggested: this ({suggestion.reason}).")
     else:
-        lines.append(
-            f"Suggested: {cluster_text(best)}: {duration(best.hours * 3600)} ({suggestion.reason})."
-        )
+        lines.append(f"Suggested: {cluster_text(best)}: {duration(best.hours * 3600)} ({suggestion.reason}).")
     lines.append(f"Constants: measured on {constants.measured_on} by {constants.measured_by}")
     return lines
 
@@ -72,7 +73,9 @@ def cluster_text(candidate: Candidate) -> str:
     """Return the numbers of workers and servers in words."""
     workers, servers = candidate.cluster.workers, candidate.cluster.servers
     text = f"{workers} worker{'s' if workers > 1 else ''}"
-    return f"{text}, the table within it" if servers == 0 else f"{text} and {servers} server{'s' if servers > 1 else ''}"
+    return (
+        f"{text}, the table within it" if servers == 0 else f"{text} and {servers} server{'s' if servers > 1 else ''}"
+    )
 
 
 def _rows(workload: Workload, planned: Candidate) -> list[list[str]]:
@@ -104,11 +107,12 @@ def _rows(workload: Workload, planned: Candidate) -> list[list[str]]:
 def _step_rows(planned: Candidate) -> list[list[str]]:
     """Return a row for each part of a worker's step: time on the main thread, and work."""
     step = planned.step
-    rows = [
+    own = [
         [name, f"{step.path[name]:.3f}" if name in step.path else "beside it", f"{work:.3f}"]
         for name, work in step.worker_work.items()
     ]
-    return [*rows, ["together", f"{sum(step.path.values()):.3f}", f"{step.cpu_s[0]:.3f}"]]
+    waits = [[f"waits: {name}", f"{s:.3f}", ""] for name, s in step.path.items() if s and name not in step.worker_work]
+    return [*own, *waits, ["together", f"{sum(step.path.values()):.3f}", f"{step.cpu_s[0]:.3f}"]]
 
 
 def _memory_warning(planned: Candidate, memory_bytes: float) -> str:

@@ -11,7 +11,7 @@ from launcher.plan.config import PlanConfig
 from launcher.plan.constants import PlanConstants, read_constants
 from launcher.plan.report import plan_lines, plan_mapping
 from launcher.plan.step_time import Cluster
-from launcher.plan.suggestion import Limits, evaluate_cluster, suggest
+from launcher.plan.suggestion import PlanLimits, evaluate_cluster, suggest
 from launcher.plan.unique_ids import PowerLawIds, count_ids
 from launcher.plan.workload import Towers, Workload
 
@@ -29,7 +29,7 @@ def plan_command(settings: PlanConfig, context: CommandContext) -> Outcome:
     workload = make_workload(settings, constants)
     cluster = make_cluster(settings)
     memory_bytes = settings.server_memory_gb * _GB
-    given = Limits(
+    given = PlanLimits(
         memory_bytes=memory_bytes, hours=settings.hours, workers=settings.workers, servers=settings.servers
     )
     planned = suggest(workload, cluster, constants, given)
@@ -66,10 +66,7 @@ def make_workload(settings: PlanConfig, constants: PlanConstants) -> Workload:
     Raises:
         InputDataError: the data set cannot be read, or has no train split
     """
-    if settings.data is None:
-        log = _described_log(settings, constants)
-    else:
-        log = _counted_log(settings, settings.data)
+    log = _described_log(settings, constants) if settings.data is None else _counted_log(settings, settings.data)
     slots = EmbeddingConfig(embedding_dim=settings.dim, embedding_optimizer=settings.optimizer).make_optimizer()
     return replace(log, slot_columns=slots.slot_columns(settings.dim))
 
@@ -101,8 +98,13 @@ def _counted_log(settings: PlanConfig, data: Path) -> Workload:
     train = manifest.splits.get("train")
     if train is None or not train.impressions:
         raise InputDataError(
-            f"{data} has no train impressions, so there is nothing to plan for. Give the data set of a log with a train "
-            "split, or leave --data out and set --impressions and --ids."
+            f"{data} has no train impressions, so there is nothing to plan for. Give the data set of a log with a "
+            "train split, or leave --data out and set --impressions and --ids."
+        )
+    if not manifest.vocabulary_size:
+        raise InputDataError(
+            f"{data} has the ids of a run's rows and has counted none itself, so its batches cannot be planned. Leave "
+            f"--data out and set --impressions {train.impressions} and --ids."
         )
     counted, ids_per_user, own_ids = count_ids(
         data / manifest.vocabulary_file, _user_fields(manifest), train.impressions

@@ -2,12 +2,12 @@
 
 A worker has two threads: one reads the next batches and finds their unique ids, the other makes the step::
 
-    prefetch  | read | unique ids | rows that this step leaves alone ............ |   of the next batch
-    main      | other rows | pooling | towers | allreduce | push |                    of this one
-    server i  |   pulls    |                              | sums, optimizer |
+    prefetch  | read | unique ids | pull of rows that this step leaves alone ............ |   of the next batch
+    main      | pull of others | pooling | towers | other | allreduce | push |                of this one
+    server i  |     pulls      |                                      | sums, optimizer |
 
-A step takes as long as the longer of the two, and not less than the work that its cores, or the cores that all processes
-share, have to do in it. Where both are near each other, work that could overlap gets in its own way (``contention``).
+A step takes as long as the longer of the two, and not less than the work that its cores, or the cores that all
+processes share, have to do in it. Where both are near each other, they get in each other's way (``contention``).
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,8 @@ class StepTime:
     bounds: dict[str, float]
     """Seconds that the step takes at least, by what would have to be faster"""
     path: dict[str, float]
-    """Seconds of the parts of a step that follow each other, of a worker's main thread"""
+    """Seconds that a worker's main thread spends in each part of its own work (pull, pooling, towers, other, allreduce,
+    push) and waiting for servers, network and round trips: they follow each other"""
     worker_work: dict[str, float]
     """CPU seconds of one worker, by part"""
     server_work: dict[str, float]
@@ -76,13 +77,20 @@ class StepTime:
 
 @dataclass(frozen=True, kw_only=True)
 class _Call:
-    """A pull or a push of one worker to all servers."""
+    """A pull or a push of one worker to all servers: seconds and bytes."""
 
-    client_s: float
-    server_s: float
-    wall_s: float
-    received: float
-    sent: float
+    client_s: float = 0.0
+    server_s: float = 0.0
+    served_s: float = 0.0
+    network_s: float = 0.0
+    waits_s: float = 0.0
+    received: float = 0.0
+    sent: float = 0.0
+
+    @property
+    def wall_s(self) -> float:
+        """Time from beginning to end."""
+        return self.client_s + self.served_s + self.network_s + self.waits_s
 
 
 def step_time(workload: Workload, cluster: Cluster, constants: PlanConstants) -> StepTime:
@@ -99,7 +107,10 @@ def step_time(workload: Workload, cluster: Cluster, constants: PlanConstants) ->
         early = _call(workload, cluster, constants, share.unique_ids * ahead, push=False)
         pull = _call(workload, cluster, constants, share.unique_ids * (1 - ahead), push=False)
         push = _call(workload, cluster, constants, share.unique_ids, push=True)
-        ahead_s, path["pull"], path["push"] = early.wall_s, pull.wall_s, push.wall_s
+        ahead_s = early.wall_s
+        path |= {"pull": pull.client_s, "push": push.client_s, "servers": pull.served_s + push.served_s}
+        path["network"] += pull.network_s + push.network_s
+        path["round trips"] += pull.waits_s + push.waits_s
         work |= {"pull": pull.client_s + early.client_s, "push": push.client_s}
         server_work = {"pulls": pull.server_s + early.server_s, "pushes": push.server_s}
         received = pull.received + early.received + push.received
@@ -169,17 +180,16 @@ def _worker_steps(
         "pooling": work["pooling"],
         "towers": work["towers"] / max(cluster.worker_cores, 1.0),
         "other": work["other"],
+        "network": 0.0,
+        "round trips": 0.0,
     }
     if cluster.workers > 1:
         moved = dense_bytes * constants.allreduce_ns_per_byte * _NS
         work["allreduce"] = constants.allreduce_cpu_ms * _MS + moved
-        trips = (constants.allreduce_round_trips + cluster.workers - 2) * cluster.network_ms * _MS
-        path["allreduce"] = (
-            constants.allreduce_ms * _MS
-            + moved
-            + trips
-            + _ring_bytes(workload, cluster, constants) / cluster.bytes_per_s
-        )
+        trips = constants.allreduce_round_trips + cluster.workers - 2
+        path["allreduce"] = constants.allreduce_ms * _MS + moved
+        path["network"] = _ring_bytes(workload, cluster, constants) / cluster.bytes_per_s
+        path["round trips"] = trips * cluster.network_ms * _MS
     return work, path
 
 
@@ -200,7 +210,7 @@ def _embedded(workload: Workload, constants: PlanConstants, share: BatchShare) -
 def _call(workload: Workload, cluster: Cluster, constants: PlanConstants, ids: float, *, push: bool) -> _Call:
     """Return what it costs that every worker pulls, or pushes, so many ids at about the same time."""
     if ids == 0 and not push:
-        return _Call(client_s=0.0, server_s=0.0, wall_s=0.0, received=0.0, sent=0.0)
+        return _Call()
     values = ids * workload.dim
     client_id, client_value, server_id, server_value = (
         (
@@ -232,7 +242,9 @@ def _call(workload: Workload, cluster: Cluster, constants: PlanConstants, ids: f
     return _Call(
         client_s=client_s,
         server_s=server_s,
-        wall_s=client_s + served_s + network_s + waits_s,
+        served_s=served_s,
+        network_s=network_s,
+        waits_s=waits_s,
         received=received,
         sent=sent,
     )

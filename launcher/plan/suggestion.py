@@ -46,7 +46,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class PlanLimits:
     """What a suggestion must keep to; None: anything."""
 
     memory_bytes: float
@@ -67,7 +67,7 @@ def evaluate_cluster(workload: Workload, cluster: Cluster, constants: PlanConsta
     return Candidate(cluster=cluster, step=step, sizes=of_cluster, hours=seconds / 3600)
 
 
-def suggest(workload: Workload, cluster: Cluster, constants: PlanConstants, limits: Limits) -> Suggestion:
+def suggest(workload: Workload, cluster: Cluster, constants: PlanConstants, limits: PlanLimits) -> Suggestion:
     """Return the cluster that suits a training.
 
     Args:
@@ -90,7 +90,9 @@ def suggest(workload: Workload, cluster: Cluster, constants: PlanConstants, limi
         in_time = [each for each in found if each.hours <= limits.hours]
         if in_time:
             best = min(in_time, key=lambda each: (each.cores, each.hours))
-            return Suggestion(candidate=best, reason=f"the fewest cores that end within {limits.hours:g} h; {why_servers}")
+            return Suggestion(
+                candidate=best, reason=f"the fewest cores that end within {limits.hours:g} h; {why_servers}"
+            )
         fastest = min(found, key=lambda each: (each.hours, each.cores))
         reason = f"none of those tried ends within {limits.hours:g} h; this is the fastest; {why_servers}"
         return Suggestion(candidate=fastest, reason=reason)
@@ -101,7 +103,7 @@ def suggest(workload: Workload, cluster: Cluster, constants: PlanConstants, limi
     return Suggestion(candidate=best, reason=reason)
 
 
-def least_servers(workload: Workload, cluster: Cluster, constants: PlanConstants, limits: Limits) -> int:
+def least_servers(workload: Workload, cluster: Cluster, constants: PlanConstants, limits: PlanLimits) -> int:
     """Return the smallest number of servers whose memory holds the table; 0 if the one worker's does."""
     usable = limits.memory_bytes * MEMORY_SHARE
     alone = sizes(workload, replace(cluster, workers=1, servers=0), constants)
@@ -111,7 +113,7 @@ def least_servers(workload: Workload, cluster: Cluster, constants: PlanConstants
     return max(1, math.ceil(alone.table_bytes / free))
 
 
-def _numbers(limits: Limits, least: int) -> Iterator[tuple[int, int]]:
+def _numbers(limits: PlanLimits, least: int) -> Iterator[tuple[int, int]]:
     """Yield the numbers of workers and servers to try."""
     for workers in [limits.workers] if limits.workers is not None else list(_growing(1, _MOST_WORKERS)):
         if limits.servers is not None:

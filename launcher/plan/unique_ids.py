@@ -1,8 +1,8 @@
 """How many different ids a batch has, by the number of its records and impressions.
 
 An id that an impression has with probability p is missing from a batch of n independent ones with probability
-(1 - p)^n, so that a batch is expected to have Σ 1 - (1 - p)^n different ids. The frequencies p are counted where there is
-a data set, else they follow a power law.
+(1 - p)^n, so that a batch is expected to have Σ 1 - (1 - p)^n different ids. The frequencies p are counted where there
+is a data set, else they follow a power law.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """What a training has to do: impressions, ids, batches and towers."""
 
+import itertools
 from dataclasses import dataclass
 
 from launcher.plan.unique_ids import UniqueIds
@@ -20,7 +21,7 @@ class Towers:
     def products(self) -> int:
         """Weights of the matrices of one tower: multiplications of one impression forward."""
         widths = (self.inputs, *self.hidden_units, 1)
-        return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        return sum(a * b for a, b in itertools.pairwise(widths))
 
     @property
     def parameters(self) -> int:
