@@ -1,21 +1,32 @@
-"""Optimizers of embedding rows: each updates a block of rows and their slot variables in place.
+"""Optimizers of embedding rows: their formulas, slot variables and numbers; the kernels that they name do the work.
 
-A block is float32 ``[n, D + slots]``: the row, then its slot variables, so that one row is one stretch of memory.
+A row and its slot variables are one stretch of memory, float32 ``[D + slots]``.
 Only rows that were looked up are ever touched; decay and regularisation too ("lazy" in TensorFlow's terms).
 Formulas are those of the Keras optimizers of the same names, so that a row moves as a Keras variable would.
+``tests/support/reference/row_optimizers.py`` has them in NumPy, bit for bit.
 """
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from esmm_dist.arrays import F32
+from esmm_dist.arrays import F32, F64, Array, Ids
+from esmm_dist.kernels import row_updates
 
 OptimizerName = Literal["adagrad", "rowwise_adagrad", "adam", "sgd", "ftrl"]
 
 
+UpdateKernel = Callable[[F32, Array, Ids, F32, F64, F32], None]
+"""A kernel of ``kernels/row_updates.py``."""
+
+
+@runtime_checkable
 class RowOptimizer(Protocol):
     """Updates rows from gradients."""
+
+    kernel: ClassVar[UpdateKernel]
+    """Updates rows in place; a class holds it as a ``staticmethod``."""
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return the number of slot variables (float32 columns) of a row of ``embedding_dim`` columns."""
@@ -23,12 +34,10 @@ class RowOptimizer(Protocol):
     def start_slots(self, embedding_dim: int) -> F32:
         """Return the slot variables of a new row, float32 [slot_columns(embedding_dim)]."""
 
-    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
-        """Update rows and their slot variables in place.
+    def constants(self, *, learning_rate: float, rate_factor: float, step: int) -> tuple[float, ...]:
+        """Return what the kernel's settings end with.
 
         Args:
-            block: float32 [n, D + slots].
-            gradients: float32 [n, D].
             learning_rate: learning rate of the settings, the same at every step
             rate_factor: factor of the schedule at this step, 0 or more
             step: the optimizer step, 1, 2, ...
@@ -41,9 +50,11 @@ class Adagrad:
     Source: Duchi, Hazan, Singer, JMLR 12 (2011), figure 1; eps placed as in ``keras.optimizers.Adagrad``.
     """
 
+    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.adagrad)
+
     def __init__(self, *, start_accumulator: float, epsilon: float = 1e-7) -> None:
         """Set the accumulator's start value and eps."""
-        self._start, self._epsilon = start_accumulator, np.float32(epsilon)
+        self._start, self._epsilon = start_accumulator, epsilon
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return D: one accumulator a column."""
@@ -53,18 +64,9 @@ class Adagrad:
         """Return the accumulators' start value."""
         return np.full(self.slot_columns(embedding_dim), self._start, dtype=np.float32)
 
-    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
-        """Update rows and accumulators in place."""
-        dim = gradients.shape[1]
-        # In one contiguous temporary: the block's columns are strided, which costs NumPy twice the time
-        change = gradients * gradients
-        change += block[:, dim:]
-        block[:, dim:] = change
-        change += self._epsilon
-        np.sqrt(change, out=change)
-        np.divide(gradients, change, out=change)
-        change *= np.float32(learning_rate * rate_factor)
-        block[:, :dim] -= change
+    def constants(self, *, learning_rate: float, rate_factor: float, step: int) -> tuple[float, ...]:
+        """Return eps, then the rate."""
+        return self._epsilon, learning_rate * rate_factor
 
 
 class RowwiseAdagrad:
@@ -74,9 +76,11 @@ class RowwiseAdagrad:
     section 4 (and ``EXACT_ROWWISE_ADAGRAD`` of FBGEMM).
     """
 
+    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.rowwise_adagrad)
+
     def __init__(self, *, start_accumulator: float, epsilon: float = 1e-7) -> None:
         """Set the accumulator's start value and eps."""
-        self._start, self._epsilon = start_accumulator, np.float32(epsilon)
+        self._start, self._epsilon = start_accumulator, epsilon
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 1."""
@@ -86,12 +90,9 @@ class RowwiseAdagrad:
         """Return the accumulators' start value."""
         return np.full(self.slot_columns(embedding_dim), self._start, dtype=np.float32)
 
-    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
-        """Update rows and accumulators in place."""
-        dim = gradients.shape[1]
-        accumulators = block[:, dim:]
-        accumulators += np.mean(gradients * gradients, axis=1, keepdims=True)
-        block[:, :dim] -= gradients / np.sqrt(accumulators + self._epsilon) * np.float32(learning_rate * rate_factor)
+    def constants(self, *, learning_rate: float, rate_factor: float, step: int) -> tuple[float, ...]:
+        """Return eps, then the rate."""
+        return self._epsilon, learning_rate * rate_factor
 
 
 class Adam:
@@ -101,9 +102,11 @@ class Adam:
     ``LazyAdam`` of TensorFlow Addons. Source: Kingma, Ba, arXiv 1412.6980, section 2 (last paragraph).
     """
 
+    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.adam)
+
     def __init__(self, *, beta_1: float, beta_2: float, epsilon: float = 1e-7) -> None:
         """Set the decay rates of the two moments and eps."""
-        self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, np.float32(epsilon)
+        self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, epsilon
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 2 D: m, then v."""
@@ -113,18 +116,16 @@ class Adam:
         """Return zeros."""
         return np.zeros(self.slot_columns(embedding_dim), dtype=np.float32)
 
-    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
-        """Update rows and moments in place."""
-        dim = gradients.shape[1]
-        m, v = block[:, dim : 2 * dim], block[:, 2 * dim :]
-        m += np.float32(1 - self._beta_1) * (gradients - m)
-        v += np.float32(1 - self._beta_2) * (gradients * gradients - v)
+    def constants(self, *, learning_rate: float, rate_factor: float, step: int) -> tuple[float, ...]:
+        """Return 1 - beta_1, 1 - beta_2, eps, and the rate with its bias correction."""
         rate = learning_rate * rate_factor * np.sqrt(1 - self._beta_2**step) / (1 - self._beta_1**step)
-        block[:, :dim] -= np.float32(rate) * m / (np.sqrt(v) + self._epsilon)
+        return 1 - self._beta_1, 1 - self._beta_2, self._epsilon, float(rate)
 
 
 class Sgd:
     """w -= lr · g; with momentum: u = momentum · u - lr · g, w += u (as ``keras.optimizers.SGD``)."""
+
+    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.sgd)
 
     def __init__(self, *, momentum: float = 0.0) -> None:
         """Set the momentum; 0 keeps no slot variable."""
@@ -138,16 +139,9 @@ class Sgd:
         """Return zeros."""
         return np.zeros(self.slot_columns(embedding_dim), dtype=np.float32)
 
-    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
-        """Update rows (and velocities) in place."""
-        dim = gradients.shape[1]
-        change = np.float32(-learning_rate * rate_factor) * gradients
-        if self._momentum:
-            velocity = block[:, dim:]
-            velocity *= np.float32(self._momentum)
-            velocity += change
-            change = velocity
-        block[:, :dim] += change
+    def constants(self, *, learning_rate: float, rate_factor: float, step: int) -> tuple[float, ...]:
+        """Return the rate, negative, then the momentum."""
+        return -learning_rate * rate_factor, self._momentum
 
 
 class Ftrl:
@@ -166,9 +160,11 @@ class Ftrl:
     last rate as one more slot variable, and are negative in a warm-up.
     """
 
+    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.ftrl)
+
     def __init__(self, *, start_accumulator: float, l1: float = 0.0, l2: float = 0.0) -> None:
         """Set the accumulator's start value and the two penalties."""
-        self._start, self._l1, self._l2 = start_accumulator, np.float32(l1), np.float32(l2)
+        self._start, self._l1, self._l2 = start_accumulator, l1, l2
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 2 D: z, then n."""
@@ -179,13 +175,6 @@ class Ftrl:
         zeros = np.zeros(embedding_dim, dtype=np.float32)
         return np.concatenate([zeros, zeros + np.float32(self._start)])
 
-    def update(self, block: F32, gradients: F32, *, learning_rate: float, rate_factor: float, step: int) -> None:
-        """Update rows, z and n in place."""
-        dim = gradients.shape[1]
-        rows, z, n = block[:, :dim], block[:, dim : 2 * dim], block[:, 2 * dim :]
-        rate = np.float32(learning_rate)
-        grown = n + gradients * gradients
-        root = np.sqrt(grown)  # a square root, not a power: it is rounded the same in every block
-        z += np.float32(rate_factor) * gradients - (root - np.sqrt(n)) / rate * rows
-        n[:] = grown
-        rows[:] = (np.clip(z, -self._l1, self._l1) - z) / (root / rate + 2 * self._l2)
+    def constants(self, *, learning_rate: float, rate_factor: float, step: int) -> tuple[float, ...]:
+        """Return the rate, the factor, l1, and twice l2."""
+        return learning_rate, rate_factor, self._l1, 2 * self._l2

@@ -14,9 +14,10 @@ class PreImage:
     used: int
     """Rows of the table; those that the push appended follow them."""
     numbers: Ids
-    """int64 [n]: the slab rows that the push wrote, appended ones included."""
+    """int64 [n]: the slab rows that the push wrote, appended ones included; negative: none, the id was only counted."""
     block: F32
-    """float32 [n, D + slots + metadata]: what they held; for appended ones, what a new row starts from."""
+    """float32 [n, D + slots + metadata]: what they held; for appended ones, what a new row starts from;
+    undefined where there is none."""
     unseen_ids: Ids
     """int64 [u]: the ids that had no row; each was counted by the push, or given one."""
     unseen_codes: Ids

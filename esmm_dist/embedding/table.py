@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.arrays import F32, I64, U64, Bools, Ids
+from esmm_dist.arrays import F32, F64, I64, U64, Ids
 from esmm_dist.embedding.bucket_places import places_by_range
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.eviction import EvictionRule, tie_hashes
@@ -16,14 +16,14 @@ from esmm_dist.embedding.row_index import NO_ROW, RowIndex, candidate_code, cand
 from esmm_dist.embedding.slab import Slab
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table_rows import Candidates, TableRows
-from esmm_dist.embedding.ticket import FoundRows, ReadRows, Ticket
+from esmm_dist.embedding.ticket import FoundRows, Ticket
 from esmm_dist.errors import StackError
+from esmm_dist.kernels.row_updates import read_rows
 from esmm_dist.kernels.threads import in_ranges
 
 _META_COLUMNS = 2
 _VERSIONS = itertools.count(1)  # of all tables of the process: what a ticket holds of one fits no other
 _COPIED_ROWS = 1024  # saved and loaded at a time: 200 kB with Adam at D = 16, which stays in a core's cache
-_BLOCK_ROWS = 2048  # of 32-48 floats: a block and its temporaries stay in a core's cache (27 ms -> 11 ms a push)
 
 
 class EmbeddingTable:
@@ -106,13 +106,19 @@ class EmbeddingTable:
         ticket.found = FoundRows(codes=codes, version=version, layout_version=layout_version)
 
     def pull(self, ticket: Ticket) -> F32:
-        """Read rows; creates none. Keeps in the ticket what a push of it would have to read.
+        """Read rows; creates none.
 
         Returns:
             float32 [U, D]: the row of each id, or its start value.
         """
-        ticket.read = self._read(ticket)
-        return np.ascontiguousarray(ticket.read.block[:, : self.embedding_dim])
+        codes = self._codes(ticket)
+        rows = np.empty((len(codes), self.embedding_dim), dtype=np.float32)
+        values = self._values.rows
+        in_ranges(lambda first, end: read_rows(values, codes[first:end], rows[first:end]), len(codes))
+        unseen = np.flatnonzero(codes < 0)
+        if len(unseen):
+            rows[unseen] = self._start.rows(ticket.ids[unseen])
+        return rows
 
     def push(
         self, ticket: Ticket, gradient_sums: F32, *, impressions: int, step: int, rate_factor: float = 1.0
@@ -144,29 +150,24 @@ class EmbeddingTable:
         self._before_push = None  # a push that fails halfway cannot be undone
         if len(ids) == 0 and not self._keep_undo:
             return
-        rows = ticket.read
-        if rows is None or rows.version != self._version:
-            rows = self._read(ticket)
-        ticket.found = ticket.read = None  # their arrays are written to below
-        numbers, block = rows.codes, rows.block
-        used, unseen = self._used, numbers < 0
-        unseen_codes = numbers[unseen]
+        numbers = self._codes(ticket)
+        ticket.found = None
+        used, unseen = self._used, np.flatnonzero(numbers < 0)
+        unseen_ids, unseen_codes = ids[unseen], numbers[unseen]
         try:
-            if len(unseen_codes):
-                kept = self._admit(ids, numbers, unseen, counts)
-                if kept is not None:
-                    numbers, block, gradient_sums = numbers[kept], block[kept], gradient_sums[kept]
-            self._update(numbers, block, gradient_sums, impressions=impressions, step=step, rate_factor=rate_factor)
+            if len(unseen):
+                numbers = numbers.copy()  # another pull may have what was found
+                numbers[unseen] = self._admit(unseen_ids, unseen_codes, counts if counts is None else counts[unseen])
+            of_step = (float(step), 1.0 / impressions, self._config.embedding_l2)
+            constants = self._optimizer.constants(
+                learning_rate=self._config.learning_rate, rate_factor=rate_factor, step=step
+            )
+            block = self._update(numbers, gradient_sums, np.array([*of_step, *constants], dtype=np.float64))
         finally:
             self._version = next(_VERSIONS)
         if self._keep_undo:
             self._before_push = PreImage(
-                step=step,
-                used=used,
-                numbers=numbers,
-                block=block,
-                unseen_ids=ids[unseen],
-                unseen_codes=unseen_codes,
+                step=step, used=used, numbers=numbers, block=block, unseen_ids=unseen_ids, unseen_codes=unseen_codes
             )
 
     def undo_push(self) -> int:
@@ -183,7 +184,7 @@ class EmbeddingTable:
                 f"Table '{self.name}': there is no push to undo. Make the table with keep_undo, and undo before any "
                 "other change."
             )
-        old = before.numbers < before.used
+        old = (before.numbers >= 0) & (before.numbers < before.used)
         self._values.put(before.numbers[old], before.block[old])
         self._index.remove(before.unseen_ids)
         counted = before.unseen_codes != NO_ROW
@@ -195,30 +196,22 @@ class EmbeddingTable:
         self._version = self._layout_version = next(_VERSIONS)
         return before.step
 
-    def _update(
-        self, numbers: Ids, block: F32, gradient_sums: F32, *, impressions: int, step: int, rate_factor: float
-    ) -> None:
-        """Write the slab rows ``numbers``, which now are ``block``, as the optimizer moves them."""
-        scale, l2 = np.float32(1.0 / impressions), np.float32(self._config.embedding_l2)
-        width = self.embedding_dim + self.slot_columns
-        for start in range(0, len(numbers), _BLOCK_ROWS):
-            part = block[start : start + _BLOCK_ROWS]
-            if self._keep_undo:
-                part = part.copy()  # the block stays as it is; a copy of so many rows stays in the core's cache
-            gradients = gradient_sums[start : start + _BLOCK_ROWS] * scale
-            if l2:
-                gradients += l2 * part[:, : self.embedding_dim]
-            self._optimizer.update(
-                part[:, :width],
-                gradients,
-                learning_rate=self._config.learning_rate,
-                rate_factor=rate_factor,
-                step=step,
-            )
-            meta = part.view(np.int32)[:, width:]
-            meta[:, 0] = step
-            meta[:, 1] += 1
-            self._values.put(numbers[start : start + _BLOCK_ROWS], part)
+    def _update(self, numbers: Ids, gradient_sums: F32, settings: F64) -> F32:
+        """Move the slab rows ``numbers``, int64 [U], as the optimizer says; negative ones are none.
+
+        Returns:
+            float32 [U, D + slots + metadata]: what the rows were; [0, ...] where nothing is kept.
+        """
+        sums = np.require(gradient_sums, dtype=np.float32, requirements=["C", "A"])
+        values, kernel = self._values.rows, self._optimizer.kernel
+        meta = values.view(np.int32)
+        before = np.empty((len(numbers) if self._keep_undo else 0, values.shape[1]), dtype=np.float32)
+
+        def update(first: int, end: int) -> None:
+            kernel(values, meta, numbers[first:end], sums[first:end], settings, before[first:end])
+
+        in_ranges(update, len(numbers))
+        return before
 
     def last_steps(self) -> tuple[Ids, Ids]:
         """Return the steps that changed rows last, ascending, and the number of those rows: int64 [k] each."""
@@ -334,64 +327,55 @@ class EmbeddingTable:
             meta = part.view(np.int32)[:, width:]
             meta[:, 0], meta[:, 1] = saved.last_step[places], saved.count[places]
 
-    def _read(self, ticket: Ticket) -> ReadRows:
-        """Find and copy the slab rows of ids, or what they would be at their first push."""
-        ids, codes = ticket.ids, self._codes(ticket)
-        # 'clip' reads row 0 for an unseen id, and lets NumPy skip a check per row; its value is replaced below
-        block = self._values.rows.take(codes, axis=0, mode="clip")
-        unseen = codes < 0
-        if unseen.any():
-            block[unseen] = self._new_rows(ids[unseen])
-        return ReadRows(codes=codes, block=block, version=self._version)
-
-    def _admit(self, ids: Ids, codes: Ids, unseen: Bools, counts: Ids | None) -> Bools | None:
-        """Give row numbers (in ``codes``) to unseen ids that are admitted, and count the others.
+    def _admit(self, ids: Ids, codes: Ids, counts: I64 | None) -> Ids:
+        """Give rows to those of unseen ids int64 [n] that are admitted, and count the others.
 
         Returns:
-            bool [U], true where an id has a row now; None if all have.
+            int64 [n]: the codes now, negative where an id has no row yet.
         """
         if not self._admission.counts:
-            codes[unseen] = self._append(ids[unseen])
-            return None
+            return self._create(ids)
         assert counts is not None
-        so_far = candidate_impressions(codes[unseen]) + counts[unseen]
+        so_far = candidate_impressions(codes) + counts
         admitted = self._admission.admits(so_far)
-        places = np.flatnonzero(unseen)
-        waiting = places[~admitted]
-        self._index.set(ids[waiting], candidate_code(so_far[~admitted]))
-        codes[places[admitted]] = self._append(ids[places[admitted]])
-        if len(waiting) == 0:
-            return None
-        kept = np.ones(len(ids), dtype=np.bool_)
-        kept[waiting] = False
-        return kept
+        codes = candidate_code(so_far)
+        self._index.set(ids[~admitted], codes[~admitted])
+        codes[admitted] = self._create(ids[admitted])
+        return codes
+
+    def _create(self, ids: Ids) -> Ids:
+        """Append rows as they are before their first push; return their numbers."""
+        numbers = self._append(ids)
+        block = self._values.rows[self._used - len(ids) : self._used]
+        dim, width = self.embedding_dim, self.embedding_dim + self.slot_columns
+        block[:, :dim] = self._start.rows(ids)
+        block[:, dim:width] = self._optimizer.start_slots(dim)
+        block[:, width:] = 0
+        return numbers
 
     def _codes(self, ticket: Ticket) -> I64:
-        """Return the code of each id, negative where it has no row: as it was found ahead, if that still holds."""
-        found = ticket.found
+        """Return the code of each id, negative where it has no row: as it was found ahead, if that still holds.
+
+        What is found here is kept in the ticket. The array must not be written to.
+        """
+        found, version = ticket.found, self._version
         if found is None or found.layout_version != self._layout_version:
-            return self._index.find(ticket.ids)
-        if found.version == self._version:
+            codes = self._index.find(ticket.ids)
+        elif found.version == version:
             return found.codes
-        unseen = np.flatnonzero(found.codes < 0)
-        if len(unseen) == 0:
-            return found.codes
-        codes = found.codes.copy()  # a push since then may have created some, or counted them
-        codes[unseen] = self._index.find(ticket.ids[unseen])
+        else:
+            codes = found.codes
+            unseen = np.flatnonzero(codes < 0)
+            if len(unseen):
+                codes = codes.copy()  # a push since then may have created some, or counted them
+                codes[unseen] = self._index.find(ticket.ids[unseen])
+        ticket.found = FoundRows(codes=codes, version=version, layout_version=self._layout_version)
         return codes
 
     def _meta(self) -> npt.NDArray[np.int32]:
         """Return a view of the last steps and counts of all rows, int32 [n, 2]."""
         width = self.embedding_dim + self.slot_columns
         return self._values.rows[: self._used].view(np.int32)[:, width:]
-
-    def _new_rows(self, ids: Ids) -> F32:
-        """Return the slab rows of ids before their first push."""
-        block = np.zeros((len(ids), self._values.rows.shape[1]), dtype=np.float32)
-        block[:, : self.embedding_dim] = self._start.rows(ids)
-        width = self.embedding_dim + self.slot_columns
-        block[:, self.embedding_dim : width] = self._optimizer.start_slots(self.embedding_dim)
-        return block
 
     def _append(self, ids: Ids) -> Ids:
         """Give the next free row numbers to new ids; their values are set by the caller."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from esmm_dist.arrays import F32, I64, Ids
+from esmm_dist.arrays import I64, Ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,18 +17,6 @@ class FoundRows:
     """Rows that were missing may have come after this version."""
     layout_version: int
     """Row numbers may be others after this version."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadRows:
-    """Copies of a table's slab rows, from which a push need not read again."""
-
-    codes: Ids
-    """int64 [U]"""
-    block: F32
-    """float32 [U, D + slots + metadata]"""
-    version: int
-    """The copies are out of date after this version."""
 
 
 @dataclass(kw_only=True)
@@ -48,7 +36,6 @@ class Ticket:
     places: tuple[I64, ...] = ()
     """Places in ``ids`` of those that each server holds, int64 [n] each; empty where one server or this process does"""
     found: FoundRows | None = None
-    read: ReadRows | None = None
 
     def __post_init__(self) -> None:
         """Check the ids.

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from esmm_dist.arrays import F32
-from esmm_dist.embedding import table as table_module
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.placement import bucket_of, bucket_ranges
@@ -54,10 +53,9 @@ def test_a_pushs_rate_factor_multiplies_the_learning_rate():
     np.testing.assert_allclose(table.pull(table.prepare(IDS)), start - 0.5 * 0.25, rtol=1e-6)
 
 
-def test_a_push_of_many_blocks_equals_the_formula(monkeypatch):
-    monkeypatch.setattr(table_module, "_BLOCK_ROWS", 7)
-    ids = np.arange(0, 300, 3)  # 100 rows: 14 blocks of 7 and one of 2
-    gradients = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
+def test_a_push_in_several_threads_equals_the_formula():
+    ids = np.arange(0, 60_001, 3)  # enough for more than one
+    gradients = np.random.default_rng(0).normal(size=(len(ids), 2)).astype(np.float32)
     table = EmbeddingTable("t", SGD, seed=6)
     start = table.pull(table.prepare(ids))
     table.push(table.prepare(ids), gradients, impressions=1, step=1)
