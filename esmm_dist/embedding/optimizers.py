@@ -7,7 +7,7 @@ Formulas are those of the Keras optimizers of the same names, so that a row move
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,8 +25,9 @@ UpdateKernel = Callable[[F32, Array, Ids, F32, F64, F32], None]
 class RowOptimizer(Protocol):
     """Updates rows from gradients."""
 
-    kernel: ClassVar[UpdateKernel]
-    """Updates rows in place; a class holds it as a ``staticmethod``."""
+    @property
+    def kernel(self) -> UpdateKernel:
+        """Return the kernel that updates rows in place."""
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return the number of slot variables (float32 columns) of a row of ``embedding_dim`` columns."""
@@ -50,11 +51,14 @@ class Adagrad:
     Source: Duchi, Hazan, Singer, JMLR 12 (2011), figure 1; eps placed as in ``keras.optimizers.Adagrad``.
     """
 
-    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.adagrad)
-
     def __init__(self, *, start_accumulator: float, epsilon: float = 1e-7) -> None:
         """Set the accumulator's start value and eps."""
         self._start, self._epsilon = start_accumulator, epsilon
+
+    @property
+    def kernel(self) -> UpdateKernel:
+        """Return the kernel of this optimizer."""
+        return row_updates.adagrad
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return D: one accumulator a column."""
@@ -76,11 +80,14 @@ class RowwiseAdagrad:
     section 4 (and ``EXACT_ROWWISE_ADAGRAD`` of FBGEMM).
     """
 
-    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.rowwise_adagrad)
-
     def __init__(self, *, start_accumulator: float, epsilon: float = 1e-7) -> None:
         """Set the accumulator's start value and eps."""
         self._start, self._epsilon = start_accumulator, epsilon
+
+    @property
+    def kernel(self) -> UpdateKernel:
+        """Return the kernel of this optimizer."""
+        return row_updates.rowwise_adagrad
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 1."""
@@ -102,11 +109,14 @@ class Adam:
     ``LazyAdam`` of TensorFlow Addons. Source: Kingma, Ba, arXiv 1412.6980, section 2 (last paragraph).
     """
 
-    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.adam)
-
     def __init__(self, *, beta_1: float, beta_2: float, epsilon: float = 1e-7) -> None:
         """Set the decay rates of the two moments and eps."""
         self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, epsilon
+
+    @property
+    def kernel(self) -> UpdateKernel:
+        """Return the kernel of this optimizer."""
+        return row_updates.adam
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 2 D: m, then v."""
@@ -125,11 +135,14 @@ class Adam:
 class Sgd:
     """w -= lr · g; with momentum: u = momentum · u - lr · g, w += u (as ``keras.optimizers.SGD``)."""
 
-    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.sgd)
-
     def __init__(self, *, momentum: float = 0.0) -> None:
         """Set the momentum; 0 keeps no slot variable."""
         self._momentum = momentum
+
+    @property
+    def kernel(self) -> UpdateKernel:
+        """Return the kernel of this optimizer."""
+        return row_updates.sgd
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 0, or D with momentum."""
@@ -160,11 +173,14 @@ class Ftrl:
     last rate as one more slot variable, and are negative in a warm-up.
     """
 
-    kernel: ClassVar[UpdateKernel] = staticmethod(row_updates.ftrl)
-
     def __init__(self, *, start_accumulator: float, l1: float = 0.0, l2: float = 0.0) -> None:
         """Set the accumulator's start value and the two penalties."""
         self._start, self._l1, self._l2 = start_accumulator, l1, l2
+
+    @property
+    def kernel(self) -> UpdateKernel:
+        """Return the kernel of this optimizer."""
+        return row_updates.ftrl
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 2 D: z, then n."""

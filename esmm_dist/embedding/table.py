@@ -151,12 +151,11 @@ class EmbeddingTable:
         if len(ids) == 0 and not self._keep_undo:
             return
         numbers = self._codes(ticket)
-        ticket.found = None
+        ticket.found = None  # its array is written to below
         used, unseen = self._used, np.flatnonzero(numbers < 0)
         unseen_ids, unseen_codes = ids[unseen], numbers[unseen]
         try:
             if len(unseen):
-                numbers = numbers.copy()  # another pull may have what was found
                 numbers[unseen] = self._admit(unseen_ids, unseen_codes, counts if counts is None else counts[unseen])
             of_step = (float(step), 1.0 / impressions, self._config.embedding_l2)
             constants = self._optimizer.constants(

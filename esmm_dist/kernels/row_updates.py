@@ -80,14 +80,14 @@ def adagrad(values: F32, meta: Array, numbers: Ids, sums: F32, settings: F64, be
 
 
 @kernel("float32(float32[::1], int64, int64)")
-def _pairwise_sum(values: F32, first: int, end: int) -> float:
+def pairwise_sum(values: F32, first: int, end: int) -> np.float32:
     """Add numbers in NumPy's order, which keeps rounding errors small and is part of a row's bits."""
     count = end - first
     if count < 8:
         total = np.float32(0)
         for i in range(first, end):
             total += values[i]
-        return total  # type: ignore[return-value]
+        return total
     if count <= 128:
         part = np.empty(8, dtype=np.float32)
         for lane in range(8):
@@ -99,10 +99,11 @@ def _pairwise_sum(values: F32, first: int, end: int) -> float:
         total = ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]))
         for i in range(whole, end):
             total += values[i]
-        return total  # type: ignore[return-value]
+        return total  # type: ignore[no-any-return]
     half = count // 2
     half -= half % 8
-    return _pairwise_sum(values, first, first + half) + _pairwise_sum(values, first + half, end)
+    left = pairwise_sum(values, first, first + half)
+    return np.float32(left + pairwise_sum(values, first + half, end))
 
 
 @kernel(_UPDATE)
@@ -134,7 +135,7 @@ def rowwise_adagrad(values: F32, meta: Array, numbers: Ids, sums: F32, settings:
                 gradient[column] += l2 * values[number, column]
         for column in range(dim):
             square[column] = gradient[column] * gradient[column]
-        values[number, dim] += _pairwise_sum(square, 0, dim) / np.float32(dim)
+        values[number, dim] += pairwise_sum(square, 0, dim) / np.float32(dim)
         root = np.sqrt(values[number, dim] + epsilon)
         for column in range(dim):
             square[column] = gradient[column] / root * rate

@@ -46,7 +46,7 @@ def state(table: EmbeddingTable) -> tuple[Any, ...]:
     codes = table._index.find(ALL_IDS).tolist()
     candidates = table.export_candidates(0, 4096)
     return (
-        used, table._values.rows[: used + 20].tobytes(), table._ids.rows[: used + 20].tobytes(), codes,
+        used, table._values.rows.tobytes(), table._ids.rows.tobytes(), codes,
         len(table._index), candidates.ids.tolist(), candidates.impressions.tolist(),
     )  # fmt: skip
 
