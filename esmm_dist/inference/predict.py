@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 import pyarrow as pa
@@ -18,11 +19,21 @@ from esmm_dist.inference.table_format import check_format, table_writer
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
 from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.process.in_background import InBackground
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.open_world import open_world
 from esmm_dist.storage.whole_file import durable_file, make_folder_durable
+
+if TYPE_CHECKING:
+    from esmm_dist.inference.scoring import ScoredBatch, Scorer
+    from esmm_dist.input.pipeline import BatchReader
+    from esmm_dist.ranks.world import World
+    from esmm_dist.schema.fields import Schema
+
+_BATCHES_BEHIND = 2
+"""Batches that are scored and not written yet"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +124,6 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     start = time.monotonic()
     world = open_world(config.store.token_file)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
-    from esmm_dist.inference.scoring import scored_batches
     from esmm_dist.inference.trained_model import open_model, open_split
 
     progress = progress if world.rank == 0 else NoProgress()
@@ -123,25 +133,8 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         )
         impressions = manifest.splits[config.split].impressions
         progress.start(f"Predicting {config.split}", impressions, "impressions")
-        written = 0
         try:
-            labels = trained.scorer.schema.labels
-            kept = KeptColumns(manifest.schema, config.keep)
-            named = manifest.schema.has_text_sample_ids
-            check_names(kept.names, ["sample_id", *prediction_columns(labels)])
-            columns = [
-                ("sample_id", pa.string() if named else pa.int64()),
-                *((name, pa.string()) for name in kept.names),
-            ]
-            rows = _rows_written(config.out, columns, labels) if world.rank == 0 else _nowhere()
-            scored = closing(scored_batches(trained.scorer, reader, world, texts_of=kept.texts))
-            with refusals_named(config.out), rows as write, scored as batches:
-                for batch in batches:
-                    texts = batch.sample_names
-                    ids = names_of(texts) if named and texts is not None else batch.sample_ids
-                    write([ids, *kept.columns(texts), *probabilities(batch.logits)])
-                    written += batch.num_impressions
-                    progress.advance(batch.num_impressions)
+            written = write_predictions(trained.scorer, reader, manifest.schema, config, world, progress)
         finally:
             progress.finish()
         skipped = tuple(gather_skipped(world, reader.skipped))
@@ -154,7 +147,48 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     )
 
 
+def write_predictions(
+    scorer: "Scorer", reader: "BatchReader", schema: "Schema", config: PredictConfig, world: "World", progress: Progress
+) -> int:
+    """Score what a reader reads, and write it to ``config.out``, in a thread beside the scoring; a collective.
+
+    Args:
+        scorer: model and rows
+        reader: reads this rank's share
+        schema: schema of the data set
+        config: where predictions are written, and with which columns of the log
+        world: ranks that score together, of which rank 0 writes
+        progress: receives the number of impressions
+
+    Returns:
+        The number of impressions, over all ranks.
+    """
+    from esmm_dist.inference.scoring import scored_batches
+
+    labels, named = scorer.schema.labels, schema.has_text_sample_ids
+    kept = KeptColumns(schema, config.keep)
+    check_names(kept.names, ["sample_id", *prediction_columns(labels)])
+    columns = [("sample_id", pa.string() if named else pa.int64()), *((name, pa.string()) for name in kept.names)]
+    rows = _rows_written(config.out, columns, labels) if world.rank == 0 else nullcontext()
+    scored = closing(scored_batches(scorer, reader, world, texts_of=kept.texts))
+    writer = InBackground(depth=_BATCHES_BEHIND, name="writer")
+    written = 0
+    with refusals_named(config.out), rows as write, writer, scored as batches:
+        for batch in batches:
+            if write is not None:
+                writer.do(partial(_write_batch, write, batch, kept, named=named))
+            written += batch.num_impressions
+            progress.advance(batch.num_impressions)
+    return written
+
+
 Write = Callable[[list[npt.NDArray[Any]]], None]
+
+
+def _write_batch(write: Write, batch: "ScoredBatch", kept: KeptColumns, *, named: bool) -> None:
+    texts = batch.sample_names
+    ids = names_of(texts) if named and texts is not None else batch.sample_ids
+    write([ids, *kept.columns(texts), *probabilities(batch.logits)])
 
 
 @contextmanager
@@ -170,9 +204,3 @@ def _table(columns: list[npt.NDArray[Any]], schema: pa.Schema) -> pa.Table:
     return pa.table(
         [pa.array(column).cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
-
-
-@contextmanager
-def _nowhere() -> Iterator[Write]:
-    """Leave the writing to rank 0."""
-    yield lambda columns: None

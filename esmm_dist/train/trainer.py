@@ -128,6 +128,11 @@ class Trainer:
         """The settings, with all that they left open chosen."""
         return self._context.config
 
+    @property
+    def scorer(self) -> Scorer:
+        """Scores batches with the model as it is (for benchmarks)."""
+        return self._scorer
+
     def train_steps(self, most: int) -> int:
         """Make up to ``most`` steps, without evaluation or checkpoint; return the impressions (for benchmarks)."""
         with StopSignal() as stop:
@@ -154,8 +159,8 @@ class Trainer:
         self._stepper = Stepper(
             context, state, store, _batch_source(context, store), self._log, on_step=self._settings.write
         )
-        scorer = Scorer(schema=context.schema, store=store, forward=state.compiled.forward)
-        self._evaluator = Evaluator(context, state, scorer, self._log, self._skipped)
+        self._scorer = Scorer(schema=context.schema, store=store, forward=state.compiled.forward)
+        self._evaluator = Evaluator(context, state, self._scorer, self._log, self._skipped)
         self._saver = Saver(context, store, saved_step=state.steps if saved else None)
         self._evictions = EverySteps(context.config.embedding.evict_every_steps or 0)
         context.reporter.note(

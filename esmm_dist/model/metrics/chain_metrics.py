@@ -152,6 +152,11 @@ class ChainMetrics:
         shared = world.on_root(lambda: {name: asdict(task) for name, task in found.items()})
         return {name: TaskMetrics(**task) for name, task in shared.items()}
 
+    @property
+    def spilled_bytes(self) -> int:
+        """Bytes in the temporary file."""
+        return self._file.bytes
+
     def close(self) -> None:
         """Give the disk its space back; a second call is harmless."""
         self._file.close()

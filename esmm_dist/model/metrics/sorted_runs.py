@@ -54,7 +54,8 @@ class SpillFile:
     def __init__(self) -> None:
         """Make nothing yet."""
         self._file: Any = None
-        self._bytes = 0
+        self.bytes = 0
+        """Bytes that have been written."""
 
     def write(self, columns: Columns) -> "FileRun":
         """Write a run.
@@ -67,16 +68,16 @@ class SpillFile:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by close)
             begins = []
             for column in columns:
-                begins.append(self._bytes)
+                begins.append(self.bytes)
                 data = np.ascontiguousarray(column).view(np.uint8).data
                 while len(data):
-                    written = os.pwrite(self._file.fileno(), data, self._bytes)
-                    self._bytes += written
+                    written = os.pwrite(self._file.fileno(), data, self.bytes)
+                    self.bytes += written
                     data = data[written:]
         except OSError as e:
             raise StorageError(
                 f"{tempfile.gettempdir()}: the scores of an evaluation cannot be written ({os.strerror(e.errno or 0)}; "
-                f"{self._bytes:,} bytes were). {remedy(e) or 'Check the disk'}: TMPDIR names the folder."
+                f"{self.bytes:,} bytes were). {remedy(e) or 'Check the disk'}: TMPDIR names the folder."
             ) from e
         return FileRun(self, tuple(begins), tuple(column.dtype for column in columns), len(columns[0]))
 
