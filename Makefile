@@ -2,6 +2,8 @@
 # make test   every check that .ci/run runs
 # make docs   the documentation as a searchable site in build/docs
 # make chaos  a long training under random faults, compared with an undisturbed one (a quarter of an hour)
+# make bench  every figure beside its target, in one table (20 minutes; make bench QUICK=1: only whether all runs)
+# make bench-peers  training against TorchRec's kernels and Keras on the same data (10 minutes; 2.4 GB, once)
 # make test-k8s  jobs for real in the cluster that KUBECONFIG points to (half an hour)
 # All make .venv first (minutes, once). make PYTHON=/path/to/python3.11 names a Python that is not on PATH.
 
@@ -12,7 +14,7 @@ export PYTHON
 bin := .venv/bin
 DIR ?= demo
 
-.PHONY: help setup demo test docs test-k8s slow chaos format doctor
+.PHONY: help setup demo test docs test-k8s slow chaos bench bench-peers format doctor
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -34,6 +36,13 @@ slow: setup
 
 chaos: setup
 	@$(bin)/python -m tests.integration.chaos
+
+bench: setup
+	@$(bin)/python -m tests.benchmarks.bench $(if $(QUICK),--quick)
+
+bench-peers: setup
+	@sh tests/benchmarks/peers/environment.sh
+	@$(bin)/python -m tests.benchmarks.peers.compare $(if $(QUICK),--quick)
 
 test-k8s: setup
 	@$(bin)/python -m pytest -m k8s -s -q tests/k8s

@@ -24,7 +24,7 @@ TABLE_ROWS = 4_519_539
 
 GROUP_SIZES = (8, 64)
 BATCH_IMPRESSIONS = 4096
-_WHOLE, _QUICK = 200_000, 20_000
+_WHOLE, _QUICK = 200_000, 40_000
 _LANES = {8: 64, 64: 8}
 """A batch is a whole number of records of each lane: of 64-impression groups few fit in 4,096 impressions"""
 
