@@ -89,7 +89,10 @@ class PlanConstants:
     """Time of an empty call on one machine beyond the work of both sides: threads that wake up, ms."""
 
     call_round_trips: float
-    """Round trips of the network that a pull or push takes."""
+    """Round trips of the network that a pull or push takes, however small."""
+
+    window_mb: float
+    """MB that a connection has on the way at most: so much it carries in a round trip."""
 
     allreduce_ms: float
     """Time of a small allreduce of two ranks on one machine, ms."""
@@ -147,8 +150,9 @@ class PlanConstants:
                     f"{field.name} is {value}. Set a number of 0 or more, or measure it: python -m "
                     "tests.benchmarks.plan_constants"
                 )
-        if self.tower_gflops == 0:
-            raise ConfigError("tower_gflops is 0, so that no step would end. Set a positive number.")
+        for name in ("tower_gflops", "window_mb"):
+            if getattr(self, name) == 0:
+                raise ConfigError(f"{name} is 0, so that no step would end. Set a positive number.")
 
 
 def read_constants(path: Path | None) -> PlanConstants:

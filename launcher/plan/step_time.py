@@ -236,7 +236,8 @@ def _call(workload: Workload, cluster: Cluster, constants: PlanConstants, ids: f
     # The busiest link: a worker's own, or a server's, on which all workers' calls meet
     busiest = max(1.0, cluster.workers / cluster.servers)
     network_s = (sent + received) * busiest / cluster.bytes_per_s
-    waits_s = constants.call_wait_ms * _MS + constants.call_round_trips * cluster.network_ms * _MS
+    trips = constants.call_round_trips + (sent + received) / cluster.servers / (constants.window_mb * 1e6)
+    waits_s = constants.call_wait_ms * _MS + trips * cluster.network_ms * _MS
     # Pulls are answered side by side; a step's pushes are applied as one, by one thread
     served_s = server_s if push else server_s / min(cluster.workers, max(cluster.server_cores, 1.0))
     return _Call(

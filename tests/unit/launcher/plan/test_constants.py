@@ -24,7 +24,7 @@ def test_a_constant_below_zero_is_refused():
         zero_constants(step_ms=-1.0)
 
 
-def test_towers_need_a_speed():
+def test_what_is_divided_by_must_not_be_zero():
     with pytest.raises(ConfigError, match="tower_gflops is 0, so that no step would end"):
         zero_constants(tower_gflops=0.0)
 
