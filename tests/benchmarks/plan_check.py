@@ -78,7 +78,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.program:
         name, *words = arguments.program
-        {"worker": be_worker, "rendezvous": be_rendezvous}[name](*words)
+        (be_worker if name == "worker" else be_rendezvous)(*words)
         return
     if reason := why_no_namespaces():
         print(f"skipped: {reason}")

@@ -134,7 +134,8 @@ def _run(*line: str) -> None:
 def main(round_trip_ms: str, *names: str) -> None:
     """Carry frames between the TAP devices of namespaces, each after half a round trip, until SIGTERM."""
     taps = [_tap_in(name) for name in names]
-    half_s, known = float(round_trip_ms) / 2000, {}
+    half_s = float(round_trip_ms) / 2000
+    known: dict[bytes, int] = {}
     waiting: list[tuple[float, int, list[int], bytes]] = []
     number = 0
     poll = select.epoll()
@@ -158,8 +159,8 @@ def main(round_trip_ms: str, *names: str) -> None:
             except OSError:
                 continue
             known[frame[6:12]] = tap
-            target = known.get(frame[0:6])
-            targets = [target] if target is not None else [other for other in taps if other != tap]
+            known_target = known.get(frame[0:6])
+            targets = [known_target] if known_target is not None else [other for other in taps if other != tap]
             number += 1
             heapq.heappush(waiting, (time.monotonic() + half_s, number, targets, frame))
 

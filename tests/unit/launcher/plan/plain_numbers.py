@@ -22,6 +22,7 @@ def zero_constants(**given: float) -> PlanConstants:
     values = {field.name: "here" if field.type in (str, "str") else 0.0 for field in fields(PlanConstants)} | {
         "tower_gflops": 1e12,
         "wire_overhead": 1.0,
+        "window_mb": 1e12,
     }
     return PlanConstants(**(values | given))  # type: ignore[arg-type]
 

@@ -95,6 +95,13 @@ def test_each_call_waits_for_its_round_trips():
     assert step.path["round trips"] == pytest.approx(0.010)
 
 
+def test_a_connection_carries_a_window_in_a_round_trip():
+    constants = zero_constants(window_mb=0.01)
+    step = step_time(WORKLOAD, cluster(network_ms=5.0, network_gbps=1e9, servers=2), constants)
+    # 72,000 bytes to two servers: 3.6 windows to each
+    assert step.path["round trips"] == pytest.approx(3.6 * 0.005)
+
+
 def test_an_allreduce_passes_each_byte_almost_twice():
     towers = Towers(labels=1, inputs=1000, hidden_units=())
     constants = zero_constants(allreduce_ms=1.0, allreduce_round_trips=3.0)
