@@ -13,10 +13,10 @@ import tensorflow as tf
 from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
 from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
+from esmm_dist.inference.exported_pooling import pool, weight_norms
 from esmm_dist.inference.probabilities import prediction_columns
 from esmm_dist.input.record_parsing import parse_spec
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.pooling import pool, weight_norms
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import COMBINER_POWER, Field, Schema
 
@@ -158,7 +158,7 @@ class ExportedModel(tf.Module):
         return checks
 
     def _pooled(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> tuple[Tensors, Tensors | None]:
-        """Pool every field as ``LookupPlan`` and ``pooled_batch`` do; segments are numbered as in ``TableLookup``."""
+        """Pool every field as ``embedding.pooling`` does; segments are numbered as in ``TableLookup``."""
         parts = [("user", groups), ("impression", impressions)]
         lengths = tf.concat([features[f"{part}_lengths"] for part, _ in parts], 0)
         ids = tf.concat([features[f"{part}_ids"] for part, _ in parts], 0)

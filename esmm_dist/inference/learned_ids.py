@@ -42,7 +42,7 @@ class LearnedIds:
         self._impressions += batch.num_impressions
         for table, lookup in lookups.items():
             known = (rows[table] != self._starts[table].rows(lookup.ids)).any(axis=1)
-            segments, places = lookup.indices[:, 0], lookup.indices[:, 1]
+            segments, places = lookup.segments, lookup.places
             self._with_ids += self._counted(batch, table, segments)
             self._with_known += self._counted(batch, table, segments[known[places]])
 

@@ -62,7 +62,7 @@ class Scorer:
 
     def score(self, pulled: PulledBatch) -> F32:
         """Return the logits float32 [B, K] of the conditional probabilities."""
-        logits, _ = self.forward(model_inputs(*pulled))
+        logits, _ = self.forward(model_inputs(*pulled, with_norms=self.forward.model.uses_norms))
         return logits
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-_SMALLEST_PART = 4096
+SMALLEST_PART = 4096
 """Elements of a part that are worth another thread: handing a part over costs 20 to 50 microseconds."""
 
 
@@ -14,7 +14,7 @@ def num_threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def in_ranges(run: Callable[[int, int], object], length: int, *, smallest: int = _SMALLEST_PART) -> None:
+def in_ranges(run: Callable[[int, int], object], length: int) -> None:
     """Call ``run(first, end)`` for ranges that together are ``0 .. length``, beside each other; wait for all.
 
     The result must not depend on how the range is cut: parts write to places of their own, and add up nothing.
@@ -22,9 +22,8 @@ def in_ranges(run: Callable[[int, int], object], length: int, *, smallest: int =
     Args:
         run: calls a kernel, which holds no interpreter lock
         length: end of the whole range
-        smallest: elements below which a part is not cut further
     """
-    parts = max(1, min(num_threads(), length // smallest))
+    parts = max(1, min(num_threads(), length // SMALLEST_PART))
     bounds = [length * part // parts for part in range(parts + 1)]
     others = [_pool().submit(run, bounds[part], bounds[part + 1]) for part in range(1, parts)]
     run(bounds[0], bounds[1])

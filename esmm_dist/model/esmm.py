@@ -77,11 +77,6 @@ class Esmm(keras.Model):
         """D of each table."""
         return {table: dim for table, (_, _, dim) in self._layout.items()}
 
-    def num_segments(self, table: str, groups: tf.Tensor, impressions: tf.Tensor) -> tf.Tensor:
-        """Return S = G · F_u + B · F_i of a table, int64 scalar, for G groups and B impressions (int64 scalars)."""
-        user_fields, impression_fields, _ = self._layout[table]
-        return groups * user_fields + impressions * impression_fields
-
     def call(
         self,
         pooled: dict[str, tf.Tensor],

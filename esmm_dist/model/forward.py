@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from esmm_dist.arrays import F32
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
+from esmm_dist.model.inputs import BatchTensors, ModelInputs, input_signature, logits_of_inputs
 from esmm_dist.model.losses import chain_loss_sums
 
 
@@ -13,16 +13,14 @@ class CompiledForward:
 
     def __init__(self, model: Esmm) -> None:
         """Prepare to compile; the first call does."""
-        self._model = model
-        signature = input_signature(model.dim_by_table, len(model.towers))
-        self._forward = tf.function(self._forward_pass, input_signature=[signature], autograph=False)
+        self.model = model
+        self._forward = tf.function(self._forward_pass, input_signature=[input_signature(model)], autograph=False)
 
     def __call__(self, inputs: ModelInputs) -> tuple[F32, F32]:
         """Return the logits float32 [B, K] of the conditional probabilities, and each label's loss sum float32 [K]."""
-        logits, loss_sums = self._forward(inputs)
+        logits, loss_sums = self._forward(inputs.tensors)
         return logits.numpy(), loss_sums.numpy()
 
-    def _forward_pass(self, inputs: ModelInputs) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = pooled_batch(self._model, inputs)
-        logits = self._model(batch.by_table, batch.group_of_impression, batch.groups, norms=batch.norms)
+    def _forward_pass(self, inputs: BatchTensors) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = logits_of_inputs(self.model, inputs)
         return logits, chain_loss_sums(logits, inputs.labels, inputs.sample_weights)

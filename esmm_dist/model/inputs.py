@@ -1,4 +1,4 @@
-"""The tensors of one batch, and their pooled fields."""
+"""The tensors of one batch."""
 
 from typing import NamedTuple
 
@@ -6,22 +6,20 @@ import tensorflow as tf
 
 from esmm_dist.arrays import F32
 from esmm_dist.embedding.lookup import TableLookup
+from esmm_dist.embedding.pooling import pool, weight_norms
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.pooling import CPU, pool, weight_norms
 
 
-class ModelInputs(NamedTuple):
-    """Tensors of one batch, by table where a dict."""
+class BatchTensors(NamedTuple):
+    """What the compiled functions take, by table where a dict."""
 
-    rows: dict[str, tf.Tensor]
-    """float32 [U, D]"""
-    indices: dict[str, tf.Tensor]
-    """int64 [N, 2], see ``TableLookup``"""
-    weights: dict[str, tf.Tensor]
-    """float32 [N]"""
+    pooled: dict[str, tf.Tensor]
+    """float32 [S, D], see ``TableLookup``"""
+    norms: dict[str, tf.Tensor]
+    """float32 [S, 1], what the linear term divides by; empty unless ``Esmm.uses_norms``"""
     impressions_per_group: tf.Tensor
     """int64 [G]"""
     labels: tf.Tensor
@@ -30,17 +28,12 @@ class ModelInputs(NamedTuple):
     """float32 [B]"""
 
 
-class PooledBatch(NamedTuple):
-    """Pooled segments of one batch."""
+class ModelInputs(NamedTuple):
+    """One batch, pooled, and how it was."""
 
-    by_table: dict[str, tf.Tensor]
-    """float32 [S, D]"""
-    group_of_impression: tf.Tensor
-    """int64 [B]"""
-    groups: tf.Tensor
-    """int64 scalar G"""
-    norms: dict[str, tf.Tensor] | None
-    """float32 [S, 1], see ``weight_norms``; None where the model has no use for them"""
+    tensors: BatchTensors
+    lookups: dict[str, TableLookup]
+    """Unique ids and pooling matrix by table, from which the gradients of rows are made"""
 
 
 def prepare_rows(store: EmbeddingStore, lookups: dict[str, TableLookup]) -> dict[str, Ticket]:
@@ -59,46 +52,59 @@ def pull_rows(store: EmbeddingStore, tickets: dict[str, Ticket], *, step: int | 
     return {table: store.pull(ticket, step=step) for table, ticket in tickets.items()}
 
 
-def model_inputs(batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, F32]) -> ModelInputs:
-    """Gather the tensors of a batch, in the memory of the CPU, where pooling is done."""
-    with tf.device(CPU):
-        return ModelInputs(
-            rows={table: tf.constant(values) for table, values in rows.items()},
-            indices={table: tf.constant(lookup.indices) for table, lookup in lookups.items()},
-            weights={table: tf.constant(lookup.weights) for table, lookup in lookups.items()},
-            impressions_per_group=tf.constant(batch.impressions_per_group),
-            labels=tf.constant(batch.labels, dtype=tf.float32),
-            sample_weights=(
-                tf.ones([batch.num_impressions]) if batch.sample_weights is None else tf.constant(batch.sample_weights)
-            ),
-        )
+def model_inputs(
+    batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, F32], *, with_norms: bool = False
+) -> ModelInputs:
+    """Pool the rows of a batch, and gather its tensors.
+
+    Args:
+        batch: a rank's share of a batch
+        lookups: its unique ids by table
+        rows: their rows, float32 [U, D] by table
+        with_norms: ``uses_norms`` of the model that they are for; the compiled functions refuse the other
+    """
+    norms = {table: tf.constant(weight_norms(lookup)) for table, lookup in lookups.items()} if with_norms else {}
+    tensors = BatchTensors(
+        pooled={table: tf.constant(pool(lookup, rows[table])) for table, lookup in lookups.items()},
+        norms=norms,
+        impressions_per_group=tf.constant(batch.impressions_per_group),
+        labels=tf.constant(batch.labels, dtype=tf.float32),
+        sample_weights=(
+            tf.ones([batch.num_impressions]) if batch.sample_weights is None else tf.constant(batch.sample_weights)
+        ),
+    )
+    return ModelInputs(tensors, lookups)
 
 
-def input_signature(dim_by_table: dict[str, int], num_labels: int) -> ModelInputs:
-    """Return the shapes and dtypes of ``ModelInputs`` for batches of any size: one trace serves all."""
-    return ModelInputs(
-        rows={table: tf.TensorSpec([None, dim], tf.float32) for table, dim in dim_by_table.items()},
-        indices={table: tf.TensorSpec([None, 2], tf.int64) for table in dim_by_table},
-        weights={table: tf.TensorSpec([None], tf.float32) for table in dim_by_table},
+def input_signature(model: Esmm) -> BatchTensors:
+    """Return the shapes and dtypes of ``BatchTensors`` for batches of any size: one trace serves all."""
+    dims = model.dim_by_table
+    return BatchTensors(
+        pooled={table: tf.TensorSpec([None, dim], tf.float32) for table, dim in dims.items()},
+        norms={table: tf.TensorSpec([None, 1], tf.float32) for table in dims} if model.uses_norms else {},
         impressions_per_group=tf.TensorSpec([None], tf.int64),
-        labels=tf.TensorSpec([None, num_labels], tf.float32),
+        labels=tf.TensorSpec([None, len(model.towers)], tf.float32),
         sample_weights=tf.TensorSpec([None], tf.float32),
     )
 
 
-def pooled_batch(model: Esmm, inputs: ModelInputs) -> PooledBatch:
-    """Pool every field of every group and impression."""
+def logits_of_inputs(
+    model: Esmm, inputs: BatchTensors, dropout_seed: tf.Tensor | None = None, *, training: bool = False
+) -> tf.Tensor:
+    """Return the logits float32 [B, K] of the conditional probabilities.
+
+    Args:
+        model: model to call
+        inputs: tensors of a batch
+        dropout_seed: int32 [2]; None when not training
+        training: whether layers behave as in training
+    """
     groups = tf.size(inputs.impressions_per_group, out_type=tf.int64)
-    impressions = tf.shape(inputs.labels, out_type=tf.int64)[0]
-    segments = {table: model.num_segments(table, groups, impressions) for table in inputs.rows}
-    by_table = {
-        table: pool(rows, inputs.indices[table], inputs.weights[table], segments[table])
-        for table, rows in inputs.rows.items()
-    }
-    norms = None
-    if model.uses_norms:
-        norms = {
-            table: weight_norms(inputs.indices[table], inputs.weights[table], tf.shape(rows)[0], segments[table])
-            for table, rows in inputs.rows.items()
-        }
-    return PooledBatch(by_table, tf.repeat(tf.range(groups), inputs.impressions_per_group), groups, norms)
+    return model(
+        inputs.pooled,
+        tf.repeat(tf.range(groups), inputs.impressions_per_group),
+        groups,
+        dropout_seed=dropout_seed,
+        training=training,
+        norms=inputs.norms or None,
+    )

@@ -1,7 +1,8 @@
-"""The compiled training step: forward, losses, gradients, their sum over the ranks, dense update.
+"""The training step: forward, losses, gradients, their sum over the ranks, dense update.
 
-No Python runs inside. What the ranks must add up or agree on is one flat vector and one allreduce, before anything is
-updated, so that all ranks update, raise or stop at the same step::
+Two compiled functions, and between them the gradients of the pooled vectors become those of the rows, beside the rows
+on the CPU. What the ranks must add up or agree on is one flat vector and one allreduce, before anything is updated, so
+that all ranks update, raise or stop at the same step::
 
     [ dense gradient sums | loss sums [K] | impressions | sample weight | ranks not finite | ranks with each request ]
 
@@ -9,6 +10,7 @@ float32 [n], which counts exactly up to 2^24 = 16.7 M: enough for the impression
 """
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,10 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from esmm_dist.arrays import F32, I64
+from esmm_dist.embedding.pooling import pool_gradient
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.inputs import ModelInputs, input_signature, pooled_batch
+from esmm_dist.model.inputs import BatchTensors, ModelInputs, input_signature, logits_of_inputs
 from esmm_dist.model.losses import chain_loss_sums
-from esmm_dist.model.pooling import pool_gradient
 from esmm_dist.model.towers import weight_penalty
 from esmm_dist.ranks.world import World
 
@@ -58,7 +60,7 @@ class StepResult(NamedTuple):
 
 
 class CompiledStep:
-    """The training step as one compiled function for batches of any size."""
+    """The training step, compiled once for batches of any size."""
 
     def __init__(
         self,
@@ -87,11 +89,16 @@ class CompiledStep:
         self._changed = [variable.value for variable in (*model.weights, *optimizer.variables)]
         # Pre-images of the last step; only ranks that may lose others pay for them
         self._before = [tf.Variable(variable) for variable in self._changed] if world.elastic else []
-        self._step = tf.function(
-            self._train_step,
+        self._gradients = tf.function(
+            self._make_gradients,
+            input_signature=[input_signature(model), tf.TensorSpec([2], tf.int32)],
+            autograph=False,
+        )
+        self._apply = tf.function(
+            self._agree_and_update,
             input_signature=[
-                input_signature(model.dim_by_table, len(task_weights)),
-                tf.TensorSpec([2], tf.int32),
+                tf.TensorSpec([self._num_sums], tf.float32),
+                tf.TensorSpec([], tf.bool),
                 tf.TensorSpec([3], tf.float32),
             ],
             autograph=False,
@@ -108,98 +115,85 @@ class CompiledStep:
         Raises:
             WorkerLostError: Another rank has ended; nothing was updated here.
         """
-        seed = [dropout_seed(self._seed, self._world.rank), step % 2**31]
+        seed = tf.constant([dropout_seed(self._seed, self._world.rank), step % 2**31], dtype=tf.int32)
+        asked = tf.constant([requests.stop, requests.leave, requests.change], dtype=tf.float32)
         with self._world.watching():
-            outcome = self._step(
-                inputs,
-                tf.constant(seed, dtype=tf.int32),
-                tf.constant([requests.stop, requests.leave, requests.change], dtype=tf.float32),
-            )
-            return StepResult(
-                loss_sums=outcome.loss_sums.numpy(),
-                gradient_sums={table: gradient.numpy() for table, gradient in outcome.gradient_sums.items()},
-                impressions=int(outcome.impressions.numpy()),
-                weight=float(outcome.weight.numpy()),
-                finite=bool(outcome.finite.numpy()),
-                at_fault=bool(outcome.at_fault.numpy()),
-                requests=outcome.requests.numpy().astype(np.int64),
-            )
+            own = self._gradients(inputs.tensors, seed)
+            rows = {
+                table: pool_gradient(inputs.lookups[table], gradient.numpy())
+                for table, gradient in own.pooled_gradients.items()
+            }
+            finite = bool(own.finite.numpy()) and all(is_finite for _, is_finite in rows.values())
+            outcome = self._apply(own.sums, tf.constant(finite), asked)
+            total = _Agreed(*(value.numpy() for value in outcome))
+        gradient_sums = {table: gradient for table, (gradient, _) in rows.items()}
+        if self._has_sample_weights and total.weight:
+            for sums in gradient_sums.values():
+                sums *= total.impressions / total.weight
+        return StepResult(
+            loss_sums=total.loss_sums,
+            gradient_sums=gradient_sums,
+            impressions=int(total.impressions),
+            weight=float(total.weight),
+            finite=bool(total.finite),
+            at_fault=not finite or (not total.finite and not total.not_finite),
+            requests=total.requests.astype(np.int64),
+        )
 
     def undo(self) -> None:
         """Set weights and optimizer state back to what they were before the last step; in an elastic world only."""
         for variable, before in zip(self._changed, self._before, strict=True):
             variable.assign(before)
 
-    def _train_step(self, inputs: ModelInputs, seed: tf.Tensor, requests: tf.Tensor) -> StepResult:
-        batch = pooled_batch(self._model, inputs)
+    @property
+    def _num_sums(self) -> int:
+        """Length of what the ranks add up, but for the flags: gradients, losses, impressions, weight."""
+        weights: int = sum(math.prod(variable.shape) for variable in self._model.trainable_variables)
+        return weights + int(self._task_weights.shape[0]) + 2
+
+    def _make_gradients(self, inputs: BatchTensors, seed: tf.Tensor) -> "_OwnGradients":
+        """Return the gradients of this rank's impressions."""
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
-            tape.watch(batch.by_table)
-            logits = self._model(
-                batch.by_table,
-                batch.group_of_impression,
-                batch.groups,
-                dropout_seed=seed,
-                training=True,
-                norms=batch.norms,
-            )
+            tape.watch(inputs.pooled)
+            logits = logits_of_inputs(self._model, inputs, seed, training=True)
             weights = inputs.sample_weights if self._has_sample_weights else None
             loss_sums = chain_loss_sums(logits, inputs.labels, weights)
             loss = tf.reduce_sum(self._task_weights * loss_sums)
             impressions = tf.cast(tf.shape(inputs.labels)[0], tf.float32)
             weight = impressions if weights is None else tf.reduce_sum(weights)
-            if (
-                penalty := weight_penalty(self._model)
-            ) is not None:  # once for each unit of the weight that all is divided by
-                loss += weight * penalty
-        pooled_gradients, dense_sums = tape.gradient(loss, (batch.by_table, [v.value for v in variables]))
-        row_sums = {
-            table: pool_gradient(
-                gradient,
-                inputs.indices[table],
-                inputs.weights[table],
-                tf.shape(inputs.rows[table], out_type=tf.int64)[0],
-            )
-            for table, gradient in pooled_gradients.items()
-        }
-        finite = _all_finite([loss_sums, *_means(dense_sums, weight), *row_sums.values()])
-        total = self._sum_over_ranks(dense_sums, loss_sums, impressions, weight, ~finite, requests)
-        dense_means = _means(total.dense_sums, total.weight)
-        if weights is not None:
-            scale = tf.math.divide_no_nan(total.impressions, total.weight)
-            row_sums = {table: sums * scale for table, sums in row_sums.items()}
-        all_finite = (total.not_finite == 0) & _all_finite([total.loss_sums, *dense_means])
-        self._update_dense(dense_means, variables, made=all_finite, learns=total.weight > 0)
-        return StepResult(
-            loss_sums=total.loss_sums,
-            gradient_sums=row_sums,
-            impressions=total.impressions,
-            weight=total.weight,
-            finite=all_finite,
-            at_fault=~finite | (~all_finite & (total.not_finite == 0)),
-            requests=total.requests,
+            if (penalty := weight_penalty(self._model)) is not None:
+                loss += weight * penalty  # once for each unit of the weight that all is divided by
+        pooled_gradients, dense_sums = tape.gradient(loss, (inputs.pooled, [v.value for v in variables]))
+        return _OwnGradients(
+            pooled_gradients=pooled_gradients,
+            sums=tf.concat(
+                [*(tf.reshape(sums, [-1]) for sums in dense_sums), loss_sums, tf.stack([impressions, weight])], axis=0
+            ),
+            finite=_all_finite([loss_sums, *_means(dense_sums, weight)]),
         )
 
-    def _sum_over_ranks(
-        self,
-        dense_sums: list[tf.Tensor],
-        loss_sums: tf.Tensor,
-        impressions: tf.Tensor,
-        weight: tf.Tensor,
-        not_finite: tf.Tensor,
-        requests: tf.Tensor,
-    ) -> "_Total":
-        flags = tf.concat([[impressions, weight, tf.cast(not_finite, tf.float32)], requests], axis=0)
-        parts = [*(tf.reshape(sums, [-1]) for sums in dense_sums), loss_sums, flags]
-        flat = self._world.sum_in_step(tf.concat(parts, axis=0))
-        *dense_parts, loss_sums, flags = tf.split(flat, [part.shape[0] for part in parts])
-        return _Total(
-            dense_sums=[tf.reshape(part, sums.shape) for part, sums in zip(dense_parts, dense_sums, strict=True)],
+    def _agree_and_update(self, sums: tf.Tensor, finite: tf.Tensor, requests: tf.Tensor) -> "_Agreed":
+        """Add up the gradients of all ranks and update the dense weights, if they are finite."""
+        variables = self._model.trainable_variables
+        flags = tf.concat([tf.cast([~finite], tf.float32), requests], axis=0)
+        flat = self._world.sum_in_step(tf.concat([sums, flags], axis=0))
+        sizes = [math.prod(v.shape) for v in variables]
+        *dense_parts, loss_sums, counts, not_finite, requests = tf.split(
+            flat, [*sizes, self._task_weights.shape[0], 2, 1, 3]
+        )
+        dense_sums = [tf.reshape(part, v.shape) for part, v in zip(dense_parts, variables, strict=True)]
+        impressions, weight = counts[0], counts[1]
+        dense_means = _means(dense_sums, weight)
+        all_finite = (not_finite[0] == 0) & _all_finite([loss_sums, *dense_means])
+        self._update_dense(dense_means, variables, made=all_finite, learns=weight > 0)
+        return _Agreed(
             loss_sums=loss_sums,
-            impressions=flags[0],
-            weight=flags[1],
-            not_finite=flags[2],
-            requests=flags[3:],
+            impressions=impressions,
+            weight=weight,
+            finite=all_finite,
+            not_finite=not_finite[0],
+            requests=requests,
         )
 
     def _update_dense(
@@ -229,15 +223,30 @@ class CompiledStep:
         tf.cond(made & learns, update, lambda: tf.constant(False))
 
 
-class _Total(NamedTuple):
-    """Sums over the ranks."""
+class _OwnGradients(NamedTuple):
+    """Gradients of one rank's impressions."""
 
-    dense_sums: list[tf.Tensor]
-    loss_sums: tf.Tensor
-    impressions: tf.Tensor
-    weight: tf.Tensor
-    not_finite: tf.Tensor
-    requests: tf.Tensor
+    pooled_gradients: dict[str, tf.Tensor]
+    """float32 [S, D] by table"""
+    sums: tf.Tensor
+    """float32 [n]: dense gradient sums, loss sums, impressions, weight"""
+    finite: tf.Tensor
+    """bool scalar: whether losses and dense gradients are"""
+
+
+class _Agreed(NamedTuple):
+    """Sums over the ranks, and what follows from them."""
+
+    loss_sums: Any
+    """float32 [K]"""
+    impressions: Any
+    weight: Any
+    finite: Any
+    """Whether the step was made."""
+    not_finite: Any
+    """Number of ranks whose own gradients are not finite."""
+    requests: Any
+    """float32 [3]"""
 
 
 @functools.cache

@@ -73,7 +73,7 @@ def _largest_field(
         impression = [f for f in schema.impression_fields if f.table == table]
         fields = user * batch.num_groups + impression * batch.num_impressions
         pooled = np.zeros((len(fields), rows[table].shape[1]))
-        segments, places = lookup.indices[:, 0], lookup.indices[:, 1]
+        segments, places = lookup.segments, lookup.places
         with np.errstate(over="ignore", invalid="ignore"):
             np.add.at(pooled, segments, lookup.weights[:, np.newaxis].astype(np.float64) * rows[table][places])
         values = np.nan_to_num(np.abs(pooled), nan=np.inf, posinf=np.inf).max(axis=1, initial=0.0)

@@ -131,7 +131,8 @@ class Stepper:
         rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, prepared.tickets, step=step)
         factor = self._schedule.factor(step)
         compiled.optimizer.learning_rate.assign(context.config.dense.learning_rate * factor)
-        result = compiled.step(model_inputs(batch, lookups, rows), step, requests)
+        inputs = model_inputs(batch, lookups, rows, with_norms=compiled.model.uses_norms)
+        result = compiled.step(inputs, step, requests)
         if not result.finite:
             raise self._numerical_error(prepared, rows, at_fault=result.at_fault)
         self._state.advance(result.loss_sums, result.weight)

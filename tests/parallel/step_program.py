@@ -64,8 +64,9 @@ def run(data: Path, out: Path) -> None:
         shares.append(batch.num_impressions)
         results.append(step(inputs[-1], number))
     dense = dense_state(model, optimizer)
-    nan = {"main": inputs[0].rows["main"] * np.nan}
-    broken = step(inputs[0]._replace(rows=nan) if world.rank == 1 else inputs[0], len(results) + 1)
+    tensors = inputs[0].tensors
+    nan = inputs[0]._replace(tensors=tensors._replace(pooled={"main": tensors.pooled["main"] * np.nan}))
+    broken = step(nan if world.rank == 1 else inputs[0], len(results) + 1)
     unchanged = all(np.array_equal(dense[name], value) for name, value in dense_state(model, optimizer).items())
     stopping = step(inputs[0], len(results) + 2, StepRequests(stop=world.rank == 1))
     sums = np.zeros((10_000, DIM))  # over the epoch, by id

@@ -44,9 +44,15 @@ def value_of(id_: int) -> float:
     return float(id_) * 0.5 + 1.0
 
 
+def indices_of(lookup: TableLookup) -> list[list[int]]:
+    """Return (segment, place) of each id."""
+    pairs = zip(lookup.segments.tolist(), lookup.places.tolist(), strict=True)
+    return [list(pair) for pair in pairs]
+
+
 def pooled(lookup: TableLookup, segments: int) -> list[float]:
     result = np.zeros(segments)
-    for (segment, place), weight in zip(lookup.indices, lookup.weights, strict=True):
+    for (segment, place), weight in zip(indices_of(lookup), lookup.weights, strict=True):
         result[segment] += weight * value_of(lookup.ids[place])
     return [float(value) for value in result]
 
@@ -61,10 +67,10 @@ def test_ids_are_unique_and_ascending_and_every_place_points_at_its_id():
     lookup = LookupPlan(schema_of(USER, ITEM)).prepare(batch)["main"]
     assert lookup.ids.tolist() == [-2, 3, 7, 9]
     # segments: users 0 and 1, then impressions 2 .. 5
-    assert lookup.indices.tolist() == [[0, 3], [0, 1], [0, 3], [2, 1], [3, 0], [5, 2], [5, 1]]
+    assert indices_of(lookup) == [[0, 3], [0, 1], [0, 3], [2, 1], [3, 0], [5, 2], [5, 1]]
     assert lookup.weights.tolist() == [1.0] * 7
     assert lookup.ids.dtype == np.int64
-    assert lookup.indices.dtype == np.int64
+    assert lookup.places.dtype == np.int32
     assert lookup.weights.dtype == np.float32
 
 
@@ -133,16 +139,16 @@ def test_each_table_numbers_the_segments_of_its_own_fields():
     assert sorted(lookups) == ["x", "y"]
     # x: user 0 a, user 1 a, impression 0 d, impression 1 d
     assert lookups["x"].ids.tolist() == [2, 5, 8]
-    assert lookups["x"].indices.tolist() == [[0, 1], [1, 1], [2, 0], [3, 2]]
+    assert indices_of(lookups["x"]) == [[0, 1], [1, 1], [2, 0], [3, 2]]
     # y: user 0 b, user 1 b, impression 0 c, impression 1 c
     assert lookups["y"].ids.tolist() == [4, 5, 6]
-    assert lookups["y"].indices.tolist() == [[0, 2], [2, 1], [3, 0]]
+    assert indices_of(lookups["y"]) == [[0, 2], [2, 1], [3, 0]]
 
 
 def test_a_batch_without_any_id_has_an_empty_lookup():
     lookup = LookupPlan(schema_of(USER, ITEM)).prepare(batch_of([[]], [[], []], 1, 2))["main"]
     assert len(lookup.ids) == 0
-    assert lookup.indices.shape == (0, 2)
+    assert indices_of(lookup) == []
 
 
 ragged = st.lists(st.tuples(st.integers(-6, 6), st.sampled_from([0.0, 0.25, 1.0, 2.0])), max_size=4)
@@ -190,7 +196,7 @@ def test_pooling_through_a_lookup_equals_a_loop_over_the_segments(case):
         expected = [naive(field, values) for field, values in segments if field.table == table]
         np.testing.assert_allclose(pooled(lookup, len(expected)), expected, rtol=1e-5, atol=1e-6)
         assert np.all(np.diff(lookup.ids) > 0)
-        assert np.all(np.diff(lookup.indices[:, 0]) >= 0)
+        assert np.all(np.diff(lookup.segments) >= 0)
 
 
 def impressions_holding(users: Lists, impressions: Lists, groups: int, per_group: int, fields: int) -> dict[int, int]:

@@ -32,9 +32,12 @@ DIM = 3
 
 
 def inputs(scale: float = 1.0) -> ModelInputs:
-    lookups = LookupPlan(tiny_schema()).prepare(BATCH)
-    rows = np.random.default_rng(0).normal(size=(len(lookups["main"].ids), DIM)).astype(np.float32)
-    return model_inputs(BATCH, lookups, {"main": rows * np.float32(scale)})
+    return model_inputs(BATCH, LookupPlan(tiny_schema()).prepare(BATCH), {"main": rows_of_batch() * np.float32(scale)})
+
+
+def rows_of_batch() -> np.ndarray:
+    ids = LookupPlan(tiny_schema()).prepare(BATCH)["main"].ids
+    return np.random.default_rng(0).normal(size=(len(ids), DIM)).astype(np.float32)
 
 
 def make(
@@ -60,7 +63,8 @@ def make(
 
 
 def with_sample_weights(weights: list[float]) -> ModelInputs:
-    return inputs()._replace(sample_weights=tf.constant(weights, tf.float32))
+    given = inputs()
+    return given._replace(tensors=given.tensors._replace(sample_weights=tf.constant(weights, tf.float32)))
 
 
 def weights_of(tower) -> list[np.ndarray]:
@@ -69,10 +73,8 @@ def weights_of(tower) -> list[np.ndarray]:
 
 def loss_of(model: Esmm, rows: tf.Tensor, weights) -> tf.Tensor:
     """The weighted loss sum, from gather, segment sum and probabilities, without the code under test."""
-    given = inputs()
-    pooled = tf.math.unsorted_segment_sum(
-        tf.gather(rows, given.indices["main"][:, 1]) * given.weights["main"][:, None], given.indices["main"][:, 0], 10
-    )
+    lookup = LookupPlan(tiny_schema()).prepare(BATCH)["main"]
+    pooled = tf.math.unsorted_segment_sum(tf.gather(rows, lookup.places) * lookup.weights[:, None], lookup.segments, 10)
     logits = model({"main": pooled}, tf.constant([0, 1, 1], tf.int64), tf.constant(2, tf.int64))
     p = tf.math.cumprod(tf.sigmoid(tf.cast(logits, tf.float64)), axis=1)
     y = tf.constant(BATCH.labels, tf.float64)
@@ -83,7 +85,7 @@ def loss_of(model: Esmm, rows: tf.Tensor, weights) -> tf.Tensor:
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (0.5, 3.0)])
 def test_row_and_dense_gradients_equal_automatic_differentiation_of_the_plain_formula(weights):
     model, step = make(weights=weights)
-    rows = inputs().rows["main"]
+    rows = tf.constant(rows_of_batch())
     variables = [v.value for v in model.trainable_variables]
     with tf.GradientTape() as tape:
         tape.watch(rows)
@@ -120,7 +122,7 @@ def test_weight_of_two_is_the_impression_twice():
         labels=np.array([[1, 1], [1, 0], [1, 0], [0, 0]]),
     )
     lookups = LookupPlan(tiny_schema()).prepare(twice)
-    repeated, expected = stepped(model_inputs(twice, lookups, {"main": inputs().rows["main"].numpy()}))
+    repeated, expected = stepped(model_inputs(twice, lookups, {"main": rows_of_batch()}))
     weighted, found = stepped(with_sample_weights([1.0, 2.0, 1.0]))
     assert (weighted.impressions, weighted.weight, repeated.weight) == (3, 4.0, 4.0)
     np.testing.assert_allclose(weighted.loss_sums, repeated.loss_sums, rtol=1e-6)
@@ -254,7 +256,7 @@ def test_undo_takes_back_the_last_step_whether_it_had_impressions_or_not(before,
 def test_an_empty_share_gives_no_losses_no_gradients_and_changes_nothing_by_itself(hidden_units):
     model, step = make(hidden_units=hidden_units)
     before = [weights_of(tower) for tower in model.towers]
-    assert empty_inputs().rows["main"].shape == (0, DIM)
+    assert empty_inputs().tensors.pooled["main"].shape == (0, DIM)
     result = step(empty_inputs(), 1)
     assert (result.finite, result.impressions) == (True, 0)
     np.testing.assert_array_equal(result.loss_sums, [0, 0])

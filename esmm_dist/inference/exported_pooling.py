@@ -1,14 +1,11 @@
-"""Pool the rows of multi-valued fields: one sparse-dense product for all fields of a table, always on the CPU.
+"""Pooling in the exported graph: one sparse-dense product for all fields of a table, as ``embedding.pooling`` does it.
 
-TensorFlow has no deterministic kernel of that product for GPUs: with ``deterministic`` it refuses ("A deterministic GPU
-implementation of SparseTensorDenseMatmulOp is not currently available."), and without, the sums would depend on the
-timing of threads. Rows come from the CPU and their gradients go there, so that a GPU is sent the pooled fields, float32
-[S, D], instead of rows, indices and weights.
+On the CPU always: TensorFlow has no deterministic kernel of that product for GPUs.
 """
 
 import tensorflow as tf
 
-CPU = "/device:CPU:0"
+_CPU = "/device:CPU:0"
 
 
 def pool(rows: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_segments: tf.Tensor) -> tf.Tensor:
@@ -28,7 +25,7 @@ def pool(rows: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_segments: 
         float32 [S, D]; zeros for a segment without ids.
     """
     shape = tf.stack([num_segments, tf.shape(rows, out_type=tf.int64)[0]])
-    with tf.device(CPU):
+    with tf.device(_CPU):
         return tf.raw_ops.SparseTensorDenseMatMul(a_indices=indices, a_values=weights, a_shape=shape, b=rows)
 
 
@@ -46,19 +43,3 @@ def weight_norms(indices: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor, nu
     """
     squares = pool(tf.ones([num_rows, 1]), indices, tf.square(weights), num_segments)
     return tf.sqrt(tf.maximum(squares, 1.0))
-
-
-def pool_gradient(pooled_gradient: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
-    """Return the gradient of ``pool`` with respect to its rows: float32 [U, D].
-
-    Args:
-        pooled_gradient: float32 [S, D].
-        indices: As given to ``pool``.
-        weights: As given to ``pool``.
-        num_rows: int64 scalar U.
-    """
-    shape = tf.stack([tf.shape(pooled_gradient, out_type=tf.int64)[0], num_rows])
-    with tf.device(CPU):
-        return tf.raw_ops.SparseTensorDenseMatMul(
-            a_indices=indices, a_values=weights, a_shape=shape, b=pooled_gradient, adjoint_a=True
-        )
