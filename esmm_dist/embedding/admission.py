@@ -6,6 +6,9 @@ import numpy as np
 
 from esmm_dist.arrays import Bools, Ids
 
+MOST_COUNTED_IMPRESSIONS = 2**32 - 1
+"""What a table can count of one id: beside the last step, in 63 bits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OccurrenceThreshold:

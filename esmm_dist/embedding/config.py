@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from esmm_dist.embedding.admission import OccurrenceThreshold
+from esmm_dist.embedding.admission import MOST_COUNTED_IMPRESSIONS, OccurrenceThreshold
 from esmm_dist.embedding.eviction import EvictionPlan, MinimumCount, RowBudget, TimeToLive
 from esmm_dist.embedding.optimizers import Adagrad, Adam, Ftrl, OptimizerName, RowOptimizer, RowwiseAdagrad, Sgd
 from esmm_dist.errors import ConfigError
@@ -73,15 +73,18 @@ class EmbeddingConfig:
     """Steps between evictions by the three settings below. 0: never."""
 
     ttl_steps: int = 0
-    """An eviction removes the rows that no step has changed for this long. 0: none for their age."""
+    """An eviction removes the rows that no step has changed for this long, and the counts of ids that wait for
+    admit_after and that no step has held for this long. 0: none for their age."""
 
     min_row_count: int = 0
     """An eviction removes the rows that fewer steps than this have changed, unless one of the last evict_every_steps
-    did: a new row has that long to prove itself. 0: none for their count."""
+    did: a new row has that long to prove itself. Ids that wait for admit_after have been changed by no step, so that
+    those that none of the last evict_every_steps has held lose their counts. 0: none for their count."""
 
     max_rows: int = 0
-    """An eviction leaves at most this many rows in a table, over all servers: the least recently changed go first. 0:
-    no limit."""
+    """An eviction leaves at most this many rows in a table, over all servers: the least recently changed go first. Ids
+    that wait for admit_after are no rows; those that were last held before the step of the oldest row that is left lose
+    their counts where rows must go. Only ttl_steps and min_row_count bound their number. 0: no limit."""
 
     def __post_init__(self) -> None:
         for name, dim in {"embedding_dim": self.embedding_dim, **self.embedding_dim_by_table}.items():
@@ -98,6 +101,8 @@ class EmbeddingConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set a number in [0, 1).")
         if self.admit_after < 1:
             raise ConfigError(f"admit_after is {self.admit_after}. Set 1 (every id at once) or more impressions.")
+        if self.admit_after > MOST_COUNTED_IMPRESSIONS:
+            raise ConfigError(f"admit_after is {self.admit_after}. Set {MOST_COUNTED_IMPRESSIONS} or less.")
         limits = ("ttl_steps", "min_row_count", "max_rows")
         for name in ("evict_every_steps", *limits):
             if getattr(self, name) < 0:

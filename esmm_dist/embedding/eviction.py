@@ -4,6 +4,10 @@ A table may be spread over several servers, and what is removed must not depend 
 are known where it is, so those two policies are one rule for all shards. A row budget needs the whole: the shards
 say how many rows each step changed last, the budget finds the step at which it must cut, and among the rows of that
 step those with the smallest hash go.
+
+Ids that are counted but not admitted yet ("candidates") age by the same rules, with a count of 0: what is too old for a
+row is too old for a candidate. They take no part in the budget: where it cuts at a step, those that were last held
+before that step go too.
 """
 
 from collections.abc import Sequence
@@ -20,7 +24,7 @@ _TIE_SEED = 0x7E
 
 @dataclass(frozen=True, kw_only=True)
 class EvictionRule:
-    """Which rows a shard removes: those that fit any of the three lines."""
+    """Which rows a shard removes: those that fit any of the three lines. The first two are for candidates too."""
 
     older_than_step: int = 0
     """Rows that were last changed before this step."""
@@ -39,6 +43,14 @@ class EvictionRule:
         if self.tie_step >= 0:
             chosen |= (last_step == self.tie_step) & (tie_hashes(ids) <= np.uint64(self.tie_hash_up_to))
         return np.asarray(chosen)
+
+    def chooses_candidates(self, last_step: I64) -> Bools:
+        """Return bool [c]: the candidates to remove, of the last steps int64 [c] that held them.
+
+        No step has changed a candidate, so its count is 0. A tie is for rows alone: candidates are not in their number.
+        """
+        before = max(self.older_than_step, self.min_count_before_step if self.min_count else 0)
+        return np.asarray(last_step < before)
 
 
 @dataclass(frozen=True, kw_only=True)

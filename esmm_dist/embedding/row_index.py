@@ -6,21 +6,36 @@ import numpy as np
 import tensorflow as tf
 
 from esmm_dist.arrays import Ids
+from esmm_dist.embedding.admission import MOST_COUNTED_IMPRESSIONS
 from esmm_dist.embedding.row_cache import RowCache
+from esmm_dist.embedding.table_rows import Candidates
 from esmm_dist.process.quiet import import_tfra
 
 NO_ROW = -1
 """What ``find`` gives for an id that is not in the table."""
 
 
-def candidate_code(impressions: Ids) -> Ids:
-    """Return the code in place of a row number for ids without a row that impressions have held: -2, -3, ..."""
-    return -1 - impressions
+_IMPRESSION_BITS = 32
+
+
+def candidate_code(impressions: Ids, last_step: Ids | int) -> Ids:
+    """Return the code in place of a row number for ids without a row, below ``NO_ROW``.
+
+    Args:
+        impressions: int64 [c], those that have held each id, 1 to ``MOST_COUNTED_IMPRESSIONS``
+        last_step: int64 [c] or one for all, the last step that held it, 0 to 2^31 - 1
+    """
+    return NO_ROW - (impressions + (np.asarray(last_step, dtype=np.int64) << _IMPRESSION_BITS))
 
 
 def candidate_impressions(codes: Ids) -> Ids:
     """Return the impressions of ``candidate_code``, 0 for ``NO_ROW``."""
-    return -1 - codes
+    return (NO_ROW - codes) & MOST_COUNTED_IMPRESSIONS
+
+
+def candidate_last_step(codes: Ids) -> Ids:
+    """Return the last steps of ``candidate_code``, 0 for ``NO_ROW``."""
+    return (NO_ROW - codes) >> _IMPRESSION_BITS
 
 
 class RowIndex:
@@ -87,14 +102,15 @@ class RowIndex:
             self._cache.remove(ids)
             self._num_changes += 1
 
-    def candidates(self) -> tuple[Ids, Ids]:
-        """Return the ids without a row that impressions have held, ascending, and those impressions: int64 [c] each."""
+    def candidates(self) -> Candidates:
+        """Return the ids without a row that impressions have held, ordered by id."""
         with tf.device("/CPU:0"):
             ids, codes = (exported.numpy().reshape(-1) for exported in self._table.export())
         chosen = codes < NO_ROW
         ids, codes = ids[chosen], codes[chosen]
         order = np.argsort(ids)
-        return ids[order], candidate_impressions(codes[order])
+        ids, codes = ids[order], codes[order]
+        return Candidates(ids=ids, impressions=candidate_impressions(codes), last_step=candidate_last_step(codes))
 
     def __len__(self) -> int:
         """Return the number of ids."""

@@ -23,6 +23,7 @@ from esmm_dist.kernels.threads import in_ranges
 
 _META_COLUMNS = 2
 _VERSIONS = itertools.count(1)  # of all tables of the process: what a ticket holds of one fits no other
+_CANDIDATE_BYTES = 100  # resident memory over candidates, of 1 M and of 4 M
 _COPIED_ROWS = 1024  # saved and loaded at a time: 200 kB with Adam at D = 16, which stays in a core's cache
 
 
@@ -73,6 +74,16 @@ class EmbeddingTable:
     def memory_bytes(self) -> int:
         """Bytes that the rows, slot variables and their metadata take, without the hash table."""
         return self._used * (self._values.row_bytes + self._ids.row_bytes)
+
+    @property
+    def num_candidates(self) -> int:
+        """Ids that are counted but have no row yet."""
+        return max(len(self._index) - self._used, 0) if self._admission.counts else 0
+
+    @property
+    def candidate_bytes(self) -> int:
+        """Bytes that candidates take in the index, about."""
+        return self.num_candidates * _CANDIDATE_BYTES
 
     @property
     def undoable_step(self) -> int | None:
@@ -156,7 +167,9 @@ class EmbeddingTable:
         unseen_ids, unseen_codes = ids[unseen], numbers[unseen]
         try:
             if len(unseen):
-                numbers[unseen] = self._admit(unseen_ids, unseen_codes, counts if counts is None else counts[unseen])
+                numbers[unseen] = self._admit(
+                    unseen_ids, unseen_codes, counts if counts is None else counts[unseen], step=step
+                )
             of_step = (float(step), 1.0 / impressions, self._config.embedding_l2)
             constants = self._optimizer.constants(
                 learning_rate=self._config.learning_rate, rate_factor=rate_factor, step=step
@@ -222,7 +235,12 @@ class EmbeddingTable:
         return tie_hashes(self._ids.rows[: self._used, 0][self._meta()[:, 0] == step])
 
     def remove(self, rule: EvictionRule) -> int:
-        """Remove the rows that a rule chooses; they read as start values, and are counted anew. Return their number."""
+        """Remove the rows and the candidates that a rule chooses; they read as start values, and are counted anew.
+
+        Returns:
+            The number of rows; candidates have none.
+        """
+        self._remove_candidates(rule)
         all_ids, meta = self._ids.rows[: self._used, 0], self._meta().astype(np.int64)
         gone = np.flatnonzero(rule.chooses(all_ids, meta[:, 0], meta[:, 1]))
         if len(gone) == 0:
@@ -240,6 +258,15 @@ class EmbeddingTable:
         self._ids.give_back(left)
         self._version = self._layout_version = next(_VERSIONS)
         return len(gone)
+
+    def _remove_candidates(self, rule: EvictionRule) -> None:
+        if self._admission.counts:
+            candidates = self._index.candidates()
+            gone = candidates.ids[rule.chooses_candidates(candidates.last_step)]
+            if len(gone):
+                self._before_push = None
+                self._index.remove(gone)
+                self._version = next(_VERSIONS)
 
     def clear(self) -> None:
         """Remove all rows and candidates."""
@@ -285,16 +312,17 @@ class EmbeddingTable:
     def export_candidates(self, first_bucket: int, last_bucket: int) -> Candidates:
         """Return the ids of buckets ``[first_bucket, last_bucket)`` that are counted but not admitted yet."""
         if not self._admission.counts:
-            return Candidates(ids=np.empty(0, np.int64), impressions=np.empty(0, np.int64))
-        ids, impressions = self._index.candidates()
-        buckets = bucket_of(ids)
-        return Candidates(ids=ids, impressions=impressions).chosen((buckets >= first_bucket) & (buckets < last_bucket))
+            nothing = np.empty(0, dtype=np.int64)
+            return Candidates(ids=nothing, impressions=nothing, last_step=nothing)
+        candidates = self._index.candidates()
+        buckets = bucket_of(candidates.ids)
+        return candidates.chosen((buckets >= first_bucket) & (buckets < last_bucket))
 
     def load_candidates(self, saved: Candidates) -> None:
         """Add saved counts of ids that have no row; of no use, and dropped, where admission does not count."""
         self._before_push = None
         if self._admission.counts:
-            self._index.set(saved.ids, candidate_code(saved.impressions))
+            self._index.set(saved.ids, candidate_code(saved.impressions, saved.last_step))
             self._version = next(_VERSIONS)
 
     def load(self, saved: TableRows) -> None:
@@ -326,7 +354,7 @@ class EmbeddingTable:
             meta = part.view(np.int32)[:, width:]
             meta[:, 0], meta[:, 1] = saved.last_step[places], saved.count[places]
 
-    def _admit(self, ids: Ids, codes: Ids, counts: I64 | None) -> Ids:
+    def _admit(self, ids: Ids, codes: Ids, counts: I64 | None, *, step: int) -> Ids:
         """Give rows to those of unseen ids int64 [n] that are admitted, and count the others.
 
         Returns:
@@ -337,7 +365,7 @@ class EmbeddingTable:
         assert counts is not None
         so_far = candidate_impressions(codes) + counts
         admitted = self._admission.admits(so_far)
-        codes = candidate_code(so_far)
+        codes = candidate_code(so_far, step)
         self._index.set(ids[~admitted], codes[~admitted])
         codes[admitted] = self._create(ids[admitted])
         return codes

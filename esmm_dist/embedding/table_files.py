@@ -1,8 +1,8 @@
 """The rows of a table as Arrow IPC files, one a range of buckets: what a checkpoint holds of a table.
 
 A file of rows has the columns ``id`` int64, ``row`` float32[D], ``slots`` float32[S] (absent if S = 0), ``last_step``
-and ``count`` int64; a file of candidates (ids that are counted but not admitted yet) has ``id`` and ``impressions``
-int64. Both are ordered by id.
+and ``count`` int64; a file of candidates (ids that are counted but not admitted yet) has ``id``, ``impressions`` and
+``last_step`` int64. Both are ordered by id.
 """
 
 import queue
@@ -35,7 +35,10 @@ Kind = Literal["rows", "candidates"]
 _ROWS_COLUMNS = {"id": pa.int64(), "row": None, "slots": None, "last_step": pa.int64(), "count": pa.int64()}
 """Types by name; None: float32 lists of one length."""
 
-_CANDIDATES_COLUMNS = {"id": pa.int64(), "impressions": pa.int64()}
+_CANDIDATES_COLUMNS = {"id": pa.int64(), "impressions": pa.int64(), "last_step": pa.int64()}
+
+_OPTIONAL = {"rows": "slots", "candidates": "last_step"}
+"""Columns that a file may lack: optimizers without slot variables; releases before candidates aged"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,8 @@ def save_table(folder: Folder, table: "EmbeddingTable", first_bucket: int, last_
     )
     candidates = table.export_candidates(first_bucket, last_bucket)
     if len(candidates.ids):
-        arrow = pa.table({"id": candidates.ids, "impressions": candidates.impressions})
+        columns = {"id": candidates.ids, "impressions": candidates.impressions, "last_step": candidates.last_step}
+        arrow = pa.table(columns)
         files.append(_write(folder, arrow, table.name, "candidates", first_bucket, last_bucket))
     return files
 
@@ -210,13 +214,22 @@ def _read(folder: Folder, file: TableFile, memory: _Memory) -> pa.Table:
 def _load(table: "EmbeddingTable", kind: Kind, arrow: pa.Table, within: tuple[int, int] | None, *, step: int) -> None:
     """Add one batch of rows or candidates to a table: those of a range of buckets, or all."""
     if kind == "candidates":
-        candidates = Candidates(ids=arrow["id"].to_numpy(), impressions=arrow["impressions"].to_numpy())
+        candidates = _candidates(arrow, step=step)
         table.load_candidates(candidates if within is None else candidates.chosen(_within(candidates.ids, *within)))
         return
     rows = _table_rows(arrow)
     if within is not None:
         rows = rows.chosen(_within(rows.ids, *within))
     table.load(replace(rows, last_step=np.minimum(rows.last_step, step)))
+
+
+def _candidates(arrow: pa.Table, *, step: int) -> Candidates:
+    """Return the candidates of a file; those of an old one, which has no last steps, count as held at ``step``."""
+    ids, impressions = arrow["id"].to_numpy(), arrow["impressions"].to_numpy()
+    last_step = np.full(len(ids), step, dtype=np.int64)
+    if "last_step" in arrow.column_names:
+        last_step = np.minimum(arrow["last_step"].to_numpy(), step)
+    return Candidates(ids=ids, impressions=impressions, last_step=last_step)
 
 
 def _narrower(buckets: tuple[int, int], file: TableFile) -> tuple[int, int] | None:
@@ -228,7 +241,7 @@ def _problem(arrow: pa.Table, file: TableFile) -> str:
     """Return what tells a table from one that ``save_table`` has written; empty if nothing does."""
     columns = _ROWS_COLUMNS if file.kind == "rows" else _CANDIDATES_COLUMNS
     names = arrow.column_names
-    if [name for name in columns if name in names or name != "slots"] != names:
+    if [name for name in columns if name in names or name != _OPTIONAL[file.kind]] != names:
         return f"it has the columns {', '.join(names)}, expected {', '.join(columns)}"
     for name, column in zip(names, arrow.columns, strict=True):
         kind, expected = column.type, columns[name]

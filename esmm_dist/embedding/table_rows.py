@@ -62,7 +62,9 @@ class Candidates:
     """int64 [c]"""
     impressions: Ids
     """int64 [c], 1 or more each"""
+    last_step: I64
+    """int64 [c]: the last step that held the id"""
 
     def chosen(self, which: Bools) -> "Candidates":
         """Return the ids where ``which`` bool [c] is true."""
-        return Candidates(ids=self.ids[which], impressions=self.impressions[which])
+        return Candidates(ids=self.ids[which], impressions=self.impressions[which], last_step=self.last_step[which])

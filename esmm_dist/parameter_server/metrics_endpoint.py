@@ -107,6 +107,8 @@ class _ServerCollector(Collector):
         for name, text, value in (
             ("rows", "Embedding rows of the open run", stats.rows),
             ("row_bytes", "Bytes of rows, slot variables and metadata", stats.row_bytes),
+            ("candidates", "Ids that are counted and have no row yet", stats.candidates),
+            ("candidate_bytes", "Bytes that such ids take, about", stats.candidate_bytes),
             ("resident_bytes", "Resident memory of the process", stats.resident_bytes),
             ("step", "Last step that all tables have applied", stats.step),
             ("generation", "Generation of the run", stats.generation),

@@ -88,6 +88,16 @@ class ServedRun:
         return sum(self._store.table(table).memory_bytes for table in self.opened.tables)
 
     @property
+    def num_candidates(self) -> int:
+        """Ids of all tables that are counted and have no row yet."""
+        return sum(self._store.table(table).num_candidates for table in self.opened.tables)
+
+    @property
+    def candidate_bytes(self) -> int:
+        """Bytes that the candidates take, about."""
+        return sum(self._store.table(table).candidate_bytes for table in self.opened.tables)
+
+    @property
     def repeats(self) -> int:
         """Pushes that were dropped because they had come before."""
         return sum(barrier.repeats for barrier in self._barriers.values())

@@ -154,6 +154,8 @@ class ParameterService(flight.FlightServerBase):
             step=run.step if run else 0,
             rows_by_table=run.rows_by_table if run else {},
             row_bytes=run.memory_bytes if run else 0,
+            candidates=run.num_candidates if run else 0,
+            candidate_bytes=run.candidate_bytes if run else 0,
             resident_bytes=resident_bytes(),
             pulls=self._pulls.read(),
             pushes=self._pushes.read(),

@@ -45,6 +45,10 @@ class ServerStats:
     rows_by_table: dict[str, int]
     row_bytes: int
     """Bytes of rows, slot variables and their metadata."""
+    candidates: int
+    """Ids of all tables that are counted for ``admit_after`` and have no row yet."""
+    candidate_bytes: int
+    """Bytes that they take, about."""
     resident_bytes: int
     """Resident memory of the process."""
     pulls: CallStats

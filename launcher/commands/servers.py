@@ -65,7 +65,7 @@ def server_lines(found: Sequence[ServerStats]) -> list[str]:
     for run in sorted({stats.run for stats in found}):
         holders = [stats for stats in found if stats.run == run]
         names = "all servers" if len(holders) == len(found) else ", ".join(f"{s.index}/{s.count}" for s in holders)
-        lines.append(f"run: {run or 'none open'} ({names}){_cost(holders)}")
+        lines.append(f"run: {run or 'none open'} ({names}){_candidates(holders)}{_cost(holders)}")
     return lines
 
 
@@ -82,6 +82,12 @@ def _row(stats: ServerStats) -> list[str]:
         str(stats.connections),
         duration(stats.uptime_s),
     ]
+
+
+def _candidates(holders: Sequence[ServerStats]) -> str:
+    """Return how many ids wait for their row, and what they take; empty if none do."""
+    ids, memory = sum(s.candidates for s in holders), sum(s.candidate_bytes for s in holders)
+    return f"; {ids:,} ids without a row are counted for admit_after ({short_bytes(memory)})" if ids else ""
 
 
 def _cost(holders: Sequence[ServerStats]) -> str:

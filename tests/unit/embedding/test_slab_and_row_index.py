@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from esmm_dist.arrays import I64, Ids
-from esmm_dist.embedding.row_index import RowIndex, candidate_code, candidate_impressions
+from esmm_dist.embedding.admission import MOST_COUNTED_IMPRESSIONS
+from esmm_dist.embedding.row_index import (
+    NO_ROW,
+    RowIndex,
+    candidate_code,
+    candidate_impressions,
+    candidate_last_step,
+)
 from esmm_dist.embedding.slab import Slab
 from esmm_dist.errors import StackError
 
@@ -97,10 +104,27 @@ def test_candidates_are_found_as_they_were_counted_last():
     index = RowIndex("candidates")
     ids = np.array([4, 9])
     for impressions in (1, 2, 7):
-        index.set(ids, candidate_code(np.array([impressions, impressions + 1])))
-        assert candidate_impressions(index.find(ids)).tolist() == [impressions, impressions + 1]
+        index.set(ids, candidate_code(np.array([impressions, impressions + 1]), 5 * impressions))
+        codes = index.find(ids)
+        assert candidate_impressions(codes).tolist() == [impressions, impressions + 1]
+        assert candidate_last_step(codes).tolist() == [5 * impressions] * 2
     index.set(ids[:1], np.array([3]))
-    assert index.find(ids).tolist() == [3, -9]
+    assert index.find(ids)[0] == 3
+    left = index.candidates()
+    assert (left.ids.tolist(), left.impressions.tolist(), left.last_step.tolist()) == ([9], [8], [35])
+
+
+def test_codes_of_candidates_hold_the_largest_counts_and_steps_and_are_told_from_rows():
+    most, last = MOST_COUNTED_IMPRESSIONS, 2**31 - 1
+    codes = candidate_code(np.array([1, 1, most, most]), np.array([0, last, 0, last]))
+    assert candidate_impressions(codes).tolist() == [1, 1, most, most]
+    assert candidate_last_step(codes).tolist() == [0, last, 0, last]
+    assert (codes < NO_ROW).all()
+    assert candidate_impressions(np.array([NO_ROW])).tolist() == [0]
+    index = RowIndex("largest")
+    index.set(np.arange(4), codes)
+    for _ in range(2):
+        assert index.find(np.arange(4)).tolist() == codes.tolist()
 
 
 def test_what_the_hash_table_said_before_a_change_does_not_enter_the_cache_after_it(monkeypatch):

@@ -143,7 +143,9 @@ def test_a_save_hashes_each_id_once_however_many_files_it_writes(folder, monkeyp
     counted("esmm_dist.embedding.placement.mix64", hashing.mix64)
     monkeypatch.setattr(table_files, "_ROWS_A_FILE", 50)
     table = filled(1000, dataclasses.replace(ADAM, admit_after=2))
-    table.load_candidates(Candidates(ids=np.array([200_000, 200_001]), impressions=np.array([1, 1])))
+    table.load_candidates(
+        Candidates(ids=np.array([200_000, 200_001]), impressions=np.array([1, 1]), last_step=np.array([1, 1]))
+    )
     assert len(save_table(folder, table, *ALL)) == 21
     assert sum(hashed) == 1000 + 2
 

@@ -51,6 +51,7 @@ def assert_same(found: EmbeddingTable, expected: EmbeddingTable) -> None:
     candidates, waiting = found.export_candidates(0, 4096), expected.export_candidates(0, 4096)
     np.testing.assert_array_equal(candidates.ids, waiting.ids)
     np.testing.assert_array_equal(candidates.impressions, waiting.impressions)
+    np.testing.assert_array_equal(candidates.last_step, waiting.last_step)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,9 @@ CHANGES = {
     "remove": lambda table, other: table.remove(EvictionRule(older_than_step=2)),
     "clear": lambda table, other: table.clear(),
     "load": lambda table, other: table.load(other),
-    "load_candidates": lambda table, other: table.load_candidates(Candidates(ids=np.array([9]), impressions=ones(IDS))),
+    "load_candidates": lambda table, other: table.load_candidates(
+        Candidates(ids=IDS, impressions=ones(IDS), last_step=ones(IDS))
+    ),
 }
 
 

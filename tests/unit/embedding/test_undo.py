@@ -47,7 +47,7 @@ def state(table: EmbeddingTable) -> tuple[Any, ...]:
     candidates = table.export_candidates(0, 4096)
     return (
         used, table._values.rows.tobytes(), table._ids.rows.tobytes(), codes,
-        len(table._index), candidates.ids.tolist(), candidates.impressions.tolist(),
+        len(table._index), candidates.ids.tolist(), candidates.impressions.tolist(), candidates.last_step.tolist(),
     )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_only_the_last_push_can_be_undone_and_only_once():
         lambda table: table.remove(EvictionRule(older_than_step=2)),
         lambda table: table.clear(),
         lambda table: table.load(make().export(0, 4096)),
-        lambda table: table.load_candidates(Candidates(ids=NOTHING, impressions=NOTHING)),
+        lambda table: table.load_candidates(Candidates(ids=NOTHING, impressions=NOTHING, last_step=NOTHING)),
     ],
     ids=["remove", "clear", "load", "load_candidates"],
 )

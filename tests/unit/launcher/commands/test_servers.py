@@ -17,10 +17,11 @@ def calls(number=0, per_s=0.0, p50_ms=0.0, p99_ms=0.0):
     return CallStats(calls=number, rows=0, calls_per_s=per_s, rows_per_s=0.0, p50_ms=p50_ms, p99_ms=p99_ms)
 
 
-def stats(index, *, run="r", pulls=None, pushes=None, undone=0, lost=0):
+def stats(index, *, run="r", pulls=None, pushes=None, undone=0, lost=0, candidates=0):
     return ServerStats(
         address=f"h:{index}", index=index, count=2, run=run, generation=3, step=1200,
-        rows_by_table={"main": 1_000_000, "wide": 234_567}, row_bytes=98_765_432, resident_bytes=226_000_000,
+        rows_by_table={"main": 1_000_000, "wide": 234_567}, row_bytes=98_765_432,
+        candidates=candidates, candidate_bytes=100 * candidates, resident_bytes=226_000_000,
         pulls=pulls or calls(), pushes=pushes or calls(), repeated_pushes=0, undone_steps=undone,
         lost_steps=lost, repeated_steps=0, refused_calls=0, connections=4,
         uptime_s=125.0, idle_s=0.0,
@@ -46,6 +47,12 @@ def test_servers_of_different_runs_are_told_apart():
     assert server_lines([stats(0, run="r"), stats(1, run="")])[3:] == [
         "run: none open (1/2)",
         "run: r (0/2)",
+    ]
+
+
+def test_ids_that_wait_for_a_row_are_shown_with_their_memory_once_there_are_some():
+    assert server_lines([stats(0, candidates=12_000), stats(1, candidates=345)])[3:] == [
+        "run: r (all servers); 12,345 ids without a row are counted for admit_after (1.23 MB)"
     ]
 
 
