@@ -37,5 +37,8 @@ class StartValues:
 
     def rows(self, ids: I64) -> F32:
         """Return the start rows of ids int64 [U]: float32 [U, D]."""
-        picks = (mix64(ids, self._seed) >> np.uint64(64 - PICK_BITS)).astype(np.int64)
-        return self._rows.take(picks, axis=0)
+        return self._rows.take(self.picks(ids), axis=0)
+
+    def picks(self, ids: I64) -> I64:
+        """Return which of ``choices`` each id starts with: int64 [U]."""
+        return (mix64(ids, self._seed) >> np.uint64(64 - PICK_BITS)).astype(np.int64)

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from esmm_dist.arrays import F32, I64
+from esmm_dist.arrays import F32, I64, Bools
 from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.kernels.learned_rows import differing_rows, lists_with
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Field, Schema
 
@@ -41,10 +42,13 @@ class LearnedIds:
         """
         self._impressions += batch.num_impressions
         for table, lookup in lookups.items():
-            known = (rows[table] != self._starts[table].rows(lookup.ids)).any(axis=1)
-            segments, places = lookup.segments, lookup.places
-            self._with_ids += self._counted(batch, table, segments)
-            self._with_known += self._counted(batch, table, segments[known[places]])
+            starts, known = self._starts[table], np.empty(len(lookup.ids), np.bool_)
+            pulled = np.require(rows[table], requirements="W")  # a kernel takes no read-only array, as servers' are
+            differing_rows(pulled, starts.choices, starts.picks(lookup.ids), known)
+            with_known = np.empty(lookup.num_segments, np.bool_)
+            lists_with(lookup.begins, lookup.places, known, with_known)
+            self._with_ids += self._counted(batch, table, lookup.begins[1:] > lookup.begins[:-1])
+            self._with_known += self._counted(batch, table, with_known)
 
     def counts(self, world: World) -> dict[str, tuple[int, int, int]]:
         """Return for each field, over all ranks, its impressions: all, with ids, with ids that are known."""
@@ -54,13 +58,11 @@ class LearnedIds:
         ids, known = (np.sum([rank[name] for rank in ranks], axis=0).tolist() for name in ("ids", "known"))
         return {f.name: (impressions, ids[i], known[i]) for i, f in enumerate(self._schema.fields)}
 
-    def _counted(self, batch: GroupedBatch, table: str, segments: I64) -> I64:
-        """Count for each field of the schema the impressions whose segment is among those given: int64 [F]."""
+    def _counted(self, batch: GroupedBatch, table: str, held: Bools) -> I64:
+        """Count for each field of the schema the impressions whose segment, of bool [S], is true: int64 [F]."""
         user = [f for f in self._schema.user_fields if f.table == table]
         own = [f for f in self._schema.impression_fields if f.table == table]
         of_users = batch.num_groups * len(user)
-        held = np.zeros(of_users + batch.num_impressions * len(own), np.bool_)
-        held[segments] = True
         found = np.zeros(len(self._schema.fields), np.int64)
         found[self._places(user)] = batch.impressions_per_group @ held[:of_users].reshape(batch.num_groups, len(user))
         found[self._places(own)] = held[of_users:].reshape(batch.num_impressions, len(own)).sum(axis=0)

@@ -45,6 +45,8 @@ def counts(schema: Schema, learned: set[int], *, times: int = 1, world=None) -> 
         rows = {table: starts[table].rows(lookup.ids).copy() for table, lookup in lookups.items()}
         for table, lookup in lookups.items():
             rows[table][np.isin(lookup.ids, list(learned)), 1] += 1e-3
+        for pulled in rows.values():
+            pulled.flags.writeable = False  # as those of a server
         counter.add(BATCH, lookups, rows)
     return counter.counts(world or SoloWorld())
 
