@@ -18,7 +18,8 @@ class TableLookup:
 
     Pooling is the product of a sparse matrix [S, U] and the pulled rows [U, D]. A segment is one (group, user field) or
     (impression, impression field): first the G·F_u of the users, then the B·F_i of the impressions. The combiner is
-    already in the weights. The matrix stands here by rows, as pooling reads it, and by columns, as its gradient does.
+    already in the weights. The matrix stands here by rows, as pooling reads it, and by columns, as its gradient does; a
+    plan without gradients leaves the columns empty.
     """
 
     ids: Ids
@@ -55,15 +56,16 @@ class LookupPlan:
     Stateless after construction, so several threads may call ``prepare``.
     """
 
-    def __init__(self, schema: Schema, *, count_impressions: bool = False) -> None:
+    def __init__(self, schema: Schema, *, count_impressions: bool = False, with_gradients: bool = True) -> None:
         """Lay out the segments of each table.
 
         Args:
             schema: schema of the data set
-            count_impressions: whether to fill ``TableLookup.counts``
+            count_impressions: whether to fill ``TableLookup.counts``; without gradients it is left empty
+            with_gradients: whether to fill ``id_begins``, ``id_segments`` and ``id_weights``; scoring needs none
         """
         self._tables = schema.tables
-        self._count_impressions = count_impressions
+        self._count_impressions, self._with_gradients = count_impressions, with_gradients
         self._user_fields = _settings_of(schema.user_fields, schema.tables)
         self._impression_fields = _settings_of(schema.impression_fields, schema.tables)
 
@@ -89,6 +91,17 @@ class LookupPlan:
         places, order = np.empty(count, np.int32), np.empty(count, np.int32)
         num_ids = sorted_unique(ids, unique, places, order, id_begins)
         id_begins = id_begins[: num_ids + 1]
+        if not self._with_gradients:
+            return TableLookup(
+                ids=unique[:num_ids],
+                begins=begins,
+                places=places,
+                weights=weights,
+                id_begins=id_begins[:0],
+                id_segments=places[:0],
+                id_weights=weights[:0],
+                counts=None,
+            )
         segment_of = np.repeat(np.arange(segments, dtype=np.int32), np.diff(begins))
         id_segments = segment_of[order]
         counts = None

@@ -244,3 +244,14 @@ def test_nobody_counts_unless_asked():
     batch = batch_of([[(7, 1.0)]], [[(3, 1.0)]], 1, 1)
     schema = schema_of(Field(name="u", owner="user"), Field(name="i", owner="item"))
     assert LookupPlan(schema).prepare(batch)["main"].counts is None
+
+
+def test_a_plan_without_gradients_finds_the_same_ids_and_leaves_the_columns_of_the_matrix_empty():
+    batch = batch_of([[(9, 2), (3, 1)], []], [[(3, 1)], [(7, 1), (3, 5)]], 2, 1, weighted=True)
+    schema = schema_of(USER, ITEM)
+    whole = LookupPlan(schema).prepare(batch)["main"]
+    found = LookupPlan(schema, with_gradients=False).prepare(batch)["main"]
+    for name in ("ids", "begins", "places", "weights"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+    assert [len(getattr(found, name)) for name in ("id_begins", "id_segments", "id_weights")] == [0, 0, 0]
+    assert found.counts is None
