@@ -1,9 +1,8 @@
-"""Read a split of a data set as grouped batches, with ``tf.data``."""
+"""Read a split of a data set as grouped batches."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-
-import tensorflow as tf
 
 from esmm_dist.arrays import I64
 from esmm_dist.errors import InputDataError
@@ -21,14 +20,12 @@ from esmm_dist.input.order import (
     records_per_lane,
     steps_in_epoch,
 )
-from esmm_dist.input.record_parsing import UnfitBatchError, batch_of, parse_spec
+from esmm_dist.input.record_decoding import RecordDecoder, UnfitBatchError
 from esmm_dist.input.shard_guard import ShardGuard, check_shard_files
+from esmm_dist.input.shard_records import BrokenShardError, shard_records
 from esmm_dist.input.skipped import SkippedShard
+from esmm_dist.kernels.shuffled_order import shuffled_order
 from esmm_dist.schema.manifest import DatasetManifest, Shard
-
-_READ_AHEAD_STEPS = 3  # beside what is prefetched: two batches are parsed at a time, and the next is read
-_NO_PROCESS_SEED = 87654321  # tensorflow/python/framework/random_seed.py: DEFAULT_GRAPH_SEED
-_READ_BUFFER_BYTES = 1 << 18  # a shard part is a few hundred kB compressed; 64 lanes are open at a time
 
 
 class BatchReader:
@@ -69,7 +66,7 @@ class BatchReader:
         check_shard_files(folder, manifest.splits[split], config.on_bad_record)
         self._guard = ShardGuard(folder, manifest.schema, manifest.compression, config.on_bad_record)
         self.has_names = with_names and manifest.schema.has_impression_texts
-        self._parse_spec = parse_spec(manifest.schema, with_names=self.has_names)
+        self._decoder = RecordDecoder(manifest.schema, with_names=self.has_names)
         self._share, self._lanes = share, share.lanes(manifest.lanes)
         self._lane_records = lane_records(manifest, split)
 
@@ -88,11 +85,11 @@ class BatchReader:
         Where this rank's lanes have no record left, or where it has no lane at all, its batch is empty (G = B = 0). A
         record that is skipped leaves a group without impressions in its place.
 
-        Each shard is compared with the manifest when its first record is soon due, once in the life of this reader.
+        Each shard is compared with the manifest when its first record is due, once in the life of this reader.
 
         Args:
             epoch: the epoch, 0, 1, ...
-            first_step: batches of the epoch to leave out, without parsing them
+            first_step: batches of the epoch to leave out, without decoding them
             seed: seed of the shuffle; None: file order
 
         Raises:
@@ -106,38 +103,34 @@ class BatchReader:
 
     def _batches(self, epoch: int, first_step: int, seed: int | None) -> Iterator[GroupedBatch]:
         """Yield batches until the epoch ends, or until ``ShardGuard`` has another path for a shard."""
-        where = f"{self._folder}, split '{self._split}', epoch {epoch}"
-        lanes = self._lane_reads(epoch, first_step, seed)
-        due = _ShardsDue(lanes, first_step, self._records_per_lane)
-        schema = self._manifest.schema
-        ahead = self._config.prefetch + _READ_AHEAD_STEPS
+        opened: list[Shard] = []
+        lanes = [self._lane(reads, opened) for reads in self._lane_reads(epoch, first_step, seed)]
         try:
-            self._guard.check(due.until(first_step + ahead))
-            parsed = iter(self._dataset(lanes, shuffled=seed is not None))
-            for step in range(first_step, self.steps_per_epoch):
-                if self._guard.check(due.at(step + ahead)):
-                    return
+            for _ in range(first_step, self.steps_per_epoch):
                 try:
-                    columns = next(parsed, None)
-                    if columns is None:
-                        batch = empty_batch(schema, with_names=self.has_names)
-                    else:
-                        batch = batch_of(columns, schema)
-                # UnicodeDecodeError: TensorFlow's message quotes the record, and Python cannot read the message
-                except (tf.errors.OpError, UnicodeDecodeError, UnfitBatchError) as e:
-                    if self._guard.examine(due.until(step + ahead)) or self._guard.examine(due.until(None)):
+                    batch = self._batch([record for lane in lanes for record in islice(lane, self._records_per_lane)])
+                except (OSError, BrokenShardError, UnfitBatchError) as e:
+                    if self._guard.examine(opened):
                         return
-                    message = e.message if isinstance(e, tf.errors.OpError) else str(e)
                     raise InputDataError(
-                        f"a shard cannot be read ({message}), although all files and records are as they should be"
+                        f"a shard cannot be read ({e}), although all files and records are as they should be"
                     ) from e
                 yield batch
         except InputDataError as e:
+            where = f"{self._folder}, split '{self._split}', epoch {epoch}"
             raise InputDataError(f"{where}: {e}") from e.__cause__
+        finally:
+            for lane in lanes:
+                lane.close()
+
+    def _batch(self, records: list[bytes]) -> GroupedBatch:
+        if not records:
+            return empty_batch(self._manifest.schema, with_names=self.has_names)
+        return self._decoder.batch(records)
 
     def _lane_reads(self, epoch: int, first_step: int, seed: int | None) -> list[list[PartRead]]:
-        """Return how to read those of this rank's lanes that have records left."""
-        lanes = [
+        """Return how to read this rank's lanes."""
+        return [
             lane_reads(
                 self._manifest,
                 self._split,
@@ -148,67 +141,38 @@ class BatchReader:
             )
             for lane in self._lanes
         ]
-        return [reads for reads in lanes if reads]
 
-    def _dataset(self, lanes: list[list[PartRead]], *, shuffled: bool) -> tf.data.Dataset:
-        if not lanes:
-            return tf.data.Dataset.from_tensor_slices([])
-        paths = [[self._guard.path(read.shard) for read in reads] for reads in lanes]
-        numbers = [[(read.shuffle_seed or 0, read.skip, read.shard.records) for read in reads] for reads in lanes]
-        sources = tf.data.Dataset.from_tensor_slices(
-            (
-                tf.ragged.constant(paths, dtype=tf.string),
-                tf.ragged.constant(numbers, dtype=tf.int64, inner_shape=(3,)),
-            )
-        )
-        records = sources.interleave(
-            lambda lane_paths, lane_numbers: self._lane(lane_paths, lane_numbers, shuffled=shuffled),
-            cycle_length=len(lanes),
-            block_length=self._records_per_lane,
-            num_parallel_calls=1,  # reads ahead in a thread of its own; more threads gain nothing on page-cached files
-            deterministic=True,
-        )
-        batches = records.batch(self._records_per_lane * len(self._lanes))
-        parsed = batches.map(
-            lambda serialized: tf.io.parse_example(serialized, self._parse_spec),
-            num_parallel_calls=2,
-            deterministic=True,
-        )
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return parsed.with_options(options).prefetch(self._config.prefetch)
-
-    def _lane(self, paths: tf.Tensor, numbers: tf.Tensor, *, shuffled: bool) -> tf.data.Dataset:
-        compression = "ZLIB" if self._manifest.compression == "ZLIB" else ""
-
-        def read_part(path: tf.Tensor, numbers: tf.Tensor) -> tf.data.Dataset:
-            part = tf.data.TFRecordDataset(path, compression_type=compression, buffer_size=_READ_BUFFER_BYTES)
-            if shuffled:
-                # TensorFlow mixes a seed of the process into that of the operation; here it is the one that stands
-                # where none is set, of this traced function alone, so that the order is that of (data, seed)
-                tf.compat.v1.set_random_seed(_NO_PROCESS_SEED)
-                # A buffer that holds the whole part makes every order possible; 0 records cannot occur
-                part = part.shuffle(numbers[2], seed=numbers[0], reshuffle_each_iteration=False)
-            return part.skip(numbers[1])
-
-        return tf.data.Dataset.from_tensor_slices((paths, numbers)).flat_map(read_part)
+    def _lane(self, reads: list[PartRead], opened: list[Shard]) -> Generator[bytes, None, None]:
+        """Yield the records of a lane; note each shard before it is read."""
+        for read in reads:
+            opened.append(read.shard)
+            self._guard.check([read.shard])
+            in_file = shard_records(self._guard.path(read.shard), compressed=self._manifest.compression == "ZLIB")
+            records = _counted(in_file, read.shard)
+            yield from islice(records, read.skip, None) if read.shuffle_seed is None else _shuffled(records, read)
 
 
-class _ShardsDue:
-    """The step of an epoch at which each of a rank's shards is first needed."""
+def _shuffled(records: Iterable[bytes], read: PartRead) -> Iterator[bytes]:
+    """Yield the records of a part in the order of its seed; each is in memory until then."""
+    assert read.shuffle_seed is not None
+    waiting = list(records)
+    order = shuffled_order(read.shuffle_seed, len(waiting))[read.skip :]
+    waiting = [waiting[place] for place in order[::-1].tolist()]
+    while waiting:
+        yield waiting.pop()
 
-    def __init__(self, lanes: list[list[PartRead]], first_step: int, records_per_lane: int) -> None:
-        self._due: dict[int, list[Shard]] = {}
-        for reads in lanes:
-            record = 0
-            for read in reads:
-                self._due.setdefault(first_step + record // records_per_lane, []).append(read.shard)
-                record += read.shard.records - read.skip
 
-    def at(self, step: int) -> list[Shard]:
-        """Return the shards that are first needed at a step."""
-        return self._due.get(step, [])
+def _counted(records: Iterable[bytes], shard: Shard) -> Iterator[bytes]:
+    """Yield records.
 
-    def until(self, step: int | None) -> list[Shard]:
-        """Return the shards that are needed up to a step; None: all."""
-        return [shard for due in sorted(self._due) if step is None or due <= step for shard in self._due[due]]
+    Raises:
+        BrokenShardError: They are not as many as the manifest says.
+    """
+    number = 0
+    for record in records:
+        if number == shard.records:
+            raise BrokenShardError(f"{shard.path} has more records than the {number} of the manifest")
+        number += 1
+        yield record
+    if number < shard.records:
+        raise BrokenShardError(f"{shard.path} has {number} records, the manifest says {shard.records}")

@@ -1,16 +1,9 @@
 """Read what can be read of a damaged shard, record by record.
 
-A shard is a TFRecord file, whole or as one zlib stream::
-
-    length   uint64         bytes of the data
-    crc      uint32         masked CRC-32C of the 8 bytes before
-    data     byte[length]   a tf.train.Example, see esmm_dist.schema.record_format
-    crc      uint32         masked CRC-32C of the data
-
 A record whose data is damaged is lost alone. Where a length is damaged, or the zlib stream breaks, nothing says where
 the next record begins: from there on all are lost. Slow, and meant for the few shards that need it.
 
-Source: tensorflow/core/lib/io/record_writer.h.
+The format is described in ``shard_records.py``.
 """
 
 import struct
@@ -18,17 +11,14 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import google_crc32c
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from esmm_dist.input.shard_records import RECORD_CRC, RECORD_HEADER, masked_crc
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import Shard
 
-_HEADER = struct.Struct("<QI")
-_CRC = struct.Struct("<I")
-_MASK_DELTA = 0xA282EAD8
 _INFLATE_BYTES = 1 << 16
 
 Kind = str
@@ -117,28 +107,23 @@ def _inflated(data: bytes) -> tuple[bytes, str | None]:
 
 def _next_record(plain: bytes, offset: int) -> tuple[bytes | None, int | None, str | None]:
     """Return the record at an offset, the bytes up to the next one, and what is wrong; None for what is not known."""
-    if offset + _HEADER.size > len(plain):
+    if offset + RECORD_HEADER.size > len(plain):
         return None, None, "the file ends within it"
-    length, crc = _HEADER.unpack_from(plain, offset)
-    if _masked_crc(plain[offset : offset + 8]) != crc:
+    length, crc = RECORD_HEADER.unpack_from(plain, offset)
+    if masked_crc(plain[offset : offset + 8]) != crc:
         return None, None, "its length has another checksum"
-    size = _HEADER.size + length + _CRC.size
+    size = RECORD_HEADER.size + length + RECORD_CRC.size
     if offset + size > len(plain):
         return None, None, "the file ends within it"
-    record = plain[offset + _HEADER.size : offset + _HEADER.size + length]
-    if _masked_crc(record) != _CRC.unpack_from(plain, offset + size - _CRC.size)[0]:
+    record = plain[offset + RECORD_HEADER.size : offset + RECORD_HEADER.size + length]
+    if masked_crc(record) != RECORD_CRC.unpack_from(plain, offset + size - RECORD_CRC.size)[0]:
         return None, size, "its data has another checksum"
     return record, size, None
 
 
 def _framed(record: bytes) -> bytes:
     length = struct.pack("<Q", len(record))
-    return b"".join([length, _CRC.pack(_masked_crc(length)), record, _CRC.pack(_masked_crc(record))])
-
-
-def _masked_crc(data: bytes) -> int:
-    crc = int(google_crc32c.value(data))
-    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+    return b"".join([length, RECORD_CRC.pack(masked_crc(length)), record, RECORD_CRC.pack(masked_crc(record))])
 
 
 def _checked(record: bytes, schema: Schema) -> tuple[int, str | None]:

@@ -116,7 +116,7 @@ class ShardGuard:
                 salvaged = self._salvaged((self._folder / shard.path).read_bytes(), shard)
                 if None not in salvaged.records:
                     continue
-                problem = f"{salvaged.reason or 'it has fewer records than the manifest says'}"
+                problem = f"{salvaged.reason or 'it has another number of records than the manifest says'}"
             self._replace(shard, problem)
             found = True
         return found

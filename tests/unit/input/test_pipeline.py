@@ -16,6 +16,7 @@ from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.record_parsing import parse_spec
 from esmm_dist.input.shard_guard import check_shard_files
 from esmm_dist.schema.fields import Field
+from tests.support.reference import tensorflow_reading
 from tests.support.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
 GROUPS = tiny_groups(50)  # 4 lanes of 13, 13, 12, 12 records
@@ -76,6 +77,23 @@ def test_the_order_is_that_of_data_and_seed_whatever_seed_the_process_has(data, 
     assert samples(list(reader(data).epoch(0, seed=3))) == expected
     tf.random.set_seed(6)
     assert samples(list(reader(data).epoch(0, seed=3))) == expected
+
+
+# 4 lanes of 13, 13, 12, 12 records in 3 parts of 4 or 5
+@pytest.mark.parametrize("compression", ["ZLIB", "NONE"])
+@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("seed", [None, 0, 3])
+def test_batches_are_those_that_tensorflow_reads(tmp_path, compression, ranks, seed):
+    manifest = write_dataset(tmp_path, {"train": GROUPS}, parts=3, compression=compression)
+    for rank in range(ranks):
+        share = RankShare(rank=rank, world_size=ranks)
+        own = BatchReader(tmp_path, manifest, "train", InputConfig(global_batch_records=12), share=share)
+        for epoch in range(3):
+            found = [batch for batch in own.epoch(epoch, seed=seed) if batch.num_groups]
+            expected = list(tensorflow_reading.batches(own, epoch=epoch, seed=seed))
+            assert len(found) == len(expected) >= 4
+            for one, other in zip(found, expected, strict=True):
+                assert_equal_batches(one, other)
 
 
 @pytest.mark.parametrize("compression", ["ZLIB", "NONE"])
