@@ -109,6 +109,10 @@ class PlanConstants:
     wire_overhead: float
     """Bytes on the network for each byte of ids, rows and gradients."""
 
+    pull_ahead: float
+    """Share of the rows that a step leaves alone which are pulled while it runs, in sync, 0 .. 1: 0 where each step
+    pulls all of its rows itself."""
+
     contention: float
     """How much of the work that could overlap does not, where cores are shared, 0 .. 1."""
 

@@ -96,7 +96,7 @@ class _Call:
 def step_time(workload: Workload, cluster: Cluster, constants: PlanConstants) -> StepTime:
     """Return how long a step takes, of workers that all have the same share of a batch."""
     share = workload.share(cluster.workers)
-    ahead = _share_pulled_ahead(workload, cluster, share)
+    ahead = _share_pulled_ahead(workload, cluster, constants, share)
     work, path = _worker_steps(workload, cluster, constants, share)
     ahead_s, server_work = 0.0, {"pulls": 0.0, "pushes": 0.0}
     received = sent = 0.0
@@ -148,7 +148,7 @@ def _overlapped(bounds: dict[str, float], contention: float) -> float:
     return max(max(bounds.values()), max(chain, busy) + contention * min(chain, busy))
 
 
-def _share_pulled_ahead(workload: Workload, cluster: Cluster, share: BatchShare) -> float:
+def _share_pulled_ahead(workload: Workload, cluster: Cluster, constants: PlanConstants, share: BatchShare) -> float:
     """Return the part of a batch's rows that can be pulled while the step before it runs."""
     if cluster.servers == 0 or share.unique_ids == 0:
         return 0.0
@@ -158,7 +158,7 @@ def _share_pulled_ahead(workload: Workload, cluster: Cluster, share: BatchShare)
     whole = workload.share(1)
     records, impressions = whole.records + share.records, whole.impressions + share.impressions
     added = workload.unique.expected(records, impressions) - whole.unique_ids
-    return min(max(added / share.unique_ids, 0.0), 1.0)
+    return constants.pull_ahead * min(max(added / share.unique_ids, 0.0), 1.0)
 
 
 def _worker_steps(

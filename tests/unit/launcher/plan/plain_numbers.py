@@ -23,6 +23,7 @@ def zero_constants(**given: float) -> PlanConstants:
         "tower_gflops": 1e12,
         "wire_overhead": 1.0,
         "window_mb": 1e12,
+        "pull_ahead": 1.0,
     }
     return PlanConstants(**(values | given))  # type: ignore[arg-type]
 

@@ -71,6 +71,9 @@ def test_in_sync_rows_of_other_ids_are_pulled_ahead():
     # 10 different ids a record, whatever came before: the next batch shares none with this one
     none_shared = step_time(WORKLOAD, cluster(), zero_constants(server_pull_ns_per_id=1000.0))
     assert none_shared.path["servers"] == 0
+    # ... unless nothing is pulled ahead
+    at_once = step_time(WORKLOAD, cluster(), zero_constants(server_pull_ns_per_id=1000.0, pull_ahead=0.0))
+    assert at_once.path["servers"] == pytest.approx(0.001)
 
     class AllShared:
         def expected(self, records: float, impressions: float) -> float:
