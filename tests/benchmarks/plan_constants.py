@@ -32,7 +32,7 @@ from tests.benchmarks.figures import Scale
 COMMAND = "python -m tests.benchmarks.plan_constants"
 DIMS = (16, 64)
 SIZES = (2_000, 20_000, 160_000)
-TABLE_ROWS = 2_000_000
+TABLE_ROWS = 1_000_000
 FIRST_PUSH = 1_000
 RANKS = 2
 Found = dict[str, float]
@@ -548,7 +548,7 @@ def batch(rows: int, size: int, dim: int, seed: int) -> tuple[Any, Any]:
 
 def repeats(size: int) -> int:
     """Return how often to measure a size: long enough for the clock of another process, which ticks every 10 ms."""
-    return 100 if size < 10_000 else 40 if size < 100_000 else 12
+    return 60 if size < 10_000 else 20 if size < 100_000 else 7
 
 
 def resident_bytes(pid: int) -> int:
