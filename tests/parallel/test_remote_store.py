@@ -229,6 +229,31 @@ def test_an_eviction_over_three_servers_removes_what_one_table_would(three_serve
         assert rows_of(*saved(store, tmp_path, 25)) == rows_of(*saved(reference, tmp_path / "embedded", 25))
 
 
+def test_candidates_age_out_on_three_servers_as_in_one_table(three_servers, tmp_path):
+    config = embedding("adagrad", admit_after=4, evict_every_steps=5, ttl_steps=6)
+
+    def step_on(store, step):
+        ids, gradients = random_step(step, ids=2000)
+        store.push(store.prepare("main", ids, np.ones(len(ids), np.int64)), gradients, impressions=5, step=step)
+
+    def waiting(store, run):
+        back = embedded(config)
+        back.restore(*saved(store, run, 20), step=20)
+        candidates = back.table("main").export_candidates(0, 4096)
+        return [column.tolist() for column in (candidates.ids, candidates.impressions, candidates.last_step)]
+
+    reference = embedded(config)
+    with open_stores(three_servers.servers, config, tmp_path) as (store,):
+        for step in range(1, 21):
+            for each in (reference, store):
+                step_on(each, step)
+        before = waiting(reference, tmp_path / "before")
+        assert store.evict(step=20) == reference.evict(step=20)
+        left = waiting(reference, tmp_path / "embedded")
+        assert set(left[2]) == set(range(15, 21)) < set(before[2])  # of the last six steps
+        assert waiting(store, tmp_path) == left
+
+
 def test_a_server_that_is_killed_is_named_and_given_up_after_the_timeout(tmp_path):
     with (
         server_processes(2) as servers,
