@@ -9,6 +9,7 @@ on, rows hold their features field after field in schema order (``FeatureRows``)
     row 1, field B: [9]
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,15 @@ class FeatureRows:
     lengths: npt.NDArray[np.int32]
     ids: I64
     values: F32
+
+    @classmethod
+    def joined(cls, parts: "Sequence[FeatureRows]") -> "FeatureRows":
+        """Return the rows of all parts (one or more, of the same fields), one part after the other."""
+        return cls(
+            lengths=np.concatenate([part.lengths for part in parts]),
+            ids=np.concatenate([part.ids for part in parts]),
+            values=np.concatenate([part.values for part in parts]),
+        )
 
     def row_splits(self) -> I64:
         """Return where each row's features begin: int64 [R + 1]."""

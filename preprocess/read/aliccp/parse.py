@@ -7,7 +7,7 @@ import google_crc32c
 from esmm_dist.schema.fields import Field, Schema
 from preprocess.read.aliccp.chunk import parse_lines
 from preprocess.read.aliccp.line import Kind
-from preprocess.read.chunks import chunk_size, num_chunks, read_chunk, split_lines
+from preprocess.read.chunks import chunk_size, num_chunks, read_chunk
 from preprocess.read.input_texts import stream_texts
 from preprocess.read.inputs import InputFile
 from preprocess.read.parse_job import ParseJob
@@ -47,14 +47,11 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
     """
     if text is None:
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
-    lines = split_lines(text)
     num_bytes, crc32c = len(text), google_crc32c.value(text)
-    del text
     kind: Kind = "skeleton" if file.kind == "skeleton" else "common"
     fields = fields_of(job.schema, kind)
-    parsed = parse_lines(lines, kind, fields)
-    num_lines = len(lines)
-    del lines  # two copies of the text are enough
+    parsed = parse_lines(text, kind, fields)
+    del text
     targets = Targets(sample_ids=parsed.sample_ids, labels=parsed.labels) if kind == "skeleton" else None
     rows = RawRows(lines=parsed.lines, keys=parsed.keys, features=parsed.features, targets=targets)
     sizes = write_rows(rows_path(job.work, kind, chunk), rows, len(fields), job.partitions)
@@ -66,7 +63,7 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
         "chunk": chunk.chunk,
         "bytes": num_bytes,
         "crc32c": crc32c,
-        "lines": num_lines,
+        "lines": parsed.num_lines,
         "rows": len(rows.lines),
         "rejected": count_reasons(parsed.rejects),
         "ignored": dict(sorted(parsed.ignored.items())),
