@@ -7,13 +7,15 @@ from esmm_dist.errors import ConfigError
 from preprocess.read.chunks import CHUNK_BYTES
 from preprocess.read.flat.pieces import MOST_ITEMS
 
-# Measured resident sizes (README, "Memory"): a process with NumPy and Arrow loaded, and what parsing one chunk adds.
-_PROCESS_BYTES = 95_000_000
+# Measured resident sizes (README, "Memory"): a process with NumPy and Arrow loaded, one that has loaded compiled
+# kernels too, and what parsing one chunk adds.
+_MAIN_BYTES = 95_000_000
+_WORKER_BYTES = 230_000_000
 _CHUNK_WORK_BYTES = 95_000_000
 
-TEXT_PER_WORKER_BYTES = 32_000_000
-"""A log gets one worker for so much text: a process costs about a CPU-second to start, in which another one reads
-more than that."""
+TEXT_PER_WORKER_BYTES = 64_000_000
+"""A log gets one worker for so much text: a process costs 0.7 CPU-seconds to start, in which another one makes a data
+set of about half of that."""
 
 PARTITION_WORK_FACTOR = 6
 """Peak memory of joining, grouping and encoding a partition, over its bytes on disk (measured; README, "Memory")."""
@@ -21,6 +23,7 @@ PARTITION_WORK_FACTOR = 6
 _PARTITION_TARGET_BYTES = 64 << 20  # larger partitions gain nothing; smaller ones make more, smaller reads
 _ROWS_PER_TEXT = 0.8  # bytes of parsed rows on disk for each byte of text, about
 MAX_PARTITIONS = 4096
+MOST_MERGE_BYTES = 64 << 20  # of 4096 partitions, 64 files at a time are read in pieces of 1 MB
 
 BYTES_PER_ITEM = 250
 """Peak memory of parsing an id or another value of a flat log (measured on lists of integers and of texts, in Parquet
@@ -42,6 +45,11 @@ class MemoryPlan:
     chunk_bytes: int = CHUNK_BYTES
     """Bytes of text that one task parses."""
 
+    @property
+    def merge_bytes(self) -> int:
+        """Bytes of rows or records that one merge holds; it takes about three times that."""
+        return min(MOST_MERGE_BYTES, self.partition_limit_bytes)
+
 
 def plan_memory(*, memory_gb: float, workers: int | None, text_bytes: int, split_bytes: int) -> MemoryPlan:
     """Return the plan of a run.
@@ -57,15 +65,16 @@ def plan_memory(*, memory_gb: float, workers: int | None, text_bytes: int, split
     """
     memory = int(memory_gb * 1e9)
     wanted = workers or len(os.sched_getaffinity(0))
-    least = _PROCESS_BYTES + _CHUNK_WORK_BYTES
+    least = _WORKER_BYTES + _CHUNK_WORK_BYTES
     if memory < least:
         raise ConfigError(
             f"memory_gb is {memory_gb}, but preprocess needs at least {least / 1e9:.2f}. Raise memory_gb."
         )
-    fitting = (memory - _PROCESS_BYTES) // (_PROCESS_BYTES + _CHUNK_WORK_BYTES)
+    fitting = (memory - _MAIN_BYTES) // (_WORKER_BYTES + _CHUNK_WORK_BYTES)
     count = max(1, min(wanted, fitting, text_bytes // TEXT_PER_WORKER_BYTES))
-    processes = 1 if count == 1 else count + 1  # one worker works within the main process
-    per_worker = (memory - processes * _PROCESS_BYTES) // count
+    # One worker works within the main process; beside several, the main process loads no kernels.
+    processes = _WORKER_BYTES if count == 1 else _MAIN_BYTES + count * _WORKER_BYTES
+    per_worker = (memory - processes) // count
     limit = per_worker // PARTITION_WORK_FACTOR
     target = min(_PARTITION_TARGET_BYTES, limit // 2)
     partitions = max(1, min(MAX_PARTITIONS, -(-int(split_bytes * _ROWS_PER_TEXT) // target)))

@@ -22,6 +22,7 @@ from preprocess.read.raw_files import look_at
 from preprocess.report import report_lines
 from preprocess.stages.context import RunContext
 from preprocess.stages.describe import describe_data_set, make_report
+from preprocess.stages.merge_stage import merge_rows
 from preprocess.stages.parse_stage import parse_log
 from preprocess.stages.records_stage import encode_records
 from preprocess.stages.reject_stage import reject_repeats
@@ -97,12 +98,13 @@ def run_stages(run: RunContext) -> DatasetManifest:
     """Do what is left to do; return the manifest of what then stands in ``work/final``."""
     run.make_folders()
     parsed = parse_log(run)
-    accepted = reject_repeats(run, parsed.tables)
+    files = merge_rows(run, parsed)
+    accepted = reject_repeats(run, parsed.tables, files)
     layout = choose_layout(run.settings, accepted.train_impressions())
     for line in layout.lines():
         run.progress.message(line)
-    vocabulary = make_vocabulary(run, parsed, layout.min_count)
-    records = encode_records(run, parsed, layout.group_size)
+    vocabulary = make_vocabulary(run, parsed, files, layout.min_count)
+    records = encode_records(run, parsed, files, layout.group_size)
     report = make_report(run, accepted, layout, vocabulary, records)
     splits = {split: write_shards(run, split, records[split], layout.lanes) for split in run.splits}
     return describe_data_set(run, parsed, layout, report, splits)

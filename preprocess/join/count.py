@@ -1,5 +1,6 @@
 """Stage 3: count the impressions of the train split that hold each id."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from preprocess.join.partition import PartitionSource, load_partition
 from preprocess.read.feature_rows import FeatureRows, index_dtype, splits_of
 from preprocess.work.blocks import Column, write_blocks
 from preprocess.work.workers import Result
+
+_FEWEST_SLOTS = 1 << 12  # of the hash table of a field; it grows with the ids
 
 
 def count_partition(work: Path, schema: Schema, source: PartitionSource, buckets: int) -> Result:
@@ -30,8 +33,7 @@ def count_partition(work: Path, schema: Schema, source: PartitionSource, buckets
         ),
     ]
     for owned, rows, uses in parts:
-        for index, field in enumerate(owned):
-            field_ids, field_counts = count_field(rows, index, uses)
+        for field, (field_ids, field_counts) in zip(owned, count_fields(rows, uses), strict=True):
             fields.append(np.full(len(field_ids), schema.id_space_index(field), field_dtype))
             ids.append(field_ids)
             counts.append(field_counts)
@@ -50,30 +52,31 @@ def count_partition(work: Path, schema: Schema, source: PartitionSource, buckets
     return {"entries": len(all_ids)}
 
 
-def count_field(rows: FeatureRows, field: int, uses: I64) -> tuple[I64, I64]:
-    """Count the ids of one field: an id counts once for each use of a row that holds it, however often it does.
+def count_fields(rows: FeatureRows, uses: I64) -> Iterator[tuple[I64, I64]]:
+    """Count the ids of each field: an id counts once for each use of a row that holds it, however often it does.
 
     Args:
-        rows: R rows
-        field: index of the field
+        rows: R rows, fewer than 2^31, with as many uses in all
         uses: weight of each row, int64 [R]; rows of weight 0 do not count
 
-    Returns:
-        The ids, ascending, and their counts: int64 [U] each.
+    Yields:
+        For each field its ids, in any order, and their counts: int64 [U] each.
     """
-    mask = rows.field_of_feature() == field
-    row = rows.row_of_feature()[mask]
-    ids = rows.ids[mask]
-    used = uses[row] > 0
-    row, ids = row[used], ids[used]
-    order = np.argsort(ids, kind="stable")  # rows ascend within an id, so its repeats in one row are neighbours
-    row, ids = row[order], ids[order]
-    again = np.zeros(len(ids), np.bool_)
-    again[1:] = (ids[1:] == ids[:-1]) & (row[1:] == row[:-1])
-    row, ids = row[~again], ids[~again]
-    starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1]))) if len(ids) else np.zeros(0, np.int64)
-    counts = np.add.reduceat(uses[row], starts) if len(ids) else np.zeros(0, np.int64)
-    return ids[starts], counts
+    from preprocess.join.count_kernel import copy_counts, count_rows  # loads Numba
+
+    begins = rows.row_splits()[:-1].copy()
+    lengths, ids = np.ascontiguousarray(rows.lengths), np.ascontiguousarray(rows.ids)
+    for field in range(lengths.shape[1]):
+        table = np.zeros((_FEWEST_SLOTS, 2), np.int64)
+        state = np.zeros(2, np.int64)
+        count_rows((lengths, ids, begins), field, uses, table, state)
+        while state[0] < len(uses):
+            larger = np.zeros((2 * len(table), 2), np.int64)
+            copy_counts(table, larger)
+            table = larger
+            count_rows((lengths, ids, begins), field, uses, table, state)
+        found = table[table[:, 1] != 0]
+        yield found[:, 0], found[:, 1] >> 32
 
 
 def counts_path(work: Path, name: str) -> Path:

@@ -9,20 +9,9 @@ import numpy as np
 from esmm_dist.arrays import I64, U64, Array
 from preprocess.join.repeats import load_repeats
 from preprocess.read.feature_rows import FeatureRows
-from preprocess.read.row_files import JOIN_COLUMNS, RowKind, Targets
+from preprocess.read.row_files import JOIN_COLUMNS, RowFile, RowKind, Targets
 from preprocess.read.texts import Texts
 from preprocess.work.blocks import read_block
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowFile:
-    """A block file of rows, and how to turn its lines into positions."""
-
-    path: Path
-    base: int
-    """Position of its line 0."""
-    first_sample_id: int = 0
-    """Added to its sample ids: not 0 if the log has none and lines are numbered within their chunk."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,13 @@
 The first line keeps the name; the later ones are rejected.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from esmm_dist.arrays import I64, Array
-from preprocess.read.row_files import ChunkId, RowKind, rows_path
+from preprocess.read.row_files import RowFile, RowKind
 from preprocess.work.blocks import read_block, save_array
 from preprocess.work.workers import Result
 
@@ -18,15 +19,23 @@ _COLUMNS: dict[RowKind, tuple[str, str]] = {
 }
 
 
-def find_repeats(work: Path, kind: RowKind, split: str, chunks: list[ChunkId], partition: int) -> Result:
-    """Find the repeats among the names of one partition; write the positions of the later lines, sorted."""
+def find_repeats(work: Path, kind: RowKind, split: str, files: Sequence[RowFile], partition: int) -> Result:
+    """Find the repeats among the names of one partition; write the positions of the later lines, sorted.
+
+    Args:
+        work: the run's folder
+        kind: kind of the rows
+        split: name of the split
+        files: rows of the split, in log order
+        partition: which partition of them
+    """
     name_column, line_column = _COLUMNS[kind]
     names: list[Array] = []
     positions: list[I64] = []
-    for chunk in chunks:
-        block = read_block(rows_path(work, kind, chunk), partition, (name_column, line_column))
+    for file in files:
+        block = read_block(file.path, partition, (name_column, line_column))
         names.append(block[name_column])
-        positions.append(block[line_column] + chunk.base)
+        positions.append(block[line_column] + file.base)
     repeats = later_positions(np.concatenate(names), np.concatenate(positions))
     if len(repeats):
         save_array(_part_path(work, kind, split, partition), repeats)

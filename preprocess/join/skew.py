@@ -15,10 +15,10 @@ import numpy as np
 from esmm_dist.arrays import I64, U64, Array, Bools
 from esmm_dist.hashing import mix64
 from preprocess.join.groups import num_ranges, order_hash, range_of
-from preprocess.join.partition import PartitionSource, RowFile, find, names_of
+from preprocess.join.partition import PartitionSource, find, names_of
 from preprocess.join.repeats import load_repeats
 from preprocess.read.feature_rows import FeatureRows, Index, index_dtype, splits_of
-from preprocess.read.row_files import JOIN_COLUMNS, RowKind
+from preprocess.read.row_files import JOIN_COLUMNS, RowFile, RowKind
 from preprocess.work.blocks import Column, read_block, write_blocks
 from preprocess.work.workers import Result
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from esmm_dist.arrays import F32, I64, Bools
+from esmm_dist.arrays import F32, I64, Array, Bools
+from preprocess.work.blocks import gathered
 
 Index = npt.NDArray[np.unsignedinteger[Any]]
 """Indices of fields or partitions, in the ``index_dtype`` of their number."""
@@ -113,8 +114,13 @@ class FeatureRows:
 
     def take(self, index: I64) -> "FeatureRows":
         """Return the rows at ``index`` (int64 [K]), in its order; a row may be taken several times."""
-        features = ragged_index(self.row_splits(), index)
-        return FeatureRows(lengths=self.lengths[index], ids=self.ids[features], values=self.values[features])
+        splits = self.row_splits()
+        begins, sizes = splits[index], splits[index + 1] - splits[index]
+        return FeatureRows(
+            lengths=self.lengths[index],
+            ids=_gathered(self.ids, begins, sizes),
+            values=_gathered(self.values, begins, sizes),
+        )
 
     def keep(self, mask: Bools) -> "FeatureRows":
         """Return the same rows with only the features where ``mask`` (bool [N]) is true."""
@@ -122,6 +128,12 @@ class FeatureRows:
         ends = np.concatenate(([0], np.cumsum(self.lengths.ravel())))
         lengths = np.diff(kept[ends]).astype(np.int32).reshape(self.lengths.shape)
         return FeatureRows(lengths=lengths, ids=self.ids[mask], values=self.values[mask])
+
+
+def _gathered(array: Array, begins: I64, lengths: I64) -> Array:
+    item = array.itemsize
+    data = np.ascontiguousarray(array).view(np.uint8)
+    return gathered(data, begins * item, lengths * item).view(array.dtype)
 
 
 def index_dtype(count: int) -> "np.dtype[np.unsignedinteger[Any]]":

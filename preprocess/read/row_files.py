@@ -14,6 +14,7 @@ Columns of a ``skeleton`` file (one row an impression) and of a ``common`` file 
     repeat_sample_id, repeat_line    skeleton only: sample_id and line again, partitioned by sample_id
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,8 @@ from esmm_dist.hashing import mix64
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, Index, index_dtype, splits_of
 from preprocess.read.texts import Texts
 from preprocess.work.blocks import Column, write_blocks
+from preprocess.work.merge_blocks import BlockSource, merge_blocks
+from preprocess.work.workers import Result
 
 RowKind = Literal["skeleton", "common"]
 
@@ -64,6 +67,31 @@ def chunk_of_position(split: str, position: int) -> tuple[ChunkId, int]:
 def rows_path(work: Path, kind: RowKind, chunk: ChunkId) -> Path:
     """Return the path of a chunk's rows."""
     return work / "chunks" / f"{chunk.name(kind)}.rows"
+
+
+def merged_rows_path(work: Path, split: str, kind: RowKind, number: int) -> Path:
+    """Return the path of the rows of many chunks."""
+    return work / "chunks" / f"{split}-{kind}-merged-{number:05d}.rows"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFile:
+    """A block file of rows, and how to turn its lines into positions."""
+
+    path: Path
+    base: int
+    """Position of its line 0."""
+    first_sample_id: int = 0
+    """Added to its sample ids: not 0 if the log has none and lines are numbered within their chunk."""
+
+    def source(self) -> BlockSource:
+        """Return the rows with final positions and sample ids, to be merged with others."""
+        terms = {"line": self.base, "repeat_line": self.base, "sample_id": self.first_sample_id}
+        return BlockSource(path=self.path, terms=terms)
+
+
+RowFiles = Mapping[tuple[str, RowKind], tuple[RowFile, ...]]
+"""The files with the rows of a split and kind, in log order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +146,18 @@ def write_rows(path: Path, rows: RawRows, num_fields: int, partitions: int) -> I
     if rows.targets is not None:
         columns |= _repeat_columns(rows.targets.sample_ids, rows.lines, partitions)
     return write_blocks(path, columns)
+
+
+def merge_row_files(path: Path, files: Sequence[RowFile], room_bytes: int) -> Result:
+    """Write the rows of several files, which follow each other in the log, as one; its line 0 has position 0.
+
+    Args:
+        path: file to write
+        files: the files
+        room_bytes: what is held of them at once; twice that is in memory
+    """
+    merge_blocks(path, [file.source() for file in files], room_bytes)
+    return {"files": len(files)}
 
 
 def _target_columns(targets: Targets, order: I64, splits: I64) -> dict[str, Column]:

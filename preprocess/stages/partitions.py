@@ -1,16 +1,16 @@
 """The partitions of a split's rows: what counting and joining load one by one."""
 
-from preprocess.join.partition import PartitionSource, RowFile
+from preprocess.join.partition import PartitionSource
 from preprocess.join.skew import split_partition, split_sources
-from preprocess.read.row_files import RowKind, rows_path
+from preprocess.read.row_files import RowFiles
 from preprocess.stages.context import RunContext
 from preprocess.stages.parse_stage import ParsedLog
 from preprocess.work.workers import PoolTask
 
 
-def partitions_of(run: RunContext, parsed: ParsedLog, split: str) -> list[PartitionSource]:
+def partitions_of(run: RunContext, parsed: ParsedLog, files: RowFiles, split: str) -> list[PartitionSource]:
     """List the partitions of a split; those that memory does not hold are cut first."""
-    common, skeleton = (_row_files(run, parsed, split, kind) for kind in ("common", "skeleton"))
+    common, skeleton = files[split, "common"], files[split, "skeleton"]
     whole = [
         PartitionSource(
             name=f"{split}-{p:04d}", split=split, index=p, common=common, skeleton=skeleton, row_bytes=row_bytes
@@ -20,21 +20,6 @@ def partitions_of(run: RunContext, parsed: ParsedLog, split: str) -> list[Partit
     limit = run.plan.partition_limit_bytes
     return [source for source in whole if source.row_bytes <= limit] + _cut(
         run, split, [source for source in whole if source.row_bytes > limit]
-    )
-
-
-def _row_files(run: RunContext, parsed: ParsedLog, split: str, kind: RowKind) -> tuple[RowFile, ...]:
-    tally = parsed.tables[split].get(kind) or parsed.tables[split]["log"]
-    source = run.schema.flat_source
-    before = tally.rows_before()
-    is_numbered_here = kind == "skeleton" and source is not None and source.sample_id is None
-    return tuple(
-        RowFile(
-            path=rows_path(run.work, kind, chunk),
-            base=chunk.base,
-            first_sample_id=1 + before[chunk.file, chunk.chunk] if is_numbered_here else 0,
-        )
-        for chunk in tally.chunks(split)
     )
 
 

@@ -1,14 +1,14 @@
 """Stage 2: reject lines that repeat an earlier one's name, list all rejects, and stop a run with too many."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from preprocess.join.repeats import find_repeats, merge_repeats
 from preprocess.read.flat.header import columns_read
 from preprocess.read.inputs import InputFile
-from preprocess.read.row_files import RowKind
+from preprocess.read.row_files import RowFile, RowFiles, RowKind
 from preprocess.read.tally import Tables, TableTally
 from preprocess.stages.context import RunContext
 from preprocess.work.workers import PoolTask, Result
@@ -35,7 +35,7 @@ class AcceptedLines:
         return tally.lines - sum(tally.rejected.values())
 
 
-def reject_repeats(run: RunContext, parsed: Tables) -> AcceptedLines:
+def reject_repeats(run: RunContext, parsed: Tables, files: RowFiles) -> AcceptedLines:
     """Find repeated names, and list the rejected lines.
 
     Raises:
@@ -44,7 +44,7 @@ def reject_repeats(run: RunContext, parsed: Tables) -> AcceptedLines:
     tables: Tables = {}
     first: dict[str, FirstRejects] = {}
     for split in run.splits:
-        tables[split] = _with_repeats(run, split, parsed[split])
+        tables[split] = _with_repeats(run, split, parsed[split], files)
         listed = run.pool.once(f"all-rejects-{split}", partial(_listed, run, split, tables[split]))
         first[split] = listed["first"]
     for split, of_split in tables.items():
@@ -69,12 +69,14 @@ def _listed(run: RunContext, split: str, tallies: Mapping[str, TableTally]) -> R
     return {"first": list_rejects(run, split, tallies)}
 
 
-def _with_repeats(run: RunContext, split: str, parsed: Mapping[str, TableTally]) -> dict[str, TableTally]:
+def _with_repeats(
+    run: RunContext, split: str, parsed: Mapping[str, TableTally], files: RowFiles
+) -> dict[str, TableTally]:
     """Return the counts of a split's lines with those that repeat an earlier name rejected too."""
     tallies = dict(parsed)
     for kind, table in _named_rows(run).items():
         tally = tallies[table]
-        find = partial(_find_repeats, run, split, kind, tally)
+        find = partial(_find_repeats, run, split, kind, files[split, kind])
         found = run.pool.once(f"all-repeats-{split}-{kind}", find)
         if found["repeats"]:
             rejected = tally.rejected + Counter({str(REPEAT_REASONS[kind]): found["repeats"]})
@@ -91,9 +93,9 @@ def _named_rows(run: RunContext) -> dict[RowKind, str]:
     return {"skeleton": "log"} if source.sample_id is not None else {}
 
 
-def _find_repeats(run: RunContext, split: str, kind: RowKind, tally: TableTally) -> Result:
+def _find_repeats(run: RunContext, split: str, kind: RowKind, files: Sequence[RowFile]) -> Result:
     partitions = run.plan.partitions
-    shared = {"work": run.work, "kind": kind, "split": split, "chunks": tally.chunks(split)}
+    shared = {"work": run.work, "kind": kind, "split": split, "files": files}
     tasks = (
         PoolTask(
             name=f"repeats-{split}-{kind}-{p:04d}",

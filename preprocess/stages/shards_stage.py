@@ -1,6 +1,7 @@
 """Stages 6 and 7: deal the records of a split into lanes, and write the lanes as shards."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,9 +11,11 @@ from esmm_dist.errors import InputDataError
 from esmm_dist.schema.manifest import Shard, Split
 from preprocess.report import total
 from preprocess.stages.context import RunContext
+from preprocess.work.blocks import save_array
 from preprocess.work.workers import PoolTask, Result
 from preprocess.write.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
-from preprocess.write.records import records_path
+from preprocess.write.merge_records import group_names, merge_records
+from preprocess.write.records import index_path, records_path
 
 
 def write_shards(run: RunContext, split: str, records: Mapping[str, Result], lanes: int) -> Split:
@@ -27,7 +30,7 @@ def write_shards(run: RunContext, split: str, records: Mapping[str, Result], lan
     job = LanesJob(
         work=run.work,
         split=split,
-        names=tuple(records),
+        names=_merge(run, split, tuple(records)),
         slices=num_slices(total(list(records.values()), "bytes")),
         lanes=lanes,
         compression=run.config.compression,
@@ -37,13 +40,49 @@ def write_shards(run: RunContext, split: str, records: Mapping[str, Result], lan
 
 
 def _deal(run: RunContext, job: LanesJob, record_bytes: int) -> I64:
-    """Deal all slices; return the pieces, int64 [slices, lanes, len(PIECE_COLUMNS)]. The records are deleted then."""
-    kept = run.pool.once(f"all-pieces-{job.split}", lambda: {"pieces": _deal_all(run, job, float(record_bytes))})
-    run.delete_read(records_path(run.work, name) for name in job.names)
-    return np.array(kept["pieces"], np.int64).reshape(job.slices, job.lanes, len(PIECE_COLUMNS))
+    """Deal all slices; return what ``deal_slice`` says of them, int64 [slices, lanes, len(PIECE_COLUMNS)].
+
+    The records are deleted then.
+    """
+    path = run.work / "pieces" / f"{job.split}.npy"
+    run.pool.once(f"all-pieces-{job.split}", lambda: _deal_all(run, job, float(record_bytes), path))
+    _delete(run, job.names)
+    pieces: I64 = np.load(path)
+    return pieces
 
 
-def _deal_all(run: RunContext, job: LanesJob, record_bytes: float) -> list[list[list[int]]]:
+def _merge(run: RunContext, split: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Merge the records of many partitions; return the names of what is then to be dealt."""
+    groups = group_names(names)
+    if len(groups) == len(names):
+        return names
+    merged = {f"{split}-merged-{number:03d}": group for number, group in enumerate(groups)}
+    run.pool.once(f"all-merged-records-{split}", lambda: _merge_all(run, split, merged))
+    return tuple(merged)
+
+
+def _merge_all(run: RunContext, split: str, merged: Mapping[str, Sequence[str]]) -> Result:
+    tasks = (
+        PoolTask(
+            name=f"records-{name}",
+            function=merge_records,
+            arguments={"work": run.work, "names": group, "merged": name, "room_bytes": run.plan.merge_bytes},
+            size=float(len(group)),
+        )
+        for name, group in merged.items()
+    )
+    run.progress.start(f"merge records ({split})", float(sum(map(len, merged.values()))), "partitions")
+    for name, _ in run.pool.run(tasks, run.progress):  # one by one, so that the disk does not hold all records twice
+        _delete(run, merged[name.removeprefix("records-")])
+    return {"merged": len(merged)}
+
+
+def _delete(run: RunContext, names: Sequence[str]) -> None:
+    run.delete_read(path(run.work, name) for name in names for path in (records_path, index_path))
+
+
+def _deal_all(run: RunContext, job: LanesJob, record_bytes: float, path: Path) -> Result:
+    """Deal all slices; write what ``deal_slice`` returned for all, int64 [slices, lanes, len(PIECE_COLUMNS)]."""
     cuts = cut_slices(run.work, job.names, job.slices)
     before = np.concatenate(([0], np.cumsum(np.diff(cuts, axis=1).sum(axis=0))))
     tasks = (
@@ -61,8 +100,12 @@ def _deal_all(run: RunContext, job: LanesJob, record_bytes: float) -> list[list[
         )
         for k in range(job.slices)
     )
-    dealt = run.run_all(f"deal into lanes ({job.split})", tasks, record_bytes, "B")
-    return [dealt[name]["lanes"] for name in sorted(dealt)]
+    pieces = np.zeros((job.slices, job.lanes, len(PIECE_COLUMNS)), np.int64)
+    run.progress.start(f"deal into lanes ({job.split})", record_bytes, "B")
+    for name, result in run.pool.run(tasks, run.progress):
+        pieces[int(name.rpartition("-")[2])] = result["lanes"]
+    save_array(path, pieces)
+    return {"slices": job.slices}
 
 
 def _write_lanes(run: RunContext, job: LanesJob, pieces: I64) -> list[Result]:

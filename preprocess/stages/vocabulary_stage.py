@@ -7,6 +7,7 @@ import numpy as np
 from preprocess.join.count import count_partition
 from preprocess.join.known_ids import KNOWN_IDS_NAME, known_paths, scatter_known
 from preprocess.join.vocabulary import VOCABULARY_NAME, MergeJob, merge_counts, write_vocabulary
+from preprocess.read.row_files import RowFiles
 from preprocess.report import check_kept
 from preprocess.stages.context import RunContext
 from preprocess.stages.parse_stage import ParsedLog
@@ -14,22 +15,22 @@ from preprocess.stages.partitions import partitions_of
 from preprocess.work.workers import PoolTask, Result
 
 
-def make_vocabulary(run: RunContext, parsed: ParsedLog, min_count: int) -> list[Result]:
+def make_vocabulary(run: RunContext, parsed: ParsedLog, files: RowFiles, min_count: int) -> list[Result]:
     """Write the vocabulary; return what ``merge_counts`` counted in each bucket of ids.
 
     Raises:
         ConfigError: The known ids do not fit the schema, or the ids of one field do not fit the memory.
         InputDataError: No id is kept.
     """
-    kept = run.pool.once("all-counts", lambda: {"buckets": _merge(run, _count(run, parsed), min_count)})
+    kept = run.pool.once("all-counts", lambda: {"buckets": _merge(run, _count(run, parsed, files), min_count)})
     buckets: list[Result] = kept["buckets"]
     check_kept(buckets, min_count, by_table=run.known is not None and "table" in run.known.paths)
     return buckets
 
 
-def _count(run: RunContext, parsed: ParsedLog) -> tuple[str, ...]:
+def _count(run: RunContext, parsed: ParsedLog, files: RowFiles) -> tuple[str, ...]:
     """Count the ids of the train split; return the names of the partitions that were counted."""
-    sources = partitions_of(run, parsed, "train") if "train" in run.splits else []
+    sources = partitions_of(run, parsed, files, "train") if "train" in run.splits else []
     shared = {"work": run.work, "schema": run.schema, "buckets": run.plan.partitions}
     tasks = (
         PoolTask(

@@ -1,7 +1,8 @@
 """Files of NumPy columns cut into partitions: how stages hand rows to each other through the disk.
 
-A file holds the same columns for each partition, partition after partition, so that one read fetches what one
-partition needs, and a hash join of any size is many small reads of bounded memory::
+A hash join of any size reads, of each file, what one partition needs. For these reads to be large, many small files
+become one (``merge_blocks``). A file holds the same columns for each partition, partition after partition, so that one
+read fetches what one partition needs::
 
     bytes                what
     8                    length H of the header, little-endian
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from esmm_dist.arrays import I64, Array
+from esmm_dist.arrays import I64, U8, Array
 from preprocess.work.folder import replaced
 
 
@@ -39,14 +40,32 @@ def write_blocks(path: Path, columns: Mapping[str, Column]) -> I64:
     sizes = np.stack([np.diff(c.splits) * _entry_bytes(c.data) for c in columns.values()], axis=1)
     offsets = np.zeros(sizes.size + 1, np.int64)
     np.cumsum(sizes.ravel(), out=offsets[1:])
+    data = np.concatenate([np.ascontiguousarray(c.data).reshape(-1).view(np.uint8) for c in columns.values()])
+    ends = np.cumsum([c.data.nbytes for c in columns.values()])
+    begins = [
+        end - c.data.nbytes + c.splits[:-1] * _entry_bytes(c.data)
+        for end, c in zip(ends, columns.values(), strict=True)
+    ]
     with replaced(path) as temporary, temporary.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header + offsets.tobytes())
-        flat = [(np.ascontiguousarray(c.data), c.splits) for c in columns.values()]
-        for p in range(partitions):
-            for data, splits in flat:
-                file.write(data[splits[p] : splits[p + 1]].data)
+        file.write(gathered(data, np.stack(begins, axis=1).ravel(), sizes.ravel()).data)
     total: I64 = sizes.sum(axis=1)
     return total
+
+
+def gathered(data: U8, begins: I64, sizes: I64) -> U8:
+    """Return pieces of ``data`` one after the other: uint8 [sizes.sum()].
+
+    Args:
+        data: uint8
+        begins: where each piece begins, int64 [pieces]
+        sizes: bytes of each piece, int64 [pieces]
+    """
+    from preprocess.work.pieces_kernel import gather_pieces  # loads Numba
+
+    out = np.empty(int(sizes.sum()), np.uint8)
+    gather_pieces(data, begins, sizes, out)
+    return out
 
 
 def read_block(path: Path, partition: int, names: Sequence[str]) -> dict[str, Array]:

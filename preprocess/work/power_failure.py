@@ -18,6 +18,8 @@ from esmm_dist.storage.whole_file import write_durable
 SYNC_EVERY_S = 300.0
 """A run loses at most so much of its work; a shorter one never waits for the disk."""
 
+_TICK_S = 0.001  # clocks of files tick every 1 to 10 ms
+
 DONE_FOLDER = "done"
 _SYNCED_NAME = "synced"
 _BOOT_NAME = "boot_id"
@@ -44,7 +46,11 @@ class Syncs:
 
     def _sync(self) -> None:
         begun = self._work / f"{_SYNCED_NAME}.begun"  # its time is the disk's own, which may be another machine's
-        begun.write_bytes(b"")
+        begun.write_bytes(b".")
+        earlier = begun.stat().st_mtime_ns
+        while begun.stat().st_mtime_ns == earlier:  # later than all results so far, which the same tick may hold
+            time.sleep(_TICK_S)
+            begun.write_bytes(b".")
         _sync_disk_of(self._work)
         begun.replace(self._work / _SYNCED_NAME)
         _sync_disk_of(self._work)

@@ -16,9 +16,10 @@ import numpy as np
 from esmm_dist.arrays import I64
 from esmm_dist.schema.manifest import Compression
 from preprocess.read.feature_rows import splits_of
+from preprocess.work.blocks import gathered
 from preprocess.work.folder import replaced
 from preprocess.work.workers import Result
-from preprocess.write.records import INDEX_DTYPE, index_path, records_path
+from preprocess.write.merge_records import cut_index, key_bounds, read_records
 from preprocess.write.zlib_pieces import HEADER, compress_piece, join_adler, trailer
 
 SLICE_BYTES = 16 << 20
@@ -51,13 +52,8 @@ def num_slices(total_bytes: int) -> int:
 
 def cut_slices(work: Path, names: Sequence[str], slices: int) -> I64:
     """Return where each slice begins in each partition's index: int64 [partitions, slices + 1]."""
-    bounds = np.array([(k << 64) // slices for k in range(1, slices)], np.uint64)
-    cuts = np.zeros((len(names), slices + 1), np.int64)
-    for row, name in zip(cuts, names, strict=True):
-        keys = np.fromfile(index_path(work, name), INDEX_DTYPE)["key"]
-        row[1:-1] = np.searchsorted(keys, bounds)
-        row[-1] = len(keys)
-    return cuts
+    bounds = key_bounds(slices)
+    return np.stack([cut_index(work, name, bounds) for name in names])
 
 
 def deal_slice(job: LanesJob, number: int, first_record: int, begins: I64, ends: I64) -> Result:
@@ -73,25 +69,15 @@ def deal_slice(job: LanesJob, number: int, first_record: int, begins: I64, ends:
     Returns:
         For each lane, in order, the values named in ``PIECE_COLUMNS``.
     """
-    datas, indexes = [], []
-    for name, begin, end in zip(job.names, begins.tolist(), ends.tolist(), strict=True):
-        if begin < end:
-            here = np.fromfile(
-                index_path(job.work, name), INDEX_DTYPE, end - begin, offset=begin * INDEX_DTYPE.itemsize
-            )
-            with records_path(job.work, name).open("rb") as file:
-                file.seek(int(here["offset"][0]))
-                datas.append(file.read(int(here["length"].sum(dtype=np.int64))))
-            indexes.append(here)
-    index, data = np.concatenate([np.zeros(0, INDEX_DTYPE), *indexes]), b"".join(datas)
-    del datas
-    splits = splits_of(index["length"].astype(np.int64)).tolist()
+    index, data = read_records(job.work, job.names, begins, ends)
+    sizes = index["length"].astype(np.int64)
+    splits = splits_of(sizes)
     order = np.lexsort((index["crc"], index["key"]))
     lanes: list[list[int]] = []
     with replaced(pieces_path(job.work, job.split, number)) as temporary, temporary.open("wb") as file:
         for lane in range(job.lanes):
             members = order[(lane - first_record) % job.lanes :: job.lanes]
-            records = b"".join(data[splits[i] : splits[i + 1]] for i in members.tolist())
+            records = gathered(data, splits[members], sizes[members]).data
             piece, adler = compress_piece(records, LEVEL) if job.compression == "ZLIB" else (records, 1)
             file.write(piece)
             impressions = int(index["impressions"][members].sum(dtype=np.int64))

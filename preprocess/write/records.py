@@ -19,9 +19,15 @@ from preprocess.join.partition import Partition, PartitionSource, load_partition
 from preprocess.read.feature_rows import FeatureRows, splits_of
 from preprocess.work.folder import replaced
 from preprocess.work.workers import Result
-from preprocess.write.encode import TargetEncoder, impression_encoder, no_user, user_encoder
-from preprocess.write.example_proto import example
-from preprocess.write.tfrecord import frame
+from preprocess.write.encode import (
+    FramedRecords,
+    UserParts,
+    encode_targets,
+    framed_records,
+    impression_encoder,
+    no_user,
+    user_encoder,
+)
 
 INDEX_DTYPE = np.dtype([("key", "<u8"), ("offset", "<u8"), ("length", "<u4"), ("crc", "<u4"), ("impressions", "<u4")])
 """``offset``, ``length``: bytes of the record with its frame; ``crc``: its masked CRC-32C, orders records whose keys
@@ -141,12 +147,11 @@ def _write(job: RecordsJob, name: str, partition: Partition, groups: RecordGroup
         for first in range(0, len(index), groups_at_once):
             splits = groups.splits[first : first + groups_at_once + 1]
             framed = encode.records(groups.order[splits[0] : splits[-1]], splits - splits[0])
-            here = slice(first, first + len(framed))
-            lengths = [len(record) for record in framed]
+            here = slice(first, first + len(framed.crcs))
+            lengths = np.diff(framed.splits)
             _check_lengths(lengths, job.group_size)
-            index["length"][here] = lengths
-            index["crc"][here] = [int.from_bytes(record[-4:], "little") for record in framed]
-            file.write(b"".join(framed))
+            index["length"][here], index["crc"][here] = lengths, framed.crcs
+            file.write(framed.data.data)
     return index
 
 
@@ -156,26 +161,26 @@ class _Encoders:
     def __init__(self, schema: Schema, partition: Partition) -> None:
         """Encode the user parts, each of which may stand in several records."""
         self._partition = partition
-        users = user_encoder(schema.user_fields)
-        self._users = users.encode(partition.common, np.arange(len(partition.common.lengths) + 1))
-        # The last entry, which is index -1, is the user part of impressions without a common row.
-        self._users += users.encode(no_user(schema.user_fields), np.array([0, 1]))
-        self._features, self._targets = impression_encoder(schema.impression_fields), TargetEncoder()
+        # The last part is that of impressions without a common row.
+        rows = FeatureRows.joined([partition.common, no_user(schema.user_fields)])
+        self._num_users = len(rows.lengths)
+        self._users = UserParts.of(user_encoder(schema.user_fields).encode(rows, np.arange(self._num_users + 1)))
+        self._features = impression_encoder(schema.impression_fields)
 
-    def records(self, members: I64, splits: I64) -> list[bytes]:
+    def records(self, members: I64, splits: I64) -> FramedRecords:
         """Return framed records: record i holds the impressions members[splits[i] : splits[i + 1]]."""
         impressions = self._partition.impressions
         own = self._features.encode(impressions.features.take(members), splits)
-        targets = self._targets.encode(impressions.targets.take(members), splits)
-        users = self._partition.common_row[members[splits[:-1]]].tolist()
-        return [
-            frame(example(b"".join((self._users[user], own_lists, target_lists))))
-            for user, own_lists, target_lists in zip(users, own, targets, strict=True)
-        ]
+        users = self._partition.common_row[members[splits[:-1]]]
+        return framed_records(
+            self._users,
+            np.where(users < 0, self._num_users - 1, users),
+            [*own, *encode_targets(impressions.targets.take(members), splits)],
+        )
 
 
-def _check_lengths(lengths: list[int], group_size: int) -> None:
-    longest = max(lengths, default=0)
+def _check_lengths(lengths: I64, group_size: int) -> None:
+    longest = int(lengths.max(initial=0))
     if longest > MAX_RECORD_BYTES:
         raise ConfigError(
             f"A record of up to {group_size} impressions has {longest:,} bytes, and readers take {MAX_RECORD_BYTES:,} "

@@ -19,7 +19,7 @@ _ADLER_BASE = 65521  # the largest prime below 2^16 (RFC 1950)
 _RAW = -15  # window bits: 32 kB, without header and checksum
 
 
-def compress_piece(data: bytes, level: int) -> tuple[bytes, int]:
+def compress_piece(data: bytes | memoryview, level: int) -> tuple[bytes, int]:
     """Deflate one piece; return its bytes and the Adler-32 of ``data``."""
     compressor = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _RAW)
     piece = compressor.compress(data) + compressor.flush(isal_zlib.Z_FULL_FLUSH)

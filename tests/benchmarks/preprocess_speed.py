@@ -24,8 +24,8 @@ from esmm_dist.schema.manifest import read_manifest
 from preprocess.config import PreprocessConfig
 from preprocess.read.aliccp.line import Kind, ParsedLine, parse_line
 from preprocess.run import preprocess
-from preprocess.write.example_proto import ListFrame, encode_rows, example, varints
-from preprocess.write.tfrecord import OVERHEAD_BYTES
+from tests.support.reference.example_proto import ListFrame, encode_rows, example, varints
+from tests.support.reference.tfrecord import OVERHEAD_BYTES
 
 CASES: dict[str, dict[str, object]] = {
     "default": {},

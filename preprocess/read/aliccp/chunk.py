@@ -168,9 +168,7 @@ def _hashed(texts: list[bytes]) -> U64:
     return np.array([keys[text] for text in texts], np.uint64)
 
 
-def _with_odd(
-    usual: _UsualLines, read: Mapping[int, ParsedLine], rejects: list[Reject], num_fields: int
-) -> ParsedRows:
+def _with_odd(usual: _UsualLines, read: Mapping[int, ParsedLine], rejects: list[Reject], num_fields: int) -> ParsedRows:
     """Put the odd lines that were read into their places, and drop those that are rejected."""
     rows, numbers = usual.rows, list(read)
     rows.keys[numbers] = [context_key(line.key) for line in read.values()]

@@ -14,7 +14,7 @@ Arrays that the kernels share::
                                           schema's, the others are found in the text.
     fields        uint8 [F], uint8 [F]    1 if the field is one-hot; 1 if it is weighted
     heads         uint64 [R], int64 [R], uint8 [R, L], uint8 [R], int64 [R, 2]
-                                          keys, sample ids, labels, kind of the line (GOOD ...), bounds of the key's text
+                                          keys, sample ids, labels, kinds of lines (GOOD ...), bounds of the keys' texts
     features      int32 [R, F], int64 [N], float32 [N], int64 [N, 3]
                                           lengths, ids and values of good lines, by field and then in log order; and
                                           values that Python must read: where in ``values``, and bounds of the text
@@ -173,17 +173,17 @@ def _head(text, p, i, heads):  # type: ignore[no-untyped-def]
             labels[i, k] = label
             p += 2
         p += 1
-    begin, key, is_hex = p, np.uint64(0), True
+    begin, key, others = p, np.uint64(0), 0
     while text[p] != _COMMA and text[p] != _LF:
         c = np.int64(text[p])
         digit = c - 48 if 48 <= c <= 57 else (c - 87 if 97 <= c <= 102 else -1)
-        is_hex &= digit >= 0
+        others += 1 if digit < 0 else 0
         key = key << np.uint64(4) | np.uint64(digit & 15)
         p += 1
     if text[p] == _LF:
         return -1
     keys[i] = key
-    kinds[i] = GOOD if is_hex and p - begin == 16 else TEXT_KEY
+    kinds[i] = GOOD if others == 0 and p - begin == 16 else TEXT_KEY
     bounds[i, 0], bounds[i, 1] = begin, p
     return p + 1
 

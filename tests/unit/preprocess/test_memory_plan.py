@@ -14,17 +14,17 @@ from preprocess.read.flat.pieces import MOST_ITEMS
 
 def test_plan_uses_fewer_workers_rather_than_more_memory():
     assert plan_memory(memory_gb=8, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 4
-    assert plan_memory(memory_gb=0.5, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 2
-    assert plan_memory(memory_gb=0.25, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 1
+    assert plan_memory(memory_gb=0.75, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 2
+    assert plan_memory(memory_gb=0.4, workers=4, text_bytes=10**9, split_bytes=10**9).workers == 1
 
 
 def test_plan_starts_no_second_process_for_a_small_log():
-    assert plan_memory(memory_gb=8, workers=4, text_bytes=40_000_000, split_bytes=10**7).workers == 1
-    assert plan_memory(memory_gb=8, workers=4, text_bytes=70_000_000, split_bytes=10**7).workers == 2
+    assert plan_memory(memory_gb=8, workers=4, text_bytes=120_000_000, split_bytes=10**7).workers == 1
+    assert plan_memory(memory_gb=8, workers=4, text_bytes=130_000_000, split_bytes=10**7).workers == 2
 
 
 def test_plan_cuts_into_more_partitions_where_memory_is_small():
-    small, large = (plan_memory(memory_gb=m, workers=1, text_bytes=10**10, split_bytes=10**10) for m in (0.3, 4))
+    small, large = (plan_memory(memory_gb=m, workers=1, text_bytes=10**10, split_bytes=10**10) for m in (0.4, 4))
     assert small.partitions > large.partitions > 1
     assert small.partition_limit_bytes < large.partition_limit_bytes
 
@@ -35,7 +35,7 @@ def test_memory_that_holds_no_worker_is_refused_with_the_least_that_works():
 
 
 def test_plan_parses_fewer_items_at_once_where_memory_is_small():
-    small, large = (plan_memory(memory_gb=m, workers=1, text_bytes=10**9, split_bytes=10**9) for m in (0.2, 4))
+    small, large = (plan_memory(memory_gb=m, workers=1, text_bytes=10**9, split_bytes=10**9) for m in (0.33, 4))
     assert 200_000 < small.piece_items < 300_000
     assert large.piece_items == MOST_ITEMS
 
@@ -47,7 +47,7 @@ def test_plan_has_a_worker_for_each_core_unless_told_otherwise():
 
 
 @given(
-    memory_gb=st.floats(0.19, 64),
+    memory_gb=st.floats(0.33, 64),
     workers=st.integers(1, 64),
     text_bytes=st.integers(0, 10**13),
     share=st.floats(0.1, 1),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from preprocess.join.repeats import find_repeats, later_positions, load_repeats, merge_repeats
 from preprocess.read.feature_rows import FeatureEntries
-from preprocess.read.row_files import ChunkId, RawRows, Targets, rows_path, write_rows
+from preprocess.read.row_files import ChunkId, RawRows, RowFile, Targets, rows_path, write_rows
 
 NO_FEATURES = FeatureEntries(
     row=np.zeros(0, np.int64),
@@ -34,7 +34,8 @@ def test_repeats_are_found_across_chunks_and_files_whatever_the_partitions(tmp_p
         keys = np.arange(len(ids), dtype=np.uint64)
         raw = RawRows(lines=np.arange(len(ids)), keys=keys, features=NO_FEATURES, targets=targets)
         write_rows(rows_path(tmp_path, "skeleton", chunk), raw, 1, 3)
-    found = [find_repeats(tmp_path, "skeleton", "train", chunks, p)["repeats"] for p in range(3)]
+    files = [RowFile(path=rows_path(tmp_path, "skeleton", chunk), base=chunk.base) for chunk in chunks]
+    found = [find_repeats(tmp_path, "skeleton", "train", files, p)["repeats"] for p in range(3)]
     assert sum(found) == 2
     assert merge_repeats(tmp_path, "skeleton", "train", 3) == {"repeats": 2}
     # line 2 of the first chunk repeats id 4, line 0 of the second file repeats id 5

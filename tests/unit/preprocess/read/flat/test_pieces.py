@@ -138,7 +138,7 @@ def test_memory_stays_under_the_bound_whatever_ids_the_rows_hold(tmp_path: Path,
     (tmp_path / "raw").mkdir()
     (tmp_path / "wide.yaml").write_text(SCHEMA)
     write_wide(tmp_path / "raw", form, rows)
-    assert peak_bytes(tmp_path, memory_gb=0.2) < 200_000_000 - 60_000_000  # of library files; see test_interrupted
+    assert peak_bytes(tmp_path, memory_gb=0.33) < 330_000_000 - 145_000_000  # of library files; see test_interrupted
 
 
 def peak_bytes(folder: Path, *, memory_gb: float) -> int:

@@ -1,0 +1,45 @@
+"""Copy many pieces of bytes, without the interpreter lock."""
+
+import numpy as np
+
+from esmm_dist.kernels.compiled import kernel
+from preprocess.work.copy_bytes import copy_bytes
+
+BYTES = 'Array(uint8, 1, "C", readonly=True)'
+
+
+@kernel(f"void({BYTES}, int64[::1], int64[::1], uint8[::1])")
+def gather_pieces(data, begins, sizes, out):  # type: ignore[no-untyped-def]
+    """Copy pieces of ``data`` one after the other into ``out``.
+
+    Args:
+        data: uint8
+        begins: where each piece begins in ``data``, int64 [pieces]
+        sizes: bytes of each piece, int64 [pieces]
+        out: uint8 [sizes.sum()]
+    """
+    source, target = np.int64(data.ctypes.data), np.int64(out.ctypes.data)
+    for i in range(len(begins)):
+        copy_bytes(target, source + begins[i], sizes[i])
+        target += sizes[i]
+
+
+@kernel("void(uint8[::1], int64[::1], int64[::1])")
+def add_to_pieces(data, sizes, terms):  # type: ignore[no-untyped-def]
+    """Add a number to the int64 values (little-endian, at any address) of each piece.
+
+    Args:
+        data: pieces one after the other, uint8 [sizes.sum()]
+        sizes: bytes of each piece, int64 [pieces]
+        terms: what is added to the values of each piece, 0 or more; pieces of 0 may hold anything: int64 [pieces]
+    """
+    place = 0
+    for i in range(len(sizes)):
+        if terms[i]:
+            for value in range(place, place + sizes[i], 8):
+                carry = 0
+                for k in range(8):
+                    total = data[value + k] + (terms[i] >> (8 * k) & 255) + carry
+                    data[value + k] = total & 255
+                    carry = total >> 8
+        place += sizes[i]
