@@ -2,10 +2,11 @@
 
 ::
 
-    read ─> unique ids ─> find rows ─> pull ─> forward pass
-    └───────── prefetch thread ──────────┘     └──────── main thread ────────┘
+    read ─> unique ids ─> find rows ─> pull ─> pool ─> forward pass
+    thread  └─────────── thread ──────────┘    └── main thread ───┘
 
-Rows do not change while a split is scored, so they can be pulled ahead too.
+Rows do not change while a split is scored, so they can be pulled ahead too. Reading takes about as long as what follows it
+up to the rows, so it has a thread of its own.
 """
 
 from collections.abc import Generator, Iterator
@@ -149,8 +150,9 @@ def own_batches(
 
 def _scored(scorer: Scorer, reader: BatchReader) -> Generator[tuple[PulledBatch, F32], None, None]:
     def pulled() -> Iterator[PulledBatch]:
-        for batch in reader.epoch(0, seed=None):
-            yield scorer.pull(batch)
+        with Prefetcher(lambda: reader.epoch(0, seed=None), depth=_BATCHES_AHEAD) as read:
+            for batch in read:
+                yield scorer.pull(batch)
 
     with Prefetcher(pulled, depth=_BATCHES_AHEAD) as ahead:
         for each in ahead:

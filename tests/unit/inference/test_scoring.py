@@ -1,5 +1,6 @@
 """Batches are scored in the order of one process, whatever the number of ranks."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -126,6 +127,14 @@ def test_the_ranks_share_the_impressions_of_each_batch(data, size):
         assert sum(share.num_impressions for share in shares) == whole.num_impressions
         gathered = np.concatenate([share.users for share in shares])
         assert sorted(gathered.tolist()) == sorted(whole.users.tolist())
+
+
+def test_the_threads_that_read_ahead_end_with_the_iterator(data):
+    batches = scored_batches(data[1], reader(data, SoloWorld(), 4), SoloWorld())
+    next(batches)
+    assert any(thread.name == "prefetch" for thread in threading.enumerate())
+    batches.close()
+    assert not any(thread.name == "prefetch" for thread in threading.enumerate())
 
 
 def test_scores_do_not_depend_on_the_size_of_a_batch(data):
