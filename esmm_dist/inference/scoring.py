@@ -5,8 +5,8 @@
     read ─> unique ids ─> find rows ─> pull ─> pool ─> forward pass
     thread  └─────────── thread ──────────┘    └── main thread ───┘
 
-Rows do not change while a split is scored, so they can be pulled ahead too. Reading takes about as long as what follows it
-up to the rows, so it has a thread of its own.
+Rows do not change while a split is scored, so they can be pulled ahead too. Reading takes about as long as the
+rest up to the rows, so it has a thread of its own.
 """
 
 from collections.abc import Generator, Iterator
