@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from esmm_dist.arrays import F32
@@ -20,8 +21,10 @@ class BatchTensors(NamedTuple):
     """float32 [S, D], see ``TableLookup``"""
     norms: dict[str, tf.Tensor]
     """float32 [S, 1], what the linear term divides by; empty unless ``Esmm.uses_norms``"""
-    impressions_per_group: tf.Tensor
-    """int64 [G]"""
+    group_of_impression: tf.Tensor
+    """int64 [B]"""
+    num_groups: tf.Tensor
+    """int64 scalar G"""
     labels: tf.Tensor
     """float32 [B, K]"""
     sample_weights: tf.Tensor
@@ -67,7 +70,8 @@ def model_inputs(
     tensors = BatchTensors(
         pooled={table: tf.constant(pool(lookup, rows[table])) for table, lookup in lookups.items()},
         norms=norms,
-        impressions_per_group=tf.constant(batch.impressions_per_group),
+        group_of_impression=tf.constant(np.repeat(np.arange(batch.num_groups), batch.impressions_per_group)),
+        num_groups=tf.constant(batch.num_groups, tf.int64),
         labels=tf.constant(batch.labels, dtype=tf.float32),
         sample_weights=(
             tf.ones([batch.num_impressions]) if batch.sample_weights is None else tf.constant(batch.sample_weights)
@@ -82,7 +86,8 @@ def input_signature(model: Esmm) -> BatchTensors:
     return BatchTensors(
         pooled={table: tf.TensorSpec([None, dim], tf.float32) for table, dim in dims.items()},
         norms={table: tf.TensorSpec([None, 1], tf.float32) for table in dims} if model.uses_norms else {},
-        impressions_per_group=tf.TensorSpec([None], tf.int64),
+        group_of_impression=tf.TensorSpec([None], tf.int64),
+        num_groups=tf.TensorSpec([], tf.int64),
         labels=tf.TensorSpec([None, len(model.towers)], tf.float32),
         sample_weights=tf.TensorSpec([None], tf.float32),
     )
@@ -99,11 +104,10 @@ def logits_of_inputs(
         dropout_seed: int32 [2]; None when not training
         training: whether layers behave as in training
     """
-    groups = tf.size(inputs.impressions_per_group, out_type=tf.int64)
     return model(
         inputs.pooled,
-        tf.repeat(tf.range(groups), inputs.impressions_per_group),
-        groups,
+        inputs.group_of_impression,
+        inputs.num_groups,
         dropout_seed=dropout_seed,
         training=training,
         norms=inputs.norms or None,

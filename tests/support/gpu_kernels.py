@@ -99,6 +99,12 @@ def on_gpu(graph: Any) -> set[str]:
     }
 
 
+def on_cpu(graph: Any) -> set[str]:
+    """Return the types of the operations that would run on the CPU of a machine with a GPU."""
+    types = {op for op, _, _ in operations(graph) if op not in _WITHOUT_KERNEL}
+    return {op for op, _, node in operations(graph) if op in types and not _has_gpu_kernel(node)}
+
+
 def _has_gpu_kernel(node: Any) -> bool:
     for kernel in kernels.get_registered_kernels_for_op(node.op).kernel:
         fits = all(

@@ -13,7 +13,7 @@ from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Combiner, Field, Schema
 from esmm_dist.train.compiled_model import CompiledModel, compile_model
 from esmm_dist.train.config import TrainConfig
-from tests.support.gpu_kernels import DETERMINISTIC, REFUSED, on_gpu, operations
+from tests.support.gpu_kernels import DETERMINISTIC, REFUSED, on_cpu, on_gpu, operations
 from tests.support.tiny_dataset import tiny_schema
 from tests.unit.train.test_compiled_step import Elastic
 
@@ -77,6 +77,24 @@ def assert_deterministic(side: CompiledModel) -> None:
         assert found <= DETERMINISTIC, sorted(found - DETERMINISTIC)
         assert not [device for _, device, _ in operations(graph) if device]  # pooling, beside the rows, is not in it
     assert all("MatMul" in on_gpu(graph) for graph in towers_of(side))  # they do run there
+
+
+BESIDE_THE_GPU = {
+    "Const": "shapes and axes, int32",
+    "Range": "axes, int32",
+    "BroadcastGradientArgs": "shapes",
+    "ConcatV2": "shapes, int32",
+    "Fill": "shapes, int32",
+    "ReadVariableOp": "where the variable is: the GPU has a kernel of it for each type of what is read",
+    "If": "calls one of two functions, whose operations are looked at by themselves",
+    "IdentityN": "the result of a function",
+}
+"""Operations of a step that stay on the CPU, all without a pooled vector or a weight in their arguments."""
+
+
+def test_what_stays_on_the_cpu_of_a_machine_with_a_gpu_moves_shapes_alone():
+    for graph in graphs(compiled({}, tiny_schema())):
+        assert on_cpu(graph) <= set(BESIDE_THE_GPU), sorted(on_cpu(graph) - set(BESIDE_THE_GPU))
 
 
 @pytest.mark.parametrize("case", CASES)
