@@ -4,6 +4,7 @@
 # make chaos  a long training under random faults, compared with an undisturbed one (a quarter of an hour)
 # make bench  every figure beside its target, in one table (20 minutes; make bench QUICK=1: only whether all runs)
 # make bench-peers  training against TorchRec's kernels and Keras on the same data (10 minutes; 2.4 GB, once)
+# make test-gpu, bench-gpu  the towers on a GPU: equal to the CPU, and how fast (on a machine with one; minutes)
 # make test-k8s  jobs for real in the cluster that KUBECONFIG points to (half an hour)
 # All make .venv first (minutes, once). make PYTHON=/path/to/python3.11 names a Python that is not on PATH.
 
@@ -14,7 +15,7 @@ export PYTHON
 bin := .venv/bin
 DIR ?= demo
 
-.PHONY: help setup demo test docs test-k8s slow chaos bench bench-peers format doctor
+.PHONY: help setup demo test docs test-gpu bench-gpu test-k8s slow chaos bench bench-peers format doctor
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -43,6 +44,12 @@ bench: setup
 bench-peers: setup
 	@sh tests/benchmarks/peers/environment.sh
 	@$(bin)/python -m tests.benchmarks.peers.compare $(if $(QUICK),--quick)
+
+test-gpu: setup
+	@$(bin)/python -m pytest -m gpu -q -rs tests/gpu
+
+bench-gpu: setup
+	@$(bin)/python -m tests.benchmarks.gpu_speed
 
 test-k8s: setup
 	@$(bin)/python -m pytest -m k8s -s -q tests/k8s
