@@ -13,6 +13,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def main() -> None:
         name, *words = arguments.program
         (be_worker if name == "worker" else be_rendezvous)(*words)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # namespaces and processes go too
     if reason := why_no_namespaces():
         print(f"skipped: {reason}")
         return
