@@ -5,6 +5,8 @@ from typing import ParamSpec, TypeVar, cast
 
 from numba import njit
 
+from esmm_dist.left_out import left_out
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -24,10 +26,11 @@ def kernel(signature: str) -> Callable[[Callable[Arguments, Result]], Callable[A
     """
 
     def compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        try:
-            made = njit(signature, nogil=True, cache=True, error_model="numpy")(function)
-        except RuntimeError:  # neither the folder of the file nor a home can be written: compiled at each start
-            made = njit(signature, nogil=True, error_model="numpy")(function)
+        with left_out("scipy"):  # Numba looks for its BLAS, in 0.1 s, for products of matrices
+            try:
+                made = njit(signature, nogil=True, cache=True, error_model="numpy")(function)
+            except RuntimeError:  # neither the folder of the file nor a home can be written: compiled at each start
+                made = njit(signature, nogil=True, error_model="numpy")(function)
         return cast("Callable[Arguments, Result]", made)
 
     return compiled

@@ -19,6 +19,7 @@ from esmm_dist.parameter_server.memory import (
 )
 from esmm_dist.parameter_server.metrics_endpoint import MetricsEndpoint
 from esmm_dist.parameter_server.security import TokenCheck, read_pem
+from esmm_dist.process.paused_collection import paused_collection
 from esmm_dist.process.quiet import import_tensorflow, import_tfra
 from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
@@ -79,7 +80,8 @@ def running_server(config: ServerConfig, progress: Progress) -> Iterator[Running
         ConfigError: As ``serve``.
     """
     import_tfra()  # before the service's modules do, and before any other thread writes to stderr
-    from esmm_dist.parameter_server.service import FlightSettings, ParameterService
+    with paused_collection():
+        from esmm_dist.parameter_server.service import FlightSettings, ParameterService
 
     host, port = split_address(config.bind, where="bind")
     token = read_token(config.token_file)

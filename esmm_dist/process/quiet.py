@@ -24,6 +24,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import IO, Any
 
+from esmm_dist.left_out import left_out
+from esmm_dist.process.paused_collection import paused_collection
+
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 # Read by TensorFlow's C++ code once, when its library is loaded. 2 keeps errors: level 3 would also hide those that
@@ -37,6 +40,9 @@ _HARMLESS = re.compile(
     r"|_SingleDeviceSaver removed after tf version"
 )
 _HARMLESS_LATER = re.compile(r"dynamic_embedding\.GraphKeys has already been deprecated")
+
+# TensorFlow and Keras would take data frames and sparse matrices in place of arrays; nothing here gives them any
+_OPTIONAL = ("pandas", "scipy")
 
 # Tells a child process, which inherits the level, that it was set here and not by the user.
 _SET_HERE = "ESMM_LOG_LEVEL_SET_BY_QUIET_IMPORT"
@@ -52,7 +58,8 @@ def import_tensorflow() -> Any:
     Raises:
         ImportError: It is not installed or cannot be loaded; what it wrote is on stderr.
     """
-    return _import_quietly("tensorflow")
+    with left_out(*_OPTIONAL):
+        return _import_quietly("tensorflow")
 
 
 def import_tfra() -> Any:
@@ -62,11 +69,13 @@ def import_tfra() -> Any:
         ImportError: As ``import_tensorflow``.
     """
     import_tensorflow()
-    keras = _import_quietly("keras")
+    with left_out(*_OPTIONAL):
+        keras = _import_quietly("keras")
     # TFRA puts a function of its own there, written for Keras 2: GlorotUniform and all of its kind then fail
     scaled = keras.initializers.VarianceScaling
     call = scaled.__call__
-    tfra = _import_quietly("tensorflow_recommenders_addons")
+    with left_out(*_OPTIONAL):
+        tfra = _import_quietly("tensorflow_recommenders_addons")
     scaled.__call__ = call
     return tfra
 
@@ -91,9 +100,10 @@ def _import_quietly(name: str) -> Any:
     if name in sys.modules:
         return sys.modules[name]
     if _chosen_by_user:
-        return importlib.import_module(name)
+        with paused_collection():
+            return importlib.import_module(name)
     os.environ.update({_LOG_LEVEL: _QUIET_LEVEL, _SET_HERE: "1"})
-    with _harmless_lines_dropped(), warnings.catch_warnings():
+    with _harmless_lines_dropped(), warnings.catch_warnings(), paused_collection():
         # Deprecations inside these libraries (pkg_resources, np.* aliases) are theirs to fix; the versions are pinned.
         warnings.simplefilter("ignore")
         module = importlib.import_module(name)

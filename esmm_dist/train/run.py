@@ -1,6 +1,7 @@
 """The entry point of training."""
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.process.paused_collection import paused_collection
 from esmm_dist.process.quiet import import_tfra
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.elastic import ElasticWorld
@@ -33,8 +34,9 @@ def train(config: TrainConfig, progress: Progress, reporter: Reporter = NO_REPOR
     reporter.note(rank=world.rank, size=world.size)
     refuse_rows_apart(config, world)
     import_tfra()  # here, so that reading settings and help does not wait for it
-    from esmm_dist.train.elastic import train_elastically
-    from esmm_dist.train.open_trainer import open_trainer
+    with paused_collection():
+        from esmm_dist.train.elastic import train_elastically
+        from esmm_dist.train.open_trainer import open_trainer
 
     if isinstance(world, ElasticWorld):
         return train_elastically(config, progress, world, reporter)
