@@ -4,6 +4,8 @@ A row and its slot variables are one stretch of memory, float32 ``[D + slots]``.
 Only rows that were looked up are ever touched; decay and regularisation too ("lazy" in TensorFlow's terms).
 Formulas are those of the Keras optimizers of the same names, so that a row moves as a Keras variable would.
 ``tests/support/reference/row_optimizers.py`` has them in NumPy, bit for bit.
+
+Kernels are imported where they are used: whoever only reads settings does not wait half a second for Numba.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,6 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from esmm_dist.arrays import F32, F64, Array, Ids
-from esmm_dist.kernels import row_updates
 
 OptimizerName = Literal["adagrad", "rowwise_adagrad", "adam", "sgd", "ftrl"]
 
@@ -58,7 +59,9 @@ class Adagrad:
     @property
     def kernel(self) -> UpdateKernel:
         """Return the kernel of this optimizer."""
-        return row_updates.adagrad
+        from esmm_dist.kernels.row_updates import adagrad
+
+        return adagrad
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return D: one accumulator a column."""
@@ -87,7 +90,9 @@ class RowwiseAdagrad:
     @property
     def kernel(self) -> UpdateKernel:
         """Return the kernel of this optimizer."""
-        return row_updates.rowwise_adagrad
+        from esmm_dist.kernels.row_updates import rowwise_adagrad
+
+        return rowwise_adagrad
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 1."""
@@ -116,7 +121,9 @@ class Adam:
     @property
     def kernel(self) -> UpdateKernel:
         """Return the kernel of this optimizer."""
-        return row_updates.adam
+        from esmm_dist.kernels.row_updates import adam
+
+        return adam
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 2 D: m, then v."""
@@ -142,7 +149,9 @@ class Sgd:
     @property
     def kernel(self) -> UpdateKernel:
         """Return the kernel of this optimizer."""
-        return row_updates.sgd
+        from esmm_dist.kernels.row_updates import sgd
+
+        return sgd
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 0, or D with momentum."""
@@ -180,7 +189,9 @@ class Ftrl:
     @property
     def kernel(self) -> UpdateKernel:
         """Return the kernel of this optimizer."""
-        return row_updates.ftrl
+        from esmm_dist.kernels.row_updates import ftrl
+
+        return ftrl
 
     def slot_columns(self, embedding_dim: int) -> int:
         """Return 2 D: z, then n."""
