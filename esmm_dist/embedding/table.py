@@ -318,6 +318,12 @@ class EmbeddingTable:
         buckets = bucket_of(candidates.ids)
         return candidates.chosen((buckets >= first_bucket) & (buckets < last_bucket))
 
+    def expect(self, ids: int) -> None:
+        """Make an empty table's index at once as large as so many ids need; others may come all the same."""
+        if self._used == 0 and len(self._index) == 0:
+            self._index = RowIndex(self.name, expected_ids=ids)
+            self._version = self._layout_version = next(_VERSIONS)
+
     def load_candidates(self, saved: Candidates) -> None:
         """Add saved counts of ids that have no row; of no use, and dropped, where admission does not count."""
         self._before_push = None

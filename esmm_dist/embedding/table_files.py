@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # whoever only reads files needs no TensorFlow
 _ROWS_A_FILE = 250_000  # 54 MB with Adam's slots at D = 16
 _FILES_AT_ONCE = 2  # that are written; restoring holds two as well, one that is loaded and the next
 _ROWS_A_BATCH = 65_536
+_LEAST_ROW_BYTES = 16  # an id and an impression count
 
 Kind = Literal["rows", "candidates"]
 
@@ -98,6 +99,7 @@ def restore_table(
         for file in files
         if file.table == table.name and file.last_bucket > buckets[0] and file.first_bucket < buckets[1]
     ]
+    table.expect(_expected_ids(folder, chosen, buckets))
     for file, arrow in _read_ahead(folder, chosen):
         try:
             for batch in arrow.to_batches():
@@ -134,8 +136,13 @@ def _save_rows(folder: Folder, table: "EmbeddingTable", ranges: Sequence[tuple[i
         finally:
             memories.put(memory)
 
+    files, begun = [], deque[Future[TableFile]]()
     with ThreadPoolExecutor(at_once, thread_name_prefix="save") as pool:
-        return list(pool.map(save, range(len(ranges))))
+        for place in range(len(ranges)):
+            if len(begun) > at_once:  # a disk that refuses one file is not tried with all others
+                files.append(begun.popleft().result())
+            begun.append(pool.submit(save, place))
+        return files + [each.result() for each in begun]
 
 
 def _write(folder: Folder, arrow: pa.Table, table: str, kind: Kind, first: int, last: int) -> TableFile:
@@ -230,6 +237,15 @@ def _candidates(arrow: pa.Table, *, step: int) -> Candidates:
     if "last_step" in arrow.column_names:
         last_step = np.minimum(arrow["last_step"].to_numpy(), step)
     return Candidates(ids=ids, impressions=impressions, last_step=last_step)
+
+
+def _expected_ids(folder: Folder, files: Sequence[TableFile], buckets: tuple[int, int]) -> int:
+    """Return how many ids files hold in a range of buckets: whatever a manifest says, no more than their bytes."""
+    sizes, expected = folder.file_sizes(), 0
+    for file in files:
+        rows = max(0, min(file.rows, sizes.get(file.path, 0) // _LEAST_ROW_BYTES))
+        expected += min(rows, rows * (buckets[1] - buckets[0]) // max(1, file.last_bucket - file.first_bucket))
+    return expected
 
 
 def _narrower(buckets: tuple[int, int], file: TableFile) -> tuple[int, int] | None:

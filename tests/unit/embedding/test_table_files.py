@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import google_crc32c
@@ -163,7 +163,7 @@ def test_a_disk_that_refuses_a_file_is_not_tried_with_all_others(folder, monkeyp
     monkeypatch.setattr(table_files, "_ROWS_A_FILE", 10)
     with pytest.raises(StorageError, match="t-0000-0040.arrow cannot be written"):
         save_table(folder, filled(1000), *ALL)
-    assert len(tried) < 50
+    assert len(tried) <= 3
 
 
 def test_what_is_read_of_a_file_stays_while_the_next_one_is_read_ahead(folder, monkeypatch):
@@ -196,6 +196,40 @@ def test_a_range_of_buckets_takes_its_rows_out_of_files_that_hold_more(folder, m
     expected = table.export(*ALL).ids[(buckets >= first_bucket) & (buckets < last_bucket)]
     assert len(expected) > 5
     np.testing.assert_array_equal(back.export(*ALL).ids, expected)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "changes", "expected"),
+    [
+        ((0, 4096), {}, 1000),
+        ((0, 1024), {}, 250),  # a quarter of the buckets
+        ((0, 4096), {"rows": 2**62}, None),  # a manifest that was made up: not more than the bytes
+        ((0, 4096), {"rows": -1}, 0),
+        ((0, 4096), {"first_bucket": 9, "last_bucket": 9}, 1000),
+        ((0, 4096), {"path": "missing"}, 0),
+    ],
+)
+def test_a_table_is_told_how_many_ids_come(folder, monkeypatch, buckets, changes, expected):
+    told = []
+    (file,) = save_table(folder, filled(1000), *ALL)
+    monkeypatch.setattr(EmbeddingTable, "expect", lambda table, ids: told.append(ids))
+    claimed = dataclasses.replace(file, **changes)
+    with suppress(CheckpointError):  # the table itself is never given what these files claim
+        restore_table(folder, EmbeddingTable("t", ADAM, seed=1), [claimed], buckets, step=1)
+    assert told == [file.file_bytes // 16 if expected is None else expected]
+
+
+def test_a_table_that_expects_ids_takes_others_too_and_forgets_none():
+    table = filled(100)
+    table.expect(5000)
+    assert len(table) == 100
+    assert (table.prepare(table.export(*ALL).ids).found.codes >= 0).all()
+    empty = EmbeddingTable("t", ADAM, seed=1)
+    ticket = empty.prepare(np.array([7]))
+    empty.expect(10)
+    empty.push(ticket, np.ones((1, 2), np.float32), impressions=1, step=1)
+    empty.load(table.export(*ALL))
+    assert len(empty) == 101
 
 
 def test_files_of_other_buckets_and_tables_are_not_opened(folder):

@@ -41,8 +41,6 @@ def test_training_starts_without_packages_that_its_libraries_use_if_they_are_the
 
 
 def test_settings_of_training_are_read_without_numba_and_tensorflow():
-    code = (
-        "import sys, esmm_dist.train.config; print([m for m in ('numba', 'tensorflow') if m in sys.modules])"
-    )
+    code = "import sys, esmm_dist.train.config; print([m for m in ('numba', 'tensorflow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == "[]\n"
