@@ -223,7 +223,9 @@ def test_a_table_that_expects_ids_takes_others_too_and_forgets_none():
     table = filled(100)
     table.expect(5000)
     assert len(table) == 100
-    assert (table.prepare(table.export(*ALL).ids).found.codes >= 0).all()
+    found = table.prepare(table.export(*ALL).ids).found
+    assert found is not None
+    assert (found.codes >= 0).all()
     empty = EmbeddingTable("t", ADAM, seed=1)
     ticket = empty.prepare(np.array([7]))
     empty.expect(10)
