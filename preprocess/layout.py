@@ -1,8 +1,8 @@
 """Choose what the size of a log decides where the settings leave it open: rare ids, groups, lanes.
 
 A pure function of the settings and the number of train impressions, so that neither the number of workers nor a kill
-changes the choice. It grows with the log up to what suits large ones: from about a million impressions on it is always
-the same. What it is worth on small ones is in README.md, "Settings that follow the log".
+changes the choice. It grows with the log up to what suits large ones: from about a million impressions on only the
+lanes still grow. What it is worth on small ones is in README.md, "Settings that follow the log".
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,8 @@ LAYOUT_SETTINGS = ("min_count", "group_size", "lanes")
 _IMPRESSIONS_PER_COUNT = 50_000
 _LARGEST_MIN_COUNT = 20  # the common treatment of Ali-CCP, which leaves 4.5 of 8.1 M ids
 _GROUP_SIZE = 8  # beyond 8 the size falls little (README)
-_LANES = {100_000: 64, 50_000: 32, 0: 16}  # from so many impressions on
+# From so many impressions on. Each divides 512, so that the batch that training chooses is the same
+_LANES = {100_000_000: 256, 10_000_000: 128, 100_000: 64, 50_000: 32, 0: 16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +80,8 @@ def choose_layout(settings: Mapping[str, Any], train_impressions: int) -> Layout
     lanes = chosen(
         "lanes",
         next(lanes for least, lanes in _LANES.items() if train_impressions >= least),
-        "64 from 100,000 impressions on, 32 from 50,000 on, else 16: a batch has no fewer records than lanes, and few "
-        "batches teach little; no more ranks than lanes can read",
+        "256 from 100,000,000 impressions on, 128 from 10,000,000 on, 64 from 100,000 on, 32 from 50,000 on, else 16: "
+        "no more ranks than lanes can read, and a batch has no fewer records than lanes: few batches teach little",
     )
     return Layout(
         min_count=min_count,

@@ -10,14 +10,16 @@ row is too old for a candidate. They take no part in the budget: where it cuts a
 before that step go too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from esmm_dist.arrays import I64, U64, Bools
 from esmm_dist.hashing import mix64
+
+Answer = TypeVar("Answer")
 
 _TIE_SEED = 0x7E
 
@@ -113,6 +115,18 @@ class SurveyedShard(Protocol):
         """Remove rows; return their number."""
 
 
+class CallEach(Protocol):
+    """Calls a function of each shard, and returns what it returns, in their order: one after the other, or at once."""
+
+    def __call__(self, call: Callable[[SurveyedShard], Answer], shards: Sequence[SurveyedShard]) -> list[Answer]:
+        """Call it."""
+
+
+def one_by_one(call: Callable[[SurveyedShard], Answer], shards: Sequence[SurveyedShard]) -> list[Answer]:
+    """Call a function of each shard, one after the other."""
+    return [call(shard) for shard in shards]
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvictionPlan:
     """The policies of a run, applied in this order."""
@@ -121,15 +135,21 @@ class EvictionPlan:
     minimum_count: MinimumCount | None = None
     row_budget: RowBudget | None = None
 
-    def apply(self, shards: Sequence[SurveyedShard], *, step: int) -> int:
-        """Remove rows from all shards of a table after a step; return their number."""
+    def apply(self, shards: Sequence[SurveyedShard], *, step: int, each: CallEach = one_by_one) -> int:
+        """Remove rows from all shards of a table after a step; return their number.
+
+        Args:
+            shards: all shards of the table
+            step: the step
+            each: calls the shards; what one call does must not depend on whether another has been made
+        """
         removed = 0
         for policy in (self.time_to_live, self.minimum_count):
             if policy is not None:
                 rule = policy.rule(step)
-                removed += sum(shard.remove(rule) for shard in shards)
+                removed += _removed(rule, shards, each)
         if self.row_budget is not None:
-            removed += _apply_budget(self.row_budget, shards)
+            removed += _apply_budget(self.row_budget, shards, each)
         return removed
 
 
@@ -138,8 +158,12 @@ def tie_hashes(ids: I64) -> U64:
     return mix64(ids, _TIE_SEED)
 
 
-def _apply_budget(budget: RowBudget, shards: Sequence[SurveyedShard]) -> int:
-    surveys = [shard.last_steps() for shard in shards]
+def _removed(rule: EvictionRule, shards: Sequence[SurveyedShard], each: CallEach) -> int:
+    return sum(each(lambda shard: shard.remove(rule), shards))
+
+
+def _apply_budget(budget: RowBudget, shards: Sequence[SurveyedShard], each: CallEach) -> int:
+    surveys = each(lambda shard: shard.last_steps(), shards)
     all_steps = np.concatenate([steps for steps, _ in surveys])
     all_rows = np.concatenate([rows for _, rows in surveys])
     steps, place = np.unique(all_steps, return_inverse=True)
@@ -148,6 +172,6 @@ def _apply_budget(budget: RowBudget, shards: Sequence[SurveyedShard]) -> int:
     if not quota:
         return 0
     # The hashes are a bijection of the ids, so exactly ``quota`` of them are at most the one in that place
-    hashes = np.sort(np.concatenate([shard.tie_hashes(step) for shard in shards]))
+    hashes = np.sort(np.concatenate(each(lambda shard: shard.tie_hashes(step), shards)))
     rule = EvictionRule(older_than_step=step, tie_step=step, tie_hash_up_to=int(hashes[quota - 1]))
-    return sum(shard.remove(rule) for shard in shards)
+    return _removed(rule, shards, each)

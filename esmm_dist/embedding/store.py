@@ -1,12 +1,28 @@
 """The interface between training and wherever rows live."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from esmm_dist.arrays import F32, I64, Ids
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.storage.folder import Folder
+
+
+@runtime_checkable
+class PullsAhead(Protocol):
+    """A store whose rows are far enough that those of the next step are worth reading while this one runs."""
+
+    def pull_ahead(self, ticket: Ticket, *, step: int, before: Ids) -> None:
+        """Read rows of the next step while this one runs, into the ticket; a ``pull`` of it then reads the others.
+
+        May be called from another thread; gives up in silence where a server cannot answer now.
+
+        Args:
+            ticket: the ids of step ``step`` + 1
+            step: the step that runs
+            before: int64 [V], strictly ascending: the ids that this rank will push in ``step``
+        """
 
 
 class EmbeddingStore(Protocol):

@@ -86,6 +86,11 @@ class EmbeddingTable:
         return self.num_candidates * _CANDIDATE_BYTES
 
     @property
+    def version(self) -> int:
+        """Names the contents of the table: another number after each change, never one that was there before."""
+        return self._version
+
+    @property
     def undoable_step(self) -> int | None:
         """The step of the push that ``undo_push`` would undo; None: there is none, or nothing is kept."""
         before = self._before_push

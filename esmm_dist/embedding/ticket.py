@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from esmm_dist.arrays import I64, Ids
+from esmm_dist.arrays import F32, I64, Ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,20 @@ class FoundRows:
     """Rows that were missing may have come after this version."""
     layout_version: int
     """Row numbers may be others after this version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsAhead:
+    """Rows of a ticket that servers have sent before the step that they are for, and those still to come."""
+
+    rows: F32
+    """float32 [U, D], of which those at ``early`` are there"""
+    early: tuple[I64, ...]
+    """Places of the rows that are there, by server: int64 [n] each"""
+    late: tuple[I64, ...]
+    """Places of the rows to come, by server: those that the step before changes. int64 [n] each"""
+    versions: tuple[int, ...]
+    """Which contents of its table each server has sent"""
 
 
 @dataclass(kw_only=True)
@@ -36,6 +50,7 @@ class Ticket:
     places: tuple[I64, ...] = ()
     """Places in ``ids`` of those that each server holds, int64 [n] each; empty where one server or this process does"""
     found: FoundRows | None = None
+    ahead: RowsAhead | None = None
 
     def __post_init__(self) -> None:
         """Check the ids.

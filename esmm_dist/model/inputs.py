@@ -8,7 +8,7 @@ import tensorflow as tf
 from esmm_dist.arrays import F32
 from esmm_dist.embedding.lookup import TableLookup
 from esmm_dist.embedding.pooling import pool, weight_norms
-from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.embedding.store import EmbeddingStore, PullsAhead
 from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.esmm import Esmm
@@ -53,6 +53,21 @@ def pull_rows(store: EmbeddingStore, tickets: dict[str, Ticket], *, step: int | 
         step: optimizer step that they are for; None: as they are now
     """
     return {table: store.pull(ticket, step=step) for table, ticket in tickets.items()}
+
+
+def pull_rows_ahead(
+    store: PullsAhead, next_tickets: dict[str, Ticket], tickets: dict[str, Ticket], *, step: int
+) -> None:
+    """Read rows of the next batch that the step at hand does not change, while it runs.
+
+    Args:
+        store: holds the rows
+        next_tickets: tickets of the next batch, which get the rows
+        tickets: tickets of the step's batch
+        step: the step that runs
+    """
+    for table, ticket in next_tickets.items():
+        store.pull_ahead(ticket, step=step, before=tickets[table].ids)
 
 
 def model_inputs(

@@ -96,13 +96,14 @@ class Channel:
         self._lock = threading.Lock()
         self._client = self._connect()
 
-    def call(self, call: Call[Answer], *, takes_long: bool = False) -> Answer:
+    def call(self, call: Call[Answer], *, takes_long: bool = False, once: bool = False) -> Answer:
         """Call until it succeeds, is refused, or the time is over.
 
         Args:
             call: makes one try
             takes_long: whether the server may be at work for longer than the timeout: that then counts from its last
                 sign of life, and what it answers is final
+            once: whether to raise what the first try raises
 
         Raises:
             RetryError: The server cannot be reached, or is not ready, for ``server_timeout_s``.
@@ -122,10 +123,10 @@ class Channel:
             except (flight.FlightError, pa.ArrowException, OSError) as e:
                 answer = received(e, self.name)
                 error = answer or self._of_transport(e)
-                if not is_worth_another_try(error, is_answer=answer is not None, takes_long=takes_long):
-                    raise error from e
-                if answer is None:
+                if answer is None and isinstance(error, RetryError):
                     self._leave(client)
+                if once or not is_worth_another_try(error, is_answer=answer is not None, takes_long=takes_long):
+                    raise error from e
                 if isinstance(e, flight.FlightTimedOutError):
                     try_s *= 2
                 if isinstance(error, NotReadyError):

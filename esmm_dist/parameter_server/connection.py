@@ -7,7 +7,6 @@ from dataclasses import replace
 from threading import Event
 from typing import Any, TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pydantic
@@ -17,6 +16,7 @@ from esmm_dist.errors import ServerError
 from esmm_dist.parameter_server import headers, record_batches
 from esmm_dist.parameter_server.channel import Channel
 from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.parameter_server.pull_reply import PulledRows, ReplyHead, decode_head
 from esmm_dist.parameter_server.record_batches import ROWS_A_MESSAGE
 from esmm_dist.parameter_server.refusals import RequestError
 
@@ -35,8 +35,14 @@ class Connection:
         """The server's index and address, for messages."""
         return self._channel.name
 
-    def pull(self, header: headers.PullHeader, ids: Ids, embedding_dim: int) -> F32:
-        """Read rows, float32 [U, D].
+    def pull(self, header: headers.PullHeader, ids: Ids, embedding_dim: int, *, once: bool = False) -> PulledRows:
+        """Read rows.
+
+        Args:
+            header: with the numbers of wanted and known ids
+            ids: int64, the wanted ones, then the known ones
+            embedding_dim: D
+            once: whether to try only once
 
         Raises:
             RetryError: The server cannot be reached, or other ranks do not push, for ``server_timeout_s``.
@@ -45,29 +51,33 @@ class Connection:
         """
         header = replace(header, patience_s=min(header.patience_s, self._channel.patience_s))
 
-        def call(client: flight.FlightClient, options: flight.FlightCallOptions) -> F32:
+        def call(client: flight.FlightClient, options: flight.FlightCallOptions) -> PulledRows:
             writer, reader = client.do_exchange(_descriptor(header), options)
             with writer:
                 batch = record_batches.encode_ids(ids)
                 _exchange(reader, lambda: _send(writer, batch))
-                rows = np.empty((len(ids), embedding_dim), dtype=np.float32)
-                at = 0
+                head: ReplyHead | None = None
+                parts: list[F32] = []
+                wanted, found = header.rows, 0
                 expected = record_batches.values_schema(header.wire, embedding_dim)
                 record_batches.check_schema(reader.schema, expected, table=header.table)
                 for chunk in reader:
                     if chunk.data is None:
+                        head = decode_head(bytes(chunk.app_metadata or b""), known=header.known)
+                        wanted = header.rows + len(head.changed)
                         continue
                     record_batches.check_whole(chunk.data, table=header.table)
-                    if at + chunk.data.num_rows > len(ids):
-                        raise RequestError(f"it sent more than the {len(ids)} rows that were asked for")
-                    part = record_batches.decode_values(chunk.data.column(0), header.wire, table=header.table)
-                    rows[at : at + len(part)] = part
-                    at += len(part)
-            if at != len(ids):
-                raise RequestError(f"it sent {at} rows for {len(ids)} ids")
-            return rows
+                    found += chunk.data.num_rows
+                    if found > wanted:
+                        raise RequestError(f"it sent more than the {wanted} rows that were asked for")
+                    parts.append(record_batches.decode_values(chunk.data.column(0), header.wire, table=header.table))
+            if found != wanted:
+                raise RequestError(f"it sent {found} rows for {wanted} ids")
+            if head is None:
+                raise RequestError("it sent rows without the head of a reply")
+            return PulledRows(head=head, parts=tuple(parts))
 
-        return self._channel.call(call)
+        return self._channel.call(call, once=once)
 
     def push(self, header: headers.PushHeader, batch: pa.RecordBatch) -> None:
         """Send gradients; returns when the server has them.

@@ -29,12 +29,16 @@ class PullHeader:
     generation: int
     table: str
     rows: int
-    """Number of ids that follow."""
+    """Number of ids that follow, whose rows are wanted."""
     wire: Wire
     step: int | None
     """The optimizer step that the rows are for; None: as they are now."""
     patience_s: float
     """How long the server may wait for the steps before it; then it says which rank's push is missing."""
+    known: int = 0
+    """Number of ids that follow after those: of rows that the client has, and wants only where they have changed."""
+    known_version: int = 0
+    """The ``ReplyHead.version`` with which it got them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from esmm_dist.escaped import one_line
 from esmm_dist.parameter_server.config import ServerConfig, is_loopback, split_address
 from esmm_dist.parameter_server.memory import (
     drop_resident_code,
+    keep_few_freed_buffers,
     leave_out_unneeded_packages,
-    return_large_buffers_at_once,
 )
 from esmm_dist.parameter_server.metrics_endpoint import MetricsEndpoint
 from esmm_dist.parameter_server.security import TokenCheck, read_pem
@@ -49,7 +49,7 @@ def serve(config: ServerConfig, progress: Progress) -> ServerResult:
         ConfigError: A setting, a token or a certificate is wrong, or the address cannot be bound.
     """
     leave_out_unneeded_packages()
-    return_large_buffers_at_once()
+    keep_few_freed_buffers()
     # Rows are in the CPU's memory. TensorFlow would take the memory of all GPUs from the workers beside this process
     import_tensorflow().config.set_visible_devices([], "GPU")
     # Opened first, so that a signal during start-up is not lost

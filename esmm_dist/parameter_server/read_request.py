@@ -11,15 +11,21 @@ from esmm_dist.parameter_server.refusals import RequestError
 from esmm_dist.parameter_server.stats import Timer
 
 
-def read_pull(reader: flight.MetadataRecordBatchReader, header: PullHeader, *, max_rows: int, timer: Timer) -> Ids:
-    """Return the ids of a pull, int64 [U]; ``timer`` leaves out the wait for them.
+def read_pull(
+    reader: flight.MetadataRecordBatchReader, header: PullHeader, *, max_rows: int, timer: Timer
+) -> tuple[Ids, Ids]:
+    """Return the ids of a pull, wanted and known, int64 each; ``timer`` leaves out the wait for them.
 
     Raises:
         RequestError: They are more than ``max_rows``, others than the header says, or no integers.
     """
+    if header.known < 0:
+        raise RequestError(f"table '{header.table}': a pull of {header.known} known rows; 0 is the least")
     with timer.waiting():
-        batches = _read(reader, header, record_batches.ids_schema(), max_rows=max_rows)
-    return _column(batches, 0, header.table)
+        all_rows = header.rows + header.known
+        batches = _read(reader, header.table, all_rows, record_batches.ids_schema(), max_rows=max_rows)
+    ids = _column(batches, 0, header.table)
+    return ids[: header.rows], ids[header.rows :]
 
 
 def read_push(
@@ -41,9 +47,10 @@ def read_push(
         raise RequestError(f"a push of step {header.step} over {header.impressions} impressions; 1 is the least")
     schema = record_batches.push_schema(header.wire, embedding_dim, with_counts=with_counts)
     with timer.waiting():
-        batches = _read(reader, header, schema, max_rows=max_rows)
+        batches = _read(reader, table, header.rows, schema, max_rows=max_rows)
     parts = [record_batches.decode_values(batch.column(1), header.wire, table=table) for batch in batches]
-    gradients = np.concatenate([np.empty((0, embedding_dim), np.float32), *parts])
+    # One message, as is usual, is used where it lies
+    gradients = parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, embedding_dim), np.float32), *parts])
     if not np.isfinite(gradients).all():
         raise RequestError(f"table '{table}': a gradient of step {header.step} is not finite")
     counts = _column(batches, 2, table) if with_counts else None
@@ -53,10 +60,9 @@ def read_push(
 
 
 def _read(
-    reader: flight.MetadataRecordBatchReader, header: PullHeader | PushHeader, expected: pa.Schema, *, max_rows: int
+    reader: flight.MetadataRecordBatchReader, table: str, rows: int, expected: pa.Schema, *, max_rows: int
 ) -> list[pa.RecordBatch]:
     """Read the batches of a request, and no more rows than its header says."""
-    table, rows = header.table, header.rows
     if not 0 <= rows <= max_rows:
         raise RequestError(
             f"table '{table}': a request of {rows:,} rows; --max-request-rows is {max_rows:,}. "

@@ -25,8 +25,8 @@ from esmm_dist.errors import NumericalError
 from esmm_dist.parameter_server.config import Wire
 from esmm_dist.parameter_server.refusals import RequestError
 
-ROWS_A_MESSAGE = 65_536
-"""A pull or push is sent in pieces of so many rows, 5 MB at D = 16: no message need be held whole on the way."""
+ROWS_A_MESSAGE = 262_144
+"""A pull or push is sent in pieces of so many rows, 19 MB at D = 16; most are one piece, used where it lies."""
 
 _ARROW_TYPES: dict[Wire, pa.DataType] = {"float32": pa.float32(), "float16": pa.float16(), "bfloat16": pa.uint16()}
 

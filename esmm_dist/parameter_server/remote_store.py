@@ -2,13 +2,14 @@
 
 import functools
 import itertools
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from esmm_dist.arrays import F32, I64, Ids
 from esmm_dist.config import build, to_mapping
+from esmm_dist.embedding.eviction import SurveyedShard
 from esmm_dist.embedding.placement import server_of
 from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.embedding.table_files import TableFile
@@ -18,20 +19,20 @@ from esmm_dist.parameter_server import headers, record_batches
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.parameter_server.connection import Connection
 from esmm_dist.parameter_server.remote_shard import RemoteShard
+from esmm_dist.parameter_server.row_pulls import RowPulls
 from esmm_dist.parameter_server.run_identity import RunIdentity
 from esmm_dist.parameter_server.server_group import ServerGroup
 from esmm_dist.parameter_server.step_barrier import ResumeCost
 from esmm_dist.storage.folder import Folder
 
+Answer = TypeVar("Answer")
 Opening = Literal["open", "resume", "join"]
-
-_PATIENCE_S = 1.0  # of a server with one try of a pull, after which the client looks whether it was interrupted
 
 
 class RemoteStore:
     """Rows on parameter servers: each request is split by server, sent to all of them at once, and joined in order.
 
-    Thread-safe: ``prepare`` and ``pull`` may be called beside ``push``, from other threads.
+    Thread-safe: ``prepare``, ``pull`` and ``pull_ahead`` may be called beside ``push``, from other threads.
     Shutdown: ``interrupt``, from any thread, ends the calls that wait or are repeated, and lets no other begin;
     ``close`` interrupts what is still at work, and waits for it to end. The rank that opened the run closes it on the
     servers too, before.
@@ -71,6 +72,7 @@ class RemoteStore:
         """
         self._servers = ServerGroup(config)
         self._config, self._tables, self._run = config, tables, run
+        self._pulls = RowPulls(self._servers, config, run)
         self._counts_impressions = tables.embedding.make_admission().counts
         self._eviction = tables.embedding.make_eviction()
         try:
@@ -90,35 +92,26 @@ class RemoteStore:
 
     def pull(self, ticket: Ticket, *, step: int | None = None) -> F32:
         """Read rows; see ``EmbeddingStore.pull``. May be called from another thread than ``push``."""
-        ids, dim = ticket.ids, self._tables.embedding.dim_of(ticket.table)
+        return self._pulls.pull(ticket, self._tables.embedding.dim_of(ticket.table), step=step)
 
-        def pull_from(index: int, connection: Connection) -> F32:
-            part = ids[ticket.places[index]] if ticket.places else ids
-            if len(part) == 0:
-                return np.empty((0, dim), dtype=np.float32)
-            header = headers.PullHeader(
-                run=self._run.name,
-                generation=self._run.generation,
-                table=ticket.table,
-                rows=len(part),
-                wire=self._config.wire,
-                step=step,
-                patience_s=min(_PATIENCE_S, self._config.server_timeout_s / 2),
-            )
-            return connection.pull(header, part, dim)
-
-        parts = self._servers.call(pull_from)
-        if not ticket.places:
-            return parts[0]
-        rows = np.empty((len(ids), dim), dtype=np.float32)
-        for places, part in zip(ticket.places, parts, strict=True):
-            rows[places] = part
-        return rows
+    def pull_ahead(self, ticket: Ticket, *, step: int, before: Ids) -> None:
+        """Read rows of the next step while this one runs; see ``PullsAhead``."""
+        self._pulls.pull_ahead(ticket, self._tables.embedding.dim_of(ticket.table), step=step, before=before)
 
     def push(
         self, ticket: Ticket, gradient_sums: F32, *, impressions: int, step: int, rate_factor: float = 1.0
     ) -> None:
-        """Send this rank's gradients of a step to every server, also where it has none: servers count ranks."""
+        """Send this rank's gradients of a step to every server, also where it has none: servers count ranks.
+
+        A rank beyond ``RunIdentity.world_size`` has no ids, and calls no server.
+
+        Raises:
+            ValueError: It has.
+        """
+        if self._run.rank >= self._run.world_size:
+            if len(ticket.ids):
+                raise ValueError(f"rank {self._run.rank} pushes, but the run has {self._run.world_size} ranks that do")
+            return
 
         def push_to(index: int, connection: Connection) -> None:
             ids, gradients, counts = ticket.ids, gradient_sums, ticket.counts
@@ -160,11 +153,15 @@ class RemoteStore:
         self._servers.call(lambda _, server: server.act("restore", header))
 
     def evict(self, *, step: int) -> dict[str, int]:
-        """Remove rows on all servers; see ``EmbeddingStore.evict``. One rank calls it, while no other pushes."""
-        return {
-            table: self._eviction.apply([RemoteShard(server, self._run, table) for server in self._servers], step=step)
-            for table in self._tables.names
+        """Remove rows, on all servers at once; see ``EmbeddingStore.evict``. One rank calls, while no other pushes."""
+
+        def each(call: Callable[[SurveyedShard], Answer], shards: Sequence[SurveyedShard]) -> list[Answer]:
+            return self._servers.call(lambda index, _: call(shards[index]))
+
+        shards = {
+            table: [RemoteShard(server, self._run, table) for server in self._servers] for table in self._tables.names
         }
+        return {table: self._eviction.apply(of_table, step=step, each=each) for table, of_table in shards.items()}
 
     def num_rows(self, table: str) -> int:
         """Return the number of rows of a table, over all servers."""

@@ -15,6 +15,7 @@ class RunIdentity:
     """From ``next_generation``, the same on all ranks."""
     rank: int
     world_size: int
+    """Number of ranks that push, in each step once: the first ones. Those after them never have ids."""
     purpose: str = "train"
 
     @property

@@ -14,11 +14,13 @@ from esmm_dist.embedding.placement import bucket_ranges, server_of
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.parameter_server.headers import OpenHeader, PullHeader, PushHeader
+from esmm_dist.parameter_server.pull_reply import PulledRows, ReplyHead
 from esmm_dist.parameter_server.rank_push import RankPush, sum_of
 from esmm_dist.parameter_server.refusals import NotReadyError, RequestError
 from esmm_dist.parameter_server.resume import TableSteps, check_same_run, tables_to_undo
 from esmm_dist.parameter_server.stats import Timer
 from esmm_dist.parameter_server.step_barrier import ReadyStep, ResumeCost, StepBarrier
+from esmm_dist.parameter_server.table_changes import NO_PUSH, LastPush
 from esmm_dist.parameter_server.table_gate import GatePassedError, TableGate
 from esmm_dist.storage.folder import Folder
 
@@ -52,6 +54,7 @@ class ServedRun:
         )
         self._gates = {table: TableGate(opened.generation) for table in opened.tables}
         self._barriers: dict[str, StepBarrier[RankPush]] = {}
+        self._last_push: dict[str, LastPush] = {}
         self._whole = True
         self._resuming = threading.Lock()
         self._last_resume_cost, self.resume_cost = ResumeCost(), ResumeCost()
@@ -124,6 +127,8 @@ class ServedRun:
             ticket = Ticket(table=table, ids=ids, counts=counts)
         except ValueError as e:
             raise RequestError(f"{e}. Send each id once, sorted.") from e
+        if self.opened.count == 1:
+            return ticket
         elsewhere = server_of(ids, self.opened.count) != self.opened.index
         if elsewhere.any():
             stray = ids[[np.argmax(elsewhere)]]
@@ -134,8 +139,14 @@ class ServedRun:
             )
         return ticket
 
-    def pull(self, header: PullHeader, ticket: Ticket, timer: Timer) -> F32:
+    def pull(self, header: PullHeader, ticket: Ticket, known: Ticket, timer: Timer) -> PulledRows:
         """Read rows once they are new enough for the header's step; ``timer`` leaves out the wait for that.
+
+        Args:
+            header: the call's
+            ticket: the ids whose rows are wanted
+            known: the ids whose rows are wanted if they have changed since ``header.known_version``
+            timer: times the call
 
         Raises:
             GatePassedError: The generation is over; all methods that take one raise it.
@@ -157,7 +168,13 @@ class ServedRun:
                     f"table '{table}': a pull for step {step} waits for step {self._barriers[table].applied_step + 1}, "
                     "which not every rank has pushed"
                 ) from e
-            return self._store.pull(ticket)
+            version, last = self._store.table(table).version, self._last_push.get(table, NO_PUSH)
+            changed = last.changed(known.ids, since=header.known_version, version=version)
+            parts = [self._store.pull(ticket)]
+            if len(changed):
+                parts.append(self._store.pull(Ticket(table=table, ids=known.ids[changed])))
+            head = ReplyHead(version=version, before_push=last.version_before(version), changed=changed)
+            return PulledRows(head=head, parts=tuple(parts))
 
     def push(self, header: PushHeader, ticket: Ticket, gradients: F32) -> None:
         """Take a rank's push of a step; apply the step if it is the last one.
@@ -286,6 +303,8 @@ class ServedRun:
 
     def _apply(self, ready: ReadyStep[RankPush]) -> None:
         merged = sum_of(ready.pushes)
+        name, table = merged.ticket.table, self._store.table(merged.ticket.table)
+        before = table.version
         self._store.push(
             merged.ticket,
             merged.gradients,
@@ -293,6 +312,7 @@ class ServedRun:
             step=ready.step,
             rate_factor=merged.rate_factor,
         )
+        self._last_push[name] = LastPush(before=before, after=table.version, ids=merged.ticket.ids)
 
     def _check_quiet(self, step: int) -> None:
         for table, barrier in self._barriers.items():

@@ -2,7 +2,7 @@
 
 ::
 
-    do_exchange   pull    ids in, rows out
+    do_exchange   pull    ids in, a ``ReplyHead`` and rows out
     do_put        push    ids and gradients in, an empty acknowledgement out
     do_action     open_run, join_run, fence, resume_run, close_run, save, restore, last_steps, tie_hashes, evict, stats
 """
@@ -20,6 +20,7 @@ from esmm_dist.escaped import one_line
 from esmm_dist.parameter_server import headers
 from esmm_dist.parameter_server.checkpoint_calls import CheckpointCalls
 from esmm_dist.parameter_server.config import ServerConfig
+from esmm_dist.parameter_server.pull_reply import encode_head
 from esmm_dist.parameter_server.read_request import read_pull, read_push
 from esmm_dist.parameter_server.record_batches import ROWS_A_MESSAGE, encode_values, values_schema
 from esmm_dist.parameter_server.refusals import RequestError, sent_to_client
@@ -97,12 +98,14 @@ class ParameterService(flight.FlightServerBase):
             header = headers.decode_header(headers.PullHeader, descriptor.command)
             run = self._lifecycle.run_of(header)
             dim = run.embedding_dim(header.table)
-            ids = read_pull(reader, header, max_rows=self.config.max_request_rows, timer=timer)
-            rows = run.pull(header, run.ticket(header.table, ids), timer)
+            ids, known = read_pull(reader, header, max_rows=self.config.max_request_rows, timer=timer)
+            reply = run.pull(header, run.ticket(header.table, ids), run.ticket(header.table, known), timer)
             writer.begin(values_schema(header.wire, dim))
-            for start in range(0, len(rows), ROWS_A_MESSAGE):
-                writer.write_batch(encode_values(rows[start : start + ROWS_A_MESSAGE], header.wire))
-            self._pulls.note(timer.seconds, len(ids))
+            writer.write_metadata(encode_head(reply.head))
+            for rows in reply.parts:
+                for start in range(0, len(rows), ROWS_A_MESSAGE):
+                    writer.write_batch(encode_values(rows[start : start + ROWS_A_MESSAGE], header.wire))
+            self._pulls.note(timer.seconds, sum(map(len, reply.parts)))
 
     def do_put(
         self,

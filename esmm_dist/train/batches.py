@@ -1,23 +1,24 @@
 """Batches made ready ahead of the step: read, looked up, and where rows may be a little old, pulled.
 
-``sync`` promises each step the rows after the step before it, so there the pull is left to the step. In ``bounded`` and
-``async`` the prefetch thread pulls too, and the step finds its rows in memory. A pull there never waits for a step that
+``sync`` promises each step the rows after the step before it. There a second thread pulls, as soon as a step has its
+rows, those of the next batch that the step does not change; the others are left to the next step. In ``bounded`` and
+``async`` the prefetch thread pulls all, and the step finds its rows in memory. A pull here never waits for a step that
 this rank has not pushed: such a wait could not be ended when training stops.
 """
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from esmm_dist.arrays import F32
 from esmm_dist.embedding.lookup import LookupPlan, TableLookup
-from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.embedding.store import EmbeddingStore, PullsAhead
 from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.prefetch import Prefetcher
-from esmm_dist.model.inputs import prepare_rows, pull_rows
+from esmm_dist.model.inputs import prepare_rows, pull_rows, pull_rows_ahead
 from esmm_dist.parameter_server.config import ClientConfig
 
 
@@ -28,18 +29,19 @@ class Prepared(NamedTuple):
     lookups: dict[str, TableLookup]
     tickets: dict[str, Ticket]
     rows: dict[str, F32] | None
-    """float32 [U, D] by table; None: still to be pulled"""
+    """float32 [U, D] by table; None: still to be pulled, as far as the tickets do not have them"""
 
 
 class PushedSteps:
-    """The newest step that this rank has pushed, for the prefetch thread to wait for. Thread-safe.
+    """The newest step that this rank has pushed, and the newest that has its rows, to wait for. Thread-safe.
 
     Shutdown: ``close`` ends all waiting.
     """
 
     def __init__(self, step: int) -> None:
         """Begin after ``step``."""
-        self._step, self._closed = step, False
+        self._step = self._with_rows = step
+        self._closed = False
         self._changed = threading.Condition()
 
     def note(self, step: int) -> None:
@@ -52,6 +54,18 @@ class PushedSteps:
         """Block until a step has been pushed; return False if ``close`` came first."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._step >= step)
+            return not self._closed
+
+    def note_rows(self, step: int) -> None:
+        """Note that a step has its rows, and so that every step before it has been applied."""
+        with self._changed:
+            self._with_rows = step
+            self._changed.notify_all()
+
+    def wait_for_rows(self, step: int) -> bool:
+        """Block until a step has its rows; return False if ``close`` came first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._with_rows >= step)
             return not self._closed
 
     def close(self) -> None:
@@ -85,23 +99,29 @@ class BatchSource:
             depth: batches to hold ready
         """
         self._reader, self._plan, self._store, self._seed, self._depth = reader, plan, store, seed, depth
-        self._pulls_ahead = not client.embedded and client.update_mode != "sync"
+        self._pulls_all = not client.embedded and client.update_mode != "sync"
+        self._pulls_part = not client.embedded and client.update_mode == "sync"
         self._staleness = client.max_staleness_steps if client.update_mode == "bounded" else None
 
     @contextmanager
     def between(self, first_step: int, last_step: int, pushed: PushedSteps) -> Iterator[Iterator[Prepared]]:
-        """Prepare the batches of steps ``first_step`` + 1 .. ``last_step`` in a thread, for the ``with`` block.
+        """Prepare the batches of steps ``first_step`` + 1 .. ``last_step`` in threads, for the ``with`` block.
 
         Args:
             first_step: steps done
             last_step: last step to be prepared
             pushed: kept up to date by the caller; closed at the end
         """
-        with Prefetcher(lambda: self._prepared(first_step, last_step, pushed), depth=self._depth) as prepared:
-            try:
-                yield iter(prepared)
-            finally:
-                pushed.close()
+        with ExitStack() as stack:  # ends the second thread first: it takes from the first
+            prepared = Prefetcher(lambda: self._prepared(first_step, last_step, pushed), depth=self._depth)
+            ready = iter(stack.enter_context(prepared))
+            store = self._store
+            if self._pulls_part and isinstance(store, PullsAhead):
+                batches = ready
+                part = Prefetcher(lambda: _with_part_of_rows(batches, store, first_step + 1, pushed), depth=1)
+                ready = iter(stack.enter_context(part))
+            stack.callback(pushed.close)
+            yield ready
 
     def _prepared(self, first_step: int, last_step: int, pushed: PushedSteps) -> Iterator[Prepared]:
         step = first_step
@@ -112,10 +132,24 @@ class BatchSource:
                 lookups = self._plan.prepare(batch)
                 tickets = prepare_rows(self._store, lookups)
                 rows = None
-                if self._pulls_ahead:
+                if self._pulls_all:
                     if self._staleness is not None and not pushed.wait_for(step - 1 - self._staleness):
                         return
                     rows = pull_rows(self._store, tickets, step=step)
                 yield Prepared(batch, lookups, tickets, rows)
                 if step == last_step:
                     return
+
+
+def _with_part_of_rows(
+    batches: Iterator[Prepared], store: PullsAhead, first_step: int, pushed: PushedSteps
+) -> Iterator[Prepared]:
+    """Yield the batches of steps ``first_step``, ..., the rows pulled ahead that the step before does not change."""
+    before: Prepared | None = None
+    for step, batch in enumerate(batches, start=first_step):
+        if before is not None:
+            if not pushed.wait_for_rows(step - 1):
+                return
+            pull_rows_ahead(store, batch.tickets, before.tickets, step=step - 1)
+        yield batch
+        before = batch

@@ -51,7 +51,10 @@ def rendezvous(context: TrainingContext, state: TrainState) -> Iterator[Agreemen
     plan = world.on_root(lambda: _plan(context, ranks))
     resume_point = ResumePoint(**plan["resume_point"]) if plan["resume_point"] else None
     run = RunIdentity(
-        location=str(plan["location"]), generation=int(plan["generation"]), rank=world.rank, world_size=world.size
+        location=str(plan["location"]),
+        generation=int(plan["generation"]),
+        rank=world.rank,
+        world_size=min(world.size, context.manifest.lanes),  # a rank without a lane never has ids: nobody waits for it
     )
     tables = RunTables(
         names=context.schema.tables, embedding=config.embedding, seed=config.seed, keep_undo=world.elastic

@@ -87,7 +87,7 @@ class Stepper:
         with self._batches.between(self.step, last_step, pushed) as prepared:
             start = time.monotonic()
             for item in prepared:
-                impressions += self._make_step(item, stop)
+                impressions += self._make_step(item, stop, pushed)
                 pushed.note(self.step)
                 if self.is_stopping(stop) or self.ranks_change:
                     break
@@ -121,7 +121,7 @@ class Stepper:
         names = self._context.world.gather(np.frombuffer(own.encode(), dtype=np.uint8).reshape(-1, 1))
         return names.tobytes().decode().split()[0]
 
-    def _make_step(self, prepared: Prepared, stop: StopSignal) -> int:
+    def _make_step(self, prepared: Prepared, stop: StopSignal, pushed: PushedSteps) -> int:
         """Make one step; return its impressions, over all ranks."""
         context, compiled = self._context, self._state.compiled
         step, batch, lookups = self.step + 1, prepared.batch, prepared.lookups
@@ -129,6 +129,7 @@ class Stepper:
             stop=stop.name is not None and not stop.leave, leave=stop.leave, change=context.world.change_announced
         )
         rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, prepared.tickets, step=step)
+        pushed.note_rows(step)
         factor = self._schedule.factor(step)
         compiled.optimizer.learning_rate.assign(context.config.dense.learning_rate * factor)
         inputs = model_inputs(batch, lookups, rows, with_norms=compiled.model.uses_norms)

@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.run_tables import RunTables
+from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.errors import (
     CheckpointError,
     ConfigError,
@@ -23,7 +24,7 @@ from esmm_dist.errors import (
     ServerLostError,
     WorkerLostError,
 )
-from esmm_dist.parameter_server import headers, remote_store
+from esmm_dist.parameter_server import headers, row_pulls
 from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig, ServerConfig
 from esmm_dist.parameter_server.generations import fence_servers, next_generation
 from esmm_dist.parameter_server.process import RunningServer, running_server
@@ -73,6 +74,8 @@ class Training:
     embedding: EmbeddingConfig
     stores: list[RemoteStore]
     settings: ClientConfig
+    ahead: dict[tuple[str, int, int], Ticket] = field(default_factory=dict)
+    """Tickets by table, rank and step."""
 
     @classmethod
     def begin(
@@ -103,12 +106,20 @@ class Training:
         return RemoteStore(self.settings, tables, identity, **how)
 
     def step(self, step: int) -> None:
-        """Make one step on all ranks; gradients depend on what was pulled, so that a wrong pull shows."""
+        """Make one step on all ranks; gradients depend on what was pulled, so that a wrong pull shows.
+
+        Each rank pulls ahead of the next step; what it has of a step that is redone comes from an older generation.
+        """
         for table in TABLES:
             pushes = []
             for rank, store in enumerate(self.stores):
                 ids, gradients = random_step(100 * step + rank)
-                pushes.append((ids, gradients + pulled_rows(store, table, ids, step=step)))
+                ticket = self.ahead.pop((table, rank, step), None) or store.prepare(table, ids)
+                pushes.append((ids, gradients + store.pull(ticket, step=step)))
+            for rank, (store, (ids, _)) in enumerate(zip(self.stores, pushes, strict=True)):
+                following = store.prepare(table, random_step(100 * (step + 1) + rank)[0])
+                store.pull_ahead(following, step=step, before=ids)
+                self.ahead[table, rank, step + 1] = following
             for store, (ids, gradients) in zip(self.stores, pushes, strict=True):
                 push(store, step, ids, gradients, table=table)
 
@@ -250,7 +261,7 @@ def test_who_is_left_behind_can_neither_read_nor_change_nor_save_rows(one, begin
 
 
 def test_a_fence_wakes_a_pull_that_waits_within_a_second(three, begin, monkeypatch):
-    monkeypatch.setattr(remote_store, "_PATIENCE_S", 20.0)  # it is woken, and does not come back by itself
+    monkeypatch.setattr(row_pulls, "_PATIENCE_S", 20.0)  # it is woken, and does not come back by itself
     training = begin(three, ranks=2)
     push(training.stores[0], 1)
     ended = waiting(lambda: pulled_rows(training.stores[0], "main", np.arange(30), step=2))
@@ -356,7 +367,7 @@ def test_a_server_that_was_started_again_has_lost_the_run_and_says_so(begin):
 
 
 def test_a_server_that_stops_tells_those_who_wait(begin, monkeypatch):
-    monkeypatch.setattr(remote_store, "_PATIENCE_S", 20.0)
+    monkeypatch.setattr(row_pulls, "_PATIENCE_S", 20.0)
     with fleet(1) as servers:
         training = begin(servers, ranks=2)
         push(training.stores[0], 1)
@@ -422,7 +433,7 @@ def test_going_on_and_joining_come_in_their_order(one, begin):
     with pytest.raises(ServerLostError, match=f"is open here as generation {first}, not as {generation}"):
         training.store(generation, 1, 2, opening="join", first_step=1)
     early = training.stores[0]
-    early._run = identity(training, generation)
+    early._pulls._run = identity(training, generation)
     with pytest.raises(ServerError, match="with which the run has not resumed yet"):
         pulled_rows(early, "main", np.array([1]))
     training.close()

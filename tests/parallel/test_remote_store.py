@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from esmm_dist.errors import (
 )
 from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig
 from esmm_dist.parameter_server.read_stats import server_stats
+from esmm_dist.parameter_server.remote_shard import RemoteShard
+from esmm_dist.parameter_server.remote_store import RemoteStore
 from esmm_dist.storage.folder import Folder
 from tests.parallel.store_clients import (
     DIM,
@@ -128,6 +131,40 @@ def test_a_repeated_push_is_dropped_and_counted(one_server, tmp_path):
         np.testing.assert_allclose(pulled_rows(store, "main", ids), -0.05, rtol=1e-6)
         (stats,) = server_stats(ConnectionConfig(servers=one_server.servers))
         assert (stats.repeated_pushes, stats.step, stats.rows) == (2, 1, 1)
+
+
+def test_a_rank_without_data_calls_no_server_and_nobody_waits_for_it(two_servers, tmp_path):
+    config, ids, ones = embedding("sgd", start_scale=0.0), np.array([1, 2]), np.ones((2, DIM), np.float32)
+    with open_stores(two_servers.servers, config, tmp_path, world_size=2) as stores:
+        opened = stores[0]._run
+        idle = RemoteStore(stores[0]._config, stores[0]._tables, replace(opened, rank=2))
+        for store in stores:
+            store.push(store.prepare("main", ids), ones, impressions=4, step=1)
+        before = [stats.pulls.calls + stats.pushes.calls for stats in server_stats(stores[0]._config)]
+        ticket = idle.prepare("main", ids[:0])
+        assert idle.pull(ticket, step=2).shape == (0, DIM)
+        idle.push(ticket, ones[:0], impressions=4, step=2)
+        assert [stats.pulls.calls + stats.pushes.calls for stats in server_stats(stores[0]._config)] == before
+        with pytest.raises(ValueError, match="rank 2 pushes, but the run has 2 ranks that do"):
+            idle.push(idle.prepare("main", ids), ones, impressions=4, step=2)
+        idle.close()
+        np.testing.assert_allclose(pulled_rows(stores[0], "main", ids, step=2), -0.025, rtol=1e-6)  # 0.05 · (1 + 1) / 4
+
+
+def test_all_servers_evict_at_once(two_servers, tmp_path, monkeypatch):
+    config, both = embedding("sgd", evict_every_steps=1, ttl_steps=1), threading.Barrier(2)
+    remove = RemoteShard.remove
+
+    def together(self, rule):
+        both.wait(20)  # broken if one server waits for the other
+        return remove(self, rule)
+
+    monkeypatch.setattr(RemoteShard, "remove", together)
+    with open_stores(two_servers.servers, config, tmp_path) as (store,):
+        train(store, range(1, 3))
+        rows = store.num_rows("main")
+        removed = store.evict(step=2)["main"]
+        assert 0 < removed == rows - store.num_rows("main")
 
 
 def test_in_async_no_update_of_four_hammering_processes_is_lost(one_server, tmp_path):

@@ -3,7 +3,7 @@
 PyArrow encodes no batch that lies.
 
 A pull or push is a stream of ``FlightData`` (protobuf): field 1 the descriptor, once; field 2 the head of an Arrow IPC
-message, a flatbuffer; field 1000 its body.
+message, a flatbuffer; field 3 metadata; field 1000 the message's body.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +25,8 @@ class Message:
     head: bytes
     """Its flatbuffer: type, lengths, offsets."""
     body: bytes
+    metadata: bytes = b""
+    """What Flight carries beside it; a message may be that alone, its head empty."""
 
 
 def encoded(batch: pa.RecordBatch) -> list[Message]:
@@ -75,7 +77,8 @@ def answering(method: str, messages: Sequence[Message]) -> Iterator[str]:
 
 
 def _flight_data(message: Message) -> bytes:
-    return _field(2, message.head) + _field(1000, message.body)
+    parts = {2: message.head, 3: message.metadata, 1000: message.body}
+    return b"".join(_field(number, part) for number, part in parts.items() if part)
 
 
 def _field(number: int, value: int | bytes) -> bytes:

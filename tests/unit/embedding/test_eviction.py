@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
-from esmm_dist.embedding.eviction import EvictionPlan, EvictionRule, MinimumCount, RowBudget, TimeToLive, tie_hashes
+from esmm_dist.embedding.eviction import (
+    EvictionPlan,
+    EvictionRule,
+    MinimumCount,
+    RowBudget,
+    TimeToLive,
+    one_by_one,
+    tie_hashes,
+)
 from esmm_dist.embedding.placement import server_of
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table import EmbeddingTable
@@ -184,3 +192,19 @@ def test_rows_of_another_run_count_as_old_in_a_run_that_starts_from_them(tmp_pat
     push(new.table("t"), [3, 4], 1)
     new.evict(step=2)
     assert ids_of(new.table("t")) == [3, 4]
+
+
+def test_shards_are_asked_and_told_all_at_once():
+    plan = EvictionPlan(
+        time_to_live=TimeToLive(ttl_steps=1),
+        minimum_count=MinimumCount(min_count=1, grace_steps=1),
+        row_budget=RowBudget(max_rows=1),
+    )
+    shards, rounds = [table_after([[1, 2]]), table_after([[3, 4]])], []
+
+    def each(call, of_round):
+        rounds.append(of_round)
+        return one_by_one(call, of_round)
+
+    assert plan.apply(shards, step=1, each=each) == 3
+    assert rounds == [shards] * 5  # two rules; the budget's survey, its ties, its rule

@@ -28,8 +28,12 @@ OPEN = {"min_count": None, "group_size": None, "lanes": None}
         (200_000, 4, 8, 64),
         (225_000, 4, 8, 64),  # make demo, which gives its own min_count
         (999_999, 19, 8, 64),
-        (1_000_000, 20, 8, 64),  # from here on always the same
-        (42_300_135, 20, 8, 64),  # Ali-CCP
+        (1_000_000, 20, 8, 64),  # from here on only the lanes grow
+        (9_999_999, 20, 8, 64),
+        (10_000_000, 20, 8, 128),
+        (42_300_135, 20, 8, 128),  # Ali-CCP
+        (99_999_999, 20, 8, 128),
+        (100_000_000, 20, 8, 256),
     ],
 )
 def test_the_layout_grows_with_the_log_up_to_that_of_large_ones(train_impressions, min_count, group_size, lanes):

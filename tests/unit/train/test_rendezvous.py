@@ -67,7 +67,12 @@ def servers(monkeypatch):
 
     @contextlib.contextmanager
     def opened_store(config, tables, run, world, *, resume_after):
-        held.update(generation=run.generation, keep_undo=tables.keep_undo, resume_after=resume_after)
+        held.update(
+            pushing_ranks=run.world_size,
+            generation=run.generation,
+            keep_undo=tables.keep_undo,
+            resume_after=resume_after,
+        )
         yield held["opened"]
 
     monkeypatch.setattr(module, "opened_store", opened_store)
@@ -93,6 +98,15 @@ def test_the_first_ranks_open_an_empty_store_and_say_nothing(meet, servers):
     agreement = meet(TwoRanks(0, RankStep(step=None, undoable=False)), state_at(None), listener)
     assert (agreement.resume_point, agreement.lost_from_step, listener.texts, listener.events) == (None, None, [], [])
     assert (servers["generation"], servers["resume_after"]) == (GENERATION, None)
+
+
+@pytest.mark.parametrize(("ranks", "pushing"), [(2, 2), (4, 4), (5, 4)])
+def test_servers_count_the_ranks_that_have_a_lane(meet, servers, ranks, pushing):
+    """The data set has four lanes."""
+    world = TwoRanks(0, RankStep(step=None, undoable=False))
+    world.size = ranks
+    meet(world, state_at(None), Listener())
+    assert servers["pushing_ranks"] == pushing
 
 
 def test_ranks_that_stay_do_not_ask_what_memory_holds(meet, servers, monkeypatch):
