@@ -79,7 +79,7 @@ class BatchReader:
         """What this rank's reading has left out so far, a shard each; empty unless ``on_bad_record`` is ``skip``."""
         return self._guard.skipped
 
-    def epoch(self, epoch: int, *, first_step: int = 0, seed: int | None) -> Iterator[GroupedBatch]:
+    def epoch(self, epoch: int, *, first_step: int = 0, seed: int | None) -> Generator[GroupedBatch, None, None]:
         """Yield the batches of one epoch from its step ``first_step`` on: on every rank the same number.
 
         Where this rank's lanes have no record left, or where it has no lane at all, its batch is empty (G = B = 0). A

@@ -158,9 +158,13 @@ def test_bytes_that_changed_are_refused_by_name_even_where_they_can_be_read(tmp_
 
 def with_record(folder: Path, record: bytes) -> DatasetManifest:
     """Put a record into the place of the hurt shard's record 2, with size and checksum in the manifest that fit."""
-    manifest = made(folder)
     records = [serialized(group, tiny_schema()) for group in IN_HURT]
-    write_records(folder / HURT, [*records[:2], record, *records[3:]])
+    return with_records(folder, made(folder), [*records[:2], record, *records[3:]])
+
+
+def with_records(folder: Path, manifest: DatasetManifest, records: list[bytes]) -> DatasetManifest:
+    """Write the hurt shard anew; return the manifest with the size and checksum that fit."""
+    write_records(folder / HURT, records)
     size, crc = (folder / HURT).stat().st_size, file_crc32c(folder / HURT)
     split = manifest.splits["train"]
     shards = tuple(dataclasses.replace(s, file_bytes=size, crc32c=crc) if s.path == HURT else s for s in split.shards)
@@ -180,6 +184,18 @@ def test_of_a_shard_with_another_number_of_whole_records_none_is_used(tmp_path, 
     found = {int(s) for batch in hurt.epoch(0, seed=1) for s in batch.sample_ids}
     assert found == samples_of(GROUPS) - samples_of(IN_HURT)
     assert [(each.records, each.impressions) for each in hurt.skipped] == [(7, len(samples_of(IN_HURT)))]
+
+
+@pytest.mark.parametrize("kept", [slice(0, 6), slice(0, 8)])  # of 7 records in the manifest
+@pytest.mark.parametrize("seed", [None, 1])
+def test_a_manifest_that_counts_other_records_than_a_shard_has_is_refused(tmp_path, kept, seed):
+    manifest = made(tmp_path)
+    records = [serialized(group, tiny_schema()) for group in [*IN_HURT, GROUPS[0]][kept]]
+    message = (
+        f"a shard cannot be read: {tmp_path}/{HURT} (record 6: |)it has another number of records than the manifest"
+    )
+    with pytest.raises(InputDataError, match=message):
+        list(reader(tmp_path, with_records(tmp_path, manifest, records), on_bad="fail").epoch(0, seed=seed))
 
 
 def a_label_short() -> bytes:

@@ -1,6 +1,7 @@
 """Batches read from files: their order, completeness, and what a damaged file says."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -147,6 +148,19 @@ def test_starting_at_a_later_step_gives_exactly_the_batches_from_there_on(data, 
         assert len(late) == len(whole) - first
         for found, expected in zip(late, whole[first:], strict=True):
             assert_equal_batches(found, expected)
+
+
+def open_shards() -> list[str]:
+    links = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+    return [link for link in links if link.endswith(".tfrecord")]
+
+
+def test_no_file_is_open_after_an_epoch_is_left(data):
+    batches = reader(data).epoch(0, seed=None)
+    next(batches)
+    assert len(open_shards()) == LANES
+    batches.close()
+    assert open_shards() == []
 
 
 def test_starting_after_the_last_step_gives_nothing(data):
