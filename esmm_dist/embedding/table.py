@@ -111,7 +111,7 @@ class EmbeddingTable:
         return ticket
 
     def find(self, ticket: Ticket) -> None:
-        """Find rows ahead, so that ``pull`` need not: the hash table is half of its time (measured at 4.5 M rows).
+        """Find rows ahead, so that ``pull`` need not: a quarter of the table's part of a step (4.5 M rows).
 
         May run in another thread, beside ``pull`` and ``push``: they move no rows, and ids that are unseen now are
         looked up again by ``pull`` if there was a push since.

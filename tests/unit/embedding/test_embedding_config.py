@@ -21,6 +21,7 @@ from esmm_dist.errors import ConfigError
         ({"adam_beta_2": 1.5}, r"adam_beta_2 is 1.5. Set a number in \[0, 1\)"),
         ({"ftrl_l1": -0.1}, "ftrl_l1 is -0.1. Set 0 or more"),
         ({"admit_after": 0}, r"admit_after is 0. Set 1 \(every id at once\) or more impressions"),
+        ({"admit_after": 1 << 32}, r"admit_after is 4294967296. Set 4294967295 or less"),
         ({"evict_every_steps": -1}, "evict_every_steps is -1. Set 0 or more"),
         ({"max_rows": -1}, "max_rows is -1. Set 0 or more"),
         (
