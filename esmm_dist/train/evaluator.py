@@ -1,12 +1,14 @@
 """Evaluation while a run trains."""
 
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from esmm_dist.errors import StorageError
 from esmm_dist.inference.baseline import Baseline, baseline_of_root
 from esmm_dist.inference.evaluate import evaluate_batches
 from esmm_dist.inference.scoring import Scorer, own_batches
+from esmm_dist.inference.trained_model import scoring_batch_records
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import RankShare
 from esmm_dist.input.pipeline import BatchReader
@@ -107,7 +109,11 @@ class Evaluator:
             progress.message(f"Not evaluated: {context.config.data} has no split '{split}'.")
             return {}
         share = RankShare(rank=world.rank, world_size=world.size)
-        reader = BatchReader(context.config.data, manifest, split, self._input, share=share)
+        records = self._input.global_batch_records
+        if not max_impressions and records is not None:  # else the end is that of one of training's batches
+            records = scoring_batch_records(records, manifest, split)
+        config = replace(self._input, global_batch_records=records)
+        reader = BatchReader(context.config.data, manifest, split, config, share=share)
         impressions = manifest.splits[split].impressions
         progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
         with closing(own_batches(self._scorer, reader, self._users)) as scored:

@@ -29,7 +29,7 @@ ESMM = Path(sys.executable).with_name("esmm")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A trained run, and the predictions of one process: 101 records in lanes of 26, 25, 25, 25, 4 of each a batch.
+    """A trained run, and the predictions of one process: 101 records in lanes of 26, 25, 25, 25, 16 of each a batch.
 
     The impressions of ``data`` are named by texts; ``numbered`` has the same records, without the texts.
     """

@@ -61,8 +61,8 @@ def test_predictions_are_the_chains_probabilities_of_every_impression_in_file_or
     assert table.schema.remove_metadata() == pa.schema(
         {"sample_id": pa.int64(), "pctr": pa.float32(), "pcvr": pa.float32(), "pctcvr": pa.float32()}
     )
-    lanes = [TEST[lane::4] for lane in range(4)]  # 16 records a batch: 4 of each lane
-    order = [g for step in range(2) for lane in lanes for g in lane[4 * step : 4 * step + 4]]
+    lanes = [TEST[lane::4] for lane in range(4)]  # 64 records a batch, four times those of training: 16 of each lane
+    order = [g for lane in lanes for g in lane]
     assert table["sample_id"].to_pylist() == [i.sample_id for g in order for i in g.impressions]
     pctr, pcvr, pctcvr = (table[name].to_numpy() for name in ("pctr", "pcvr", "pctcvr"))
     np.testing.assert_allclose(pctcvr, pctr * pcvr, rtol=1e-6)
@@ -203,11 +203,11 @@ def test_a_loaded_model_scores_twice_the_same_and_without_dropout(trained):
 
 def test_data_with_other_lanes_is_scored_in_batches_that_fit_them(trained, tmp_path):
     folder, _ = trained
-    write_dataset(tmp_path, {"test": TEST}, lanes=5)
+    write_dataset(tmp_path, {"test": tiny_groups(100)}, lanes=5)
     with loaded(folder / "run") as model:
         reader, manifest = open_split(model, tmp_path, "test", WORLD)
         impressions = manifest.splits["test"].impressions
-        assert [batch.num_groups for batch in reader.epoch(0, seed=None)] == [15, 15]  # 16 rounded to a multiple of 5
+        assert [batch.num_groups for batch in reader.epoch(0, seed=None)] == [65, 35]  # 64 rounded to a multiple of 5
         assert sum(batch.num_impressions for batch in scored_batches(model.scorer, reader, WORLD)) == impressions
 
 
