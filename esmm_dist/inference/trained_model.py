@@ -31,7 +31,7 @@ from esmm_dist.storage.folder import Folder
 
 _BATCHES_TOGETHER = 4
 _MOST_IMPRESSIONS = 16_384
-"""Of a batch that is scored, unless training's are larger: with 90 ids each, 60 MB, and some are ready ahead"""
+"""Limit of a batch that is scored, unless those of training are larger: with 90 ids each, 60 MB, and some are ready"""
 
 
 @dataclass(frozen=True, kw_only=True)
