@@ -111,7 +111,7 @@ class _Lists:
         if key not in self.places:
             return None
         values = np.empty(self._size(key), dtype=np.float32)
-        read_float(self.data, self.places[key], values.view(np.uint32))
+        read_float(self.data, self.places[key], values.view(np.uint8))
         return values
 
     def bytes(self, key: str) -> Objects | None:

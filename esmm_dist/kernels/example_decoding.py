@@ -22,7 +22,7 @@ Bytes are never read outside a record, whatever they say.
 
 import numpy as np
 
-from esmm_dist.arrays import I64, U8, U32
+from esmm_dist.arrays import I64, U8
 from esmm_dist.kernels.compiled import kernel
 
 BYTES_LIST, FLOAT_LIST, INT64_LIST = 0x0A, 0x12, 0x1A
@@ -155,10 +155,11 @@ def _find_features(data: U8, at: int, end: int, keys: U8, key_ends: I64, found: 
 @kernel("int64(uint8[::1], int64, int64)")
 def _count_int64(data: U8, begin: int, end: int) -> int:
     """Return the number of varints, or ``_FAILED`` if the last one has no end; those of more than 10 bytes remain."""
-    count = 0
-    for at in range(begin, end):
-        count += data[at] < 0x80
-    return count if begin == end or data[end - 1] < 0x80 else _FAILED
+    values = data[begin:end]
+    goes_on = 0  # this form is compiled to vector instructions
+    for i in range(len(values)):
+        goes_on += int(values[i] >> np.uint8(7))
+    return end - begin - goes_on if begin == end or data[end - 1] < 0x80 else _FAILED
 
 
 @kernel("int64(uint8[::1], int64, int64, int64)")
@@ -268,47 +269,47 @@ def read_int64(data: U8, lists: I64, values: I64) -> int:
     Returns:
         The first record with a varint of more than 10 bytes; -1 if all are well.
     """
-    number = 0
+    one = np.uint64(1)  # unsigned places are not checked for being counted from the end
+    number = np.uint64(0)
     for record in range(len(lists)):
-        at, end, tags = lists[record, 0], lists[record, 1], int(lists[record, 2] == _SINGLY)
+        at, end, tags = np.uint64(lists[record, 0]), np.uint64(lists[record, 1]), np.uint64(lists[record, 2] == _SINGLY)
         while at < end:
             at += tags
-            byte = data[at]
-            value = np.uint64(byte & np.uint8(0x7F))
-            shift = np.uint64(0)
-            while byte >= np.uint8(0x80):
-                at += 1
+            byte = np.uint64(data[at])
+            at += one
+            value, shift = byte & np.uint64(0x7F), np.uint64(0)
+            while byte >= np.uint64(0x80):
                 shift += np.uint64(7)
                 if shift == np.uint64(70):
                     return record
-                byte = data[at]
-                value |= np.uint64(byte & np.uint8(0x7F)) << shift
-            at += 1
+                byte = np.uint64(data[at])
+                at += one
+                value |= (byte & np.uint64(0x7F)) << shift
             values[number] = value
-            number += 1
+            number += one
     return -1
 
 
-@kernel("void(uint8[::1], int64[:, ::1], uint32[::1])")
-def read_float(data: U8, lists: I64, bits: U32) -> None:
+@kernel("void(uint8[::1], int64[:, ::1], uint8[::1])")
+def read_float(data: U8, lists: I64, values: U8) -> None:
     """Read the values of one key.
 
     Args:
         data: uint8 [bytes], see ``find_lists``
         lists: int64 [G, 4], what ``find_lists`` has found for a key of float values
-        bits: uint32 [N], the bits of as many floats as the lists have together; written
+        values: uint8 [4 * N], the bytes of as many floats as the lists have together; written
     """
     number = 0
     for record in range(len(lists)):
-        at, end, tags = lists[record, 0], lists[record, 1], int(lists[record, 2] == _SINGLY)
+        at, end = lists[record, 0], lists[record, 1]
+        tags = int(lists[record, 2] == _SINGLY)
+        size = 4 if tags else end - at
         while at < end:
-            at += tags
-            value = np.uint32(0)
-            for i in range(4):
-                value |= np.uint32(data[at + i]) << np.uint32(8 * i)
-            at += 4
-            bits[number] = value
-            number += 1
+            floats, read = values[number : number + size], data[at + tags : at + tags + size]
+            for i in range(size):
+                floats[i] = read[i]
+            at += tags + size
+            number += size
 
 
 @kernel("void(uint8[::1], int64[:, ::1], int64[:, ::1])")

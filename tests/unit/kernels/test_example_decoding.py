@@ -45,7 +45,7 @@ def decoded(records: list[bytes], kinds: dict[str, int]) -> dict[str, tuple[list
                 return None
             values = numbers.tolist()
         elif kind == FLOAT_LIST:
-            read_float(data, lists, bits)
+            read_float(data, lists, bits.view(np.uint8))
             values = bits.tolist()
         else:
             find_bytes(data, lists, spans)
