@@ -33,9 +33,9 @@ class Cost:
     cpu_s: float
     wall_s: float
     memory_gb: float
-    """Of its largest process"""
+    """Peak memory of its largest process"""
     disk_gb: float
-    """Of what it has written"""
+    """Size of what it has written"""
     result: dict[str, Any]
 
 
