@@ -5,10 +5,14 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from esmm_dist.errors import EsmmError
+from esmm_dist.input.order import idle_ranks_warning
 from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
+from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.secret_file import read_token
 from launcher.command import RUN_AGAIN, Outcome
@@ -48,6 +52,9 @@ def run_local(
         KeyboardInterrupt: Ctrl-C came before the workers could save, or twice.
     """
     settings = check(config.worker_command)
+    if config.trains:
+        for line in idle_workers(settings.data, config.bounds[1] if config.elastic else config.num_workers):
+            progress.message(f"Warning: {line}")
     if config.dry_run:
         processes = dry_run(config, settings.run, os.environ)
         return Outcome(lines=plan_lines(processes), result={"processes": [_plan_result(each) for each in processes]})
@@ -75,6 +82,17 @@ def run_local(
             stop_requested=stop_requested,
         )
         return _run_static(stack.enter_context(supervisor), screen, plans)
+
+
+def idle_workers(data: Path, workers: int) -> list[str]:
+    """Return a sentence about workers that have no lane of a data set to read, if there are any.
+
+    A data set that cannot be read is for the workers to say.
+    """
+    try:
+        return idle_ranks_warning(read_manifest(data), workers)
+    except EsmmError:
+        return []
 
 
 def _nobody_asks() -> bool:

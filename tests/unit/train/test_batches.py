@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from esmm_dist.arrays import F32
+from esmm_dist.arrays import F32, Ids
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.lookup import LookupPlan
@@ -59,6 +59,46 @@ def test_in_sync_the_pull_is_left_to_the_step(data, client):
     with source(data, store, **client).between(0, STEPS, PushedSteps(0)) as prepared:
         assert [item.rows for item in prepared] == [None] * STEPS
     assert store.steps == []
+
+
+class AheadStore(RecordingStore):
+    """Notes what is pulled ahead: the step that runs, and the ids that it pushes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead: list[tuple[int, list[int]]] = []
+
+    def pull_ahead(self, ticket: Ticket, *, step: int, before: Ids) -> None:
+        self.ahead.append((step, before.tolist()))
+
+
+def test_in_sync_rows_of_the_next_batch_are_pulled_once_the_step_has_its_own(data):
+    store, pushed = AheadStore(), PushedSteps(0)
+    with source(data, store, update_mode="sync").between(0, STEPS, pushed) as prepared:
+        items = [next(prepared)]
+        for step in range(1, STEPS):
+            time.sleep(0.1)
+            assert len(store.ahead) == step - 1  # step ``step`` has not its rows yet
+            pushed.note_rows(step)
+            items.append(next(prepared))
+        assert list(prepared) == []
+    assert store.ahead == [(step, items[step - 1].tickets["main"].ids.tolist()) for step in range(1, STEPS)]
+    assert store.steps == []
+
+
+def test_embedded_rows_are_not_pulled_ahead(data):
+    store = AheadStore()
+    with source(data, store).between(0, STEPS, PushedSteps(0)) as prepared:
+        assert len(list(prepared)) == STEPS
+    assert store.ahead == []
+
+
+def test_leaving_early_ends_a_thread_that_waits_for_the_rows_of_a_step(data):
+    before, start = threading.active_count(), time.monotonic()
+    with source(data, AheadStore(), update_mode="sync").between(0, STEPS, PushedSteps(0)) as prepared:
+        next(prepared)
+    assert time.monotonic() - start < 10
+    assert threading.active_count() <= before
 
 
 def test_in_async_rows_are_pulled_as_far_ahead_as_batches_are_prepared(data):

@@ -20,7 +20,8 @@ from launcher.local.run import STOPPED, run_local
 from launcher.local.supervisor import Supervisor
 from launcher.processes.ending import LocalError
 from launcher.run_files.run_record import StopRequests, is_held, read_record, request_stop
-from tests.unit.launcher.local.played_processes import World
+from tests.support.tiny_dataset import tiny_groups, write_dataset
+from tests.unit.launcher.local.played_processes import Shown, World
 
 TERM, INT, HUP, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL
 
@@ -33,7 +34,7 @@ class LocalWorld(World):
         monkeypatch.setattr("launcher.local.run.SignalInbox", lambda: self.signals)
         for timed in (Supervisor, ElasticSupervisor, StopRequests):
             monkeypatch.setattr(f"launcher.local.run.{timed.__name__}", functools.partial(timed, clock=self.clock))
-        self.run_folder = run
+        self.run_folder, self.data = run, run.with_name("data")
 
     def listen(self) -> None:
         """Let every server that runs listen."""
@@ -53,7 +54,7 @@ class LocalWorld(World):
         outcomes: list[Outcome] = []
 
         def work() -> None:
-            check = lambda line: SimpleNamespace(run=str(self.run_folder))  # noqa: E731
+            check = lambda line: SimpleNamespace(run=str(self.run_folder), data=self.data)  # noqa: E731
             outcomes.append(run_local(config, self.shown, check=check, esmm=["esmm"]))
 
         self.play(from_the_start(), work)
@@ -153,6 +154,20 @@ def test_a_second_ctrl_c_is_a_ctrl_c_whatever_the_processes_did(world):
     with pytest.raises(KeyboardInterrupt):
         world.local(script())
     assert KILL in world.newest("worker 0").sent
+
+
+@pytest.mark.parametrize(("workers", "settings"), [(4, {}), (5, {}), (4, {"max_workers": 5})])
+def test_workers_without_a_lane_are_named_before_anything_starts(tmp_path, workers, settings):
+    write_dataset(tmp_path, {"train": tiny_groups(4)})  # of four lanes
+    config = LocalConfig(command=("train",), workers=workers, servers=1, dry_run=True, **settings)
+    shown = Shown()
+    check = lambda line: SimpleNamespace(run=str(tmp_path / "run"), data=tmp_path)  # noqa: E731
+    run_local(config, shown, check=check)
+    idle = workers == 5 or bool(settings)
+    assert [text for text in shown.lines if "lanes" in text] == idle * [
+        "Warning: 5 ranks train, but the data set has 4 lanes: 1 of them have nothing to read. Start 4 ranks or fewer, "
+        "or make the data set with more lanes: esmm preprocess --lanes N."
+    ]
 
 
 def test_a_training_is_recorded_and_locked_and_its_lines_are_kept(world):
