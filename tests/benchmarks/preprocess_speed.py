@@ -1,135 +1,159 @@
-"""Speed of preprocess, and the size of its records, on synthetic data with full-length lists (about 617 ids).
+"""Speed of preprocess and the memory of its processes, on the raw log of the reference work (full-length lists).
 
-Command: ``python tests/benchmarks/preprocess_speed.py [--impressions 100000] [--workers 2]``, about 30 s. Floors: 12 MB
-of raw text a CPU-second over the whole command (start-up and all processes included), and 550 bytes an impression.
-Each case runs in a process of its own. With more impressions the start-up of Python (about 1 CPU-second a process)
-counts less.
+Command: ``python -m tests.benchmarks.preprocess_speed``, about two minutes on two cores. Everything counts, the start
+of Python too. Floor: what must happen to the same bytes on the same machine: the CRC-32C of the text, six copies of the
+rows (0.8 of the text), deflate of the records at the same level, the CRC-32C of records and shards. Memory is the sum
+of the resident sizes of all processes, looked at every 10 ms.
 """
 
-import argparse
-import json
-import resource
+import os
+import shutil
 import subprocess
 import sys
-import tempfile
+import threading
 import time
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
+import psutil
 
-from esmm_dist.progress import NoProgress
-from esmm_dist.schema import load_schema
-from esmm_dist.schema.manifest import read_manifest
-from preprocess.config import PreprocessConfig
-from preprocess.read.aliccp.line import Kind, ParsedLine, parse_line
-from preprocess.run import preprocess
-from tests.support.reference.example_proto import ListFrame, encode_rows, example, varints
-from tests.support.reference.tfrecord import OVERHEAD_BYTES
+from esmm_dist.schema.manifest import DatasetManifest, read_manifest
+from preprocess.read.aliccp.line import Kind
+from preprocess.write.lanes import LEVEL
+from preprocess.write.zlib_pieces import compress_piece
+from tests.benchmarks.figures import Figure, Scale, show, timed
+from tests.benchmarks.reference_work import raw_log
 
 CASES: dict[str, dict[str, object]] = {
-    "default": {},
-    "NONE": {"compression": "NONE"},
-    "one impression a record": {"group_size": 1},
+    "groups of 8": {"group_size": 8},
+    "groups of 8, not compressed": {"group_size": 8, "compression": "NONE"},
     "groups of 64": {"group_size": 64},
+    "groups of 1": {"group_size": 1},
 }
-SAMPLE_LINES = 2000  # from which the size of the seed's records is taken
-
-
-def run_case(raw: Path, out: Path, workers: int, case: str) -> None:
-    """Run preprocess once in this process."""
-    config = PreprocessConfig(raw=raw, out=out, schema="aliccp", workers=workers, **CASES[case])  # type: ignore[arg-type]
-    preprocess(config, NoProgress())
-
-
-def measure(raw: Path, out: Path, workers: int, case: str) -> None:
-    """Run one case in a process of its own and print its figures."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    command = [
-        sys.executable,
-        __file__,
-        "--raw",
-        str(raw),
-        "--out",
-        str(out),
-        "--workers",
-        str(workers),
-        "--case",
-        case,
-    ]
-    subprocess.run(command, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    manifest = read_manifest(out)
-    report = manifest.report["splits"]
-    text = sum(table["text_bytes"] for of_split in report.values() for k, table in of_split.items() if k in KINDS)
-    impressions = sum(split.impressions for split in manifest.splits.values())
-    stored = sum(shard.file_bytes for split in manifest.splits.values() for shard in split.shards)
-    records = sum(of_split["record_bytes"] for of_split in report.values())
-    print(
-        f"{case:26} {text / 1e6 / cpu:6.1f} MB of text and {impressions / cpu:8,.0f} impressions a CPU-second "
-        f"({time.monotonic() - began:.1f} s), {stored / impressions:6.0f} bytes an impression stored, "
-        f"{records / impressions:6.0f} before compression"
-    )
-
-
+TARGET_MB = 40.0
+LEAST_MEMORY_GB = 0.33
+ROUNDS = 3
 KINDS: tuple[Kind, ...] = ("skeleton", "common")
+_PROGRAM = """
+import sys
+from pathlib import Path
+from esmm_dist.progress import NoProgress
+from preprocess.config import PreprocessConfig
+from preprocess.run import preprocess
+
+if __name__ == "__main__":
+    raw, out, settings = sys.argv[1:]
+    preprocess(PreprocessConfig(raw=Path(raw), out=Path(out), schema="aliccp", **eval(settings)), NoProgress())
+"""
 
 
-def seed_bytes(raw: Path) -> float:
-    """Return the mean bytes of one uncompressed Example an impression: each field as lists of ids and of values."""
-    schema = load_schema("aliccp")
-    commons: dict[bytes, ParsedLine] = {}
-    with (raw / "common_features_train.csv").open("rb") as file:
-        for line in file:
-            parsed = parse_line(line.rstrip(b"\n"), "common", schema.user_fields)
-            if isinstance(parsed, ParsedLine):
-                commons[parsed.key] = parsed
-    frames = {f.name: (ListFrame(key=f.name), ListFrame(key=f"{f.name}_v", kind="float")) for f in schema.fields}
-    sizes = []
-    with (raw / "sample_skeleton_train.csv").open("rb") as file:
-        for line in islice(file, SAMPLE_LINES):
-            own = parse_line(line.rstrip(b"\n"), "skeleton", schema.impression_fields)
-            if not isinstance(own, ParsedLine):
-                continue
-            lists = encode_rows(ListFrame(key="click"), b"\0", np.array([0, 1]))[0] * 2
-            parts = [(schema.impression_fields, own.features)]
-            if own.key in commons:
-                parts.append((schema.user_fields, commons[own.key].features))
-            for fields, features in parts:
-                for index, field in enumerate(fields):
-                    ids, splits = varints(np.array([f[1] for f in features if f[0] == index], np.int64))
-                    values = b"\0\0\0\0" * (len(splits) - 1)
-                    id_frame, value_frame = frames[field.name]
-                    lists += encode_rows(id_frame, ids, splits[[0, -1]])[0]
-                    lists += encode_rows(value_frame, values, np.array([0, len(values)]))[0]
-            sizes.append(len(example(lists)) + OVERHEAD_BYTES)
-    return float(np.mean(sizes))
+def figures(scale: Scale) -> Iterator[Figure]:
+    """Yield each figure as soon as it is known."""
+    raw, out = raw_log(scale), scale.folder / "preprocess-speed"
+    program = scale.folder / "preprocess_speed_program.py"
+    program.write_text(_PROGRAM)
+    for case, settings in CASES.items():
+        seconds = sorted(_cpu_s(program, raw, out, {**settings, "workers": 1}) for _ in range(scale.of(ROUNDS, 1)))
+        manifest = read_manifest(out)
+        text = text_bytes(manifest)
+        is_target = case == "groups of 8"
+        yield Figure(
+            name=f"preprocess, {case}",
+            value=text / 1e6 / seconds[len(seconds) // 2],
+            unit="MB of text a CPU-second",
+            target=TARGET_MB if is_target else None,
+            floor=text / 1e6 / floor_s(out, manifest) if settings.get("compression") != "NONE" else None,
+            note=f"{_stored_bytes(manifest):.0f} bytes an impression stored; floor: CRC, copies, deflate",
+        )
+    for memory_gb, workers in ((LEAST_MEMORY_GB, 1), (0.8, 2)):
+        settings = {"group_size": 8, "workers": workers, "memory_gb": memory_gb}
+        yield Figure(
+            name=f"preprocess, memory of all processes, --memory-gb {memory_gb} --workers {workers}",
+            value=_peak_bytes(program, raw, out, settings) / 1e9,
+            unit="GB",
+            target=memory_gb,
+            less_is_better=True,
+        )
+    shutil.rmtree(out)
 
 
-def main() -> None:
-    """Measure every case and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--impressions", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--raw", type=Path)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--case", choices=sorted(CASES))
-    arguments = parser.parse_args()
-    if arguments.case:
-        run_case(arguments.raw, arguments.out, arguments.workers, arguments.case)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "raw"
-        make = f"from preprocess.synthetic.config import SynthConfig; from pathlib import Path; import sys, json;\
-from preprocess.synthetic.synthesize import synthesize;\
-synthesize(SynthConfig(out=Path(sys.argv[1]), impressions={arguments.impressions}, list_scale=1.0))"
-        subprocess.run([sys.executable, "-c", make, str(raw)], check=True)
-        print(json.dumps({path.name: path.stat().st_size for path in sorted(raw.glob("*.csv"))}))
-        for i, case in enumerate(CASES):
-            measure(raw, Path(folder) / str(i), arguments.workers, case)
-        print(f"one uncompressed Example an impression, as the seed wrote them: {seed_bytes(raw):.0f} bytes")
+def text_bytes(manifest: DatasetManifest) -> int:
+    """Return the bytes of raw text that a data set was made of."""
+    report = manifest.report["splits"]
+    return sum(table["text_bytes"] for of_split in report.values() for k, table in of_split.items() if k in KINDS)
+
+
+def floor_s(out: Path, manifest: DatasetManifest) -> float:
+    """Return the CPU-seconds of what must happen to the bytes of a data set that is compressed."""
+    from isal import isal_zlib
+
+    text = np.random.default_rng(1).integers(0, 256, text_bytes(manifest), np.uint8).tobytes()
+    shards = [(out / shard.path).read_bytes() for split in manifest.splits.values() for shard in split.shards]
+    records = [isal_zlib.decompress(shard) for shard in shards]
+
+    def work() -> None:
+        google_crc32c.value(text)
+        for data in records:
+            google_crc32c.value(data)
+            compress_piece(data, LEVEL)
+        for data in shards:
+            google_crc32c.value(data)
+        rows = text[: len(text) * 8 // 10]
+        for _ in range(6):
+            bytearray(rows)
+
+    return timed(work).cpu_s
+
+
+def _stored_bytes(manifest: DatasetManifest) -> float:
+    stored = sum(shard.file_bytes for split in manifest.splits.values() for shard in split.shards)
+    return stored / sum(split.impressions for split in manifest.splits.values())
+
+
+def _begin(program: Path, raw: Path, out: Path, settings: dict[str, object]) -> "subprocess.Popen[bytes]":
+    shutil.rmtree(out, ignore_errors=True)
+    # pandas is here for tests; PyArrow imports it where it finds it, for 41 MB that are not preprocess's
+    without = program.parent / "without-pandas"
+    without.mkdir(exist_ok=True)
+    (without / "pandas.py").write_text("raise ImportError('not at run time')")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(without), str(Path(__file__).parents[2])])}
+    return subprocess.Popen([sys.executable, str(program), str(raw), str(out), repr(settings)], env=environment)
+
+
+def _cpu_s(program: Path, raw: Path, out: Path, settings: dict[str, object]) -> float:
+    def work() -> None:
+        assert _begin(program, raw, out, settings).wait() == 0
+
+    return timed(work).cpu_s
+
+
+def _peak_bytes(program: Path, raw: Path, out: Path, settings: dict[str, object]) -> int:
+    """Run preprocess; return the largest sum of the resident sizes of its processes that was seen."""
+    peaks = [0]
+    process = _begin(program, raw, out, settings)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            total = 0
+            try:
+                family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+                # the helper of multiprocessing that removes semaphores is no process of ours
+                total = sum(p.memory_info().rss for p in family if "resource_tracker" not in " ".join(p.cmdline()))
+            except psutil.Error:
+                pass
+            peaks.append(total)
+            time.sleep(0.01)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert process.wait() == 0
+    ended.set()
+    watcher.join()
+    return max(peaks)
 
 
 if __name__ == "__main__":
-    main()
+    show(__doc__, figures)
