@@ -86,8 +86,9 @@ def _rows(workload: Workload, planned: Candidate) -> list[list[str]]:
         ["time of the training", duration(planned.hours * 3600)],
         ["a step", f"{1000 * step.seconds:.0f} ms, {short_number(rate)} impressions/s"],
         ["memory of a worker", short_bytes(of_run.worker_bytes)],
-        ["network of a worker, a step", f"{short_bytes(received)} in, {short_bytes(sent)} out"],
     ]
+    if received or sent:
+        rows.append(["network of a worker, a step", f"{short_bytes(received)} in, {short_bytes(sent)} out"])
     if servers:
         received, sent = step.server_bytes
         busy = step.cpu_s[1] / (step.seconds * planned.cluster.server_cores)

@@ -48,6 +48,12 @@ def test_the_report_says_what_was_planned_what_it_takes_and_where_the_constants_
     assert "Warning" not in text
 
 
+def test_one_process_alone_has_no_network():
+    planned = evaluate_cluster(WORKLOAD, cluster(servers=0), zero_constants(step_ms=1.0))
+    lines = plan_lines(WORKLOAD, zero_constants(), planned, Suggestion(candidate=planned, reason="so"), 1e12)
+    assert "network" not in "\n".join(lines)
+
+
 def test_a_server_that_is_too_small_is_told():
     planned = evaluate_cluster(WORKLOAD, cluster(), zero_constants())
     lines = plan_lines(WORKLOAD, zero_constants(), planned, Suggestion(candidate=planned, reason="so"), 100e6)
