@@ -97,8 +97,9 @@ class PlanConstants:
     allreduce_ms: float
     """Time of a small allreduce of two ranks on one machine, ms."""
 
-    allreduce_cpu_ms: float
-    """Its work for each rank, ms: Horovod's threads wait by looking again and again."""
+    allreduce_busy_cores: float
+    """Cores that Horovod's own thread takes of each rank, all the time, where there are several: it asks the other
+    ranks every millisecond what they are ready to add up."""
 
     allreduce_ns_per_byte: float
     """Work of each rank for each byte of the dense gradients, ns."""

@@ -119,17 +119,18 @@ def step_time(workload: Workload, cluster: Cluster, constants: PlanConstants) ->
     server_bytes = (sent * per_server, received * per_server) if cluster.servers else (0.0, 0.0)
     ring = _ring_bytes(workload, cluster, constants)
     worker_bytes = (received + ring, sent + ring)
+    busy = constants.allreduce_busy_cores if cluster.workers > 1 else 0.0
     bounds = {
         "steps": sum(path.values()),
         "reading": work["read"] + work["unique ids"] + ahead_s,
-        "worker cores": sum(work.values()) / cluster.worker_cores,
+        "worker cores": sum(work.values()) / _free_cores(cluster.worker_cores, busy),
         "server cores": sum(server_work.values()) / cluster.server_cores,
         "worker network": max(worker_bytes) / cluster.bytes_per_s,
         "server network": max(server_bytes) / cluster.bytes_per_s,
     }
     if cluster.shared_cores is not None:
         total = cluster.workers * sum(work.values()) + cluster.servers * sum(server_work.values())
-        bounds["shared cores"] = total / cluster.shared_cores
+        bounds["shared cores"] = total / _free_cores(cluster.shared_cores, cluster.workers * busy)
     return StepTime(
         seconds=_overlapped(bounds, constants.contention),
         bounds=bounds,
@@ -139,6 +140,11 @@ def step_time(workload: Workload, cluster: Cluster, constants: PlanConstants) ->
         worker_bytes=worker_bytes,
         server_bytes=server_bytes,
     )
+
+
+def _free_cores(cores: float, busy: float) -> float:
+    """Return the cores that are left beside threads that are always busy; a quarter at least, for these sleep too."""
+    return max(cores - busy, cores / 4)
 
 
 def _overlapped(bounds: dict[str, float], contention: float) -> float:
@@ -185,7 +191,7 @@ def _worker_steps(
     }
     if cluster.workers > 1:
         moved = dense_bytes * constants.allreduce_ns_per_byte * _NS
-        work["allreduce"] = constants.allreduce_cpu_ms * _MS + moved
+        work["allreduce"] = moved
         trips = constants.allreduce_round_trips + cluster.workers - 2
         path["allreduce"] = constants.allreduce_ms * _MS + moved
         path["network"] = _ring_bytes(workload, cluster, constants) / cluster.bytes_per_s

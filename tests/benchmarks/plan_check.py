@@ -113,16 +113,18 @@ def compared(case: Case, measured: dict[str, float], data: Path, constants: Plan
     error = abs(predicted.seconds / measured["step_s"] - 1)
     limit = max(predicted.bounds, key=lambda each: predicted.bounds[each])
     note = (
-        f"{1000 * predicted.seconds:.0f} ms predicted, {1000 * measured['step_s']:.0f} measured; CPU of all processes "
-        f"{1000 * cpu_s(case, predicted):.0f} predicted, {1000 * measured['cpu_s']:.0f} measured; limit: {limit}"
+        f"{1000 * predicted.seconds:.0f} ms predicted, {1000 * measured['step_s']:.0f} measured; "
+        f"CPU of all processes {1000 * cpu_s(case, predicted, constants):.0f} predicted, "
+        f"{1000 * measured['cpu_s']:.0f} measured; limit: {limit}"
     )
     return Figure(name=case.name, value=error, unit="", target=TARGET, less_is_better=True, note=note)
 
 
-def cpu_s(case: Case, step: Any) -> float:
+def cpu_s(case: Case, step: Any, constants: PlanConstants) -> float:
     """Return the predicted CPU time of all processes in a step."""
     worker, server = step.cpu_s
-    return float(case.workers * worker + case.servers * server)
+    asking = constants.allreduce_busy_cores * step.seconds if case.workers > 1 else 0.0
+    return float(case.workers * (worker + asking) + case.servers * server)
 
 
 def predict(case: Case, data: Path, constants: PlanConstants) -> Any:

@@ -165,7 +165,7 @@ def allreduce(scale: Scale, known: PlanConstants) -> Found:
     rate = max(seen["cpu_s"][1] - seen["cpu_s"][0], 0.0) / (large - small)
     return {
         "allreduce_ms": seen["wall_s"][0] * 1e3,
-        "allreduce_cpu_ms": seen["cpu_s"][0] * 1e3,
+        "allreduce_busy_cores": seen["cpu_s"][0] / seen["wall_s"][0],
         "allreduce_ns_per_byte": rate * 1e9,
     }
 

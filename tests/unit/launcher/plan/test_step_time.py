@@ -125,6 +125,18 @@ def test_processes_of_one_machine_share_its_cores():
     assert step.bounds["shared cores"] == pytest.approx((3 * 0.010 + 2 * 3 * 2 * 0.002) / 2)
 
 
+def test_ranks_that_ask_each_other_take_cores_from_the_work():
+    constants = zero_constants(step_ms=9.0, allreduce_busy_cores=0.4)
+    two = cluster(workers=2, shared_cores=2.0, worker_cores=1.0, update_mode="bounded")
+    step = step_time(WORKLOAD, two, constants)
+    assert step.bounds["shared cores"] == pytest.approx(2 * 0.009 / (2 - 0.8))
+    assert step.bounds["worker cores"] == pytest.approx(0.009 / 0.6)
+    crowded = step_time(WORKLOAD, cluster(workers=8, shared_cores=2.0, update_mode="bounded"), constants)
+    assert crowded.bounds["shared cores"] == pytest.approx(8 * 0.009 / 0.5)  # a quarter of 2 cores
+    alone = step_time(WORKLOAD, cluster(worker_cores=1.0, update_mode="bounded"), constants)
+    assert alone.bounds["worker cores"] == pytest.approx(0.009)
+
+
 SIZES = st.fixed_dictionaries(
     {
         "workers": st.integers(1, 16),
