@@ -163,6 +163,16 @@ def test_no_file_is_open_after_an_epoch_is_left(data):
     assert open_shards() == []
 
 
+def test_no_file_is_open_after_an_error_that_is_kept(tmp_path):
+    manifest = write_dataset(tmp_path, {"train": GROUPS})
+    opened = reader((tmp_path, manifest))
+    (tmp_path / "train/lane-003-part-000.tfrecord").unlink()
+    with pytest.raises(InputDataError, match="is missing") as kept:
+        next(opened.epoch(0, seed=None))
+    assert kept.tb is not None  # its frames hold the lanes that were open
+    assert open_shards() == []
+
+
 def test_starting_after_the_last_step_gives_nothing(data):
     assert list(reader(data).epoch(0, first_step=7, seed=1)) == []
 
