@@ -11,7 +11,11 @@ from esmm_dist.yaml_text import read_yaml
 
 @dataclass(frozen=True, kw_only=True)
 class PlanConstants:
-    """What things cost. Times of work are CPU time of one core; ``tests/benchmarks/plan_constants.py`` measures all."""
+    """What things cost. Times of work are CPU time of one core.
+
+    ``tests/benchmarks/plan_constants.py`` measures them, but for ``call_round_trips``, ``window_mb`` (from calls over a
+    delayed link), ``allreduce_round_trips``, ``wire_overhead`` (estimates) and ``pull_ahead`` (how the program works).
+    """
 
     measured_on: str
     """Processor, and versions of the software."""
