@@ -19,7 +19,7 @@ _REMEDIES = {
 }
 _STEP_REMEDIES = {
     "servers": "Waiting for the servers limits it: more servers, or --update-mode bounded, help.",
-    "network": "The network limits it: a faster one, --wire bfloat16 or more servers help.",
+    "network": "The network limits it: a faster one or --wire bfloat16 helps.",
     "round trips": "The network's round trips limit it: larger batches, or a shorter way between processes, help.",
     "pull": "Receiving rows limits it: more workers help.",
     "push": "Sending gradients limits it: more workers help.",
