@@ -149,7 +149,7 @@ def _touched(lines: int, rows: int, size: int, written: bool) -> float:
         start = time.perf_counter()
         in_ranges(touch, size)
         times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
+    return min(times)  # what the machine allows: other work on it only adds
 
 
 if __name__ == "__main__":
