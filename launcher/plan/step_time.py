@@ -143,8 +143,8 @@ def step_time(workload: Workload, cluster: Cluster, constants: PlanConstants) ->
 
 
 def _free_cores(cores: float, busy: float) -> float:
-    """Return the cores that are left beside threads that are always busy; a quarter at least, for these sleep too."""
-    return max(cores - busy, cores / 4)
+    """Return the cores that are left beside threads that are always busy; half at least, for these wait too."""
+    return max(cores - busy, cores / 2)
 
 
 def _overlapped(bounds: dict[str, float], contention: float) -> float:

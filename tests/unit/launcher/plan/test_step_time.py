@@ -132,7 +132,7 @@ def test_ranks_that_ask_each_other_take_cores_from_the_work():
     assert step.bounds["shared cores"] == pytest.approx(2 * 0.009 / (2 - 0.8))
     assert step.bounds["worker cores"] == pytest.approx(0.009 / 0.6)
     crowded = step_time(WORKLOAD, cluster(workers=8, shared_cores=2.0, update_mode="bounded"), constants)
-    assert crowded.bounds["shared cores"] == pytest.approx(8 * 0.009 / 0.5)  # a quarter of 2 cores
+    assert crowded.bounds["shared cores"] == pytest.approx(8 * 0.009 / 1.0)  # half of 2 cores
     alone = step_time(WORKLOAD, cluster(worker_cores=1.0, update_mode="bounded"), constants)
     assert alone.bounds["worker cores"] == pytest.approx(0.009)
 
