@@ -41,8 +41,9 @@ class Esmm(nn.Module):
         self.first = nn.Linear(sum(fields) * DIM, 2 * 256)
         self.second = nn.ModuleList(nn.Linear(256, 128) for _ in range(2))
         self.logit = nn.ModuleList(nn.Linear(128, 1) for _ in range(2))
+        for weight in (*self.first.weight.chunk(2), *(layer.weight for layer in (*self.second, *self.logit))):
+            nn.init.xavier_uniform_(weight)  # of each tower's part of the first layer by itself
         for layer in (self.first, *self.second, *self.logit):
-            nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def forward(self, bags: list[TensorBags], group: torch.Tensor) -> torch.Tensor:
