@@ -47,7 +47,7 @@ def pool_gradient(lookup: TableLookup, pooled_gradient: F32) -> tuple[F32, bool]
     matrix = (lookup.id_begins, lookup.id_segments, lookup.id_weights)
     largest = [0]
     in_ranges(
-        lambda first, end: largest.append(kernels.multiply(matrix, pooled_gradient, gradient, first, end)),
+        lambda first, end: largest.append(int(kernels.multiply(matrix, pooled_gradient, gradient, first, end))),
         len(gradient),
     )
     return gradient, max(largest) <= _SQUARE_IS_FINITE

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from esmm_dist.arrays import F32, I64
 from esmm_dist.kernels.compiled import kernel
 
 TABLE, MAX_IDS, POWER = 0, 1, 2
@@ -12,7 +13,7 @@ TABLE, MAX_IDS, POWER = 0, 1, 2
     "void(Tuple((int64[::1], int64[::1], float32[::1])), int64[:, ::1], int64,"
     " Tuple((int64[::1], float32[::1], int64[::1])), int64[::1])"
 )
-def collect(lists, fields, table, matrix, filled):  # type: ignore[no-untyped-def]
+def collect(lists: tuple[I64, I64, F32], fields: I64, table: int, matrix: tuple[I64, F32, I64], filled: I64) -> None:
     """Append the lists of the fields of a table to a matrix: a segment each, cut to its longest length, and weighted.
 
     Args:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from esmm_dist.arrays import F32, I32, I64
 from esmm_dist.kernels.compiled import kernel
 
 
 @kernel("int32(Tuple((int64[::1], int32[::1], float32[::1])), float32[:, ::1], float32[:, ::1], int64, int64)")
-def multiply(matrix, rows, product, first, end):  # type: ignore[no-untyped-def]
+def multiply(matrix: tuple[I64, I32, F32], rows: F32, product: F32, first: int, end: int) -> np.int32:
     """Write some rows of the product of a sparse matrix and rows; added in the order of the matrix, in float32.
 
     Args:
@@ -37,7 +38,7 @@ def multiply(matrix, rows, product, first, end):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(int64[::1], float32[::1], float32[:, ::1])")
-def weight_norms(begins, values, norms):  # type: ignore[no-untyped-def]
+def weight_norms(begins: I64, values: F32, norms: F32) -> None:
     """Write sqrt(Σ w²) of each row of a sparse matrix, and 1 where it is less.
 
     Args:
@@ -55,7 +56,7 @@ def weight_norms(begins, values, norms):  # type: ignore[no-untyped-def]
 @kernel(
     "void(Tuple((int64[::1], int32[::1])), Tuple((int64, int64)), int64[::1], int64[::1])",
 )
-def count_impressions(ids, fields, impressions_per_group, counts):  # type: ignore[no-untyped-def]
+def count_impressions(ids: tuple[I64, I32], fields: tuple[int, int], impressions_per_group: I64, counts: I64) -> None:
     """Count the impressions that hold each id; one that holds it twice, itself or through its user, counts once.
 
     Args:

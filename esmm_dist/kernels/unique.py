@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from esmm_dist.arrays import I32, I64
 from esmm_dist.kernels.compiled import kernel
 
 _WIDEST_DIGIT = 12
@@ -37,7 +38,7 @@ def _sort_by_digit(given, found, shift, width):  # type: ignore[no-untyped-def]
 
 
 @kernel("int64(int64[::1], int64[::1], int32[::1], int32[::1], int64[::1])")
-def sorted_unique(ids, unique, places, order, starts):  # type: ignore[no-untyped-def]
+def sorted_unique(ids: I64, unique: I64, places: I32, order: I32, starts: I64) -> int:
     """Find the unique ids of a list.
 
     Only the bits in which the ids differ are sorted by: two passes for the 4.5 M ids of Ali-CCP, six for hashes.

@@ -7,6 +7,7 @@ where the features of the next field begin in each row, int64 [R], which moves o
 
 import numpy as np
 
+from esmm_dist.arrays import I32, I64
 from esmm_dist.kernels.compiled import kernel
 
 ROWS = "Tuple((int32[:, ::1], int64[::1], int64[::1]))"
@@ -26,7 +27,7 @@ def _slot(table, value):  # type: ignore[no-untyped-def]
 
 
 @kernel(f"void({ROWS}, int64, int64[::1], int64[:, ::1], int64[::1])")
-def count_rows(rows, field, uses, table, state):  # type: ignore[no-untyped-def]
+def count_rows(rows: tuple[I32, I64, I64], field: int, uses: I64, table: I64, state: I64) -> None:
     """Count the ids of one field: once for each use of a row that holds it, however often it stands there.
 
     Stops before a row for which the table may be too small (more than 3/4 full).

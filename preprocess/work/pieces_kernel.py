@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from esmm_dist.arrays import I64, U8
 from esmm_dist.kernels.compiled import kernel
 from preprocess.work.copy_bytes import copy_bytes
 
@@ -9,7 +10,7 @@ BYTES = 'Array(uint8, 1, "C", readonly=True)'
 
 
 @kernel(f"void({BYTES}, int64[::1], int64[::1], uint8[::1])")
-def gather_pieces(data, begins, sizes, out):  # type: ignore[no-untyped-def]
+def gather_pieces(data: U8, begins: I64, sizes: I64, out: U8) -> None:
     """Copy pieces of ``data`` one after the other into ``out``.
 
     Args:
@@ -25,7 +26,7 @@ def gather_pieces(data, begins, sizes, out):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(uint8[::1], int64[::1], int64[::1])")
-def add_to_pieces(data, sizes, terms):  # type: ignore[no-untyped-def]
+def add_to_pieces(data: U8, sizes: I64, terms: I64) -> None:
     """Add a number to the int64 values (little-endian, at any address) of each piece.
 
     Args:

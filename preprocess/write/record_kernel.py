@@ -33,6 +33,7 @@ Arrays that the kernels share, for K lists of each of G records::
 
 import numpy as np
 
+from esmm_dist.arrays import I64, U8
 from esmm_dist.kernels.compiled import kernel
 from preprocess.work.copy_bytes import copy_bytes
 
@@ -151,7 +152,7 @@ def put_lists(lists, frames, splits, out):  # type: ignore[no-untyped-def]
 
 
 @kernel(f"void({USERS}, int64[::1], int64[::1])")
-def record_splits(users, sizes, splits):  # type: ignore[no-untyped-def]
+def record_splits(users: tuple[U8, I64, I64], sizes: I64, splits: I64) -> None:
     """Write where each record begins with its frame, one after the other: int64 [G + 1].
 
     Args:

@@ -33,7 +33,7 @@ SIDES = {
 _MARK = "impressions_per_second, share_of_step "
 
 
-def figures(scale: Scale) -> Iterator[Figure]:
+def gpu_figures(scale: Scale) -> Iterator[Figure]:
     """Yield each figure as soon as it is known.
 
     Raises:
@@ -98,4 +98,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--side"]:
         _train(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
     else:
-        show(__doc__, figures)
+        show(__doc__, gpu_figures)
