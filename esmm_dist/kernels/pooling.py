@@ -6,13 +6,16 @@ from esmm_dist.arrays import F32, I32, I64
 from esmm_dist.kernels.compiled import kernel
 
 
-@kernel("int32(Tuple((int64[::1], int32[::1], float32[::1])), float32[:, ::1], float32[:, ::1], int64, int64)")
+@kernel(
+    'int32(Tuple((int64[::1], int32[::1], float32[::1])), Array(float32, 2, "C", readonly=True), float32[:, ::1],'
+    " int64, int64)"
+)
 def multiply(matrix: tuple[I64, I32, F32], rows: F32, product: F32, first: int, end: int) -> np.int32:
     """Write some rows of the product of a sparse matrix and rows; added in the order of the matrix, in float32.
 
     Args:
         matrix: begins of the matrix's rows int64 [S + 1], columns int32 [N], and values float32 [N]
-        rows: float32 [U, D]
+        rows: float32 [U, D], which may be a read-only view of a message
         product: float32 [S, D], of which rows ``first .. end`` are written
         first: first row to write
         end: row after the last one to write

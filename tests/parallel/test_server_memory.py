@@ -14,7 +14,7 @@ ROWS = 4_519_540
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_rows_of_ali_ccp_with_adams_slot_variables_fit_a_gigabyte_and_a_half(tmp_path):
+def test_the_rows_of_ali_ccp_with_adams_slot_variables_fit_two_gigabytes(tmp_path):
     config = embedding("adam", embedding_dim=16)
     ids = np.random.default_rng(0).permutation(3 * ROWS)[:ROWS].astype(np.int64)
     with server_processes(1) as servers, open_stores(servers.servers, config, tmp_path) as (store,):
@@ -25,5 +25,5 @@ def test_the_rows_of_ali_ccp_with_adams_slot_variables_fit_a_gigabyte_and_a_half
         assert store.num_rows("main") == ROWS
         status = Path(f"/proc/{servers.processes[0].pid}/status").read_text()
         resident_kb = int(status.split("VmRSS:")[1].split()[0])
-        # 4.5 M rows of 200 bytes, 8 bytes of id each, 0.2 GB of hash table, 0.3 GB of Python, TensorFlow and buffers
-        assert resident_kb * 1024 < 1.5e9
+        # 4.5 M rows of 200 bytes, 8 bytes of id each, 0.45 GB of hash table and cache, 0.4 GB of Python and buffers
+        assert resident_kb * 1024 < 1.9e9

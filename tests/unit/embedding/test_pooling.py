@@ -64,6 +64,12 @@ def test_the_gradient_equals_that_of_gather_and_segment_sum():
     assert not found[1].any()  # id 1 weighs nothing
 
 
+def test_rows_may_be_a_read_only_view_of_a_message():
+    rows = np.frombuffer(ROWS.tobytes(), np.float32).reshape(ROWS.shape)
+    assert not rows.flags.writeable
+    np.testing.assert_array_equal(pool(LOOKUP, rows), pool(LOOKUP, ROWS))
+
+
 def test_no_ids_pool_to_zeros_and_have_no_gradient():
     nothing = lookup_of([[], []], 0)
     assert pool(nothing, np.empty((0, 3), np.float32)).tolist() == [[0.0] * 3] * 2
