@@ -16,7 +16,12 @@ RUN = str(Path(os.environ.get("STAND_IN_FOLDER", ".")) / "run")
 if __name__ == "__main__":
 
     def run(settings, context):
-        return run_local(settings, context.progress, check=lambda line: SimpleNamespace(run=RUN), esmm=STAND_IN)
+        return run_local(
+            settings,
+            context.progress,
+            check=lambda line: SimpleNamespace(run=RUN, data=Path("no data set")),
+            esmm=STAND_IN,
+        )
 
     COMMANDS["local"] = replace(COMMANDS["local"], work=run)
     sys.exit(main())

@@ -129,7 +129,11 @@ def test_a_resumed_run_is_given_its_command_again_in_its_folder(started, monkeyp
 
     def local(settings, context):
         given.append((settings.worker_command, os.getcwd()))
-        return run_local(replace(settings, dry_run=True), context.progress, check=lambda line: SimpleNamespace(run="x"))
+        return run_local(
+            replace(settings, dry_run=True),
+            context.progress,
+            check=lambda line: SimpleNamespace(run="x", data=Path("no data set")),
+        )
 
     monkeypatch.setitem(COMMANDS, "local", replace(COMMANDS["local"], work=local))
     monkeypatch.chdir(started.folder)
