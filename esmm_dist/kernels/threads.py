@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 SMALLEST_PART = 4096
@@ -26,7 +26,10 @@ def in_ranges(run: Callable[[int, int], object], length: int) -> None:
     parts = max(1, min(num_threads(), length // SMALLEST_PART))
     bounds = [length * part // parts for part in range(parts + 1)]
     others = [_pool().submit(run, bounds[part], bounds[part + 1]) for part in range(1, parts)]
-    run(bounds[0], bounds[1])
+    try:
+        run(bounds[0], bounds[1])
+    finally:
+        wait(others)  # a part that fails leaves none behind that still writes
     for other in others:
         other.result()
 
