@@ -111,7 +111,7 @@ def _metrics_alone(scores: int) -> Iterator[Figure]:
 
 
 def _most_memory_kb() -> int:
-    """Return what this program took at the most; ``ru_maxrss`` would be that of the process that started it, if more."""
+    """Return what this program took at the most, in kB; ``ru_maxrss`` begins with that of who started it."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
 
