@@ -8,16 +8,37 @@ parts in an order drawn from (seed, epoch, lane), each part's records in an orde
     lane 1   part 1 | part 2 | part 0    ──>   make global batch 0, the next k
     ...                                        global batch 1, ...
 
+A part that is larger than a shuffle block (of the manifest) is shuffled block by block, in the order of the file. The
+first blocks are cut so that the lanes come to the ends of their blocks one after another: a reader then holds half a
+block of each lane on average, and inflates a block of one lane at a time::
+
+    lane 0   # ######## ######## ####
+    lane 1   ### ######## ######## ##
+    lane 2   ##### ######## ########
+
 The position of a run in its data is therefore its step number, and nothing else needs to be saved.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
 from esmm_dist.arrays import I64
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.manifest import DatasetManifest, Shard
+from esmm_dist.schema.shuffle_blocks import unsized_block_records
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffleBlock:
+    """Records of a part that are shuffled together."""
+
+    records: int
+    seed: int
+    skip: int
+    """Records (after shuffling) that earlier batches have taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +50,24 @@ class PartRead:
     """None: in file order."""
     skip: int
     """Records (after shuffling) that earlier batches have taken."""
+    block_records: int
+    """Records that are shuffled together; the last block may have fewer."""
+    first_block_records: int
+    """Records of the first block."""
+
+    def blocks(self) -> Iterator[ShuffleBlock]:
+        """Yield the blocks that are shuffled, in the order of the file; none in file order or of an empty part."""
+        if self.shuffle_seed is None:
+            return
+        begin, end, seed = 0, self.first_block_records, self.shuffle_seed
+        for number in count(1):
+            if begin >= self.shard.records:
+                return
+            records = min(end, self.shard.records) - begin
+            skip = min(max(self.skip - begin, 0), records)
+            yield ShuffleBlock(records=records, seed=seed, skip=skip)
+            begin, end = end, end + self.block_records
+            seed = _shuffle_seed(self.shuffle_seed, number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,16 +188,43 @@ def lane_reads(
     if seed is not None:
         order = np.random.default_rng([seed, epoch, lane]).permutation(len(parts))
         parts = [parts[i] for i in order]
+    block = _block_records(manifest, split)
     reads = []
     for shard in parts:
         skip = min(first_record, shard.records)
         first_record -= skip
         if skip < shard.records:
-            reads.append(PartRead(shard=shard, shuffle_seed=_part_seed(seed, epoch, shard), skip=skip))
+            several = shard.records > block
+            first_block = _first_block(block, epoch, lane, manifest.lanes) if several else shard.records
+            reads.append(
+                PartRead(
+                    shard=shard,
+                    shuffle_seed=None if seed is None else _shuffle_seed(seed, epoch, lane, shard.part),
+                    skip=skip,
+                    block_records=block if several else shard.records,
+                    first_block_records=first_block,
+                )
+            )
     return reads
 
 
-def _part_seed(seed: int | None, epoch: int, shard: Shard) -> int | None:
-    if seed is None:
-        return None
-    return int(np.random.default_rng([seed, epoch, shard.lane, shard.part]).integers(1, 2**31 - 1))
+def _block_records(manifest: DatasetManifest, split: str) -> int:
+    """Return how many records of a lane are shuffled together, if its parts have so many."""
+    of_split = manifest.splits[split]
+    if of_split.shuffle_block_records is not None:
+        return of_split.shuffle_block_records
+    file_bytes = sum(shard.file_bytes for shard in of_split.shards)
+    block = unsized_block_records(of_split.records, file_bytes, manifest.lanes, manifest.compression)
+    return of_split.records if block is None else block
+
+
+def _first_block(block_records: int, epoch: int, lane: int, lanes: int) -> int:
+    """Return the records of the first block of a part that has several: 1 .. ``block_records``.
+
+    Evenly spread over the lanes, and others in the next epoch, so that records at the edge of a block get new neighbors.
+    """
+    return 1 + (lane * block_records // lanes + epoch * (block_records * 5 // 13)) % block_records
+
+
+def _shuffle_seed(*drawn_from: int) -> int:
+    return int(np.random.default_rng(drawn_from).integers(1, 2**31 - 1))

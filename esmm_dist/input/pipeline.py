@@ -1,5 +1,6 @@
 """Read a split of a data set as grouped batches."""
 
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from esmm_dist.input.order import (
     WHOLE,
     PartRead,
     RankShare,
+    ShuffleBlock,
     check_lanes,
     lane_reads,
     lane_records,
@@ -149,14 +151,24 @@ class BatchReader:
             self._guard.check([read.shard])
             in_file = shard_records(self._guard.path(read.shard), compressed=self._manifest.compression == "ZLIB")
             records = _counted(in_file, read.shard)
-            yield from islice(records, read.skip, None) if read.shuffle_seed is None else _shuffled(records, read)
+            if read.shuffle_seed is None:
+                yield from islice(records, read.skip, None)
+            for block in read.blocks():
+                # A part that is one block is read to its end first, so that one with more records than the manifest
+                # says is found before any of them is used
+                whole = block.records == read.shard.records
+                yield from _shuffled(records if whole else islice(records, block.records), block)
+            for _ in records:
+                pass  # comes to the end, where the number of records is compared
 
 
-def _shuffled(records: Iterable[bytes], read: PartRead) -> Iterator[bytes]:
-    """Yield the records of a part in the order of its seed; each is in memory until then."""
-    assert read.shuffle_seed is not None
+def _shuffled(records: Iterable[bytes], block: ShuffleBlock) -> Iterator[bytes]:
+    """Yield the records of a block in the order of its seed; each is in memory until then."""
+    if block.skip == block.records:  # none is due
+        deque(records, maxlen=0)
+        return
     waiting = list(records)
-    order = shuffled_order(read.shuffle_seed, len(waiting))[read.skip :]
+    order = shuffled_order(block.seed, len(waiting))[block.skip :]
     waiting = [waiting[place] for place in order[::-1].tolist()]
     while waiting:
         yield waiting.pop()

@@ -68,6 +68,9 @@ class Split:
     """For each label after the first, impressions where the log has 1 after a 0: kept, and not positives."""
     shards: tuple[Shard, ...]
     """Ordered by (lane, part)."""
+    shuffle_block_records: int | None = None
+    """Records of a lane that training shuffles together (``esmm_dist.schema.shuffle_blocks``). None in a data set from
+    before there were blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from esmm_dist.arrays import I64
 from esmm_dist.config import build
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.manifest import Shard, Split
+from esmm_dist.schema.shuffle_blocks import shuffle_block_records
 from preprocess.report import total
 from preprocess.stages.context import RunContext
 from preprocess.work.blocks import save_array
@@ -36,7 +37,7 @@ def write_shards(run: RunContext, split: str, records: Mapping[str, Result], lan
         compression=run.config.compression,
     )
     shards = _write_lanes(run, job, _deal(run, job, total(list(records.values()), "bytes")))
-    return _describe(run.schema.labels, list(records.values()), shards)
+    return _describe(run.schema.labels, list(records.values()), shards, lanes)
 
 
 def _deal(run: RunContext, job: LanesJob, record_bytes: int) -> I64:
@@ -131,7 +132,7 @@ def _write_lanes(run: RunContext, job: LanesJob, pieces: I64) -> list[Result]:
     return [shard for name in sorted(written) for shard in written[name]["shards"]]
 
 
-def _describe(labels: Sequence[str], records: Sequence[Result], shards: Sequence[Result]) -> Split:
+def _describe(labels: Sequence[str], records: Sequence[Result], shards: Sequence[Result], lanes: int) -> Split:
     counts = np.sum([r["label_counts"] for r in records], axis=0).tolist()
     broken = np.sum([r["broken_chains"] for r in records], axis=0).tolist()
     return Split(
@@ -140,4 +141,5 @@ def _describe(labels: Sequence[str], records: Sequence[Result], shards: Sequence
         label_counts=dict(zip(labels, counts, strict=True)),
         broken_chains=dict(zip(labels[1:], broken[1:], strict=True)),
         shards=tuple(build(Shard, shard, where="shards", error=InputDataError) for shard in shards),
+        shuffle_block_records=shuffle_block_records(total(records, "records"), total(records, "bytes"), lanes),
     )

@@ -102,11 +102,13 @@ def without(batch: GroupedBatch, lost: set[int]) -> list[tuple]:
 
 
 @pytest.mark.parametrize(("damage", "compression", "records"), DAMAGES)
-@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize(("seed", "block"), [(None, None), (3, None), (3, 2)])
 def test_what_can_be_read_keeps_its_batch_and_place_and_the_rest_is_counted(
-    tmp_path, damage, compression, records, seed
+    tmp_path, damage, compression, records, seed, block
 ):
     manifest = made(tmp_path, compression)
+    split = dataclasses.replace(manifest.splits["train"], shuffle_block_records=block)
+    manifest = dataclasses.replace(manifest, splits={"train": split})
     whole = list(reader(tmp_path, manifest).epoch(0, seed=seed))
     damage(tmp_path / HURT)
     hurt = reader(tmp_path, manifest)

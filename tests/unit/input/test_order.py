@@ -10,6 +10,7 @@ from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import (
     RankShare,
+    ShuffleBlock,
     check_lanes,
     idle_ranks_warning,
     lane_reads,
@@ -153,3 +154,72 @@ def test_more_ranks_than_lanes_are_told_with_what_to_do():
     assert idle_ranks_warning(manifest, 2) == []
     (warning,) = idle_ranks_warning(manifest, 5)
     assert warning.startswith("5 ranks train, but the data set has 2 lanes: 3 of them have nothing to read. Start 2 ")
+
+
+def with_blocks(manifest: DatasetManifest, block_records: int | None) -> DatasetManifest:
+    split = dataclasses.replace(manifest.splits["train"], shuffle_block_records=block_records)
+    return dataclasses.replace(manifest, splits={"train": split})
+
+
+def blocks_of(manifest: DatasetManifest, lane: int, epoch: int = 0, first_record: int = 0) -> list[list[ShuffleBlock]]:
+    reads = lane_reads(manifest, "train", lane, epoch=epoch, first_record=first_record, seed=1)
+    return [list(read.blocks()) for read in reads]
+
+
+def test_a_part_that_is_no_larger_than_a_block_is_shuffled_whole_as_before_there_were_blocks():
+    parts = manifest_of([[10, 9]])
+    before = blocks_of(parts, 0)
+    assert blocks_of(with_blocks(parts, 10), 0) == before
+    assert [[block.records for block in blocks] for blocks in before] in ([[10], [9]], [[9], [10]])
+    (read, _) = lane_reads(parts, "train", 0, epoch=0, first_record=0, seed=1)
+    assert before[0][0].seed == read.shuffle_seed
+
+
+@pytest.mark.parametrize("records", [9, 10, 25, 81])
+@pytest.mark.parametrize("epoch", [0, 1, 7])
+def test_the_blocks_of_a_part_hold_its_records_and_no_more_than_a_block_each(records, epoch):
+    manifest = with_blocks(manifest_of([[records]] * 4), 8)
+    for lane in range(4):
+        ((first, *blocks),) = blocks_of(manifest, lane, epoch)
+        assert 1 <= first.records <= 8
+        assert all(block.records == 8 for block in blocks[:-1])
+        assert sum(block.records for block in (first, *blocks)) == records
+        assert len({block.seed for block in (first, *blocks)}) == 1 + len(blocks)
+
+
+def test_lanes_come_to_the_ends_of_their_blocks_one_after_another():
+    manifest = with_blocks(manifest_of([[1000]] * 4), 100)
+    first = [blocks_of(manifest, lane)[0][0].records for lane in range(4)]
+    assert first == [1, 26, 51, 76]
+    later = [blocks_of(manifest, lane, epoch=1)[0][0].records for lane in range(4)]
+    assert sorted(later) == [14, 39, 64, 89]  # 38 more, of 100: other records stand at the edges
+
+
+def test_records_that_were_taken_are_left_out_block_by_block():
+    manifest = with_blocks(manifest_of([[20]]), 8)
+    assert [(block.records, block.skip) for block in blocks_of(manifest, 0)[0]] == [(1, 0), (8, 0), (8, 0), (3, 0)]
+    late = blocks_of(manifest, 0, first_record=11)[0]
+    assert [(block.records, block.skip) for block in late] == [(1, 1), (8, 8), (8, 2), (3, 0)]
+    assert [b.seed for b in late] == [b.seed for b in blocks_of(manifest, 0)[0]]
+
+
+def test_in_file_order_there_are_no_blocks():
+    (read,) = lane_reads(with_blocks(manifest_of([[20]]), 8), "train", 0, epoch=0, first_record=0, seed=None)
+    assert list(read.blocks()) == []
+
+
+@pytest.mark.parametrize(
+    ("file_bytes", "compression", "records"),
+    [
+        (999_999_999, "ZLIB", [40_000]),  # as the version shuffled that wrote it
+        (1_000_000_000, "ZLIB", [6_400]),  # 256 MB of 4 times the bytes, in one lane: 0.064 of its records
+        (1_000_000_000, "NONE", [25_600]),
+    ],
+)
+def test_a_large_data_set_of_an_earlier_version_is_shuffled_in_blocks_too(file_bytes, compression, records):
+    manifest = manifest_of([[100_000]] if file_bytes >= 10**9 else [[40_000]])
+    split = manifest.splits["train"]
+    shard = dataclasses.replace(split.shards[0], file_bytes=file_bytes)
+    split = dataclasses.replace(split, shards=(shard,))
+    manifest = dataclasses.replace(manifest, splits={"train": split}, compression=compression)
+    assert {block.records for block in blocks_of(manifest, 0)[0][1:-1] or blocks_of(manifest, 0)[0]} == set(records)

@@ -1,8 +1,13 @@
 """Batches read from files: their order, completeness, and what a damaged file says."""
 
 import dataclasses
+import gc
+import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from types import GeneratorType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +17,13 @@ from tensorflow.python.eager import context
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.config import InputConfig
-from esmm_dist.input.order import RankShare, one_process_order
+from esmm_dist.input.order import RankShare, lane_reads, one_process_order
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.record_parsing import parse_spec
 from esmm_dist.input.shard_guard import check_shard_files
+from esmm_dist.kernels.shuffled_order import shuffled_order
 from esmm_dist.schema.fields import Field
+from esmm_dist.schema.manifest import DatasetManifest
 from tests.support.reference import tensorflow_reading
 from tests.support.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
 
@@ -300,3 +307,74 @@ def test_a_shard_that_vanishes_while_it_is_read_is_named(tmp_path):
     path.unlink()
     with pytest.raises(InputDataError, match=rf"a shard cannot be read: {path} is missing, but"):
         list(opened.epoch(0, seed=None))
+
+
+BLOCK = 3
+
+
+def in_blocks(folder: Path, **settings: Any) -> DatasetManifest:
+    """Write a data set whose parts have several shuffle blocks."""
+    manifest = write_dataset(folder, {"train": GROUPS}, **settings)
+    split = dataclasses.replace(manifest.splits["train"], shuffle_block_records=BLOCK)
+    return dataclasses.replace(manifest, splits={"train": split})
+
+
+def held_records(batches: Iterator[GroupedBatch]) -> list[int]:
+    """Return how many records of each lane's shuffle wait after each batch."""
+    held = []
+    for _ in batches:
+        frames = [each for each in gc.get_objects() if isinstance(each, GeneratorType) and each.gi_frame]
+        waiting = [f.gi_frame.f_locals["waiting"] for f in frames if "waiting" in f.gi_frame.f_locals]
+        held.append(sum(len(records) for records in waiting))
+    return held
+
+
+@pytest.mark.parametrize("records", [100, 1000])
+def test_the_records_that_wait_for_their_turn_do_not_grow_with_the_shards(tmp_path, records):
+    groups = tiny_groups(records)
+    manifest = write_dataset(tmp_path, {"train": groups}, parts=1)
+    split = dataclasses.replace(manifest.splits["train"], shuffle_block_records=10)
+    opened = reader((tmp_path, dataclasses.replace(manifest, splits={"train": split})), batch=4)
+    held = held_records(opened.epoch(0, seed=1))
+    # After a batch of one record a lane: 0 to 9 of a block of 10, evenly spread over 4 lanes, 4 * 4.5 on average
+    assert 0 < max(held) <= 22
+    assert len(held) == records / LANES
+
+
+@pytest.mark.parametrize("compression", ["ZLIB", "NONE"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_blocks_are_shuffled_in_the_order_of_the_file(tmp_path, compression, parts):
+    manifest = in_blocks(tmp_path, parts=parts, compression=compression)
+    opened = reader((tmp_path, manifest), batch=LANES)
+    of_lane: list[list[int]] = [[] for _ in range(LANES)]
+    for batch in opened.epoch(0, seed=2):
+        begins = np.cumsum(batch.impressions_per_group) - batch.impressions_per_group
+        for lane, sample in zip(range(LANES), batch.sample_ids[begins].tolist(), strict=False):
+            of_lane[lane].append(sample)
+    moved = 0
+    for lane in range(LANES):
+        mine = [group.impressions[0].sample_id for group in GROUPS[lane::LANES]]
+        found = iter(of_lane[lane])
+        for read in lane_reads(manifest, "train", lane, epoch=0, first_record=0, seed=2):
+            pieces = [piece.tolist() for piece in np.array_split(np.array(mine), parts)]
+            place = 0
+            for block in read.blocks():
+                expected = pieces[read.shard.part][place : place + block.records]
+                order = list(itertools.islice(found, block.records))
+                assert order == [expected[i] for i in shuffled_order(block.seed, block.records).tolist()]
+                moved += order != expected
+                place += block.records
+    assert moved > LANES
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_with_blocks_a_rank_that_starts_at_any_step_reads_its_share_of_the_same_batches(tmp_path, ranks):
+    manifest = in_blocks(tmp_path)
+    whole = list(reader((tmp_path, manifest), 4).epoch(1, seed=5))
+    assert sorted(i for batch in samples(whole) for i in batch) == [i.sample_id for g in GROUPS for i in g.impressions]
+    for first in range(len(whole)):
+        shares = shares_of_ranks((tmp_path, manifest), ranks, 4, first_step=first)
+        for expected, *parts in zip(whole[first:], *shares, strict=True):
+            lanes = np.concatenate([np.repeat(lanes, part.impressions_per_group) for part, lanes in parts])
+            found = np.concatenate([part.sample_ids for part, _ in parts])[one_process_order(lanes)]
+            np.testing.assert_array_equal(found, expected.sample_ids)

@@ -149,6 +149,16 @@ def test_several_parts_of_a_lane_hold_what_one_part_holds(tmp_path: Path, monkey
     assert read_lanes(tmp_path / "one", one, "train") == read_lanes(tmp_path / "several", several, "train")
 
 
+def test_the_manifest_says_how_many_records_of_a_lane_are_shuffled_together(tmp_path: Path):
+    raw = make_log(100, 30).write(tmp_path / "raw")
+    for compression in ("ZLIB", "NONE"):
+        manifest = run(raw, tmp_path / compression, compression=compression, lanes=3)
+        for name, split in manifest.splits.items():
+            lanes = read_lanes(tmp_path / compression, manifest, name)
+            framed = sum(len(record) + 16 for lane in lanes for record in lane)
+            assert split.shuffle_block_records == 256_000_000 * split.records // (3 * framed)
+
+
 def test_compression_none_holds_the_same_records(tmp_path: Path):
     raw = make_log().write(tmp_path / "raw")
     packed, plain = run(raw, tmp_path / "zlib"), run(raw, tmp_path / "none", compression="NONE")
