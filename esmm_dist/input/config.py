@@ -23,8 +23,8 @@ class InputConfig:
     fewer than 2,000 batches, which are too few to learn from; 3 below 200,000 train impressions."""
 
     shuffle: bool = True
-    """Reshuffle by (seed, epoch): the parts of each lane, and the records within a part, or within blocks of a large one:
-    256 MB of records over all lanes, whatever the size of the log."""
+    """Reshuffle by (seed, epoch): the parts of each lane, and the records within a part. A large part is
+    shuffled in blocks, so that 256 MB of records are in memory over all lanes, whatever the size of the log."""
 
     prefetch: int = 2
     """Batches that are read and prepared ahead of the step. 2 hides the reading; more takes memory only."""

@@ -221,7 +221,7 @@ def _block_records(manifest: DatasetManifest, split: str) -> int:
 def _first_block(block_records: int, epoch: int, lane: int, lanes: int) -> int:
     """Return the records of the first block of a part that has several: 1 .. ``block_records``.
 
-    Evenly spread over the lanes, and others in the next epoch, so that records at the edge of a block get new neighbors.
+    Evenly spread over the lanes, and others in the next epoch, so that records at an edge get new neighbors.
     """
     return 1 + (lane * block_records // lanes + epoch * (block_records * 5 // 13)) % block_records
 

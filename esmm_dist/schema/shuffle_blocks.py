@@ -28,7 +28,9 @@ def shuffle_block_records(records: int, record_bytes: int, lanes: int) -> int:
     return max(1, SHUFFLED_BYTES * records // max(1, lanes * record_bytes))
 
 
-def unsized_block_records(records: int, file_bytes: int, lanes: int, compression: Literal["ZLIB", "NONE"]) -> int | None:
+def unsized_block_records(
+    records: int, file_bytes: int, lanes: int, compression: Literal["ZLIB", "NONE"]
+) -> int | None:
     """Return the same for a data set of an earlier version, which does not say; None: a part, whatever its size.
 
     Args:
