@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import inspect
 import itertools
 import os
 from collections.abc import Iterator
@@ -323,9 +324,8 @@ def held_records(batches: Iterator[GroupedBatch]) -> list[int]:
     """Return how many records of each lane's shuffle wait after each batch."""
     held = []
     for _ in batches:
-        frames = [each for each in gc.get_objects() if isinstance(each, GeneratorType) and each.gi_frame]
-        waiting = [f.gi_frame.f_locals["waiting"] for f in frames if "waiting" in f.gi_frame.f_locals]
-        held.append(sum(len(records) for records in waiting))
+        generators = [each for each in gc.get_objects() if isinstance(each, GeneratorType)]
+        held.append(sum(len(inspect.getgeneratorlocals(each).get("waiting", ())) for each in generators))
     return held
 
 
