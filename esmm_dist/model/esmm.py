@@ -99,14 +99,16 @@ class Esmm(keras.Model):
         impressions = tf.shape(group_of_impression, out_type=tf.int64)[0]
         user_parts, impression_parts, linear_parts = [], [], []
         for table, (user_fields, impression_fields, dim) in self._layout.items():
+            # Split, not sliced: the gradient is then one concatenation, and not a slow write into zeros for each part
             split = groups * user_fields
-            of_users = tf.reshape(pooled[table][:split], [groups, user_fields, dim])
-            of_impressions = tf.reshape(pooled[table][split:], [impressions, impression_fields, dim])
-            user_parts.append(self._tower_columns(of_users))
-            impression_parts.append(self._tower_columns(of_impressions))
+            users, rest = tf.split(pooled[table], [split, impressions * impression_fields])
+            linear_users, of_users = self._split_columns(tf.reshape(users, [groups, user_fields, dim]))
+            linear_impressions, of_impressions = self._split_columns(
+                tf.reshape(rest, [impressions, impression_fields, dim])
+            )
+            user_parts.append(of_users)
+            impression_parts.append(of_impressions)
             if self._linear_columns:
-                linear_users = of_users[:, :, : self._linear_columns]
-                linear_impressions = of_impressions[:, :, : self._linear_columns]
                 if norms is not None:
                     linear_users /= tf.reshape(norms[table][:split], [groups, user_fields, 1])
                     linear_impressions /= tf.reshape(norms[table][split:], [impressions, impression_fields, 1])
@@ -121,11 +123,12 @@ class Esmm(keras.Model):
         stacked = tf.stack(logits, axis=1)
         return stacked + self._linear_scale * tf.add_n(linear_parts) if linear_parts else stacked
 
-    def _tower_columns(self, values: tf.Tensor) -> tf.Tensor:
-        """Return the columns that towers see of float32 [n, F, D], flattened to [n, F · (D - linear columns)]."""
+    def _split_columns(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the linear term's columns of float32 [n, F, D], and what towers see, flattened to [n, F · rest]."""
         fields, dim = values.shape[1], values.shape[2]
-        width = fields * (dim - self._linear_columns)
-        return tf.reshape(values[:, :, self._linear_columns :], [tf.shape(values)[0], width])
+        used = self._linear_columns
+        linear, rest = tf.split(values, [used, dim - used], axis=2) if used else (values[:, :, :0], values)
+        return linear, tf.reshape(rest, [tf.shape(values)[0], fields * (dim - used)])
 
 
 def _count(fields: tuple[Field, ...], table: str) -> int:
