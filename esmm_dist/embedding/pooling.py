@@ -28,7 +28,7 @@ def pool(lookup: TableLookup, rows: F32) -> F32:
     """
     pooled = np.empty((lookup.num_segments, rows.shape[1]), np.float32)
     matrix = (lookup.begins, lookup.places, lookup.weights)
-    in_ranges(lambda first, end: kernels.multiply(matrix, rows, pooled, first, end), len(pooled))
+    in_ranges(lambda first, end: kernels.multiply(matrix, rows, pooled, first, end), len(pooled), lookup.begins)
     return pooled
 
 
@@ -49,6 +49,7 @@ def pool_gradient(lookup: TableLookup, pooled_gradient: F32) -> tuple[F32, bool]
     in_ranges(
         lambda first, end: largest.append(int(kernels.multiply(matrix, pooled_gradient, gradient, first, end))),
         len(gradient),
+        lookup.id_begins,
     )
     return gradient, max(largest) <= _SQUARE_IS_FINITE
 

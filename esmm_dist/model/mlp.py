@@ -37,9 +37,8 @@ class Mlp(BaseNetwork):
         """Return float32 [B]."""
         layers = len(self._biases)
         products = [self.matmul] * (layers - 1) + [tf.matmul]  # the last one gives the logit, which stays float32
-        of_user = products[0](pooled.user, self._kernels[0])
+        of_user = products[0](pooled.user, self._kernels[0]) + self._biases[0]  # here: once a group, not an impression
         hidden = tf.gather(of_user, pooled.group_of_impression) + products[0](pooled.impression, self._kernels[1])
-        hidden += self._biases[0]
         for layer in range(1, layers):
             hidden = self._dropped(tf.nn.relu(hidden), dropout_seed, layer - 1)
             hidden = products[layer](hidden, self._kernels[layer + 1]) + self._biases[layer]

@@ -11,6 +11,7 @@ from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Schema
 from esmm_dist.train.compiled_step import CompiledStep
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
+from esmm_dist.train.dense_adam import DenseAdam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,5 +62,7 @@ def compile_model(config: TrainConfig, schema: Schema, world: World) -> Compiled
 
 
 def _optimizer(config: DenseOptimizerConfig) -> keras.optimizers.Optimizer:
-    classes = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad, "sgd": keras.optimizers.SGD}
+    if config.dense_optimizer == "adam":
+        return DenseAdam(learning_rate=config.learning_rate, epsilon=config.dense_adam_epsilon)
+    classes = {"adagrad": keras.optimizers.Adagrad, "sgd": keras.optimizers.SGD}
     return classes[config.dense_optimizer](learning_rate=config.learning_rate)

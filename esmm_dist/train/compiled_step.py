@@ -165,12 +165,11 @@ class CompiledStep:
             if (penalty := weight_penalty(self._model)) is not None:
                 loss += weight * penalty  # once for each unit of the weight that all is divided by
         pooled_gradients, dense_sums = tape.gradient(loss, (inputs.pooled, [v.value for v in variables]))
+        flat = tf.concat([tf.zeros([0]), *(tf.reshape(sums, [-1]) for sums in dense_sums)], axis=0)
         return _OwnGradients(
             pooled_gradients=pooled_gradients,
-            sums=tf.concat(
-                [*(tf.reshape(sums, [-1]) for sums in dense_sums), loss_sums, tf.stack([impressions, weight])], axis=0
-            ),
-            finite=_all_finite([loss_sums, *_means(dense_sums, weight)]),
+            sums=tf.concat([flat, loss_sums, tf.stack([impressions, weight])], axis=0),
+            finite=_is_finite(loss_sums) & _is_finite(_mean(flat, weight)),
         )
 
     def _agree_and_update(self, sums: tf.Tensor, finite: tf.Tensor, requests: tf.Tensor) -> "_Agreed":
@@ -179,14 +178,15 @@ class CompiledStep:
         flags = tf.concat([tf.cast([~finite], tf.float32), requests], axis=0)
         flat = self._world.sum_in_step(tf.concat([sums, flags], axis=0))
         sizes = [math.prod(v.shape) for v in variables]
-        *dense_parts, loss_sums, counts, not_finite, requests = tf.split(
-            flat, [*sizes, self._task_weights.shape[0], 2, 1, 3]
+        dense_sums, loss_sums, counts, not_finite, requests = tf.split(
+            flat, [sum(sizes), self._task_weights.shape[0], 2, 1, 3]
         )
-        dense_sums = [tf.reshape(part, v.shape) for part, v in zip(dense_parts, variables, strict=True)]
         impressions, weight = counts[0], counts[1]
-        dense_means = _means(dense_sums, weight)
-        all_finite = (not_finite[0] == 0) & _all_finite([loss_sums, *dense_means])
-        self._update_dense(dense_means, variables, made=all_finite, learns=weight > 0)
+        dense_means = _mean(dense_sums, weight)
+        all_finite = (not_finite[0] == 0) & _is_finite(loss_sums) & _is_finite(dense_means)
+        parts = tf.split(dense_means, [*sizes, 0])[:-1]  # a BASE network may have no weights
+        means = [tf.reshape(part, v.shape) for part, v in zip(parts, variables, strict=True)]
+        self._update_dense(means, variables, made=all_finite, learns=weight > 0)
         return _Agreed(
             loss_sums=loss_sums,
             impressions=impressions,
@@ -258,16 +258,11 @@ def dropout_seed(seed: int, rank: int) -> int:
     return seed % 2**31 if rank == 0 else int(np.random.default_rng([seed, rank]).integers(2**31))
 
 
-def _means(sums: list[tf.Tensor], weight: tf.Tensor) -> list[tf.Tensor]:
-    divisor = tf.where(weight > 0, weight, 1.0)
-    return [values / divisor for values in sums]
-
-
-def _all_finite(tensors: list[tf.Tensor]) -> tf.Tensor:
-    return tf.reduce_all([_is_finite(values) for values in tensors])
+def _mean(sums: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    return sums / tf.where(weight > 0, weight, 1.0)
 
 
 def _is_finite(values: tf.Tensor) -> tf.Tensor:
-    # One pass and no temporary: the sum of squares is finite unless a value is not, or a square overflows, which is as
+    # One pass and no temporary: the sum of squares is finite unless a value is not, or it overflows, which is as
     # bad: Adagrad and Adam keep squares, and a row whose accumulator is infinite never moves again
     return tf.math.is_finite(tf.nn.l2_loss(values))

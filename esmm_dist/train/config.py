@@ -11,6 +11,7 @@ from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.learning_rate import Schedule
 
+_ADAM_EPSILON = 1e-8
 _DENSE_LEARNING_RATE = 1e-3
 _COOLDOWN = 0.2
 
@@ -20,15 +21,26 @@ class DenseOptimizerConfig:
     """How the towers learn."""
 
     dense_optimizer: Literal["adam", "adagrad", "sgd"] = "adam"
-    """Keras optimizer of the tower weights, with its own defaults for all but the learning rate."""
+    """Optimizer of the tower weights, as Keras has it, with Keras' defaults for what has no setting here."""
 
     dense_learning_rate: float | None = None
     """Step size of the tower weights, a positive number. None: chosen from the log, 1e-3 on a large one (Adam's usual
     value), less on a small one."""
 
+    dense_adam_epsilon: float = _ADAM_EPSILON
+    """Adam's eps, a positive number; the default is that of its authors. Gradients of a mean over thousands of
+    impressions, few of which convert, are not far above Keras' 1e-7, by which first layers learn too slowly."""
+
     def __post_init__(self) -> None:
-        if self.dense_learning_rate is not None and self.dense_learning_rate <= 0:
-            raise ConfigError(f"dense_learning_rate is {self.dense_learning_rate}. Set a positive number.")
+        for name in ("dense_learning_rate", "dense_adam_epsilon"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"{name} is {value}. Set a positive number.")
+        if self.dense_adam_epsilon != _ADAM_EPSILON and self.dense_optimizer != "adam":
+            raise ConfigError(
+                f"dense_adam_epsilon is {self.dense_adam_epsilon}, which adam alone uses, and dense_optimizer is "
+                f"{self.dense_optimizer}. Set dense_adam_epsilon to {_ADAM_EPSILON}, or dense_optimizer to adam."
+            )
 
     @property
     def learning_rate(self) -> float:

@@ -60,7 +60,7 @@ _BY_ELEMENT = {
     *("GreaterEqual", "IsFinite", "Less", "LessEqual", "Log1p", "LogicalAnd", "LogicalNot", "LogicalOr", "Maximum"),
     *("Minimum", "Mul", "Neg", "NotEqual", "Pow", "RealDiv", "Reciprocal", "Relu", "ReluGrad", "SelectV2", "Sigmoid"),
     *("Softplus", "SoftplusGrad", "SigmoidGrad", "Sqrt", "Square", "Sub", "Rsqrt", "SquaredDifference", "Tanh"),
-    *("StatelessRandomGetKeyCounter", "StatelessRandomUniformV2", "RsqrtGrad"),
+    *("StatelessRandomGetKeyCounter", "StatelessRandomUniformV2", "RsqrtGrad", "ResourceApplyAdam"),
 }
 """Each place of the result is computed by one thread, from places of the arguments; random numbers by counter."""
 

@@ -98,7 +98,7 @@ def test_norms_are_at_least_one():
 @settings(max_examples=30, deadline=None)
 @given(
     lists=st.lists(st.lists(st.tuples(st.integers(0, 9), st.floats(-2, 2, width=32)), max_size=6), min_size=1),
-    dim=st.integers(1, 19),
+    dim=st.integers(1, 40),
     parts=st.integers(1, 5),
 )
 def test_any_number_of_threads_adds_in_the_order_of_the_batch_to_the_last_bit(lists, dim, parts):

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 from esmm_dist.kernels import threads
@@ -45,3 +46,30 @@ def test_an_error_of_a_part_is_raised_once_all_parts_have_ended(failing):
     with pytest.raises(ValueError, match=f"part {failing}"):
         threads.in_ranges(part, 100)
     assert ended.is_set()
+
+
+def test_parts_are_equal_in_work_where_it_is_told():
+    work = np.concatenate([[0], np.cumsum([1000] * 10 + [1] * 990)])
+    parts: list[tuple[int, int]] = []
+    threads.in_ranges(lambda first, end: parts.append((first, end)), 1000, work)
+    assert sorted(place for first, end in parts for place in range(first, end)) == list(range(1000))
+    assert max(work[end] - work[first] for first, end in parts) <= 2000 + 990
+
+
+def test_a_caller_makes_the_parts_that_others_have_no_time_for():
+    """The threads of the pool are busy with another caller's parts, which wait for this one."""
+    begun, done = threading.Semaphore(0), threading.Event()
+
+    def slow(first: int, end: int) -> None:
+        begun.release()
+        assert done.wait(30)
+
+    other = threading.Thread(target=threads.in_ranges, args=(slow, 100))
+    other.start()
+    for _ in range(4):
+        begun.acquire()
+    places: list[int] = []
+    threads.in_ranges(lambda first, end: places.extend(range(first, end)), 100)
+    done.set()
+    other.join()
+    assert sorted(places) == list(range(100))

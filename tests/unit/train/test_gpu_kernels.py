@@ -28,9 +28,9 @@ CASES: dict[str, dict[str, Any]] = {
     "dropout, linear_scale, task_weights": {"model": {"dropout": 0.5, "linear_scale": 2.0, "task_weights": [1.0, 0.5]}},
     "linear_lists": {"model": {"linear_scale": 2.0, "linear_lists": "unit"}},
     "linear_lists pooled": {"model": {"linear_scale": 2.0, "linear_lists": "pooled"}},
-    "mixed_precision, dense_optimizer adam, dense_learning_rate": {
+    "mixed_precision, dense_optimizer adam, dense_learning_rate, dense_adam_epsilon": {
         "hardware": {"mixed_precision": True},
-        "dense": {"dense_optimizer": "adam", "dense_learning_rate": 0.5},
+        "dense": {"dense_optimizer": "adam", "dense_learning_rate": 0.5, "dense_adam_epsilon": 1e-6},
     },
     "xla": {"hardware": {"xla": True}},
     "all at once, dense_optimizer adagrad": {
