@@ -1,4 +1,5 @@
-"""Batches made ready ahead of the step: read, looked up, and where rows may be a little old, pulled.
+"""Batches made ready ahead of the step: read in a thread, looked up in a second one, and where rows may be a little
+old, pulled.
 
 ``sync`` promises each step the rows after the step before it. There a second thread pulls, as soon as a step has its
 rows, those of the next batch that the step does not change; the others are left to the next step. In ``bounded`` and
@@ -20,6 +21,10 @@ from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.prefetch import Prefetcher
 from esmm_dist.model.inputs import prepare_rows, pull_rows, pull_rows_ahead
 from esmm_dist.parameter_server.config import ClientConfig
+
+_READ_AHEAD = 6
+"""Batches that are read, of about 5 MB, and wait to be looked up: the first batch of an epoch takes as long to read as
+this many steps, since of each lane a block of records is read to be shuffled."""
 
 
 class Prepared(NamedTuple):
@@ -112,8 +117,10 @@ class BatchSource:
             last_step: last step to be prepared
             pushed: kept up to date by the caller; closed at the end
         """
-        with ExitStack() as stack:  # ends the second thread first: it takes from the first
-            prepared = Prefetcher(lambda: self._prepared(first_step, last_step, pushed), depth=self._depth)
+        with ExitStack() as stack:  # ends the last thread first: each takes from the one before
+            reading = Prefetcher(lambda: self._read(first_step, last_step), depth=self._depth + _READ_AHEAD)
+            read = iter(stack.enter_context(reading))
+            prepared = Prefetcher(lambda: self._prepared(read, first_step, pushed), depth=self._depth)
             ready = iter(stack.enter_context(prepared))
             store = self._store
             if self._pulls_part and isinstance(store, PullsAhead):
@@ -123,22 +130,26 @@ class BatchSource:
             stack.callback(pushed.close)
             yield ready
 
-    def _prepared(self, first_step: int, last_step: int, pushed: PushedSteps) -> Iterator[Prepared]:
+    def _read(self, first_step: int, last_step: int) -> Iterator[GroupedBatch]:
         step = first_step
         while step < last_step:
             epoch, offset = divmod(step, self._reader.steps_per_epoch)
             for batch in self._reader.epoch(epoch, first_step=offset, seed=self._seed):
+                yield batch
                 step += 1
-                lookups = self._plan.prepare(batch)
-                tickets = prepare_rows(self._store, lookups)
-                rows = None
-                if self._pulls_all:
-                    if self._staleness is not None and not pushed.wait_for(step - 1 - self._staleness):
-                        return
-                    rows = pull_rows(self._store, tickets, step=step)
-                yield Prepared(batch, lookups, tickets, rows)
                 if step == last_step:
                     return
+
+    def _prepared(self, batches: Iterator[GroupedBatch], first_step: int, pushed: PushedSteps) -> Iterator[Prepared]:
+        for step, batch in enumerate(batches, start=first_step + 1):
+            lookups = self._plan.prepare(batch)
+            tickets = prepare_rows(self._store, lookups)
+            rows = None
+            if self._pulls_all:
+                if self._staleness is not None and not pushed.wait_for(step - 1 - self._staleness):
+                    return
+                rows = pull_rows(self._store, tickets, step=step)
+            yield Prepared(batch, lookups, tickets, rows)
 
 
 def _with_part_of_rows(

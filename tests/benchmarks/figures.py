@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from esmm_dist.progress import NoProgress
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -76,6 +78,23 @@ def timed(work: Callable[[], object]) -> Times:
     wall, cpu = time.monotonic(), _cpu_s()
     work()
     return Times(cpu_s=_cpu_s() - cpu, wall_s=time.monotonic() - wall)
+
+
+class StepClock(NoProgress):
+    """Notes when each step of a training ends; given to a trainer as its progress."""
+
+    def __init__(self) -> None:
+        """Begin without a step."""
+        self._ends: list[tuple[float, float]] = []
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Note the end of a step."""
+        self._ends.append((time.monotonic(), _cpu_s()))
+
+    def after(self, steps: int) -> Times:
+        """Return what all steps but the first ``steps`` took."""
+        (wall, cpu), (last_wall, last_cpu) = self._ends[steps - 1], self._ends[-1]
+        return Times(wall_s=last_wall - wall, cpu_s=last_cpu - cpu)
 
 
 class Paired:

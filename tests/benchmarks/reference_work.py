@@ -5,6 +5,7 @@ impressions, D = 16, towers 256-128 twice, Adagrad rows, Adam towers, about 4,09
 training would choose from the log's size is given: this log counts as small, and the work is that of a large one.
 """
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ from esmm_dist.input.config import InputConfig
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from esmm_dist.train.config import CheckpointConfig, DenseOptimizerConfig, EvaluationConfig, TrainConfig
-from tests.benchmarks.figures import Scale
+from tests.benchmarks.figures import Scale, StepClock, Times
+from tests.benchmarks.peers import WARM_STEPS
 
 TABLE_ROWS = 4_519_539
 """Ids of Ali-CCP that are seen at least 20 times."""
@@ -104,6 +106,24 @@ def fill(store: Any, config: TrainConfig, rows: int = TABLE_ROWS) -> None:
             count=ones,
         )
         store.load("main", rows_of_part)
+
+
+def train_timed(trainer: Any, clock: StepClock) -> tuple[int, Times]:
+    """Train all epochs; return impressions and times without the first steps, which compile.
+
+    In one go: a training that pauses begins to read anew, which takes as long as several steps of so small a log.
+
+    Args:
+        trainer: a trainer that has made no step
+        clock: its progress
+    """
+    from esmm_dist.input.pipeline import BatchReader
+
+    config = trainer.config
+    reader = BatchReader(config.data, read_manifest(config.data), "train", config.input)
+    first = itertools.islice(reader.epoch(0, seed=config.seed), WARM_STEPS)
+    impressions = trainer.train_steps(10**9) - sum(batch.num_impressions for batch in first)
+    return impressions, clock.after(WARM_STEPS)
 
 
 def _run(arguments: list[str]) -> None:

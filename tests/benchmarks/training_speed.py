@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from esmm_dist.process.quiet import import_tfra
-from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import read_manifest
-from tests.benchmarks.figures import Figure, Scale, Times, show, timed
-from tests.benchmarks.reference_work import GROUP_SIZES, TABLE_ROWS, data_set, fill, reference_config
+from tests.benchmarks.figures import Figure, Scale, StepClock, Times, show, timed
+from tests.benchmarks.reference_work import GROUP_SIZES, TABLE_ROWS, data_set, fill, reference_config, train_timed
 
 EPOCHS = 4
 
@@ -53,12 +52,11 @@ def _training(data: Path, group_size: int, *, rows: int) -> Iterator[Figure]:
     from esmm_dist.train.trainer import Trainer
 
     with tempfile.TemporaryDirectory() as run:
-        trainer = Trainer(reference_config(data, Path(run), epochs=EPOCHS), NoProgress())
+        clock = StepClock()
+        trainer = Trainer(reference_config(data, Path(run), epochs=EPOCHS), clock)
         fill(trainer.store, trainer.config, rows)
-        trainer.train_steps(8)
-        done: list[int] = []
-        times = timed(lambda: done.append(trainer.train_steps(10**9)))
-        yield from _rates(f"training from disk, groups of {group_size}", times, done[0])
+        impressions, times = train_timed(trainer, clock)
+        yield from _rates(f"training from disk, groups of {group_size}", times, impressions)
 
 
 def _rates(name: str, times: Times, impressions: int) -> Iterator[Figure]:

@@ -12,11 +12,9 @@ import tempfile
 from pathlib import Path
 
 from esmm_dist.process.quiet import import_tfra
-from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import EvaluationConfig
-from tests.benchmarks.figures import timed
-from tests.benchmarks.peers import WARM_STEPS
-from tests.benchmarks.reference_work import TABLE_ROWS, fill, reference_config
+from tests.benchmarks.figures import StepClock
+from tests.benchmarks.reference_work import TABLE_ROWS, fill, reference_config, train_timed
 
 
 def main() -> None:
@@ -33,13 +31,12 @@ def main() -> None:
         config = reference_config(arguments.data, Path(run), epochs=arguments.epochs)
         at_the_end = EvaluationConfig(eval_every_steps=0, baseline=False)
         config = dataclasses.replace(config, seed=arguments.seed, evaluation=at_the_end)
-        trainer = Trainer(config, NoProgress())
+        clock = StepClock()
+        trainer = Trainer(config, clock)
         fill(trainer.store, trainer.config, TABLE_ROWS)
-        trainer.train_steps(WARM_STEPS)
-        done: list[int] = []
-        times = timed(lambda: done.append(trainer.train_steps(10**9)))
+        impressions, times = train_timed(trainer, clock)
         auc = {task: metrics.auc for task, metrics in trainer.train().metrics.items()}  # saves, too
-    print(json.dumps({"impressions": done[0], "wall_s": times.wall_s, "cpu_s": times.cpu_s, "auc": auc}))
+    print(json.dumps({"impressions": impressions, "wall_s": times.wall_s, "cpu_s": times.cpu_s, "auc": auc}))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.figures import Figure, Paired, Scale, paired, read_figures, table, timed, write_figures
+from tests.benchmarks.figures import (
+    Figure,
+    Paired,
+    Scale,
+    StepClock,
+    paired,
+    read_figures,
+    table,
+    timed,
+    write_figures,
+)
 
 
 def test_sides_take_turns_and_neither_is_always_the_second():
@@ -84,3 +94,12 @@ def test_time_of_an_ended_process_counts_as_cpu_time():
 def test_a_quick_run_is_small():
     assert Scale(folder=Path("."), quick=True).of(1000, 10) == 10
     assert Scale(folder=Path(".")).of(1000, 10) == 1000
+
+
+def test_a_step_clock_leaves_the_first_steps_out():
+    clock = StepClock()
+    for _ in range(3):
+        clock.advance(1)
+    ends = clock._ends
+    assert clock.after(1).wall_s == ends[2][0] - ends[0][0]
+    assert clock.after(2).wall_s == ends[2][0] - ends[1][0]
