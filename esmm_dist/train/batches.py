@@ -1,9 +1,10 @@
-"""Batches made ready ahead of the step: read in a thread, looked up in a second one, and where rows may be a little
-old, pulled.
+"""Batches made ready ahead of the step: read, looked up, and where rows may be a little old, pulled.
 
-``sync`` promises each step the rows after the step before it. There a second thread pulls, as soon as a step has its
+One thread reads, and a second one makes what it has read ready.
+
+``sync`` promises each step the rows after the step before it. There a third thread pulls, as soon as a step has its
 rows, those of the next batch that the step does not change; the others are left to the next step. In ``bounded`` and
-``async`` the prefetch thread pulls all, and the step finds its rows in memory. A pull here never waits for a step that
+``async`` the second thread pulls all, and the step finds its rows in memory. A pull here never waits for a step that
 this rank has not pushed: such a wait could not be ended when training stops.
 """
 
