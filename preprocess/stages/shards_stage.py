@@ -14,7 +14,16 @@ from preprocess.report import total
 from preprocess.stages.context import RunContext
 from preprocess.work.blocks import save_array
 from preprocess.work.workers import PoolTask, Result
-from preprocess.write.lanes import PIECE_COLUMNS, LanesJob, cut_slices, deal_slice, num_parts, num_slices, write_lane
+from preprocess.write.lanes import (
+    LANES_TASK_BYTES,
+    PIECE_COLUMNS,
+    LanesJob,
+    cut_slices,
+    deal_slice,
+    num_parts,
+    num_slices,
+    write_lanes,
+)
 from preprocess.write.merge_records import group_names, merge_records
 from preprocess.write.records import index_path, records_path
 
@@ -119,14 +128,21 @@ def _write_lanes(run: RunContext, job: LanesJob, pieces: I64) -> list[Result]:
         "folder": run.final / job.split,
         "parts": num_parts(total_bytes, job.lanes, job.slices, run.config.shard_bytes),
     }
+    at_once = max(1, LANES_TASK_BYTES * job.lanes // max(1, total_bytes))
+    some = [slice(first, first + at_once) for first in range(0, job.lanes, at_once)]
     tasks = (
         PoolTask(
-            name=f"lane-{job.split}-{lane:04d}",
-            function=write_lane,
-            arguments={**shared, "lane": lane, "offsets": offsets[:, lane], "pieces": pieces[:, lane]},
-            size=float(lane_bytes[:, lane].sum()),
+            name=f"lanes-{job.split}-{lanes.start:04d}",
+            function=write_lanes,
+            arguments={
+                **shared,
+                "first_lane": lanes.start,
+                "offsets": offsets[:, lanes],
+                "pieces": pieces[:, lanes],
+            },
+            size=float(lane_bytes[:, lanes].sum()),
         )
-        for lane in range(job.lanes)
+        for lanes in some
     )
     written = run.run_all(f"write shards ({job.split})", tasks, float(total_bytes), "B")
     return [shard for name in sorted(written) for shard in written[name]["shards"]]

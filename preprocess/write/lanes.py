@@ -26,6 +26,9 @@ SLICE_BYTES = 16 << 20
 """Bytes of records in memory at once while they are dealt. With 64 lanes a piece has 256 kB, long enough that
 compressing pieces apart costs less than 1 %."""
 
+LANES_TASK_BYTES = 16 << 20
+"""Bytes of pieces that one task joins: a task for each lane of a small log would cost more than its work."""
+
 PIECE_COLUMNS = ("records", "impressions", "piece_bytes", "data_bytes", "adler")
 
 LEVEL = 2
@@ -95,21 +98,28 @@ def num_parts(total_piece_bytes: int, lanes: int, slices: int, shard_bytes: int)
     return min(slices, max(1, round(total_piece_bytes / (lanes * shard_bytes))))
 
 
-def write_lane(job: LanesJob, folder: Path, lane: int, parts: int, offsets: I64, pieces: I64) -> Result:
-    """Write the shards of one lane.
+def write_lanes(job: LanesJob, folder: Path, first_lane: int, parts: int, offsets: I64, pieces: I64) -> Result:
+    """Write the shards of some lanes that follow each other.
 
     Args:
         job: what all lanes share
         folder: folder of the shards, ``lane-000-part-000.tfrecord`` and on
-        lane: which lane
-        parts: shards of the lane; part p takes slices p * slices // parts and on
-        offsets: where the lane's piece begins in the file of each slice, int64 [slices]
-        pieces: what ``deal_slice`` returned for this lane and each slice, int64 [slices, len(PIECE_COLUMNS)]
+        first_lane: the first of L lanes
+        parts: shards of a lane; part p takes slices p * slices // parts and on
+        offsets: where the piece of each lane begins in the file of each slice, int64 [slices, L]
+        pieces: what ``deal_slice`` returned for these lanes and each slice, int64 [slices, L, len(PIECE_COLUMNS)]
 
     Returns:
         The shards, as the manifest lists them.
     """
     shards = []
+    for number in range(offsets.shape[1]):
+        shards += _write_lane(job, folder, first_lane + number, parts, offsets[:, number], pieces[:, number])
+    return {"shards": shards}
+
+
+def _write_lane(job: LanesJob, folder: Path, lane: int, parts: int, offsets: I64, pieces: I64) -> list[Result]:
+    shards: list[Result] = []
     for part in range(parts):
         chosen = slice(part * job.slices // parts, (part + 1) * job.slices // parts)
         name = f"lane-{lane:03d}-part-{part:03d}.tfrecord"
@@ -127,7 +137,7 @@ def write_lane(job: LanesJob, folder: Path, lane: int, parts: int, offsets: I64,
                 "crc32c": crc,
             }
         )
-    return {"shards": shards}
+    return shards
 
 
 def _write_shard(job: LanesJob, path: Path, first_slice: int, offsets: I64, pieces: I64) -> tuple[int, int]:

@@ -28,7 +28,7 @@ STAGES = {
     "count_partition": "preprocess.stages.vocabulary_stage.count_partition",
     "write_records": "preprocess.stages.records_stage.write_records",
     "deal_slice": "preprocess.stages.shards_stage.deal_slice",
-    "write_lane": "preprocess.stages.shards_stage.write_lane",
+    "write_lanes": "preprocess.stages.shards_stage.write_lanes",
 }
 
 
@@ -120,7 +120,7 @@ def test_files_that_are_whole_stay_until_the_others_are_there(whole, out, monkey
     def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for stage in ("write_records", "write_lane"):
+    for stage in ("write_records", "write_lanes"):
         with monkeypatch.context() as patch:
             patch.setattr(STAGES[stage], crash)
             with pytest.raises(KeyboardInterrupt):
@@ -237,7 +237,7 @@ def always(syncs: Syncs) -> None:
     syncs._sync()
 
 
-@pytest.mark.parametrize("stage", ["count_partition", "write_records", "deal_slice", "write_lane"])
+@pytest.mark.parametrize("stage", ["count_partition", "write_records", "deal_slice", "write_lanes"])
 @pytest.mark.parametrize("if_due", [never, once, always])
 def test_after_a_power_failure_what_was_not_on_the_disk_is_made_again(whole, tmp_path, monkeypatch, stage, if_due):
     out, real, calls = tmp_path / "out", resolve_name(STAGES[stage]), iter(range(1000))
@@ -249,6 +249,7 @@ def test_after_a_power_failure_what_was_not_on_the_disk_is_made_again(whole, tmp
 
     monkeypatch.setattr(Syncs, "if_due", if_due)
     use_plan(monkeypatch, partitions=4)
+    monkeypatch.setattr("preprocess.stages.shards_stage.LANES_TASK_BYTES", 1)  # a task for each lane
     with monkeypatch.context() as patch:
         patch.setattr(STAGES[stage], crash)
         with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,52 @@
+"""How a kernel gets its machine code: from the disk, or from the compiler."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_PROGRAM = """
+import sys
+from esmm_dist.kernels.compiled import kernel
+
+@kernel("int64(int64[::1])")
+def added(numbers):
+    total = 0
+    for number in numbers:
+        total += number
+    return total
+
+import numpy as np
+assert added(np.arange(5)) == 10
+try:
+    added(np.ones(2, np.float32))
+except TypeError:
+    print("the compiler is loaded" if "numba.np.npyimpl" in sys.modules else "loaded without the compiler")
+"""
+
+
+def run(program: Path, cache: Path) -> str:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    return subprocess.run(
+        [sys.executable, str(program)], env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_code_on_the_disk_is_loaded_without_the_compiler_and_another_type_of_argument_is_refused(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(_PROGRAM)
+    assert run(program, tmp_path / "cache") == "the compiler is loaded"  # and leaves the code on the disk
+    assert run(program, tmp_path / "cache") == "loaded without the compiler"
+
+
+def test_a_kernel_is_compiled_beside_one_that_was_loaded(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(_PROGRAM)
+    run(program, tmp_path / "cache")
+    another = _PROGRAM.replace("added", "joined").partition("import numpy")[2]
+    definition = '@kernel("int64(int64[::1])")\ndef joined(numbers):\n    return numbers.sum()\n'
+    program.write_text(_PROGRAM.partition("try:")[0])
+    both = tmp_path / "both.py"
+    both.write_text(f"import sys\nimport program\nfrom esmm_dist.kernels.compiled import kernel\n{definition}import numpy{another}")
+    assert run(program, tmp_path / "cache") == ""
+    assert run(both, tmp_path / "cache") == "the compiler is loaded"
