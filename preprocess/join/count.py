@@ -64,7 +64,7 @@ def count_fields(rows: FeatureRows, uses: I64) -> Iterator[tuple[I64, I64]]:
     """
     from preprocess.join.count_kernel import copy_counts, count_rows  # loads Numba
 
-    begins = rows.row_splits()[:-1].copy()
+    begins = rows.row_splits[:-1].copy()
     lengths, ids = np.ascontiguousarray(rows.lengths), np.ascontiguousarray(rows.ids)
     for field in range(lengths.shape[1]):
         table = np.zeros((_FEWEST_SLOTS, 2), np.int64)

@@ -137,7 +137,7 @@ def _write(path: Path, rows: Mapping[str, Array], part: Index, parts: int, kind:
     splits_of_column = {"ids": feature_splits, "values": feature_splits}
     names = names_of(rows)
     if names is not None:
-        splits_of_column["names"] = names.splits()[splits]
+        splits_of_column["names"] = names.splits[splits]
     columns = {
         name: Column(data=rows[name], splits=splits_of_column.get(name, splits))
         for name in JOIN_COLUMNS[kind]

@@ -11,6 +11,7 @@ on, rows hold their features field after field in schema order (``FeatureRows``)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,8 +90,9 @@ class FeatureRows:
             values=np.concatenate([part.values for part in parts]),
         )
 
+    @cached_property
     def row_splits(self) -> I64:
-        """Return where each row's features begin: int64 [R + 1]."""
+        """Where each row's features begin: int64 [R + 1]. Kept, since ``take`` needs it of all rows for each few."""
         return splits_of(self.lengths.sum(axis=1, dtype=np.int64))
 
     def field_of_feature(self) -> Index:
@@ -100,7 +102,7 @@ class FeatureRows:
 
     def row_of_feature(self) -> I64:
         """Return the row of each feature: int64 [N]."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths.sum(axis=1, dtype=np.int64))
+        return np.repeat(np.arange(len(self.lengths)), np.diff(self.row_splits))
 
     def in_order(self, row_order: I64, num_fields: int) -> "FeatureRows":
         """Return the rows in another order, int64 [R]; ``num_fields`` is F.
@@ -114,7 +116,7 @@ class FeatureRows:
 
     def take(self, index: I64) -> "FeatureRows":
         """Return the rows at ``index`` (int64 [K]), in its order; a row may be taken several times."""
-        splits = self.row_splits()
+        splits = self.row_splits
         begins, sizes = splits[index], splits[index + 1] - splits[index]
         return FeatureRows(
             lengths=self.lengths[index],
@@ -124,10 +126,17 @@ class FeatureRows:
 
     def keep(self, mask: Bools) -> "FeatureRows":
         """Return the same rows with only the features where ``mask`` (bool [N]) is true."""
-        kept = np.concatenate(([0], np.cumsum(mask)))
-        ends = np.concatenate(([0], np.cumsum(self.lengths.ravel())))
-        lengths = np.diff(kept[ends]).astype(np.int32).reshape(self.lengths.shape)
-        return FeatureRows(lengths=lengths, ids=self.ids[mask], values=self.values[mask])
+        from preprocess.read.feature_kernel import keep_features  # loads Numba
+
+        kept = int(np.count_nonzero(mask))
+        rows = FeatureRows(
+            lengths=np.empty(self.lengths.shape, np.int32),
+            ids=np.empty(kept, np.int64),
+            values=np.empty(kept, np.float32),
+        )
+        arrays = (np.ascontiguousarray(each) for each in (mask, self.lengths, self.ids, self.values))
+        keep_features(*arrays, rows.lengths, rows.ids, rows.values)
+        return rows
 
 
 def _gathered(array: Array, begins: I64, lengths: I64) -> Array:

@@ -133,7 +133,7 @@ def write_rows(path: Path, rows: RawRows, num_fields: int, partitions: int) -> I
     order = np.argsort(part, kind="stable")
     features = rows.features.in_order(order, num_fields)
     splits = _splits(part, partitions)
-    feature_splits = features.row_splits()[splits]
+    feature_splits = features.row_splits[splits]
     columns = {
         "key": Column(data=rows.keys[order], splits=splits),
         "line": Column(data=rows.lines[order], splits=splits),
@@ -170,7 +170,7 @@ def _target_columns(targets: Targets, order: I64, splits: I64) -> dict[str, Colu
         columns["weight"] = Column(data=targets.weights, splits=splits)
     if targets.names is not None:
         columns["name_lengths"] = Column(data=targets.names.lengths, splits=splits)
-        columns["names"] = Column(data=targets.names.data, splits=targets.names.splits()[splits])
+        columns["names"] = Column(data=targets.names.data, splits=targets.names.splits[splits])
     return columns
 
 

@@ -1,6 +1,7 @@
 """Many texts as flat NumPy arrays: how the names of impressions travel beside their numbers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -27,15 +28,16 @@ class Texts:
         data = np.frombuffer(column.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
         return cls(lengths=np.diff(ends).astype(np.int32), data=data)
 
+    @cached_property
     def splits(self) -> I64:
-        """Return where each text begins: int64 [R + 1]."""
+        """Where each text begins: int64 [R + 1]. Kept, since ``take`` needs it of all texts for each few."""
         return splits_of(self.lengths.astype(np.int64))
 
     def take(self, index: I64) -> "Texts":
         """Return the texts at ``index`` (int64 [K]), in its order."""
-        return Texts(lengths=self.lengths[index], data=self.data[ragged_index(self.splits(), index)])
+        return Texts(lengths=self.lengths[index], data=self.data[ragged_index(self.splits, index)])
 
     def to_list(self) -> list[bytes]:
         """Return the texts one by one."""
-        data, splits = self.data.tobytes(), self.splits().tolist()
+        data, splits = self.data.tobytes(), self.splits.tolist()
         return [data[begin:end] for begin, end in pairwise(splits)]

@@ -145,7 +145,7 @@ class FeatureEncoder:
         num_fields = rows.lengths.shape[1]
         lengths, length_splits = varints(rows.lengths.ravel().astype(np.int64))
         ids, id_splits = varints(rows.ids)
-        features = rows.row_splits()[splits]
+        features = rows.row_splits[splits]
         lists = [
             EncodedList(key=self._ids, values=ids, splits=id_splits[features]),
             EncodedList(key=self._lengths, values=lengths, splits=length_splits[splits * num_fields]),
@@ -201,7 +201,7 @@ def _floats(key: str, values: Array, splits: I64) -> EncodedList:
 def byte_values(texts: Texts) -> tuple[U8, I64]:
     """Return the values of a list of bytes, tag and length before each, and where each begins: int64 [N + 1]."""
     lengths, length_splits = varints(texts.lengths.astype(np.int64))
-    text_splits = texts.splits()
+    text_splits = texts.splits
     data = np.concatenate((np.array([0x0A], np.uint8), lengths, texts.data))
     begins = np.stack(
         (np.zeros(len(texts.lengths), np.int64), 1 + length_splits[:-1], 1 + len(lengths) + text_splits[:-1])

@@ -37,6 +37,7 @@ LEAST_MEMORY_GB = 0.33
 ROUNDS = 3
 KINDS: tuple[Kind, ...] = ("skeleton", "common")
 _PROGRAM = """
+import gc
 import sys
 from pathlib import Path
 from esmm_dist.progress import NoProgress
@@ -46,6 +47,7 @@ from preprocess.run import preprocess
 if __name__ == "__main__":
     raw, out, settings = sys.argv[1:]
     preprocess(PreprocessConfig(raw=Path(raw), out=Path(out), schema="aliccp", **eval(settings)), NoProgress())
+    gc.freeze()  # as the command does (launcher/cli.py)
 """
 
 

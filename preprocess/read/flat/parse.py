@@ -207,7 +207,7 @@ def _write(job: ParseJob, chunk: ChunkId, kind: RowKind, rows: RawRows, num_fiel
 
 def content_keys(rows: FeatureRows) -> U64:
     """Hash the features of each row to its user context: rows of equal content have equal ones, uint64 [R]."""
-    splits = rows.row_splits()
+    splits = rows.row_splits
     place = np.arange(len(rows.ids)) - np.repeat(splits[:-1], np.diff(splits))
     position = (rows.field_of_feature().astype(np.uint64) << np.uint64(32)) | place.astype(np.uint64)
     weights = rows.values.view(np.uint32).astype(np.uint64)

@@ -1,6 +1,7 @@
 """Ragged feature lists of many rows."""
 
 import numpy as np
+import pytest
 
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, ragged_index, splits_of
 
@@ -43,3 +44,29 @@ def test_rows_can_be_taken_and_their_features_dropped():
     kept = rows.keep(np.array([True, False, False, True]))
     assert (kept.ids.tolist(), kept.lengths.tolist()) == ([1, 4], [[1, 0], [0, 1]])
     assert ragged_index(splits_of(np.array([2, 0])), np.zeros(0, np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_features_that_a_mask_leaves_out_are_gone_and_the_rest_keeps_its_order(readonly):
+    random = np.random.default_rng(3)
+    lengths = random.integers(0, 4, (50, 3)).astype(np.int32)
+    number = int(lengths.sum())
+    rows = FeatureRows(lengths=lengths, ids=np.arange(number), values=random.random(number).astype(np.float32))
+    if readonly:  # as blocks of a file are
+        for array in (rows.lengths, rows.ids, rows.values):
+            array.setflags(write=False)
+    mask = random.random(number) < 0.6
+    kept = rows.keep(mask)
+    cells = np.repeat(np.arange(150), lengths.ravel())
+    np.testing.assert_array_equal(kept.lengths.ravel(), np.bincount(cells[mask], minlength=150))
+    np.testing.assert_array_equal(kept.ids, rows.ids[mask])
+    np.testing.assert_array_equal(kept.values, rows.values[mask])
+    assert (kept.lengths.dtype, kept.ids.dtype, kept.values.dtype) == (np.int32, np.int64, np.float32)
+
+
+def test_taking_a_few_rows_again_and_again_does_not_go_through_all_rows_again():
+    rows = FeatureRows(lengths=np.ones((4, 2), np.int32), ids=np.arange(8), values=np.ones(8, np.float32))
+    assert rows.take(np.array([2])).ids.tolist() == [4, 5]
+    splits = rows.row_splits
+    assert rows.take(np.array([3])).ids.tolist() == [6, 7]
+    assert rows.row_splits is splits
