@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 
 from esmm_dist.left_out import left_out
 
@@ -13,7 +13,9 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def kernel(signature: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+def kernel(
+    signature: str, *, makes_arrays: bool = True
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
     """Compile a function for arrays and numbers of one signature, at import; the machine code is kept on disk.
 
     The code holds no interpreter lock, and does arithmetic in the order and the precision in which it is written (no
@@ -25,15 +27,19 @@ def kernel(signature: str) -> Callable[[Callable[Arguments, Result]], Callable[A
     Args:
         signature: types of the arguments, such as ``"void(int64[::1], float32[:, ::1])"``; ``::1`` is C order. A call
             with other types raises TypeError.
+        makes_arrays: whether the kernel makes arrays of its own. If not, Numba does not count who holds an array: that
+            is an atomic operation for each array that a kernel passes on to another one, so it belongs to kernels that
+            call others for each number.
     """
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": makes_arrays}
 
     def compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         with left_out("scipy"):  # Numba looks for its BLAS, in 0.1 s, for products of matrices
             try:
-                made = njit(nogil=True, cache=True, error_model="numpy")(function)
+                made: Any = njit(cache=True, **options)(function)
                 _load_without_compiler(made._cache)
             except RuntimeError:  # neither the folder of the file nor a home can be written: compiled at each start
-                made = njit(nogil=True, error_model="numpy")(function)
+                made = njit(**options)(function)
             made.compile(signature)
             made.disable_compile()
         return cast("Callable[Arguments, Result]", made)

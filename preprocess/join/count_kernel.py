@@ -15,7 +15,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _ROW_BITS = 0xFFFFFFFF
 
 
-@kernel("int64(int64[:, ::1], int64)")
+@kernel("int64(int64[:, ::1], int64)", makes_arrays=False)
 def _slot(table, value):  # type: ignore[no-untyped-def]
     """Return the slot of an id, or the free one that is to be its own."""
     mask = len(table) - 1
@@ -26,7 +26,7 @@ def _slot(table, value):  # type: ignore[no-untyped-def]
     return slot
 
 
-@kernel(f"void({ROWS}, int64, int64[::1], int64[:, ::1], int64[::1])")
+@kernel(f"void({ROWS}, int64, int64[::1], int64[:, ::1], int64[::1])", makes_arrays=False)
 def count_rows(rows: tuple[I32, I64, I64], field: int, uses: I64, table: I64, state: I64) -> None:
     """Count the ids of one field: once for each use of a row that holds it, however often it stands there.
 
@@ -59,7 +59,7 @@ def count_rows(rows: tuple[I32, I64, I64], field: int, uses: I64, table: I64, st
     state[0], state[1] = row, used
 
 
-@kernel("void(int64[:, ::1], int64[:, ::1])")
+@kernel("void(int64[:, ::1], int64[:, ::1])", makes_arrays=False)
 def copy_counts(table, larger):  # type: ignore[no-untyped-def]
     """Put the ids of one table into another one, which is empty and larger."""
     for place in range(len(table)):

@@ -9,21 +9,20 @@ MASK, LENGTHS, IDS, VALUES = (
 )
 
 
-@kernel(f"void({MASK}, {LENGTHS}, {IDS}, {VALUES}, int32[:, ::1], int64[::1], float32[::1])")
-def keep_features(
-    mask: Bools, lengths: I32, ids: I64, values: F32, kept_lengths: I32, kept_ids: I64, kept_values: F32
-) -> None:
+@kernel(
+    f"void({MASK}, Tuple(({LENGTHS}, {IDS}, {VALUES})), Tuple((int32[:, ::1], int64[::1], float32[::1])))",
+    makes_arrays=False,
+)
+def keep_features(mask: Bools, rows: tuple[I32, I64, F32], kept: tuple[I32, I64, F32]) -> None:
     """Write the features whose mask is true, and how many of each field are left.
 
     Args:
         mask: bool [N]
-        lengths: features of each field of each row, int32 [R, F]
-        ids: int64 [N]
-        values: float32 [N]
-        kept_lengths: int32 [R, F]
-        kept_ids: int64 [mask.sum()]
-        kept_values: float32 [mask.sum()]
+        rows: lengths int32 [R, F], ids int64 [N], values float32 [N]
+        kept: the same of what is left, written here; ids and values have [mask.sum()]
     """
+    lengths, ids, values = rows
+    kept_lengths, kept_ids, kept_values = kept
     n, place = 0, 0
     for row in range(lengths.shape[0]):
         for field in range(lengths.shape[1]):

@@ -134,8 +134,15 @@ class FeatureRows:
             ids=np.empty(kept, np.int64),
             values=np.empty(kept, np.float32),
         )
-        arrays = (np.ascontiguousarray(each) for each in (mask, self.lengths, self.ids, self.values))
-        keep_features(*arrays, rows.lengths, rows.ids, rows.values)
+        keep_features(
+            np.ascontiguousarray(mask),
+            (
+                np.ascontiguousarray(self.lengths),
+                np.ascontiguousarray(self.ids),
+                np.ascontiguousarray(self.values),
+            ),
+            (rows.lengths, rows.ids, rows.values),
+        )
         return rows
 
 

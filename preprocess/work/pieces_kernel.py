@@ -9,7 +9,7 @@ from preprocess.work.copy_bytes import copy_bytes
 BYTES = 'Array(uint8, 1, "C", readonly=True)'
 
 
-@kernel(f"void({BYTES}, int64[::1], int64[::1], uint8[::1])")
+@kernel(f"void({BYTES}, int64[::1], int64[::1], uint8[::1])", makes_arrays=False)
 def gather_pieces(data: U8, begins: I64, sizes: I64, out: U8) -> None:
     """Copy pieces of ``data`` one after the other into ``out``.
 
@@ -25,7 +25,7 @@ def gather_pieces(data: U8, begins: I64, sizes: I64, out: U8) -> None:
         target += sizes[i]
 
 
-@kernel("void(uint8[::1], int64[::1], int64[::1])")
+@kernel("void(uint8[::1], int64[::1], int64[::1])", makes_arrays=False)
 def add_to_pieces(data: U8, sizes: I64, terms: I64) -> None:
     """Add a number to the int64 values (little-endian, at any address) of each piece.
 

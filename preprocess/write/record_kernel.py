@@ -55,7 +55,7 @@ def _crc_table() -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
 _CRC_TABLE = _crc_table()
 
 
-@kernel("int64(int64)")
+@kernel("int64(int64)", makes_arrays=False)
 def _varint_bytes(number):  # type: ignore[no-untyped-def]
     size = 1
     while number >= 0x80:
@@ -64,7 +64,7 @@ def _varint_bytes(number):  # type: ignore[no-untyped-def]
     return size
 
 
-@kernel("int64(uint8[::1], int64, int64)")
+@kernel("int64(uint8[::1], int64, int64)", makes_arrays=False)
 def _put_varint(out, p, number):  # type: ignore[no-untyped-def]
     while number >= 0x80:
         out[p] = number & 0x7F | 0x80
@@ -74,7 +74,7 @@ def _put_varint(out, p, number):  # type: ignore[no-untyped-def]
     return p + 1
 
 
-@kernel("void(int64[::1], int64[::1])")
+@kernel("void(int64[::1], int64[::1])", makes_arrays=False)
 def varint_splits(numbers, splits):  # type: ignore[no-untyped-def]
     """Write where the varint of each number >= 0 begins, one after the other: int64 [N + 1]."""
     place = 0
@@ -84,7 +84,7 @@ def varint_splits(numbers, splits):  # type: ignore[no-untyped-def]
         splits[i + 1] = place
 
 
-@kernel("void(int64[::1], uint8[::1])")
+@kernel("void(int64[::1], uint8[::1])", makes_arrays=False)
 def put_varints(numbers, out):  # type: ignore[no-untyped-def]
     """Write numbers >= 0 as varints, one after the other."""
     p = 0
@@ -92,7 +92,7 @@ def put_varints(numbers, out):  # type: ignore[no-untyped-def]
         p = _put_varint(out, p, numbers[i])
 
 
-@kernel("UniTuple(int64, 4)(int64, int64, int64)")
+@kernel("UniTuple(int64, 4)(int64, int64, int64)", makes_arrays=False)
 def _sizes(payload, key, packed):  # type: ignore[no-untyped-def]
     """Return the bytes of one list's parts: list, Feature, map entry, and all of it with the entry's tag and length."""
     inner = payload + (1 + _varint_bytes(payload) if packed else 0)
@@ -101,7 +101,7 @@ def _sizes(payload, key, packed):  # type: ignore[no-untyped-def]
     return inner, value, entry, 1 + _varint_bytes(entry) + entry
 
 
-@kernel(f"void({LISTS}, {FRAMES}, int64[::1])")
+@kernel(f"void({LISTS}, {FRAMES}, int64[::1])", makes_arrays=False)
 def lists_bytes(lists, frames, sizes):  # type: ignore[no-untyped-def]
     """Write the bytes of each record's lists with their frames, empty ones left out: int64 [G]."""
     splits, key_splits, packed = lists[1], frames[1], frames[3]
@@ -114,7 +114,7 @@ def lists_bytes(lists, frames, sizes):  # type: ignore[no-untyped-def]
         sizes[g] = total
 
 
-@kernel(f"int64({LISTS}, {FRAMES}, int64, int64, uint8[::1])")
+@kernel(f"int64({LISTS}, {FRAMES}, int64, int64, uint8[::1])", makes_arrays=False)
 def _put_lists_of(lists, frames, g, p, out):  # type: ignore[no-untyped-def]
     """Write the lists of record ``g`` at ``p``; return where they end."""
     data, splits = lists
@@ -144,14 +144,14 @@ def _put_lists_of(lists, frames, g, p, out):  # type: ignore[no-untyped-def]
     return p
 
 
-@kernel(f"void({LISTS}, {FRAMES}, int64[::1], uint8[::1])")
+@kernel(f"void({LISTS}, {FRAMES}, int64[::1], uint8[::1])", makes_arrays=False)
 def put_lists(lists, frames, splits, out):  # type: ignore[no-untyped-def]
     """Write the lists of each record, those of record g at ``splits[g]``."""
     for g in range(len(splits) - 1):
         _put_lists_of(lists, frames, g, splits[g], out)
 
 
-@kernel(f"void({USERS}, int64[::1], int64[::1])")
+@kernel(f"void({USERS}, int64[::1], int64[::1])", makes_arrays=False)
 def record_splits(users: tuple[U8, I64, I64], sizes: I64, splits: I64) -> None:
     """Write where each record begins with its frame, one after the other: int64 [G + 1].
 
@@ -167,7 +167,7 @@ def record_splits(users: tuple[U8, I64, I64], sizes: I64, splits: I64) -> None:
         splits[g + 1] = splits[g] + HEAD_BYTES + 1 + _varint_bytes(features) + features + FOOT_BYTES
 
 
-@kernel(f"void({USERS}, {LISTS}, {FRAMES}, int64[::1], int64[::1], uint8[::1])")
+@kernel(f"void({USERS}, {LISTS}, {FRAMES}, int64[::1], int64[::1], uint8[::1])", makes_arrays=False)
 def put_records(users, lists, frames, sizes, splits, out):  # type: ignore[no-untyped-def]
     """Write the records: frame without the CRC of the message, user part, own lists. Arguments as above."""
     user_data, user_splits, user_of = users

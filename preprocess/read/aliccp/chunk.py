@@ -79,7 +79,7 @@ class _UsualLines:
 
 
 def _read_usual(text: bytes, kind: Kind, fields: Sequence[Field]) -> _UsualLines:
-    from preprocess.read.aliccp.line_kernel import ODD, TEXT_KEY, read_usual_lines  # loads Numba
+    from preprocess.read.aliccp.line_kernel import ODD, TEXT_KEY, line_scratch, read_usual_lines  # loads Numba
 
     data = np.frombuffer(text, np.uint8)
     begins = np.append(np.zeros(1, np.int64), np.flatnonzero(data == ord(b"\n")) + 1)
@@ -104,10 +104,10 @@ def _read_usual(text: bytes, kind: Kind, fields: Sequence[Field]) -> _UsualLines
     num_features, num_long = read_usual_lines(
         data,
         begins,
-        names,
-        (_flags(not field.multi_hot for field in fields), _flags(field.weighted for field in fields)),
+        (names, (_flags(not field.multi_hot for field in fields), _flags(field.weighted for field in fields))),
         (rows.keys, rows.sample_ids, rows.labels, kinds, key_bounds),
         (features.lengths, features.ids, features.values, long_values),
+        line_scratch(begins, len(fields)),
     )
     places, *bounds = long_values[:num_long].T
     features.values[places] = [float(text[begin:end]) for begin, end in zip(*bounds, strict=True)]

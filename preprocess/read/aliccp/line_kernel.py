@@ -22,6 +22,7 @@ Arrays that the kernels share::
 
 import numpy as np
 
+from esmm_dist.arrays import F32, I32, I64
 from esmm_dist.kernels.compiled import kernel
 
 GOOD, ODD, TEXT_KEY = 0, 1, 2
@@ -43,7 +44,7 @@ FEATURES = "Tuple((int32[:, ::1], int64[::1], float32[::1], int64[:, ::1]))"
 FOUND = "Tuple((int32[::1], int64[::1], float32[::1], int64[:, ::1]))"
 
 
-@kernel(f"UniTuple(int64, 2)({TEXT}, int64)")
+@kernel(f"UniTuple(int64, 2)({TEXT}, int64)", makes_arrays=False)
 def _number(text, p):  # type: ignore[no-untyped-def]
     """Read digits at ``p``; return the number, -1 if there is none or it is long, and where it ends."""
     begin, number = p, 0
@@ -56,7 +57,7 @@ def _number(text, p):  # type: ignore[no-untyped-def]
     return number, p
 
 
-@kernel(f"UniTuple(int64, 2)({TEXT}, int64)")
+@kernel(f"UniTuple(int64, 2)({TEXT}, int64)", makes_arrays=False)
 def _id(text, p):  # type: ignore[no-untyped-def]
     """Read an id, or a sample id, at ``p``; return it, -1 if it is none or above 2^63 - 1, and where it ends."""
     begin, number = p, np.uint64(0)
@@ -69,7 +70,7 @@ def _id(text, p):  # type: ignore[no-untyped-def]
     return np.int64(number), p
 
 
-@kernel(f"Tuple((int64, float64, int64))({TEXT}, int64)")
+@kernel(f"Tuple((int64, float64, int64))({TEXT}, int64)", makes_arrays=False)
 def _value(text, p):  # type: ignore[no-untyped-def]
     """Read a decimal number at ``p``.
 
@@ -117,7 +118,7 @@ def _value(text, p):  # type: ignore[no-untyped-def]
     return 1, np.float64(mantissa) * _POWERS[power], p
 
 
-@kernel(f"int64({TEXT}, int64, int64, {NAMES})")
+@kernel(f"int64({TEXT}, int64, int64, {NAMES})", makes_arrays=False)
 def _slot(text, begin, end, names):  # type: ignore[no-untyped-def]
     """Return the slot of the hash table that holds a name, or the free one that is to hold it."""
     name_bytes, name_splits, slots, _, _, _ = names
@@ -139,7 +140,7 @@ def _slot(text, begin, end, names):  # type: ignore[no-untyped-def]
     return slot
 
 
-@kernel(f"int64({TEXT}, int64, int64, {NAMES})")
+@kernel(f"int64({TEXT}, int64, int64, {NAMES})", makes_arrays=False)
 def _name_code(text, begin, end, names):  # type: ignore[no-untyped-def]
     """Return the number of a name, which it is given here if it is new; -1 if there is no room for it."""
     name_bytes, name_splits, slots, counts, state, _ = names
@@ -158,7 +159,7 @@ def _name_code(text, begin, end, names):  # type: ignore[no-untyped-def]
     return code
 
 
-@kernel(f"int64({TEXT}, int64, int64, {HEADS})")
+@kernel(f"int64({TEXT}, int64, int64, {HEADS})", makes_arrays=False)
 def _head(text, p, i, heads):  # type: ignore[no-untyped-def]
     """Read the columns of line ``i`` up to its number of features, at ``p``; return where that begins, -1 if odd."""
     keys, sample_ids, labels, kinds, bounds = heads
@@ -188,7 +189,7 @@ def _head(text, p, i, heads):  # type: ignore[no-untyped-def]
     return p + 1
 
 
-@kernel(f"int64({TEXT}, int64, {NAMES}, {FIELDS}, int32[::1], {FOUND})")
+@kernel(f"int64({TEXT}, int64, {NAMES}, {FIELDS}, int32[::1], {FOUND})", makes_arrays=False)
 def _list(text, p, names, fields, lengths, found):  # type: ignore[no-untyped-def]
     """Read the features of one line, at ``p``, in log order; return how many there are, or -1 if the line is odd.
 
@@ -252,24 +253,42 @@ def _list(text, p, names, fields, lengths, found):  # type: ignore[no-untyped-de
     return n
 
 
-@kernel(f"UniTuple(int64, 2)({TEXT}, int64[::1], {NAMES}, {FIELDS}, {HEADS}, {FEATURES})")
-def read_usual_lines(text, begins, names, fields, heads, features):  # type: ignore[no-untyped-def]
+def line_scratch(begins: I64, num_fields: int) -> tuple[tuple[I32, I64, F32, I64], I64]:
+    """Return room for the features of one line, as ``_list`` finds them, and for a place in each field.
+
+    Args:
+        begins: as above
+        num_fields: F
+    """
+    longest = int(np.diff(begins).max(initial=0))
+    room = longest // 4 + 1  # a feature has two separators, a digit of each number and a separator or the line's end
+    found = (
+        np.empty(room, np.int32),
+        np.empty(room, np.int64),
+        np.empty(room, np.float32),
+        np.empty((room, 2), np.int64),
+    )
+    return found, np.empty(num_fields, np.int64)
+
+
+@kernel(
+    f"UniTuple(int64, 2)({TEXT}, int64[::1], Tuple(({NAMES}, {FIELDS})), {HEADS}, {FEATURES}, "
+    f"Tuple(({FOUND}, int64[::1])))",
+    makes_arrays=False,
+)
+def read_usual_lines(text, begins, schema, heads, features, scratch):  # type: ignore[no-untyped-def]
     """Read all lines; return how many features, and how many values for Python, were written.
 
-    Lines that are ODD already are left out.
+    Lines that are ODD already are left out. ``schema`` is (names, fields), ``scratch`` what ``line_scratch`` returns.
     """
+    names, fields = schema
+    found, places = scratch
     kinds, counts = heads[3], names[3]
     for code in range(names[4][0]):  # the names of the schema
         names[2][_slot(names[0], names[1][code], names[1][code + 1], names)] = code
     lengths, ids, values, hard = features
     num_fields = lengths.shape[1]
-    longest = 0
-    for i in range(len(begins) - 1):
-        longest = max(longest, begins[i + 1] - begins[i])
-    room = longest // 4 + 1  # a feature has two separators, a digit of each number and a separator or the line's end
-    codes, line_ids = np.empty(room, np.int32), np.empty(room, np.int64)
-    line_values, line_hard = np.empty(room, np.float32), np.empty((room, 2), np.int64)
-    places = np.empty(num_fields, np.int64)
+    codes, line_ids, line_values, line_hard = found
     written, num_hard = 0, 0
     for i in range(len(begins) - 1):
         if kinds[i] == ODD:
@@ -279,7 +298,7 @@ def read_usual_lines(text, begins, names, fields, heads, features):  # type: ign
         if p >= 0:
             wanted, p = _number(text, p)
             if wanted >= 0 and text[p] == _COMMA:
-                n = _list(text, p + 1, names, fields, lengths[i], (codes, line_ids, line_values, line_hard))
+                n = _list(text, p + 1, names, fields, lengths[i], found)
         if n < 0 or n != wanted:
             kinds[i] = ODD
             lengths[i, :] = 0

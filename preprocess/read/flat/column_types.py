@@ -8,7 +8,8 @@ fixed-size lists, dictionaries, run ends).
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from preprocess.read.flat.compute import pc
 
 _SCALARS: tuple[Callable[[pa.DataType], bool], ...] = (
     pa.types.is_null,

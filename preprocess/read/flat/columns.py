@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from esmm_dist.arrays import F32, F64, I64, U8, Bools
 from esmm_dist.schema.feature_id import feature_id, hashed_id, may_have_lost_digits, value_text
@@ -21,6 +20,7 @@ from esmm_dist.schema.impression_text import END_OF_NAME, with_kept
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, index_dtype
 from preprocess.read.flat.column_types import is_list, plain
+from preprocess.read.flat.compute import pc
 from preprocess.read.flat.value_texts import written_texts
 from preprocess.read.numbers import MAX_ID, parse_value
 from preprocess.read.rejects import Reason

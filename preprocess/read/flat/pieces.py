@@ -9,12 +9,12 @@ changes nothing in the data set.
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esmm_dist.storage.arrow_path import arrow_path
 from preprocess.read.chunks import BATCH_ROWS
 from preprocess.read.flat.column_types import without_views
+from preprocess.read.flat.compute import pc
 from preprocess.read.input_texts import reading
 from preprocess.read.inputs import InputFile
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from esmm_dist.arrays import I64, Bools
 from esmm_dist.schema.feature_id import may_have_lost_digits, value_text
 from preprocess.read.flat.column_types import plain
+from preprocess.read.flat.compute import pc
 
 _TIMES = (pa.types.is_date, pa.types.is_time, pa.types.is_timestamp)
 

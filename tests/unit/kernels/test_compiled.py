@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from esmm_dist.kernels.compiled import kernel
+
 _PROGRAM = """
 import sys
 from esmm_dist.kernels.compiled import kernel
@@ -47,6 +51,25 @@ def test_a_kernel_is_compiled_beside_one_that_was_loaded(tmp_path):
     definition = '@kernel("int64(int64[::1])")\ndef joined(numbers):\n    return numbers.sum()\n'
     program.write_text(_PROGRAM.partition("try:")[0])
     both = tmp_path / "both.py"
-    both.write_text(f"import sys\nimport program\nfrom esmm_dist.kernels.compiled import kernel\n{definition}import numpy{another}")
+    both.write_text(
+        f"import sys\nimport program\nfrom esmm_dist.kernels.compiled import kernel\n{definition}import numpy{another}"
+    )
     assert run(program, tmp_path / "cache") == ""
     assert run(both, tmp_path / "cache") == "the compiler is loaded"
+
+
+def test_a_kernel_that_makes_no_arrays_counts_no_holders_of_them():
+    @kernel("int64(int64[::1], int64)", makes_arrays=False)
+    def number_at(numbers, place):  # type: ignore[no-untyped-def]
+        return numbers[place]
+
+    @kernel("int64(int64[::1])", makes_arrays=False)
+    def added(numbers):  # type: ignore[no-untyped-def]
+        total = 0
+        for place in range(len(numbers)):
+            total += number_at(numbers, place)
+        return total
+
+    assert added(np.arange(5)) == 10
+    (code,) = added.inspect_llvm().values()
+    assert "NRT_incref" not in code

@@ -61,7 +61,7 @@ def test_features_that_a_mask_leaves_out_are_gone_and_the_rest_keeps_its_order(r
     np.testing.assert_array_equal(kept.lengths.ravel(), np.bincount(cells[mask], minlength=150))
     np.testing.assert_array_equal(kept.ids, rows.ids[mask])
     np.testing.assert_array_equal(kept.values, rows.values[mask])
-    assert (kept.lengths.dtype, kept.ids.dtype, kept.values.dtype) == (np.int32, np.int64, np.float32)
+    assert [each.dtype.str for each in (kept.lengths, kept.ids, kept.values)] == ["<i4", "<i8", "<f4"]
 
 
 def test_taking_a_few_rows_again_and_again_does_not_go_through_all_rows_again():
