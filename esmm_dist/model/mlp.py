@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -35,14 +36,24 @@ class Mlp(BaseNetwork):
 
     def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Return float32 [B]."""
-        layers = len(self._biases)
-        products = [self.matmul] * (layers - 1) + [tf.matmul]  # the last one gives the logit, which stays float32
-        of_user = products[0](pooled.user, self._kernels[0]) + self._biases[0]  # here: once a group, not an impression
-        hidden = tf.gather(of_user, pooled.group_of_impression) + products[0](pooled.impression, self._kernels[1])
-        for layer in range(1, layers):
+        last = len(self._biases) - 1
+        kernels, biases = self._kernels, self._biases
+        first = self._narrow if last else tf.convert_to_tensor  # the last layer gives the logit and stays float32
+        user, impression = first(pooled.user), first(pooled.impression)
+        of_user = tf.matmul(user, first(kernels[0])) + first(biases[0])  # here: once a group, not an impression
+        hidden = tf.gather(of_user, pooled.group_of_impression) + tf.matmul(impression, first(kernels[1]))
+        for layer in range(1, last + 1):
             hidden = self._dropped(tf.nn.relu(hidden), dropout_seed, layer - 1)
-            hidden = products[layer](hidden, self._kernels[layer + 1]) + self._biases[layer]
+            if layer < last:
+                hidden = tf.matmul(hidden, self._narrow(kernels[layer + 1])) + self._narrow(biases[layer])
+            else:
+                hidden = tf.matmul(tf.cast(hidden, tf.float32), kernels[layer + 1]) + biases[layer]
         return tf.squeeze(hidden, axis=1)
+
+    def _narrow(self, values: Any) -> tf.Tensor:
+        """Return what hidden layers compute with: bfloat16 from end to end if mixed precision is on."""
+        values = tf.convert_to_tensor(values)
+        return tf.cast(values, tf.bfloat16) if self.mixed_precision else values
 
     def _variable(self, value: tf.Tensor, name: str) -> keras.Variable:
         return self.add_weight(shape=value.shape, initializer=lambda *_, **__: value, name=name)
