@@ -11,7 +11,7 @@ from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
-from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
 from esmm_dist.yaml_text import YamlWriter, parse_yaml
 
 CONFIG_NAME = "config.yaml"
@@ -19,6 +19,9 @@ CONFIG_NAME = "config.yaml"
 # Settings that shape the state: with another value the saved state would mean something else
 _FIXED = ("seed", "schedule", "warmup_steps", "cooldown", "input", "embedding", "model", "dense")
 _FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch"), ("input", "on_bad_record")}
+
+_EARLIER_ADAM_EPSILON = 1e-7
+"""Of runs that began before dense_adam_epsilon was a setting: Keras' default."""
 
 
 def write_settings(folder: Folder, config: TrainConfig, chosen: Sequence[str] = ()) -> None:
@@ -48,6 +51,8 @@ def _comments(folder: Folder) -> str:
 def read_settings(location: str | Path) -> dict[str, Any] | None:
     """Return the settings that a run was started with; None if it has none yet.
 
+    With the settings that did not exist then, as they were.
+
     Raises:
         ConfigError: The file is damaged.
         StorageError: The storage refuses.
@@ -58,7 +63,7 @@ def read_settings(location: str | Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     try:
-        return parse_yaml(text, where=f"{folder}/{CONFIG_NAME}")
+        return _with_later_settings(parse_yaml(text, where=f"{folder}/{CONFIG_NAME}"))
     except ConfigError as e:
         raise ConfigError(
             f"{e} Remove that file, and give the run's settings again: esmm train --run "
@@ -77,7 +82,7 @@ def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: o
     Raises:
         ConfigError: A setting that shapes the saved state has changed; the message names it and both values.
     """
-    current = to_mapping(config)
+    current, saved = to_mapping(config), _with_later_settings(saved)
     for group in _FIXED:
         now, before = current[group], saved[group]
         names = now.keys() if isinstance(now, dict) else [None]
@@ -90,3 +95,13 @@ def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: o
                     f"{name or group} is {value} but {old} in {checkpoint}, from which this run would resume. "
                     f"Set it back to {old}, or start a new run with another --run."
                 )
+
+
+def _with_later_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's settings with those that did not exist when it began."""
+    dense = settings.get("dense")
+    if not isinstance(dense, dict):
+        return settings
+    default = DenseOptimizerConfig.dense_adam_epsilon
+    epsilon = _EARLIER_ADAM_EPSILON if dense.get("dense_optimizer", "adam") == "adam" else default
+    return {**settings, "dense": {"dense_adam_epsilon": epsilon, **dense}}

@@ -104,3 +104,22 @@ def test_a_path_of_any_characters_reads_back_as_it_was_written(tmp_path, name):
     settings = read_settings(place)
     assert settings is not None
     assert settings["data"] == name
+
+
+@pytest.mark.parametrize(("optimizer", "epsilon"), [("adam", 1e-7), ("sgd", 1e-8)])
+def test_a_run_that_began_before_adam_s_eps_was_a_setting_goes_on_with_what_it_had(tmp_path, optimizer, epsilon):
+    config = config_of(run=str(tmp_path), dense={"dense_optimizer": optimizer})
+    write_settings(RunFolder(tmp_path).folder, config)
+    path = tmp_path / "config.yaml"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "dense_adam_epsilon" not in line))
+    stored = read_settings(tmp_path)
+    assert stored is not None
+    resumed = build(TrainConfig, stored, where="test")
+    assert resumed.dense.dense_adam_epsilon == epsilon
+    before = saved(config)
+    del before["dense"]["dense_adam_epsilon"]
+    check_settings_fit(resumed, before, Path("c"))
+    if optimizer == "adam":
+        with pytest.raises(ConfigError, match="dense_adam_epsilon is 1e-08 but 1e-07 in c"):
+            check_settings_fit(config, before, Path("c"))
