@@ -14,8 +14,8 @@ _WORKER_BYTES = 230_000_000
 _CHUNK_WORK_BYTES = 95_000_000
 
 TEXT_PER_WORKER_BYTES = 64_000_000
-"""A log gets one worker for so much text: a process costs 0.7 CPU-seconds to start, in which another one makes a data
-set of about half of that."""
+"""A log gets one worker for so much text: a process costs 0.5 CPU-seconds to start, in which another one makes a data
+set of about a third of that."""
 
 PARTITION_WORK_FACTOR = 6
 """Peak memory of joining, grouping and encoding a partition, over its bytes on disk (measured; README, "Memory")."""

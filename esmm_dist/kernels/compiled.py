@@ -37,7 +37,7 @@ def kernel(
         with left_out("scipy"):  # Numba looks for its BLAS, in 0.1 s, for products of matrices
             try:
                 made: Any = njit(cache=True, **options)(function)
-                _load_without_compiler(made._cache)
+                _load_without_compiler(made._cache, makes_arrays=makes_arrays)
             except RuntimeError:  # neither the folder of the file nor a home can be written: compiled at each start
                 made = njit(**options)(function)
             made.compile(signature)
@@ -47,7 +47,7 @@ def kernel(
     return compiled
 
 
-def _load_without_compiler(cache: Any) -> None:
+def _load_without_compiler(cache: Any, *, makes_arrays: bool) -> None:
     """Have machine code that is on disk loaded without what only compiling needs: 0.14 CPU-seconds of each start.
 
     Numba fills a target context with all that it can compile before it looks for the code on disk. Where there is none,
@@ -55,11 +55,12 @@ def _load_without_compiler(cache: Any) -> None:
 
     Args:
         cache: the code on disk of one function, a ``numba.core.caching.FunctionCache``
+        makes_arrays: whether the function needs Numba's functions that allocate arrays, 0.02 s more
     """
     load = cache.load_overload
 
     def load_overload(signature: str, context: Any) -> Any:
-        context.refresh = partial(rtsys.initialize, context)
+        context.refresh = partial(rtsys.initialize, context) if makes_arrays else lambda: None
         try:
             return load(signature, context)
         finally:

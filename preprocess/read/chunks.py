@@ -4,9 +4,11 @@ Chunk k of a file holds the lines whose first byte lies in [k * chunk_bytes, (k 
 plain file can be read in any order, and a compressed file, read as a stream, has the same chunks as its plain form.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+import numpy as np
 
 from esmm_dist.errors import InputDataError
 
@@ -77,6 +79,13 @@ def split_lines(chunk: bytes) -> list[bytes]:
     if not lines[-1]:
         lines.pop()
     return lines
+
+
+def lines_at(chunk: bytes, numbers: Sequence[int]) -> list[bytes]:
+    r"""Return some lines of ``split_lines``, by their numbers, without making all others."""
+    breaks = np.flatnonzero(np.frombuffer(chunk, np.uint8) == ord(b"\n"))
+    bounds = np.concatenate(([-1], breaks, [len(chunk)])).tolist()
+    return [chunk[bounds[number] + 1 : bounds[number + 1]] for number in numbers]
 
 
 def _next_line(file: BinaryIO, offset: int, name: str) -> int:

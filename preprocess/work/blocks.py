@@ -12,7 +12,7 @@ read fetches what one partition needs::
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,17 +40,26 @@ def write_blocks(path: Path, columns: Mapping[str, Column]) -> I64:
     sizes = np.stack([np.diff(c.splits) * _entry_bytes(c.data) for c in columns.values()], axis=1)
     offsets = np.zeros(sizes.size + 1, np.int64)
     np.cumsum(sizes.ravel(), out=offsets[1:])
-    data = np.concatenate([np.ascontiguousarray(c.data).reshape(-1).view(np.uint8) for c in columns.values()])
-    ends = np.cumsum([c.data.nbytes for c in columns.values()])
-    begins = [
-        end - c.data.nbytes + c.splits[:-1] * _entry_bytes(c.data)
-        for end, c in zip(ends, columns.values(), strict=True)
-    ]
     with replaced(path) as temporary, temporary.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header + offsets.tobytes())
-        file.write(gathered(data, np.stack(begins, axis=1).ravel(), sizes.ravel()).data)
+        if partitions == 1:  # the columns as they are
+            for column in columns.values():
+                file.write(_bytes_of(column.data[column.splits[0] : column.splits[1]]).data)
+        else:
+            file.write(_by_partition(columns.values(), sizes).data)
     total: I64 = sizes.sum(axis=1)
     return total
+
+
+def _by_partition(columns: Collection[Column], sizes: I64) -> U8:
+    """Return the bytes of all columns, partition by partition; ``sizes``: bytes of each, int64 [P, C]."""
+    datas = [_bytes_of(column.data) for column in columns]
+    ends = np.cumsum([len(data) for data in datas])
+    begins = [
+        end - len(data) + column.splits[:-1] * _entry_bytes(column.data)
+        for end, data, column in zip(ends, datas, columns, strict=True)
+    ]
+    return gathered(np.concatenate(datas), np.stack(begins, axis=1).ravel(), sizes.ravel())
 
 
 def gathered(data: U8, begins: I64, sizes: I64) -> U8:
@@ -95,6 +104,10 @@ def save_array(path: Path, array: Array) -> None:
     """Write an array under a temporary name and rename it."""
     with replaced(path) as temporary, temporary.open("wb") as file:
         np.save(file, array)
+
+
+def _bytes_of(data: Array) -> U8:
+    return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
 
 
 def _entry_bytes(data: Array) -> int:

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from preprocess.join.repeats import load_repeats
-from preprocess.read.chunks import read_chunk, split_lines
+from preprocess.read.chunks import lines_at, read_chunk
 from preprocess.read.flat.row_texts import chunk_row_texts
 from preprocess.read.input_texts import stream_texts
 from preprocess.read.inputs import InputFile
@@ -91,6 +91,5 @@ def _texts(
         texts = ((chunk, text) for _, chunk, text in stream_texts([file], chunk_bytes))
     for chunk, text in texts:
         if chunk in lines:
-            of_chunk = split_lines(text)
-            for line in lines[chunk]:
-                yield chunk, line, of_chunk[line]
+            for line, found in zip(lines[chunk], lines_at(text, lines[chunk]), strict=True):
+                yield chunk, line, found

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import preprocess.read.chunks
 from esmm_dist.errors import InputDataError
-from preprocess.read.chunks import chunk_size, num_chunks, read_chunk, split_lines, stream_chunks
+from preprocess.read.chunks import chunk_size, lines_at, num_chunks, read_chunk, split_lines, stream_chunks
 
 
 @given(
@@ -53,3 +53,10 @@ def test_line_of_endless_length_is_an_error_that_names_file_and_place(tmp_path: 
         read_chunk(tmp_path / "log", 0, 100)
     with pytest.raises(InputDataError, match=r"packed: the line at byte 100 is longer than 1000 bytes"):
         list(stream_chunks(io.BytesIO(text), "packed", 100))
+
+
+@pytest.mark.parametrize("chunk", [b"a\n", b"a", b"a\n\nbb\n", b"\n\n", b"a\r\nbb\nccc"])
+def test_lines_by_their_numbers_are_those_of_the_split_chunk(chunk):
+    lines = split_lines(chunk)
+    numbers = list(range(len(lines)))[::-1]
+    assert lines_at(chunk, numbers) == [lines[number] for number in numbers]

@@ -21,3 +21,15 @@ def test_block_file_gives_back_each_partition(tmp_path: Path):
     assert read_block(tmp_path / "b", 1, ("lengths",))["lengths"].shape == (0, 2)
     assert read_block(tmp_path / "b", 2, ("ids",))["ids"].tolist() == [3]
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_the_file_of_one_partition_holds_the_columns_as_they_are(tmp_path: Path):
+    some = np.arange(12, dtype=np.int32).reshape(6, 2)[::2]  # not one after the other in memory
+    columns = {
+        "key": Column(data=np.array([7, 8, 9], np.uint64), splits=np.array([0, 3])),
+        "lengths": Column(data=some, splits=np.array([0, 3])),
+        "ids": Column(data=np.arange(4, dtype=np.int64), splits=np.array([0, 4])),
+    }
+    assert write_blocks(tmp_path / "b", columns).tolist() == [3 * 8 + 3 * 8 + 4 * 8]
+    read = read_block(tmp_path / "b", 0, ("key", "lengths", "ids"))
+    assert [read[name].tolist() for name in read] == [[7, 8, 9], some.tolist(), [0, 1, 2, 3]]
