@@ -1,4 +1,4 @@
-"""Where an id's row is: TFRA's cuckoo hash table, id -> row number, or the count of an id that has no row yet."""
+"""Where an id's row is, or the count of an id that has no row yet."""
 
 import threading
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from esmm_dist.arrays import Ids
 from esmm_dist.embedding.admission import MOST_COUNTED_IMPRESSIONS
-from esmm_dist.embedding.row_cache import RowCache
+from esmm_dist.embedding.id_map import IdMap
 from esmm_dist.embedding.table_rows import Candidates
 from esmm_dist.process.quiet import import_tfra
 
@@ -41,14 +41,13 @@ def candidate_last_step(codes: Ids) -> Ids:
 class RowIndex:
     """A map of int64 ids to int64 codes: a row number (0, 1, ...), ``NO_ROW``, or a ``candidate_code``.
 
-    The hash table is the record; it holds 8-byte row numbers and not the rows themselves: so it finds 8 M ids a second
-    on two cores at 4.5 M entries, where with 48 floats as the value it finds 2 M and takes four times the memory
-    (DESIGN section 3). In front of it is a cache, which finds an id in 20 CPU-nanoseconds instead of 300; the
-    hash table is asked for what the cache does not hold.
+    Row numbers are in an ``IdMap``, which finds an id in 20 CPU-nanoseconds and takes 16 to 21 bytes of it. Candidates,
+    which need 63 bits and come and go, are in TFRA's cuckoo hash table; it is asked for what has no row number, and
+    only once there has been a candidate.
 
     Ownership: any thread may call ``find`` at any time; the other methods may run beside ``find``, one at a time. The
-    lock guards the cache, so that nobody reads half of a pair, and ``_num_changes``: what the hash table said before a
-    change never enters the cache after it.
+    lock guards the map of row numbers; TFRA's table has locks of its own. An id that gets a row has it before it stops
+    to be a candidate; a ``find`` that has begun before may still give ``NO_ROW``, as of a moment between the two.
     """
 
     def __init__(self, name: str, *, expected_ids: int = 0) -> None:
@@ -56,69 +55,77 @@ class RowIndex:
 
         Args:
             name: appears in TensorFlow's errors
-            expected_ids: ids that it will hold; a hash table that is made for 4.5 M of them takes them in a third of
-                the time that it takes one that grows (0.9 in place of 2.7 CPU-seconds)
+            expected_ids: ids with a row that it has room for before it grows
         """
         with tf.device("/CPU:0"):
-            self._table = import_tfra().dynamic_embedding.CuckooHashTable(
+            self._candidates = import_tfra().dynamic_embedding.CuckooHashTable(
                 key_dtype=tf.int64,
                 value_dtype=tf.int64,
                 default_value=tf.constant([NO_ROW], dtype=tf.int64),
                 name=name,
-                init_size=expected_ids,
             )
-        self._cache = RowCache()
-        self._num_changes = 0
+        self._had_candidates = False
+        self._rows = IdMap(expected_ids=expected_ids)
         self._lock = threading.Lock()
+
+    @property
+    def max_rows(self) -> int:
+        """Ids that can have a row."""
+        return self._rows.max_ids
+
+    @property
+    def num_candidates(self) -> int:
+        """Ids without a row that impressions have held."""
+        return int(self._candidates.size().numpy()) if self._had_candidates else 0
 
     def find(self, ids: Ids) -> Ids:
         """Return the code of each id, int64 [U]; negative where it has no row."""
         with self._lock:
-            codes = self._cache.find(ids)
-            num_changes = self._num_changes
-        unknown = np.flatnonzero(codes == NO_ROW)
-        if len(unknown):
-            unknown_ids = ids[unknown]
-            with tf.device("/CPU:0"):
-                found = self._table.lookup(tf.constant(unknown_ids)).numpy().reshape(-1)
-            codes[unknown] = found
-            exist = found != NO_ROW
-            if exist.any():
-                with self._lock:
-                    if self._num_changes == num_changes:
-                        self._cache.put(unknown_ids[exist], found[exist])
+            codes = self._rows.find(ids)
+        if self._had_candidates:
+            unknown = np.flatnonzero(codes == NO_ROW)
+            if len(unknown):
+                with tf.device("/CPU:0"):
+                    codes[unknown] = self._candidates.lookup(tf.constant(ids[unknown])).numpy().reshape(-1)
         return codes
 
-    def set(self, ids: Ids, codes: Ids) -> None:
-        """Set the codes int64 [U] of ``ids`` int64 [U], each at most once; what they had before is replaced."""
+    def set_rows(self, ids: Ids, numbers: Ids) -> None:
+        """Set the row numbers int64 [U] of ``ids`` int64 [U], each at most once; what they had before is replaced."""
         if len(ids) == 0:
             return
-        with tf.device("/CPU:0"):
-            self._table.insert(tf.constant(ids), tf.constant(codes[:, np.newaxis]))
         with self._lock:
-            self._cache.put(ids, codes)
-            self._num_changes += 1
+            self._rows.put(ids, numbers)
+        self._remove_candidates(ids)
+
+    def set_candidates(self, ids: Ids, codes: Ids) -> None:
+        """Set the candidate codes int64 [U] of ``ids`` int64 [U], each at most once, which have no row."""
+        if len(ids) == 0:
+            return
+        self._had_candidates = True
+        with tf.device("/CPU:0"):
+            self._candidates.insert(tf.constant(ids), tf.constant(codes[:, np.newaxis]))
 
     def remove(self, ids: Ids) -> None:
         """Forget ids."""
         if len(ids) == 0:
             return
-        with tf.device("/CPU:0"):
-            self._table.remove(tf.constant(ids))
         with self._lock:
-            self._cache.remove(ids)
-            self._num_changes += 1
+            self._rows.remove(ids)
+        self._remove_candidates(ids)
 
     def candidates(self) -> Candidates:
         """Return the ids without a row that impressions have held, ordered by id."""
         with tf.device("/CPU:0"):
-            ids, codes = (exported.numpy().reshape(-1) for exported in self._table.export())
-        chosen = codes < NO_ROW
-        ids, codes = ids[chosen], codes[chosen]
+            ids, codes = (exported.numpy().reshape(-1) for exported in self._candidates.export())
         order = np.argsort(ids)
         ids, codes = ids[order], codes[order]
         return Candidates(ids=ids, impressions=candidate_impressions(codes), last_step=candidate_last_step(codes))
 
     def __len__(self) -> int:
         """Return the number of ids."""
-        return int(self._table.size().numpy())
+        return len(self._rows) + self.num_candidates
+
+    def _remove_candidates(self, ids: Ids) -> None:
+        if self._had_candidates:
+            with tf.device("/CPU:0"):
+                self._candidates.remove(tf.constant(ids))

@@ -1,4 +1,4 @@
-"""One embedding table: hash table id -> row number, and the slab that holds rows and slot variables."""
+"""One embedding table: a map id -> row number, and the slab that holds rows and slot variables."""
 
 import itertools
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ class EmbeddingTable:
         columns = self.embedding_dim + self.slot_columns
         self._values = Slab(columns=columns + _META_COLUMNS, dtype=np.float32, max_rows=max_rows)
         self._ids = Slab(columns=1, dtype=np.int64, max_rows=max_rows)
-        self._max_rows = min(self._values.max_rows, self._ids.max_rows)
+        self._max_rows = min(self._values.max_rows, self._ids.max_rows, self._index.max_rows)
         self._used = 0
         self._version = self._layout_version = next(_VERSIONS)
         self._keep_undo = keep_undo
@@ -78,7 +78,7 @@ class EmbeddingTable:
     @property
     def num_candidates(self) -> int:
         """Ids that are counted but have no row yet."""
-        return max(len(self._index) - self._used, 0) if self._admission.counts else 0
+        return self._index.num_candidates
 
     @property
     def candidate_bytes(self) -> int:
@@ -205,7 +205,7 @@ class EmbeddingTable:
         self._values.put(before.numbers[old], before.block[old])
         self._index.remove(before.unseen_ids)
         counted = before.unseen_codes != NO_ROW
-        self._index.set(before.unseen_ids[counted], before.unseen_codes[counted])
+        self._index.set_candidates(before.unseen_ids[counted], before.unseen_codes[counted])
         if self._used > before.used:
             self._used = before.used
             self._values.give_back(before.used)
@@ -257,7 +257,7 @@ class EmbeddingTable:
         moved = np.setdiff1d(np.arange(left, self._used), gone[gone >= left], assume_unique=True)
         self._values.rows[gaps] = self._values.rows[moved]
         self._ids.rows[gaps] = self._ids.rows[moved]
-        self._index.set(self._ids.rows[gaps, 0], gaps)
+        self._index.set_rows(self._ids.rows[gaps, 0], gaps)
         self._used = left
         self._values.give_back(left)
         self._ids.give_back(left)
@@ -333,7 +333,7 @@ class EmbeddingTable:
         """Add saved counts of ids that have no row; of no use, and dropped, where admission does not count."""
         self._before_push = None
         if self._admission.counts:
-            self._index.set(saved.ids, candidate_code(saved.impressions, saved.last_step))
+            self._index.set_candidates(saved.ids, candidate_code(saved.impressions, saved.last_step))
             self._version = next(_VERSIONS)
 
     def load(self, saved: TableRows) -> None:
@@ -377,7 +377,7 @@ class EmbeddingTable:
         so_far = candidate_impressions(codes) + counts
         admitted = self._admission.admits(so_far)
         codes = candidate_code(so_far, step)
-        self._index.set(ids[~admitted], codes[~admitted])
+        self._index.set_candidates(ids[~admitted], codes[~admitted])
         codes[admitted] = self._create(ids[admitted])
         return codes
 
@@ -423,7 +423,7 @@ class EmbeddingTable:
                 f"{self._max_rows:,}. Raise --min-count in preprocess, or lower --embedding-dim."
             )
         numbers = np.arange(self._used, self._used + len(ids), dtype=np.int64)
-        self._index.set(ids, numbers)
+        self._index.set_rows(ids, numbers)
         self._ids.rows[self._used : self._used + len(ids), 0] = ids
         self._used += len(ids)
         return numbers

@@ -60,7 +60,7 @@ def test_a_refused_reservation_says_what_to_raise(monkeypatch):
 
 def test_an_index_finds_what_was_added_and_minus_one_elsewhere():
     index = RowIndex("t")
-    index.set(np.array([-3, 5, 1 << 60]), np.array([0, 1, 2]))
+    index.set_rows(np.array([-3, 5, 1 << 60]), np.array([0, 1, 2]))
     assert index.find(np.array([5, 6, -3, 1 << 60, 0])).tolist() == [1, -1, 0, 2, -1]
     assert len(index) == 3
 
@@ -68,47 +68,49 @@ def test_an_index_finds_what_was_added_and_minus_one_elsewhere():
 def test_nothing_added_and_nothing_asked_are_harmless():
     index = RowIndex("t")
     nothing = np.empty(0, dtype=np.int64)
-    index.set(nothing, nothing)
+    index.set_rows(nothing, nothing)
+    index.set_candidates(nothing, nothing)
+    index.remove(nothing)
     assert index.find(nothing).tolist() == []
     assert len(index) == 0
 
 
 def test_two_living_indexes_of_one_name_share_nothing():
     first, second = RowIndex("main"), RowIndex("main")
-    first.set(np.array([1]), np.array([4]))
+    first.set_rows(np.array([1]), np.array([4]))
     assert second.find(np.array([1])).tolist() == [-1]
 
 
 def ids_of_one_line(count: int) -> Ids:
-    """Return ids that stay in one line of the cache, whatever its size up to 65,536 lines."""
-    candidates = np.arange(40_000_000, 40_000_000 + count * (1 << 16) * 3, dtype=np.int64)
-    mixed = candidates.view(np.uint64)
+    """Return ids whose search begins in one line, whatever the number of lines up to 65,536."""
+    tried = np.arange(40_000_000, 40_000_000 + count * (1 << 16) * 3, dtype=np.int64)
+    mixed = tried.view(np.uint64)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
-    chosen: Ids = candidates[(mixed >> np.uint64(24)) & np.uint64(0xFFFF) == 7][:count]
+    chosen: Ids = tried[mixed >> np.uint64(48) == 7][:count]
     assert len(chosen) == count
     return chosen
 
 
-def test_ids_that_share_a_full_line_of_the_cache_are_all_found():
+def test_ids_that_share_a_full_line_are_all_found():
     ids = ids_of_one_line(9)
     index = RowIndex("one_line")
     for number in range(9):
-        index.set(ids[number : number + 1], np.array([number]))
-    for _ in range(2):  # the first puts others into the line
-        assert [int(index.find(ids[i : i + 1])[0]) for i in range(9)] == list(range(9))
-        assert index.find(ids).tolist() == list(range(9))
+        index.set_rows(ids[number : number + 1], np.array([number]))
+    assert index.find(ids).tolist() == list(range(9))
+    index.remove(ids[:4])  # those in the first line: the others are further on
+    assert index.find(ids).tolist() == [-1] * 4 + [4, 5, 6, 7, 8]
 
 
 def test_candidates_are_found_as_they_were_counted_last():
     index = RowIndex("candidates")
     ids = np.array([4, 9])
     for impressions in (1, 2, 7):
-        index.set(ids, candidate_code(np.array([impressions, impressions + 1]), 5 * impressions))
+        index.set_candidates(ids, candidate_code(np.array([impressions, impressions + 1]), 5 * impressions))
         codes = index.find(ids)
         assert candidate_impressions(codes).tolist() == [impressions, impressions + 1]
         assert candidate_last_step(codes).tolist() == [5 * impressions] * 2
-    index.set(ids[:1], np.array([3]))
+    index.set_rows(ids[:1], np.array([3]))
     assert index.find(ids)[0] == 3
     left = index.candidates()
     assert (left.ids.tolist(), left.impressions.tolist(), left.last_step.tolist()) == ([9], [8], [35])
@@ -122,50 +124,49 @@ def test_codes_of_candidates_hold_the_largest_counts_and_steps_and_are_told_from
     assert (codes < NO_ROW).all()
     assert candidate_impressions(np.array([NO_ROW])).tolist() == [0]
     index = RowIndex("largest")
-    index.set(np.arange(4), codes)
+    index.set_candidates(np.arange(4), codes)
     for _ in range(2):
         assert index.find(np.arange(4)).tolist() == codes.tolist()
 
 
-def test_what_the_hash_table_said_before_a_change_does_not_enter_the_cache_after_it(monkeypatch):
-    ids = ids_of_one_line(9)
-    index = RowIndex("late")
-    index.set(ids, np.arange(9))
-    lookup = index._table.lookup
+def test_an_id_that_gets_a_row_is_found_at_any_moment(monkeypatch):
+    ids = np.array([4, 9])
+    index = RowIndex("admitted")
+    index.set_candidates(ids, candidate_code(np.array([1, 1]), 1))
+    remove, found_between = index._candidates.remove, []
 
-    def lookup_and_change(asked):
-        found = lookup(asked)
-        monkeypatch.undo()
-        index.remove(ids)  # while another thread is between the hash table's answer and the cache
-        return found
+    def find_and_remove(asked):
+        found_between.extend(index.find(ids).tolist())
+        return remove(asked)
 
-    monkeypatch.setattr(index._table, "lookup", lookup_and_change)
-    index.find(ids)  # five of the nine are asked of the hash table
-    assert index.find(ids).tolist() == [-1] * 9
+    monkeypatch.setattr(index._candidates, "remove", find_and_remove)
+    index.set_rows(ids, np.array([0, 1]))
+    assert found_between == [0, 1]
+    assert (len(index), index.num_candidates) == (2, 0)
 
 
-def test_the_cache_is_read_and_written_under_the_lock_only(monkeypatch):
+def test_the_row_numbers_are_read_and_written_under_the_lock_only(monkeypatch):
     # A pair is two numbers. Without the lock a reader meets half of one, but too seldom for a test to wait for it
     index = RowIndex("locked")
     calls = []
     for name in ("find", "put", "remove"):
-        method = getattr(index._cache, name)
+        method = getattr(index._rows, name)
 
         def checked(*arguments, name=name, method=method):
             assert index._lock.locked()
             calls.append(name)
             return method(*arguments)
 
-        monkeypatch.setattr(index._cache, name, checked)
-    ids = ids_of_one_line(9)
-    index.set(ids, np.arange(9))
+        monkeypatch.setattr(index._rows, name, checked)
+    ids = np.arange(9)
+    index.set_rows(ids, np.arange(9))
     index.find(ids)
     index.remove(ids)
-    assert calls == ["put", "find", "put", "remove"]
+    assert calls == ["put", "find", "remove"]
 
 
 def test_finding_beside_all_kinds_of_changes_never_gives_a_code_of_another_id():
-    """Two threads find while pairs are set, replaced, dropped from full lines, moved to new lines, and removed."""
+    """Two threads find while pairs are set, replaced, put beyond full lines, moved to more lines, and removed."""
     index = RowIndex("stress")
     crowded, others = ids_of_one_line(40), np.arange(1, 30_001, dtype=np.int64)
     ids = np.concatenate([crowded, others])
@@ -189,14 +190,16 @@ def test_finding_beside_all_kinds_of_changes_never_gives_a_code_of_another_id():
         places = np.concatenate([random.permutation(40)[:20], 40 + random.choice(min(30_000, version * 200), 300)])
         places = np.unique(places)
         codes = 100_000 * version + places
-        index.set(ids[places], np.where(places % 2 == 0, codes, -2 - codes))
+        rows = places % 2 == 0
+        index.set_rows(ids[places[rows]], codes[rows])
+        index.set_candidates(ids[places[~rows]], -2 - codes[~rows])
         index.remove(ids[random.permutation(places)[:50]])
     done.set()
     for finder in finders:
         finder.join()
     assert not wrong
     everything = 100_000 + own
-    index.set(ids, everything)
+    index.set_rows(ids, everything)
     np.testing.assert_array_equal(index.find(ids), everything)
 
 
@@ -207,7 +210,7 @@ def test_finding_beside_adding_gives_the_row_or_none_and_never_another():
 
     def add() -> None:
         for start in range(0, len(ids), 1000):
-            index.set(ids[start : start + 1000], np.arange(start, start + 1000))
+            index.set_rows(ids[start : start + 1000], np.arange(start, start + 1000))
 
     thread = threading.Thread(target=add)
     thread.start()
