@@ -33,6 +33,6 @@ prefetch = cast("Callable[[Array, int, int], None]", _prefetch)
 """Start to load the cache line of ``array[row, column]``, a matrix, and go on without waiting for it.
 
 Rows that are far apart in memory take 100 ns each to arrive; with the hint given 16 rows ahead, these waits overlap
-(Adagrad, 100,000 rows of 136 bytes in 4.5 M: 114 -> 34 ns a row). Indices are not checked, and must lie within the
-array.
+(Adagrad, 100,000 rows of 136 bytes in 4.5 M: 114 -> 34 ns a row). Indices are not checked; a hint beyond the
+array's end is harmless, and of no use.
 """

@@ -28,6 +28,15 @@ def test_growth_keeps_ids_that_were_removed_out_and_the_new_number_of_an_id():
     assert len(rows) == 30_000
 
 
+def test_a_map_from_which_all_ids_were_removed_is_as_one_that_had_none():
+    rows = IdMap(expected_ids=4000)
+    rows.put(np.arange(4000), np.arange(4000))
+    assert rows._lines.rows.view(np.uint32)[: rows._num_lines, 15].any()  # some lines were passed
+    rows.remove(np.random.default_rng(0).permutation(4000))
+    assert len(rows) == 0
+    assert not rows._lines.rows[: rows._num_lines].any()
+
+
 def test_a_map_that_was_made_for_its_ids_does_not_grow(monkeypatch):
     monkeypatch.setattr(IdMap, "_grow", lambda *_: pytest.fail("it grows"))
     IdMap(expected_ids=50_000).put(np.arange(50_000), np.arange(50_000))
