@@ -25,10 +25,10 @@ class IdMap:
         line 1   ...              uint32; 0: the place is empty                  uint32
 
     A pair that finds its line full goes into the next one that is not, and each line on its way counts that it was
-    passed; a search ends at a line that no pair has passed. The counts are what makes it simple to remove a pair: they go
-    down again. (Source: Bronson and Shi, "Open-sourcing F14", 2019, overflow counts;
-    https://engineering.fb.com/2019/04/25/developer-tools/f14/.) With 4 pairs a line, the most that there are, a tenth of
-    the ids are in the second line or further: 16 bytes a pair, 21 after it has grown by a third.
+    passed; a search ends at a line that no pair has passed. The counts make it simple to remove a pair: they go down
+    again. (Source: Bronson and Shi, "Open-sourcing F14", 2019, overflow counts;
+    https://engineering.fb.com/2019/04/25/developer-tools/f14/.) With 4 pairs a line, the most that there are, a tenth
+    of the ids are in the second line or further: 16 bytes a pair, 21 after it has grown by a third.
 
     Growth puts all pairs into new lines, in the order of their hashes, so that old and new memory is read and written
     from its beginning to its end.

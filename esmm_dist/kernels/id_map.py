@@ -1,7 +1,7 @@
 """Kernels of the map from ids to row numbers: see ``embedding/id_map.py`` for its layout.
 
-``lines`` int64 [lines, 8] and ``words`` uint32 [lines, 16] are the same memory: five ids, then for each its row number + 1
-(0: an empty place), then how many pairs were put further on because they found this line full.
+``lines`` int64 [lines, 8] and ``words`` uint32 [lines, 16] are the same memory: five ids, then for each its row number
++ 1 (0: an empty place), then how many pairs were put further on because they found this line full.
 """
 
 import numpy as np
@@ -115,7 +115,7 @@ def remove_numbers(lines: I64, words: U32, num_lines: int, ids: Ids) -> int:
 
 @kernel("int64(int64[:, ::1], uint32[:, ::1], int64, int64, int64[::1], int64[::1])")
 def read_pairs(lines: I64, words: U32, first: int, end: int, ids: I64, numbers: I64) -> int:
-    """Write the pairs of lines ``[first, end)`` into ``ids`` and ``numbers`` int64 [5 for each line]; return how many."""
+    """Write the pairs of lines ``[first, end)`` into ``ids`` and ``numbers`` int64 [5 a line]; return how many."""
     count = 0
     for line in range(first, end):
         for place in range(_PLACES):

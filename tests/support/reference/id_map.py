@@ -36,7 +36,9 @@ class ReferenceIdMap:
 
     def put(self, id_: int, number: int) -> None:
         way = self.way(id_)
-        same = [(line, self.lines[line].index(pair)) for line in way for pair in self.lines[line] if pair and pair[0] == id_]
+        same = [
+            (line, self.lines[line].index(pair)) for line in way for pair in self.lines[line] if pair and pair[0] == id_
+        ]
         free = [(line, self.lines[line].index(None)) for line in way if None in self.lines[line]]
         line, place = (same or free)[0]
         self.lines[line][place] = (id_, number)
