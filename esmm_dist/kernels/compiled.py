@@ -1,7 +1,8 @@
 """The one way in which a kernel is compiled, by Numba."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit
@@ -11,6 +12,9 @@ from esmm_dist.left_out import left_out
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+INSTRUCTIONS = ("line_sums.py", "prefetch.py")
+"""Files of this folder whose functions become part of the kernels that call them."""
 
 
 def kernel(
@@ -22,7 +26,8 @@ def kernel(
     ``fastmath``, no fused multiply-add), so that it gives the bits of NumPy's operations. Out-of-range indices are not
     checked: callers pass arrays whose contract they have checked.
 
-    A kernel calls kernels of its own file only: Numba notices that a file has changed by that file alone.
+    A kernel calls kernels of its own file only, and what ``INSTRUCTIONS`` names: by these its code on disk is known to
+    be out of date.
 
     Args:
         signature: types of the arguments, such as ``"void(int64[::1], float32[:, ::1])"``; ``::1`` is C order. A call
@@ -37,6 +42,7 @@ def kernel(
         with left_out("scipy"):  # Numba looks for its BLAS, in 0.1 s, for products of matrices
             try:
                 made: Any = njit(cache=True, **options)(function)
+                made._cache._cache_file._source_stamp = (made._cache._cache_file._source_stamp, _stamp())
                 _load_without_compiler(made._cache, makes_arrays=makes_arrays)
             except RuntimeError:  # neither the folder of the file nor a home can be written: compiled at each start
                 made = njit(**options)(function)
@@ -45,6 +51,13 @@ def kernel(
         return cast("Callable[Arguments, Result]", made)
 
     return compiled
+
+
+@cache
+def _stamp() -> tuple[tuple[int, int], ...]:
+    """Return what changes with each of ``INSTRUCTIONS``, as Numba takes it of a kernel's own file: time and size."""
+    states = [Path(__file__).with_name(name).stat() for name in INSTRUCTIONS]
+    return tuple((state.st_mtime_ns, state.st_size) for state in states)
 
 
 def _load_without_compiler(cache: Any, *, makes_arrays: bool) -> None:

@@ -4,14 +4,7 @@ import numpy as np
 
 from esmm_dist.arrays import F32, I32, I64
 from esmm_dist.kernels.compiled import kernel
-from esmm_dist.kernels.prefetch import prefetch
-
-_AHEAD = 16
-"""Rows between the one that is added and the one that is fetched from memory meanwhile: 7.0 -> 3.7 CPU-ms for 360,000
-ids of 165,000 rows."""
-
-_LINE = 16
-"""float32 of a cache line."""
+from esmm_dist.kernels.line_sums import LINE, sum_line
 
 
 @kernel(
@@ -33,22 +26,20 @@ def multiply(matrix: tuple[I64, I32, F32], rows: F32, product: F32, first: int, 
         than infinity, and infinity than all others.
     """
     begins, columns, values = matrix
-    dim, last = rows.shape[1], begins[end] - 1
+    dim = rows.shape[1]
+    whole = dim - dim % LINE
     bits = product.view(np.int32)
-    largest = np.int32(0)
+    largest, largest_of_lines = np.int32(0), np.zeros(LINE, np.int32)
     for number in range(first, end):
-        total = product[number]
-        total[:] = np.float32(0)
-        for place in range(begins[number], begins[number + 1]):
-            ahead = columns[min(place + _AHEAD, last)]
-            for column in range(0, dim, _LINE):
-                prefetch(rows, ahead, column)
-            row, value = rows[columns[place]], values[place]
-            for column in range(dim):
-                total[column] += value * row[column]
-        for column in range(dim):
+        for column in range(0, whole, LINE):
+            sum_line(product, (number, column), matrix, rows, largest_of_lines)
+        for column in range(whole, dim):
+            total = np.float32(0)
+            for place in range(begins[number], begins[number + 1]):
+                total += values[place] * rows[columns[place], column]
+            product[number, column] = total
             largest = max(largest, bits[number, column] & np.int32(0x7FFFFFFF))
-    return largest
+    return max(largest, largest_of_lines.max())
 
 
 @kernel("void(int64[::1], float32[::1], float32[:, ::1])")

@@ -21,7 +21,7 @@ _FIXED = ("seed", "schedule", "warmup_steps", "cooldown", "input", "embedding", 
 _FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch"), ("input", "on_bad_record")}
 
 _EARLIER_ADAM_EPSILON = 1e-7
-"""Of runs that began before dense_adam_epsilon was a setting: Keras' default."""
+"""What runs had that began before dense_adam_epsilon was a setting: Keras' default."""
 
 
 def write_settings(folder: Folder, config: TrainConfig, chosen: Sequence[str] = ()) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import esmm_dist.kernels.compiled as compiled_module
 from esmm_dist.kernels.compiled import kernel
 
 _PROGRAM = """
@@ -30,8 +31,8 @@ except TypeError:
 """
 
 
-def run(program: Path, cache: Path) -> str:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+def run(program: Path, cache: Path, **variables: str) -> str:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), **variables}
     return subprocess.run(
         [sys.executable, str(program)], env=environment, check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -57,6 +58,22 @@ def test_a_kernel_is_compiled_beside_one_that_was_loaded(tmp_path):
     )
     assert run(program, tmp_path / "cache") == ""
     assert run(both, tmp_path / "cache") == "the compiler is loaded"
+
+
+def test_code_on_the_disk_is_as_old_as_the_instructions_within_it(tmp_path):
+    program = tmp_path / "program.py"
+    older = "import esmm_dist.kernels.compiled as c\nc._stamp = lambda: ((1, 1),)\n"
+    program.write_text(
+        f"import os\nif 'OLDER' in os.environ:\n    {older.replace(chr(10), chr(10) + '    ')}{_PROGRAM}"
+    )
+    assert run(program, tmp_path / "cache") == "the compiler is loaded"
+    assert run(program, tmp_path / "cache", OLDER="1") == "the compiler is loaded"
+
+
+def test_every_file_with_instructions_is_known():
+    folder = Path(compiled_module.__file__).parent
+    found = {path.name for path in folder.glob("*.py") if "\n@intrinsic\n" in path.read_text()}
+    assert found == set(compiled_module.INSTRUCTIONS)
 
 
 def test_a_kernel_that_makes_no_arrays_counts_no_holders_of_them():
