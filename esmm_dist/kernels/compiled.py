@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit
 from numba.core.runtime.nrt import rtsys
+from numba.core.typeinfer import register_dispatcher
 
 from esmm_dist.left_out import left_out
 
@@ -46,7 +47,8 @@ def kernel(
                 _load_without_compiler(made._cache, makes_arrays=makes_arrays)
             except RuntimeError:  # neither the folder of the file nor a home can be written: compiled at each start
                 made = njit(**options)(function)
-            made.compile(signature)
+            with register_dispatcher(made):  # a kernel may call itself
+                made.compile(signature)
             made.disable_compile()
         return cast("Callable[Arguments, Result]", made)
 

@@ -70,6 +70,17 @@ def test_code_on_the_disk_is_as_old_as_the_instructions_within_it(tmp_path):
     assert run(program, tmp_path / "cache", OLDER="1") == "the compiler is loaded"
 
 
+def test_a_kernel_may_call_itself(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from esmm_dist.kernels.compiled import kernel\n"
+        '@kernel("int64(int64)")\n'
+        "def factorial(number):\n    return 1 if number < 2 else number * factorial(number - 1)\n"
+        "print(factorial(5))\n"
+    )
+    assert [run(program, tmp_path / "cache") for _ in range(2)] == ["120", "120"]
+
+
 def test_every_file_with_instructions_is_known():
     folder = Path(compiled_module.__file__).parent
     found = {path.name for path in folder.glob("*.py") if "\n@intrinsic\n" in path.read_text()}
