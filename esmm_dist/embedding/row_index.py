@@ -42,8 +42,8 @@ class RowIndex:
     """A map of int64 ids to int64 codes: a row number (0, 1, ...), ``NO_ROW``, or a ``candidate_code``.
 
     Row numbers are in an ``IdMap``, which finds an id in 21 CPU-nanoseconds at 4.5 M rows, and tells in 24 that it has
-    none, where TFRA's table takes 240. A row takes 19 bytes there, where it took 98 in TFRA's table and a cache. Candidates,
-    which need 63 bits and come and go, are in TFRA's cuckoo hash table; it is asked for what has no row number, and
+    none, where TFRA's table takes 240. A row takes 19 bytes there, where it took 98 in TFRA's table and a cache.
+    Candidates, which need 63 bits and come and go, are in TFRA's cuckoo hash table; it is asked for what has no row number, and
     only once there has been a candidate.
 
     Ownership: any thread may call ``find`` at any time; the other methods may run beside ``find``, one at a time. The
