@@ -43,8 +43,8 @@ class RowIndex:
 
     Row numbers are in an ``IdMap``, which finds an id in 21 CPU-nanoseconds at 4.5 M rows, and tells in 24 that it has
     none, where TFRA's table takes 240. A row takes 19 bytes there, where it took 98 in TFRA's table and a cache.
-    Candidates, which need 63 bits and come and go, are in TFRA's cuckoo hash table; it is asked for what has no row number, and
-    only once there has been a candidate.
+    Candidates, which need 63 bits and come and go, are in TFRA's cuckoo hash table; it is asked for what has no row
+    number, and only once there has been a candidate.
 
     Ownership: any thread may call ``find`` at any time; the other methods may run beside ``find``, one at a time. The
     lock guards the map of row numbers; TFRA's table has locks of its own. An id that gets a row has it before it stops
