@@ -23,6 +23,18 @@ def are_among(ids: Ids, others: Ids) -> Bools:
     return found
 
 
+def places_apart(ids: Ids, others: Ids) -> tuple[I64, I64]:
+    """Return the places of the ids that are not among others, and of those that are: int64 [m], int64 [n], ascending.
+
+    Args:
+        ids: int64 [U], strictly ascending
+        others: int64 [V], strictly ascending
+    """
+    places = np.empty((2, len(ids)), dtype=np.int64)
+    apart = _part(np.ascontiguousarray(ids), np.ascontiguousarray(others), places)
+    return places[0, :apart], places[1, : len(ids) - apart]
+
+
 def union(first: Ids, second: Ids) -> Ids:
     """Return the ids of both, strictly ascending as each of the two is."""
     both = np.empty(len(first) + len(second), dtype=np.int64)
@@ -37,6 +49,11 @@ def places_in(all_ids: Ids, ids: Ids) -> I64:
     return places
 
 
+def put_rows(rows: F32, places: I64, values: F32) -> None:
+    """Write values float32 [U, D], which may be read-only, to ``rows`` float32 [S, D] at ``places`` int64 [U]."""
+    _put_rows(rows, places, np.ascontiguousarray(values))
+
+
 def add_rows(sums: F32, places: I64, rows: F32) -> None:
     """Add rows float32 [U, D] to those of ``sums`` float32 [S, D] at ``places`` int64 [U], each of which comes once."""
     _add_rows(sums, places, np.ascontiguousarray(rows))
@@ -49,6 +66,20 @@ def _mark(ids: Ids, others: Ids, found: Bools) -> None:
         while at < len(others) and others[at] < ids[place]:
             at += 1
         found[place] = at < len(others) and others[at] == ids[place]
+
+
+@kernel(f"int64({_IDS}, {_IDS}, int64[:, ::1])")
+def _part(ids: Ids, others: Ids, places: I64) -> int:
+    at = apart = 0
+    for place in range(len(ids)):
+        while at < len(others) and others[at] < ids[place]:
+            at += 1
+        if at < len(others) and others[at] == ids[place]:
+            places[1, place - apart] = place
+        else:
+            places[0, apart] = place
+            apart += 1
+    return apart
 
 
 @kernel(f"int64({_IDS}, {_IDS}, int64[::1])")
@@ -78,6 +109,13 @@ def _find_places(all_ids: Ids, ids: Ids, places: I64) -> None:
         while all_ids[at] < ids[place]:
             at += 1
         places[place] = at
+
+
+@kernel("void(float32[:, ::1], int64[::1], Array(float32, 2, 'C', readonly=True))")
+def _put_rows(rows: F32, places: I64, values: F32) -> None:
+    for place in range(len(places)):
+        for column in range(rows.shape[1]):
+            rows[places[place], column] = values[place, column]
 
 
 @kernel("void(float32[:, ::1], int64[::1], Array(float32, 2, 'C', readonly=True))")

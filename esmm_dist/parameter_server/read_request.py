@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from esmm_dist.arrays import F32, I64, Ids
+from esmm_dist.kernels.finite import are_finite
 from esmm_dist.parameter_server import record_batches
 from esmm_dist.parameter_server.headers import PullHeader, PushHeader
 from esmm_dist.parameter_server.refusals import RequestError
@@ -51,7 +52,7 @@ def read_push(
     parts = [record_batches.decode_values(batch.column(1), header.wire, table=table) for batch in batches]
     # One message, as is usual, is used where it lies
     gradients = parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, embedding_dim), np.float32), *parts])
-    if not np.isfinite(gradients).all():
+    if not are_finite(gradients):
         raise RequestError(f"table '{table}': a gradient of step {header.step} is not finite")
     counts = _column(batches, 2, table) if with_counts else None
     if counts is not None and (counts < 1).any():

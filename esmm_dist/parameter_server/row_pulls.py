@@ -18,7 +18,7 @@ import numpy as np
 from esmm_dist.arrays import F32, I64, Ids
 from esmm_dist.embedding.ticket import RowsAhead, Ticket
 from esmm_dist.errors import EsmmError
-from esmm_dist.kernels.sorted_ids import are_among
+from esmm_dist.kernels.sorted_ids import places_apart, put_rows
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.parameter_server.connection import Connection
 from esmm_dist.parameter_server.headers import PullHeader
@@ -47,7 +47,7 @@ class RowPulls:
         def pull_from(index: int, connection: Connection) -> None:
             places = ticket.places[index] if ticket.places else np.arange(len(ticket.ids))
             if len(places):
-                ids = ticket.ids[places] if ticket.places else ticket.ids
+                ids = ticket.ids.take(places) if ticket.places else ticket.ids
                 reply = connection.pull(self._header(ticket, len(ids), step), ids, embedding_dim)
                 _put(reply, rows, places)
 
@@ -60,13 +60,15 @@ class RowPulls:
         Makes one try and raises nothing: what goes wrong meets the pull and the push of the step too, which repeat
         their calls and say what it was.
         """
-        of_step = are_among(ticket.ids, before)
-        servers = ticket.places or (np.arange(len(ticket.ids)),)
-        early = tuple(places[~of_step[places]] for places in servers)
+        if ticket.places:
+            parts = [(places, places_apart(ticket.ids.take(places), before)) for places in ticket.places]
+            early, late = (tuple(places.take(part[kind]) for places, part in parts) for kind in (0, 1))
+        else:
+            early, late = ((part,) for part in places_apart(ticket.ids, before))
         rows = np.empty((len(ticket.ids), embedding_dim), dtype=np.float32)
 
         def pull_from(index: int, connection: Connection) -> int:
-            ids = ticket.ids[early[index]]
+            ids = ticket.ids.take(early[index])
             if len(ids) == 0:
                 return 0
             reply = connection.pull(self._header(ticket, len(ids), step), ids, embedding_dim, once=True)
@@ -77,7 +79,6 @@ class RowPulls:
             versions = tuple(self._servers.call(pull_from))
         except (EsmmError, NotReadyError):
             return
-        late = tuple(places[of_step[places]] for places in servers)
         ticket.ahead = RowsAhead(rows=rows, early=early, late=late, versions=versions)
 
     def _complete(self, ticket: Ticket, ahead: RowsAhead, step: int) -> bool:
@@ -90,8 +91,8 @@ class RowPulls:
                 return True
             known = early if others_push else early[:0]
             header = replace(self._header(ticket, len(late), step), known=len(known), known_version=version)
-            reply = connection.pull(header, ticket.ids[np.concatenate([late, known])], ahead.rows.shape[1])
-            _put(reply, ahead.rows, np.concatenate([late, known[reply.head.changed]]))
+            reply = connection.pull(header, ticket.ids.take(np.concatenate([late, known])), ahead.rows.shape[1])
+            _put(reply, ahead.rows, np.concatenate([late, known.take(reply.head.changed)]))
             # A rank that is alone pushes in the step none of what it has pulled ahead of it, and that is all that may
             # have come since
             return others_push or len(early) == 0 or version in (reply.head.version, reply.head.before_push)
@@ -114,5 +115,5 @@ def _put(reply: PulledRows, rows: F32, places: I64) -> None:
     """Write the rows of a reply to their places, int64 [n]."""
     at = 0
     for part in reply.parts:
-        rows[places[at : at + len(part)]] = part
+        put_rows(rows, places[at : at + len(part)], part)
         at += len(part)

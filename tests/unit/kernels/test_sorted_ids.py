@@ -24,6 +24,26 @@ def test_ids_among_others(ids, others):
     np.testing.assert_array_equal(sorted_ids.are_among(ids, others), reference.are_among(ids, others))
 
 
+@given(ids=IDS, others=IDS)
+def test_places_of_ids_apart_from_others_and_among_them(ids, others):
+    apart, among = sorted_ids.places_apart(ids, others)
+    found = reference.are_among(ids, others)
+    np.testing.assert_array_equal(apart, np.flatnonzero(~found))
+    np.testing.assert_array_equal(among, np.flatnonzero(found))
+
+
+@given(data=st.data(), ids=IDS, others=IDS)
+def test_rows_are_put_in_their_places(data, ids, others):
+    both = reference.union(ids, others)
+    rows = np.arange(3.0 * len(both), dtype=np.float32).reshape(-1, 3)
+    values = data.draw(st_numpy.arrays(np.float32, (len(ids), 3), elements=FLOATS))
+    values.flags.writeable = False
+    places, expected = reference.places_in(both, ids), rows.copy()
+    expected[places] = values
+    sorted_ids.put_rows(rows, places, values)
+    np.testing.assert_array_equal(rows.view(np.int32), expected.view(np.int32))
+
+
 @given(first=IDS, second=IDS)
 def test_union_is_ascending_and_holds_each_id_once(first, second):
     np.testing.assert_array_equal(sorted_ids.union(first, second), reference.union(first, second))
