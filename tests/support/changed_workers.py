@@ -4,6 +4,9 @@
 ranks have summed up the step, its gradients still reach so many servers, and rank 1 is gone. ``NOTES`` is a folder that
 keeps what has happened, over all lives of the worker, a file a step.
 
+``die between pulls``: rank 1 kills itself in the steps of ``DEATHS``, a JSON list, each once, when it has pulled ahead
+and not yet the rest.
+
 ``gpus``: the machine seems to have two GPUs. Each worker writes which one it takes into a file of ``NOTES``.
 """
 
@@ -38,6 +41,23 @@ def die_in_steps() -> None:
     RemoteStore.push = push_or_die  # type: ignore[method-assign]
 
 
+def die_between_pulls() -> None:
+    """Have pulls of rank 1 that are half done end the process."""
+    from esmm_dist.embedding.ticket import RowsAhead, Ticket
+    from esmm_dist.parameter_server.row_pulls import RowPulls
+
+    complete, deaths = RowPulls._complete, json.loads(os.environ["DEATHS"])
+
+    def complete_or_die(self: RowPulls, ticket: Ticket, ahead: RowsAhead, step: int) -> bool:
+        mark = Path(os.environ["NOTES"], str(step))
+        if self._run.rank == 1 and step in deaths and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return complete(self, ticket, ahead, step)
+
+    RowPulls._complete = complete_or_die  # type: ignore[method-assign]
+
+
 def see_two_gpus() -> None:
     """Have TensorFlow list two GPUs, and note which is taken."""
     from esmm_dist.process.quiet import import_tfra
@@ -59,7 +79,8 @@ def main() -> int:
     if sys.argv[1] == WARM_WORKER:
         from launcher.agent.warm_worker import main as warm_worker
 
-        {"die": die_in_steps, "gpus": see_two_gpus}[os.environ["CHANGE"]]()
+        changes = {"die": die_in_steps, "die between pulls": die_between_pulls, "gpus": see_two_gpus}
+        changes[os.environ["CHANGE"]]()
         return warm_worker(sys.argv[2:])
     from launcher.cli import main as esmm
     from launcher.commands import COMMANDS
