@@ -24,6 +24,7 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import BatchTensors, ModelInputs, input_signature, logits_of_inputs
 from esmm_dist.model.losses import chain_loss_sums
 from esmm_dist.model.towers import weight_penalty
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.ranks.world import World
 
 
@@ -97,7 +98,8 @@ class CompiledStep:
         self._apply = tf.function(
             self._agree_and_update,
             input_signature=[
-                tf.TensorSpec([self._num_sums], tf.float32),
+                tf.TensorSpec([sum(self._sizes)], tf.float32),
+                tf.TensorSpec([len(task_weights) + 2], tf.float32),
                 tf.TensorSpec([], tf.bool),
                 tf.TensorSpec([3], tf.float32),
             ],
@@ -120,11 +122,11 @@ class CompiledStep:
         with self._world.watching():
             own = self._gradients(inputs.tensors, seed)
             rows = {
-                table: pool_gradient(inputs.lookups[table], gradient.numpy())
+                table: pool_gradient(inputs.lookups[table], np.asarray(memoryview(gradient)))  # no copy
                 for table, gradient in own.pooled_gradients.items()
             }
             finite = bool(own.finite.numpy()) and all(is_finite for _, is_finite in rows.values())
-            outcome = self._apply(own.sums, tf.constant(finite), asked)
+            outcome = self._apply(own.dense_sums, own.other_sums, tf.constant(finite), asked)
             total = _Agreed(*(value.numpy() for value in outcome))
         gradient_sums = {table: gradient for table, (gradient, _) in rows.items()}
         if self._has_sample_weights and total.weight:
@@ -146,10 +148,9 @@ class CompiledStep:
             variable.assign(before)
 
     @property
-    def _num_sums(self) -> int:
-        """Length of what the ranks add up, but for the flags: gradients, losses, impressions, weight."""
-        weights: int = sum(math.prod(variable.shape) for variable in self._model.trainable_variables)
-        return weights + int(self._task_weights.shape[0]) + 2
+    def _sizes(self) -> list[int]:
+        """Number of values of each weight."""
+        return [math.prod(variable.shape) for variable in self._model.trainable_variables]
 
     def _make_gradients(self, inputs: BatchTensors, seed: tf.Tensor) -> "_OwnGradients":
         """Return the gradients of this rank's impressions."""
@@ -168,19 +169,21 @@ class CompiledStep:
         flat = tf.concat([tf.zeros([0]), *(tf.reshape(sums, [-1]) for sums in dense_sums)], axis=0)
         return _OwnGradients(
             pooled_gradients=pooled_gradients,
-            sums=tf.concat([flat, loss_sums, tf.stack([impressions, weight])], axis=0),
+            dense_sums=flat,
+            other_sums=tf.concat([loss_sums, tf.stack([impressions, weight])], axis=0),
             finite=_is_finite(loss_sums) & _is_finite(_mean(flat, weight)),
         )
 
-    def _agree_and_update(self, sums: tf.Tensor, finite: tf.Tensor, requests: tf.Tensor) -> "_Agreed":
+    def _agree_and_update(
+        self, dense_sums: tf.Tensor, other_sums: tf.Tensor, finite: tf.Tensor, requests: tf.Tensor
+    ) -> "_Agreed":
         """Add up the gradients of all ranks and update the dense weights, if they are finite."""
-        variables = self._model.trainable_variables
-        flags = tf.concat([tf.cast([~finite], tf.float32), requests], axis=0)
-        flat = self._world.sum_in_step(tf.concat([sums, flags], axis=0))
-        sizes = [math.prod(v.shape) for v in variables]
-        dense_sums, loss_sums, counts, not_finite, requests = tf.split(
-            flat, [sum(sizes), self._task_weights.shape[0], 2, 1, 3]
-        )
+        variables, sizes = self._model.trainable_variables, self._sizes
+        others = tf.concat([other_sums, tf.cast([~finite], tf.float32), requests], axis=0)
+        if type(self._world) is not SoloWorld:  # where it sums nothing, nothing needs to be put together for it
+            flat = self._world.sum_in_step(tf.concat([dense_sums, others], axis=0))
+            dense_sums, others = tf.split(flat, [sum(sizes), others.shape[0]])
+        loss_sums, counts, not_finite, requests = tf.split(others, [self._task_weights.shape[0], 2, 1, 3])
         impressions, weight = counts[0], counts[1]
         dense_means = _mean(dense_sums, weight)
         all_finite = (not_finite[0] == 0) & _is_finite(loss_sums) & _is_finite(dense_means)
@@ -228,8 +231,10 @@ class _OwnGradients(NamedTuple):
 
     pooled_gradients: dict[str, tf.Tensor]
     """float32 [S, D] by table"""
-    sums: tf.Tensor
-    """float32 [n]: dense gradient sums, loss sums, impressions, weight"""
+    dense_sums: tf.Tensor
+    """float32 [n]: of all weights, one after the other"""
+    other_sums: tf.Tensor
+    """float32 [K + 2]: loss sums, impressions, weight"""
     finite: tf.Tensor
     """bool scalar: whether losses and dense gradients are"""
 
