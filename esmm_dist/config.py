@@ -10,6 +10,7 @@ setting that all of them have as a ``Literal`` (``form``).
 
 import dataclasses
 import datetime
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -108,7 +109,7 @@ def typed_value(source: SettingsSource, hint: Any, value: Any, path: SettingPath
     if isinstance(value, bool) and bool not in types and Any not in types:  # to pydantic it would be the number 0 or 1
         raise source.error(path, f"{key} is {str(value).lower()}, but it takes neither true nor false.")
     try:
-        return _adapter(hint).validate_python(value)
+        typed = _adapter(hint).validate_python(value)
     except EsmmError as e:  # of a check that the type brings
         raise source.refused(path[:-1], e, {str(path[-1]): value}) from e
     except pydantic.ValidationError as e:
@@ -120,6 +121,16 @@ def typed_value(source: SettingsSource, hint: Any, value: Any, path: SettingPath
         hint_ = " Write it in quotes to have it as text." if first["type"] == "string_type" and is_scalar else ""
         text = f"{dotted([*path, *inside])}: {shortened(first['msg'])} (got {shortened(repr(wrong))}).{hint_}"
         raise source.error([*path, *inside], text) from e
+    if Any not in types and _holds_settings(source):
+        for number in typed if isinstance(typed, (tuple, list)) else (typed,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise source.error(path, f"{key} is {number}. Set a finite number, or leave the setting out.")
+    return typed
+
+
+def _holds_settings(source: SettingsSource) -> bool:
+    """Return whether a person chose the values: those of a manifest may be NaN, such as an AUC without positives."""
+    return getattr(source, "kind", ConfigError) is ConfigError
 
 
 def unknown_setting(path: SettingPath, known: Iterable[str]) -> str:

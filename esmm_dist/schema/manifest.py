@@ -72,6 +72,13 @@ class Split:
     """Records of a lane that training shuffles together (``esmm_dist.schema.shuffle_blocks``). None in a data set from
     before there were blocks."""
 
+    def __post_init__(self) -> None:
+        if self.shuffle_block_records is not None and self.shuffle_block_records < 1:
+            raise ValueError(
+                f"shuffle_block_records is {self.shuffle_block_records}; 1 is the least. Make the data set again in "
+                "another folder (esmm preprocess RAW FOLDER)."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetManifest:

@@ -215,3 +215,25 @@ def test_the_check_that_a_setting_brings_with_its_type_is_made():
 def test_what_the_check_of_a_type_says_comes_with_the_file():
     with pytest.raises(SchemaError, match=r"^own\.yaml: mode is 'never', which does nothing\. Leave it out\.$"):
         build(Checked, {"mode": "never"}, where="own.yaml", error=SchemaError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    rate: float | None = None
+    weights: tuple[float, ...] = ()
+    found: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), "nan"])
+@pytest.mark.parametrize("name", ["rate", "weights"])
+def test_a_number_that_is_none_or_has_no_end_is_refused(name, value):
+    given = {name: value if name == "rate" else [1.0, value]}
+    with pytest.raises(ConfigError, match=rf"^f: {name} is (nan|-?inf)\. Set a finite number"):
+        build(Numbers, given, where="f")
+
+
+def test_what_was_measured_may_be_no_number():
+    """An AUC without positives, in a manifest or in a mapping of anything."""
+    nan = float("nan")
+    assert str(build(Numbers, {"rate": nan}, where="f", error=SchemaError).rate) == "nan"
+    assert str(build(Numbers, {"found": {"auc": nan}}, where="f").found["auc"]) == "nan"

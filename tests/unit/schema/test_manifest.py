@@ -41,6 +41,16 @@ def test_manifest_whose_bytes_changed_is_refused_even_where_it_still_makes_sense
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize("records", [0, -5])
+def test_blocks_without_records_are_refused(tmp_path: Path, records: int):
+    mapping = json.loads(manifest().to_json())
+    mapping["splits"]["train"]["shuffle_block_records"] = records
+    del mapping["crc32c"]
+    (tmp_path / "manifest.json").write_text(json.dumps(mapping))
+    with pytest.raises(InputDataError, match=f"shuffle_block_records is {records}; 1 is the least. Make the data set"):
+        read_manifest(tmp_path)
+
+
 def test_manifest_from_before_there_was_a_checksum_is_read(tmp_path: Path):
     mapping = json.loads(manifest().to_json())
     del mapping["crc32c"]

@@ -77,7 +77,7 @@ def test_a_switch_has_no_words_to_read():
     ("hint", "values"),
     [
         (int, st.integers()),
-        (float, st.floats(allow_nan=False)),
+        (float, st.floats(allow_nan=False, allow_infinity=False)),
         (str, PLAIN),
         (int | None, st.none() | st.integers()),
         (tuple[int, ...], st.lists(st.integers()).map(tuple)),
