@@ -151,19 +151,20 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def show(description: str | None, figures: Callable[[Scale], Iterator[Figure]]) -> None:
-    """Measure as the command line says: print each figure as it comes, then the table."""
+    """Measure as the command line says: print each figure as it comes, then the table or the file."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that all runs, in a minute")
     parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="where the data is made and kept")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, and print no table")
     arguments = parser.parse_args()
     found = []
     for figure in figures(Scale(quick=arguments.quick, folder=arguments.folder)):
         print(f"{figure.name}: {_digits(figure.value)} {figure.unit}", flush=True)
         found.append(figure)
-    print(table(found))
     if arguments.json:
         write_figures(arguments.json, found)
+    else:
+        print(table(found))
 
 
 def write_figures(path: Path, figures: Iterable[Figure]) -> None:

@@ -61,11 +61,7 @@ def _training(data: Path, group_size: int, *, rows: int) -> Iterator[Figure]:
 
 def _rates(name: str, times: Times, impressions: int) -> Iterator[Figure]:
     yield Figure(name=name, value=impressions / times.wall_s, unit="impressions/s")
-    yield Figure(
-        name=f"... a core-second, groups{name.partition('groups')[2]}",
-        value=impressions / times.cpu_s,
-        unit="impressions",
-    )
+    yield Figure(name=f"{name}, a core-second", value=impressions / times.cpu_s, unit="impressions")
 
 
 if __name__ == "__main__":
