@@ -23,6 +23,7 @@ from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.kernels.compiled import kernel
 from esmm_dist.kernels.prefetch import prefetch
 from esmm_dist.kernels.threads import in_ranges
+from esmm_dist.process.quiet import import_tfra
 from tests.benchmarks.figures import Figure, Scale, Times, show
 from tests.benchmarks.reference_work import TABLE_ROWS
 
@@ -33,6 +34,7 @@ _LOADED = 500_000
 
 def figures(scale: Scale) -> Iterator[Figure]:
     """Yield ids/s and ids a core-second of pull and push, for Adam and Adagrad."""
+    import_tfra()
     rows, size = scale.of(TABLE_ROWS, 200_000), scale.of(100_000, 20_000)
     random = np.random.default_rng(0)
     all_ids = random.permutation(np.arange(rows, dtype=np.int64)) * 1_000_003
