@@ -74,9 +74,9 @@ class HardwareConfig:
     """How the dense step uses the hardware. Neither setting has been measured on a GPU."""
 
     mixed_precision: bool = False
-    """Compute the towers' hidden layers in bfloat16; weights, logits, losses and the rows stay float32. Off: with AVX-512
-    BF16 the towers alone take 15% less CPU time, but whole trainings were no faster. AUCs of three seeds were the same
-    to 0.0001."""
+    """Compute the towers' hidden layers in bfloat16; weights, logits, losses and the rows stay float32. Off: with
+    AVX-512 BF16 the towers alone take 15% less CPU time, but whole trainings were no faster. AUCs of three seeds were
+    the same to 0.0001."""
 
     xla: bool = False
     """Let TensorFlow compile clusters of operations with XLA where it sees fit, which it does on GPUs only; the first
