@@ -8,6 +8,7 @@ from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.differences import schema_differences
+from esmm_dist.schema.edges import with_edges_of
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.config import DECIDING, PreprocessConfig
@@ -74,7 +75,9 @@ def check_same(
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     ]
-    differences += [f"schema: {each}" for each in schema_differences(schema, manifest.schema)]
+    differences += [
+        f"schema: {each}" for each in schema_differences(with_edges_of(schema, manifest.schema), manifest.schema)
+    ]
     differences += input_differences(out, raw, manifest.settings.get(INPUTS, {}), progress)
     if differences:
         raise ConfigError(

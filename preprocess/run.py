@@ -6,6 +6,7 @@ from esmm_dist.errors import SchemaError
 from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import Progress
 from esmm_dist.schema import load_schema
+from esmm_dist.schema.edges import with_edges_of
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from esmm_dist.storage.whole_file import sync_tree, write_durable
@@ -22,6 +23,7 @@ from preprocess.read.raw_files import look_at
 from preprocess.report import report_lines
 from preprocess.stages.context import RunContext
 from preprocess.stages.describe import describe_data_set, make_report
+from preprocess.stages.edges_stage import with_edges
 from preprocess.stages.merge_stage import merge_rows
 from preprocess.stages.parse_stage import parse_log
 from preprocess.stages.records_stage import encode_records
@@ -48,7 +50,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         StackError: A worker process died.
         StorageError: The system refuses a file: no space, no right, too large.
     """
-    schema = load_schema(config.schema) if config.schema is not None else _schema_like(config)
+    schema = _schema(config)
     _check_schema(schema)
     known_from = config.vocabulary or config.like
     known = KnownIds.find(Path(known_from)) if known_from is not None else None
@@ -97,6 +99,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
 def run_stages(run: RunContext) -> DatasetManifest:
     """Do what is left to do; return the manifest of what then stands in ``work/final``."""
     run.make_folders()
+    run = with_edges(run)
     parsed = parse_log(run)
     files = merge_rows(run, parsed)
     accepted = reject_repeats(run, parsed.tables, files)
@@ -110,9 +113,14 @@ def run_stages(run: RunContext) -> DatasetManifest:
     return describe_data_set(run, parsed, layout, report, splits)
 
 
-def _schema_like(config: PreprocessConfig) -> Schema:
-    assert config.like is not None  # __post_init__ of the settings
-    return read_manifest(Path(config.like)).schema
+def _schema(config: PreprocessConfig) -> Schema:
+    """Return the schema that is given, with the edges of the data set that is continued; or the latter's."""
+    like = read_manifest(Path(config.like)).schema if config.like is not None else None
+    if config.schema is None:
+        assert like is not None  # __post_init__ of the settings
+        return like
+    schema = load_schema(config.schema)
+    return schema if like is None else with_edges_of(schema, like)
 
 
 def _check_schema(schema: Schema) -> None:

@@ -9,6 +9,7 @@ import pydantic
 
 from esmm_dist.errors import SchemaError
 from esmm_dist.near_names import nearest_hint
+from esmm_dist.schema.feature_id import ID_HASH
 
 SPLITS = ("train", "test")
 UTF_8 = "utf-8"
@@ -129,7 +130,16 @@ class FlatSource:
     weight_separator: str = ":"
     """Between an id and its weight in a weighted text column: ``id:weight``."""
 
+    id_hash: str = ID_HASH
+    """Hash of the feature ids, which a data set, a run and an export remember; there is one: ``farmhash64``."""
+
     def __post_init__(self) -> None:
+        if self.id_hash != ID_HASH:
+            raise SchemaError(
+                f"source.id_hash is '{self.id_hash}': feature ids by another hash than this version's, {ID_HASH}, "
+                "to which they would all be unknown. Make the data set again (esmm preprocess RAW NEW_FOLDER) and "
+                "train again, or install the version that made this."
+            )
         self._check_files()
         self._check_separators()
         self._check_delimiter()

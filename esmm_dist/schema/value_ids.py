@@ -1,10 +1,13 @@
 """The feature id of a value as people know it, in whichever form the log is."""
 
+import numpy as np
+
 from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
-from esmm_dist.schema.feature_id import feature_id
+from esmm_dist.schema.feature_id import cross_id, feature_id, missing_id, value_text
 from esmm_dist.schema.fields import Field, Schema
 
+_BETWEEN_PARTS = ","
 _MOST = 2**63 - 1
 
 
@@ -14,14 +17,25 @@ def id_of_value(schema: Schema, field: str, value: str) -> int:
     Args:
         schema: schema of the log
         field: name or alias of the field
-        value: the value as the log has it; in the Ali-CCP form the feature id itself
+        value: the value as the log has it; of a cross the values of its parts between commas; in the Ali-CCP form the
+            feature id itself
 
     Raises:
         ConfigError: There is no such field, or the value has no id.
     """
     found = field_of_name(schema, field)
+    if found.cross:
+        values = value.split(_BETWEEN_PARTS)
+        if len(values) != len(found.cross):
+            raise ConfigError(
+                f"value is '{value}', but '{field}' is a cross of {len(found.cross)} fields. Give a value of each of "
+                f"{', '.join(found.cross)}, with commas between them."
+            )
+        return cross_id(found.name, [id_of_value(schema, *each) for each in zip(found.cross, values, strict=True)])
     if schema.flat_source is not None:
-        id_ = feature_id(found.id_space, value)
+        id_ = _id_of_number(found, value) if found.numeric is not None else feature_id(found.id_space, value)
+        if id_ is None and found.missing == "id":
+            return missing_id(found.id_space)
         if id_ is None:
             raise ConfigError(f"value is '{value}', which stands for a missing one in a log and has no feature id.")
         return id_
@@ -30,6 +44,17 @@ def id_of_value(schema: Schema, field: str, value: str) -> int:
             f"value is '{value}', but feature ids of the Ali-CCP form are whole numbers, 0 .. 2^63 - 1. Give one."
         )
     return int(value)
+
+
+def _id_of_number(field: Field, value: str) -> int | None:
+    assert field.numeric is not None  # the caller asked
+    if value_text(value) is None:
+        return None
+    try:
+        number = float(value)
+    except ValueError as e:
+        raise ConfigError(f"value is '{value}', but '{field.name}' is numeric. Give a number.") from e
+    return int(field.numeric.ids(field.name)[field.numeric.of(np.array([number]))[0]])
 
 
 def field_of_name(schema: Schema, name: str) -> Field:

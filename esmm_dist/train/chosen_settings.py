@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from esmm_dist.config import to_mapping
+from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.input.defaults import batch_plan, is_small_log
 from esmm_dist.schema.manifest import DatasetManifest
 from esmm_dist.storage.uris import without_credentials
@@ -71,6 +72,7 @@ def choose_settings(
         new = {name: values[name] for name in names if getattr(settings, name) is None and values[name] is not None}
         groups[group] = replace(settings, **new)
         open_values |= new
+    groups["embedding"] = with_dims(groups["embedding"], manifest)
     if config.cooldown is None:
         open_values["cooldown"] = values["cooldown"]
     if config.model.hidden_units is None:
@@ -87,6 +89,12 @@ def choose_settings(
     )
 
 
+def with_dims(embedding: EmbeddingConfig, manifest: DatasetManifest) -> EmbeddingConfig:
+    """Return the settings of the tables with the columns that the fields of the schema ask for; settings go first."""
+    dims = {**manifest.schema.embedding_dims, **embedding.embedding_dim_by_table}
+    return replace(embedding, embedding_dim_by_table=dims)
+
+
 def _line(values: Mapping[str, Any], reason: str) -> list[str]:
     said = {name: " ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()}
     return [f"Chosen: {', '.join(f'{name} {value}' for name, value in said.items())} ({reason})"] if said else []
@@ -94,7 +102,8 @@ def _line(values: Mapping[str, Any], reason: str) -> list[str]:
 
 def _learns_as_small(config: TrainConfig, manifest: DatasetManifest) -> bool:
     """Return whether the values for small logs fit: they are Adagrad's, and take a column a label of each row."""
-    wide = all(config.embedding.dim_of(table) > len(manifest.schema.labels) for table in manifest.schema.tables)
+    embedding = with_dims(config.embedding, manifest)
+    wide = all(embedding.dim_of(table) > len(manifest.schema.labels) for table in manifest.schema.tables)
     given = any(
         getattr(getattr(config, group), name) is not None for group, names in _TOGETHER.items() for name in names
     )

@@ -59,7 +59,7 @@ def parse_log(run: RunContext) -> ParsedLog:
 
 
 def _parse_all(run: RunContext) -> Result:
-    files = _files_to_read(run)
+    files = files_to_read(run)
     counts = _Counts(run)
     # What was begun is ended, so that the rejects of an early stop have no gap and know their lines.
     tasks = takewhile(lambda _: counts.hopeless is None, _tasks(run, files))
@@ -80,13 +80,22 @@ def _parse_all(run: RunContext) -> Result:
     }
 
 
-def _files_to_read(run: RunContext) -> list[InputFile]:
+def files_to_read(run: RunContext) -> list[InputFile]:
     """Return each file once, also where its rows are in both splits."""
     source = run.schema.flat_source
     return [file for file in run.files if source is None or file.split in source.files]
 
 
 def _tasks(run: RunContext, files: Sequence[InputFile]) -> Iterator[PoolTask]:
+    job = parse_job(run)
+    text_bytes = float(sum(file.path.stat().st_size for file in files))
+    plain = all(file.packing == "plain" for file in run.files)
+    run.progress.start("read", text_bytes if plain else None, "B")
+    return parse_tasks(job, files) if run.schema.flat_source is None else flat_tasks(job, files, PARSE)
+
+
+def parse_job(run: RunContext) -> ParseJob:
+    """Return how all chunks are parsed; where the split is one by time, its times are read first."""
     job = ParseJob(
         work=run.work,
         schema=run.schema,
@@ -96,11 +105,8 @@ def _tasks(run: RunContext, files: Sequence[InputFile]) -> Iterator[PoolTask]:
     )
     source = run.schema.flat_source
     if source is not None and source.split is not None and source.split.is_by_time:
-        job = replace(job, test_begin=find_test_begin(job, files, run.pool, run.progress))
-    text_bytes = float(sum(file.path.stat().st_size for file in files))
-    plain = all(file.packing == "plain" for file in run.files)
-    run.progress.start("read", text_bytes if plain else None, "B")
-    return parse_tasks(job, files) if source is None else flat_tasks(job, files, PARSE)
+        job = replace(job, test_begin=find_test_begin(job, files_to_read(run), run.pool, run.progress))
+    return job
 
 
 class _Counts:

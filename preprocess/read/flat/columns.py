@@ -18,7 +18,7 @@ from esmm_dist.schema.feature_id import feature_id, hashed_id, may_have_lost_dig
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.impression_text import END_OF_NAME, with_kept
 from esmm_dist.schema.sources import FlatSource
-from preprocess.read.feature_rows import FeatureEntries, FeatureRows, index_dtype
+from preprocess.read.feature_rows import FeatureEntries, index_dtype
 from preprocess.read.flat.column_types import is_list, plain
 from preprocess.read.flat.compute import pc
 from preprocess.read.flat.value_texts import written_texts
@@ -135,20 +135,8 @@ def read_sample_weights(table: pa.Table, column: str, source: FlatSource, reason
     return _weights(np.arange(table.num_rows), weights, source, reasons.of(column))
 
 
-def read_fields(table: pa.Table, fields: Sequence[Field], source: FlatSource, reasons: RowReasons) -> FeatureRows:
-    """Return the features of all fields of one owner; rows that do not fit them are rejected."""
-    parts = [read_field(table, field, index, source, reasons) for index, field in enumerate(fields)]
-    entries = FeatureEntries(
-        row=np.concatenate([np.zeros(0, np.int64), *(part.row for part in parts)]),
-        field=np.concatenate([np.zeros(0, index_dtype(len(fields))), *(part.field for part in parts)]),
-        ids=np.concatenate([np.zeros(0, np.int64), *(part.ids for part in parts)]),
-        values=np.concatenate([np.zeros(0, np.float32), *(part.values for part in parts)]),
-    )
-    return entries.in_order(np.arange(table.num_rows), len(fields))
-
-
-def read_field(table: pa.Table, field: Field, index: int, source: FlatSource, reasons: RowReasons) -> FeatureEntries:
-    """Return the features of one field; rows that do not fit it are rejected.
+def read_category(table: pa.Table, field: Field, index: int, source: FlatSource, reasons: RowReasons) -> FeatureEntries:
+    """Return the features of a column of categories; rows that do not fit the field are rejected.
 
     Args:
         table: rows of the log

@@ -20,7 +20,7 @@ def columns_read(schema: Schema) -> dict[str, str]:
     """Return the columns that a schema reads, and what for."""
     source = schema.flat_source
     assert source is not None  # only flat logs have columns
-    columns = {field.name: f"Field '{field.name}'" for field in schema.fields}
+    columns = {field.name: f"Field '{field.name}'" for field in schema.fields if not field.cross}
     columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
     if source.sample_id is not None:
         columns[source.sample_id] = "source.sample_id"
@@ -69,7 +69,7 @@ def check_types(path: Path, types: pa.Schema, schema: Schema) -> None:
     source = schema.flat_source
     assert source is not None  # only flat logs have columns
     by = {source.split.column, *source.keep} if source.split is not None else set(source.keep)
-    fields = {field.name for field in schema.fields} - by
+    fields = {field.name for field in schema.fields if field.numeric is None} - by
     for column, what in columns_read(schema).items():
         data_type = types.field(column).type
         if not (is_readable(data_type) if column in fields else is_value(data_type)):

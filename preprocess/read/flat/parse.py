@@ -20,13 +20,13 @@ from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.feature_rows import FeatureRows
 from preprocess.read.flat.columns import (
     RowReasons,
-    read_fields,
     read_labels,
     read_sample_ids,
     read_sample_names,
     read_sample_weights,
     with_kept_columns,
 )
+from preprocess.read.flat.field_reader import FieldReader
 from preprocess.read.flat.header import columns_read
 from preprocess.read.flat.pieces import line_pieces, row_pieces
 from preprocess.read.flat.row_split import test_rows
@@ -157,8 +157,8 @@ def write_part(job: ParseJob, rows: FlatRows) -> Result:
     """Write the rows of one split, each user context once, and the rejects."""
     schema, reasons = job.schema, RowReasons()
     targets = _read_targets(rows, schema, job.flat_source, reasons)
-    user = read_fields(rows.table, schema.user_fields, job.flat_source, reasons)
-    own = read_fields(rows.table, schema.impression_fields, job.flat_source, reasons)
+    reader = FieldReader(rows.table, schema, reasons)
+    user, own = reader.read(schema.user_fields), reader.read(schema.impression_fields)
     good = np.ones(rows.table.num_rows, np.bool_)
     good[list(reasons.of_row)] = False
     index = np.flatnonzero(good)

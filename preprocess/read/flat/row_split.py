@@ -15,17 +15,18 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from esmm_dist.arrays import F64, U64, Bools
+from esmm_dist.arrays import U64, Bools
 from esmm_dist.schema.feature_id import hashed_id, value_text
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.flat.column_types import plain
 from preprocess.read.flat.columns import distinct_texts, read_column
+from preprocess.read.flat.ordered_keys import number_of_key, ordered
 from preprocess.read.flat.value_texts import written_texts
+from preprocess.read.parse_job import ParseJob
 
 TimeKind = Literal["number", "date"]
 
 _HASH_RANGE = 2**63
-_SIGN = np.uint64(1 << 63)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECONDS = {"day": 86_400e6, "s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
@@ -51,6 +52,14 @@ def test_rows(table: pa.Table, source: FlatSource, test_begin: int | None) -> tu
     return is_test, np.zeros(table.num_rows, np.bool_)
 
 
+def train_rows(table: pa.Table, job: ParseJob) -> Bools:
+    """Return which rows of the train files are in the train split: bool [rows]."""
+    if job.flat_source.split is None:
+        return np.ones(table.num_rows, np.bool_)
+    is_test, bad = test_rows(table, job.flat_source, job.test_begin)
+    return ~is_test & ~bad
+
+
 def _is_test(text: str, share: float) -> bool:
     one_text = value_text(text)
     return one_text is not None and hashed_id(b"test\0" + one_text.encode()) < share * _HASH_RANGE
@@ -65,17 +74,16 @@ def time_keys(column: pa.Array, source: FlatSource) -> tuple[U64, Bools, set[Tim
         counts = column.cast(pa.int32() if unit == "day" else pa.int64()).fill_null(0)
         # As floats: far years have more microseconds than 64 bits count
         values = np.asarray(counts).astype(np.float64) * _MICROSECONDS[unit]
-        return _ordered(values), is_time, {"date"} if is_time.any() else set()
+        return ordered(values), is_time, {"date"} if is_time.any() else set()
     codes, texts = distinct_texts(written_texts(column)[0], source)
     parsed = [*map(_time, texts), None]  # the last is code -1, a null
     values = np.array([math.nan if each is None else each[1] for each in parsed])[codes]
-    return _ordered(values), ~np.isnan(values), {each[0] for each in parsed if each is not None}
+    return ordered(values), ~np.isnan(values), {each[0] for each in parsed if each is not None}
 
 
 def shown_key(key: int, kind: TimeKind) -> str:
     """Return the time of a key in words."""
-    bits = np.uint64(key)
-    value = float((bits ^ _SIGN if bits & _SIGN else ~bits).view(np.float64))
+    value = number_of_key(key)
     if kind == "date":
         try:
             return (_EPOCH + datetime.timedelta(microseconds=value)).isoformat()
@@ -94,10 +102,3 @@ def _time(text: str) -> tuple[TimeKind, float] | None:
         return None
     aware = time if time.tzinfo is not None else time.replace(tzinfo=datetime.UTC)
     return "date", float((aware - _EPOCH) / _MICROSECOND)
-
-
-def _ordered(values: F64) -> U64:
-    """Map floats to integers in the same order: the bits of IEEE 754, negative numbers turned over."""
-    bits = (np.where(np.isnan(values), 0.0, values) + 0.0).view(np.uint64)  # + 0.0 makes -0.0 a 0.0
-    keys: U64 = np.where(bits & _SIGN, ~bits, bits | _SIGN)
-    return keys

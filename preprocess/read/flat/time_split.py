@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from esmm_dist.arrays import U64
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.sources import ColumnSplit
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.flat.columns import read_column
+from preprocess.read.flat.ordered_keys import keys_of_ranks
 from preprocess.read.flat.pieces import batches_of
 from preprocess.read.flat.row_split import TimeKind, shown_key, time_keys
 from preprocess.read.flat.row_texts import value_shown
@@ -26,9 +26,6 @@ from preprocess.read.parse_job import ParseJob
 from preprocess.read.row_files import ChunkId
 from preprocess.work.blocks import save_array
 from preprocess.work.workers import Pool, Result
-
-_DIGIT_BITS = 16
-_KEY_BITS = 64
 
 
 def find_test_begin(job: ParseJob, files: Sequence[InputFile], pool: Pool, progress: Progress) -> int:
@@ -70,7 +67,7 @@ def _choose(job: ParseJob, results: dict[str, Result]) -> Result:
             f"{column}, where no value is a time; the first is {first!r}. Numbers, ISO 8601 texts such as "
             "2024-01-31T09:30:00, and dates and timestamps of Parquet are."
         )
-    key = _key_of_rank(paths, wanted)
+    key = keys_of_ranks(paths, [count - wanted + 1])[0]
     later, from_key = _count_from(paths, key + 1), _count_from(paths, key)
     # Rows of one time stay together: of the two cuts beside the wanted one, take the nearer that leaves some to train.
     begin, tested = (key, from_key)
@@ -84,25 +81,6 @@ def _choose(job: ParseJob, results: dict[str, Result]) -> Result:
         f"({tested / count:.1%}) are at that time or later."
     )
     return {"begin": begin, "message": message}
-
-
-def _key_of_rank(paths: Sequence[Path], rank: int) -> int:
-    """Return the key that ``rank`` keys reach, counting from the largest (1 is the largest)."""
-    prefix = 0
-    for shift in range(_KEY_BITS - _DIGIT_BITS, -1, -_DIGIT_BITS):
-        counts = np.zeros(1 << _DIGIT_BITS, np.int64)
-        low, high = prefix << (shift + _DIGIT_BITS), ((prefix + 1) << (shift + _DIGIT_BITS)) - 1
-        for path in paths:
-            keys: U64 = np.load(path)
-            begin = int(np.searchsorted(keys, np.uint64(low)))
-            end = int(np.searchsorted(keys, np.uint64(high), side="right"))
-            digits = (keys[begin:end] >> np.uint64(shift)) & np.uint64((1 << _DIGIT_BITS) - 1)
-            counts += np.bincount(digits.astype(np.int64), minlength=len(counts))
-        from_digit = np.cumsum(counts[::-1])[::-1]  # keys with this digit or a larger one
-        digit = int(np.flatnonzero(from_digit >= rank)[-1])
-        rank -= int(from_digit[digit] - counts[digit])
-        prefix = prefix << _DIGIT_BITS | digit
-    return prefix
 
 
 def _count_from(paths: Sequence[Path], key: int) -> int:

@@ -17,7 +17,7 @@ from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.flat.column_types import without_views
-from preprocess.read.flat.columns import RowReasons, read_field
+from preprocess.read.flat.columns import RowReasons, read_category
 from tests.unit.preprocess.flat_logs import schema
 from tests.unit.preprocess.raw_logs import run
 
@@ -29,7 +29,7 @@ def features(column: pa.Array, *, multi_hot: bool = True, weighted: bool = False
     """Return (row, id, weight) of a column's features; no row may be rejected."""
     field = Field(name="f", owner="item", multi_hot=multi_hot, weighted=weighted)
     reasons = RowReasons()
-    found = read_field(pa.table({"f": column.cast(without_views(column.type))}), field, 0, SOURCE, reasons)
+    found = read_category(pa.table({"f": column.cast(without_views(column.type))}), field, 0, SOURCE, reasons)
     assert reasons.of_row == {}
     return list(zip(found.row.tolist(), found.ids.tolist(), found.values.tolist(), strict=True))
 

@@ -1,0 +1,105 @@
+"""Find the edges of numeric fields whose buckets are quantiles of the train split.
+
+The log is read once more, its numeric columns alone. The values of each chunk are sorted and kept on disk, 8 bytes
+each, and exact quantiles are found among them with those of one chunk in memory. Rows that reading will reject for
+another column count too.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from esmm_dist.progress import Progress
+from esmm_dist.schema.fields import Field
+from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
+from preprocess.read.flat.columns import RowReasons, read_column
+from preprocess.read.flat.header import columns_read
+from preprocess.read.flat.number_column import read_numbers
+from preprocess.read.flat.ordered_keys import keys_of_ranks, number_of_key, ordered
+from preprocess.read.flat.pieces import batches_of
+from preprocess.read.flat.row_split import train_rows
+from preprocess.read.flat.tasks import FlatTask, flat_tasks, text_form
+from preprocess.read.flat.text import read_header, read_rows
+from preprocess.read.inputs import InputFile
+from preprocess.read.parse_job import ParseJob
+from preprocess.read.row_files import ChunkId
+from preprocess.work.blocks import save_array
+from preprocess.work.workers import Pool, Result
+
+
+def open_fields(job: ParseJob) -> list[Field]:
+    """Return the fields whose edges are quantiles that are not known yet, in the schema's order."""
+    return [each for each in job.schema.fields if each.numeric is not None and each.numeric.edges is None]
+
+
+def find_edges(job: ParseJob, files: Sequence[InputFile], pool: Pool, progress: Progress) -> dict[str, list[float]]:
+    """Return the edges of each field of ``open_fields``: the distinct values at its inner quantiles, ascending.
+
+    With N values, the edges of ``quantile Q`` are the values of ranks ceil(k · N / Q), k = 1 .. Q - 1, counted from the
+    smallest. Equal ones are one edge, so that there may be fewer; a field without a value has none.
+
+    Args:
+        job: how the log is parsed
+        files: files that hold rows of the train split
+        pool: worker processes; keeps what was found for a run that continues
+        progress: receives the bytes read
+    """
+
+    def find() -> Result:
+        progress.start("read numbers", None, "B")
+        task = FlatTask(name="numbers", of_text=numbers_of_text, of_row_group=numbers_of_row_group)
+        names = sorted(pool.run_all(flat_tasks(job, files, task), progress))
+        found = {}
+        for field in open_fields(job):
+            paths = [_path(job.work, name, field) for name in names]
+            found[field.name] = _edges(field, paths)
+            for path in paths:
+                path.unlink()
+        return found
+
+    return dict(pool.once("all-edges", find))
+
+
+def _edges(field: Field, paths: Sequence[Path]) -> list[float]:
+    assert field.numeric is not None  # the caller chose it
+    parts = field.numeric.num_quantiles
+    count = sum(len(np.load(path, mmap_mode="r")) for path in paths)
+    if not count:
+        return []
+    keys = keys_of_ranks(paths, [-(-k * count // parts) for k in range(1, parts)])
+    return [number_of_key(key) for key in sorted(set(keys))]
+
+
+def numbers_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, text: bytes | None) -> Result:
+    """Write the sorted numbers of one chunk of text."""
+    if text is None:
+        text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
+    lines = split_lines(text)
+    form = text_form(job, file)
+    table, _, _ = read_rows(lines[1 if chunk.chunk == 0 else 0 :], 0, read_header(header, form), form)
+    return _write(job, chunk, [table])
+
+
+def numbers_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
+    """Write the sorted numbers of one row group of a Parquet file."""
+    columns = list(columns_read(job.schema))
+    return _write(job, first, map(pa.table, batches_of(file, group, columns, BATCH_ROWS)))
+
+
+def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:
+    fields = open_fields(job)
+    found = {field.name: [np.zeros(0, np.uint64)] for field in fields}
+    for table in tables:
+        in_train = train_rows(table, job)
+        for field in fields:
+            numbers = read_numbers(read_column(table, field.name), job.flat_source, RowReasons())[in_train]
+            found[field.name].append(ordered(numbers[~np.isnan(numbers)]))
+    for field in fields:
+        save_array(_path(job.work, f"numbers-{chunk.name('log')}", field), np.sort(np.concatenate(found[field.name])))
+    return {}
+
+
+def _path(work: Path, name: str, field: Field) -> Path:
+    return work / "chunks" / f"{name}-{field.name.encode().hex()}.npy"
