@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,8 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         "rows": rows,
         "schema": to_mapping(checkpoint.manifest.schema),
     }
+    if model.value_inputs is not None:
+        description["values"] = {name: asdict(column) for name, column in model.value_inputs.columns.items()}
     try:
         folder_bytes = _write(config.out, model, description)
     except OSError as e:

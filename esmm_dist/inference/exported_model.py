@@ -6,7 +6,7 @@ line of this project: whoever loads it needs TensorFlow only.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -14,6 +14,7 @@ from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
 from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.inference.exported_pooling import pool, weight_norms
+from esmm_dist.inference.exported_values import ValueInputs
 from esmm_dist.inference.probabilities import prediction_columns
 from esmm_dist.input.record_parsing import parse_spec
 from esmm_dist.model.esmm import Esmm
@@ -52,6 +53,14 @@ class ExportedTable(tf.Module):
         has_row = tf.gather(known, place) == ids
         return tf.where(has_row[:, tf.newaxis], tf.gather(self.rows, place), start)
 
+    def knows(self, ids: tf.Tensor) -> tf.Tensor:
+        """Return which ids have a row, bool [N]; ids are int64 [N], in any order."""
+        if not self._has_rows:
+            return tf.zeros_like(ids, tf.bool)
+        known = self.ids.read_value()
+        place = tf.minimum(tf.searchsorted(known, ids, out_type=tf.int64), tf.size(known, out_type=tf.int64) - 1)
+        return tf.gather(known, place) == ids
+
     def _picks(self, ids: tf.Tensor) -> tf.Tensor:
         """Return the start row of each id: ``StartValues.rows`` in TensorFlow, whose uint64 wraps around as NumPy's."""
         h = tf.bitcast(ids, tf.uint64) + tf.constant(self._hash_offset, tf.uint64)
@@ -80,13 +89,17 @@ class ExportedModel(tf.Module):
         self.dense_variables = [variable.value for variable in model.weights]
         self._uses_norms = model.uses_norms
         self.tables = dict(tables)
+        knows = {name: table.knows for name, table in tables.items()}
+        self.value_inputs = ValueInputs(schema, knows) if schema.flat_source is not None else None
+        """The columns of a flat log as inputs; None: the log has ids."""
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Return the functions of the SavedModel by name.
 
         ``serving_default`` takes ``examples``, string [G]: records as ``esmm preprocess`` writes them. ``features``
         takes the lists of ``schema/record_format.py`` as tensors, those of all users or impressions one after the
-        other, and ``impressions_per_group`` int64 [G]. Both ignore labels.
+        other, and ``impressions_per_group`` int64 [G]. ``values``, which models of flat logs have, takes the columns of
+        the log (``exported_values.ValueInputs``). All ignore labels.
         """
         spec = {
             keys.USER_IDS: tf.int64,
@@ -106,10 +119,22 @@ class ExportedModel(tf.Module):
         of_records = tf.function(
             self._of_records, input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
         )
-        return {
+        signatures = {
             "serving_default": of_records,
             "features": tf.function(of_features, input_signature=specs, autograph=False),
         }
+        if self.value_inputs is not None:
+            signatures["values"] = self._of_values(self.value_inputs)
+        return signatures
+
+    def _of_values(self, inputs: ValueInputs) -> Callable[..., Any]:
+        spec = inputs.specs
+        specs = [tf.TensorSpec([None], dtype, name=name) for name, dtype in spec.items()]
+
+        def of_values(*tensors: tf.Tensor) -> Tensors:
+            return self._probabilities(inputs.features(dict(zip(spec, tensors, strict=True))))
+
+        return cast(Callable[..., Any], tf.function(of_values, input_signature=specs, autograph=False))
 
     def _of_records(self, examples: tf.Tensor) -> Tensors:
         spec = parse_spec(self._schema, with_names=self._schema.has_text_sample_ids)

@@ -167,10 +167,11 @@ def _text_of_float(value: float | np.floating[Any]) -> str | None:
 def _digits_of(value: float | np.floating[Any], text: str) -> str:
     """Return a finite number without exponent: a whole one below 2^63 exactly, else the digits of its text."""
     number = float(value)
-    if number == math.floor(number) and abs(number) < 2**63:
+    if number == math.floor(number) and 1 <= abs(number) < 2**63:
         return str(int(number))
     digits = format(Decimal(text), "f")
-    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return "0" if digits == "-0" else digits
 
 
 def _text_of_decimal(value: Decimal) -> str | None:

@@ -16,6 +16,8 @@ from esmm_dist.errors import SchemaError
 from esmm_dist.schema.feature_id import feature_id
 
 MOST_EDGES = 4095
+LEAST_NUMBER = float(np.finfo(np.float64).tiny)
+"""Numbers nearer to 0 than this one, 2.2e-308, are 0, as they are to TensorFlow."""
 
 _RULE = re.compile(r"(quantile|log)(?: +([1-9][0-9]{0,3}))?", re.ASCII)
 _LOG_LEAST, _LOG_MOST = -20, 40  # powers of 2 of the smallest and largest edge of "log"
@@ -65,7 +67,7 @@ class Numeric:
         Args:
             values: float64 [N]; NaN has no bucket, and what is returned for it means nothing
         """
-        return np.searchsorted(self._found_edges, values, side="right").astype(np.int64)
+        return np.searchsorted(self._found_edges, without_tiny(values), side="right").astype(np.int64)
 
     def ids(self, field: str) -> I64:
         """Return the feature id of each bucket of a field, int64 [edges + 1]: that of its number."""
@@ -108,12 +110,20 @@ class Numeric:
             raise SchemaError(f"buckets has {len(edges)} edges. Use at most {MOST_EDGES}.")
         if not all(map(math.isfinite, edges)):
             raise SchemaError(f"edges {list(edges)} are not all finite numbers. The first and last bucket have no end.")
+        tiny = [edge for edge in edges if 0 < abs(edge) < LEAST_NUMBER]
+        if tiny:
+            raise SchemaError(f"buckets has edge {tiny[0]}, which is taken for 0. Write 0, or {LEAST_NUMBER} or more.")
         wrong = next((k for k in range(1, len(edges)) if not edges[k - 1] < edges[k]), None)
         if wrong is not None:
             raise SchemaError(
                 f"buckets has edge {edges[wrong]:.15g} after {edges[wrong - 1]:.15g}. Write the edges in ascending "
                 "order, each once."
             )
+
+
+def without_tiny(values: F64) -> F64:
+    """Return numbers with 0 for those below ``LEAST_NUMBER``, float64 [N]."""
+    return np.where(np.abs(values) < LEAST_NUMBER, 0.0, values)
 
 
 def _log_edges(number: int) -> tuple[float, ...]:

@@ -24,18 +24,8 @@ def id_of_value(schema: Schema, field: str, value: str) -> int:
         ConfigError: There is no such field, or the value has no id.
     """
     found = field_of_name(schema, field)
-    if found.cross:
-        values = value.split(_BETWEEN_PARTS)
-        if len(values) != len(found.cross):
-            raise ConfigError(
-                f"value is '{value}', but '{field}' is a cross of {len(found.cross)} fields. Give a value of each of "
-                f"{', '.join(found.cross)}, with commas between them."
-            )
-        return cross_id(found.name, [id_of_value(schema, *each) for each in zip(found.cross, values, strict=True)])
     if schema.flat_source is not None:
-        id_ = _id_of_number(found, value) if found.numeric is not None else feature_id(found.id_space, value)
-        if id_ is None and found.missing == "id":
-            return missing_id(found.id_space)
+        id_ = _id_in_flat_log(schema, found, value)
         if id_ is None:
             raise ConfigError(f"value is '{value}', which stands for a missing one in a log and has no feature id.")
         return id_
@@ -44,6 +34,28 @@ def id_of_value(schema: Schema, field: str, value: str) -> int:
             f"value is '{value}', but feature ids of the Ali-CCP form are whole numbers, 0 .. 2^63 - 1. Give one."
         )
     return int(value)
+
+
+def _id_in_flat_log(schema: Schema, field: Field, value: str) -> int | None:
+    """Return the id of a value; None if it has none."""
+    if field.cross:
+        values = value.split(_BETWEEN_PARTS)
+        if len(values) != len(field.cross):
+            raise ConfigError(
+                f"value is '{value}', but '{field.name}' is a cross of {len(field.cross)} fields. Give a value of each "
+                f"of {', '.join(field.cross)}, with commas between them."
+            )
+        parts = [schema.field(name) for name in field.cross]
+        given = [value_text(each) is not None for each in values]
+        ids = [_id_in_flat_log(schema, part, each) for part, each in zip(parts, values, strict=True)]
+        if field.missing == "none" and not all(given):
+            return None
+        return cross_id(
+            field.name,
+            [missing_id(part.id_space) if id_ is None else id_ for part, id_ in zip(parts, ids, strict=True)],
+        )
+    id_ = _id_of_number(field, value) if field.numeric is not None else feature_id(field.id_space, value)
+    return missing_id(field.id_space) if id_ is None and field.missing == "id" else id_
 
 
 def _id_of_number(field: Field, value: str) -> int | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Field
+from esmm_dist.schema.numeric import without_tiny
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.flat.columns import RowReasons, read_column
 from preprocess.read.flat.header import columns_read
@@ -95,7 +96,7 @@ def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:
         in_train = train_rows(table, job)
         for field in fields:
             numbers = read_numbers(read_column(table, field.name), job.flat_source, RowReasons())[in_train]
-            found[field.name].append(ordered(numbers[~np.isnan(numbers)]))
+            found[field.name].append(ordered(without_tiny(numbers[~np.isnan(numbers)])))
     for field in fields:
         save_array(_path(job.work, f"numbers-{chunk.name('log')}", field), np.sort(np.concatenate(found[field.name])))
     return {}

@@ -1,0 +1,230 @@
+"""The values of a log as inputs of an exported model: from texts and numbers by column to the ids of a record.
+
+It does in TensorFlow what ``esmm preprocess`` does with the columns of a flat log. Ids without a row in the model are
+left out, as preprocess leaves out those that are not in the vocabulary.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from esmm_dist.inference.exported_ids import category_ids, cross_ids, number_ids, value_texts
+from esmm_dist.schema import record_format as keys
+from esmm_dist.schema.feature_id import missing_id
+from esmm_dist.schema.fields import Field, Schema
+
+Tensors = dict[str, tf.Tensor]
+
+IMPRESSIONS_PER_GROUP = "impressions_per_group"
+
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnInputs:
+    """The inputs of one column."""
+
+    value: str
+    """Name of the input with the values: string, or float64 where the field is numeric."""
+    lengths: str | None
+    """Name of the input with the number of values of each row, int64; None: each row has one."""
+    weights: str | None
+    """Name of the input with the weight of each value, float32; None: 1."""
+
+
+class ValueInputs:
+    """The inputs of a schema's columns, and the ids that they become."""
+
+    def __init__(self, schema: Schema, knows: Mapping[str, Callable[[tf.Tensor], tf.Tensor]]) -> None:
+        """Name the inputs.
+
+        Args:
+            schema: schema of a flat log, with the edges of its numeric fields
+            knows: for each table the function that tells which of ids int64 [N] have a row, bool [N]
+        """
+        self._schema, self._knows = schema, knows
+        self.columns = _named_inputs(schema)
+        """The inputs of each field that is a column, by its name."""
+
+    @property
+    def specs(self) -> dict[str, tf.DType]:
+        """The type of each input, all of them of one dimension."""
+        specs: dict[str, tf.DType] = {}
+        for name, column in self.columns.items():
+            specs[column.value] = tf.string if self._schema.field(name).numeric is None else tf.float64
+            if column.lengths is not None:
+                specs[column.lengths] = tf.int64
+            if column.weights is not None:
+                specs[column.weights] = tf.float32
+        return {**specs, IMPRESSIONS_PER_GROUP: tf.int64}
+
+    def features(self, inputs: Tensors) -> Tensors:
+        """Return the lists of ``schema/record_format.py``, and ``impressions_per_group``."""
+        per_group = inputs[IMPRESSIONS_PER_GROUP]
+        groups, impressions = tf.size(per_group, out_type=tf.int64), tf.reduce_sum(per_group)
+        group_of_impression = tf.repeat(tf.range(groups), per_group)
+        reader = _Reader(self._schema, self.columns, inputs, group_of_impression)
+        user = self._lists(reader, self._schema.user_fields, groups)
+        impression = self._lists(reader, self._schema.impression_fields, impressions)
+        features = {
+            keys.USER_IDS: user.ids,
+            keys.USER_LENGTHS: user.lengths,
+            keys.IMPRESSION_IDS: impression.ids,
+            keys.IMPRESSION_LENGTHS: impression.lengths,
+            IMPRESSIONS_PER_GROUP: per_group,
+        }
+        if any(field.weighted for field in self._schema.user_fields):
+            features[keys.USER_WEIGHTS] = user.weights
+        if any(field.weighted for field in self._schema.impression_fields):
+            features[keys.IMPRESSION_WEIGHTS] = impression.weights
+        return features
+
+    def _lists(self, reader: "_Reader", fields: tuple[Field, ...], rows: tf.Tensor) -> "_Lists":
+        """Return the ids of some fields as records have them: row after row, and within a row field after field."""
+        place, ids, weights = [], [tf.zeros([0], tf.int64)], [tf.zeros([0], tf.float32)]
+        place.append(tf.zeros([0], tf.int64))
+        for number, field in enumerate(fields):
+            values = reader.values(field, rows)
+            known = self._knows[field.table](values.ids)
+            place.append(tf.boolean_mask(values.row, known) * len(fields) + number)
+            ids.append(tf.boolean_mask(values.ids, known))
+            weights.append(tf.boolean_mask(values.weights, known))
+        segment = tf.concat(place, 0)
+        order = tf.argsort(segment, stable=True)
+        lengths = tf.math.unsorted_segment_sum(tf.ones_like(segment), segment, rows * len(fields))
+        return _Lists(
+            ids=tf.gather(tf.concat(ids, 0), order), lengths=lengths, weights=tf.gather(tf.concat(weights, 0), order)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lists:
+    """Ids int64 [N], their weights float32 [N], and the number of ids of each (row, field), int64 [rows · F]."""
+
+    ids: tf.Tensor
+    lengths: tf.Tensor
+    weights: tf.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Values:
+    """Ids of one field: the row of each, int64 [N], the id, int64 [N], and its weight, float32 [N]."""
+
+    row: tf.Tensor
+    ids: tf.Tensor
+    weights: tf.Tensor
+
+
+class _Reader:
+    """Makes ids of the inputs of one request."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        columns: Mapping[str, ColumnInputs],
+        inputs: Tensors,
+        group_of_impression: tf.Tensor,
+    ) -> None:
+        self._schema, self._columns, self._inputs = schema, columns, inputs
+        self._group_of_impression = group_of_impression
+        self._one_hot: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
+
+    def values(self, field: Field, rows: tf.Tensor) -> _Values:
+        """Return the ids of a field, by rows ascending; ``rows`` is the number of groups, or of impressions."""
+        if field.multi_hot:
+            return self._many(field, rows)
+        ids, present = self._single(field, rows)
+        if field.missing == "id":
+            present = tf.ones_like(present)
+        row = tf.boolean_mask(tf.range(rows), present)
+        return _Values(row=row, ids=tf.boolean_mask(ids, present), weights=self._weights(field, present))
+
+    def _weights(self, field: Field, present: tf.Tensor) -> tf.Tensor:
+        name = self._columns[field.name].weights if field.name in self._columns else None
+        of_row = tf.ones_like(present, tf.float32) if name is None else self._inputs[name]
+        return tf.boolean_mask(of_row, present)
+
+    def _single(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the id of each row, ``missing_id`` where there is no value, and where there is one: [rows] each."""
+        if field.name not in self._one_hot:
+            self._one_hot[field.name] = self._cross(field, rows) if field.cross else self._column(field, rows)
+        return self._one_hot[field.name]
+
+    def _column(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        values = self._checked(self._columns[field.name].value, rows)
+        if field.numeric is not None:
+            return number_ids(field.numeric, field.name, values), ~tf.math.is_nan(values)
+        return category_ids(field.id_space, values), value_texts(values) != ""
+
+    def _cross(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        found = []
+        for name in field.cross:
+            part = self._schema.field(name)
+            of_user = part.owner == "user" and field.owner != "user"
+            groups = tf.size(self._inputs[IMPRESSIONS_PER_GROUP], out_type=tf.int64)
+            ids, present = self._single(part, groups if of_user else rows)
+            if of_user:
+                ids, present = tf.gather(ids, self._group_of_impression), tf.gather(present, self._group_of_impression)
+            found.append((ids, present))
+        present = tf.reduce_all(tf.stack([each for _, each in found]), axis=0)
+        return cross_ids(field.name, [ids for ids, _ in found]), present
+
+    def _many(self, field: Field, rows: tf.Tensor) -> _Values:
+        column = self._columns[field.name]
+        assert column.lengths is not None  # of a multi-hot field
+        texts, lengths = self._inputs[column.value], self._checked(column.lengths, rows)
+        weights = tf.ones_like(texts, tf.float32) if column.weights is None else self._inputs[column.weights]
+        message = f"{column.lengths} does not add up to the number of values of {column.value}."
+        with tf.control_dependencies(
+            [tf.debugging.assert_equal(tf.reduce_sum(lengths), tf.size(texts, out_type=tf.int64), message=message)]
+        ):
+            row = tf.repeat(tf.range(rows), lengths)
+        present = value_texts(texts) != ""
+        row, texts, weights = (tf.boolean_mask(each, present) for each in (row, texts, weights))
+        ids = category_ids(field.id_space, texts)
+        if field.missing == "id":
+            counts = tf.math.unsorted_segment_sum(tf.ones_like(row), row, rows)
+            empty = tf.boolean_mask(tf.range(rows), counts == 0)
+            row = tf.concat([row, empty], 0)
+            ids = tf.concat([ids, tf.fill(tf.shape(empty), tf.constant(missing_id(field.id_space), tf.int64))], 0)
+            weights = tf.concat([weights, tf.ones_like(empty, tf.float32)], 0)
+        return _Values(row=row, ids=ids, weights=weights)
+
+    def _checked(self, name: str, rows: tf.Tensor) -> tf.Tensor:
+        """Return an input that has one value a row."""
+        values = self._inputs[name]
+        message = f"{name} has another number of rows than {IMPRESSIONS_PER_GROUP} says."
+        with tf.control_dependencies(
+            [tf.debugging.assert_equal(tf.size(values, out_type=tf.int64), rows, message=message)]
+        ):
+            return tf.identity(values)
+
+
+def _named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
+    """Name the inputs after the fields; what is no letter, digit or underscore becomes one, and no name comes twice."""
+    taken = {IMPRESSIONS_PER_GROUP}
+
+    def free(name: str) -> str:
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        plain = plain if _PLAIN_NAME.fullmatch(plain) else f"f_{plain}"
+        number, unique = 1, plain
+        while unique in taken:
+            number += 1
+            unique = f"{plain}_{number}"
+        taken.add(unique)
+        return unique
+
+    columns = [field for field in schema.fields if not field.cross]
+    # Those that are plain names, and values before lengths and weights, keep their names
+    in_turn = sorted((field.name for field in columns), key=lambda name: not _PLAIN_NAME.fullmatch(name))
+    values = {name: free(name) for name in in_turn}
+    return {
+        field.name: ColumnInputs(
+            value=values[field.name],
+            lengths=free(f"{values[field.name]}_lengths") if field.multi_hot else None,
+            weights=free(f"{values[field.name]}_weights") if field.weighted else None,
+        )
+        for field in columns
+    }

@@ -1,0 +1,111 @@
+"""A small flat log with numbers, crosses, lists and missing values, as rows, as CSV and as Parquet."""
+
+import csv
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Row = dict[str, Any]
+
+SCHEMA_YAML = """
+name: shop
+labels: [click, conversion]
+source:
+  form: flat
+  files: {train: train.FORM, test: test.FORM}
+  labels: {click: click, conversion: buy}
+  sample_id: row
+fields:
+  - {name: user id, owner: user}
+  - {name: gender, owner: user, missing: id}
+  - {name: age, owner: user, numeric: {buckets: [18, 25.5, 40]}}
+  - {name: history, owner: user, multi_hot: true, combiner: mean, ids_of: item}
+  - {name: interests, owner: user, multi_hot: true, weighted: true, combiner: sqrtn, missing: id}
+  - {name: gender x age, owner: user, cross: [gender, age]}
+  - {name: item, owner: item}
+  - {name: price, owner: item, numeric: {buckets: quantile 8}}
+  - {name: views, owner: item, numeric: {buckets: log 2, }, missing: none}
+  - {name: category, owner: item, embedding_dim: 6}
+  - {name: gender x category, owner: item, cross: [gender, category], missing: none}
+  - {name: age x price x category, owner: item, cross: [age, price, category]}
+"""
+
+GENDERS = ["f", "m", "other", None]
+CATEGORIES = ["1", "2.0", "True", "2024-01-31", "1.5e+16", "ø", "007", None]
+
+
+def shop_rows(count: int, *, seed: int = 1, first: int = 1) -> list[Row]:
+    """Return rows by column; a user's columns are the same in all its rows, and None is a missing value."""
+    draw = random.Random(seed)
+    users = [
+        {
+            "user id": f"u{number}",
+            "gender": draw.choice(GENDERS),
+            "age": draw.choice([None, 17, 18, 25.5, 40, draw.randrange(15, 80)]),
+            "history": [f"i{draw.randrange(20)}" for _ in range(draw.randrange(4))],
+            "interests": [(draw.choice("abc"), draw.choice([0.5, 1.0, 2.0])) for _ in range(draw.randrange(3))],
+        }
+        for number in range(12)
+    ]
+    rows = []
+    for number in range(count):
+        item = draw.randrange(20)
+        own = random.Random(item)
+        click = draw.random() < 0.4
+        rows.append(
+            {
+                "row": first + number,
+                **draw.choice(users),
+                "item": f"i{item}",
+                "price": own.choice([None, round(own.lognormvariate(2, 1), 2), 0.1, 0.7]),
+                "views": own.choice([None, 0, 1, own.randrange(10**6)]),
+                "category": own.choice(CATEGORIES),
+                "click": int(click),
+                "buy": int(click and draw.random() < 0.5),
+            }
+        )
+    return rows
+
+
+def write_shop_csv(path: Path, rows: list[Row]) -> None:
+    """Write rows as CSV text, lists between ``|``."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows[0])
+        for row in rows:
+            texts = {**row, "history": "|".join(row["history"])}
+            texts["interests"] = "|".join(f"{name}:{weight}" for name, weight in row["interests"])
+            writer.writerow("" if value is None else value for value in texts.values())
+
+
+def write_shop_parquet(path: Path, rows: list[Row]) -> None:
+    """Write rows as Parquet: prices as float32, ages as float64, views as integers, lists as lists."""
+    pairs = pa.list_(pa.struct([("name", pa.string()), ("weight", pa.float32())]))
+    types = {
+        "age": pa.float64(),
+        "price": pa.float32(),
+        "views": pa.int32(),
+        "history": pa.list_(pa.string()),
+        "interests": pairs,
+    }
+    columns = {
+        name: pa.array(
+            [
+                [{"name": each[0], "weight": each[1]} for each in row[name]] if name == "interests" else row[name]
+                for row in rows
+            ],
+            types.get(name),
+        )
+        for name in rows[0]
+    }
+    pq.write_table(pa.table(columns), path)
+
+
+def write_shop_schema(folder: Path, form: str) -> Path:
+    """Write the schema of the log in one form, ``csv`` or ``parquet``; return its path."""
+    path = folder / f"shop-{form}.yaml"
+    path.write_text(SCHEMA_YAML.replace("FORM", form))
+    return path

@@ -1,0 +1,174 @@
+"""One value has one id: in CSV, in Parquet, in a data set, and in a request to the exported model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from esmm_dist.config import build
+from esmm_dist.inference.export import DESCRIPTION, ExportConfig, export
+from esmm_dist.inference.exported_values import ValueInputs
+from esmm_dist.inference.predict import PredictConfig, predict
+from esmm_dist.progress import NoProgress
+from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.schema.manifest import DatasetManifest, read_manifest
+from esmm_dist.schema.sources import FlatSource
+from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.run import train
+from preprocess.config import PreprocessConfig
+from preprocess.run import preprocess
+from tests.support.shop_log import Row, shop_rows, write_shop_csv, write_shop_parquet, write_shop_schema
+
+TRAIN = shop_rows(400)
+UNSEEN = {**shop_rows(1, seed=5)[0], "user id": "nobody", "item": "i999", "category": "new", "price": 1e9, "age": -1}
+TEST = [*shop_rows(60, seed=2, first=5001), {**UNSEEN, "row": 6001}]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data sets of the same rows from both forms, a run, its predictions and its exported model."""
+    folder = tmp_path_factory.mktemp("shop")
+    for form, write in (("csv", write_shop_csv), ("parquet", write_shop_parquet)):
+        raw = folder / form
+        raw.mkdir()
+        write(raw / f"train.{form}", TRAIN)
+        write(raw / f"test.{form}", TEST)
+        schema = str(write_shop_schema(folder, form))
+        preprocess(PreprocessConfig(raw=raw, out=folder / f"data-{form}", schema=schema), NoProgress())
+    settings = {
+        "data": folder / "data-csv",
+        "run": str(folder / "run"),
+        "input": {"epochs": 1},
+        "embedding": {"embedding_dim": 4, "start_scale": 0.5, "embedding_learning_rate": 0.5},
+        "model": {"hidden_units": [8]},
+    }
+    train(build(TrainConfig, settings, where="test"), NoProgress())
+    scores = folder / "scores.parquet"
+    predict(PredictConfig(run=str(folder / "run"), data=folder / "data-csv", out=scores), NoProgress())
+    export(ExportConfig(run=str(folder / "run"), out=folder / "model"), NoProgress())
+    return folder
+
+
+def manifests(folder: Path) -> list[DatasetManifest]:
+    return [read_manifest(folder / f"data-{form}") for form in ("csv", "parquet")]
+
+
+def test_csv_and_parquet_give_the_same_records_and_edges(folder: Path):
+    of_csv, of_parquet = manifests(folder)
+    assert of_csv.schema.fields == of_parquet.schema.fields
+    assert [s.crc32c for s in of_csv.files()][:-2] == [s.crc32c for s in of_parquet.files()][:-2]
+    for split in ("train", "test"):
+        assert [s.crc32c for s in of_csv.splits[split].shards] == [s.crc32c for s in of_parquet.splits[split].shards]
+    price = of_csv.schema.field("price").numeric
+    assert price is not None
+    prices = sorted(row["price"] for row in TRAIN if row["price"] is not None)
+    assert price.edges == tuple(sorted({prices[-(-k * len(prices) // 8) - 1] for k in range(1, 8)}))
+
+
+def request(rows: list[Row], columns: dict[str, dict[str, Any]], per_group: list[int]) -> dict[str, tf.Tensor]:
+    """Return the inputs of rows of which ``per_group`` belong to one user each, one after the other."""
+    firsts = np.cumsum([0, *per_group[:-1]])
+    users = [rows[first] for first in firsts]
+    owners = {"user id", "gender", "age", "history", "interests"}
+    inputs: dict[str, tf.Tensor] = {"impressions_per_group": tf.constant(per_group, tf.int64)}
+    for name, column in columns.items():
+        values = [row[name] for row in (users if name in owners else rows)]
+        if column["lengths"] is not None:
+            inputs[column["lengths"]] = tf.constant([len(each) for each in values], tf.int64)
+            values = [each for some in values for each in some]
+        if column["weights"] is not None:
+            inputs[column["weights"]] = tf.constant([weight for _, weight in values], tf.float32)
+            values = [value for value, _ in values]
+        if name in ("age", "price", "views"):
+            inputs[column["value"]] = tf.constant([np.nan if v is None else v for v in values], tf.float64)
+        else:
+            inputs[column["value"]] = tf.constant(["" if v is None else v for v in values], tf.string)
+    return inputs
+
+
+def columns_of(folder: Path) -> dict[str, dict[str, Any]]:
+    columns: dict[str, dict[str, Any]] = json.loads((folder / "model" / DESCRIPTION).read_text())["values"]
+    return columns
+
+
+def test_a_request_of_raw_values_gets_the_scores_of_predict(folder: Path):
+    model = tf.saved_model.load(str(folder / "model"))
+    columns = columns_of(folder)
+    assert columns["user id"] == {"value": "user_id", "lengths": None, "weights": None}
+    assert columns["interests"] == {
+        "value": "interests",
+        "lengths": "interests_lengths",
+        "weights": "interests_weights",
+    }
+    assert "gender x age" not in columns
+    expected = pq.read_table(folder / "scores.parquet").to_pylist()
+    by_row = {each["sample_id"]: each for each in expected}
+    assert len({round(each["pctr"], 6) for each in expected}) > 30
+    found = model.signatures["values"](**request(TEST, columns, [1] * len(TEST)))
+    for task in ("pctr", "pcvr", "pctcvr"):
+        scores = [by_row[row["row"]][task] for row in TEST]
+        np.testing.assert_allclose(found[task].numpy(), scores, rtol=1e-6)
+
+
+def test_candidates_of_one_user_get_the_scores_that_they_get_alone(folder: Path):
+    model = tf.saved_model.load(str(folder / "model"))
+    columns = columns_of(folder)
+    user = {name: TEST[0][name] for name in ("user id", "gender", "age", "history", "interests")}
+    rows = [{**row, **user} for row in TEST]
+    together = model.signatures["values"](**request(rows, columns, [len(rows)]))
+    alone = model.signatures["values"](**request(rows, columns, [1] * len(rows)))
+    np.testing.assert_allclose(together["pctcvr"].numpy(), alone["pctcvr"].numpy(), rtol=1e-6)
+
+
+def records_of(data: Path, manifest: DatasetManifest, split: str) -> dict[int, dict[str, list[Any]]]:
+    """Return the lists of each record of one impression by its sample id."""
+    found = {}
+    for shard in manifest.splits[split].shards:
+        for record in tf.data.TFRecordDataset(str(data / shard.path), compression_type="ZLIB"):
+            features = tf.train.Example.FromString(record.numpy()).features.feature
+            lists = {key: list(each.int64_list.value or each.float_list.value) for key, each in features.items()}
+            (sample_id,) = lists.pop("sample_ids")
+            found[sample_id] = lists
+    return found
+
+
+def test_the_graph_makes_the_ids_of_the_records(folder: Path):
+    manifest = manifests(folder)[0]
+    everything = {table: lambda ids: tf.ones_like(ids, tf.bool) for table in manifest.schema.tables}
+    inputs = ValueInputs(manifest.schema, everything)
+    columns = {name: vars(column) for name, column in inputs.columns.items()}
+    records = records_of(folder / "data-csv", manifest, "train")
+    assert len(records) == len(TRAIN)
+    for row in TRAIN[:80]:
+        features = inputs.features(request([row], columns, [1]))
+        record = records[row["row"]]
+        for key in ("user_ids", "user_lengths", "impression_ids", "impression_lengths", "user_weights"):
+            assert features[key].numpy().tolist() == record[key], (row, key)
+
+
+def test_inputs_that_do_not_fit_are_refused_by_name(folder: Path):
+    score = tf.saved_model.load(str(folder / "model")).signatures["values"]
+    good = request(TEST[:3], columns_of(folder), [2, 1])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="age has another number of rows than impressions_per_gr"):
+        score(**{**good, "age": tf.constant([1.0], tf.float64)})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="history_lengths does not add up to the number of values"):
+        score(**{**good, "history_lengths": tf.constant([0, 99], tf.int64)})
+
+
+def test_inputs_have_names_that_are_names_and_no_two_are_the_same():
+    fields = [
+        Field(name="a b", owner="user"),
+        Field(name="a_b", owner="user"),
+        Field(name="9", owner="item"),
+        Field(name="tags", owner="item", multi_hot=True),
+        Field(name="tags_lengths", owner="item"),
+    ]
+    source = FlatSource(form="flat", files={"train": "t.csv"}, labels={"click": "c", "order": "o"})
+    schema = Schema(name="s", labels=("click", "order"), fields=tuple(fields), source=source)
+    columns = ValueInputs(schema, {}).columns
+    assert [columns[field.name].value for field in fields] == ["a_b_2", "a_b", "f_9", "tags", "tags_lengths"]
+    assert columns["tags"].lengths == "tags_lengths_2"
