@@ -1,6 +1,6 @@
 """Evaluate a checkpoint of a run on a split."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +10,9 @@ from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import gather_skipped, skipped_lines
 from esmm_dist.input.users import BatchUsers
+from esmm_dist.model.metrics.deciles import Decile
 from esmm_dist.model.metrics.summary import TaskMetrics
+from esmm_dist.model.metrics.task_report import TaskReport
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.progress import NoProgress, Progress
@@ -49,6 +51,9 @@ class EvaluateConfig:
     """Whether to train logistic regression on the data set's train split too (seconds, on up to 250,000 impressions),
     and to say where the model is below it."""
 
+    deciles: bool = False
+    """Whether to show the calibration of each task by decile of its predictions; ``--json`` has it in any case."""
+
     store: ConnectionConfig = field(default_factory=ConnectionConfig)
 
     def __post_init__(self) -> None:
@@ -70,12 +75,15 @@ class Evaluation:
     warnings: list[str]
     baseline: "Baseline | None"
     """What logistic regression reaches; None if it was not requested or not possible."""
+    deciles: Mapping[str, tuple[Decile, ...]]
+    """Calibration of each task by decile of its predictions."""
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the metrics of each task by its name, and beside them ``fields``, ``warnings``, ``baseline``."""
         fields = {each.name: asdict(each) for each in self.fields}
+        deciles = {name: [asdict(each) for each in of_task] for name, of_task in self.deciles.items()}
         return {
-            **{name: asdict(task) for name, task in self.tasks.items()},
+            **{name: {**asdict(task), "deciles": deciles[name]} for name, task in self.tasks.items()},
             "fields": fields,
             "warnings": self.warnings,
             "baseline": self.baseline.to_mapping() if self.baseline is not None else None,
@@ -104,19 +112,21 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:
             with closing(own_batches(trained.scorer, reader, users, learned_ids=learned_ids)) as scored:
-                tasks = evaluate_batches(scored, trained.scorer.schema.labels, progress, world)
+                reports = report_batches(scored, trained.scorer.schema.labels, progress, world)
         finally:
             progress.finish()
         for line in skipped_lines(gather_skipped(world, reader.skipped)):
             progress.message(line)
         fields = scored_coverage(manifest, config.split, learned_ids.counts(world))
+    tasks = {name: report.metrics for name, report in reports.items()}
     baseline = None
     if config.baseline:
         baseline = baseline_of_root(world, config.data, manifest, config.split, config.on_bad_record, progress)
     warnings = scored_warnings(fields, config.split)
     if baseline is not None:
         warnings += baseline.warnings(tasks)
-    return Evaluation(tasks=tasks, fields=fields, warnings=warnings, baseline=baseline)
+    deciles = {name: report.deciles for name, report in reports.items()}
+    return Evaluation(tasks=tasks, fields=fields, warnings=warnings, baseline=baseline, deciles=deciles)
 
 
 def evaluate_batches(
@@ -126,6 +136,18 @@ def evaluate_batches(
     world: World,
     max_impressions: int = 0,
 ) -> dict[str, TaskMetrics]:
+    """Return the metrics of ``report_batches``, without parts of the impressions."""
+    reports = report_batches(scored, labels, progress, world, max_impressions)
+    return {name: report.metrics for name, report in reports.items()}
+
+
+def report_batches(
+    scored: Iterable["LabelledBatch"],
+    labels: tuple[str, ...],
+    progress: Progress,
+    world: World,
+    max_impressions: int = 0,
+) -> dict[str, TaskReport]:
     """Compute the metrics of scored batches, exactly, in memory that does not grow with them (``ChainMetrics``).
 
     Args:
@@ -146,4 +168,4 @@ def evaluate_batches(
             progress.advance(of_all_ranks)
             if max_impressions and impressions >= max_impressions:
                 break
-        return metrics.metrics(world)
+        return metrics.report(world)

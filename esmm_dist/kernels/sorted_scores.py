@@ -10,7 +10,7 @@ analyse einiger Verfahren zur Summation endlicher Summen", ZAMM 54 (1974). Sums 
 from esmm_dist.arrays import F64, I64, Bools
 from esmm_dist.kernels.compiled import kernel
 
-# Sums of `fold_scores`, float64 [15, 2]. "Below": with a lower score; of ties half. w: weight.
+# Sums of `fold_scores`, float64 [17, 2]. "Below": with a lower score; of ties half. w: weight.
 TIE_POSITIVE, TIE_NEGATIVE = 0, 1
 """Σ w of the tie at hand, by class"""
 TIE_POSITIVE_SQUARES, TIE_NEGATIVE_SQUARES = 2, 3
@@ -25,7 +25,9 @@ NEGATIVE_SQUARES, NEGATIVE_SQUARES_BELOW, NEGATIVE_SQUARES_BELOW_2 = 10, 11, 12
 """Σ w², Σ w² v, Σ w² v² over negatives; v: weight of the positives below"""
 LOG_LIKELIHOOD, PREDICTED = 13, 14
 """Σ w log P(label), Σ w p"""
-NUM_SCORE_SUMS = 15
+PREDICTED_SQUARES, POSITIVE_PREDICTED_SQUARES = 15, 16
+"""Σ w² p² over all, Σ w² p over positives"""
+NUM_SCORE_SUMS = 17
 
 # The tie at hand, float64 [5]: whether there is one, its score, log p, log (1 - p), p
 NUM_TIE_VALUES = 5
@@ -37,6 +39,14 @@ USERS_WEIGHTED_AUC, USERS_WEIGHT = 5, 6
 USER_TIE_SCORE = 7
 """No sum: the score of the tie at hand"""
 NUM_USER_SUMS = 8
+
+# Values of `fold_bins`, float64 [3]: the total weight; score and p of the tie at hand. Its sums, float64
+# [bins + 2, 7, 2]: of each bin, of the tie at hand, and (in the place of BIN_POSITIVE) the weight of the ties before it
+BIN_POSITIVE, BIN_NEGATIVE, BIN_POSITIVE_SQUARES, BIN_NEGATIVE_SQUARES, BIN_PREDICTED = 0, 1, 2, 3, 4
+"""Σ w by class, Σ w² by class, Σ w p"""
+BIN_ROWS, BIN_ROWS_WITH_WEIGHT = 5, 6
+"""rows; rows with a weight above 0"""
+NUM_BIN_SUMS = 7
 
 
 @kernel("void(float64[:, ::1], int64, float64)")
@@ -68,6 +78,8 @@ def end_tie(tie: F64, sums: F64) -> None:
         return
     positive, negative = _value(sums, TIE_POSITIVE), _value(sums, TIE_NEGATIVE)
     squares = _value(sums, TIE_POSITIVE_SQUARES)
+    _add(sums, POSITIVE_PREDICTED_SQUARES, squares * tie[4])
+    _add(sums, PREDICTED_SQUARES, (squares + _value(sums, TIE_NEGATIVE_SQUARES)) * (tie[4] * tie[4]))
     below = _value(sums, NEGATIVE) + 0.5 * negative
     _add(sums, RIGHT, positive * below)
     _add(sums, POSITIVE_SQUARES, squares)
@@ -99,7 +111,7 @@ def fold_scores(terms: F64, positive: Bools, weights: F64, tie: F64, sums: F64, 
         positive: bool [n]
         weights: float64 [n], 0 or more; within a tie and a class ascending, if they differ
         tie: float64 [5], changed: the tie at hand
-        sums: float64 [15, 2], changed
+        sums: float64 [17, 2], changed
         counts: int64 [4], changed: positives, rows; positives, rows with a weight above 0
     """
     for i in range(len(positive)):
@@ -171,3 +183,45 @@ def fold_users(users: I64, scores: F64, positive: Bools, weights: F64, at_hand: 
             _end_tie_of_user(sums)
             sums[USER_TIE_SCORE, 0] = scores[i]
         _add(sums, USER_TIE_POSITIVE if positive[i] else USER_TIE_NEGATIVE, weights[i])
+
+
+@kernel("void(float64[::1], float64[:, :, ::1])")
+def end_bin_tie(values: F64, sums: F64) -> None:
+    """Add the tie at hand, if there is one, to the bin that holds its middle: after the last block, too."""
+    bins = len(sums) - 2
+    tie, before = sums[bins], sums[bins + 1]
+    if tie[BIN_ROWS, 0] == 0.0:
+        return
+    weight = _value(tie, BIN_POSITIVE) + _value(tie, BIN_NEGATIVE)
+    place = 0
+    if values[0] > 0.0:
+        place = min(int(bins * (_value(before, BIN_POSITIVE) + 0.5 * weight) / values[0]), bins - 1)
+    for each in range(NUM_BIN_SUMS):
+        _add(sums[place], each, _value(tie, each))
+        _clear(tie, each)
+    _add(sums[place], BIN_PREDICTED, weight * values[2])
+    _add(before, BIN_POSITIVE, weight)
+
+
+@kernel("void(float64[::1], float64[::1], boolean[::1], float64[::1], float64[::1], float64[:, :, ::1])")
+def fold_bins(scores: F64, predicted: F64, positive: Bools, weights: F64, values: F64, sums: F64) -> None:
+    """Add a block of rows to bins of equal weight.
+
+    Args:
+        scores: float64 [n], ascending, also from block to block
+        predicted: float64 [n], the probabilities, equal where scores are
+        positive: bool [n]
+        weights: float64 [n], 0 or more; within a tie and a class ascending, if they differ
+        values: float64 [3], changed: the total weight of all rows; score and p of the tie at hand
+        sums: float64 [bins + 2, 7, 2], changed
+    """
+    tie = sums[len(sums) - 2]
+    for i in range(len(scores)):
+        if tie[BIN_ROWS, 0] == 0.0 or scores[i] != values[1]:
+            end_bin_tie(values, sums)
+            values[1], values[2] = scores[i], predicted[i]
+        weight = weights[i]
+        _add(tie, BIN_POSITIVE if positive[i] else BIN_NEGATIVE, weight)
+        _add(tie, BIN_POSITIVE_SQUARES if positive[i] else BIN_NEGATIVE_SQUARES, weight * weight)
+        tie[BIN_ROWS, 0] += 1.0
+        tie[BIN_ROWS_WITH_WEIGHT, 0] += weight > 0.0

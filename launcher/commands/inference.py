@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from launcher.command import CommandContext, Outcome
 from launcher.terminal.coverage_table import coverage_table
+from launcher.terminal.deciles_table import deciles_table
 from launcher.terminal.json_line import json_value
 from launcher.terminal.metrics_table import metrics_table
 
@@ -19,7 +20,9 @@ def evaluate_command(settings: "EvaluateConfig", context: CommandContext) -> Out
 
     found = evaluate(settings, context.progress)
     lines = [
-        *metrics_table(found.tasks, found.baseline),
+        *metrics_table(found.tasks, found.baseline, calibration_errors=True),
+        "ECE: mean distance of predictions and labels over deciles; of noise: what right predictions have, about",
+        *(deciles_table(found.deciles) if settings.deciles else []),
         "",
         *coverage_table(found.fields),
         "empty: impressions without an id in the log; unknown: without one that the model has learned (in train: kept)",

@@ -7,12 +7,14 @@ from typing import Any
 from launcher.terminal.text_table import text_table
 
 
-def metrics_table(metrics: Mapping[str, Any], baseline: Any = None) -> list[str]:
+def metrics_table(metrics: Mapping[str, Any], baseline: Any = None, *, calibration_errors: bool = False) -> list[str]:
     """Return the metrics of each task as a table, the AUC of the baseline beside that of the model.
 
     Args:
         metrics: for each task, an ``esmm_dist.model.metrics.summary.TaskMetrics``
         baseline: an ``esmm_dist.inference.baseline.Baseline``; None: no such column
+        calibration_errors: whether to show the standard error of the calibration, the expected calibration error, and
+            about what that is where all predictions are right
     """
     rows = [
         [
@@ -22,12 +24,15 @@ def metrics_table(metrics: Mapping[str, Any], baseline: Any = None) -> list[str]
             *([f"{baseline.auc[task]:.4f}"] if baseline is not None else []),
             "" if math.isnan(m.gauc) else f"{m.gauc:.4f}",
             f"{m.log_loss:.5f}",
-            f"{m.calibration:.3f}",
+            f"{m.calibration:.3f}" + (f" ± {m.calibration_standard_error:.3f}" if calibration_errors else ""),
+            *([f"{m.expected_calibration_error:.5f}"] if calibration_errors else []),
+            *([f"{m.calibration_error_of_noise:.5f}"] if calibration_errors else []),
             f"{m.positives:,}",
             f"{m.impressions:,}",
         ]
         for task, m in metrics.items()
     ]
     columns = ["task", "AUC", "std. error", *(["baseline"] if baseline is not None else [])]
-    table = text_table([*columns, "GAUC", "log loss", "calibration", "positives", "impressions"], rows)
+    errors = ["ECE", "ECE of noise"] if calibration_errors else []
+    table = text_table([*columns, "GAUC", "log loss", "calibration", *errors, "positives", "impressions"], rows)
     return [*table, *(baseline.lines() if baseline is not None else [])]

@@ -101,4 +101,8 @@ def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(fold
         assert found[task]["auc"] == pytest.approx(metrics.auc, rel=1e-3)  # ties but for the last bit
         assert found[task]["gauc"] == pytest.approx(metrics.gauc, rel=1e-3)
         assert found[task]["gauc_users"] == metrics.gauc_users > 5
+        assert [each["impressions"] for each in found[task]["deciles"]] == [
+            each.impressions for each in expected.deciles[task]
+        ]
+        assert found[task]["expected_calibration_error"] == pytest.approx(metrics.expected_calibration_error, rel=1e-4)
         assert found[task]["log_loss"] == pytest.approx(metrics.log_loss, rel=1e-6)

@@ -14,10 +14,13 @@ three usual names, whatever their labels are called.
 Impressions are collected as they are scored. When there are ``ROWS_IN_MEMORY`` of them, each task's scores are sorted
 twice, by score and by (user, score), and written as runs to a temporary file. At the end the runs are merged in one
 pass a task and order, over all ranks: each sorts and merges its own impressions, rank 0 adds up.
+
+Impressions may carry keys, such as the id of a field: each kind of key cuts them into segments, one for each of its
+most frequent keys. Keys travel with the scores; how often each occurs is merged before.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from fractions import Fraction
 from types import TracebackType
 from typing import Any, Literal
 
@@ -28,7 +31,14 @@ from esmm_dist.arrays import F64, I64, Array, Bools
 from esmm_dist.errors import InputDataError
 from esmm_dist.input.users import NO_USER
 from esmm_dist.model.metrics.checks import checked_labels, checked_scores, checked_weights
+from esmm_dist.model.metrics.deciles import (
+    DecileSums,
+    calibration_error_of_noise,
+    exact_total,
+    expected_calibration_error,
+)
 from esmm_dist.model.metrics.score_sums import ScoreSums, UserSums
+from esmm_dist.model.metrics.segment_sums import NO_KEY, FrequentKeys, SegmentSums, most_frequent
 from esmm_dist.model.metrics.sorted_runs import (
     Columns,
     MemoryRun,
@@ -39,6 +49,7 @@ from esmm_dist.model.metrics.sorted_runs import (
     sorted_order,
 )
 from esmm_dist.model.metrics.summary import TaskMetrics, task_names
+from esmm_dist.model.metrics.task_report import TaskReport
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.ranks.world import World
 
@@ -46,7 +57,8 @@ Scale = Literal["probability", "log_probability", "logit"]
 
 ROWS_IN_MEMORY = 1 << 20
 """Impressions that a rank holds in memory, about 160 bytes each while they are sorted. Beyond, they take 53 bytes each
-in a temporary file (two labels, no weights). Fewer gain little, beside the process's GB."""
+in a temporary file (two labels, no weights). Fewer gain little, beside the process's GB. A kind of key is 8 bytes more
+in memory, 24 while it is counted, and at most 40 on disk."""
 
 
 class ChainMetrics:
@@ -56,7 +68,12 @@ class ChainMetrics:
     """
 
     def __init__(
-        self, label_names: Sequence[str], *, scale: Scale = "probability", rows_in_memory: int = ROWS_IN_MEMORY
+        self,
+        label_names: Sequence[str],
+        *,
+        scale: Scale = "probability",
+        rows_in_memory: int = ROWS_IN_MEMORY,
+        segments: Sequence[int] = (),
     ) -> None:
         """Begin with no impression.
 
@@ -66,7 +83,9 @@ class ChainMetrics:
                 within 6e-8 of 1 is rounded to 1 and ties with its neighbours, and products near 1e-7 are summed here
                 as float64 logarithms, so that the ranking keeps every bit that the model computed.
             rows_in_memory: impressions beyond which they go to a temporary file
+            segments: for each of C kinds of key, how many of its keys have a segment of their own
         """
+        self._segments = tuple(segments)
         self._labels, self._scale, self._limit = tuple(label_names), scale, rows_in_memory
         self._names = task_names(label_names)
         self._held = 0
@@ -75,9 +94,12 @@ class ChainMetrics:
         self._positive = np.empty((rows_in_memory, width), np.bool_)
         self._users = np.empty(rows_in_memory, np.int64)
         self._weights: F64 | None = None
+        self._keys = [np.empty(rows_in_memory, np.int64) for _ in self._segments]
+        self._totals = [Fraction(0) for _ in self._names]
         self._file = SpillFile()
         self._by_score: list[list[Run]] = [[] for _ in self._names]
         self._by_user: list[list[Run]] = [[] for _ in self._names]
+        self._key_counts: list[list[Run]] = [[] for _ in self._segments]
 
     def add(
         self,
@@ -85,6 +107,7 @@ class ChainMetrics:
         scores: npt.ArrayLike,
         users: I64 | None = None,
         weights: npt.ArrayLike | None = None,
+        keys: Sequence[I64] = (),
     ) -> None:
         """Add impressions.
 
@@ -94,6 +117,7 @@ class ChainMetrics:
             users: int64 [N], the user of each impression, ``NO_USER`` where it is not known. None: no GAUC.
             weights: float [N], sample weights, 0 or more. None: 1 each. Each call gives them, or none does. Counts are
                 of impressions, whatever their weight.
+            keys: C times int64 [N], the key of each impression, 0 or more, or ``NO_KEY``
 
         Raises:
             InputDataError: Shapes or label values are wrong, a label is 1 after a 0, or a probability is outside
@@ -123,12 +147,18 @@ class ChainMetrics:
             self._users[place] = NO_USER if users is None else users[begin:end]
             if self._weights is not None and weight is not None:
                 self._weights[place] = weight[begin:end]
+            for held, given in zip(self._keys, keys, strict=True):
+                held[place] = given[begin:end]
             self._held += end - begin
             begin = end
             if self._held == self._limit:
                 self._sort(self._file.write)
 
     def metrics(self, world: World | None = None) -> dict[str, TaskMetrics]:
+        """Return what ``report`` does, without deciles and segments."""
+        return {name: report.metrics for name, report in self.report(world).items()}
+
+    def report(self, world: World | None = None) -> dict[str, TaskReport]:
         """Return the metrics of each task, over the impressions of all ranks; a collective. It ends collecting.
 
         Args:
@@ -141,16 +171,23 @@ class ChainMetrics:
         if self._held:
             self._sort(MemoryRun)
         keys = (np.dtype(np.float64),) * (1 if self._weights is None else 2)
+        frequent = [self._most_frequent(place, world) for place in range(len(self._segments))]
+        totals = self._totals_of_ranks(world)
         found = {}
         for place, name in enumerate(self._names):
-            scores, users = ScoreSums(), UserSums()
-            for columns in self._merged(self._by_score[place], keys, world):
-                scores.add(columns[0], columns[-1], columns[1] if len(keys) == 2 else None)
-            for columns in self._merged(self._by_user[place], (np.dtype(np.int64), *keys), world):
+            scores, users, deciles = ScoreSums(), UserSums(), DecileSums(totals[place])
+            segments = [SegmentSums(each) for each in frequent]
+            for columns in self._merged(self._by_score[place], keys, len(segments), world):
+                row = columns[0], columns[-1], columns[1] if len(keys) == 2 else None
+                scores.add(*row)
+                deciles.add(*row)
+                for sums, of_segment in zip(segments, columns[len(keys) : -1], strict=True):
+                    sums.add(of_segment, *row)
+            for columns in self._merged(self._by_user[place], (np.dtype(np.int64), *keys), 0, world):
                 users.add(columns[0], columns[1], columns[-1], columns[2] if len(keys) == 2 else None)
-            found[name] = _task_metrics(scores, users)
-        shared = world.on_root(lambda: {name: asdict(task) for name, task in found.items()})
-        return {name: TaskMetrics(**task) for name, task in shared.items()}
+            found[name] = _task_report(scores, users, deciles, segments)
+        shared = world.on_root(lambda: {name: report.to_mapping() for name, report in found.items()})
+        return {name: TaskReport.from_mapping(report) for name, report in shared.items()}
 
     @property
     def spilled_bytes(self) -> int:
@@ -171,23 +208,48 @@ class ChainMetrics:
         """Close."""
         self.close()
 
-    def _merged(self, runs: list[Run], keys: tuple[np.dtype[Any], ...], world: World) -> Iterator[Columns]:
-        """Yield the rows of a task of all ranks in the order of their keys, on rank 0."""
+    def _merged(
+        self, runs: list[Run], keys: tuple[np.dtype[Any], ...], carried: int, world: World
+    ) -> Iterator[Columns]:
+        """Yield the rows of a task of all ranks in the order of their sort keys, on rank 0.
+
+        Args:
+            runs: this rank's runs
+            keys: dtypes of the sort keys
+            carried: number of int64 columns between them and the labels
+            world: the ranks
+        """
         blocks = merged(runs, len(keys), rows_in_memory=self._limit // world.size)
-        for columns in merged_over_ranks(blocks, (*keys, np.dtype(np.bool_)), len(keys), world):
+        dtypes = (*keys, *(np.dtype(np.int64),) * carried, np.dtype(np.bool_))
+        for columns in merged_over_ranks(blocks, dtypes, len(keys), world):
             if world.rank == 0:
                 yield columns
+
+    def _most_frequent(self, place: int, world: World) -> FrequentKeys:
+        """Return the most frequent keys of one kind over all ranks, the same on each; a collective."""
+        blocks = merged(self._key_counts[place], 1, rows_in_memory=self._limit // world.size)
+        of_ranks = merged_over_ranks(blocks, (np.dtype(np.int64),) * 2, 1, world)
+        return most_frequent(of_ranks, self._segments[place])
+
+    def _totals_of_ranks(self, world: World) -> list[Fraction]:
+        """Return the weight of each task's impressions over all ranks; a collective."""
+        ranks = world.gather_values([[total.numerator, total.denominator] for total in self._totals])
+        return [sum((Fraction(*each) for each in task), Fraction(0)) for task in zip(*ranks, strict=True)]
 
     def _sort(self, keep: Callable[[Columns], Run]) -> None:
         """Make runs of the impressions that are held, two a task, and hold none."""
         users = self._users[: self._held]
         known, rank = np.unique(users, return_inverse=True)
+        keys = [held[: self._held] for held in self._keys]
+        for runs, held in zip(self._key_counts, keys, strict=True):
+            runs.append(keep(np.unique(held[held != NO_KEY], return_counts=True)))
         for place, (log_p, positive, chosen) in enumerate(self._tasks()):
             weights = () if self._weights is None else (_chosen(self._weights[: self._held], chosen),)
-            columns = (log_p, *weights, positive)
-            order = sorted_order(columns[:-1])
-            columns = tuple(column[order] for column in columns)
-            self._by_score[place].append(keep(columns))
+            self._totals[place] += exact_total(weights[0]) if weights else len(positive)
+            order = sorted_order((log_p, *weights))
+            columns = tuple(column[order] for column in (log_p, *weights, positive))
+            carried = (_chosen(held, chosen)[order] for held in keys)
+            self._by_score[place].append(keep((*columns[:-1], *carried, columns[-1])))
             # The place in the order of scores, below the user's rank: sorted at once, and without an argsort
             by_user = (_chosen(rank, chosen)[order] << 32) | np.arange(len(order))
             by_user.sort()
@@ -241,9 +303,11 @@ def _chosen(array: Array, mask: Bools | None) -> Array:
     return array if mask is None else array[mask]
 
 
-def _task_metrics(scores: ScoreSums, users: UserSums) -> TaskMetrics:
-    by_user = users.gauc()
-    return TaskMetrics(
+def _task_report(
+    scores: ScoreSums, users: UserSums, deciles: DecileSums, segments: Sequence[SegmentSums]
+) -> TaskReport:
+    by_user, by_decile = users.gauc(), deciles.deciles()
+    metrics = TaskMetrics(
         auc=scores.auc(),
         auc_standard_error=scores.auc_standard_error(),
         log_loss=scores.log_loss(),
@@ -253,7 +317,11 @@ def _task_metrics(scores: ScoreSums, users: UserSums) -> TaskMetrics:
         gauc=by_user.value,
         gauc_users=by_user.users,
         gauc_one_class_users=by_user.one_class_users,
+        calibration_standard_error=scores.calibration_standard_error(),
+        expected_calibration_error=expected_calibration_error(by_decile),
+        calibration_error_of_noise=calibration_error_of_noise(by_decile),
     )
+    return TaskReport(metrics=metrics, deciles=by_decile, segments=tuple(each.metrics() for each in segments))
 
 
 def _log_probabilities(scores: Array, scale: Scale) -> F64:

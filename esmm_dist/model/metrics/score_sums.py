@@ -75,6 +75,25 @@ class ScoreSums:
         positive = self._sum(kernels.POSITIVE)
         return float(self._sum(kernels.PREDICTED) / positive) if positive else math.nan
 
+    def calibration_standard_error(self) -> float:
+        """Return the standard error of ``calibration``, that of a ratio R of two means over n impressions.
+
+        With predictions p, labels y and weights w it is √(n / (n - 1) · Σ w² (p - R y)²) / Σ w y: Cochran, Sampling
+        Techniques (1977), chapter 6. Where R is 1 the terms are the errors of single predictions.
+
+        Returns:
+            nan without a positive, or with fewer than two impressions that have a weight.
+        """
+        positive, rows = self._sum(kernels.POSITIVE), int(self._counts[3])
+        if not positive or rows < 2:
+            return math.nan
+        ratio = self._sum(kernels.PREDICTED) / positive
+        squares, first, second = map(
+            self._sum, (kernels.PREDICTED_SQUARES, kernels.POSITIVE_PREDICTED_SQUARES, kernels.POSITIVE_SQUARES)
+        )
+        squares += ratio * (ratio * second - 2 * first)
+        return math.sqrt(max(float(squares * Fraction(rows, rows - 1)), 0.0)) / float(positive)
+
     def _sum(self, place: int) -> Fraction:
         kernels.end_tie(self._tie, self._sums)
         return _exact(self._sums, place)

@@ -38,6 +38,15 @@ class TaskMetrics:
     gauc_one_class_users: int = 0
     """Users that it leaves out, as all their impressions have one label."""
 
+    calibration_standard_error: float = math.nan
+    """Standard error of ``calibration``; nan if no label is 1, and where an older version evaluated."""
+
+    expected_calibration_error: float = math.nan
+    """Mean distance of prediction and label over the deciles of predictions (``deciles``); nan as above."""
+
+    calibration_error_of_noise: float = math.nan
+    """About what ``expected_calibration_error`` would be if all predictions were right; nan as above."""
+
 
 def task_names(label_names: Sequence[str]) -> list[str]:
     """Return the names of a chain's tasks, in the order in which ``evaluate_scores`` gives them."""

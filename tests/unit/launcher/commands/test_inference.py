@@ -1,5 +1,6 @@
 """``esmm evaluate``, ``predict`` and ``export``: their reports."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ from esmm_dist.inference.baseline import Baseline
 from esmm_dist.inference.evaluate import EvaluateConfig, Evaluation
 from esmm_dist.inference.export import ExportConfig, ExportResult
 from esmm_dist.inference.predict import PredictConfig, PredictResult
+from esmm_dist.model.metrics.deciles import Decile
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.schema.coverage import FieldCoverage, SplitCoverage
 from launcher.commands.inference import evaluate_command, export_command, predict_command
 from launcher.terminal.coverage_table import coverage_table
+from launcher.terminal.deciles_table import deciles_table
 from launcher.terminal.metrics_table import metrics_table
 from tests.unit.launcher.commands.played_context import CONTEXT
 
@@ -31,16 +34,31 @@ BASELINE = Baseline(
     of_train_impressions=5, of_test_impressions=9,
 )  # fmt: skip
 EVALUATE = EvaluateConfig(run="run", data=Path("data"))
+DECILES = {
+    "ctr": (
+        Decile(
+            decile=1, impressions=9, weight=9.0, mean_prediction=0.3, mean_label=1 / 3, mean_label_standard_error=0.1,
+            calibration=0.9,
+        ),
+    )
+}  # fmt: skip
+
+
+def evaluation(baseline=None):
+    return Evaluation(
+        tasks=METRICS, fields=FIELDS, warnings=["Field 'user' is new."], baseline=baseline, deciles=DECILES
+    )
 
 
 @pytest.mark.parametrize("baseline", [BASELINE, None], ids=["with a baseline", "without"])
 def test_an_evaluation_shows_metrics_then_how_far_the_ids_are_known_then_warnings(baseline, monkeypatch):
-    found = Evaluation(tasks=METRICS, fields=FIELDS, warnings=["Field 'user' is new."], baseline=baseline)
+    found = evaluation(baseline)
     monkeypatch.setattr("esmm_dist.inference.evaluate.evaluate", lambda settings, progress: found)
     outcome = evaluate_command(EVALUATE, CONTEXT)
-    metrics, coverage = metrics_table(METRICS, baseline), coverage_table(FIELDS)
+    metrics, coverage = metrics_table(METRICS, baseline, calibration_errors=True), coverage_table(FIELDS)
     assert list(outcome.lines) == [
         *metrics,
+        "ECE: mean distance of predictions and labels over deciles; of noise: what right predictions have, about",
         "",
         *coverage,
         "empty: impressions without an id in the log; unknown: without one that the model has learned (in train: kept)",
@@ -49,6 +67,14 @@ def test_an_evaluation_shows_metrics_then_how_far_the_ids_are_known_then_warning
     assert (outcome.result["ctr"]["auc"], outcome.result["ctr"]["gauc"]) == (0.7, None)  # JSON has no nan
     assert outcome.result["fields"]["user"]["kept_ids"] == 4
     assert (outcome.result["baseline"] is None) == (baseline is None)
+    assert outcome.result["ctr"]["deciles"][0]["mean_prediction"] == 0.3
+
+
+def test_deciles_are_shown_where_they_are_asked_for(monkeypatch):
+    monkeypatch.setattr("esmm_dist.inference.evaluate.evaluate", lambda settings, progress: evaluation())
+    without, asked = (evaluate_command(each, CONTEXT).lines for each in (EVALUATE, replace(EVALUATE, deciles=True)))
+    table = deciles_table(DECILES)
+    assert [*without[:3], *table, *without[3:]] == list(asked)
 
 
 def test_predictions_and_an_export_report_what_they_wrote(monkeypatch):

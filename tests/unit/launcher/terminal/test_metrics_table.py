@@ -7,10 +7,10 @@ from esmm_dist.model.metrics.summary import TaskMetrics
 from launcher.terminal.metrics_table import metrics_table
 
 
-def metrics(auc, gauc=math.nan):
+def metrics(auc, gauc=math.nan, **more):
     return TaskMetrics(
         auc=auc, auc_standard_error=0.00214, log_loss=0.152344, calibration=1.0236, positives=1200, impressions=34567,
-        gauc=gauc,
+        gauc=gauc, **more,
     )  # fmt: skip
 
 
@@ -49,3 +49,16 @@ def test_the_baseline_stands_beside_the_model_and_says_what_it_is():
     assert head.split()[:5] == ["task", "AUC", "std.", "error", "baseline"]
     assert cells(ctr)[:4] == ["ctr", "0.6890", "±0.0021", "0.6667"]
     assert below.startswith("baseline: logistic regression on one-hot ids")
+
+
+def test_calibration_errors_stand_beside_the_calibration_where_they_are_asked_for():
+    task = metrics(
+        0.7,
+        calibration_standard_error=0.01234,
+        expected_calibration_error=0.003456,
+        calibration_error_of_noise=0.00123,
+    )
+    head, ctr = metrics_table({"ctr": task}, calibration_errors=True)
+    assert head.split()[-6:] == ["ECE", "ECE", "of", "noise", "positives", "impressions"]
+    assert cells(ctr)[-5:] == ["±0.012", "0.00346", "0.00123", "1,200", "34,567"]
+    assert cells(metrics_table({"ctr": task})[1])[-3:] == ["1.024", "1,200", "34,567"]

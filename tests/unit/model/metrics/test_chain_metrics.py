@@ -15,6 +15,7 @@ from esmm_dist.input.users import NO_USER
 from esmm_dist.model.metrics import auc_standard_error, calibration, exact_auc, gauc, log_loss
 from esmm_dist.model.metrics.chain_metrics import ROWS_IN_MEMORY, ChainMetrics, evaluate_scores
 from tests.support.thread_ranks import on_thread_ranks
+from tests.unit.model.metrics.formulas import by_decile, calibration_error
 
 CHAIN = ("click", "conversion")
 
@@ -32,12 +33,15 @@ def impressions(size, seed, *, weighted=False, ties=True):
     return labels, logits, users, weights
 
 
-def collected(rows, cuts, *, world=None, rows_in_memory=ROWS_IN_MEMORY):
+def collected(rows, cuts, *, world=None, rows_in_memory=ROWS_IN_MEMORY, most=(3, 40)):
+    """Return the report of each task, with two kinds of keys: the users, and the users modulo 5."""
     labels, logits, users, weights = rows
-    with ChainMetrics(CHAIN, scale="logit", rows_in_memory=rows_in_memory) as metrics:
+    keys = users, np.where(users < 0, users, users % 5)
+    with ChainMetrics(CHAIN, scale="logit", rows_in_memory=rows_in_memory, segments=most) as metrics:
         for cut in cuts:
-            metrics.add(labels[cut], logits[cut], users[cut], None if weights is None else weights[cut])
-        return metrics.metrics(world)
+            weight = None if weights is None else weights[cut]
+            metrics.add(labels[cut], logits[cut], users[cut], weight, [each[cut] for each in keys])
+        return metrics.report(world)
 
 
 def by_formulas(rows):
@@ -55,6 +59,7 @@ def by_formulas(rows):
         s, y = scores[chosen], labels[chosen, label]
         w = None if weights is None else weights[chosen]
         by_user = gauc(s, y, users[chosen], w)
+        deciles = by_decile(s, y, w)
         found[task] = {
             "auc": exact_auc(s, y, w),
             "auc_standard_error": auc_standard_error(s, y, w),
@@ -65,8 +70,23 @@ def by_formulas(rows):
             "gauc": by_user.value,
             "gauc_users": by_user.users,
             "gauc_one_class_users": by_user.one_class_users,
+            "calibration_standard_error": calibration_error(np.exp(s), y, w),
+            "expected_calibration_error": distance(deciles),
+            "calibration_error_of_noise": noise(deciles),
         }
     return found
+
+
+def distance(deciles):
+    total = sum(each["weight"] for each in deciles)
+    parts = [each["weight"] * abs(each["mean_prediction"] - each["mean_label"]) for each in deciles]
+    return sum(parts) / total if deciles else math.nan
+
+
+def noise(deciles):
+    total = sum(each["weight"] for each in deciles)
+    parts = [each["weight"] * each["mean_label_standard_error"] for each in deciles]
+    return math.sqrt(2 / math.pi) * sum(parts) / total if deciles else math.nan
 
 
 @given(st.integers(0, 80), st.integers(0, 99), st.booleans(), st.booleans(), st.integers(1, 30))
@@ -75,12 +95,12 @@ def test_metrics_of_small_memory_are_those_of_the_formulas(size, seed, weighted,
     cuts = [slice(begin, begin + 13) for begin in range(0, size, 13)]
     found = collected(rows, cuts, rows_in_memory=rows_in_memory)
     for task, expected in by_formulas(rows).items():
-        for name, value in asdict(found[task]).items():
+        for name, value in asdict(found[task].metrics).items():
             # Near a perfect ranking the formula's own error is a rounding: of 1, whose square root is 1e-8
             near = 3e-8 if name == "auc_standard_error" else 1e-15
             assert value == pytest.approx(expected[name], rel=1e-12, abs=near, nan_ok=True), (task, name)
         if not weighted:
-            assert found[task].auc == expected["auc"] or math.isnan(expected["auc"])
+            assert found[task].metrics.auc == expected["auc"] or math.isnan(expected["auc"])
 
 
 @given(st.integers(0, 99), st.booleans(), st.integers(1, 400), st.lists(st.integers(0, 300), max_size=4))
@@ -112,7 +132,7 @@ def test_a_model_that_gives_all_impressions_one_score_has_an_auc_of_a_half_in_sm
     labels = np.zeros((500, 2), np.int8)
     labels[::5, 0] = 1
     rows = (labels, np.zeros((500, 2), np.float32), np.arange(500) % 7, None)
-    task = collected(rows, [slice(None)], rows_in_memory=10)["ctr"]
+    task = collected(rows, [slice(None)], rows_in_memory=10)["ctr"].metrics
     assert (task.auc, task.gauc, task.gauc_users) == (0.5, 0.5, 7)
     assert task.log_loss == pytest.approx(math.log(2))
     assert task.calibration == pytest.approx(2.5)  # 500 times a half, of 100 clicks

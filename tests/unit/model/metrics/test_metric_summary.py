@@ -97,6 +97,9 @@ def test_missing_classes_are_null_in_json():
         "gauc": None,
         "gauc_users": 0,
         "gauc_one_class_users": 0,
+        "calibration_standard_error": None,
+        "expected_calibration_error": None,
+        "calibration_error_of_noise": None,
     }
     assert mapping["ctr"]["impressions"] == 3
 
