@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from esmm_dist.errors import InputDataError
+from esmm_dist.checkpoint.format import CheckpointFile, CheckpointManifest, read_checkpoint_manifest
+from esmm_dist.errors import CheckpointError, InputDataError
+from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from esmm_dist.schema.sources import AliCcpSource, FlatSource
 from esmm_dist.schema.stored import with_named_hash
+from esmm_dist.storage.folder import Folder
 
 FLAT = FlatSource(form="flat", files={"train": "t.csv"}, labels={"click": "c", "order": "o"})
 
@@ -40,6 +43,27 @@ def test_a_data_set_of_a_flat_log_that_names_no_hash_is_refused_by_name(tmp_path
     with pytest.raises(InputDataError, match="source.id_hash is 'blake2b'.* Make the data set again"):
         read_manifest(written(tmp_path, FLAT, named=False))
     assert read_manifest(written(tmp_path, FLAT, named=True)) == manifest_of(FLAT)
+
+
+def test_a_checkpoint_of_a_flat_log_that_names_no_hash_is_refused_by_name(tmp_path: Path):
+    manifest = CheckpointManifest(
+        step=1,
+        saved_at="2026-01-01T00:00:00Z",
+        schema=manifest_of(FLAT).schema,
+        settings={},
+        state={},
+        metrics={},
+        dense=CheckpointFile(path="dense.npz", file_bytes=0, crc32c=0),
+        tables=(),
+    )
+    path = tmp_path / "manifest.json"
+    path.write_text(manifest.to_json())
+    assert read_checkpoint_manifest(Folder.open(str(tmp_path))) == manifest
+    mapping = json.loads(manifest.to_json())
+    del mapping["crc32c"], mapping["schema"]["source"]["id_hash"]
+    path.write_text(json.dumps({**mapping, "crc32c": mapping_crc32c(mapping)}))
+    with pytest.raises(CheckpointError, match="source.id_hash is 'blake2b'"):
+        read_checkpoint_manifest(Folder.open(str(tmp_path)))
 
 
 def test_a_data_set_of_the_aliccp_form_is_read_as_before(tmp_path: Path):

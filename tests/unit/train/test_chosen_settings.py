@@ -69,6 +69,20 @@ def test_the_size_of_the_log_decides_what_is_open(impressions, expected):
     assert choose_settings(chosen.config, manifest_of(impressions)).config == chosen.config
 
 
+def test_the_schema_says_how_many_columns_a_table_has_unless_the_settings_do():
+    fields = (
+        Field(name="a", owner="item"),
+        *(Field(name=n, owner="item", embedding_dim=d) for n, d in zip("bc", (8, 2))),
+    )
+    manifest = replace(manifest_of(300_000), schema=tiny_schema(fields=fields))
+    chosen = choose_settings(config_of(), manifest).config.embedding
+    assert [chosen.dim_of(table) for table in ("main", "main-8", "main-2")] == [16, 8, 2]
+    given = config_of(embedding={"embedding_dim_by_table": {"main-8": 4}})
+    assert choose_settings(given, manifest).config.embedding.embedding_dim_by_table == {"main-8": 4, "main-2": 2}
+    small = replace(manifest, splits=manifest_of(1_000).splits)  # two columns have no room for two labels and a vector
+    assert values_of(choose_settings(config_of(), small).config) == LARGE
+
+
 def test_more_fields_learn_at_a_smaller_rate():
     assert values_of(choose_settings(config_of(), manifest_of(1_000, fields=24)).config) == {
         **SMALL,

@@ -16,7 +16,9 @@ from esmm_dist.errors import ConfigError, SchemaError
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import DatasetManifest
 from preprocess.config import PreprocessConfig
+from preprocess.read.flat.number_column import parse_number
 from preprocess.read.flat.ordered_keys import keys_of_ranks, number_of_key, ordered
+from preprocess.read.rejects import Reason
 from preprocess.run import preprocess
 from preprocess.work.blocks import save_array
 
@@ -194,6 +196,16 @@ def test_parquet_row_groups_give_the_same_edges(tmp_path: Path):
         PreprocessConfig(raw=tmp_path / "raw", out=tmp_path / "data", schema=str(tmp_path / "p.yaml")), NoProgress()
     )
     assert edges_of(manifest) == quantiles([f"{n % 23 / 10}" for n in range(500) if n % 7], 16)
+
+
+@pytest.mark.parametrize(("text", "number"), [(" 7 ", 7.0), ("+1.5e2", 150.0), (".5", 0.5), ("7.", 7.0), ("-0.0", 0.0)])
+def test_a_number_is_read_as_people_write_it(text: str, number: float):
+    assert parse_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["1_000", "0x10", "1,5", "seven", "true", "\u0667", "1 2"])
+def test_other_texts_are_no_numbers(text: str):
+    assert parse_number(text) is Reason.NON_NUMERIC_VALUE
 
 
 def test_ranks_among_the_keys_of_several_files_are_exact(tmp_path: Path):
