@@ -72,7 +72,7 @@ def test_the_size_of_the_log_decides_what_is_open(impressions, expected):
 def test_the_schema_says_how_many_columns_a_table_has_unless_the_settings_do():
     fields = (
         Field(name="a", owner="item"),
-        *(Field(name=n, owner="item", embedding_dim=d) for n, d in zip("bc", (8, 2))),
+        *(Field(name=n, owner="item", embedding_dim=d) for n, d in zip("bc", (8, 2), strict=True)),
     )
     manifest = replace(manifest_of(300_000), schema=tiny_schema(fields=fields))
     chosen = choose_settings(config_of(), manifest).config.embedding
