@@ -198,7 +198,7 @@ def _train_warning(field: FieldCoverage, min_count: int) -> str | None:
     if field.kept_ids <= _FEW_KEPT * field.distinct_ids and field.distinct_ids >= _MANY_IDS:
         return (
             f"Field {field.shown}: {kept}, as almost every value is seldom. If it is a number (a time, a price, a "
-            "count), cut it into ranges first; else lower min_count, or leave the field out."
+            "count), make it numeric in the schema of a flat log; else lower min_count, or leave the field out."
         )
     if not field.kept_ids:
         return f"Field {field.shown}: {kept}, so it says nothing to a model. Lower min_count, or leave the field out."

@@ -80,7 +80,7 @@ def test_number_that_is_used_as_a_category_is_warned_of(tmp_path: Path):
     rows = [f"u1,{10_000 + n},x,1,1" for n in range(200)] + ["u1,7,x,0,0"] * 2
     manifest = make(tmp_path, rows, ["u1,7,x,1,1"], min_count=2)
     assert "Field 'item' (goods): 1 of 201 ids kept" in warnings(manifest)
-    assert "If it is a number (a time, a price, a count), cut it into ranges first" in warnings(manifest)
+    assert "If it is a number (a time, a price, a count), make it numeric in the schema" in warnings(manifest)
     assert any(line.startswith("Warning: Field 'item'") for line in report_lines(tmp_path / "out", manifest))
 
 

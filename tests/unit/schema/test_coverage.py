@@ -98,7 +98,7 @@ def test_fields_that_are_covered_need_no_warning():
     ("changes", "text"),
     [
         # 1% of 1,000 ids: a number, not a category
-        ({"kept_ids": 10}, r"10 of 1,000 ids kept, as almost every value is seldom\. .*cut it into ranges"),
+        ({"kept_ids": 10}, r"10 of 1,000 ids kept, as almost every value is seldom\. .*make it numeric in the schema"),
         ({"kept_ids": 0, "distinct_ids": 99}, r"0 of 99 ids kept, so it says nothing to a model\. Lower min_count"),
         ({"train": unknown(50)}, r"50% of the train .* no known id \(500 of 1,000 ids kept; min_count is 20\)"),
         ({"test": unknown(31)}, r"31% of the test impressions \(20% of the train impressions\) have no known id"),
