@@ -104,6 +104,9 @@ class Command:
     positional: Sequence[str] = field(default=())
     """Settings that are given without a flag, in this order."""
 
+    file_first: bool = False
+    """Whether the first word, if it is no flag, is the file of ``--config``: ``esmm tune search.yaml``."""
+
     main: Sequence[str] = field(default=())
     """Settings that are used most: ``esmm NAME --help`` begins with them."""
 

@@ -89,6 +89,16 @@ _ROWS = (
         rest="command",
     ),
     Command(
+        name="tune",
+        group=TRAIN,
+        summary="Search for the settings of esmm train that do best on the validation split, with many trainings.",
+        example="esmm tune search.yaml",
+        settings="launcher.tune.config:TuneConfig",
+        work="launcher.tune.run:tune_command",
+        file_first=True,
+        main=("data", "study", "objective", "trials", "jobs", "settings", "search"),
+    ),
+    Command(
         **_task("evaluate"),
         group=LOOK,
         summary="Measure a trained model on one split: exact AUC with its standard error, log loss, calibration.",

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import tyro
 import yaml
 
-from esmm_dist.config import Named, typed_value
+from esmm_dist.config import Named, to_mapping, typed_value
 from esmm_dist.errors import ConfigError
 
 _NONE = "None"
@@ -95,5 +95,5 @@ def _words(value: Any) -> list[str]:
     if isinstance(value, (list, tuple)):
         return [str(each) for each in value]
     if isinstance(value, dict):
-        return [yaml.safe_dump(value, default_flow_style=True).strip()]
+        return [yaml.safe_dump(to_mapping(value), default_flow_style=True).strip()]
     return [str(value)]

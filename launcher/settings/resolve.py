@@ -33,6 +33,8 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
         SystemExit: after ``--help``
     """
     cls = command.load_settings()
+    if command.file_first and args and not args[0].startswith("-"):
+        args = ["--config", *args]
     args, rest = split_rest(args) if command.rest else (args, ())
     given: dict[str, str] = flags.peek(args)
     file = _read_settings(given["config"], cls) if "config" in given else None

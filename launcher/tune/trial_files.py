@@ -1,0 +1,40 @@
+"""The settings of a trial as files: what its trainings get, and what ``best.yaml`` holds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from esmm_dist.yaml_text import YamlWriter
+from launcher.settings.resolve import merge
+from launcher.tune.config import TuneConfig
+from launcher.tune.study_data import StudyData
+
+
+def trial_settings(config: TuneConfig, data: StudyData, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``esmm train`` has to be given to repeat a trial.
+
+    Args:
+        config: settings of ``esmm tune``
+        data: data set of the study
+        values: value of each searched setting, by path
+
+    Raises:
+        ConfigError: the values are refused, or do not fit the data set
+    """
+    train = config.space.config(values)
+    evaluation: dict[str, Any] = {"eval_split": data.split}
+    if not config.sets_eval_every_steps:
+        evaluation["eval_every_steps"] = data.eval_every_steps(train, config.evaluations)
+    return merge(config.space.mapping(values), {"seed": config.first_seed, "evaluation": evaluation})
+
+
+def without_baseline(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same without the baseline of the last evaluation, which would be the same for all trials."""
+    return merge({"evaluation": {"baseline": False}}, settings)
+
+
+def settings_text(settings: Mapping[str, Any], comments: Sequence[str]) -> str:
+    """Return settings as YAML, below comments."""
+    head = "".join(f"# {line}\n" for line in comments)
+    return head + yaml.dump(settings, Dumper=YamlWriter, sort_keys=False, allow_unicode=True, default_flow_style=None)
