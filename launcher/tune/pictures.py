@@ -5,6 +5,7 @@ of Okabe and Ito (https://jfly.uni-koeln.de/color/) and cividis, which people wh
 """
 
 import html
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,7 +95,7 @@ def _axis(settings: TuneConfig) -> str:
 def _figure(title: str, x_title: str, y_title: str) -> Any:
     figure = go.Figure()
     figure.update_layout(
-        title={"text": html.escape(title), "x": 0.0, "xref": "paper"},
+        title={"text": html.escape(title), "x": 0.01, "xref": "container"},
         xaxis={"title": {"text": x_title}, "showline": True, "linecolor": "#444", "gridcolor": "#e4e4e4"},
         yaxis={"title": {"text": y_title}, "showline": True, "linecolor": "#444", "gridcolor": "#e4e4e4"},
         plot_bgcolor="white",
@@ -155,6 +156,7 @@ def _history(study: Study, settings: TuneConfig) -> Any:
         name="best so far",
         line={"color": _BLACK, "shape": "hv", "width": 2},
     )
+    figure.update_xaxes(dtick=_whole_ticks(len(study.trials)), tick0=0)
     return figure
 
 
@@ -173,7 +175,7 @@ def _importance(study: Study, settings: TuneConfig) -> Any | None:
     names = sorted(found, key=lambda name: float(found[name]))
     top = names[-1]
     figure = _figure(
-        f"{top} decides most: {found[top]:.0%} of the differences between complete trials.",
+        f"{top} decides {found[top]:.0%} of the differences between complete trials.",
         f"share of the variance of {settings.objective} (fANOVA), 0 to 1",
         "",
     )
@@ -209,7 +211,7 @@ def _slice(study: Study, settings: TuneConfig, searched: SearchedSetting) -> Any
             "color": [each.number for each in complete],
             "colorscale": "Cividis",
             "size": 9,
-            "colorbar": {"title": {"text": "trial"}},
+            "colorbar": {"title": {"text": "trial"}, "dtick": _whole_ticks(len(study.trials)), "tick0": 0},
         },
         showlegend=False,
     )
@@ -227,5 +229,19 @@ def _slice(study: Study, settings: TuneConfig, searched: SearchedSetting) -> Any
             type="category", categoryorder="array", categoryarray=labels, range=[-0.5, len(labels) - 0.5]
         )
     elif searched.range.log:
-        figure.update_xaxes(type="log")
+        ticks = _log_ticks(*searched.range.bounds)
+        figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return figure
+
+
+def _whole_ticks(count: int) -> int:
+    """Return the distance of ticks over numbers 0 .. count that has at most ten of them: 1, 2 or 5 times 10^k."""
+    sizes = [size * int(10**k) for k in range(9) for size in (1, 2, 5)]
+    return next(size for size in sizes if count <= 10 * size)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2 and 5 times each power of ten between two numbers above 0."""
+    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    ticks = [float(f"{size}e{k}") for k in powers for size in (1, 2, 5)]
+    return [tick for tick in ticks if low <= tick <= high]

@@ -8,11 +8,12 @@ import time
 from collections.abc import Sequence
 from typing import IO, Any
 
-from esmm_dist.errors import ConfigError, EsmmError
+from esmm_dist.errors import EsmmError
 from esmm_dist.process.signals import SignalInbox, StoppedBySignal
 from esmm_dist.progress import Progress
 from esmm_dist.storage.whole_file import write_durable
 from launcher.command import CommandContext, Outcome
+from launcher.local.process_plans import ESMM
 from launcher.tune.config import TuneConfig
 from launcher.tune.pictures import write_pictures
 from launcher.tune.report import best_comments, report_lines, report_result, trial_text
@@ -38,7 +39,20 @@ class TrialsFailedError(EsmmError):
 
 
 def tune_command(settings: TuneConfig, context: CommandContext) -> Outcome:
+    """Run the trials of a study until there are as many as the settings say; errors as those of ``run_study``."""
+    return run_study(settings, context.progress)
+
+
+def run_study(settings: TuneConfig, progress: Progress, *, esmm: Sequence[str] = ESMM) -> Outcome:
     """Run the trials of a study until there are as many as the settings say.
+
+    Args:
+        settings: settings of ``esmm tune``
+        progress: receives the share of the trials that are done, and a line for each
+        esmm: the words that run ``esmm``
+
+    Returns:
+        The best trials, and the line that trains with the settings of the best.
 
     Raises:
         ConfigError: the settings do not fit the data set, or the study is that of another search
@@ -51,11 +65,11 @@ def tune_command(settings: TuneConfig, context: CommandContext) -> Outcome:
     with locked_study(settings.study) as folder, storage_errors(folder.database):
         study = Study(folder.database, settings, data)
         try:
-            with SignalInbox() as signals, _Trials(settings, data, study, folder, context.progress) as trials:
+            with SignalInbox() as signals, _Trials(settings, data, study, folder, progress, esmm) as trials:
                 try:
                     trials.run(signals)
                 finally:
-                    context.progress.finish()
+                    progress.finish()
                     if study.best is not None:
                         write_pictures(study, settings, folder.report)
             return Outcome(
@@ -82,13 +96,20 @@ class _Trials:
         study: keeps the trials
         folder: folder of the study
         progress: receives the share of the trials that are done, and a line for each
+        esmm: the words that run ``esmm``
     """
 
     def __init__(
-        self, settings: TuneConfig, data: StudyData, study: Study, folder: StudyFolder, progress: Progress
+        self,
+        settings: TuneConfig,
+        data: StudyData,
+        study: Study,
+        folder: StudyFolder,
+        progress: Progress,
+        esmm: Sequence[str],
     ) -> None:
         self._settings, self._data, self._study = settings, data, study
-        self._folder, self._progress = folder, progress
+        self._folder, self._progress, self._esmm = folder, progress, esmm
         self._cores = cores_of_jobs(sorted(os.sched_getaffinity(0)), settings.jobs)
         self._running: dict[int, TrialProcess] = {}
         self._stopped_by: signal.Signals | None = None
@@ -159,11 +180,7 @@ class _Trials:
     def _start(self, trial: Any) -> None:
         number: int = trial.number
         values = self._study.values(trial)
-        try:
-            settings = trial_settings(self._settings, self._data, values)
-        except ConfigError as e:  # of a value between those that were tried before the first trial
-            self._note_failure(trial, number, str(e))
-            return
+        settings = trial_settings(self._settings, self._data, values)
         self._folder.trial(number).mkdir(parents=True, exist_ok=True)
         said = ", ".join(f"{path} {label(value)}" for path, value in values.items())
         text = settings_text(without_baseline(settings), [f"Trial {number}: {said}"])
@@ -177,6 +194,7 @@ class _Trials:
             seeds=range(seed, seed + self._settings.seeds),
             objective=self._settings.parsed_objective,
             cores=self._cores[job],
+            esmm=self._esmm,
         )
         self._running[job] = TrialProcess(plan, trial, os.environ)
 

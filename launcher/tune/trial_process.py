@@ -42,11 +42,13 @@ class TrialPlan:
     objective: Objective
     cores: Sequence[int] | None
     """Cores that its processes may use; None: all."""
+    esmm: Sequence[str] = ESMM
+    """The words that run ``esmm``."""
 
     def command(self, seed: int) -> tuple[str, ...]:
         """Return the words that train with a seed."""
         words = (
-            *(*ESMM, "train", "--config", str(self.folder.settings(self.number)), "--data", str(self.data)),
+            *(*self.esmm, "train", "--config", str(self.folder.settings(self.number)), "--data", str(self.data)),
             *("--run", str(self.folder.run(self.number, seed)), "--seed", str(seed), "--json"),
         )
         return words if self.cores is None else on_cores(self.cores, words)

@@ -14,6 +14,9 @@ from launcher.command import _loaded
 from launcher.commands.registry import _ROWS, COMMANDS, FIRST_STEPS
 from launcher.settings.setting_docs import nested_docs, setting_docs
 
+SEARCH = "{data: data, study: tune, search: {model.dropout: {low: 0, high: 0.6}}}"
+"""File of ``esmm tune``, the only command whose first word is a file of settings."""
+
 
 def test_names_are_unique_and_rows_of_a_group_stand_together():
     assert len(_ROWS) == len(COMMANDS) >= 20
@@ -63,6 +66,8 @@ def test_the_example_is_a_line_that_can_be_typed(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = shlex.split(COMMANDS[name].example)
     assert words[:2] == ["esmm", name]
+    if COMMANDS[name].file_first:
+        (tmp_path / words[2]).write_text(SEARCH)
     assert cli.resolve_line(words[1:]).cls is COMMANDS[name].load_settings()
 
 

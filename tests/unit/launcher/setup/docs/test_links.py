@@ -68,7 +68,16 @@ def files() -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in found if path.is_file()]
 
 
-MADE_BY_USERS = {".local.lock", "config.yaml", "job.yaml", "TASK.yaml", "my-log.yaml", "shop.yaml", "train.yaml"}
+MADE_BY_USERS = {
+    ".local.lock",
+    "best.yaml",
+    "config.yaml",
+    "job.yaml",
+    "TASK.yaml",
+    "my-log.yaml",
+    "shop.yaml",
+    "train.yaml",
+}
 """Files of runs and users, which READMEs speak of."""
 
 
