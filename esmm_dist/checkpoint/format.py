@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import CheckpointError
@@ -58,6 +59,8 @@ class CheckpointManifest:
     """The newest evaluation at this step or before; empty if there was none."""
     dense: CheckpointFile
     tables: tuple[TableFile, ...]
+    calibration: Calibration | None = None
+    """What was fitted on the logits of this step; None: nothing, and in checkpoints from before there was one."""
     format: Literal["esmm_dist.checkpoint"] = "esmm_dist.checkpoint"
     format_version: int = FORMAT_VERSION
 

@@ -21,6 +21,8 @@ class CheckpointInfo:
     """Embedding rows over all tables; 0 if damaged."""
     metrics: dict[str, Any]
     """The newest evaluation it was saved with; empty if there was none."""
+    calibrated: str
+    """How its probabilities are calibrated; empty if they are not."""
     state: str
     """``ok``, ``ok by size`` (the checksums of the rows were not compared), or what is damaged."""
 
@@ -51,7 +53,13 @@ def _info(run: Folder, step: int) -> CheckpointInfo:
             verify_tables(checkpoint)
     except CheckpointError as e:
         return CheckpointInfo(
-            step=step, path=str(folder), size_bytes=size_bytes, rows=0, metrics={}, state=f"damaged: {e}"
+            step=step,
+            path=str(folder),
+            size_bytes=size_bytes,
+            rows=0,
+            metrics={},
+            calibrated="",
+            state=f"damaged: {e}",
         )
     manifest = checkpoint.manifest
     return CheckpointInfo(
@@ -60,5 +68,6 @@ def _info(run: Folder, step: int) -> CheckpointInfo:
         size_bytes=size_bytes,
         rows=manifest.num_rows(),
         metrics=manifest.metrics,
+        calibrated=manifest.calibration.method if manifest.calibration is not None else "",
         state="ok" if run.is_local else "ok by size",
     )

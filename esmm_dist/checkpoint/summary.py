@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from esmm_dist.arrays import Ids
+from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.checkpoint.format import checkpoint_folder, read_checkpoint_manifest
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, verify_tables
 from esmm_dist.embedding.placement import bucket_of
@@ -41,6 +42,8 @@ class CheckpointSummary:
     """Those of SHOWN_SETTINGS."""
     metrics: dict[str, Any]
     """The newest evaluation it was saved with; empty if there was none."""
+    calibration: Calibration | None
+    """How its probabilities are calibrated; None: they are not."""
     state: str
     """``ok``: all files have their checksums. Otherwise what is damaged."""
 
@@ -94,6 +97,7 @@ def summarise_checkpoint(run: Folder, step: int) -> CheckpointSummary:
         dense_shapes=shapes,
         settings={name: manifest.settings[name] for name in SHOWN_SETTINGS if name in manifest.settings},
         metrics=manifest.metrics,
+        calibration=manifest.calibration,
         state=state,
     )
 

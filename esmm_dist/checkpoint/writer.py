@@ -11,6 +11,7 @@ import google_crc32c
 import numpy as np
 
 from esmm_dist.arrays import Array
+from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.checkpoint.format import (
     DENSE_NAME,
     MANIFEST_NAME,
@@ -51,6 +52,8 @@ class CheckpointContent:
     """What training continues from, as plain values."""
     metrics: Mapping[str, Any]
     """The newest evaluation, as plain values; empty if there was none."""
+    calibration: Calibration | None = None
+    """What was fitted on the logits of this step, if anything was."""
 
 
 def write_checkpoint(run: Folder, content: CheckpointContent, store: EmbeddingStore, *, keep: int) -> Folder:
@@ -112,6 +115,7 @@ def _write_whole(run: Folder, content: CheckpointContent, store: EmbeddingStore,
         metrics=dict(content.metrics),
         dense=_write_dense(unfinished, content.dense),
         tables=tables,
+        calibration=content.calibration,
     )
     unfinished.write_bytes(MANIFEST_NAME, manifest.to_json().encode())
     if run.is_local:
@@ -119,14 +123,17 @@ def _write_whole(run: Folder, content: CheckpointContent, store: EmbeddingStore,
         unfinished.rename_to(checkpoint_folder(run, step))
 
 
-def rewrite_manifest(folder: Folder, *, metrics: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Set the metrics and the state of a written checkpoint: those of an evaluation that came after it.
+def rewrite_manifest(
+    folder: Folder, *, metrics: Mapping[str, Any], state: Mapping[str, Any], calibration: Calibration | None
+) -> None:
+    """Set metrics, state and calibration of a written checkpoint: those of an evaluation that came after it.
 
     Raises:
         CheckpointError: The checkpoint is not there.
         RetryError: The storage refused; the manifest is as before.
     """
-    manifest = replace(read_checkpoint_manifest(folder), metrics=dict(metrics), state=dict(state))
+    before = read_checkpoint_manifest(folder)
+    manifest = replace(before, metrics=dict(metrics), state=dict(state), calibration=calibration)
     try:
         folder.write_bytes(MANIFEST_NAME, manifest.to_json().encode())
     except StorageError as e:

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.config import to_mapping
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import gather_skipped, skipped_lines
 from esmm_dist.input.users import BatchUsers
@@ -44,6 +46,10 @@ class EvaluateConfig:
     on_bad_record: OnBadRecord = "fail"
     """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
 
+    calibrate: bool = True
+    """Whether to use the calibration that the checkpoint keeps. Without it, or if it keeps none, probabilities are
+    those of the model."""
+
     gauc_field: str | None = None
     """Field whose ids are the users of GAUC. None: the first one-hot field of the users, such as user_id."""
 
@@ -77,9 +83,11 @@ class Evaluation:
     """What logistic regression reaches; None if it was not requested or not possible."""
     deciles: Mapping[str, tuple[Decile, ...]]
     """Calibration of each task by decile of its predictions."""
+    calibration: Calibration | None = None
+    """What probabilities are calibrated by; None: they are not."""
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the metrics of each task by its name, and beside them ``fields``, ``warnings``, ``baseline``."""
+        """Return the metrics of each task by its name, and beside them what else was found."""
         fields = {each.name: asdict(each) for each in self.fields}
         deciles = {name: [asdict(each) for each in of_task] for name, of_task in self.deciles.items()}
         return {
@@ -87,6 +95,7 @@ class Evaluation:
             "fields": fields,
             "warnings": self.warnings,
             "baseline": self.baseline.to_mapping() if self.baseline is not None else None,
+            "calibrated_by": to_mapping(self.calibration) if self.calibration is not None else None,
         }
 
 
@@ -105,9 +114,12 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     from esmm_dist.inference.trained_model import open_model, open_split
 
     progress = progress if world.rank == 0 else NoProgress()
-    with open_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
+    opened = open_model(config.checkpoint, progress, connection=config.store, world=world, calibrate=config.calibrate)
+    with opened as trained:
         reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
         users = BatchUsers(trained.scorer.schema, config.gauc_field)
+        for line in trained.calibration_lines():
+            progress.message(line)
         progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
         learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:
@@ -126,7 +138,14 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     if baseline is not None:
         warnings += baseline.warnings(tasks)
     deciles = {name: report.deciles for name, report in reports.items()}
-    return Evaluation(tasks=tasks, fields=fields, warnings=warnings, baseline=baseline, deciles=deciles)
+    return Evaluation(
+        tasks=tasks,
+        fields=fields,
+        warnings=warnings,
+        baseline=baseline,
+        deciles=deciles,
+        calibration=trained.calibration,
+    )
 
 
 def evaluate_batches(

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ class ExportConfig:
 
     step: int | None = None
     """Step of the checkpoint. None: the newest that is undamaged."""
+
+    calibrate: bool = True
+    """Whether to use the calibration that the checkpoint keeps. Without it, or if it keeps none, probabilities are
+    those of the model."""
 
     out: Path
     """Folder to write, which must not exist: a model must not change while a server serves it."""
@@ -86,15 +90,18 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     found: list[tuple[Checkpoint, ExportedModel]] = []
 
     def take(checkpoint: Checkpoint) -> None:
-        found.append((checkpoint, _model_to_export(checkpoint, progress)))
+        found.append((checkpoint, _model_to_export(checkpoint, progress, config.calibrate)))
 
     config.checkpoint.restore(progress, take)
     [(checkpoint, model)] = found
     rows = {table: int(served.ids.shape[0]) for table, served in model.tables.items()}
+    transform = model.transform
     description = {
         "run": without_credentials(Folder.open(config.checkpoint.run).location),
         "step": checkpoint.manifest.step,
         "rows": rows,
+        "keep_negatives": transform.keep_negatives,
+        "calibration": to_mapping(checkpoint.manifest.calibration) if transform.curves is not None else None,
         "schema": to_mapping(checkpoint.manifest.schema),
     }
     if model.value_inputs is not None:
@@ -110,11 +117,11 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     )
 
 
-def _model_to_export(checkpoint: Checkpoint, progress: Progress) -> Any:
+def _model_to_export(checkpoint: Checkpoint, progress: Progress, calibrate: bool) -> Any:
     from esmm_dist.checkpoint.sorted_rows import read_sorted_rows
     from esmm_dist.embedding.start_values import StartValues
     from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
-    from esmm_dist.inference.trained_model import dense_model, embedding_of
+    from esmm_dist.inference.trained_model import dense_model, embedding_of, transform_of
 
     manifest = checkpoint.manifest
     embedding, seed = embedding_of(checkpoint), int(manifest.settings["seed"])
@@ -128,7 +135,10 @@ def _model_to_export(checkpoint: Checkpoint, progress: Progress) -> Any:
             tables[name] = ExportedTable(rows, start, seed=seed, name=name)
     finally:
         progress.finish()
-    return ExportedModel(manifest.schema, dense_model(checkpoint), tables)
+    transform = transform_of(checkpoint)
+    if not calibrate:
+        transform = replace(transform, curves=None)
+    return ExportedModel(manifest.schema, dense_model(checkpoint), tables, transform)
 
 
 def _write(out: Path, model: Any, description: dict[str, Any]) -> int:

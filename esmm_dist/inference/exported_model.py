@@ -10,12 +10,13 @@ from typing import Any, cast
 
 import tensorflow as tf
 
+from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
 from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.inference.exported_pooling import pool, weight_norms
+from esmm_dist.inference.exported_probabilities import exported_probabilities
 from esmm_dist.inference.exported_values import ValueInputs
-from esmm_dist.inference.probabilities import prediction_columns
 from esmm_dist.input.record_parsing import parse_spec
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.schema import record_format as keys
@@ -73,16 +74,20 @@ class ExportedTable(tf.Module):
 class ExportedModel(tf.Module):
     """Probabilities of impressions; ``signatures`` are the functions that are called from outside."""
 
-    def __init__(self, schema: Schema, model: Esmm, tables: Mapping[str, ExportedTable]) -> None:
+    def __init__(
+        self, schema: Schema, model: Esmm, tables: Mapping[str, ExportedTable], transform: LogitTransform
+    ) -> None:
         """Take over the parts.
 
         Args:
             schema: schema of the data that the model was trained with
             model: model with its weights
             tables: rows of each table of the schema
+            transform: what probabilities are computed from, instead of the model's logits
         """
         super().__init__()
         self._schema = schema
+        self.transform = transform
         self._fields = {"user": schema.user_fields, "impression": schema.impression_fields}
         # Behind a function: what is saved is the variables and not the Keras object, which would want Keras to load
         self._call_model: Callable[..., tf.Tensor] = partial(_call, model)
@@ -156,16 +161,7 @@ class ExportedModel(tf.Module):
         pooled, norms = self._pooled(features, groups, impressions)
         group_of_impression = tf.repeat(tf.range(groups), features["impressions_per_group"])
         logits = self._call_model(pooled, group_of_impression, groups, norms=norms)
-        # In float64, as predict does: the result is then right to the last bit of float32
-        wide = tf.cast(logits, tf.float64)
-        conditional = tf.exp(-tf.math.softplus(-wide))
-        columns = [conditional[:, 0]]
-        product = conditional[:, 0]
-        for k in range(1, len(self._schema.labels)):
-            product *= conditional[:, k]
-            columns += [conditional[:, k], product]
-        names = prediction_columns(self._schema.labels)
-        return {name: tf.cast(column, tf.float32) for name, column in zip(names, columns, strict=True)}
+        return exported_probabilities(logits, self._schema.labels, self.transform)
 
     def _checks(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> list[tf.Operation]:
         """Return assertions that fail on records of another schema, whose scores would be nonsense."""

@@ -59,6 +59,10 @@ class PredictConfig:
     """Columns of the log to write beside the predictions, as texts: ``user_id,item_id``. Of a flat log those that the
     schema's ``source.keep`` names; of the Ali-CCP form any fields, whose feature ids they are."""
 
+    calibrate: bool = True
+    """Whether to use the calibration that the checkpoint keeps. Without it, or if it keeps none, probabilities are
+    those of the model."""
+
     on_bad_record: OnBadRecord = "fail"
     """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
 
@@ -127,10 +131,13 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     from esmm_dist.inference.trained_model import open_model, open_split
 
     progress = progress if world.rank == 0 else NoProgress()
-    with open_model(config.checkpoint, progress, connection=config.store, world=world) as trained:
+    opened = open_model(config.checkpoint, progress, connection=config.store, world=world, calibrate=config.calibrate)
+    with opened as trained:
         reader, manifest = open_split(
             trained, config.data, config.split, world, on_bad_record=config.on_bad_record, with_names=True
         )
+        for line in trained.calibration_lines():
+            progress.message(line)
         impressions = manifest.splits[config.split].impressions
         progress.start(f"Predicting {config.split}", impressions, "impressions")
         try:

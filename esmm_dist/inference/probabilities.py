@@ -17,8 +17,12 @@ def prediction_columns(labels: tuple[str, ...]) -> list[str]:
     return names
 
 
-def probabilities(logits: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
-    """Return the columns that ``prediction_columns`` names, float32 [B] each, from logits float32 [B, K]."""
+def probabilities(logits: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """Return the columns that ``prediction_columns`` names, float32 [B] each.
+
+    Args:
+        logits: float32 or float64 [B, K], of the conditional probabilities: those of a scorer
+    """
     conditional = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
     product = np.cumprod(conditional, axis=1)
     columns = [conditional[:, 0]]

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from esmm_dist.arrays import F32, I64, Objects
+from esmm_dist.arrays import F32, F64, I64, Objects
+from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.embedding.lookup import LookupPlan, TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.inference.kept_columns import TextsOf
@@ -51,6 +52,8 @@ class Scorer:
     schema: Schema
     store: EmbeddingStore
     forward: CompiledForward
+    transform: LogitTransform
+    """What all that is computed from logits is computed from, instead of the model's own."""
 
     @cached_property
     def _plan(self) -> LookupPlan:
@@ -61,10 +64,10 @@ class Scorer:
         lookups = self._plan.prepare(batch)
         return PulledBatch(batch, lookups, pull_rows(self.store, prepare_rows(self.store, lookups)))
 
-    def score(self, pulled: PulledBatch) -> F32:
-        """Return the logits float32 [B, K] of the conditional probabilities."""
+    def score(self, pulled: PulledBatch) -> F64:
+        """Return the logits float64 [B, K] of the conditional probabilities, as ``transform`` makes them."""
         logits, _ = self.forward(model_inputs(*pulled, with_norms=self.forward.model.uses_norms))
-        return logits
+        return self.transform(logits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,8 @@ class LabelledBatch:
 
     labels: I64
     """int64 [B, K]"""
-    logits: F32
-    """float32 [B, K], of the conditional probabilities"""
+    logits: F64
+    """float64 [B, K], of the conditional probabilities"""
     users: I64
     """int64 [B], see ``BatchUsers``"""
     weights: F32 | None
@@ -92,8 +95,8 @@ class ScoredBatch:
 
     sample_ids: I64
     """int64 [B]"""
-    logits: F32
-    """float32 [B, K], of the conditional probabilities"""
+    logits: F64
+    """float64 [B, K], of the conditional probabilities"""
     sample_names: Objects | None = None
     """bytes [B]: the texts of the impressions (``schema.impression_text``), if the reader reads them"""
 
@@ -148,7 +151,7 @@ def own_batches(
             yield LabelledBatch(labels=batch.labels, logits=logits, users=users.of(batch), weights=batch.sample_weights)
 
 
-def _scored(scorer: Scorer, reader: BatchReader) -> Generator[tuple[PulledBatch, F32], None, None]:
+def _scored(scorer: Scorer, reader: BatchReader) -> Generator[tuple[PulledBatch, F64], None, None]:
     def pulled() -> Iterator[PulledBatch]:
         with Prefetcher(lambda: reader.epoch(0, seed=None), depth=_BATCHES_AHEAD) as read:
             for batch in read:
@@ -162,9 +165,9 @@ def _scored(scorer: Scorer, reader: BatchReader) -> Generator[tuple[PulledBatch,
 def _whole(own: ScoredBatch, lanes: I64, world: World) -> ScoredBatch:
     """Gather the shares of a batch, and put their rows into the order of one process.
 
-    A row travels as the bytes of: lane int64, sample id int64, K logits float32.
+    A row travels as the bytes of: lane int64, sample id int64, K logits float64.
     """
-    row = np.dtype([("lane", "<i8"), ("sample_id", "<i8"), ("logits", "<f4", (own.logits.shape[1],))])
+    row = np.dtype([("lane", "<i8"), ("sample_id", "<i8"), ("logits", "<f8", (own.logits.shape[1],))])
     rows = np.empty(own.num_impressions, dtype=row)
     rows["lane"], rows["sample_id"], rows["logits"] = lanes, own.sample_ids, own.logits
     gathered = world.gather(rows.view(np.uint8).reshape(len(rows), row.itemsize))

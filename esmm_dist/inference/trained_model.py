@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from esmm_dist.calibration.calibration import Calibration
+from esmm_dist.calibration.logit_transform import LogitTransform, keep_negatives_of
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint
 from esmm_dist.config import build, to_mapping
@@ -43,11 +45,31 @@ class TrainedModel:
     start_values: dict[str, StartValues]
     """Start rows of each table."""
     global_batch_records: int
+    calibration: Calibration | None
+    """What its scores are calibrated by; None: they are not."""
+
+    def uncalibrated(self) -> "TrainedModel":
+        """Return the model without its calibration; logits stay corrected for negatives that the data left out."""
+        transform = replace(self.scorer.transform, curves=None)
+        return replace(self, scorer=replace(self.scorer, transform=transform), calibration=None)
+
+    def calibration_lines(self) -> list[str]:
+        """Say how its scores are made from the model's logits, a line each; nothing if they are taken as they are."""
+        lines = self.calibration.lines() if self.calibration is not None else []
+        share = self.scorer.transform.keep_negatives
+        if share != 1:
+            lines.insert(0, f"Probabilities are those of the full log: training kept {share:.4g} of its negatives.")
+        return lines
 
 
 @contextmanager
 def open_model(
-    choice: CheckpointChoice, progress: Progress, *, connection: ConnectionConfig, world: World
+    choice: CheckpointChoice,
+    progress: Progress,
+    *,
+    connection: ConnectionConfig,
+    world: World,
+    calibrate: bool = True,
 ) -> Iterator[TrainedModel]:
     """Load a checkpoint of a run on all ranks, for the ``with`` block.
 
@@ -59,6 +81,7 @@ def open_model(
         progress: receives a message for each damaged checkpoint
         connection: servers that hold the rows meanwhile
         world: the ranks
+        calibrate: whether to use the checkpoint's calibration, if it has one
 
     Raises:
         CheckpointError: The run has no (such) checkpoint, or only damaged ones.
@@ -84,11 +107,11 @@ def open_model(
 
         chosen = world.on_root(choose)
         if world.rank == 0:
-            yield found[0][0]
+            yield found[0][0] if calibrate else found[0][0].uncalibrated()
         else:
             checkpoint = open_checkpoint(folder, chosen["step"])
             with _model_of(checkpoint, folder, client, chosen["generation"], world, load_rows=client.embedded) as model:
-                yield model
+                yield model if calibrate else model.uncalibrated()
 
 
 def open_split(
@@ -144,6 +167,12 @@ def scoring_batch_records(training_records: int, manifest: DatasetManifest, spli
     return max(1, round(max(training_records, most) / manifest.lanes)) * manifest.lanes
 
 
+def transform_of(checkpoint: Checkpoint) -> LogitTransform:
+    """Return what the probabilities of a checkpoint's model are computed from, instead of its logits."""
+    manifest = checkpoint.manifest
+    return LogitTransform.of(keep_negatives_of(manifest.state), manifest.calibration)
+
+
 def embedding_of(checkpoint: Checkpoint) -> EmbeddingConfig:
     """Return the settings of a checkpoint's tables."""
     return build(EmbeddingConfig, checkpoint.manifest.settings["embedding"], where=str(checkpoint.folder))
@@ -188,10 +217,11 @@ def _model_of(
             opened.store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
         yield TrainedModel(
             step=manifest.step,
-            scorer=Scorer(schema=schema, store=opened.store, forward=forward),
+            scorer=Scorer(schema=schema, store=opened.store, forward=forward, transform=transform_of(checkpoint)),
             start_values={
                 table: StartValues(embedding_dim=dim, scale=embedding.start_range, seed=seed)
                 for table, dim in model.dim_by_table.items()
             },
             global_batch_records=int(manifest.settings["input"]["global_batch_records"]),
+            calibration=manifest.calibration,
         )

@@ -92,6 +92,8 @@ class DatasetManifest:
     splits: dict[str, Split]
     vocabulary_file: str
     vocabulary_size: int
+    keep_negatives: float = 1.0
+    """Share of the train split's impressions without the first label that are in it; 1: all."""
     other_files: tuple[DataFile, ...] = ()
     """Files that hold no records; none in a data set from before they were listed."""
     settings: dict[str, Any] = field(default_factory=dict)

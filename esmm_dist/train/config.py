@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from esmm_dist.calibration.curves import CalibrationMethod
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.config import InputConfig
@@ -61,6 +62,12 @@ class EvaluationConfig:
     eval_max_impressions: int = 1_000_000
     """Impressions (about) of each evaluation during training, from the start of the split. The one at the end uses
     the whole split. 0: the whole split always."""
+
+    calibrate: CalibrationMethod | None = None
+    """How probabilities are calibrated, label by label, on the logits of the whole validation split: ``platt``, a line,
+    which keeps every AUC but that of products; ``isotonic``, a rising curve, for thousands of positives; ``none``.
+    Losses and training do not change: evaluate, predict and export use what the checkpoint keeps of it. None: platt
+    where the data set has a validation split and is evaluated on it, otherwise none."""
 
     gauc_field: str | None = None
     """Field whose ids are the users of GAUC. None: the first one-hot field of the users, such as user_id."""

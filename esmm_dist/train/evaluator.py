@@ -1,13 +1,18 @@
 """Evaluation while a run trains."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+from esmm_dist.calibration.calibration import Calibration
+from esmm_dist.calibration.fit import fit_calibration
+from esmm_dist.calibration.label_counts import ChainCounts
+from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import StorageError
 from esmm_dist.inference.baseline import Baseline, baseline_of_root
 from esmm_dist.inference.evaluate import evaluate_batches
-from esmm_dist.inference.scoring import Scorer, own_batches
+from esmm_dist.inference.scoring import LabelledBatch, Scorer, own_batches
 from esmm_dist.inference.trained_model import scoring_batch_records
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import RankShare
@@ -108,16 +113,21 @@ class Evaluator:
         if split not in manifest.splits:
             progress.message(f"Not evaluated: {context.config.data} has no split '{split}'.")
             return {}
+        impressions = manifest.splits[split].impressions
+        if max_impressions >= impressions:
+            max_impressions = 0
         share = RankShare(rank=world.rank, world_size=world.size)
         records = self._input.global_batch_records
         if not max_impressions and records is not None:  # else the end is that of one of training's batches
             records = scoring_batch_records(records, manifest, split)
         config = replace(self._input, global_batch_records=records)
         reader = BatchReader(context.config.data, manifest, split, config, share=share)
-        impressions = manifest.splits[split].impressions
         progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
+        calibrates = not max_impressions and self._config.calibrate not in (None, "none")
+        counts = ChainCounts(len(self._scorer.schema.labels)) if calibrates else None
         with closing(own_batches(self._scorer, reader, self._users)) as scored:
-            metrics = evaluate_batches(scored, self._scorer.schema.labels, progress, world, max_impressions)
+            batches = scored if counts is None else _counted(scored, counts)
+            metrics = evaluate_batches(batches, self._scorer.schema.labels, progress, world, max_impressions)
         progress.finish()
         self._skipped.collect(reader.skipped)
         evaluation = {
@@ -131,7 +141,20 @@ class Evaluator:
         self._log.metrics(step, split, metrics)
         aucs = ", ".join(f"{name} {m.auc:.4f} ± {m.auc_standard_error:.4f}" for name, m in metrics.items())
         progress.message(f"Step {step:,}: AUC on {split}: {aucs}")
+        if counts is not None:
+            self._state.calibration = calibration = self._fitted(counts, step)
+            for line in calibration.lines():
+                progress.message(line)
         return metrics
+
+    def _fitted(self, counts: ChainCounts, step: int) -> Calibration:
+        """Fit the calibration of the weights as they are, on rank 0 for all; a collective."""
+        method, world = self._config.calibrate, self._context.world
+        assert method is not None
+        of_labels = counts.of_all_ranks(world)
+        labels, split = self._scorer.schema.labels, self._config.eval_split
+        fitted = world.on_root(lambda: to_mapping(fit_calibration(labels, of_labels, method, step=step, split=split)))
+        return build(Calibration, fitted, where="calibration")
 
     def _write(self, *, last: bool, baseline: dict[str, Any] | None = None) -> None:
         run = self._context.run
@@ -144,3 +167,10 @@ class Evaluator:
             self._context.progress.message(
                 f"The metrics could not be written; the next evaluation writes them too. {e}"
             )
+
+
+def _counted(scored: Iterable[LabelledBatch], counts: ChainCounts) -> Iterator[LabelledBatch]:
+    """Yield batches, and count each after its metrics, which refuse scores that are no numbers."""
+    for batch in scored:
+        yield batch
+        counts.add(batch.labels, batch.logits, batch.weights)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from esmm_dist.checkpoint.reader import Checkpoint, restore_newest
+from esmm_dist.config import to_mapping
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import ConfigError
 from esmm_dist.model.dense_state import load_dense
@@ -48,7 +49,8 @@ def _restore_on_root(context: TrainingContext, store: EmbeddingStore, state: Tra
         store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
         load_dense(compiled.model, compiled.optimizer, checkpoint.dense())
         # Rows are evicted before they are saved
-        found.append({**manifest.state, "evicted_step": manifest.step})
+        calibration = to_mapping(manifest.calibration) if manifest.calibration is not None else None
+        found.append({**manifest.state, "calibration": calibration, "evicted_step": manifest.step})
 
     checkpoint = restore_newest(run.folder, progress, load)
     if checkpoint is not None:

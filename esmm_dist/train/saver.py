@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps, read_checkpoint_manifest
 from esmm_dist.checkpoint.writer import CheckpointContent, rewrite_manifest, write_checkpoint
 from esmm_dist.embedding.store import EmbeddingStore
@@ -90,8 +91,10 @@ class Saver:
         self._retry_step = step + max(1, self._every.period // 10)
         progress.message(f"{problem} Training continues and tries again at step {self._retry_step:,}.")
 
-    def add_metrics(self, step: int, *, state: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-        """Put the metrics of an evaluation that came after it into the checkpoint of a step; a collective.
+    def add_metrics(
+        self, step: int, *, state: Mapping[str, Any], metrics: Mapping[str, Any], calibration: Calibration | None
+    ) -> None:
+        """Put what an evaluation that came after it found into the checkpoint of a step; a collective.
 
         Raises:
             RetryError: The storage refused.
@@ -100,7 +103,8 @@ class Saver:
         def rewrite() -> None:
             run = self._context.run
             assert run is not None
-            rewrite_manifest(checkpoint_folder(run.folder, step), metrics=metrics, state=state)
+            folder = checkpoint_folder(run.folder, step)
+            rewrite_manifest(folder, metrics=metrics, state=state, calibration=calibration)
 
         self._context.world.on_root(rewrite)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from esmm_dist.arrays import F32
+from esmm_dist.calibration.calibration import Calibration
+from esmm_dist.config import build, to_mapping
 from esmm_dist.train.compiled_model import CompiledModel
 from esmm_dist.train.loss_window import LossWindow
 from esmm_dist.train.resume_point import RankStep
@@ -26,6 +28,8 @@ class TrainState:
         """Losses since the last point of the log."""
         self.evaluations: list[dict[str, Any]] = []
         """Evaluations that were made, as plain values, in the order of their steps."""
+        self.calibration: Calibration | None = None
+        """The newest calibration, which holds for the weights of its own step alone; None if there was none."""
         self.evicted_step = 0
         """Step after which rows were evicted last."""
         self._window_before: LossWindow | None = None
@@ -35,6 +39,11 @@ class TrainState:
         """Steps that the weights contain, once they have come from somewhere."""
         assert self.step is not None
         return self.step
+
+    @property
+    def calibration_of_step(self) -> Calibration | None:
+        """What was fitted on the logits of the weights as they are; None if nothing was."""
+        return self.calibration if self.calibration is not None and self.calibration.step == self.step else None
 
     @property
     def rank_step(self) -> RankStep:
@@ -67,6 +76,7 @@ class TrainState:
         return {
             "loss_window": self.window.to_state(),
             "evaluations": self.evaluations,
+            "calibration": to_mapping(self.calibration) if self.calibration is not None else None,
             "evicted_step": self.evicted_step,
         }
 
@@ -74,6 +84,8 @@ class TrainState:
         """Take over what ``to_mapping`` returned."""
         self.window = LossWindow.from_state(mapping["loss_window"])
         self.evaluations = list(mapping["evaluations"])
+        calibration = mapping["calibration"]
+        self.calibration = build(Calibration, calibration, where="calibration") if calibration is not None else None
         self.evicted_step = int(mapping["evicted_step"])
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.checkpoint.writer import CheckpointContent
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.lookup import LookupPlan
@@ -159,7 +160,12 @@ class Trainer:
         self._stepper = Stepper(
             context, state, store, _batch_source(context, store), self._log, on_step=self._settings.write
         )
-        self._scorer = Scorer(schema=context.schema, store=store, forward=state.compiled.forward)
+        self._scorer = Scorer(
+            schema=context.schema,
+            store=store,
+            forward=state.compiled.forward,
+            transform=LogitTransform(keep_negatives=context.manifest.keep_negatives),
+        )
         self._evaluator = Evaluator(context, state, self._scorer, self._log, self._skipped)
         self._saver = Saver(context, store, saved_step=state.steps if saved else None)
         self._evictions = EverySteps(context.config.embedding.evict_every_steps or 0)
@@ -218,6 +224,7 @@ class Trainer:
             settings=to_mapping(self._context.config),
             state=self._saved_state(),
             metrics=self._evaluator.newest_metrics,
+            calibration=self._state.calibration_of_step,
         )
 
     def _saved_state(self) -> dict[str, Any]:
@@ -225,6 +232,7 @@ class Trainer:
             "loss_window": self._state.window.to_state(),
             "evaluations": self._state.evaluations,
             "data_manifest_crc32c": self._context.manifest_crc32c,
+            "keep_negatives": self._context.manifest.keep_negatives,
         }
 
     def _result(self, stop: StopSignal) -> TrainResult:
@@ -251,7 +259,12 @@ class Trainer:
         self._context.reporter.note(phase=Phase.EVALUATING)
         metrics, new = self._evaluator.final_metrics(self._step)
         if new:
-            self._saver.add_metrics(self._step, state=self._saved_state(), metrics=self._evaluator.newest_metrics)
+            self._saver.add_metrics(
+                self._step,
+                state=self._saved_state(),
+                metrics=self._evaluator.newest_metrics,
+                calibration=self._state.calibration_of_step,
+            )
         self._report_evaluation()
         return metrics, self._evaluator.baseline() if metrics else None
 

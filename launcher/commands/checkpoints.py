@@ -55,8 +55,11 @@ def checkpoints_command(settings: CheckpointsConfig, context: CommandContext) ->
     result = {"run": str(run), "checkpoints": found}
     if not found:
         return Outcome(lines=[f"{run} holds no checkpoint yet."], result=json_value(result))
-    rows = [[f"{c.step:,}", short_bytes(c.size_bytes), f"{c.rows:,}", _metrics(c.metrics), c.state] for c in found]
-    lines = text_table(["step", "size", "rows", "metrics", "state"], rows)
+    rows = [
+        [f"{c.step:,}", short_bytes(c.size_bytes), f"{c.rows:,}", c.calibrated or "-", _metrics(c.metrics), c.state]
+        for c in found
+    ]
+    lines = text_table(["step", "size", "rows", "calibrated", "metrics", "state"], rows)
     return Outcome(lines=lines, result=json_value(result))
 
 
@@ -67,6 +70,7 @@ def _summary_lines(summary: "CheckpointSummary") -> list[str]:
         f"{summary.path}: {summary.files} files, {short_bytes(summary.size_bytes)}",
         f"checksums: {summary.state}",
         f"metrics: {_metrics(summary.metrics) or 'not evaluated yet'}",
+        *(summary.calibration.lines() if summary.calibration is not None else []),
         "",
         *text_table(
             ["table", "rows", "candidates"],

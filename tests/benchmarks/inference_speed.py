@@ -74,6 +74,7 @@ def _rates(data: Path, *, rows: int, rounds: int) -> tuple[Paired, float]:
             scorer=trainer.scorer,
             start_values={table: starts for table in schema.tables},
             global_batch_records=batch_records(manifest),
+            calibration=None,
         )
         out = PredictConfig(run=folder, data=data, split="train", out=Path(folder, "scores.parquet"))
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from esmm_dist.calibration.calibration import Calibration
+from esmm_dist.calibration.curves import PlattScaling
 from esmm_dist.checkpoint.reader import open_checkpoint
-from esmm_dist.config import build
+from esmm_dist.config import build, to_mapping
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
@@ -29,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.05},
     "model": {"hidden_units": [8]},
     "dense": {"dense_optimizer": "adam", "dense_learning_rate": 0.003},
+    "evaluation": {"eval_split": "validation", "calibrate": "platt"},
     "max_steps": STEPS,
 }
 OPTIMIZERS: list[dict[str, Any]] = [
@@ -46,12 +49,18 @@ IN_SHORT = (0, 2)
 def data(tmp_path_factory):
     """330 records in 4 lanes of 83, 83, 82, 82; a batch takes 4 of each, and the last of an epoch's 21 is not full."""
     folder = tmp_path_factory.mktemp("data")
-    write_dataset(folder, {"train": tiny_groups(330), "test": tiny_groups(400, seed=2, first_sample=5000)})
+    write_dataset(folder, {"train": tiny_groups(330), "validation": tiny_groups(400, seed=2, first_sample=5000)})
     return folder
 
 
 def dense_of(run: Path) -> dict[str, np.ndarray]:
     return open_checkpoint(Folder.open(run), STEPS).dense()
+
+
+def calibration_of(run: Path) -> Calibration:
+    calibration = open_checkpoint(Folder.open(run), STEPS).manifest.calibration
+    assert calibration is not None
+    return calibration
 
 
 def aucs_of(run: Path) -> dict[str, float]:
@@ -77,7 +86,9 @@ def test_embedded_one_server_and_three_servers_end_with_the_same_bits(
         own = {"data": data, "run": str(run), "embedding": optimizer, "store": {"servers": servers}}
         result = train(build(TrainConfig, merge(SETTINGS, own), where="test"), NoProgress())
         arrays = {**saved_rows(run, STEPS), **dense_of(run)}
-        ends.append(({key: value.tobytes() for key, value in arrays.items()}, result.metrics, result.rows))
+        ends.append(
+            ({key: value.tobytes() for key, value in arrays.items()}, result.metrics, result.rows, calibration_of(run))
+        )
     assert result.metrics["ctr"].auc > 0.6  # something was learned
     assert ends[0] == ends[1]
     assert ends[0] == ends[2]
@@ -108,3 +119,8 @@ def test_one_two_and_three_ranks_end_with_the_same_rows_weights_and_aucs(data, t
         differences |= {name: relative_difference(dense[name], expected_dense[name]) for name in expected_dense}
         assert max(differences.values()) < 1e-5, differences
         assert aucs_of(tmp_path / str(ranks)) == pytest.approx(expected_aucs, abs=0.0005)
+        pairs = zip(calibration_of(tmp_path / str(ranks)).labels, calibration_of(tmp_path / "1").labels, strict=True)
+        for found, expected in pairs:
+            assert isinstance(expected.curve, PlattScaling)
+            assert to_mapping(found.curve) == pytest.approx(to_mapping(expected.curve), rel=1e-4)
+            assert (found.impressions, found.positives) == (expected.impressions, expected.positives)

@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     The impressions of ``data`` are named by texts; ``numbered`` has the same records, without the texts.
     """
     folder = tmp_path_factory.mktemp("scoring")
-    splits = {"train": tiny_groups(160), "test": TEST}
+    splits = {"train": tiny_groups(160), "validation": tiny_groups(80, seed=3, first_sample=9000), "test": TEST}
     write_dataset(folder / "data", splits, schema=flat_schema("text"))
     write_dataset(folder / "numbered", splits, schema=flat_schema("number"))
     settings = {
@@ -43,6 +43,7 @@ def folder(tmp_path_factory):
         "input": {"global_batch_records": 16, "epochs": 1},
         "embedding": {"embedding_dim": 4},
         "model": {"hidden_units": [8]},
+        "evaluation": {"eval_split": "validation", "calibrate": "isotonic"},
     }
     train(build(TrainConfig, settings, where="test"), NoProgress())
     out = folder / "alone.parquet"
@@ -93,7 +94,8 @@ def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(fold
         again = evaluate(replace(config, store=ConnectionConfig(servers=started.servers)), NoProgress())
     assert again == expected
     found = json.loads(result.out[0])
-    assert found.keys() == {*expected.tasks, "fields", "warnings", "baseline"}
+    assert found.keys() == {*expected.tasks, "fields", "warnings", "baseline", "calibrated_by"}
+    assert found["calibrated_by"] == json_value(expected.to_mapping())["calibrated_by"] is not None
     assert found["fields"] == json_value(expected.to_mapping())["fields"]
     for task, metrics in expected.tasks.items():
         assert found[task]["impressions"] == metrics.impressions

@@ -279,7 +279,7 @@ def test_killed_at_any_moment_of_a_write_a_whole_checkpoint_remains(tmp_path: Pa
 def test_metrics_and_state_of_a_written_checkpoint_can_be_set(run):
     folder = save(run, 10)
     saved_at = read_checkpoint_manifest(folder).saved_at
-    rewrite_manifest(folder, metrics={"ctr": {"auc": 0.8}}, state={"a": 1})
+    rewrite_manifest(folder, metrics={"ctr": {"auc": 0.8}}, state={"a": 1}, calibration=None)
     manifest = open_checkpoint(run, 10).manifest
     assert (manifest.metrics, manifest.state, manifest.step) == ({"ctr": {"auc": 0.8}}, {"a": 1}, 10)
     assert manifest.saved_at == saved_at
@@ -290,7 +290,7 @@ def test_a_failed_rewrite_leaves_the_manifest(local, monkeypatch):
     folder = save(local, 10)
     monkeypatch.setattr(os, "fsync", failing(0))
     with pytest.raises(RetryError, match="could not be added to .*; the checkpoint is intact .*: No space left on dev"):
-        rewrite_manifest(folder, metrics={}, state={})
+        rewrite_manifest(folder, metrics={}, state={}, calibration=None)
     assert open_checkpoint(local, 10).manifest.metrics == {"ctr": {"auc": 0.75}}
     assert folder.names() == FILES
 
@@ -299,4 +299,4 @@ def test_a_manifest_that_is_gone_cannot_be_rewritten(run):
     folder = save(run, 10)
     folder.delete()
     with pytest.raises(CheckpointError, match=r"step-00000010/manifest.json is missing"):
-        rewrite_manifest(folder, metrics={}, state={})
+        rewrite_manifest(folder, metrics={}, state={}, calibration=None)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.checkpoint.format import checkpoint_folder
 from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.config import build
@@ -206,7 +207,9 @@ def test_a_longer_chain_has_the_columns_of_predict():
     rows = SortedRows(ids=np.empty(0, np.int64), rows=np.empty((0, 4), np.float32))
     table = ExportedTable(rows, StartValues(embedding_dim=4, scale=0.0, seed=1), seed=1, name="main")
     record = serialized(replace(EMPTY, impressions=[replace(EMPTY.impressions[0], labels=(0, 0, 0))]), schema)
-    found = ExportedModel(schema, model, {"main": table}).signatures()["serving_default"](tf.constant([record]))
+    found = ExportedModel(schema, model, {"main": table}, LogitTransform()).signatures()["serving_default"](
+        tf.constant([record])
+    )
     assert list(found) == ["sample_id", *prediction_columns(labels)]
     expected = probabilities(np.array([[0.5, 0.0, 0.0]], dtype=np.float32))
     np.testing.assert_array_equal([found[name].numpy() for name in prediction_columns(labels)], expected)

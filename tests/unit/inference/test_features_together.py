@@ -67,7 +67,9 @@ def rich_schema():
 def folder(tmp_path_factory) -> Path:
     """``data``; runs ``whole`` and ``stopped``, the second of which was made in two pieces."""
     folder: Path = tmp_path_factory.mktemp("together")
-    write_dataset(folder / "data", {"train": three_labels(tiny_groups(160)), "test": TEST}, schema=rich_schema())
+    splits = {"train": tiny_groups(160), "validation": tiny_groups(120, seed=3, first_sample=9000)}
+    groups = {name: three_labels(each) for name, each in splits.items()}
+    write_dataset(folder / "data", {**groups, "test": TEST}, schema=rich_schema())
     for run, ends in (("whole", [WHOLE]), ("stopped", [HALF, WHOLE])):
         for max_steps in ends:
             settings = {
@@ -86,7 +88,12 @@ def folder(tmp_path_factory) -> Path:
                     "task_weights": [1.0, 2.0],
                 },
                 "dense": {"dense_optimizer": "adagrad"},
-                "evaluation": {"eval_every_steps": 5, "gauc_field": "user"},
+                "evaluation": {
+                    "eval_every_steps": 4,
+                    "gauc_field": "user",
+                    "eval_split": "validation",
+                    "calibrate": "platt",
+                },
                 "checkpoint": {"checkpoint_every_steps": 4, "keep_checkpoints": 9},
             }
             result = train(build(TrainConfig, settings, where="test"), NoProgress())
@@ -139,7 +146,10 @@ def test_a_compressed_csv_has_the_names_and_every_bit_of_the_probabilities(folde
 @pytest.mark.parametrize("run", ["whole", "stopped"])
 def test_evaluation_is_that_of_the_end_of_training_and_of_the_predictions_with_their_weights(folder, table, run):
     config = EvaluateConfig(run=str(folder / run), data=folder / "data", gauc_field="user", baseline=False)
-    tasks = evaluate(config, NoProgress()).tasks
+    found = evaluate(config, NoProgress())
+    assert found.calibration is not None
+    assert [label.curve.method for label in found.calibration.labels] == ["platt"] * 3
+    tasks = found.tasks
     assert list(tasks) == ["click", "cart_given_click", "cart", "order_given_cart", "order"]
     rows = [IMPRESSIONS[name] for name in table["sample_id"].to_pylist()]
     conditional = [table[name].to_numpy() for name in ("p_click", "p_cart_given_click", "p_order_given_cart")]

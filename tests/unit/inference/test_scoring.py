@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.inference.evaluate import evaluate_batches
@@ -58,7 +59,10 @@ def data(request, tmp_path_factory):
     write_dataset(folder, {"test": groups}, schema=schema)
     model = Esmm(schema, EMBEDDING, ModelConfig(hidden_units=(5,)), seed=1)
     scorer = Scorer(
-        schema=schema, store=EmbeddedStore(schema.tables, EMBEDDING, seed=1), forward=CompiledForward(model)
+        schema=schema,
+        store=EmbeddedStore(schema.tables, EMBEDDING, seed=1),
+        forward=CompiledForward(model),
+        transform=LogitTransform(),
     )
     return folder, scorer
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from esmm_dist.config import build, to_mapping
+from esmm_dist.errors import ConfigError
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.manifest import DatasetManifest, Split
 from esmm_dist.train.chosen_settings import choose_settings
@@ -142,3 +143,45 @@ def test_a_run_that_starts_from_anothers_weights_learns_as_that_one_did():
     assert chosen.config.input.epochs == 1 + (1_000_000 / 512 < 2000)
     assert "bucket/run" in chosen.lines[1]
     assert "hush" not in chosen.lines[1]
+
+
+def split_manifest(*splits: str) -> DatasetManifest:
+    manifest = manifest_of(1_000)
+    return replace(manifest, splits={name: manifest.splits["train"] for name in ("train", *splits)})
+
+
+@pytest.mark.parametrize(
+    ("splits", "eval_split", "chosen"),
+    [
+        (("validation", "test"), "validation", "platt"),
+        (("validation", "test"), "test", "none"),
+        (("test",), "test", "none"),
+        ((), "validation", "none"),  # which is not evaluated, and says so
+    ],
+)
+def test_a_validation_split_that_is_evaluated_calibrates(splits, eval_split, chosen):
+    found = choose_settings(config_of(evaluation={"eval_split": eval_split}), split_manifest(*splits))
+    assert found.config.evaluation.calibrate == chosen
+    said = "Chosen: calibrate platt (on the validation split)"
+    assert (said in found.lines) == (chosen == "platt")
+    again = choose_settings(found.config, split_manifest(*splits))
+    assert (again.config, again.lines) == (found.config, ())
+
+
+def test_a_method_that_is_given_stays():
+    for method in ("none", "platt", "isotonic"):
+        evaluation = {"eval_split": "validation", "calibrate": method}
+        found = choose_settings(config_of(evaluation=evaluation), split_manifest("validation"))
+        assert found.config.evaluation.calibrate == method
+        assert not any("calibrate" in line for line in found.lines)
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_a_calibration_that_cannot_be_fitted_is_refused_with_what_helps(method):
+    config = config_of(evaluation={"eval_split": "test", "calibrate": method})
+    with pytest.raises(ConfigError, match=f"calibrate is {method}, and data has no validation split to fit it on"):
+        choose_settings(config, split_manifest("test"))
+    with pytest.raises(ConfigError, match="and eval_split is test. Set eval_split to validation, or calibrate to none"):
+        choose_settings(config, split_manifest("validation", "test"))
+    for evaluation in ({"eval_split": "validation", "calibrate": method}, {"eval_split": "test", "calibrate": "none"}):
+        choose_settings(config_of(evaluation=evaluation), split_manifest("validation", "test"))  # what the errors say

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import StorageError
 from esmm_dist.inference.scoring import Scorer
@@ -34,7 +35,7 @@ def evaluator_of(context_of):
         context = context_of(run, progress or NoProgress(), evaluation=evaluation)
         state = TrainState(compile_model(context.config, context.schema, context.world), 2)
         store = EmbeddedStore(context.schema.tables, context.config.embedding, seed=1)
-        scorer = Scorer(schema=context.schema, store=store, forward=state.compiled.forward)
+        scorer = Scorer(schema=context.schema, store=store, forward=state.compiled.forward, transform=LogitTransform())
         log = RunLog(context.run)
         return Evaluator(context, state, scorer, log, SkippedRecords(context, resumed=False))
 

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from esmm_dist.checkpoint.format import checkpoint_steps
+from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.config import build
 from esmm_dist.progress import NoProgress
+from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
@@ -42,10 +45,11 @@ CASES: dict[str, dict[str, Any]] = {
         "schedule": "inverse_sqrt",
         "warmup_steps": 2,
     },
-    "ftrl, a budget of rows, no shuffle, no hidden layer": {
+    "ftrl, a budget of rows, no shuffle, no hidden layer, calibration": {
         "embedding": {"embedding_dim": 4, "embedding_optimizer": "ftrl", "evict_every_steps": 2, "max_rows": 40},
         "model": {"hidden_units": []},
         "input": {"shuffle": False, "prefetch": 3},
+        "evaluation": {"eval_every_steps": 4, "baseline": False, "eval_split": "validation", "calibrate": "isotonic"},
     },
     "sgd with momentum, a linear term, task weights, cool-down, mixed precision": {
         "embedding": {"embedding_dim": 4, "embedding_optimizer": "sgd"},
@@ -63,7 +67,8 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     groups = weighted(tiny_groups(128), lambda sample_id: float(sample_id % 4))
     test = weighted(tiny_groups(24, seed=2, first_sample=5000), lambda sample_id: 1.0 + sample_id % 2)
-    write_dataset(folder, {"train": groups, "test": test}, schema=weighted_schema())
+    validation = weighted(tiny_groups(80, seed=3, first_sample=9000), lambda sample_id: 1.0 + sample_id % 3)
+    write_dataset(folder, {"train": groups, "validation": validation, "test": test}, schema=weighted_schema())
     return folder
 
 
@@ -87,6 +92,8 @@ def contents(run: Path) -> dict[str, Any]:
     with np.load(folder / "dense.npz") as arrays:
         found |= {name: arrays[name].tobytes() for name in arrays.files}
     newest = json.loads((run / "metrics.json").read_text())["newest"]  # a piece's end is evaluated too
+    manifests = [open_checkpoint(Folder.open(run), step).manifest for step in checkpoint_steps(Folder.open(run))]
+    found["calibrations"] = {each.step: each.calibration for each in manifests if each.step % 4 == 0}
     return found | {"log": (run / "train_log.jsonl").read_text(), "metrics": newest}
 
 
@@ -96,6 +103,14 @@ def whole(request, data, tmp_path_factory):
     settings, run = CASES[request.param], tmp_path_factory.mktemp("whole") / "run"
     assert run_training(data, run, settings).step == STEPS
     return settings, run, contents(run)
+
+
+def test_each_checkpoint_that_was_evaluated_has_its_own_calibration(whole):
+    settings, _, expected = whole
+    fitted = {step: found.step for step, found in expected["calibrations"].items() if found is not None}
+    assert list(expected["calibrations"]) == [16, 12, 8, 4]
+    calibrates = settings.get("evaluation", {}).get("calibrate") is not None
+    assert fitted == ({step: step for step in (16, 12, 8, 4)} if calibrates else {})
 
 
 def test_a_run_in_two_pieces_ends_with_the_same_bytes(data, whole, tmp_path):

@@ -128,6 +128,6 @@ def test_a_step_that_is_saved_is_not_saved_again(saver_of, refusing):
 def test_metrics_that_come_later_are_put_into_the_checkpoint(saver_of, tmp_path):
     saver = saver_of(tmp_path, NoProgress())
     save(saver, 5)
-    saver.add_metrics(5, state={"of": "later"}, metrics={"ctr": {"auc": 0.5}})
+    saver.add_metrics(5, state={"of": "later"}, metrics={"ctr": {"auc": 0.5}}, calibration=None)
     manifest = read_checkpoint_manifest(checkpoint_folder(RunFolder(tmp_path).folder, 5))
     assert (manifest.metrics, manifest.state) == ({"ctr": {"auc": 0.5}}, {"of": "later"})

@@ -18,7 +18,14 @@ def run(tmp_path):
 
 
 def info(step, **changes):
-    values = {"path": f"checkpoints/{step}", "size_bytes": 1_234_567, "rows": 2000, "metrics": {}, "state": "ok"}
+    values = {
+        "path": f"checkpoints/{step}",
+        "size_bytes": 1_234_567,
+        "rows": 2000,
+        "metrics": {},
+        "calibrated": "",
+        "state": "ok",
+    }
     return CheckpointInfo(step=step, **{**values, **changes})
 
 
@@ -27,7 +34,7 @@ def test_checkpoints_are_a_table_with_a_row_each(run, monkeypatch):
     monkeypatch.setattr("esmm_dist.checkpoint.listing.list_checkpoints", lambda folder: found)
     outcome = checkpoints_command(CheckpointsConfig(run=run), CONTEXT)
     assert [" ".join(line.split()) for line in outcome.lines] == [
-        "step size rows metrics state",
+        "step size rows calibrated metrics state",
         # A task without an AUC, and what is no task, are left out
         "1,000 1.23 MB 2,000 ctr AUC 0.6891 ok",
         "2,000 1.23 MB 0 damaged: x is missing",
@@ -46,7 +53,7 @@ def test_one_checkpoint_is_summarised(run, monkeypatch):
         step=1000, path="checkpoints/1000", saved_at="2024-01-31T12:00:00Z", size_bytes=4000, files=3, schema="tiny",
         rows={"user": 1500, "item": 20}, candidates={"user": 7},
         dense_shapes={"tower/kernel": (256, 128), "tower/bias": (128,), "steps": ()},
-        settings={"seed": 1, "model": {"dropout": 0.1, "units": [2]}}, metrics={}, state="ok",
+        settings={"seed": 1, "model": {"dropout": 0.1, "units": [2]}}, metrics={}, calibration=None, state="ok",
     )  # fmt: skip
     monkeypatch.setattr("esmm_dist.checkpoint.summary.summarise_checkpoint", lambda folder, step: summary)
     outcome = checkpoints_command(CheckpointsConfig(run=run, show=1000), CONTEXT)

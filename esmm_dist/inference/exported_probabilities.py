@@ -1,0 +1,46 @@
+"""From logits to the columns of predictions, in plain TensorFlow.
+
+It is ``LogitTransform`` and ``probabilities`` operation by operation, in float64 as they are: the result is then right
+to the last bit of float32.
+"""
+
+import tensorflow as tf
+
+from esmm_dist.calibration.curves import Curve, IsotonicCurve, PlattScaling
+from esmm_dist.calibration.logit_transform import LogitTransform
+from esmm_dist.inference.probabilities import prediction_columns
+
+
+def exported_probabilities(
+    logits: tf.Tensor, labels: tuple[str, ...], transform: LogitTransform
+) -> dict[str, tf.Tensor]:
+    """Return the columns that ``prediction_columns`` names, float32 [B] each.
+
+    Args:
+        logits: float32 [B, K], a model's
+        labels: names of the label chain
+        transform: what probabilities are computed from
+    """
+    wide = tf.cast(logits, tf.float64)
+    columns, product = [], tf.ones([], tf.float64)
+    for k in range(len(labels)):
+        own = wide[:, k] + tf.constant(transform.offset, tf.float64) if k == 0 else wide[:, k]
+        if transform.curves is not None:
+            own = _calibrated(own, transform.curves[k])
+        conditional = tf.exp(-tf.math.softplus(-own))
+        product *= conditional
+        columns += [conditional] if k == 0 else [conditional, product]
+    names = prediction_columns(labels)
+    return {name: tf.cast(column, tf.float32) for name, column in zip(names, columns, strict=True)}
+
+
+def _calibrated(logits: tf.Tensor, curve: Curve) -> tf.Tensor:
+    """Return what ``curve.of`` does, float64 [B]."""
+    if isinstance(curve, PlattScaling):
+        return tf.constant(curve.slope, tf.float64) * logits + tf.constant(curve.intercept, tf.float64)
+    if isinstance(curve, IsotonicCurve):
+        boundaries, *of_lines = (tf.constant(each, tf.float64) for each in curve.lines)
+        line = tf.searchsorted(boundaries, logits, side="right")
+        x, y, slope, highest = (tf.gather(each, line) for each in of_lines)
+        return tf.minimum(y + slope * (logits - x), highest)
+    return logits
