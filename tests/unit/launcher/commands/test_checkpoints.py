@@ -36,8 +36,8 @@ def test_checkpoints_are_a_table_with_a_row_each(run, monkeypatch):
     assert [" ".join(line.split()) for line in outcome.lines] == [
         "step size rows calibrated metrics state",
         # A task without an AUC, and what is no task, are left out
-        "1,000 1.23 MB 2,000 ctr AUC 0.6891 ok",
-        "2,000 1.23 MB 0 damaged: x is missing",
+        "1,000 1.23 MB 2,000 - ctr AUC 0.6891 ok",
+        "2,000 1.23 MB 0 - damaged: x is missing",
     ]
     assert [each["step"] for each in outcome.result["checkpoints"]] == [1000, 2000]
 
