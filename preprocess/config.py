@@ -7,7 +7,16 @@ from pathlib import Path
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.manifest import Compression
 
-DECIDING = ("min_count", "group_size", "lanes", "seed", "compression", "shard_bytes")
+DECIDING = (
+    "min_count",
+    "group_size",
+    "lanes",
+    "seed",
+    "compression",
+    "shard_bytes",
+    "validation_share",
+    "keep_negatives",
+)
 """Settings that decide the bytes of a data set: those that ``--like`` takes over."""
 
 MAX_LANES = 4096
@@ -34,7 +43,7 @@ class PreprocessConfig:
     split, to be scored."""
 
     vocabulary: str | None = None
-    """Data set or run (path or URI; a run as RUN or RUN:STEP) whose ids are kept in train and test even if they are
+    """Data set or run (path or URI; a run as RUN or RUN:STEP) whose ids are kept in all splits even if they are
     rare in this log, so that nothing that a model has learned is dropped. A data set adds the counts of its ids; a
     run gives the ids that have a row in its checkpoint. None: the vocabulary of ``like``, or none."""
 
@@ -55,6 +64,16 @@ class PreprocessConfig:
 
     seed: int = 17
     """Decides the shuffle. The same seed, settings and logs give the same bytes."""
+
+    validation_share: float = 0.0
+    """Share of the train split's user contexts that are cut out of it as the validation split, by a hash: whole
+    contexts, the same in every run and in tomorrow's log. Training is evaluated on it, so that the test split is not
+    needed to choose settings. 0: no cut; the log may bring a validation split of its own. A log without user fields is
+    cut by impressions."""
+
+    keep_negatives: float = 1.0
+    """Probability with which a train impression whose first label is 0 is kept, above 0 and at most 1; the seed and the
+    sample id decide. The others are left out and counted. Validation and test stay whole. 1: all are kept."""
 
     workers: int | None = None
     """Number of worker processes. None: one for each core that this process may use. Fewer are started if
@@ -102,5 +121,13 @@ class PreprocessConfig:
             raise ConfigError(f"workers is {self.workers}. Set 1..{MAX_WORKERS}, or leave it out to use all cores.")
         if not (math.isfinite(self.memory_gb) and self.memory_gb > 0):
             raise ConfigError(f"memory_gb is {self.memory_gb}. Set a positive number of gigabytes, such as 4.")
+        if not 0 <= self.validation_share < 1:
+            raise ConfigError(
+                f"validation_share is {self.validation_share:g}. Set a share of at least 0 and below 1, such as 0.1."
+            )
+        if not 0 < self.keep_negatives <= 1:
+            raise ConfigError(
+                f"keep_negatives is {self.keep_negatives:g}. Set a probability above 0 and at most 1, such as 0.1."
+            )
         if not 0 <= self.max_reject_share <= 1:
             raise ConfigError(f"max_reject_share is {self.max_reject_share}. Set a share from 0 to 1, such as 0.01.")

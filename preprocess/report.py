@@ -38,14 +38,16 @@ def split_report(
     report: dict[str, Any] = {}
     for kind, tally in tables.items():
         rejected = dict(sorted(tally.rejected.items()))
-        if tally.lines != out[kind] + sum(rejected.values()):
+        if tally.lines != out[kind] + sum(rejected.values()) + tally.left_out:
+            left_out = f", {tally.left_out} left out" if tally.left_out else ""
             raise InputDataError(
-                f"The {split} split does not add up: {tally.lines} {kind} lines in, but {out[kind]} out and "
+                f"The {split} split does not add up: {tally.lines} {kind} lines in, but {out[kind]} out{left_out} and "
                 f"{sum(rejected.values())} rejected. Files in .work were changed; delete it and run again."
             )
         report[kind] = {
             "lines_in": tally.lines,
             "rows_out": out[kind],
+            **({"left_out_negatives": tally.left_out} if tally.left_out else {}),
             "rejected": rejected,
             "first_rejected": {reason: first_rejects[kind][reason] for reason in rejected},
             "text_bytes": tally.text_bytes,
@@ -139,9 +141,10 @@ def _table_line(split: str, kind: str, table: Mapping[str, Any]) -> str:
     each = [f"{reason} {n:,}, first in {first[reason]}" for reason, n in rejected.items()]
     reasons = f" ({'; '.join(each)})" if each else ""
     what = "common rows" if kind == "common" else "impressions"
+    left_out = f"{table['left_out_negatives']:,} negatives left out, " if table.get("left_out_negatives") else ""
     return (
         f"{split}: {table['lines_in']:,} {kind} lines read, {table['rows_out']:,} {what} kept, "
-        f"{sum(rejected.values()):,} rejected{reasons}."
+        f"{left_out}{sum(rejected.values()):,} rejected{reasons}."
     )
 
 

@@ -54,7 +54,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     _check_schema(schema)
     known_from = config.vocabulary or config.like
     known = KnownIds.find(Path(known_from)) if known_from is not None else None
-    files = find_inputs(config.raw, schema, needs_all=known is None)
+    files = find_inputs(config.raw, schema, needs_all=known is None, validation_share=config.validation_share)
     for split in absent_splits(files, schema):
         progress.message(f"The log has no {split} split, so the data set will have none.")
     schema = with_sample_id_form(schema, files)

@@ -40,8 +40,8 @@ class EvaluateConfig:
     data: Path
     """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""
 
-    split: str = "test"
-    """Split of the data set to evaluate on."""
+    split: str | None = None
+    """Split of the data set to evaluate on. None: ``validation`` where the data set has one, else ``test``."""
 
     on_bad_record: OnBadRecord = "fail"
     """What to do with a record that cannot be read: ``fail``, or ``skip`` it and say how many were left out."""
@@ -75,6 +75,8 @@ class EvaluateConfig:
 class Evaluation:
     """Result of an evaluation."""
 
+    split: str
+    """Split that was scored."""
     tasks: dict[str, TaskMetrics]
     fields: list[FieldCoverage]
     """For each field, how many impressions hold an id that the model has learned."""
@@ -92,6 +94,7 @@ class Evaluation:
         deciles = {name: [asdict(each) for each in of_task] for name, of_task in self.deciles.items()}
         return {
             **{name: {**asdict(task), "deciles": deciles[name]} for name, task in self.tasks.items()},
+            "split": self.split,
             "fields": fields,
             "warnings": self.warnings,
             "baseline": self.baseline.to_mapping() if self.baseline is not None else None,
@@ -117,10 +120,15 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     opened = open_model(config.checkpoint, progress, connection=config.store, world=world, calibrate=config.calibrate)
     with opened as trained:
         reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
+        split = manifest.split_to_evaluate(config.split)
+        if config.split is None:
+            others = [f"--split {name}" for name in manifest.splits if name not in ("train", split)]
+            more = f" (others: {', '.join(others)})" if others else ""
+            progress.message(f"Evaluating on the {split} split{more}.")
         users = BatchUsers(trained.scorer.schema, config.gauc_field)
         for line in trained.calibration_lines():
             progress.message(line)
-        progress.start(f"Evaluating {config.split}", manifest.splits[config.split].impressions, "impressions")
+        progress.start(f"Evaluating {split}", manifest.splits[split].impressions, "impressions")
         learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:
             with closing(own_batches(trained.scorer, reader, users, learned_ids=learned_ids)) as scored:
@@ -129,16 +137,17 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
             progress.finish()
         for line in skipped_lines(gather_skipped(world, reader.skipped)):
             progress.message(line)
-        fields = scored_coverage(manifest, config.split, learned_ids.counts(world))
+        fields = scored_coverage(manifest, split, learned_ids.counts(world))
     tasks = {name: report.metrics for name, report in reports.items()}
     baseline = None
     if config.baseline:
-        baseline = baseline_of_root(world, config.data, manifest, config.split, config.on_bad_record, progress)
-    warnings = scored_warnings(fields, config.split)
+        baseline = baseline_of_root(world, config.data, manifest, split, config.on_bad_record, progress)
+    warnings = scored_warnings(fields, split)
     if baseline is not None:
         warnings += baseline.warnings(tasks)
     deciles = {name: report.deciles for name, report in reports.items()}
     return Evaluation(
+        split=split,
         tasks=tasks,
         fields=fields,
         warnings=warnings,

@@ -117,13 +117,21 @@ def open_model(
 def open_split(
     trained: TrainedModel,
     data: Path,
-    split: str,
+    split: str | None,
     world: World,
     *,
     on_bad_record: OnBadRecord = "fail",
     with_names: bool = False,
 ) -> tuple[BatchReader, DatasetManifest]:
     """Open a rank's share of a split of a data set for a trained model.
+
+    Args:
+        trained: the model
+        data: the data set
+        split: the split; None: validation where the data set has one, else test
+        world: the ranks
+        on_bad_record: what to do with a record that cannot be read
+        with_names: whether the texts that name impressions are read too
 
     Returns:
         A reader in file order, and the data set's manifest.
@@ -139,6 +147,7 @@ def open_split(
             f"The schema of {data} ('{manifest.schema.name}') is not that of the model "
             f"('{trained.scorer.schema.name}'): {'; '.join(differences)}. Preprocess the data with the model's schema."
         )
+    split = manifest.split_to_evaluate(split)
     records = scoring_batch_records(trained.global_batch_records, manifest, split)
     config = InputConfig(global_batch_records=records, on_bad_record=on_bad_record)
     share = RankShare(rank=world.rank, world_size=world.size)

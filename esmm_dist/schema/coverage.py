@@ -4,17 +4,20 @@ An impression is, for a field, *empty* if the log gives it no id there, and *unk
 them is kept: to the model the two are the same, for a user they are not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest
+from esmm_dist.schema.sources import SPLITS
 
 _LARGE_UNKNOWN = 0.5
 """So large a share of unknown impressions means that the field says little to the model."""
 _MUCH_MORE_UNKNOWN = 0.1
-"""A test split with so much more of them than train is not like train: a model cannot use there what it has learned."""
+"""A split with so much more of them than train is not like train: a model cannot use there what it has learned."""
+_NONE_APART: Mapping[str, Collection[str]] = MappingProxyType({})
 _MANY_IDS = 100
 _FEW_KEPT = 0.01
 """Where so few of many ids are kept, almost every value is rare: the field is a number, not a category."""
@@ -136,7 +139,7 @@ def scored_warnings(fields: Sequence[FieldCoverage], split: str) -> list[str]:
         before = train.unknown_share if train is not None and split != "train" else 0.0
         if scored.is_all_unknown:
             lines.append(
-                f"Field {field.shown}: the model has learned not one of its ids in the {split} split. {_OTHER}"
+                f"Field {field.shown}: the model has learned not one of its ids in the {split} split. {_other(split)}"
             )
         elif scored.unknown_share - before >= _MUCH_MORE_UNKNOWN:
             lines.append(
@@ -153,7 +156,11 @@ def dataset_coverage(manifest: DatasetManifest) -> list[FieldCoverage]:
 
 
 def coverage_warnings(
-    fields: Sequence[FieldCoverage], *, min_count: int, carried: bool, split_by: str | None = None
+    fields: Sequence[FieldCoverage],
+    *,
+    min_count: int,
+    carried: bool,
+    apart: Mapping[str, Collection[str]] = _NONE_APART,
 ) -> list[str]:
     """Return a sentence for each field of a data set whose known ids cover too little, the gravest first.
 
@@ -161,23 +168,28 @@ def coverage_warnings(
         fields: all fields
         min_count: setting of preprocess
         carried: whether ids were carried over from another data set or a run
-        split_by: field whose ids are in one split each, as the schema cuts them (``source.split``)
+        apart: for each split that was cut out of train, the fields whose ids are in one of the two only
     """
     lines: list[str] = []
-    if _knows_nothing(fields, "test"):
-        lines.append(
-            "Not one id of the test split is known: every prediction there is the same. "
-            + ("The ids are others, or written otherwise, than those of --like or --vocabulary." if carried else _OTHER)
-        )
+    others = [split for split in SPLITS if split != "train"]
+    for split in others:
+        if _knows_nothing(fields, split):
+            carried_hint = "The ids are others, or written otherwise, than those of --like or --vocabulary."
+            lines.append(
+                f"Not one id of the {split} split is known: every prediction there is the same. "
+                + (carried_hint if carried else _other(split))
+            )
+    if lines:
         return lines
     for field in fields:
-        text = _train_warning(field, min_count) or (_test_warning(field) if field.name != split_by else None)
-        if text is not None:
-            lines.append(text)
+        of_train = _train_warning(field, min_count)
+        of_others = (_split_warning(field, split) for split in others if field.name not in apart.get(split, ()))
+        lines += [of_train] if of_train is not None else [text for text in of_others if text is not None]
     return lines
 
 
-_OTHER = "Train and test write their ids differently, or hold others: compare the two files."
+def _other(split: str) -> str:
+    return f"Train and {split} write their ids differently, or hold others: compare the two files."
 
 
 def _knows_nothing(fields: Sequence[FieldCoverage], split: str) -> bool:
@@ -210,17 +222,18 @@ def _train_warning(field: FieldCoverage, min_count: int) -> str | None:
     return None
 
 
-def _test_warning(field: FieldCoverage) -> str | None:
-    test, train = field.splits.get("test"), field.splits.get("train")
-    if test is None:
+def _split_warning(field: FieldCoverage, split: str) -> str | None:
+    """Warn of a split, other than train, whose ids of a field are unknown."""
+    found, train = field.splits.get(split), field.splits.get("train")
+    if found is None:
         return None
-    if test.is_all_unknown:
-        return f"Field {field.shown}: not one of its ids in the test split is known. {_OTHER}"
+    if found.is_all_unknown:
+        return f"Field {field.shown}: not one of its ids in the {split} split is known. {_other(split)}"
     before = train.unknown_share if train is not None else 0.0
-    if test.unknown_share - before >= _MUCH_MORE_UNKNOWN:
+    if found.unknown_share - before >= _MUCH_MORE_UNKNOWN:
         beside = f" ({before:.0%} of the train impressions)" if train is not None else ""
         return (
-            f"Field {field.shown}: {test.unknown_share:.0%} of the test impressions{beside} have no known id: theirs "
+            f"Field {field.shown}: {found.unknown_share:.0%} of the {split} impressions{beside} have no known id: theirs "
             "are new, or written differently. If an earlier model knows them, preprocess with --vocabulary RUN."
         )
     return None

@@ -80,6 +80,14 @@ class Schema:
         return tuple(f for f in self.fields if f.owner == "user")
 
     @cached_property
+    def split_fields(self) -> tuple[Field, ...]:
+        """User fields by whose values a user context is in the train or the validation split, in record order.
+
+        Categories alone: the edges of buckets come from the train split, and so after the cut.
+        """
+        return tuple(f for f in self.user_fields if f.is_category)
+
+    @cached_property
     def impression_fields(self) -> tuple[Field, ...]:
         """Fields stored with every impression (owners item and context), in record order."""
         return tuple(f for f in self.fields if f.owner != "user")

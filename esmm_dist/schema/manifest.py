@@ -59,7 +59,7 @@ class DataFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """One split of a data set (``train`` or ``test``)."""
+    """One split of a data set (``train``, ``validation`` or ``test``)."""
 
     records: int
     impressions: int
@@ -96,12 +96,27 @@ class DatasetManifest:
     """Share of the train split's impressions without the first label that are in it; 1: all."""
     other_files: tuple[DataFile, ...] = ()
     """Files that hold no records; none in a data set from before they were listed."""
+    keep_negatives: float = 1.0
+    """Probability with which a train impression whose first label is 0 was kept, in (0, 1]; the others are not in the
+    data set. 1 in a data set whose manifest does not name it."""
+    left_out_negatives: int = 0
+    """Train impressions that were left out so."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The preprocess settings and the inputs that decide the bytes."""
     report: dict[str, Any] = field(default_factory=dict)
     """What preprocess counted: lines in, rejects by reason, ids dropped by field, sizes."""
     format: Literal["esmm_dist.dataset"] = "esmm_dist.dataset"
     format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep_negatives <= 1:
+            raise ValueError(f"keep_negatives is {self.keep_negatives}; it is above 0 and at most 1. {REPAIR}")
+
+    def split_to_evaluate(self, named: str | None) -> str:
+        """Return the split that is named; without a name the validation split, or test where there is none."""
+        if named is not None:
+            return named
+        return "validation" if "validation" in self.splits else "test"
 
     def files(self) -> Iterator[Shard | DataFile]:
         """Yield all files but the manifest itself."""
@@ -112,6 +127,8 @@ class DatasetManifest:
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
         mapping = to_mapping(self)
+        if self.keep_negatives == 1:  # as in data sets from before negatives could be left out
+            del mapping["keep_negatives"], mapping["left_out_negatives"]
         return json.dumps({**mapping, "crc32c": mapping_crc32c(mapping)}, indent=1) + "\n"
 
 

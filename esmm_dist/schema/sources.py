@@ -11,7 +11,8 @@ from esmm_dist.errors import SchemaError
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.feature_id import ID_HASH
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
+"""The splits of a log, in the order of a data set."""
 UTF_8 = "utf-8"
 
 _TAB_NAMES = ("tab", "\\t")
@@ -84,8 +85,8 @@ class FlatSource:
     form: Literal["flat"]
 
     files: dict[str, str]
-    """For each split (``train``, ``test``) the name or glob of its files, relative to the raw folder. ``test`` alone: a
-    log to be scored with the ids that a trained model knows."""
+    """For each split (``train``, ``validation``, ``test``) the name or glob of its files, relative to the raw folder.
+    ``test`` alone: a log to be scored with the ids that a trained model knows."""
 
     labels: dict[str, str]
     """For each label of the chain, the column that holds it: 0/1, true/false, or what ``label_values`` says."""

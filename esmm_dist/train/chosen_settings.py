@@ -83,6 +83,9 @@ def choose_settings(
     if config.model.hidden_units is None:
         open_values["hidden_units"] = values["hidden_units"]
         groups["model"] = replace(groups["model"], hidden_units=values["hidden_units"])
+    open_split, split = config.evaluation.eval_split is None, manifest.split_to_evaluate(config.evaluation.eval_split)
+    chosen_split = {"eval_split": split} if open_split and split == "validation" else {}
+    config = replace(config, evaluation=replace(config.evaluation, eval_split=split))
     calibrate = _calibration_method(config, manifest)
     calibrates = config.evaluation.calibrate is None and calibrate != "none"
     return ChosenSettings(
@@ -96,6 +99,7 @@ def choose_settings(
         lines=(
             *_line(open_plan, size),
             *_line(open_values, reason),
+            *_line(chosen_split, "the data set has one, so that test is not looked at while settings are chosen"),
             *_line({"calibrate": calibrate} if calibrates else {}, "on the validation split"),
         ),
     )

@@ -53,8 +53,9 @@ class DenseOptimizerConfig:
 class EvaluationConfig:
     """Evaluation during and after training."""
 
-    eval_split: str = "test"
-    """Split to evaluate on. A data set without it is trained without evaluation, and says so."""
+    eval_split: str | None = None
+    """Split to evaluate on. A data set without it is trained without evaluation, and says so. None: ``validation``
+    where the data set has one, so that settings are not chosen by the test split; else ``test``."""
 
     eval_every_steps: int = 2000
     """Steps between evaluations during training. 0: only at the end. 2000 steps are some 8 M impressions."""

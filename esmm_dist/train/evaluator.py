@@ -45,6 +45,7 @@ class Evaluator:
         """
         self._context, self._state, self._scorer, self._log, self._skipped = context, state, scorer, log, skipped
         self._config = context.config.evaluation
+        self._split = context.manifest.split_to_evaluate(self._config.eval_split)
         self._every = EverySteps(self._config.eval_every_steps)
         self._input = InputConfig(
             global_batch_records=context.config.input.global_batch_records,
@@ -86,7 +87,7 @@ class Evaluator:
 
         Computed once in the life of a run, after its last step, and kept in ``metrics.json``.
         """
-        context, split = self._context, self._config.eval_split
+        context, split = self._context, self._split
         if not self._config.baseline or split not in context.manifest.splits:
             return None
         stored = context.world.on_root(self._stored_baseline)
@@ -105,10 +106,10 @@ class Evaluator:
         run = self._context.run
         assert run is not None
         stored = run.read_baseline() or {}
-        return stored if stored.pop("split", None) == self._config.eval_split else None
+        return stored if stored.pop("split", None) == self._split else None
 
     def _evaluate(self, step: int, max_impressions: int, *, last: bool) -> dict[str, TaskMetrics]:
-        context, split = self._context, self._config.eval_split
+        context, split = self._context, self._split
         world, progress, manifest = context.world, context.progress, context.manifest
         if split not in manifest.splits:
             progress.message(f"Not evaluated: {context.config.data} has no split '{split}'.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from esmm_dist.errors import InputDataError
+from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import SPLITS, FlatSource
 from esmm_dist.storage.uris import COPYING
@@ -35,6 +35,8 @@ class InputFile:
     packing: Packing
     member: str = ""
     """Name of the file inside a ``.tar.gz``; empty for the others."""
+    is_cut: bool = False
+    """Whether the rows of the split are cut out of this file, which is one of the train split."""
 
     @property
     def shown_name(self) -> str:
@@ -42,15 +44,19 @@ class InputFile:
         return f"{self.name}:{self.member}" if self.member else self.name
 
 
-def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[InputFile]:
+def find_inputs(
+    raw: Path, schema: Schema, *, needs_all: bool = True, validation_share: float = 0.0
+) -> list[InputFile]:
     """List the raw files of all splits that the folder holds.
 
     Args:
         raw: the folder
         schema: names the files
         needs_all: whether the train split, and each one that the schema names, must be there; False: any one of them
+        validation_share: share of the train split that is cut out of it as the validation split
 
     Raises:
+        ConfigError: A validation split is to be cut out of the train split, and the log has one of its own.
         InputDataError: The folder or a file is missing, is there in two forms, or is an incomplete copy.
     """
     if not raw.is_dir():
@@ -68,9 +74,13 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True) -> list[In
         named = [split for split in SPLITS if source is None or split in source.files]
         raise InputDataError(_nothing_found(raw, schema, named[0]))
     _refuse_same_file(files)
+    train = [file for file in files if file.split == "train"]
+    if validation_share:
+        _refuse_two_validations(files, validation_share)
+        files += [replace(file, split="validation", is_cut=True) for file in train]
     if source is not None and source.split is not None:
-        return files + [replace(file, split="test") for file in files]  # their rows are in both
-    return files
+        files += [replace(file, split="test", is_cut=True) for file in train]
+    return sorted(files, key=lambda file: SPLITS.index(file.split))
 
 
 def absent_splits(files: Sequence[InputFile], schema: Schema) -> list[str]:
@@ -90,8 +100,19 @@ def _is_wanted(schema: Schema, split: str) -> bool:
     return split == "train" or (schema.flat_source is not None and split in schema.flat_source.files)
 
 
+def _refuse_two_validations(files: Sequence[InputFile], share: float) -> None:
+    """Refuse to cut a validation split out of the train split of a log that has one."""
+    own = [file for file in files if file.split == "validation"]
+    if own:
+        raise ConfigError(
+            f"validation_share is {share:g}, but the log has a validation split of its own: {own[0].path}. Set "
+            "validation_share to 0 (--validation-share 0) to use that, or take it out of the log (source.files of the "
+            "schema, or the folder)."
+        )
+
+
 def _refuse_same_file(files: list[InputFile]) -> None:
-    """Refuse one file, by whatever name, in both splits or twice in one."""
+    """Refuse one file, by whatever name, in two splits or twice in one."""
     first: dict[tuple[int, int, str], InputFile] = {}
     for file in files:
         status = file.path.stat()
@@ -104,7 +125,8 @@ def _refuse_same_file(files: list[InputFile]) -> None:
         )
         raise InputDataError(
             f"{names} is {where}: its impressions would count twice, and a test on them says nothing. Correct "
-            "source.files of the schema, or the folder; source.split cuts a test split out of the train files."
+            "source.files of the schema, or the folder; source.split cuts a test split out of the train files, and "
+            "--validation-share a validation split."
         )
 
 

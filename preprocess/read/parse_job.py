@@ -5,6 +5,7 @@ from pathlib import Path
 
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
+from preprocess.read.row_choice import RowChoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +18,18 @@ class ParseJob:
     chunk_bytes: int
     piece_items: int
     """Ids and other values of a flat log that are parsed at once."""
+    choice: RowChoice = RowChoice()
+    """What is taken out of the train split."""
+    first_sample_id: int = 0
+    """Sample id of the first row of the chunk, where rows are numbered and ``choice`` goes by their numbers."""
     test_begin: int | None = None
     """Key of the first time of the test split, where the schema cuts it by time out of the train files."""
+
+    @property
+    def chooses_by_sample_id(self) -> bool:
+        """Whether the sample id of an impression decides what becomes of it."""
+        by_id = self.choice.validation_share > 0 and not self.schema.split_fields
+        return by_id or self.choice.keep_negatives < 1
 
     @property
     def flat_source(self) -> FlatSource:

@@ -27,6 +27,8 @@ class TableTally:
     rows: int = 0
     text_bytes: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    left_out: int = 0
+    """Negatives that are left out (``PreprocessConfig.keep_negatives``)."""
     ignored: Counter[str] = field(default_factory=Counter)
     lost_digits: Counter[str] = field(default_factory=Counter)
     """By column of a flat log, values that are floats too large for their type."""
@@ -41,6 +43,7 @@ class TableTally:
         self.rows += result["rows"]
         self.text_bytes += result["bytes"]
         self.rejected.update(result["rejected"])
+        self.left_out += result.get("left_out", 0)
         self.ignored.update(result["ignored"])
         self.lost_digits.update(result.get("lost_digits", {}))
         self.chunk_lines[result["file"], result["chunk"], result.get("piece", 0)] = int(
@@ -135,4 +138,23 @@ def check_both_splits(rule: ColumnSplit, tables: Mapping[str, TableTally]) -> No
                 f"source.split leaves the {split} split without an impression: column '{rule.column}' has too few "
                 f"values for test_share = {rule.test_share:g}. Take another share, or split by a column of more values "
                 "or by time."
+            )
+
+
+def check_validation(share: float, tables: Mapping[str, TableTally]) -> None:
+    """Check that a validation split that was cut out of the train split leaves rows to both.
+
+    Args:
+        share: share of the user contexts
+        tables: counts of the impressions of both splits
+
+    Raises:
+        InputDataError: One has none.
+    """
+    for split, tally in tables.items():
+        if not tally.rows:
+            raise InputDataError(
+                f"validation_share = {share:g} leaves the {split} split without an impression: the log has too few "
+                "user contexts (rows whose user fields are equal are one). Set another share, or 0 for no validation "
+                "split, or name files for it (source.files.validation of the schema)."
             )

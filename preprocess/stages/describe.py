@@ -41,6 +41,8 @@ def describe_data_set(
     run: RunContext, parsed: ParsedLog, layout: Layout, report: Mapping[str, Any], splits: Mapping[str, Split]
 ) -> DatasetManifest:
     """Return the manifest of the finished files."""
+    of_train = report["splits"].get("train", {})
+    impressions = of_train.get("skeleton", of_train.get("log", {}))
     warnings = [*parsed.empty_files, *_warnings(run, layout, report, splits)]
     return DatasetManifest(
         schema=run.schema,
@@ -51,6 +53,8 @@ def describe_data_set(
         vocabulary_file=VOCABULARY_NAME,
         vocabulary_size=sum(field["kept_ids"] for field in report["vocabulary"].values()),
         other_files=tuple(_other_files(run)),
+        keep_negatives=run.config.keep_negatives,
+        left_out_negatives=impressions.get("left_out_negatives", 0),
         settings={**run.settings, **layout.settings, INPUTS: inputs_setting(run.raw, parsed.checksums)},
         report={**report, "warnings": warnings},
     )
@@ -61,12 +65,10 @@ def _warnings(run: RunContext, layout: Layout, report: Mapping[str, Any], splits
     coverage = coverage_of(run.schema, report, {name: split.impressions for name, split in splits.items()})
     source = run.schema.flat_source
     rule = source.split if source is not None else None
-    yield from coverage_warnings(
-        coverage,
-        min_count=layout.min_count,
-        carried=run.known is not None,
-        split_by=rule.column if rule is not None and not rule.is_by_time else None,
-    )
+    apart = {"test": {rule.column}} if rule is not None and not rule.is_by_time else {}
+    if run.config.validation_share:
+        apart["validation"] = {field.name for field in run.schema.user_fields}
+    yield from coverage_warnings(coverage, min_count=layout.min_count, carried=run.known is not None, apart=apart)
 
 
 def _other_files(run: RunContext) -> Iterator[DataFile]:

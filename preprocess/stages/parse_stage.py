@@ -9,13 +9,15 @@ import numpy as np
 from esmm_dist.arrays import I64
 from preprocess.read.aliccp.parse import parse_tasks
 from preprocess.read.empty_files import empty_file_notes
+from preprocess.read.flat.first_sample_ids import find_first_sample_ids
 from preprocess.read.flat.parse import PARSE
 from preprocess.read.flat.tasks import flat_tasks
 from preprocess.read.flat.time_split import find_test_begin
 from preprocess.read.inputs import InputFile
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.raw_files import CHECKED_COLUMNS, check_unchanged, checksum_tasks, checksums_of_chunks
-from preprocess.read.tally import Tables, TableTally, check_both_splits
+from preprocess.read.row_choice import RowChoice
+from preprocess.read.tally import Tables, TableTally, check_both_splits, check_validation
 from preprocess.stages.context import RunContext
 from preprocess.stages.reject_stage import list_rejects
 from preprocess.work.workers import PoolTask, Result
@@ -47,15 +49,22 @@ def parse_log(run: RunContext) -> ParsedLog:
         for split, of_split in kept["tables"].items()
     }
     empty_files = empty_file_notes(run.files, tables)
-    source = run.schema.flat_source
+    source, share = run.schema.flat_source, run.config.validation_share
     if source is not None and source.split is not None:
-        check_both_splits(source.split, {split: of_split["log"] for split, of_split in tables.items()})
+        check_both_splits(source.split, {split: tables[split]["log"] for split in ("train", "test")})
+    if share and "validation" in tables:
+        check_validation(share, {split: _impressions(tables[split]) for split in ("train", "validation")})
     return ParsedLog(
         tables=tables,
         partition_bytes=kept["partition_bytes"],
         checksums=kept["checksums"],
         empty_files=empty_files,
     )
+
+
+def _impressions(of_split: Mapping[str, TableTally]) -> TableTally:
+    """Return the counts of the lines that are impressions."""
+    return of_split.get("skeleton") or of_split["log"]
 
 
 def _parse_all(run: RunContext) -> Result:
@@ -81,17 +90,18 @@ def _parse_all(run: RunContext) -> Result:
 
 
 def files_to_read(run: RunContext) -> list[InputFile]:
-    """Return each file once, also where its rows are in both splits."""
-    source = run.schema.flat_source
-    return [file for file in run.files if source is None or file.split in source.files]
+    """Return each file once, also where its rows are in several splits."""
+    return [file for file in run.files if not file.is_cut]
 
 
 def _tasks(run: RunContext, files: Sequence[InputFile]) -> Iterator[PoolTask]:
     job = parse_job(run)
+    flat = run.schema.flat_source is not None
+    first_sample_ids = find_first_sample_ids(job, files, run.pool, run.progress) if flat else None
     text_bytes = float(sum(file.path.stat().st_size for file in files))
     plain = all(file.packing == "plain" for file in run.files)
     run.progress.start("read", text_bytes if plain else None, "B")
-    return parse_tasks(job, files) if run.schema.flat_source is None else flat_tasks(job, files, PARSE)
+    return flat_tasks(job, files, PARSE, first_sample_ids) if flat else parse_tasks(job, files)
 
 
 def parse_job(run: RunContext) -> ParseJob:
@@ -102,6 +112,11 @@ def parse_job(run: RunContext) -> ParseJob:
         partitions=run.plan.partitions,
         chunk_bytes=run.plan.chunk_bytes,
         piece_items=run.plan.piece_items,
+        choice=RowChoice(
+            validation_share=run.config.validation_share,
+            keep_negatives=run.config.keep_negatives,
+            seed=run.config.seed,
+        ),
     )
     source = run.schema.flat_source
     if source is not None and source.split is not None and source.split.is_by_time:

@@ -28,11 +28,17 @@ class AcceptedLines:
 
     def train_impressions(self) -> int:
         """Return the impressions of the train split; 0 if the log has none."""
+        tally = self._train()
+        return tally.lines - sum(tally.rejected.values()) - tally.left_out if tally is not None else 0
+
+    def left_out_negatives(self) -> int:
+        """Return the negatives of the train split that are left out."""
+        tally = self._train()
+        return tally.left_out if tally is not None else 0
+
+    def _train(self) -> TableTally | None:
         train = self.tables.get("train")
-        if train is None:
-            return 0
-        tally = train.get("skeleton") or train["log"]
-        return tally.lines - sum(tally.rejected.values())
+        return None if train is None else train.get("skeleton") or train["log"]
 
 
 def reject_repeats(run: RunContext, parsed: Tables, files: RowFiles) -> AcceptedLines:

@@ -18,11 +18,12 @@ from typing import Any
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.manifest import MANIFEST_NAME
+from esmm_dist.schema.sources import SPLITS
 from esmm_dist.storage.whole_file import make_folder_durable, write_durable
 from preprocess.work.power_failure import drop_unsynced, note_boot, same_boot
 
 WORK_NAME = ".work"
-PRODUCTS = ("train", "test", "rejects", "vocabulary.parquet", "known_ids.parquet")
+PRODUCTS = (*SPLITS, "rejects", "vocabulary.parquet", "known_ids.parquet")
 """What a finished run moves into the data set's folder, beside the manifest."""
 FINAL_FOLDER = "final"
 """Folder within ``.work`` with the finished files of the data set."""

@@ -1,12 +1,15 @@
 """Stage 1 for the Ali-CCP form: chunks of raw lines -> rows on disk, partitioned by user context."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import google_crc32c
+import numpy as np
 
+from esmm_dist.arrays import Bools
 from esmm_dist.schema.fields import Field, Schema
-from preprocess.read.aliccp.chunk import parse_lines
-from preprocess.read.aliccp.line import Kind
+from preprocess.read.aliccp.chunk import ParsedRows, parse_lines
+from preprocess.read.aliccp.line import Kind, context_key
 from preprocess.read.chunks import chunk_size, num_chunks, read_chunk
 from preprocess.read.input_texts import stream_texts
 from preprocess.read.inputs import InputFile
@@ -37,7 +40,7 @@ def _task(job: ParseJob, file: InputFile, chunk: int, text: bytes | None) -> Poo
 
 
 def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | None) -> Result:
-    """Parse one chunk and write its rows and rejects.
+    """Parse one chunk and write its rows and rejects; of the train split, to the validation split too if need be.
 
     Args:
         job: what all chunks share
@@ -52,24 +55,58 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
     fields = fields_of(job.schema, kind)
     parsed = parse_lines(text, kind, fields)
     del text
-    targets = Targets(sample_ids=parsed.sample_ids, labels=parsed.labels) if kind == "skeleton" else None
-    rows = RawRows(lines=parsed.lines, keys=parsed.keys, features=parsed.features, targets=targets)
-    sizes = write_rows(rows_path(job.work, kind, chunk), rows, len(fields), job.partitions)
-    write_rejects(job.work, kind, chunk, parsed.rejects)
-    counts = {
-        "split": chunk.split,
+    validation, left_out = _chosen(job, chunk, kind, parsed)
+    num_left_out, num_validation = int(left_out.sum()), int(validation.sum())
+    shared = {
         "kind": kind,
         "file": chunk.file,
         "chunk": chunk.chunk,
         "bytes": num_bytes,
         "crc32c": crc32c,
-        "lines": parsed.num_lines,
-        "rows": len(rows.lines),
+        "chunk_lines": parsed.num_lines,
+    }
+    own = {
+        "lines": parsed.num_lines - num_validation,
+        "left_out": num_left_out,
         "rejected": count_reasons(parsed.rejects),
         "ignored": dict(sorted(parsed.ignored.items())),
-        "partition_bytes": sizes.tolist(),
     }
-    return {"chunks": [counts]}
+    chunks = [shared | own | _write_part(job, chunk, kind, parsed, ~validation & ~left_out)]
+    write_rejects(job.work, kind, chunk, parsed.rejects)
+    if job.choice.validation_share and chunk.split == "train":
+        written = _write_part(job, replace(chunk, split="validation"), kind, parsed, validation)
+        chunks.append(shared | {"lines": num_validation, "rejected": {}, "ignored": {}} | written)
+    return {"chunks": chunks}
+
+
+def _chosen(job: ParseJob, chunk: ChunkId, kind: Kind, parsed: ParsedRows) -> tuple[Bools, Bools]:
+    """Return which rows are taken out of the train split: to the validation split, and left out; bool [R] each."""
+    none = np.zeros(len(parsed.lines), np.bool_)
+    if chunk.split != "train":
+        return none, none
+    validation, left_out = none, none
+    if job.choice.validation_share:
+        # Impressions without a user are one context, which may be much of the log: they stay in train
+        validation = job.choice.validation(parsed.keys) & (parsed.keys != np.uint64(context_key(b"")))
+    if kind == "skeleton":
+        left_out = job.choice.left_out(parsed.sample_ids, parsed.labels) & ~validation
+    return validation, left_out
+
+
+def _write_part(job: ParseJob, chunk: ChunkId, kind: Kind, parsed: ParsedRows, mask: Bools) -> Result:
+    """Write the rows where ``mask`` (bool [R]) is true to the split of ``chunk``."""
+    targets = Targets(sample_ids=parsed.sample_ids, labels=parsed.labels) if kind == "skeleton" else None
+    rows = RawRows(lines=parsed.lines, keys=parsed.keys, features=parsed.features, targets=targets)
+    if not mask.all():
+        index = np.flatnonzero(mask)
+        rows = RawRows(
+            lines=parsed.lines[index],
+            keys=parsed.keys[index],
+            features=parsed.features.take(index),
+            targets=None if targets is None else targets.take(index),
+        )
+    sizes = write_rows(rows_path(job.work, kind, chunk), rows, len(fields_of(job.schema, kind)), job.partitions)
+    return {"split": chunk.split, "rows": len(rows.lines), "partition_bytes": sizes.tolist()}
 
 
 def fields_of(schema: Schema, kind: Kind) -> tuple[Field, ...]:

@@ -18,11 +18,10 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.feature_rows import FeatureRows
+from preprocess.read.flat.chosen_rows import content_keys, of_split_fields, read_names, validation_rows
 from preprocess.read.flat.columns import (
     RowReasons,
     read_labels,
-    read_sample_ids,
-    read_sample_names,
     read_sample_weights,
     with_kept_columns,
 )
@@ -53,6 +52,8 @@ class FlatRows:
     """Line of each row within the chunk, int64 [rows]."""
     header_lines: int = 0
     """Lines of the chunk that are no rows, before all rows."""
+    first_sample_id: int = 0
+    """Sample id of the chunk's first row, where rows are numbered and the choice of rows goes by their numbers."""
     rejects: tuple[Reject, ...] = ()
     text_of_row: Callable[[int], bytes]
     """Quotes a row."""
@@ -75,6 +76,7 @@ class FlatRows:
             table=self.table.filter(pa.array(mask)),
             numbers=self.numbers[rows],
             header_lines=self.header_lines,
+            first_sample_id=self.first_sample_id,
             rejects=rejects,
             text_of_row=lambda row: self.text_of_row(int(rows[row])),
         )
@@ -100,6 +102,7 @@ def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, te
         table, numbers, rejects = read_rows(lines[first : header_lines + end], first, names, form)
         rows = FlatRows(
             chunk=replace(chunk, piece=number),
+            first_sample_id=job.first_sample_id,
             table=table,
             numbers=numbers,
             header_lines=header_lines,
@@ -124,6 +127,7 @@ def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) 
         piece = piece + 1 if row % BATCH_ROWS else 0
         rows = FlatRows(
             chunk=replace(first, chunk=first.chunk + row // BATCH_ROWS, piece=piece),
+            first_sample_id=job.first_sample_id + row // BATCH_ROWS * BATCH_ROWS,
             table=table,
             numbers=row % BATCH_ROWS + np.arange(table.num_rows),
             text_of_row=partial(row_text, table),
@@ -143,55 +147,91 @@ def write_splits(job: ParseJob, rows: FlatRows) -> list[Result]:
     """
     source = job.flat_source
     if source.split is None:
-        return [{**write_part(job, rows), "lines": rows.lines, "chunk_lines": rows.lines}]
+        return [{**part, "chunk_lines": rows.lines} for part in write_part(job, rows)]
     is_test, bad = test_rows(rows.table, source, job.test_begin)
     bad_times = (rows.reject(row, Reason.BAD_TIME, source.split.column) for row in np.flatnonzero(bad).tolist())
     own = rows.part(rows.chunk.split, ~is_test & ~bad, (*rows.rejects, *bad_times))
     return [
-        {**write_part(job, part), "lines": part.lines, "chunk_lines": rows.lines}
+        {**written, "chunk_lines": rows.lines}
         for part in (own, rows.part("test", is_test, ()))
+        for written in write_part(job, part)
     ]
 
 
-def write_part(job: ParseJob, rows: FlatRows) -> Result:
-    """Write the rows of one split, each user context once, and the rejects."""
+def write_part(job: ParseJob, rows: FlatRows) -> list[Result]:
+    """Write the rows of one split and the rejects; those of the train split to the validation split too, if need be.
+
+    What is no row of either split is a reject of the train split's.
+    """
     schema, reasons = job.schema, RowReasons()
     targets = _read_targets(rows, schema, job.flat_source, reasons)
     reader = FieldReader(rows.table, schema, reasons)
     user, own = reader.read(schema.user_fields), reader.read(schema.impression_fields)
     good = np.ones(rows.table.num_rows, np.bool_)
     good[list(reasons.of_row)] = False
-    index = np.flatnonzero(good)
-    keys = (content_keys(user) if schema.user_fields else _scattered(rows.numbers))[index]
-    contexts, first = np.unique(keys, return_index=True)
-    first = index[first]
-    common = RawRows(lines=rows.numbers[first], keys=contexts, features=user.take(first))
-    impressions = RawRows(lines=rows.numbers[index], keys=keys, features=own.take(index), targets=targets.take(index))
-    sizes = _write(job, rows.chunk, "common", common, len(schema.user_fields))
-    sizes = sizes + _write(job, rows.chunk, "skeleton", impressions, len(schema.impression_fields))
+    keys = content_keys(user) if schema.user_fields else _scattered(rows.numbers)
+    parsed = RawRows(lines=rows.numbers, keys=keys, features=own, targets=targets)
+    validation, left_out = _chosen(job, rows, user, targets)
+    validation &= good
+    left_out &= good & ~validation
     rejected = (rows.reject(row, why, column) for row, (why, column) in reasons.of_row.items())
     rejects = sorted((*rows.rejects, *rejected), key=lambda r: r.line)
     write_rejects(job.work, "log", rows.chunk, rejects)
-    return {
-        "split": rows.chunk.split,
-        "kind": "log",
-        "file": rows.chunk.file,
-        "chunk": rows.chunk.chunk,
-        "piece": rows.chunk.piece,
-        "rows": len(index),
+    num_left_out, num_validation = int(left_out.sum()), int(validation.sum())
+    counts = {
+        "lines": rows.lines - num_validation,
+        "left_out": num_left_out,
         "rejected": count_reasons(rejects),
-        "ignored": {},
         "lost_digits": {column: count for column, count in sorted(reasons.lost_digits.items()) if count},
+    }
+    written = [counts | _write_rows(job, rows.chunk, user, parsed, good & ~validation & ~left_out)]
+    if job.choice.validation_share and rows.chunk.split == "train":
+        of_validation = _write_rows(job, replace(rows.chunk, split="validation"), user, parsed, validation)
+        written.append({"lines": num_validation, "rejected": {}} | of_validation)
+    return written
+
+
+def _chosen(job: ParseJob, rows: FlatRows, user: FeatureRows, targets: Targets) -> tuple[Bools, Bools]:
+    """Return which rows are taken out of the train split: to the validation split, and left out; bool [rows] each."""
+    if rows.chunk.split != "train":
+        none = np.zeros(rows.table.num_rows, np.bool_)
+        return none, none
+    sample_ids = targets.sample_ids
+    if job.flat_source.sample_id is None:
+        sample_ids = sample_ids + rows.first_sample_id
+    validation = validation_rows(job, of_split_fields(user, job.schema), sample_ids)
+    return validation, job.choice.left_out(sample_ids, targets.labels)
+
+
+def _write_rows(job: ParseJob, chunk: ChunkId, user: FeatureRows, parsed: RawRows, mask: Bools) -> Result:
+    """Write the rows where ``mask`` (bool [rows]) is true to the split of ``chunk``, each user context once."""
+    assert parsed.targets is not None and isinstance(parsed.features, FeatureRows)
+    index = np.flatnonzero(mask)
+    keys = parsed.keys[index]
+    contexts, first = np.unique(keys, return_index=True)
+    first = index[first]
+    common = RawRows(lines=parsed.lines[first], keys=contexts, features=user.take(first))
+    impressions = RawRows(
+        lines=parsed.lines[index], keys=keys, features=parsed.features.take(index), targets=parsed.targets.take(index)
+    )
+    sizes = _write(job, chunk, "common", common, len(job.schema.user_fields))
+    sizes = sizes + _write(job, chunk, "skeleton", impressions, len(job.schema.impression_fields))
+    return {
+        "split": chunk.split,
+        "kind": "log",
+        "file": chunk.file,
+        "chunk": chunk.chunk,
+        "piece": chunk.piece,
+        "rows": len(index),
+        "ignored": {},
         "partition_bytes": sizes.tolist(),
     }
 
 
 def _read_targets(rows: FlatRows, schema: Schema, source: FlatSource, reasons: RowReasons) -> Targets:
     sample_ids, names = rows.numbers - rows.header_lines, None
-    if source.sample_id is not None and schema.has_text_sample_ids:
-        sample_ids, names = read_sample_names(rows.table, source.sample_id, reasons)
-    elif source.sample_id is not None:
-        sample_ids = read_sample_ids(rows.table, source.sample_id, source, reasons)
+    if source.sample_id is not None:
+        sample_ids, names = read_names(rows.table, schema, source.sample_id, reasons)
     if source.keep:
         names = with_kept_columns(rows.table, source.keep, names)
     labels = read_labels(rows.table, source, schema.labels, reasons)
@@ -203,17 +243,6 @@ def _read_targets(rows: FlatRows, schema: Schema, source: FlatSource, reasons: R
 
 def _write(job: ParseJob, chunk: ChunkId, kind: RowKind, rows: RawRows, num_fields: int) -> I64:
     return write_rows(rows_path(job.work, kind, chunk), rows, num_fields, job.partitions)
-
-
-def content_keys(rows: FeatureRows) -> U64:
-    """Hash the features of each row to its user context: rows of equal content have equal ones, uint64 [R]."""
-    splits = rows.row_splits
-    place = np.arange(len(rows.ids)) - np.repeat(splits[:-1], np.diff(splits))
-    position = (rows.field_of_feature().astype(np.uint64) << np.uint64(32)) | place.astype(np.uint64)
-    weights = rows.values.view(np.uint32).astype(np.uint64)
-    hashes = mix64(mix64(mix64(rows.ids) ^ position) ^ weights)
-    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(hashes, dtype=np.uint64)))  # modulo 2^64
-    return mix64(sums[splits[1:]] - sums[splits[:-1]])
 
 
 def _scattered(numbers: I64) -> U64:

@@ -2,20 +2,24 @@
 
 The log is read once more, its numeric columns alone. The values of each chunk are sorted and kept on disk, 8 bytes
 each, and exact quantiles are found among them with those of one chunk in memory. Rows that reading will reject for
-another column count too.
+another column count too, and so do negatives that are left out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from esmm_dist.arrays import I64, Bools
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.numeric import without_tiny
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
+from preprocess.read.flat.chosen_rows import read_names, validation_rows
 from preprocess.read.flat.columns import RowReasons, read_column
+from preprocess.read.flat.field_reader import FieldReader
+from preprocess.read.flat.first_sample_ids import find_first_sample_ids
 from preprocess.read.flat.header import columns_read
 from preprocess.read.flat.number_column import read_numbers
 from preprocess.read.flat.ordered_keys import keys_of_ranks, number_of_key, ordered
@@ -48,10 +52,12 @@ def find_edges(job: ParseJob, files: Sequence[InputFile], pool: Pool, progress: 
         progress: receives the bytes read
     """
 
+    first_sample_ids = find_first_sample_ids(job, files, pool, progress)
+
     def find() -> Result:
         progress.start("read numbers", None, "B")
         task = FlatTask(name="numbers", of_text=numbers_of_text, of_row_group=numbers_of_row_group)
-        names = sorted(pool.run_all(flat_tasks(job, files, task), progress))
+        names = sorted(pool.run_all(flat_tasks(job, files, task, first_sample_ids), progress))
         found = {}
         for field in open_fields(job):
             paths = [_path(job.work, name, field) for name in names]
@@ -79,27 +85,48 @@ def numbers_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: byte
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
     lines = split_lines(text)
     form = text_form(job, file)
-    table, _, _ = read_rows(lines[1 if chunk.chunk == 0 else 0 :], 0, read_header(header, form), form)
-    return _write(job, chunk, [table])
+    table, numbers, _ = read_rows(lines[1 if chunk.chunk == 0 else 0 :], 0, read_header(header, form), form)
+    return _write(job, chunk, [(table, numbers)])
 
 
 def numbers_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Write the sorted numbers of one row group of a Parquet file."""
     columns = list(columns_read(job.schema))
-    return _write(job, first, map(pa.table, batches_of(file, group, columns, BATCH_ROWS)))
+    tables = map(pa.table, batches_of(file, group, columns, BATCH_ROWS))
+    return _write(job, first, _placed(tables))
 
 
-def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:
+def _placed(tables: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, I64]]:
+    """Yield tables that follow each other, each with the places of its rows."""
+    before = 0
+    for table in tables:
+        yield table, before + np.arange(table.num_rows)
+        before += table.num_rows
+
+
+def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[tuple[pa.Table, I64]]) -> Result:
+    """Write the sorted numbers of tables, each with the places of its rows in the chunk, int64 [rows]."""
     fields = open_fields(job)
     found = {field.name: [np.zeros(0, np.uint64)] for field in fields}
-    for table in tables:
-        in_train = train_rows(table, job)
+    for table, places in tables:
+        in_train = train_rows(table, job) & ~_validation(job, table, places)
         for field in fields:
             numbers = read_numbers(read_column(table, field.name), job.flat_source, RowReasons())[in_train]
             found[field.name].append(ordered(without_tiny(numbers[~np.isnan(numbers)])))
     for field in fields:
         save_array(_path(job.work, f"numbers-{chunk.name('log')}", field), np.sort(np.concatenate(found[field.name])))
     return {}
+
+
+def _validation(job: ParseJob, table: pa.Table, places: I64) -> Bools:
+    """Return which rows are in the validation split, or would be if they were in no other: bool [rows]."""
+    schema, reasons = job.schema, RowReasons()
+    if not job.choice.validation_share:
+        return np.zeros(table.num_rows, np.bool_)
+    sample_ids = places + job.first_sample_id
+    if not schema.split_fields and job.flat_source.sample_id is not None:
+        sample_ids, _ = read_names(table, schema, job.flat_source.sample_id, reasons)
+    return validation_rows(job, FieldReader(table, schema, reasons).read(schema.split_fields), sample_ids)
 
 
 def _path(work: Path, name: str, field: Field) -> Path:

@@ -1,7 +1,7 @@
 """The chunks of a flat log as tasks: of text so many bytes, of a Parquet file a row group."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow.parquet as pq
 
@@ -27,13 +27,33 @@ class FlatTask:
     """Called with ``job``, ``file``, ``first`` and ``group``, as ``parse.parse_row_group`` is."""
 
 
-def flat_tasks(job: ParseJob, files: Sequence[InputFile], what: FlatTask) -> Iterator[PoolTask]:
+def flat_tasks(
+    job: ParseJob,
+    files: Sequence[InputFile],
+    what: FlatTask,
+    first_sample_ids: Mapping[tuple[int, int], int] | None = None,
+) -> Iterator[PoolTask]:
     """List the tasks of all files; those of compressed text carry their text.
+
+    Args:
+        job: what all chunks share
+        files: files of the log
+        what: what is done with each chunk
+        first_sample_ids: sample id of the first row of each (file, chunk) of the train split, if ``what`` asks for it
 
     Raises:
         InputDataError: The header of a file cannot be read.
         SchemaError: A file lacks a column, has it twice, or in a type that cannot be read.
     """
+    for task in _tasks(job, files, what):
+        chunk = task.arguments.get("chunk") or task.arguments["first"]
+        if first_sample_ids is not None and chunk.split == "train":
+            of_chunk = replace(job, first_sample_id=first_sample_ids[chunk.file, chunk.chunk])
+            task = replace(task, arguments={**task.arguments, "job": of_chunk})
+        yield task
+
+
+def _tasks(job: ParseJob, files: Sequence[InputFile], what: FlatTask) -> Iterator[PoolTask]:
     read = columns_read(job.schema)
     for file in files:
         if file.packing == "plain":

@@ -1,6 +1,7 @@
 """How far known ids cover a data set: read from the report of preprocess, and put into warnings."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +32,8 @@ def unknown(number: int, empty: int = 0) -> SplitCoverage:
     return SplitCoverage(impressions=100, empty=empty, unknown=number)
 
 
-def warnings(*fields: FieldCoverage, carried: bool = False, split_by: str | None = None) -> list[str]:
-    return coverage_warnings(fields, min_count=20, carried=carried, split_by=split_by)
+def warnings(*fields: FieldCoverage, carried: bool = False, apart: Mapping[str, set[str]] | None = None) -> list[str]:
+    return coverage_warnings(fields, min_count=20, carried=carried, apart=apart or {})
 
 
 REPORT: dict[str, dict[str, dict[str, Any]]] = {
@@ -129,7 +130,7 @@ def test_at_the_border_of_a_warning_there_is_none(changes: dict[str, object]):
 
 def test_ids_of_the_column_that_cuts_the_splits_are_new_in_test_and_that_is_no_warning():
     user = field(name="user", test=unknown(100))
-    assert warnings(field(), user, split_by="user") == []
+    assert warnings(field(), user, apart={"test": {"user"}}) == []
     assert len(warnings(field(), user)) == 1
 
 
@@ -190,3 +191,19 @@ def test_a_model_that_knows_the_scored_ids_gets_no_warning():
 def test_a_model_that_knows_too_little_of_a_field_is_told(fields: list[FieldCoverage], split_name: str, text: str):
     (line,) = scored_warnings(fields, split_name)
     assert line.startswith(text)
+
+
+def test_a_validation_split_is_warned_of_like_a_test_split_and_beside_it():
+    found = field(test=unknown(100))
+    found = replace(found, splits={**found.splits, "validation": unknown(35)})
+    text = warnings(field(name="user"), found)
+    assert [each.partition(". ")[0] for each in text] == [
+        "Field 'item': 35% of the validation impressions (20% of the train impressions) have no known id: theirs are "
+        "new, or written differently",
+        "Field 'item': not one of its ids in the test split is known",
+    ]
+    alone = field(test=None)
+    alone = replace(alone, splits={**alone.splits, "validation": unknown(100)})
+    [text_of_all] = warnings(alone)
+    assert text_of_all.startswith("Not one id of the validation split is known: every prediction there is the same. Tr")
+    assert "Train and validation write their ids differently" in text_of_all

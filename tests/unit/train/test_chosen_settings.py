@@ -185,3 +185,30 @@ def test_a_calibration_that_cannot_be_fitted_is_refused_with_what_helps(method):
         choose_settings(config, split_manifest("validation", "test"))
     for evaluation in ({"eval_split": "validation", "calibrate": method}, {"eval_split": "test", "calibrate": "none"}):
         choose_settings(config_of(evaluation=evaluation), split_manifest("validation", "test"))  # what the errors say
+
+
+@pytest.mark.parametrize(
+    ("splits", "given", "expected"),
+    [
+        ({"validation", "test"}, None, "validation"),
+        ({"validation"}, None, "validation"),
+        ({"test"}, None, "test"),
+        (set(), None, "test"),  # training says that there is none
+        ({"validation", "test"}, "test", "test"),
+        ({"test"}, "validation", "validation"),
+    ],
+)
+def test_a_run_is_evaluated_on_validation_where_there_is_one_and_no_split_is_named(
+    splits: set[str], given: str | None, expected: str
+):
+    manifest = manifest_of(1_000)
+    manifest = replace(manifest, splits=manifest.splits | dict.fromkeys(splits, manifest.splits["train"]))
+    chosen = choose_settings(config_of(evaluation={"eval_split": given}), manifest)
+    assert chosen.config.evaluation.eval_split == expected
+    said = [line for line in chosen.lines if "eval_split" in line]
+    assert said == (
+        ["Chosen: eval_split validation (the data set has one, so that test is not looked at while settings are chosen)"]
+        if given is None and expected == "validation"
+        else []
+    )
+    assert choose_settings(chosen.config, manifest).lines == ()
