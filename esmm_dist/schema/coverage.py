@@ -233,7 +233,7 @@ def _split_warning(field: FieldCoverage, split: str) -> str | None:
     if found.unknown_share - before >= _MUCH_MORE_UNKNOWN:
         beside = f" ({before:.0%} of the train impressions)" if train is not None else ""
         return (
-            f"Field {field.shown}: {found.unknown_share:.0%} of the {split} impressions{beside} have no known id: theirs "
-            "are new, or written differently. If an earlier model knows them, preprocess with --vocabulary RUN."
+            f"Field {field.shown}: {found.unknown_share:.0%} of the {split} impressions{beside} have no known id: "
+            "theirs are new, or written differently. If an earlier model knows them, preprocess with --vocabulary RUN."
         )
     return None

@@ -44,9 +44,7 @@ class InputFile:
         return f"{self.name}:{self.member}" if self.member else self.name
 
 
-def find_inputs(
-    raw: Path, schema: Schema, *, needs_all: bool = True, validation_share: float = 0.0
-) -> list[InputFile]:
+def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True, validation_share: float = 0.0) -> list[InputFile]:
     """List the raw files of all splits that the folder holds.
 
     Args:

@@ -7,6 +7,8 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.row_choice import RowChoice
 
+_NOTHING = RowChoice()
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParseJob:
@@ -18,7 +20,7 @@ class ParseJob:
     chunk_bytes: int
     piece_items: int
     """Ids and other values of a flat log that are parsed at once."""
-    choice: RowChoice = RowChoice()
+    choice: RowChoice = _NOTHING
     """What is taken out of the train split."""
     first_sample_id: int = 0
     """Sample id of the first row of the chunk, where rows are numbered and ``choice`` goes by their numbers."""

@@ -42,7 +42,8 @@ class RowChoice:
             return np.zeros(len(sample_ids), np.bool_)
         digest = hashlib.blake2b(f"{self.seed}/negatives".encode(), digest_size=8).digest()
         hashes = mix64(sample_ids, int.from_bytes(digest, "little"))
-        return (labels[:, 0] == 0) & (_uniform(hashes) >= self.keep_negatives)
+        is_negative: Bools = labels[:, 0] == 0
+        return is_negative & (_uniform(hashes) >= self.keep_negatives)
 
 
 def _uniform(hashes: U64) -> F64:

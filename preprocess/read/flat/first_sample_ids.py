@@ -32,7 +32,9 @@ def find_first_sample_ids(
     def count() -> Result:
         progress.start("count rows", None, "B")
         task = FlatTask(name="rows", of_text=rows_of_text, of_row_group=rows_of_row_group)
-        return {"rows": sorted(found["rows"] for found in pool.run_all(flat_tasks(job, train, task), progress).values())}
+        return {
+            "rows": sorted(found["rows"] for found in pool.run_all(flat_tasks(job, train, task), progress).values())
+        }
 
     rows = pool.once("all-rows", count)["rows"]
     before = accumulate((rows_here for _, _, rows_here in rows), initial=1)

@@ -205,7 +205,8 @@ def _chosen(job: ParseJob, rows: FlatRows, user: FeatureRows, targets: Targets) 
 
 def _write_rows(job: ParseJob, chunk: ChunkId, user: FeatureRows, parsed: RawRows, mask: Bools) -> Result:
     """Write the rows where ``mask`` (bool [rows]) is true to the split of ``chunk``, each user context once."""
-    assert parsed.targets is not None and isinstance(parsed.features, FeatureRows)
+    assert parsed.targets is not None
+    assert isinstance(parsed.features, FeatureRows)
     index = np.flatnonzero(mask)
     keys = parsed.keys[index]
     contexts, first = np.unique(keys, return_index=True)

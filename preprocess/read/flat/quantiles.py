@@ -51,7 +51,6 @@ def find_edges(job: ParseJob, files: Sequence[InputFile], pool: Pool, progress: 
         pool: worker processes; keeps what was found for a run that continues
         progress: receives the bytes read
     """
-
     first_sample_ids = find_first_sample_ids(job, files, pool, progress)
 
     def find() -> Result:

@@ -26,7 +26,15 @@ def test_only_settings_that_change_the_bytes_decide():
     other = replace(CONFIG, workers=7, memory_gb=1.0, max_reject_share=1.0, verify=True, out=Path("elsewhere"))
     assert deciding_settings(other) == SETTINGS
     assert sorted([*SETTINGS, "validation_share", "keep_negatives"]) == sorted(DECIDING)
-    others: dict[str, Any] = {"validation_share": 0.1, "keep_negatives": 0.5, "seed": 1, "lanes": 8, "compression": "NONE", "shard_bytes": 9, "min_count": None}
+    others: dict[str, Any] = {
+        "validation_share": 0.1,
+        "keep_negatives": 0.5,
+        "seed": 1,
+        "lanes": 8,
+        "compression": "NONE",
+        "shard_bytes": 9,
+        "min_count": None,
+    }
     for name, value in others.items():
         assert deciding_settings(replace(CONFIG, **{name: value})) == {**SETTINGS, name: value}
 

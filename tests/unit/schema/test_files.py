@@ -97,7 +97,7 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         (
             "test: test.csv",
             "valid: x.csv",
-            r"source\.files names files for 'valid', which is not a split\. Did you mean 'validation'\? Known: test, train, validation",
+            r"source\.files names files for 'valid', which is not a split\. Did you mean 'validation'\?",
         ),
         ("train: train.csv, test: test.csv", "", r"source\.files is empty\. Add train: a file"),
         (

@@ -207,7 +207,10 @@ def test_a_run_is_evaluated_on_validation_where_there_is_one_and_no_split_is_nam
     assert chosen.config.evaluation.eval_split == expected
     said = [line for line in chosen.lines if "eval_split" in line]
     assert said == (
-        ["Chosen: eval_split validation (the data set has one, so that test is not looked at while settings are chosen)"]
+        [
+            "Chosen: eval_split validation (the data set has one, so that test is not looked at while settings are "
+            "chosen)"
+        ]
         if given is None and expected == "validation"
         else []
     )

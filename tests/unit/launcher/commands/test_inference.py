@@ -46,7 +46,12 @@ DECILES = {
 
 def evaluation(baseline=None):
     return Evaluation(
-        split="test", tasks=METRICS, fields=FIELDS, warnings=["Field 'user' is new."], baseline=baseline, deciles=DECILES
+        split="test",
+        tasks=METRICS,
+        fields=FIELDS,
+        warnings=["Field 'user' is new."],
+        baseline=baseline,
+        deciles=DECILES,
     )
 
 
