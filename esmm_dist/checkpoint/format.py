@@ -69,11 +69,6 @@ class CheckpointManifest:
         yield self.dense
         yield from self.tables
 
-    @property
-    def keep_negatives(self) -> float:
-        """Probability with which negatives were kept in the data that was trained on (``DatasetManifest``)."""
-        return float(self.state.get("keep_negatives", 1.0))
-
     def num_rows(self) -> int:
         """Return the rows of all tables."""
         return sum(file.rows for file in self.tables if file.kind == "rows")

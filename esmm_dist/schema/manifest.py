@@ -92,8 +92,6 @@ class DatasetManifest:
     splits: dict[str, Split]
     vocabulary_file: str
     vocabulary_size: int
-    keep_negatives: float = 1.0
-    """Share of the train split's impressions without the first label that are in it; 1: all."""
     other_files: tuple[DataFile, ...] = ()
     """Files that hold no records; none in a data set from before they were listed."""
     keep_negatives: float = 1.0

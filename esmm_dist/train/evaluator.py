@@ -153,7 +153,7 @@ class Evaluator:
         method, world = self._config.calibrate, self._context.world
         assert method is not None
         of_labels = counts.of_all_ranks(world)
-        labels, split = self._scorer.schema.labels, self._config.eval_split
+        labels, split = self._scorer.schema.labels, self._split
         fitted = world.on_root(lambda: to_mapping(fit_calibration(labels, of_labels, method, step=step, split=split)))
         return build(Calibration, fitted, where="calibration")
 
