@@ -5,8 +5,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tensorflow as tf
 
 Row = dict[str, Any]
 
@@ -37,10 +39,10 @@ GENDERS = ["f", "m", "other", None]
 CATEGORIES = ["1", "2.0", "True", "2024-01-31", "1.5e+16", "ø", "007", None]
 
 
-def shop_rows(count: int, *, seed: int = 1, first: int = 1) -> list[Row]:
+def shop_rows(count: int, *, seed: int = 1, first: int = 1, users: int = 12) -> list[Row]:
     """Return rows by column; a user's columns are the same in all its rows, and None is a missing value."""
     draw = random.Random(seed)
-    users = [
+    people = [
         {
             "user id": f"u{number}",
             "gender": draw.choice(GENDERS),
@@ -48,7 +50,7 @@ def shop_rows(count: int, *, seed: int = 1, first: int = 1) -> list[Row]:
             "history": [f"i{draw.randrange(20)}" for _ in range(draw.randrange(4))],
             "interests": [(draw.choice("abc"), draw.choice([0.5, 1.0, 2.0])) for _ in range(draw.randrange(3))],
         }
-        for number in range(12)
+        for number in range(users)
     ]
     rows = []
     for number in range(count):
@@ -58,7 +60,7 @@ def shop_rows(count: int, *, seed: int = 1, first: int = 1) -> list[Row]:
         rows.append(
             {
                 "row": first + number,
-                **draw.choice(users),
+                **draw.choice(people),
                 "item": f"i{item}",
                 "price": own.choice([None, round(own.lognormvariate(2, 1), 2), 0.1, 0.7]),
                 "views": own.choice([None, 0, 1, own.randrange(10**6)]),
@@ -109,3 +111,27 @@ def write_shop_schema(folder: Path, form: str) -> Path:
     path = folder / f"shop-{form}.yaml"
     path.write_text(SCHEMA_YAML.replace("FORM", form))
     return path
+
+
+def shop_request(rows: list[Row], columns: dict[str, dict[str, Any]], per_group: list[int]) -> dict[str, tf.Tensor]:
+    """Return the inputs of an exported model: rows of which ``per_group`` belong to one user each, one after the other.
+
+    ``columns`` says the inputs of each field, as ``esmm.json`` does.
+    """
+    firsts = np.cumsum([0, *per_group[:-1]])
+    users = [rows[first] for first in firsts]
+    owners = {"user id", "gender", "age", "history", "interests"}
+    inputs: dict[str, tf.Tensor] = {"impressions_per_group": tf.constant(per_group, tf.int64)}
+    for name, column in columns.items():
+        values = [row[name] for row in (users if name in owners else rows)]
+        if column["lengths"] is not None:
+            inputs[column["lengths"]] = tf.constant([len(each) for each in values], tf.int64)
+            values = [each for some in values for each in some]
+        if column["weights"] is not None:
+            inputs[column["weights"]] = tf.constant([weight for _, weight in values], tf.float32)
+            values = [value for value, _ in values]
+        if name in ("age", "price", "views"):
+            inputs[column["value"]] = tf.constant([np.nan if v is None else v for v in values], tf.float64)
+        else:
+            inputs[column["value"]] = tf.constant(["" if v is None else v for v in values], tf.string)
+    return inputs

@@ -21,7 +21,7 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
-from tests.support.shop_log import Row, shop_rows, write_shop_csv, write_shop_parquet, write_shop_schema
+from tests.support.shop_log import shop_request, shop_rows, write_shop_csv, write_shop_parquet, write_shop_schema
 
 TRAIN = shop_rows(400)
 UNSEEN = {**shop_rows(1, seed=5)[0], "user id": "nobody", "item": "i999", "category": "new", "price": 1e9, "age": -1}
@@ -69,27 +69,6 @@ def test_csv_and_parquet_give_the_same_records_and_edges(folder: Path):
     assert price.edges == tuple(sorted({prices[-(-k * len(prices) // 8) - 1] for k in range(1, 8)}))
 
 
-def request(rows: list[Row], columns: dict[str, dict[str, Any]], per_group: list[int]) -> dict[str, tf.Tensor]:
-    """Return the inputs of rows of which ``per_group`` belong to one user each, one after the other."""
-    firsts = np.cumsum([0, *per_group[:-1]])
-    users = [rows[first] for first in firsts]
-    owners = {"user id", "gender", "age", "history", "interests"}
-    inputs: dict[str, tf.Tensor] = {"impressions_per_group": tf.constant(per_group, tf.int64)}
-    for name, column in columns.items():
-        values = [row[name] for row in (users if name in owners else rows)]
-        if column["lengths"] is not None:
-            inputs[column["lengths"]] = tf.constant([len(each) for each in values], tf.int64)
-            values = [each for some in values for each in some]
-        if column["weights"] is not None:
-            inputs[column["weights"]] = tf.constant([weight for _, weight in values], tf.float32)
-            values = [value for value, _ in values]
-        if name in ("age", "price", "views"):
-            inputs[column["value"]] = tf.constant([np.nan if v is None else v for v in values], tf.float64)
-        else:
-            inputs[column["value"]] = tf.constant(["" if v is None else v for v in values], tf.string)
-    return inputs
-
-
 def columns_of(folder: Path) -> dict[str, dict[str, Any]]:
     columns: dict[str, dict[str, Any]] = json.loads((folder / "model" / DESCRIPTION).read_text())["values"]
     return columns
@@ -108,7 +87,7 @@ def test_a_request_of_raw_values_gets_the_scores_of_predict(folder: Path):
     expected = pq.read_table(folder / "scores.parquet").to_pylist()
     by_row = {each["sample_id"]: each for each in expected}
     assert len({round(each["pctr"], 6) for each in expected}) > 30
-    found = model.signatures["values"](**request(TEST, columns, [1] * len(TEST)))
+    found = model.signatures["values"](**shop_request(TEST, columns, [1] * len(TEST)))
     for task in ("pctr", "pcvr", "pctcvr"):
         scores = [by_row[row["row"]][task] for row in TEST]
         np.testing.assert_allclose(found[task].numpy(), scores, rtol=1e-6)
@@ -119,8 +98,8 @@ def test_candidates_of_one_user_get_the_scores_that_they_get_alone(folder: Path)
     columns = columns_of(folder)
     user = {name: TEST[0][name] for name in ("user id", "gender", "age", "history", "interests")}
     rows = [{**row, **user} for row in TEST]
-    together = model.signatures["values"](**request(rows, columns, [len(rows)]))
-    alone = model.signatures["values"](**request(rows, columns, [1] * len(rows)))
+    together = model.signatures["values"](**shop_request(rows, columns, [len(rows)]))
+    alone = model.signatures["values"](**shop_request(rows, columns, [1] * len(rows)))
     np.testing.assert_allclose(together["pctcvr"].numpy(), alone["pctcvr"].numpy(), rtol=1e-6)
 
 
@@ -144,7 +123,7 @@ def test_the_graph_makes_the_ids_of_the_records(folder: Path):
     records = records_of(folder / "data-csv", manifest, "train")
     assert len(records) == len(TRAIN)
     for row in TRAIN[:80]:
-        features = inputs.features(request([row], columns, [1]))
+        features = inputs.features(shop_request([row], columns, [1]))
         record = records[row["row"]]
         for key in ("user_ids", "user_lengths", "impression_ids", "impression_lengths", "user_weights"):
             assert features[key].numpy().tolist() == record[key], (row, key)
@@ -152,7 +131,7 @@ def test_the_graph_makes_the_ids_of_the_records(folder: Path):
 
 def test_inputs_that_do_not_fit_are_refused_by_name(folder: Path):
     score = tf.saved_model.load(str(folder / "model")).signatures["values"]
-    good = request(TEST[:3], columns_of(folder), [2, 1])
+    good = shop_request(TEST[:3], columns_of(folder), [2, 1])
     with pytest.raises(tf.errors.InvalidArgumentError, match="age has another number of rows than impressions_per_gr"):
         score(**{**good, "age": tf.constant([1.0], tf.float64)})
     with pytest.raises(tf.errors.InvalidArgumentError, match="history_lengths does not add up to the number of values"):
