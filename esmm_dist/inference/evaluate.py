@@ -1,6 +1,6 @@
 """Evaluate a checkpoint of a run on a split."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.config import to_mapping
+from esmm_dist.errors import ConfigError
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import gather_skipped, skipped_lines
 from esmm_dist.input.users import BatchUsers
@@ -25,6 +26,9 @@ from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_war
 if TYPE_CHECKING:
     from esmm_dist.inference.baseline import Baseline
     from esmm_dist.inference.scoring import LabelledBatch
+    from esmm_dist.inference.segments import SegmentTable
+
+_MOST_VALUES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +64,31 @@ class EvaluateConfig:
     deciles: bool = False
     """Whether to show the calibration of each task by decile of its predictions; ``--json`` has it in any case."""
 
+    by: tuple[str, ...] = ()
+    """One-hot fields, by name or alias, for whose values to show AUC and calibration apart: ``gender,age``."""
+
+    by_values: int = 10
+    """Values of a field of ``by`` that are shown, 1 .. 1000: those with the most impressions in the split. The others
+    are put together."""
+
+    segments: bool = False
+    """Whether to show AUC and calibration apart for users whose ids the model has learned and for others, and for rare
+    and popular items. Users are those of ``gauc_field``; the data set's vocabulary says how popular items are."""
+
+    item_field: str | None = None
+    """One-hot field, by name or alias, whose ids are the items of ``segments``. None: the first one that items own."""
+
     store: ConnectionConfig = field(default_factory=ConnectionConfig)
 
     def __post_init__(self) -> None:
         _ = self.checkpoint  # checks run and step
+        if not 1 <= self.by_values <= _MOST_VALUES:
+            raise ConfigError(f"by_values is {self.by_values}. Set 1 .. {_MOST_VALUES}.")
+        if self.item_field is not None and not self.segments:
+            raise ConfigError(
+                f"item_field is '{self.item_field}', which is for segments, and these are off. Set segments too "
+                "(--segments), or leave out item_field."
+            )
 
     @property
     def checkpoint(self) -> CheckpointChoice:
@@ -87,9 +112,14 @@ class Evaluation:
     """Calibration of each task by decile of its predictions."""
     calibration: Calibration | None = None
     """What probabilities are calibrated by; None: they are not."""
+    segments: "Sequence[SegmentTable]" = ()
+    """All impressions cut into segments, in each of the ways that were asked for."""
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the metrics of each task by its name, and beside them what else was found."""
+        """Return the metrics of each task by its name, and beside them what else was found.
+
+        ``by`` holds the values of each field, ``segments`` those of ``users`` and ``items``: lists of ``Segment``.
+        """
         fields = {each.name: asdict(each) for each in self.fields}
         deciles = {name: [asdict(each) for each in of_task] for name, of_task in self.deciles.items()}
         return {
@@ -99,6 +129,14 @@ class Evaluation:
             "warnings": self.warnings,
             "baseline": self.baseline.to_mapping() if self.baseline is not None else None,
             "calibrated_by": to_mapping(self.calibration) if self.calibration is not None else None,
+            **{
+                key: {
+                    table.name: [each.to_mapping() for each in table.segments]
+                    for table in self.segments
+                    if table.by_values == by_values
+                }
+                for key, by_values in (("by", True), ("segments", False))
+            },
         }
 
 
@@ -114,29 +152,40 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     from esmm_dist.inference.baseline import baseline_of_root
     from esmm_dist.inference.learned_ids import LearnedIds
     from esmm_dist.inference.scoring import own_batches
+    from esmm_dist.inference.segments import SegmentRequest, named_segments, requested_keys
     from esmm_dist.inference.trained_model import open_model, open_split
 
     progress = progress if world.rank == 0 else NoProgress()
     opened = open_model(config.checkpoint, progress, connection=config.store, world=world, calibrate=config.calibrate)
     with opened as trained:
-        reader, manifest = open_split(trained, config.data, config.split, world, on_bad_record=config.on_bad_record)
+        reader, manifest = open_split(
+            trained, config.data, config.split, world, on_bad_record=config.on_bad_record, with_names=bool(config.by)
+        )
         split = manifest.split_to_evaluate(config.split)
         if config.split is None:
             others = [f"--split {name}" for name in manifest.splits if name not in ("train", split)]
             more = f" (others: {', '.join(others)})" if others else ""
             progress.message(f"Evaluating on the {split} split{more}.")
         users = BatchUsers(trained.scorer.schema, config.gauc_field)
+        request = SegmentRequest(
+            by=config.by, by_values=config.by_values, segments=config.segments, item_field=config.item_field
+        )
+        user_field = None if users.field is None else users.field.name
+        keys = requested_keys(request, config.data, manifest, user_field=user_field)
         for line in trained.calibration_lines():
             progress.message(line)
         progress.start(f"Evaluating {split}", manifest.splits[split].impressions, "impressions")
         learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:
-            with closing(own_batches(trained.scorer, reader, users, learned_ids=learned_ids)) as scored:
-                reports = report_batches(scored, trained.scorer.schema.labels, progress, world)
+            batches = own_batches(trained.scorer, reader, users, learned_ids=learned_ids, keys=keys)
+            with closing(batches) as scored:
+                labels = trained.scorer.schema.labels
+                reports = report_batches(scored, labels, progress, world, segments=keys.most)
         finally:
             progress.finish()
         for line in skipped_lines(gather_skipped(world, reader.skipped)):
             progress.message(line)
+        segments = named_segments(keys, reports, manifest.schema, world)
         fields = scored_coverage(manifest, split, learned_ids.counts(world))
     tasks = {name: report.metrics for name, report in reports.items()}
     baseline = None
@@ -154,6 +203,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         baseline=baseline,
         deciles=deciles,
         calibration=trained.calibration,
+        segments=segments,
     )
 
 
@@ -175,6 +225,7 @@ def report_batches(
     progress: Progress,
     world: World,
     max_impressions: int = 0,
+    segments: Sequence[int] = (),
 ) -> dict[str, TaskReport]:
     """Compute the metrics of scored batches, exactly, in memory that does not grow with them (``ChainMetrics``).
 
@@ -184,13 +235,14 @@ def report_batches(
         progress: receives the number of impressions
         world: ranks of the evaluation; all get the metrics
         max_impressions: stop after the batch that reaches this number; 0: use all
+        segments: for each kind of key that batches have, how many of its keys have a segment of their own
     """
     from esmm_dist.model.metrics.chain_metrics import ChainMetrics  # here: its kernels are loaded in half a second
 
     impressions = 0
-    with ChainMetrics(labels, scale="logit") as metrics:
+    with ChainMetrics(labels, scale="logit", segments=segments) as metrics:
         for batch in scored:
-            metrics.add(batch.labels, batch.logits, batch.users, batch.weights)
+            metrics.add(batch.labels, batch.logits, batch.users, batch.weights, batch.keys)
             of_all_ranks = sum(world.gather_values(batch.num_impressions))
             impressions += of_all_ranks
             progress.advance(of_all_ranks)

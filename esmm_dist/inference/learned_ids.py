@@ -32,14 +32,18 @@ class LearnedIds:
         self._with_ids = np.zeros(len(schema.fields), np.int64)
         self._with_known = np.zeros(len(schema.fields), np.int64)
 
-    def add(self, batch: GroupedBatch, lookups: Mapping[str, TableLookup], rows: Mapping[str, F32]) -> None:
+    def add(self, batch: GroupedBatch, lookups: Mapping[str, TableLookup], rows: Mapping[str, F32]) -> dict[str, Bools]:
         """Count the impressions of one batch.
 
         Args:
             batch: a rank's share of a batch
             lookups: its unique ids, by table
             rows: rows that were pulled for them, float32 [U, D] by table
+
+        Returns:
+            For each table whether each segment of its lookup holds a known id, bool [S]: see ``of_impressions``.
         """
+        held = {}
         self._impressions += batch.num_impressions
         for table, lookup in lookups.items():
             starts, known = self._starts[table], np.empty(len(lookup.ids), np.bool_)
@@ -49,6 +53,8 @@ class LearnedIds:
             lists_with(lookup.begins, lookup.places, known, with_known)
             self._with_ids += self._counted(batch, table, lookup.begins[1:] > lookup.begins[:-1])
             self._with_known += self._counted(batch, table, with_known)
+            held[table] = with_known
+        return held
 
     def counts(self, world: World) -> dict[str, tuple[int, int, int]]:
         """Return for each field, over all ranks, its impressions: all, with ids, with ids that are known."""
@@ -70,3 +76,22 @@ class LearnedIds:
 
     def _places(self, fields: list[Field]) -> list[int]:
         return [self._schema.fields.index(field) for field in fields]
+
+
+def of_impressions(held: Mapping[str, Bools], schema: Schema, field: Field, batch: GroupedBatch) -> Bools:
+    """Return for each impression what ``held`` says of its list in one field: bool [B].
+
+    Args:
+        held: for each table a value of each segment of a lookup, bool [S]
+        schema: schema of the batch
+        field: any field
+        batch: the batch of the lookup
+    """
+    of_user = field.owner == "user"
+    user = [f for f in schema.user_fields if f.table == field.table]
+    of_users = batch.num_groups * len(user)
+    if of_user:
+        groups = held[field.table][:of_users].reshape(batch.num_groups, len(user))[:, user.index(field)]
+        return np.repeat(groups, batch.impressions_per_group)
+    own = [f for f in schema.impression_fields if f.table == field.table]
+    return held[field.table][of_users:].reshape(batch.num_impressions, len(own))[:, own.index(field)]

@@ -21,6 +21,7 @@ from esmm_dist.arrays import F32, F64, I64, Objects
 from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.embedding.lookup import LookupPlan, TableLookup
 from esmm_dist.embedding.store import EmbeddingStore
+from esmm_dist.inference.impression_keys import ImpressionKeys
 from esmm_dist.inference.kept_columns import TextsOf
 from esmm_dist.inference.learned_ids import LearnedIds
 from esmm_dist.input.batch import GroupedBatch
@@ -82,6 +83,8 @@ class LabelledBatch:
     """int64 [B], see ``BatchUsers``"""
     weights: F32 | None
     """float32 [B], sample weights; None: the data set has none"""
+    keys: tuple[I64, ...] = ()
+    """int64 [B] each, see ``ImpressionKeys``"""
 
     @property
     def num_impressions(self) -> int:
@@ -131,7 +134,12 @@ def scored_batches(
 
 
 def own_batches(
-    scorer: Scorer, reader: BatchReader, users: BatchUsers, *, learned_ids: LearnedIds | None = None
+    scorer: Scorer,
+    reader: BatchReader,
+    users: BatchUsers,
+    *,
+    learned_ids: LearnedIds | None = None,
+    keys: ImpressionKeys | None = None,
 ) -> Generator[LabelledBatch, None, None]:
     """Yield this rank's share of each batch of a split with its logits, in file order; on every rank the same number.
 
@@ -142,13 +150,19 @@ def own_batches(
         reader: reads this rank's share
         users: finds the users of impressions
         learned_ids: counts the impressions that hold a learned id
+        keys: finds the segments of impressions; it needs ``learned_ids``
     """
     with closing(_scored(scorer, reader)) as scored:
         for pulled, logits in scored:
             batch = pulled.batch
-            if learned_ids is not None:
-                learned_ids.add(*pulled)
-            yield LabelledBatch(labels=batch.labels, logits=logits, users=users.of(batch), weights=batch.sample_weights)
+            known = learned_ids.add(*pulled) if learned_ids is not None else {}
+            yield LabelledBatch(
+                labels=batch.labels,
+                logits=logits,
+                users=users.of(batch),
+                weights=batch.sample_weights,
+                keys=keys.of(batch, known) if keys is not None else (),
+            )
 
 
 def _scored(scorer: Scorer, reader: BatchReader) -> Generator[tuple[PulledBatch, F64], None, None]:

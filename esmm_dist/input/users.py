@@ -5,10 +5,11 @@ import numpy as np
 from esmm_dist.arrays import I64
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.input.one_hot_ids import NO_ID, OneHotIds
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.fields import Field, Schema
 
-NO_USER = -1
+NO_USER = NO_ID
 """User of an impression that has no id in the field; ids are 0 or more."""
 
 
@@ -37,24 +38,8 @@ class BatchUsers:
             )
         of_users = [each for each in one_hot.values() if each.owner == "user"]
         self.field: Field | None = one_hot[field] if field is not None else next(iter(of_users), None)
-        self._user_fields, self._impression_fields = schema.user_fields, schema.impression_fields
+        self._ids = OneHotIds(schema, self.field) if self.field is not None else None
 
     def of(self, batch: GroupedBatch) -> I64:
         """Return the id of each impression's user, or ``NO_USER``: int64 [B]."""
-        if self.field is None:
-            return np.full(batch.num_impressions, NO_USER)
-        if self.field.owner == "user":
-            place = self._user_fields.index(self.field)
-            of_groups = _ids_of(batch.user_ids, batch.user_lengths, len(self._user_fields), place)
-            return np.repeat(of_groups, batch.impressions_per_group)
-        place = self._impression_fields.index(self.field)
-        return _ids_of(batch.impression_ids, batch.impression_lengths, len(self._impression_fields), place)
-
-
-def _ids_of(ids: I64, lengths: I64, num_fields: int, place: int) -> I64:
-    """Return the first id of one field in each row of ragged fields, or ``NO_USER``: int64 [rows]."""
-    begins = np.cumsum(lengths) - lengths
-    begin, length = begins[place::num_fields], lengths[place::num_fields]
-    found = np.full(len(length), NO_USER)
-    found[length > 0] = ids[begin[length > 0]]
-    return found
+        return np.full(batch.num_impressions, NO_USER) if self._ids is None else self._ids.of(batch)

@@ -7,6 +7,7 @@ from launcher.terminal.coverage_table import coverage_table
 from launcher.terminal.deciles_table import deciles_table
 from launcher.terminal.json_line import json_value
 from launcher.terminal.metrics_table import metrics_table
+from launcher.terminal.segments_table import segments_tables
 
 if TYPE_CHECKING:
     from esmm_dist.inference.evaluate import EvaluateConfig
@@ -23,6 +24,7 @@ def evaluate_command(settings: "EvaluateConfig", context: CommandContext) -> Out
         *metrics_table(found.tasks, found.baseline, calibration_errors=True),
         "ECE: mean distance of predictions and labels over deciles; of noise: what right predictions have, about",
         *(deciles_table(found.deciles) if settings.deciles else []),
+        *segments_tables(found.segments),
         "",
         *coverage_table(found.fields),
         "empty: impressions without an id in the log; unknown: without one that the model has learned (in train: kept)",

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,7 +20,8 @@ from esmm_dist.train.run import train
 from launcher.terminal.json_line import json_value
 from tests.parallel.horovod_ranks import RanksResult, run_ranks
 from tests.support.server_processes import server_processes
-from tests.support.tiny_dataset import flat_schema, sample_name, tiny_groups, write_dataset
+from tests.support.tiny_dataset import ITEMS, flat_schema, sample_name, tiny_groups, write_dataset
+from tests.support.vocabulary import write_vocabulary
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -36,6 +38,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scoring")
     splits = {"train": tiny_groups(160), "validation": tiny_groups(80, seed=3, first_sample=9000), "test": TEST}
     write_dataset(folder / "data", splits, schema=flat_schema("text"))
+    write_vocabulary(folder / "data", [("item", ITEMS + item, 1 + item) for item in range(12)])
     write_dataset(folder / "numbered", splits, schema=flat_schema("number"))
     settings = {
         "data": folder / "data",
@@ -70,6 +73,13 @@ def assert_same_predictions(folder: Path, out: Path, *, names: dict[str, int] | 
         np.testing.assert_allclose(found[name].to_numpy(), expected[name].to_numpy(), rtol=1e-5)
 
 
+def without_floats(value: Any) -> Any:
+    """Return a mapping without the figures that the last bit of a score may change."""
+    if isinstance(value, dict):
+        return {name: without_floats(each) for name, each in value.items() if isinstance(each, dict | list | int | str)}
+    return [without_floats(each) for each in value] if isinstance(value, list) else value
+
+
 def test_three_ranks_write_the_predictions_of_one_process_in_its_order(folder):
     out = folder / "three.parquet"
     result = ranks(3, folder, "predict", "--out", out)  # four lanes do not divide by three
@@ -86,16 +96,23 @@ def test_ranks_without_a_lane_score_nothing_and_wait_for_the_others(folder):
 
 
 def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(folder):
-    config = EvaluateConfig(run=str(folder / "run"), data=folder / "data")
+    config = EvaluateConfig(
+        run=str(folder / "run"), data=folder / "data", segments=True, by=("user", "item"), by_values=4
+    )
     expected = evaluate(config, NoProgress())
+    segments = ["--segments", "--by", "user,item", "--by-values", "4"]
     with server_processes(2) as started:
-        result = ranks(2, folder, "evaluate", "--servers", started.servers)
+        result = ranks(2, folder, "evaluate", "--servers", started.servers, *segments)
         # the servers have forgotten the rows, and serve another run at once
         again = evaluate(replace(config, store=ConnectionConfig(servers=started.servers)), NoProgress())
     assert again == expected
     found = json.loads(result.out[0])
-    assert found.keys() == {*expected.tasks, "fields", "warnings", "baseline", "calibrated_by"}
-    assert found["calibrated_by"] == json_value(expected.to_mapping())["calibrated_by"] is not None
+    assert found.keys() == {*expected.tasks, "fields", "warnings", "baseline", "calibrated_by", "by", "segments"}
+    assert without_floats(found["by"]) == without_floats(expected.to_mapping()["by"])
+    assert without_floats(found["segments"]) == without_floats(expected.to_mapping()["segments"])
+    assert [each["name"] for each in found["segments"]["users"]] == ["known"]
+    assert len(found["segments"]["items"]) >= 3
+    assert len(found["by"]["item"]) == 5
     assert found["fields"] == json_value(expected.to_mapping())["fields"]
     for task, metrics in expected.tasks.items():
         assert found[task]["impressions"] == metrics.impressions

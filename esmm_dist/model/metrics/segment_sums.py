@@ -5,7 +5,7 @@ Impressions come in the order of their scores, so those of each segment do too: 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class SegmentMetrics:
 
     key: int | None
     """None: as ``kind`` says"""
+
+    distinct_keys: int
+    """Keys of its impressions, whether the task counts these or not."""
 
     impressions: int
     positives: int
@@ -89,7 +92,7 @@ class SegmentSums:
             frequent: keys that have segments of their own
         """
         order = np.argsort(np.array(frequent.keys, np.int64))
-        self._keys = frequent.keys
+        self._keys, self._others = frequent.keys, frequent.others
         self._sorted = np.array(frequent.keys, np.int64)[order]
         self._place = order.astype(np.uint16)
         self._sums = [ScoreSums() for _ in range(len(self._keys) + 2)]
@@ -108,10 +111,12 @@ class SegmentSums:
 
     def metrics(self) -> tuple[SegmentMetrics, ...]:
         """Return the segments that hold impressions: those of the keys as they were given, others, without a key."""
-        kinds: list[tuple[SegmentKind, int | None]] = [("key", key) for key in self._keys]
-        kinds += [("others", None), ("none", None)]
+        kinds: list[tuple[SegmentKind, int | None, int]] = [("key", key, 1) for key in self._keys]
+        kinds += [("others", None, self._others), ("none", None, 0)]
         return tuple(
-            _metrics(kind, key, sums) for (kind, key), sums in zip(kinds, self._sums, strict=True) if sums.impressions
+            SegmentMetrics(kind=kind, key=key, distinct_keys=distinct, **_figures(sums))
+            for (kind, key, distinct), sums in zip(kinds, self._sums, strict=True)
+            if sums.impressions
         )
 
     def _places(self, keys: I64) -> "np.ndarray[tuple[int], np.dtype[np.uint16]]":
@@ -130,15 +135,13 @@ def _best(keys: I64, counts: I64, most: int) -> tuple[I64, I64]:
     return keys[order], counts[order]
 
 
-def _metrics(kind: SegmentKind, key: int | None, sums: ScoreSums) -> SegmentMetrics:
-    return SegmentMetrics(
-        kind=kind,
-        key=key,
-        impressions=sums.impressions,
-        positives=sums.positives,
-        auc=sums.auc(),
-        auc_standard_error=sums.auc_standard_error(),
-        log_loss=sums.log_loss(),
-        calibration=sums.calibration(),
-        calibration_standard_error=sums.calibration_standard_error(),
-    )
+def _figures(sums: ScoreSums) -> dict[str, Any]:
+    return {
+        "impressions": sums.impressions,
+        "positives": sums.positives,
+        "auc": sums.auc(),
+        "auc_standard_error": sums.auc_standard_error(),
+        "log_loss": sums.log_loss(),
+        "calibration": sums.calibration(),
+        "calibration_standard_error": sums.calibration_standard_error(),
+    }

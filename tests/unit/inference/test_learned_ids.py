@@ -5,7 +5,7 @@ import pytest
 
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.start_values import StartValues
-from esmm_dist.inference.learned_ids import LearnedIds
+from esmm_dist.inference.learned_ids import LearnedIds, of_impressions
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Field, Schema
@@ -78,3 +78,20 @@ def test_batches_and_ranks_add_up():
 
 def test_without_a_batch_all_counts_are_zero():
     assert counts(tiny_schema(), {30}, times=0)["user"] == (0, 0, 0)
+
+
+@pytest.mark.parametrize("schema", [tiny_schema(), TWO_TABLES], ids=["one table", "two tables"])
+def test_what_is_known_of_a_field_is_told_for_each_impression(schema: Schema):
+    starts = {table: StartValues(embedding_dim=2, scale=0.1, seed=1) for table in schema.tables}
+    lookups = LookupPlan(schema).prepare(BATCH)
+    rows = {table: starts[table].rows(lookup.ids).copy() for table, lookup in lookups.items()}
+    for table, lookup in lookups.items():
+        rows[table][np.isin(lookup.ids, [10, 31, 41]), 0] += 1e-3
+    held = LearnedIds(schema, starts).add(BATCH, lookups, rows)
+    known = {each.name: of_impressions(held, schema, each, BATCH).tolist() for each in schema.fields}
+    assert known == {
+        "user": [True, True, False],
+        "history": [False] * 3,
+        "item": [False, True, False],
+        "tags": [False, False, True],
+    }

@@ -9,13 +9,16 @@ from esmm_dist.inference.baseline import Baseline
 from esmm_dist.inference.evaluate import EvaluateConfig, Evaluation
 from esmm_dist.inference.export import ExportConfig, ExportResult
 from esmm_dist.inference.predict import PredictConfig, PredictResult
+from esmm_dist.inference.segments import Segment, SegmentTable
 from esmm_dist.model.metrics.deciles import Decile
+from esmm_dist.model.metrics.segment_sums import SegmentMetrics
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.schema.coverage import FieldCoverage, SplitCoverage
 from launcher.commands.inference import evaluate_command, export_command, predict_command
 from launcher.terminal.coverage_table import coverage_table
 from launcher.terminal.deciles_table import deciles_table
 from launcher.terminal.metrics_table import metrics_table
+from launcher.terminal.segments_table import segments_tables
 from tests.unit.launcher.commands.played_context import CONTEXT
 
 METRICS = {
@@ -73,6 +76,20 @@ def test_an_evaluation_shows_metrics_then_how_far_the_ids_are_known_then_warning
     assert outcome.result["fields"]["user"]["kept_ids"] == 4
     assert (outcome.result["baseline"] is None) == (baseline is None)
     assert outcome.result["ctr"]["deciles"][0]["mean_prediction"] == 0.3
+
+
+def test_segments_are_shown_below_the_metrics(monkeypatch):
+    metrics = SegmentMetrics(
+        kind="key", key=1, distinct_keys=1, impressions=9, positives=3, auc=0.7, auc_standard_error=0.01, log_loss=0.3,
+        calibration=1.0, calibration_standard_error=0.1,
+    )  # fmt: skip
+    segment = Segment(name="known", id=None, note="", tasks={"ctr": metrics})
+    table = SegmentTable(name="users", by_values=False, title="user", segments=(segment,))
+    found = replace(evaluation(), segments=[table])
+    monkeypatch.setattr("esmm_dist.inference.evaluate.evaluate", lambda settings, progress: found)
+    outcome = evaluate_command(EVALUATE, CONTEXT)
+    assert list(outcome.lines)[3:7] == [*segments_tables([table]), ""]
+    assert outcome.result["segments"]["users"][0]["tasks"]["ctr"]["calibration"] == 1.0
 
 
 def test_deciles_are_shown_where_they_are_asked_for(monkeypatch):

@@ -57,6 +57,7 @@ def test_each_segment_has_the_metrics_of_its_impressions_alone(size, seed, weigh
     parts = [part for part in parts if part[2].any()]
     found = sums.metrics()
     assert [(each.kind, each.key) for each in found] == [(kind, key) for kind, key, _ in parts]
+    assert {each.kind: each.distinct_keys for each in found}.get("others", 6 - most) == 6 - most
     for each, (_, _, part) in zip(found, parts, strict=True):
         s, y, w = scores[part], labels[part], None if weights is None else weights[part]
         assert (each.impressions, each.positives) == (part.sum(), y.sum())
