@@ -107,7 +107,16 @@ def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(fold
         again = evaluate(replace(config, store=ConnectionConfig(servers=started.servers)), NoProgress())
     assert again == expected
     found = json.loads(result.out[0])
-    assert found.keys() == {*expected.tasks, "fields", "warnings", "baseline", "split", "calibrated_by", "by", "segments"}
+    assert found.keys() == {
+        *expected.tasks,
+        "fields",
+        "warnings",
+        "baseline",
+        "split",
+        "calibrated_by",
+        "by",
+        "segments",
+    }
     assert without_floats(found["by"]) == without_floats(expected.to_mapping()["by"])
     assert without_floats(found["segments"]) == without_floats(expected.to_mapping()["segments"])
     assert [each["name"] for each in found["segments"]["users"]] == ["known"]
