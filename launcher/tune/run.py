@@ -115,6 +115,7 @@ class _Trials:
         self._stopped_by: signal.Signals | None = None
         self._stopped_at = 0.0
         self._failures: list[str] = []
+        self._num_finished, self._note = 0, ""
         self._shown = 0.0
 
     def __enter__(self) -> "_Trials":
@@ -133,10 +134,10 @@ class _Trials:
         """
         self._tidy()
         left = self._study.unfinished()
-        self._shown = float(len(self._study.finished))
+        self._shown = float(self._num_finished)
         if left:
             self._progress.message(f"Going on with {_named([each.number for each in left])}.")
-        if len(self._study.finished) < self._settings.trials:
+        if self._num_finished < self._settings.trials:
             self._progress.start("Tuning", self._settings.trials, "trials", self._shown)
         while True:
             self._fill(left)
@@ -245,16 +246,16 @@ class _Trials:
 
     def _show(self) -> None:
         """Report how much is done since the last time."""
-        done = len(self._study.finished) + sum(process.share for process in self._running.values())
-        best = self._study.best
-        note = f"best {self._settings.objective} {best.value:.4f}" if best is not None else ""
-        self._progress.advance(max(done - self._shown, 0.0), note)
+        done = self._num_finished + sum(process.share for process in self._running.values())
+        self._progress.advance(max(done - self._shown, 0.0), self._note)
         self._shown = max(done, self._shown)
 
     def _tidy(self) -> None:
-        """Write the settings of the best trial, and remove the runs that are not its own."""
+        """Write the settings of the best trial, remove the runs that are not its own, and note how far the study is."""
         best = self._study.best
+        self._num_finished = len(self._study.finished)
         if best is not None:
+            self._note = f"best {self._settings.objective} {best.value:.4f}"
             values = self._study.values(best)
             text = settings_text(
                 trial_settings(self._settings, self._data, values),

@@ -168,7 +168,8 @@ class TrialProcess:
                 continue
             self._reported = index
             self.trial.report(self.plan.objective.value(evaluation["metrics"]), index)
-            if prune and not evaluation["whole_split"] and self.trial.should_prune():
+            at_end = evaluation["step"] >= self._steps.total  # nothing is left to save
+            if prune and not at_end and self.trial.should_prune():
                 self._pruned, self._terminated_at = True, time.monotonic()
                 self._child.send(signal.SIGTERM)
                 return
@@ -231,14 +232,14 @@ class _Steps:
     """Follows the steps of a training by its progress, and holds its messages."""
 
     def __init__(self) -> None:
-        self._total = 0.0
+        self.total = 0.0
         self._done = 0.0
         self._is_steps = False
         self._messages: list[str] = []
 
     @property
     def share(self) -> float:
-        return min(self._done / self._total, 1.0) if self._total else 0.0
+        return min(self._done / self.total, 1.0) if self.total else 0.0
 
     def take_messages(self) -> list[str]:
         taken, self._messages = self._messages, []
@@ -247,7 +248,7 @@ class _Steps:
     def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
         self._is_steps = unit == "steps"
         if self._is_steps:
-            self._total, self._done = total or 0.0, done
+            self.total, self._done = total or 0.0, done
 
     def advance(self, amount: float, note: str = "") -> None:
         if self._is_steps:

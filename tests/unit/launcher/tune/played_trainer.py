@@ -59,7 +59,7 @@ def _train(flags: dict[str, str], play: str) -> None:
     for k in range(1, NUM_EVALUATIONS + 1):
         auc = math.nan if play == "nan" else best * k / NUM_EVALUATIONS
         step = k * NUM_STEPS // NUM_EVALUATIONS
-        evaluations.append({"step": step, "whole_split": k == NUM_EVALUATIONS, "metrics": _metrics(auc)})
+        evaluations.append({"step": step, "whole_split": True, "metrics": _metrics(auc)})
         _write(run, evaluations)
         print(
             "\x1e" + json.dumps({"event": "advance", "amount": NUM_STEPS / NUM_EVALUATIONS, "note": ""}),

@@ -50,6 +50,8 @@ def test_the_first_word_is_the_file_and_flags_override_it(tmp_path, capsys):
     (tmp_path / "again.yaml").write_text(printed)
     assert cli.main(["tune", "--config", str(tmp_path / "again.yaml"), "--print-config"]) == 0
     assert capsys.readouterr().out == printed
+    assert cli.main(["tune", str(tmp_path / "search.yaml"), "--help"]) == 0  # with the file's values as defaults
+    assert "low: 0.005" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

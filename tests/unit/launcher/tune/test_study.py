@@ -64,6 +64,16 @@ def test_a_study_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
         assert tried(study) == once
 
 
+def test_a_trial_that_had_not_got_its_values_yet_gets_those_that_it_would_have_had(tmp_path):
+    (tmp_path / "killed").mkdir()
+    with opened(tmp_path) as study:
+        once = study.values(study.ask())
+    with opened(tmp_path / "killed") as study:
+        study.optuna_study.ask()  # and the process is killed
+    with opened(tmp_path / "killed") as study:
+        assert [study.values(each) for each in study.unfinished()] == [once]
+
+
 def test_another_seed_of_the_sampler_tries_other_values(tmp_path):
     (tmp_path / "other").mkdir()
     with opened(tmp_path) as study, opened(tmp_path / "other", sampler_seed=2) as other:
