@@ -182,7 +182,8 @@ def storage_errors(database: Path) -> Iterator[None]:
 
 def _pruner(name: PrunerName) -> Any:
     if name == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+        # The first evaluation says little: in it most rows have been seen a few times
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
     if name == "halving":
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
     return optuna.pruners.NopPruner()

@@ -144,6 +144,20 @@ def test_three_failures_one_after_the_other_end_the_study_with_the_error(tmp_pat
     assert [line.split(":")[0] for line in progress.lines] == [f"Trial {i} has failed" for i in range(3)]
 
 
+def test_failures_with_a_complete_trial_between_them_end_no_study(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAY", "crash-often")
+    outcome = tuned(tmp_path, trials=6)
+    assert outcome.result["trials"] == {"complete": 2, "pruned": 0, "failed": 4}
+
+
+def test_what_a_kill_has_left_is_put_in_order(tmp_path):
+    first = tuned(tmp_path, trials=2, keep_runs=True)
+    (tmp_path / "study" / "best.yaml").unlink()  # killed before it was written, and before the other run was removed
+    assert tuned(tmp_path, trials=2).result["all"] == first.result["all"]
+    assert list(starts(tmp_path)) == [f"{first.result['best']['trial']:04}"]
+    assert (tmp_path / "study" / "best.yaml").is_file()
+
+
 def test_a_study_without_a_complete_trial_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PLAY", "nan")
     with pytest.raises(TrialsFailedError, match="No trial is complete, so there is no best one"):

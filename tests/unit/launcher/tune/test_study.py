@@ -142,6 +142,42 @@ def test_trials_are_counted_by_how_they_ended_and_the_first_of_the_best_is_best(
         assert running.number == 5
 
 
+def reports(study, values):
+    """Make a trial with evaluations; return at which of them it would have been pruned."""
+    trial = study.ask()
+    pruned = []
+    for step, value in enumerate(values, start=1):
+        trial.report(value, step)
+        if trial.should_prune():
+            pruned.append(step)
+    study.complete(trial, values[-1], {})
+    return pruned
+
+
+def test_median_prunes_from_the_sixth_trial_and_the_second_evaluation_on(tmp_path):
+    with opened(tmp_path) as study:
+        for _ in range(4):
+            reports(study, [0.5, 0.6, 0.7])
+        assert reports(study, [0.4, 0.4, 0.4]) == []
+        assert reports(study, [0.4, 0.5, 0.65]) == [2, 3]
+        assert reports(study, [0.5, 0.6, 0.7]) == []
+
+
+def test_halving_prunes_at_the_first_and_the_third_evaluation(tmp_path):
+    with opened(tmp_path, pruner="halving") as study:
+        for value in (0.5, 0.6, 0.7):
+            reports(study, [value] * 4)
+        assert reports(study, [0.1, 0.1, 0.1, 0.1])[0] == 1
+        assert reports(study, [0.9, 0.9, 0.1, 0.1]) == [3]
+
+
+def test_none_prunes_nothing(tmp_path):
+    with opened(tmp_path, pruner="none") as study:
+        for _ in range(6):
+            reports(study, [0.5, 0.6])
+        assert reports(study, [0.1, 0.1]) == []
+
+
 def test_the_lowest_loss_is_best(tmp_path):
     with opened(tmp_path, objective="ctr.log_loss") as study:
         assert study.best is None
