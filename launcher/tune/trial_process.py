@@ -131,7 +131,7 @@ class TrialProcess:
             return
         self._keep(self._child.read())
         ended = self._child.reap()
-        if not self._values and not self._pruned and not self._is_stopping:
+        if not self._pruned and not self._is_stopping:
             self._follow_evaluations(prune=not ended)
         if self._terminated_at is not None and time.monotonic() > self._terminated_at + GRACE_S:
             self._child.send(signal.SIGKILL)

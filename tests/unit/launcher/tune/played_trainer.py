@@ -1,7 +1,8 @@
 """A program that stands for ``esmm train``: it makes the files and the result of a training in a tenth of a second.
 
 Its AUC rises over four evaluations to 1 - (log10(embedding_learning_rate) + 1)² / 10: 0.1 is best. ``PLAY`` says what
-else happens: ``crash``, ``crash-often`` (two of three trials), ``nan``, ``wait`` (until SIGTERM, after the first evaluation).
+else happens: ``crash``, ``crash-often`` (two of three trials), ``nan``, ``wait`` (until SIGTERM, after the first
+evaluation), ``wait-later`` (the same with any seed but 1).
 """
 
 import json
@@ -39,6 +40,10 @@ def _write(run: Path, evaluations: list[dict[str, object]]) -> None:
     os.replace(run / ".metrics", run / "metrics.json")
 
 
+def _tell(**event: object) -> None:
+    print(f"\x1e{json.dumps(event)}", file=sys.stderr, flush=True)
+
+
 def _train(flags: dict[str, str], play: str) -> None:
     run = Path(flags["--run"])
     run.mkdir(parents=True, exist_ok=True)
@@ -48,26 +53,22 @@ def _train(flags: dict[str, str], play: str) -> None:
     settings = yaml.safe_load(Path(flags["--config"]).read_text())
     best = 1 - (math.log10(settings["embedding"]["embedding_learning_rate"]) + 1) ** 2 / 10
     best += 0.001 * (int(flags["--seed"]) - 1)
-    print("\x1e" + json.dumps({"event": "message", "text": "Chosen: nothing"}), file=sys.stderr)
-    print(
-        "\x1e" + json.dumps({"event": "start", "task": "Training", "total": NUM_STEPS, "unit": "steps", "done": 0}),
-        file=sys.stderr,
-        flush=True,
-    )
+    _tell(event="message", text="Chosen: nothing")
+    _tell(event="start", task="Training", total=NUM_STEPS, unit="steps", done=0)
     evaluations: list[dict[str, object]] = []
     auc = math.nan
+    waits = play == "wait" or (play == "wait-later" and flags["--seed"] != "1")
     for k in range(1, NUM_EVALUATIONS + 1):
         auc = math.nan if play == "nan" else best * k / NUM_EVALUATIONS
         step = k * NUM_STEPS // NUM_EVALUATIONS
         evaluations.append({"step": step, "whole_split": True, "metrics": _metrics(auc)})
         _write(run, evaluations)
-        print(
-            "\x1e" + json.dumps({"event": "advance", "amount": NUM_STEPS / NUM_EVALUATIONS, "note": ""}),
-            file=sys.stderr,
-            flush=True,
-        )
+        _tell(event="advance", amount=NUM_STEPS / NUM_EVALUATIONS, note="")
+        _tell(event="start", task="Evaluating", total=600, unit="impressions", done=0)
+        _tell(event="advance", amount=600, note="")
+        _tell(event="start", task="Training", total=NUM_STEPS, unit="steps", done=step)
         until = time.monotonic() + float(os.environ.get("PLAY_SECONDS", "0.02"))
-        while not _stopped and (time.monotonic() < until or play == "wait"):
+        while not _stopped and (time.monotonic() < until or waits):
             time.sleep(0.005)
         if _stopped and k < NUM_EVALUATIONS:
             print(json.dumps({"stopped_by": "SIGTERM", "metrics": {}}))

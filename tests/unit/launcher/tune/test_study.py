@@ -44,6 +44,8 @@ def test_a_trial_has_a_value_of_each_range_as_the_setting_takes_it(tmp_path):
             assert values["model.hidden_units"] in ([], [64], [128, 64])
             assert values["embedding.embedding_dim"] in range(4, 33, 4)
             assert round(values["model.dropout"] * 10, 9) in range(7)
+        rates = {each[LEARNING_RATE] for each in tried(study)}
+        assert len(rates) == 5
 
 
 def test_a_study_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):

@@ -23,6 +23,7 @@ def test_a_trial_has_its_values_its_seed_and_its_evaluations(tmp_path):
 def test_a_period_of_evaluations_that_is_given_stays(tmp_path):
     data = StudyData.read(make_data(tmp_path / "data"))
     config = tune_config(tmp_path, settings={"evaluation": {"eval_every_steps": 3}})
+    assert trial_settings(config, data, VALUES)["seed"] == 1  # written, so that best.yaml means the same for ever
     assert trial_settings(config, data, VALUES)["evaluation"] == {"eval_split": "validation", "eval_every_steps": 3}
 
 

@@ -65,11 +65,12 @@ def test_a_trial_of_several_seeds_has_their_mean_and_the_evaluations_of_the_firs
     assert len(study.trials[0].intermediate_values) == 4
 
 
-def test_the_share_of_the_steps_is_followed_over_all_seeds(study, tmp_path, monkeypatch):
-    monkeypatch.setenv("PLAY", "wait")
+@pytest.mark.parametrize(("play", "trainings"), [("wait", 0), ("wait-later", 1)])
+def test_the_share_of_the_steps_is_followed_over_all_seeds(study, tmp_path, monkeypatch, play, trainings):
+    monkeypatch.setenv("PLAY", play)
     process = started(study, tmp_path, seeds=(1, 2))
-    until(process, lambda: process.share > 0)
-    assert process.share == pytest.approx(1 / 4 / 2)  # a quarter of the steps of one of two trainings
+    until(process, lambda: process.share > trainings / 2)
+    assert process.share == pytest.approx((trainings + 1 / 4) / 2)  # a quarter of the steps of the one that waits
     process.kill()
 
 
