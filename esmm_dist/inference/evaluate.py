@@ -171,7 +171,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
             by=config.by, by_values=config.by_values, segments=config.segments, item_field=config.item_field
         )
         user_field = None if users.field is None else users.field.name
-        keys = requested_keys(request, config.data, manifest, user_field=user_field)
+        keys = requested_keys(request, config.data, manifest, progress, user_field=user_field)
         for line in trained.calibration_lines():
             progress.message(line)
         progress.start(f"Evaluating {split}", manifest.splits[split].impressions, "impressions")

@@ -24,6 +24,7 @@ from esmm_dist.inference.value_texts import KeptTexts, keeps_texts_of, texts_of_
 from esmm_dist.input.one_hot_ids import OneHotIds
 from esmm_dist.model.metrics.segment_sums import SegmentMetrics
 from esmm_dist.model.metrics.task_report import TaskReport
+from esmm_dist.progress import Progress
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.manifest import DatasetManifest
@@ -84,7 +85,7 @@ class SegmentRequest:
 
 
 def requested_keys(
-    request: SegmentRequest, data: Path, manifest: DatasetManifest, *, user_field: str | None
+    request: SegmentRequest, data: Path, manifest: DatasetManifest, progress: Progress, *, user_field: str | None
 ) -> ImpressionKeys:
     """Return what finds the keys of a data set's impressions.
 
@@ -92,6 +93,7 @@ def requested_keys(
         request: which segments there are to be
         data: data set
         manifest: manifest of the data set
+        progress: receives a message for segments that there cannot be
         user_field: name of the field of the user's id; None: the schema has none
 
     Raises:
@@ -103,9 +105,15 @@ def requested_keys(
     if request.segments:
         if user_field is not None:
             kinds[USERS] = KnownUserKeys(schema=schema, field=schema.field(user_field))
+        else:
+            progress.message("No segments of users: the schema has no one-hot user field. --gauc-field names another.")
         item = item_field(schema, request.item_field)
-        if item is not None:
-            items = item_groups(data, manifest, item)
+        items = item_groups(data, manifest, item) if item is not None else None
+        if item is None or items is None:
+            progress.message("No segments of items: the schema has no one-hot item field. --item-field names another.")
+        elif not len(items.ids):
+            progress.message(f"No segments of items: {data} counts no train impression of an id of '{item.name}'.")
+        else:
             kinds[ITEMS] = PopularityKeys(ids=OneHotIds(schema, item), field=item, items=items)
     for name in request.by:
         field = one_hot_field(schema, name, setting="by")

@@ -14,16 +14,19 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.inference.impression_keys import ImpressionKeys, ValueKeys
 from esmm_dist.inference.predict import PredictConfig, predict
-from esmm_dist.inference.segments import named_segments
+from esmm_dist.inference.segments import SegmentRequest, named_segments, requested_keys
 from esmm_dist.inference.value_texts import KeptTexts
 from esmm_dist.model.metrics import TaskMetrics, calibration, exact_auc
 from esmm_dist.model.metrics.segment_sums import SegmentMetrics
 from esmm_dist.model.metrics.task_report import TaskReport
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.feature_id import feature_id
+from esmm_dist.schema.fields import Field
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
+from tests.support.tiny_dataset import tiny_groups, tiny_schema, write_dataset
+from tests.support.vocabulary import write_vocabulary
 from tests.unit.inference.two_ranks import on_all_ranks
 from tests.unit.preprocess.raw_logs import run
 
@@ -224,6 +227,32 @@ def test_a_segment_without_both_classes_has_no_auc(config, folder):
     one_class = [each for each in one_class if each.positives in (0, each.impressions)]
     assert one_class
     assert all(math.isnan(each.auc) for each in one_class)
+
+
+class Told(NoProgress):
+    """Remembers the messages."""
+
+    def __init__(self):
+        self.lines = []
+
+    def message(self, line):
+        self.lines.append(line)
+
+
+def test_segments_that_there_cannot_be_are_named(tmp_path):
+    fields = (Field(name="tags", owner="user", multi_hot=True), Field(name="hour", owner="context"))
+    told, request = Told(), SegmentRequest(by=(), by_values=1, segments=True, item_field=None)
+    (tmp_path / "a").mkdir()
+    manifest = write_dataset(tmp_path / "a", {}, schema=tiny_schema(fields=fields))
+    assert requested_keys(request, tmp_path / "a", manifest, told, user_field=None).kinds == {}
+    manifest = write_dataset(tmp_path / "b", {"test": tiny_groups(1)})
+    write_vocabulary(tmp_path / "b", [("user", 1, 5), ("item", 7, 0)])
+    assert list(requested_keys(request, tmp_path / "b", manifest, told, user_field="user").kinds) == ["users"]
+    assert told.lines == [
+        "No segments of users: the schema has no one-hot user field. --gauc-field names another.",
+        "No segments of items: the schema has no one-hot item field. --item-field names another.",
+        f"No segments of items: {tmp_path / 'b'} counts no train impression of an id of 'item'.",
+    ]
 
 
 def test_a_text_that_one_rank_has_seen_is_shown_by_all(folder):
