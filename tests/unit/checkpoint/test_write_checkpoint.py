@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from esmm_dist.calibration.calibration import Calibration, LabelCalibration
+from esmm_dist.calibration.curves import IsotonicCurve
 from esmm_dist.checkpoint.format import checkpoint_steps, read_checkpoint_manifest
 from esmm_dist.checkpoint.reader import newest_checkpoint, open_checkpoint, restore_newest, verify_tables
 from esmm_dist.checkpoint.writer import rewrite_manifest
@@ -18,6 +20,21 @@ from esmm_dist.storage.folder import Folder
 from tests.support.small_disk import small_disk
 from tests.unit.checkpoint.saved_rows import DENSE, Messages, SavedRows, assert_same_rows, file_of, save
 
+CALIBRATION = Calibration(
+    step=10,
+    split="validation",
+    method="isotonic",
+    labels=(
+        LabelCalibration(
+            label="click",
+            impressions=100,
+            positives=30,
+            before=1 / 3,
+            after=1.0,
+            curve=IsotonicCurve(logits=(-1.5, 0.1), calibrated=(-2.0, 1 / 3)),
+        ),
+    ),
+)
 FILES = ["dense.npz", "main-0000-4096.arrow", "manifest.json"]
 
 
@@ -276,12 +293,13 @@ def test_killed_at_any_moment_of_a_write_a_whole_checkpoint_remains(tmp_path: Pa
         assert newest[0] == 10
 
 
-def test_metrics_and_state_of_a_written_checkpoint_can_be_set(run):
+def test_metrics_state_and_calibration_of_a_written_checkpoint_can_be_set(run):
     folder = save(run, 10)
     saved_at = read_checkpoint_manifest(folder).saved_at
-    rewrite_manifest(folder, metrics={"ctr": {"auc": 0.8}}, state={"a": 1}, calibration=None)
+    rewrite_manifest(folder, metrics={"ctr": {"auc": 0.8}}, state={"a": 1}, calibration=CALIBRATION)
     manifest = open_checkpoint(run, 10).manifest
     assert (manifest.metrics, manifest.state, manifest.step) == ({"ctr": {"auc": 0.8}}, {"a": 1}, 10)
+    assert manifest.calibration == CALIBRATION
     assert manifest.saved_at == saved_at
     assert folder.names() == FILES
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.train.resume_point import RankStep
 from esmm_dist.train.train_state import ProcessMemory, TrainState
 from tests.unit.train.stand_ins import StandInModel
@@ -46,14 +47,25 @@ def test_a_state_that_is_about_to_be_set_counts_for_nothing():
     assert state.rank_step == RankStep(step=None, undoable=False)
 
 
-def test_another_rank_takes_over_losses_evaluations_and_the_last_eviction():
+def test_a_calibration_holds_for_the_weights_of_its_own_step_alone():
+    state = state_at(7)
+    assert state.calibration_of_step is None
+    state.calibration = Calibration(step=7, split="validation", method="platt", labels=())
+    assert state.calibration_of_step == state.calibration
+    state.advance(losses(1, 1), 1.0)
+    assert state.calibration_of_step is None
+
+
+def test_another_rank_takes_over_losses_evaluations_the_calibration_and_the_last_eviction():
     state = state_at(7)
     state.advance(losses(3, 6), 3.0)
     state.evaluations, state.evicted_step = [{"step": 5, "metrics": {}}], 6
+    state.calibration = Calibration(step=8, split="validation", method="platt", labels=())
     other = state_at(0)
     other.load_mapping(state.to_mapping())
     other.begin(8)
     assert other.to_mapping() == state.to_mapping()
+    assert other.calibration == state.calibration
     assert other.window.take() == state.window.take() == [1.0, 2.0]
 
 
