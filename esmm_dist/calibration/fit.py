@@ -5,12 +5,8 @@ from collections.abc import Sequence
 from esmm_dist.calibration.calibration import Calibration, LabelCalibration
 from esmm_dist.calibration.curves import CalibrationMethod, Curve, UnchangedLogits
 from esmm_dist.calibration.isotonic import fit_isotonic
-from esmm_dist.calibration.label_counts import LabelCounts
+from esmm_dist.calibration.label_counts import FEWEST_OF_A_CLASS, LabelCounts
 from esmm_dist.calibration.platt import fit_platt
-
-FEWEST_OF_A_CLASS = 20
-"""Positives, and negatives, that a label is calibrated with: ten for each number of a line (Peduzzi et al., "A
-simulation study of the number of events per variable in logistic regression analysis", 1996)."""
 
 
 def fit_calibration(

@@ -14,6 +14,11 @@ from esmm_dist.arrays import F64, I64, Array, Bools
 from esmm_dist.kernels import binned_sums as kernels
 from esmm_dist.ranks.world import World
 
+FEWEST_OF_A_CLASS = 20
+"""Positives, and negatives, that a label is calibrated with, and each part of an isotonic curve: ten for each number of
+a line (Peduzzi et al., "A simulation study of the number of events per variable in logistic regression analysis",
+1996)."""
+
 _ROW = np.dtype([("bin", "<i8"), ("counts", "<i8", (2,)), ("sums", "<f8", (kernels.NUM_BIN_SUMS, 2))])
 
 
