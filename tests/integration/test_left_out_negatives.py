@@ -23,7 +23,7 @@ def log(tmp_path_factory) -> FewUsersLog:
     return write_few_users_log(tmp_path_factory.mktemp("log"), impressions=30_000)
 
 
-def esmm(*line: str | Path) -> None:
+def esmm(*line: object) -> None:
     assert cli.main([str(each) for each in line]) == 0
 
 
@@ -34,7 +34,7 @@ def pctr(log: FewUsersLog, folder: Path, *flags: str) -> F64:
     out = folder / "scores.parquet"
     line = ["--run", folder / "run", "--data", folder / "data", "--split", "test"]
     esmm("predict", *line, "--no-calibrate", "--out", out)
-    return pq.read_table(out)["pctr"].to_numpy().astype(np.float64)
+    return np.asarray(pq.read_table(out)["pctr"].to_numpy(), np.float64)
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,7 @@ def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(fold
     assert [each["name"] for each in found["segments"]["users"]] == ["known"]
     assert len(found["segments"]["items"]) >= 3
     assert len(found["by"]["item"]) == 5
+    assert found["calibrated_by"] == json_value(expected.to_mapping())["calibrated_by"] is not None
     assert found["fields"] == json_value(expected.to_mapping())["fields"]
     for task, metrics in expected.tasks.items():
         assert found[task]["impressions"] == metrics.impressions

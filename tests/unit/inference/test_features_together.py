@@ -145,7 +145,9 @@ def test_a_compressed_csv_has_the_names_and_every_bit_of_the_probabilities(folde
 
 @pytest.mark.parametrize("run", ["whole", "stopped"])
 def test_evaluation_is_that_of_the_end_of_training_and_of_the_predictions_with_their_weights(folder, table, run):
-    config = EvaluateConfig(run=str(folder / run), data=folder / "data", gauc_field="user", baseline=False)
+    config = EvaluateConfig(
+        run=str(folder / run), data=folder / "data", split="test", gauc_field="user", baseline=False
+    )
     found = evaluate(config, NoProgress())
     assert found.calibration is not None
     assert [label.curve.method for label in found.calibration.labels] == ["platt"] * 3
