@@ -22,7 +22,7 @@ def evaluate_command(settings: "EvaluateConfig", context: CommandContext) -> Out
     found = evaluate(settings, context.progress)
     lines = [
         *metrics_table(found.tasks, found.baseline, calibration_errors=True),
-        "ECE: mean distance of predictions and labels over deciles; of noise: what right predictions have, about",
+        "ECE: mean distance of predictions and labels over deciles; of noise: about what right predictions have",
         *(deciles_table(found.deciles) if settings.deciles else []),
         *segments_tables(found.segments),
         "",

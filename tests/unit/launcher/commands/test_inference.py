@@ -66,7 +66,7 @@ def test_an_evaluation_shows_metrics_then_how_far_the_ids_are_known_then_warning
     metrics, coverage = metrics_table(METRICS, baseline, calibration_errors=True), coverage_table(FIELDS)
     assert list(outcome.lines) == [
         *metrics,
-        "ECE: mean distance of predictions and labels over deciles; of noise: what right predictions have, about",
+        "ECE: mean distance of predictions and labels over deciles; of noise: about what right predictions have",
         "",
         *coverage,
         "empty: impressions without an id in the log; unknown: without one that the model has learned (in train: kept)",
