@@ -172,8 +172,6 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         )
         user_field = None if users.field is None else users.field.name
         keys = requested_keys(request, config.data, manifest, progress, user_field=user_field)
-        for line in trained.calibration_lines():
-            progress.message(line)
         progress.start(f"Evaluating {split}", manifest.splits[split].impressions, "impressions")
         learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
         try:

@@ -86,6 +86,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     start = time.monotonic()
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.inference.exported_model import ExportedModel
+    from esmm_dist.inference.trained_model import probability_lines
 
     found: list[tuple[Checkpoint, ExportedModel]] = []
 
@@ -94,6 +95,8 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
 
     config.checkpoint.restore(progress, take)
     [(checkpoint, model)] = found
+    for line in probability_lines(checkpoint.manifest, calibrate=config.calibrate):
+        progress.message(line)
     rows = {table: int(served.ids.shape[0]) for table, served in model.tables.items()}
     transform = model.transform
     description = {

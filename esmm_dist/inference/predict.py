@@ -136,8 +136,6 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         reader, manifest = open_split(
             trained, config.data, config.split, world, on_bad_record=config.on_bad_record, with_names=True
         )
-        for line in trained.calibration_lines():
-            progress.message(line)
         impressions = manifest.splits[config.split].impressions
         progress.start(f"Predicting {config.split}", impressions, "impressions")
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.calibration.logit_transform import LogitTransform, keep_negatives_of
 from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.checkpoint.format import CheckpointManifest
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
@@ -53,14 +54,6 @@ class TrainedModel:
         transform = replace(self.scorer.transform, curves=None)
         return replace(self, scorer=replace(self.scorer, transform=transform), calibration=None)
 
-    def calibration_lines(self) -> list[str]:
-        """Say how its scores are made from the model's logits, a line each; nothing if they are taken as they are."""
-        lines = self.calibration.lines() if self.calibration is not None else []
-        share = self.scorer.transform.keep_negatives
-        if share != 1:
-            lines.insert(0, f"Probabilities are those of the full log: training kept {share:.4g} of its negatives.")
-        return lines
-
 
 @contextmanager
 def open_model(
@@ -78,7 +71,7 @@ def open_model(
 
     Args:
         choice: the checkpoint
-        progress: receives a message for each damaged checkpoint
+        progress: receives a message for each damaged checkpoint, and what probabilities are made by
         connection: servers that hold the rows meanwhile
         world: the ranks
         calibrate: whether to use the checkpoint's calibration, if it has one
@@ -91,6 +84,7 @@ def open_model(
     client = build(ClientConfig, to_mapping(connection), where="settings")
     with ExitStack() as stack:
         found: list[tuple[TrainedModel, int]] = []
+        lines: list[str] = []
 
         def choose() -> dict[str, int]:
             def take(checkpoint: Checkpoint) -> None:
@@ -102,11 +96,13 @@ def open_model(
                     found.append((model, generation))
                     stack.push(attempt.pop_all())
 
-            choice.restore(progress, take)
+            lines.extend(probability_lines(choice.restore(progress, take).manifest, calibrate=calibrate))
             return {"step": found[0][0].step, "generation": found[0][1]}
 
         chosen = world.on_root(choose)
         if world.rank == 0:
+            for line in lines:
+                progress.message(line)
             yield found[0][0] if calibrate else found[0][0].uncalibrated()
         else:
             checkpoint = open_checkpoint(folder, chosen["step"])
@@ -180,6 +176,27 @@ def transform_of(checkpoint: Checkpoint) -> LogitTransform:
     """Return what the probabilities of a checkpoint's model are computed from, instead of its logits."""
     manifest = checkpoint.manifest
     return LogitTransform.of(keep_negatives_of(manifest.state), manifest.calibration)
+
+
+def probability_lines(manifest: CheckpointManifest, *, calibrate: bool) -> list[str]:
+    """Say what a checkpoint's probabilities are made by, a line each; nothing if by its model alone.
+
+    Args:
+        manifest: manifest of the checkpoint
+        calibrate: whether its calibration is used
+    """
+    share, calibration = keep_negatives_of(manifest.state), manifest.calibration
+    lines = []
+    if share != 1:
+        lines.append(f"Probabilities are those of the full log: training kept {share:.4g} of its negatives.")
+    if calibrate and calibration is not None:
+        lines += calibration.lines()
+    elif calibrate and manifest.settings.get("evaluation", {}).get("calibrate") not in (None, "none"):
+        lines.append(
+            f"Not calibrated: the checkpoint of step {manifest.step:,} keeps no calibration, as it was not evaluated "
+            "on the whole validation split. esmm checkpoints RUN shows which ones do."
+        )
+    return lines
 
 
 def embedding_of(checkpoint: Checkpoint) -> EmbeddingConfig:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,14 +196,35 @@ def test_the_line_is_applied_to_the_corrected_logit(calibrated):
 
 def test_each_use_says_how_its_probabilities_are_made(calibrated, tmp_path):
     kept = "Probabilities are those of the full log: training kept 0.1 of its negatives."
+    run, data = str(calibrated / "run"), calibrated / "data"
+    for calibrate in (True, False):
+        uses = (
+            partial(evaluate, EvaluateConfig(run=run, data=data, baseline=False, calibrate=calibrate)),
+            partial(predict, PredictConfig(run=run, data=data, out=tmp_path / "a.csv", calibrate=calibrate)),
+            partial(export, ExportConfig(run=run, out=tmp_path / f"model-{calibrate}", calibrate=calibrate)),
+        )
+        for use in uses:
+            progress = Messages()
+            use(progress)
+            assert kept in progress.texts
+            assert any(text.startswith("Calibrated by ") for text in progress.texts) == calibrate
+            assert not any(text.startswith("Not calibrated") for text in progress.texts)
+
+
+def test_a_checkpoint_without_the_calibration_of_its_run_says_so(tmp_path):
+    evaluation = {"eval_split": "validation", "calibrate": "platt", "baseline": False}
+    checkpoint = {"checkpoint_every_steps": 2, "keep_checkpoints": 99}
+    trained(tmp_path, tiny_groups(100), evaluation=evaluation, checkpoint=checkpoint)
     for calibrate in (True, False):
         progress = Messages()
-        config = EvaluateConfig(
-            run=str(calibrated / "run"), data=calibrated / "data", baseline=False, calibrate=calibrate
+        predict(
+            PredictConfig(
+                run=str(tmp_path / "run"), step=2, data=tmp_path / "data", out=tmp_path / "a.csv", calibrate=calibrate
+            ),
+            progress,
         )
-        evaluate(config, progress)
-        assert kept in progress.texts
-        assert any(text.startswith("Calibrated by ") for text in progress.texts) == calibrate
+        said = [text for text in progress.texts if text.startswith("Not calibrated: the checkpoint of step 2 keeps no")]
+        assert len(said) == calibrate
 
 
 def test_the_switch_is_a_flag_of_each_command(calibrated, tmp_path, capsys):

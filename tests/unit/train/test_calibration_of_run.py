@@ -10,12 +10,19 @@ from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.calibration.curves import IsotonicCurve, PlattScaling
 from esmm_dist.checkpoint.format import MANIFEST_NAME, checkpoint_folder, read_checkpoint_manifest
 from esmm_dist.config import build
+from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.errors import CheckpointError
 from esmm_dist.progress import NoProgress
+from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.storage.folder import Folder
+from esmm_dist.train.compiled_model import compile_model
 from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.context import make_context
+from esmm_dist.train.restore import restore_run
 from esmm_dist.train.run import train
+from esmm_dist.train.run_folder import RunFolder
+from esmm_dist.train.train_state import TrainState
 from launcher import cli
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 
@@ -39,7 +46,7 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def trained(data: Path, run: Path, progress: NoProgress | None = None, **evaluation: Any) -> None:
+def config_of(data: Path, run: Path, **evaluation: Any) -> TrainConfig:
     settings = {
         "data": data,
         "run": str(run),
@@ -49,7 +56,11 @@ def trained(data: Path, run: Path, progress: NoProgress | None = None, **evaluat
         "evaluation": {"baseline": False, "eval_every_steps": 10, "eval_split": "validation", **evaluation},
         "checkpoint": {"checkpoint_every_steps": 5, "keep_checkpoints": 9},
     }
-    train(build(TrainConfig, settings, where="test"), progress or NoProgress())
+    return build(TrainConfig, settings, where="test")
+
+
+def trained(data: Path, run: Path, progress: NoProgress | None = None, **evaluation: Any) -> None:
+    train(config_of(data, run, **evaluation), progress or NoProgress())
 
 
 def calibrations(run: Path) -> dict[int, Calibration | None]:
@@ -100,6 +111,18 @@ def test_losses_weights_and_metrics_of_a_training_do_not_change(data, tmp_path):
         files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST_NAME}
         contents.append((files, (run / "train_log.jsonl").read_text(), (run / "metrics.json").read_text()))
     assert contents[0] == contents[1]
+
+
+def test_a_run_that_resumes_has_the_calibration_of_its_checkpoint(data, tmp_path):
+    run = tmp_path / "run"
+    trained(data, run)
+    config = config_of(data, run)
+    context = make_context(config, SoloWorld(), RunFolder(str(run)), NoProgress())
+    state = TrainState(compile_model(context.config, context.schema, context.world), 2)
+    restore_run(context, EmbeddedStore(context.schema.tables, context.config.embedding, seed=1), state)
+    assert state.steps == STEPS
+    assert state.calibration_of_step == calibrations(run)[STEPS]
+    assert state.calibration_of_step is not None
 
 
 def test_the_checkpoints_command_shows_it(data, tmp_path, capsys):
