@@ -147,7 +147,7 @@ def test_a_process_with_nothing_but_tensorflow_gives_the_scores_of_predict_from_
 
 def test_the_python_of_the_readme_gives_the_scores_of_predict(folder):
     text = (Path(__file__).parents[3] / "esmm_dist/inference/README.md").read_text(encoding="utf-8")
-    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    snippet = next(each for each in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "serving_default" in each)
     names: dict[str, Any] = {"records": RECORDS}
     exec(compile(snippet.replace('"model/1"', repr(str(folder / "model"))), "README.md", "exec"), names)
     found = {name: names["found"][name].numpy() for name in ("sample_id", *COLUMNS)}
