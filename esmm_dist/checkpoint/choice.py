@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from esmm_dist.checkpoint.best_checkpoint import best_evaluation
 from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
 from esmm_dist.checkpoint.run_check import refuse_other_folder
-from esmm_dist.errors import CheckpointError, ConfigError
+from esmm_dist.errors import CheckpointError, CheckpointMismatchError, ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
@@ -19,7 +20,7 @@ class CheckpointChoice:
     """Path or URI of the run."""
 
     step: int | None = None
-    """Step of the checkpoint. None: the newest that is undamaged."""
+    """Step of the checkpoint. None: the best of a run with early stopping, else the newest that is undamaged."""
 
     @classmethod
     def parse(cls, text: str, step: int | None = None) -> "CheckpointChoice":
@@ -47,7 +48,7 @@ class CheckpointChoice:
         """Open the checkpoint and hand it over; where the newest is damaged, the one before.
 
         Args:
-            progress: Receives a message for each damaged checkpoint.
+            progress: Receives a message for each damaged checkpoint, and which one is the best.
             take: Takes over weights and rows; see ``restore_newest``.
 
         Raises:
@@ -60,12 +61,34 @@ class CheckpointChoice:
             checkpoint = open_checkpoint(folder, self.step)
             take(checkpoint)
             return checkpoint
-        newest = restore_newest(folder, progress, take)
+        newest = _restore_best(folder, progress, take) or restore_newest(folder, progress, take)
         if newest is None:
             refuse_other_folder(folder)
             place = without_credentials(self.run)
             raise CheckpointError(f"{folder} holds no checkpoint. Train first: esmm train --data DATA --run {place}")
         return newest
+
+
+def _restore_best(folder: Folder, progress: Progress, take: Callable[[Checkpoint], None]) -> Checkpoint | None:
+    """Open the best checkpoint of a run with early stopping and hand it over; None if there is no best one to use.
+
+    Raises:
+        CheckpointMismatchError: From ``take``: others would not fit either.
+        EsmmError: Whatever else ``take`` raises.
+    """
+    best = best_evaluation(folder)
+    if best is None:
+        return None
+    try:
+        checkpoint = open_checkpoint(folder, best.step)
+        take(checkpoint)
+    except CheckpointMismatchError:
+        raise
+    except CheckpointError as e:
+        progress.message(f"The best checkpoint cannot be used, so the newest is: {e}")
+        return None
+    progress.message(f"Taking the checkpoint of the best evaluation: {best}.")
+    return checkpoint
 
 
 def _may_have_step(run: str) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from esmm_dist.checkpoint.best_checkpoint import best_evaluation
 from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps
 from esmm_dist.checkpoint.reader import open_checkpoint, verify_tables
 from esmm_dist.checkpoint.run_check import refuse_other_folder
@@ -23,6 +24,8 @@ class CheckpointInfo:
     """The newest evaluation it was saved with; empty if there was none."""
     calibrated: str
     """How its probabilities are calibrated; empty if they are not."""
+    is_best: bool
+    """Whether early stopping has found it to be the best of the run."""
     state: str
     """``ok``, ``ok by size`` (the checksums of the rows were not compared), or what is damaged."""
 
@@ -41,10 +44,12 @@ def list_checkpoints(run: Folder) -> list[CheckpointInfo]:
     if not run.exists():
         raise CheckpointError(f"There is no run at {run}. Give the folder that esmm train --run wrote.")
     refuse_other_folder(run)
-    return [_info(run, step) for step in reversed(checkpoint_steps(run))]
+    best = best_evaluation(run)
+    best_step = best.step if best is not None else None
+    return [_info(run, step, is_best=step == best_step) for step in reversed(checkpoint_steps(run))]
 
 
-def _info(run: Folder, step: int) -> CheckpointInfo:
+def _info(run: Folder, step: int, *, is_best: bool) -> CheckpointInfo:
     folder = checkpoint_folder(run, step)
     size_bytes = sum(folder.file_sizes().values())
     try:
@@ -59,6 +64,7 @@ def _info(run: Folder, step: int) -> CheckpointInfo:
             rows=0,
             metrics={},
             calibrated="",
+            is_best=is_best,
             state=f"damaged: {e}",
         )
     manifest = checkpoint.manifest
@@ -68,6 +74,7 @@ def _info(run: Folder, step: int) -> CheckpointInfo:
         size_bytes=size_bytes,
         rows=manifest.num_rows(),
         metrics=manifest.metrics,
+        is_best=is_best,
         calibrated=manifest.calibration.method if manifest.calibration is not None else "",
         state="ok" if run.is_local else "ok by size",
     )

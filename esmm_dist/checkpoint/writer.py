@@ -56,7 +56,9 @@ class CheckpointContent:
     """What was fitted on the logits of this step, if anything was."""
 
 
-def write_checkpoint(run: Folder, content: CheckpointContent, store: EmbeddingStore, *, keep: int) -> Folder:
+def write_checkpoint(
+    run: Folder, content: CheckpointContent, store: EmbeddingStore, *, keep: int, best_step: int | None = None
+) -> Folder:
     """Write a checkpoint and remove the oldest beyond ``keep``.
 
     Blocks until the bytes are stored. A checkpoint of the same step is replaced; in an object store it is gone from
@@ -67,6 +69,7 @@ def write_checkpoint(run: Folder, content: CheckpointContent, store: EmbeddingSt
         content: all but the rows
         store: writes the rows of all tables
         keep: checkpoints to keep, 1 or more
+        best_step: step of a checkpoint that is kept beside them; None: none is
 
     Returns:
         The checkpoint's folder.
@@ -90,7 +93,8 @@ def write_checkpoint(run: Folder, content: CheckpointContent, store: EmbeddingSt
         # Those of later steps are damaged, or training would not be here: they must not push out good ones
         written = [each for each in checkpoint_steps(run) if each <= step]
         for old in written[keep:]:
-            _remove(run, old)
+            if old != best_step:
+                _remove(run, old)
     except StorageError as e:
         raise RetryError(f"The checkpoint of step {step} is written, but older ones could not be removed. {e}") from e
     return final

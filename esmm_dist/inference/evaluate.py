@@ -39,7 +39,7 @@ class EvaluateConfig:
     """The run, a path or a URI; RUN:STEP names one of its checkpoints."""
 
     step: int | None = None
-    """Step of the checkpoint. None: the newest that is undamaged."""
+    """Step of the checkpoint. None: the best of a run with early stopping, else the newest that is undamaged."""
 
     data: Path
     """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""

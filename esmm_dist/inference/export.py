@@ -31,7 +31,7 @@ class ExportConfig:
     checkpoint's files."""
 
     step: int | None = None
-    """Step of the checkpoint. None: the newest that is undamaged."""
+    """Step of the checkpoint. None: the best of a run with early stopping, else the newest that is undamaged."""
 
     calibrate: bool = True
     """Whether to use the calibration that the checkpoint keeps. Without it, or if it keeps none, probabilities are

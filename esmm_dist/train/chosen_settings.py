@@ -11,17 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from esmm_dist.calibration.curves import CalibrationMethod
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
-from esmm_dist.errors import ConfigError
 from esmm_dist.input.defaults import batch_plan, is_small_log
 from esmm_dist.schema.manifest import DatasetManifest
 from esmm_dist.storage.uris import without_credentials
+from esmm_dist.train.chosen_evaluation import choose_evaluation
 from esmm_dist.train.config import TrainConfig
-
-VALIDATION = "validation"
-"""The split that settings are chosen by and calibrations are fitted on."""
 
 _LINEAR_SCALE = 12.0
 _ROOT_RATE = 0.0245
@@ -83,15 +79,11 @@ def choose_settings(
     if config.model.hidden_units is None:
         open_values["hidden_units"] = values["hidden_units"]
         groups["model"] = replace(groups["model"], hidden_units=values["hidden_units"])
-    open_split, split = config.evaluation.eval_split is None, manifest.split_to_evaluate(config.evaluation.eval_split)
-    chosen_split = {"eval_split": split} if open_split and split == "validation" else {}
-    config = replace(config, evaluation=replace(config.evaluation, eval_split=split))
-    calibrate = _calibration_method(config, manifest)
-    calibrates = config.evaluation.calibrate is None and calibrate != "none"
+    evaluation, reasons = choose_evaluation(config, manifest, plan)
     return ChosenSettings(
         config=replace(
             config,
-            evaluation=replace(config.evaluation, calibrate=calibrate),
+            evaluation=evaluation,
             input=replace(config.input, **to_mapping(plan)),
             cooldown=open_values.get("cooldown", config.cooldown),
             **groups,
@@ -99,8 +91,7 @@ def choose_settings(
         lines=(
             *_line(open_plan, size),
             *_line(open_values, reason),
-            *_line(chosen_split, "the data set has one, so that test is not looked at while settings are chosen"),
-            *_line({"calibrate": calibrate} if calibrates else {}, "on the validation split"),
+            *(line for name, reason in reasons.items() for line in _line({name: getattr(evaluation, name)}, reason)),
         ),
     )
 
@@ -114,29 +105,6 @@ def with_dims(embedding: EmbeddingConfig, manifest: DatasetManifest) -> Embeddin
 def _line(values: Mapping[str, Any], reason: str) -> list[str]:
     said = {name: " ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()}
     return [f"Chosen: {', '.join(f'{name} {value}' for name, value in said.items())} ({reason})"] if said else []
-
-
-def _calibration_method(config: TrainConfig, manifest: DatasetManifest) -> CalibrationMethod:
-    """Return how probabilities are calibrated.
-
-    Raises:
-        ConfigError: A method is given, and there is no validation split, or another one is evaluated.
-    """
-    method, split = config.evaluation.calibrate, config.evaluation.eval_split
-    has_split = VALIDATION in manifest.splits
-    if method is None:
-        return "platt" if has_split and split == VALIDATION else "none"
-    if method != "none" and not has_split:
-        raise ConfigError(
-            f"calibrate is {method}, and {config.data} has no validation split to fit it on. Make the data set with "
-            "one (esmm preprocess --validation-share 0.1), or leave calibrate out."
-        )
-    if method != "none" and split != VALIDATION:
-        raise ConfigError(
-            f"calibrate is {method}, which is fitted on the validation split, and eval_split is {split}. Set "
-            "eval_split to validation, or calibrate to none."
-        )
-    return method
 
 
 def _learns_as_small(config: TrainConfig, manifest: DatasetManifest) -> bool:

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 from esmm_dist.calibration.curves import CalibrationMethod
+from esmm_dist.checkpoint.early_stopping import FIGURES, EarlyStopping
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.config import InputConfig
 from esmm_dist.model.config import HardwareConfig, ModelConfig
+from esmm_dist.near_names import nearest_hint
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.learning_rate import Schedule
 
@@ -57,8 +59,9 @@ class EvaluationConfig:
     """Split to evaluate on. A data set without it is trained without evaluation, and says so. None: ``validation``
     where the data set has one, so that settings are not chosen by the test split; else ``test``."""
 
-    eval_every_steps: int = 2000
-    """Steps between evaluations during training. 0: only at the end. 2000 steps are some 8 M impressions."""
+    eval_every_steps: int | None = None
+    """Steps between evaluations during training. 0: only at the end. None: 2000, some 8 M impressions of a large log;
+    with early stopping a tenth of a pass over the data, if that is less. Early stopping takes that for 0, too."""
 
     eval_max_impressions: int = 1_000_000
     """Impressions (about) of each evaluation during training, from the start of the split. The one at the end uses
@@ -70,6 +73,15 @@ class EvaluationConfig:
     Losses and training do not change: evaluate, predict and export use what the checkpoint keeps of it. None: platt
     where the data set has a validation split and is evaluated on it, otherwise none."""
 
+    early_stopping: int | None = None
+    """Patience: training ends after so many evaluations in a row that are not better than the best one before them. The
+    checkpoint of the best one is kept, and is the one that evaluate, predict and export take. Evaluations are then of
+    the whole split. None or 0: training makes all its steps, and its newest checkpoint counts."""
+
+    early_stopping_metric: str | None = None
+    """What is best: a task and a figure of its evaluation, ``auc`` or ``gauc`` (the highest), or ``log_loss`` (the
+    lowest), such as ctr.log_loss. None: the AUC of the last task, ``ctcvr.auc`` for clicks and conversions."""
+
     gauc_field: str | None = None
     """Field whose ids are the users of GAUC. None: the first one-hot field of the users, such as user_id."""
 
@@ -78,9 +90,30 @@ class EvaluationConfig:
     impressions), and says where the model is below it."""
 
     def __post_init__(self) -> None:
-        for name in ("eval_every_steps", "eval_max_impressions"):
-            if getattr(self, name) < 0:
+        for name in ("eval_every_steps", "eval_max_impressions", "early_stopping"):
+            if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set 0 or more.")
+        figure = (self.early_stopping_metric or "ctcvr.auc").partition(".")[2]
+        if figure not in FIGURES:
+            raise ConfigError(
+                f"early_stopping_metric is '{self.early_stopping_metric}'. Give a task and a figure, such as ctcvr.auc."
+                f"{nearest_hint(figure, FIGURES)}"
+            )
+
+    @property
+    def stopping(self) -> EarlyStopping | None:
+        """Return when training ends early; None if it does not. Nothing may be open."""
+        if not self.early_stopping:
+            return None
+        assert self.early_stopping_metric is not None
+        assert self.eval_split is not None
+        assert self.eval_every_steps
+        return EarlyStopping(
+            patience=self.early_stopping,
+            metric=self.early_stopping_metric,
+            split=self.eval_split,
+            every_steps=self.eval_every_steps,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.calibration.fit import fit_calibration
 from esmm_dist.calibration.label_counts import ChainCounts
+from esmm_dist.checkpoint.early_stopping import BestEvaluation
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import StorageError
 from esmm_dist.inference.baseline import Baseline, baseline_of_root
@@ -46,12 +47,13 @@ class Evaluator:
         self._context, self._state, self._scorer, self._log, self._skipped = context, state, scorer, log, skipped
         self._config = context.config.evaluation
         self._split = context.manifest.split_to_evaluate(self._config.eval_split)
-        self._every = EverySteps(self._config.eval_every_steps)
+        self._every = EverySteps(self._config.eval_every_steps or 0)  # nothing is open in a context
         self._input = InputConfig(
             global_batch_records=context.config.input.global_batch_records,
             on_bad_record=context.config.input.on_bad_record,
         )
         self._users = BatchUsers(scorer.schema, self._config.gauc_field)
+        self._stopping = self._config.stopping
 
     @property
     def done(self) -> list[dict[str, Any]]:
@@ -72,8 +74,33 @@ class Evaluator:
         return self._every.is_due(step) and all(each["step"] != step for each in self.done)
 
     def evaluate(self, step: int) -> None:
-        """Evaluate on the first impressions of the split, as many as the settings say; a collective."""
-        self._evaluate(step, self._config.eval_max_impressions, last=False)
+        """Evaluate on the first impressions of the split, as many as the settings say; a collective.
+
+        With early stopping, on all of it: values of one split are compared, and those of the best are the run's.
+        """
+        most = self._config.eval_max_impressions if self._stopping is None else 0
+        self._evaluate(step, most, last=False)
+
+    @property
+    def best(self) -> BestEvaluation | None:
+        """The best evaluation so far; None without early stopping, or if there is none."""
+        return self._stopping.best(self.done, self._state.steps) if self._stopping is not None else None
+
+    @property
+    def ends_training(self) -> bool:
+        """Whether training ends after the step at hand, as its evaluations have not become better for long enough."""
+        return self._stopping is not None and self._stopping.is_over(self.done, self._state.steps)
+
+    @property
+    def values_after_best(self) -> list[float]:
+        """What decides, of each evaluation after the best one; nothing without early stopping."""
+        return self._stopping.later_values(self.done, self._state.steps) if self._stopping is not None else []
+
+    def best_metrics(self) -> dict[str, TaskMetrics]:
+        """Return the metrics of the best evaluation; there must be one."""
+        best = self.best
+        assert best is not None
+        return metrics_from_mapping(next(each["metrics"] for each in self.done if each["step"] == best.step))
 
     def final_metrics(self, step: int) -> tuple[dict[str, TaskMetrics], bool]:
         """Return the metrics of the whole split at the last step, and whether they are new; a collective."""
@@ -161,7 +188,8 @@ class Evaluator:
         run = self._context.run
         assert run is not None
         try:
-            run.write_metrics(self.done, baseline or run.read_baseline())
+            best = self._stopping.best(self.done, self._state.steps) if self._stopping is not None else None
+            run.write_metrics(self.done, baseline or run.read_baseline(), best=best)
         except StorageError as e:
             if last:
                 raise

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from esmm_dist.checkpoint.early_stopping import BestEvaluation
 from esmm_dist.input.skipped import SkippedShard, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics
 
@@ -25,11 +26,15 @@ class TrainResult:
     rows: int
     """Embedding rows at the end."""
     stopped_by: str | None
-    """Signal that ended training early; None if it is complete."""
+    """Signal that ended training early; None if it is complete, by all its steps or by early stopping."""
     metrics: dict[str, TaskMetrics]
-    """Metrics of the evaluation at the end; empty if there was none."""
+    """Metrics of the evaluation at the end, with early stopping of the best one; empty if there was none."""
     baseline: "Baseline | None" = None
     """What logistic regression reaches on the same data; None if there was none."""
+    best: BestEvaluation | None = None
+    """The best evaluation so far; None without early stopping."""
+    values_after_best: tuple[float, ...] = ()
+    """What early stopping goes by, of each evaluation after the best one."""
     skipped: tuple[SkippedShard, ...] = ()
     """Records that could not be read, by shard, since the run's beginning."""
 
@@ -40,18 +45,32 @@ class TrainResult:
 
     def lines(self) -> list[str]:
         """Return the report, a line each."""
-        return [*self._ending(), *skipped_lines(self.skipped)]
+        return [*self._ending(), *self._choice(), *skipped_lines(self.skipped)]
+
+    def _choice(self) -> list[str]:
+        """Say which step early stopping has chosen, and why."""
+        if self.best is None or self.stopped_by:
+            return []
+        later = ", ".join(f"{value:.4f}" for value in self.values_after_best)
+        why = f"; after it {later}" if later else ""
+        return [
+            f"Of its evaluations, {self.best}{why}.",
+            f"Its checkpoint is kept: esmm evaluate, predict and export --run {self.run} take it.",
+        ]
 
     def _ending(self) -> list[str]:
         done = f"step {self.step:,} of {self.total_steps:,}; {self.rows:,} embedding rows"
+        early = self.stopped_by is None and self.step < self.total_steps
         if self.stopped_by:
             return [
                 f"Stopped by {self.stopped_by} at {done}. All is saved.",
                 f"Resume with: esmm train --run {self.run}",
             ]
         if not self.impressions:
-            return [f"Nothing left to do: {self.run} is complete ({done})."]
+            ended = "has ended early" if early else "is complete"
+            return [f"Nothing left to do: {self.run} {ended} ({done})."]
         return [
             f"Trained {self.impressions:,} impressions in {self.seconds:.1f} s "
             f"({self.impressions_per_second:,.0f} a second), up to {done}.",
+            *([f"Training ended early: {len(self.values_after_best)} evaluations in a row were no better."] * early),
         ]

@@ -3,7 +3,7 @@
 ::
 
     RUN/config.yaml        resolved settings with which the newest steps were made, see run_settings.py
-    RUN/metrics.json       the newest evaluation, all before it, and the baseline
+    RUN/metrics.json       the newest evaluation, all before it, the best one of early stopping, and the baseline
     RUN/skipped.json       records that could not be read and were skipped, by shard; no such file if none were
     RUN/train_log.jsonl    mean training losses, a line every log_every_steps
     RUN/tensorboard/       the same as scalars
@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from esmm_dist.checkpoint.early_stopping import BestEvaluation
 from esmm_dist.checkpoint.run_check import refuse_other_folder
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError, StorageError
@@ -69,9 +70,23 @@ class RunFolder:
         """Local folder for TensorBoard's event files."""
         return self._growing / TENSORBOARD_NAME
 
-    def write_metrics(self, evaluations: list[dict[str, Any]], baseline: dict[str, Any] | None = None) -> None:
-        """Write all evaluations so far; the newest stands first on its own, and the baseline, if there is one, last."""
+    def write_metrics(
+        self,
+        evaluations: list[dict[str, Any]],
+        baseline: dict[str, Any] | None = None,
+        *,
+        best: BestEvaluation | None = None,
+    ) -> None:
+        """Write all evaluations so far; the newest stands first on its own, and the baseline, if there is one, last.
+
+        Args:
+            evaluations: as plain values, in the order of their steps
+            baseline: what logistic regression reaches, as plain values
+            best: which of them early stopping has found to be the best
+        """
         content: dict[str, Any] = {"newest": evaluations[-1] if evaluations else {}, "evaluations": evaluations}
+        if best is not None:
+            content["best"] = to_mapping(best)
         if baseline is not None:
             content["baseline"] = baseline
         self.folder.write_bytes(METRICS_NAME, (json.dumps(content, indent=1) + "\n").encode())

@@ -66,13 +66,20 @@ class Saver:
         """Return whether a save is due after ``step``."""
         return self._every.is_due(step) or step == self._retry_step
 
-    def save(self, step: int, content: Callable[[], CheckpointContent], *, last: bool) -> None:
+    def has_saved(self, step: int) -> bool:
+        """Return whether the newest checkpoint is that of ``step``."""
+        return self._saved_step == step
+
+    def save(
+        self, step: int, content: Callable[[], CheckpointContent], *, last: bool, best_step: int | None = None
+    ) -> None:
         """Write the checkpoint of a step, unless it is there; a collective.
 
         Args:
             step: steps done
             content: returns what the checkpoint holds beside the rows; called on rank 0, once a try
-            last: whether this process will make no more steps
+            last: whether it cannot wait for a later step: this process will make no more, or it is the best
+            best_step: step of the best checkpoint, which is kept however old it is; None: there is no best one
 
         Raises:
             RetryError: The storage, or a server, has refused three times in a row.
@@ -81,7 +88,7 @@ class Saver:
             return
         world, progress = self._context.world, self._context.progress
         pauses_s = self._pauses_s if last else ()
-        problem = world.on_root(lambda: self._tried(lambda: self._write(content()), pauses_s))
+        problem = world.on_root(lambda: self._tried(lambda: self._write(content(), best_step), pauses_s))
         if problem is None:
             self._saved_step, self._failures, self._retry_step = step, 0, None
             return
@@ -108,10 +115,11 @@ class Saver:
 
         self._context.world.on_root(rewrite)
 
-    def _write(self, content: CheckpointContent) -> None:
+    def _write(self, content: CheckpointContent, best_step: int | None) -> None:
         context = self._context
         assert context.run is not None
-        write_checkpoint(context.run.folder, content, self._store, keep=context.config.checkpoint.keep_checkpoints)
+        keep = context.config.checkpoint.keep_checkpoints
+        write_checkpoint(context.run.folder, content, self._store, keep=keep, best_step=best_step)
         context.run.publish()
         context.reporter.event("saved", step=content.step)
         context.reporter.note(saved_step=content.step)

@@ -107,15 +107,14 @@ class Trainer:
         if stop is None:
             with StopSignal() as stop:
                 return self.train(stop)
-        total = self._context.steps.total
         if self._step > 0:
             self._pause(stop)  # what the process, or the ranks, before had not come to
-        while self._step < total and not self._stepper.is_stopping(stop):
+        while not self._is_complete and not self._stepper.is_stopping(stop):
             impressions, seconds = self._stepper.until(self._next_pause(), stop)
             self._memory.impressions += impressions
             self._memory.seconds += seconds
             self._pause(stop)
-            if self._stepper.ranks_change and self._step < total and not self._stepper.is_stopping(stop):
+            if self._stepper.ranks_change and not self._is_complete and not self._stepper.is_stopping(stop):
                 raise RanksChangeError(leaving=self._stepper.leaves)
         return self._result(stop)
 
@@ -142,6 +141,11 @@ class Trainer:
     @property
     def _step(self) -> int:
         return self._stepper.step
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether no step is left to make: all are done, or early stopping ends the training."""
+        return self._step == self._context.steps.total or self._evaluator.ends_training
 
     def _begin(self, agreement: Agreement) -> None:
         """Restore or initialise weights and rows unless memory has them, and make all that goes with them."""
@@ -202,16 +206,22 @@ class Trainer:
         if self._evictions.is_due(step) and self._state.evicted_step != step:
             world.on_root(lambda: self._store.evict(step=step))
             self._state.evicted_step = step
-        complete = step == self._context.steps.total
-        ending = complete or self._stepper.is_stopping(stop) or self._stepper.all_leave
+        ending = self._is_complete or self._stepper.is_stopping(stop) or self._stepper.all_leave
         if not ending and self._evaluator.is_due(step):
             reporter.note(phase=Phase.EVALUATING)
             self._evaluator.evaluate(step)
             self._report_evaluation()
-        if ending or self._saver.is_due(step):
+            if self._saver.has_saved(step):  # by a process that was stopped after this step
+                self._add_metrics()
+            ending = self._is_complete
+        best = self._evaluator.best
+        best_step = best.step if best is not None else None
+        if ending or best_step == step or self._saver.is_due(step):
             reporter.note(phase=Phase.SAVING)
-            self._saver.save(step, self._content_to_save, last=ending)
-        reporter.note(phase=Phase.TRAINING)
+            self._saver.save(step, self._content_to_save, last=ending or best_step == step, best_step=best_step)
+        # Whoever follows the steps is told that these are all
+        total = step if self._is_complete else self._context.steps.total
+        reporter.note(phase=Phase.TRAINING, total_steps=total)
 
     def _content_to_save(self) -> CheckpointContent:
         """Bring the logs to their files; return what a checkpoint of the step at hand holds beside the rows."""
@@ -238,7 +248,7 @@ class Trainer:
     def _result(self, stop: StopSignal) -> TrainResult:
         """Evaluate on the whole split if all steps are done; say how the training ended."""
         context, world = self._context, self._context.world
-        complete = self._step == context.steps.total
+        complete = self._is_complete
         metrics, baseline = self._final_metrics() if complete else ({}, None)
         world.on_root(lambda: self._settings.write(last=True))
         return TrainResult(
@@ -251,22 +261,30 @@ class Trainer:
             rows=world.on_root(lambda: sum(self._store.num_rows(table) for table in context.schema.tables)),
             metrics=metrics,
             baseline=baseline,
+            best=self._evaluator.best,
+            values_after_best=tuple(self._evaluator.values_after_best),
             skipped=tuple(self._skipped.shards),
         )
 
     def _final_metrics(self) -> tuple[dict[str, TaskMetrics], Baseline | None]:
-        """Return the metrics of the whole split at the last step, and the baseline's, unless an earlier process has."""
+        """Return the metrics of the whole split, of the last step or the best one, and the baseline's."""
         self._context.reporter.note(phase=Phase.EVALUATING)
         metrics, new = self._evaluator.final_metrics(self._step)
         if new:
-            self._saver.add_metrics(
-                self._step,
-                state=self._saved_state(),
-                metrics=self._evaluator.newest_metrics,
-                calibration=self._state.calibration_of_step,
-            )
+            self._add_metrics()
         self._report_evaluation()
+        if self._evaluator.best is not None:
+            metrics = self._evaluator.best_metrics()
         return metrics, self._evaluator.baseline() if metrics else None
+
+    def _add_metrics(self) -> None:
+        """Put the newest evaluation into the checkpoint of the step at hand, which was saved before it."""
+        self._saver.add_metrics(
+            self._step,
+            state=self._saved_state(),
+            metrics=self._evaluator.newest_metrics,
+            calibration=self._state.calibration_of_step,
+        )
 
     def _report_evaluation(self) -> None:
         if self._context.world.rank == 0 and self._evaluator.done:

@@ -56,7 +56,14 @@ def checkpoints_command(settings: CheckpointsConfig, context: CommandContext) ->
     if not found:
         return Outcome(lines=[f"{run} holds no checkpoint yet."], result=json_value(result))
     rows = [
-        [f"{c.step:,}", short_bytes(c.size_bytes), f"{c.rows:,}", c.calibrated or "-", _metrics(c.metrics), c.state]
+        [
+            f"{c.step:,}{' (best)' * c.is_best}",
+            short_bytes(c.size_bytes),
+            f"{c.rows:,}",
+            c.calibrated or "-",
+            _metrics(c.metrics),
+            c.state,
+        ]
         for c in found
     ]
     lines = text_table(["step", "size", "rows", "calibrated", "metrics", "state"], rows)

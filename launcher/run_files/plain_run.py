@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import pydantic
 
+from esmm_dist.checkpoint.early_stopping import EarlyStopping
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.input.order import steps_in_epoch
@@ -32,7 +33,8 @@ class PlainProgress:
     step: int
     """Last step that any file knows."""
     total_steps: int | None
-    """Steps of the whole training. None: its data set cannot be read from here."""
+    """Steps of the whole training; of one that early stopping has ended, those that it has made. None: its data set
+    cannot be read from here."""
     checkpoint_step: int | None
     """Step of the newest checkpoint. None: there is none yet."""
     losses: Mapping[str, float] = field(default_factory=dict)
@@ -103,7 +105,7 @@ def read_progress(run: Folder) -> PlainProgress:
     evaluation = _newest_evaluation(run)
     return PlainProgress(
         step=max(logged, newest or 0, evaluation.get("step", 0)),
-        total_steps=_total_steps(read_settings(run.location) or {}),
+        total_steps=_total_steps(run, read_settings(run.location) or {}),
         checkpoint_step=newest,
         losses=losses,
         evaluation=evaluation,
@@ -148,8 +150,24 @@ def _newest_evaluation(run: Folder) -> dict[str, Any]:
         return {}
 
 
-def _total_steps(settings: Mapping[str, Any]) -> int | None:
+def _early_end(run: Folder, settings: Mapping[str, Any]) -> int | None:
+    """Return the step after which early stopping has ended a training; None if it has not."""
+    stopping = EarlyStopping.of_settings(settings)
+    if stopping is None:
+        return None
+    try:
+        evaluations = json.loads(run.read_bytes(METRICS_NAME))["evaluations"]
+        last = int(evaluations[-1]["step"])
+        return last if stopping.is_over(evaluations, last) else None
+    except (FileNotFoundError, ValueError, TypeError, KeyError, IndexError):
+        return None
+
+
+def _total_steps(run: Folder, settings: Mapping[str, Any]) -> int | None:
     """Return the steps that a run's settings mean for its data set; None if that cannot be read."""
+    early_end = _early_end(run, settings)
+    if early_end is not None:
+        return early_end
     try:
         length = _LENGTH.validate_python(settings)
         manifest = read_manifest(length.data)

@@ -158,3 +158,21 @@ def check_validation(share: float, tables: Mapping[str, TableTally]) -> None:
                 "user contexts (rows whose user fields are equal are one). Set another share, or 0 for no validation "
                 "split, or name files for it (source.files.validation of the schema)."
             )
+
+
+def check_negatives(keep_negatives: float, train: TableTally) -> None:
+    """Check that leaving out negatives leaves rows to the train split.
+
+    Args:
+        keep_negatives: probability with which one was kept
+        train: counts of the impressions of the train split
+
+    Raises:
+        InputDataError: It has none.
+    """
+    if train.left_out and not train.rows:
+        raise InputDataError(
+            f"keep_negatives = {keep_negatives:g} leaves the train split without an impression: all of its "
+            f"{train.left_out:,} are negatives, with 0 as their first label. Set keep_negatives to 1, and check the "
+            "labels."
+        )

@@ -17,7 +17,7 @@ from preprocess.read.inputs import InputFile
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.raw_files import CHECKED_COLUMNS, check_unchanged, checksum_tasks, checksums_of_chunks
 from preprocess.read.row_choice import RowChoice
-from preprocess.read.tally import Tables, TableTally, check_both_splits, check_validation
+from preprocess.read.tally import Tables, TableTally, check_both_splits, check_negatives, check_validation
 from preprocess.stages.context import RunContext
 from preprocess.stages.reject_stage import list_rejects
 from preprocess.work.workers import PoolTask, Result
@@ -52,6 +52,8 @@ def parse_log(run: RunContext) -> ParsedLog:
     source, share = run.schema.flat_source, run.config.validation_share
     if source is not None and source.split is not None:
         check_both_splits(source.split, {split: tables[split]["log"] for split in ("train", "test")})
+    if "train" in tables:
+        check_negatives(run.config.keep_negatives, _impressions(tables["train"]))
     if share and "validation" in tables:
         check_validation(share, {split: _impressions(tables[split]) for split in ("train", "validation")})
     return ParsedLog(

@@ -386,6 +386,16 @@ def test_test_stays_whole_and_every_raw_line_is_accounted_for(tmp_path: Path):
     assert table["rejected"]["wrong_columns"] == 1
 
 
+def test_a_log_whose_train_impressions_are_all_left_out_is_refused(tmp_path: Path):
+    raw, schema = write(tmp_path, rows=[(*row[:5], 0, 0) for row in ROWS[:20]])
+    with pytest.raises(
+        InputDataError, match="keep_negatives = 1e-05 leaves the train split without an impression: all"
+    ):
+        run(raw, tmp_path / "out", schema=schema, keep_negatives=0.00001)
+    manifest = run(raw, tmp_path / "out", schema=schema, keep_negatives=1.0)  # the remedy
+    assert any("Label 'click' is 0 in all 20 impressions" in text for text in manifest.report["warnings"])
+
+
 def test_a_user_without_an_impression_that_is_kept_counts_for_no_id(tmp_path: Path):
     log = make_log(60, 9)
     log.common["train"].append(common_line(key_of(99), [("101", 77, 1.0)]).encode())

@@ -105,10 +105,10 @@ def test_a_data_set_without_the_split_is_not_evaluated_and_says_so(evaluator_of,
 class FullDisk(RunFolder):
     full = True
 
-    def write_metrics(self, *content: Any) -> None:
+    def write_metrics(self, *content: Any, **named: Any) -> None:
         if self.full:
             raise StorageError("the disk is full.")
-        super().write_metrics(*content)
+        super().write_metrics(*content, **named)
 
 
 def test_metrics_that_cannot_be_written_are_written_with_the_next_ones(evaluator_of, tmp_path):

@@ -24,19 +24,20 @@ def info(step, **changes):
         "rows": 2000,
         "metrics": {},
         "calibrated": "",
+        "is_best": False,
         "state": "ok",
     }
     return CheckpointInfo(step=step, **{**values, **changes})
 
 
 def test_checkpoints_are_a_table_with_a_row_each(run, monkeypatch):
-    found = [info(1000, metrics=METRICS), info(2000, rows=0, state="damaged: x is missing")]
+    found = [info(1000, metrics=METRICS, is_best=True), info(2000, rows=0, state="damaged: x is missing")]
     monkeypatch.setattr("esmm_dist.checkpoint.listing.list_checkpoints", lambda folder: found)
     outcome = checkpoints_command(CheckpointsConfig(run=run), CONTEXT)
     assert [" ".join(line.split()) for line in outcome.lines] == [
         "step size rows calibrated metrics state",
         # A task without an AUC, and what is no task, are left out
-        "1,000 1.23 MB 2,000 - ctr AUC 0.6891 ok",
+        "1,000 (best) 1.23 MB 2,000 - ctr AUC 0.6891 ok",
         "2,000 1.23 MB 0 - damaged: x is missing",
     ]
     assert [each["step"] for each in outcome.result["checkpoints"]] == [1000, 2000]
