@@ -99,3 +99,11 @@ class Objective:
             figure = metrics.get(part.task, {}).get(part.figure)
             total += part.weight * (math.nan if figure is None else float(figure))
         return total
+
+    def standard_error(self, metrics: Mapping[str, Mapping[str, Any]]) -> float:
+        """Return the standard error of the value, if it is one AUC; nan of anything else, or if it is missing."""
+        (first, *others) = self.parts
+        if others or first.figure != "auc":
+            return math.nan
+        found = metrics.get(first.task, {}).get("auc_standard_error")
+        return math.nan if found is None else first.weight * float(found)

@@ -1,5 +1,6 @@
 """What is said of a study: a line for each trial, and the report at the end."""
 
+import math
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -74,6 +75,9 @@ def report_lines(study: Study, settings: TuneConfig, data: StudyData, folder: St
     assert best is not None
     pruned, failed = study.count("PRUNED"), study.count("FAIL")
     paths = [each.path for each in settings.space.searched]
+    metrics = result_of(best).get("metrics", {}).get(str(settings.first_seed), {})
+    error = settings.parsed_objective.standard_error(metrics)
+    luck = "" if math.isnan(error) else f" (standard error {error:.4f})"
     rows = [
         [
             str(each.number),
@@ -85,7 +89,7 @@ def report_lines(study: Study, settings: TuneConfig, data: StudyData, folder: St
     ]
     return [
         f"{len(study.finished)} trials: {study.count('COMPLETE')} complete, {pruned} pruned, {failed} failed. The "
-        f"best, by {settings.objective} on {data.split}:",
+        f"best, by {settings.objective} on {data.split}{luck}:",
         *text_table(["trial", settings.objective, "time", *(path.rpartition(".")[2] for path in paths)], rows),
         f"Pictures: {folder.report}",
         "Train with the settings of the best trial, then measure it on impressions that chose nothing:",

@@ -227,11 +227,10 @@ class _Trials:
             self._note_failure(process.trial, number, end.error)
         elif end.pruned:
             self._study.prune(process.trial, {"seconds": seconds})
-            self._failures.clear()
         else:
             self._study.complete(process.trial, end.value, {"seconds": seconds, "metrics": end.metrics})
-            self._failures.clear()
         if not end.error:
+            self._failures.clear()
             kept = self._study.trials[number]
             self._progress.message(trial_text(kept, self._study, self._settings))
         self._tidy()

@@ -66,10 +66,10 @@ def _train(flags: dict[str, str], play: str) -> None:
         _tell(event="advance", amount=NUM_STEPS / NUM_EVALUATIONS, note="")
         _tell(event="start", task="Evaluating", total=600, unit="impressions", done=0)
         _tell(event="advance", amount=600, note="")
-        _tell(event="start", task="Training", total=NUM_STEPS, unit="steps", done=step)
         until = time.monotonic() + float(os.environ.get("PLAY_SECONDS", "0.02"))
         while not _stopped and (time.monotonic() < until or waits):
             time.sleep(0.005)
+        _tell(event="start", task="Training", total=NUM_STEPS, unit="steps", done=step)
         if _stopped and k < NUM_EVALUATIONS:
             print(json.dumps({"stopped_by": "SIGTERM", "metrics": {}}))
             return

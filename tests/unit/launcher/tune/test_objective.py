@@ -60,3 +60,18 @@ def test_a_task_that_the_data_set_lacks_is_refused_with_the_nearest_one():
     Objective.parse("ctr.auc").check_tasks(["ctr", "cvr", "ctcvr"])
     with pytest.raises(ConfigError, match="no task 'ctvr'. Did you mean 'ctcvr'"):
         Objective.parse("ctvr.auc").check_tasks(["ctr", "cvr", "ctcvr"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ctr.auc", 0.02),
+        ("2 * ctr.auc", 0.04),
+        ("ctr.log_loss", math.nan),
+        ("ctr.auc + cvr.auc", math.nan),
+        ("cvr.auc", math.nan),
+    ],
+)
+def test_the_standard_error_of_one_auc_is_known(text, expected):
+    metrics = {"ctr": {"auc": 0.7, "auc_standard_error": 0.02}, "cvr": {"auc": 0.6, "auc_standard_error": None}}
+    assert Objective.parse(text).standard_error(metrics) == pytest.approx(expected, nan_ok=True)

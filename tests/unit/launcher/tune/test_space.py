@@ -52,6 +52,14 @@ def test_a_setting_that_cannot_be_searched_is_refused_by_name(search, message):
             {},
             "embedding.embedding_optimizer adagrad, embedding.ftrl_l1 1 is refused. ftrl_l1 is 1.0, which ftrl alone",
         ),
+        (  # so is each of the first values
+            {
+                "embedding.embedding_optimizer": {"choices": ["adagrad", "ftrl"]},
+                "embedding.ftrl_l1": {"low": 0.1, "high": 1},
+            },
+            {},
+            "search: embedding.embedding_optimizer adagrad, embedding.ftrl_l1 0.1 is refused",
+        ),
         ({"embedding.ttl_steps": {"low": 1, "high": 9}}, {}, "evict_every_steps is 0 and ttl_steps is set"),
     ],
 )
