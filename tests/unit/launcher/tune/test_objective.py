@@ -73,5 +73,8 @@ def test_a_task_that_the_data_set_lacks_is_refused_with_the_nearest_one():
     ],
 )
 def test_the_standard_error_of_one_auc_is_known(text, expected):
-    metrics = {"ctr": {"auc": 0.7, "auc_standard_error": 0.02}, "cvr": {"auc": 0.6, "auc_standard_error": None}}
+    metrics: dict[str, dict[str, float | None]] = {
+        "ctr": {"auc": 0.7, "auc_standard_error": 0.02},
+        "cvr": {"auc": 0.6, "auc_standard_error": None},
+    }
     assert Objective.parse(text).standard_error(metrics) == pytest.approx(expected, nan_ok=True)
