@@ -26,6 +26,9 @@ def trial_settings(config: TuneConfig, data: StudyData, values: Mapping[str, Any
     evaluation: dict[str, Any] = {"eval_split": data.split}
     if not config.sets_eval_every_steps:
         evaluation["eval_every_steps"] = data.eval_every_steps(train, config.evaluations)
+    parts = config.parsed_objective.parts
+    if train.evaluation.early_stopping and train.evaluation.early_stopping_metric is None and len(parts) == 1:
+        evaluation["early_stopping_metric"] = f"{parts[0].task}.{parts[0].figure}"
     return merge(config.space.mapping(values), {"seed": config.first_seed, "evaluation": evaluation})
 
 

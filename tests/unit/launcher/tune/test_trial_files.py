@@ -37,3 +37,17 @@ def test_settings_are_read_back_as_they_were_written():
     text = settings_text(settings, ["Trial 3"])
     assert text.startswith("# Trial 3\n")
     assert yaml.safe_load(text) == settings
+
+
+def test_early_stopping_goes_by_the_objective_unless_it_has_a_metric_of_its_own(tmp_path):
+    data = StudyData.read(make_data(tmp_path / "data"))
+
+    def metric(objective, **evaluation):
+        config = tune_config(
+            tmp_path, objective=objective, settings={"evaluation": {"early_stopping": 2, **evaluation}}
+        )
+        return trial_settings(config, data, VALUES)["evaluation"].get("early_stopping_metric")
+
+    assert metric("ctr.log_loss") == "ctr.log_loss"
+    assert metric("ctr.auc", early_stopping_metric="cvr.auc") == "cvr.auc"
+    assert metric("ctr.auc + cvr.auc") is None  # the default of esmm train
