@@ -126,6 +126,26 @@ def test_equal_contexts_of_a_flat_log_are_in_one_split_and_rows_without_a_user_i
     assert 0.05 < len(found[1]) / 600 < 0.4
 
 
+@pytest.mark.parametrize("fields", [USER_FIELDS, USER_FIELDS.replace("owner: user}", "owner: user, missing: id}")])
+def test_rows_without_a_user_stay_in_train_also_where_almost_all_is_validation(tmp_path: Path, fields: str):
+    rows = [(*row[:1], *(row[1:3] if row[1] else ("", "")), *row[3:]) for row in ROWS]
+    raw, schema = write(tmp_path, rows=rows, form={"fields": fields})
+    manifest = run(raw, tmp_path / "out", schema=schema, validation_share=0.98)
+    without = [row[0] for row in rows if not row[1]]
+    assert len(without) > 50
+    assert {*without} <= {*ids(tmp_path / "out", manifest, "train")}
+    assert manifest.splits["validation"].impressions > 500
+
+
+def test_impressions_of_an_ali_ccp_log_without_a_user_stay_in_train(tmp_path: Path):
+    log = make_log(60, 9)
+    log.skeleton["train"][:20] = [line.replace(key_of(n * n % 9).encode(), b"", 1) for n, line in
+                                  enumerate(log.skeleton["train"][:20], 1)]  # fmt: skip
+    manifest = run(log.write(tmp_path / "raw"), tmp_path / "out", validation_share=0.98)
+    assert {*range(1, 21)} <= {*ids(tmp_path / "out", manifest, "train")}
+    assert manifest.splits["validation"].impressions > 30
+
+
 FORMS = {
     "names": {"more": "sample_id: id"},
     "numbers": {"more": ""},
@@ -184,7 +204,10 @@ def test_workers_and_chunks_do_not_change_the_bytes_of_an_ali_ccp_log(tmp_path: 
     assert lines == {"skeleton": 122, "common": 31}
 
 
-def test_a_repeated_line_of_the_validation_split_is_rejected_with_its_place(tmp_path: Path):
+def test_a_repeated_line_of_the_validation_split_is_rejected_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    use_plan(monkeypatch, chunk_bytes=500)
     log = make_log(120, 30)
     users = np.array([context_key(key_of(user).encode()) for user in range(30)], np.uint64)
     is_validation = RowChoice(validation_share=0.3).validation(users)
