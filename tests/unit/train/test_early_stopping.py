@@ -191,13 +191,20 @@ def test_a_run_that_lost_its_newest_checkpoints_ends_like_one_that_did_not(data,
         assert contents(tmp_path / "run")["losses"] == contents(ended[0])["losses"]
 
 
-def test_a_run_at_a_uri_ends_the_same_and_its_best_is_taken(data, ended, tmp_path):
-    uri = (tmp_path / "run").as_uri()
-    result = train(build(TrainConfig, {**settings_of(ended[0]), "run": uri, "data": data}, where="test"), NoProgress())
-    assert (result.step, result.best) == (ended[1].step, ended[1].best)
+def test_a_run_in_an_object_store_ends_the_same_and_its_best_is_taken(data, ended, s3):
+    uri = s3.uri("bucket/early")
+    for max_steps in (ended[1].best.step + 1, None):  # in two pieces: the second finds the best in the store
+        settings = {**settings_of(ended[0]), "run": uri, "data": data, "max_steps": max_steps}
+        result = train(build(TrainConfig, settings, where="test"), NoProgress())
+    assert (result.step, result.best, result.metrics) == (ended[1].step, ended[1].best, ended[1].metrics)
+    run = Folder.open(uri)
+    assert not run.is_local
+    assert checkpoint_steps(run) == [result.step, ended[1].best.step]
     found: list[Checkpoint] = []
     CheckpointChoice.parse(uri).restore(NoProgress(), found.append)
     assert found[-1].manifest.step == ended[1].best.step
+    progress = read_progress(run)
+    assert (progress.done, progress.total_steps) == (True, ended[1].step)
 
 
 def settings_of(run: Path) -> dict[str, Any]:
