@@ -22,6 +22,7 @@ from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.open_world import open_world
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_warnings
+from esmm_dist.schema.manifest import DatasetManifest
 
 if TYPE_CHECKING:
     from esmm_dist.inference.baseline import Baseline
@@ -189,7 +190,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     baseline = None
     if config.baseline:
         baseline = baseline_of_root(world, config.data, manifest, split, config.on_bad_record, progress)
-    warnings = scored_warnings(fields, split)
+    warnings = [*_of_left_out(manifest, split), *scored_warnings(fields, split, _cut_by(manifest, split))]
     if baseline is not None:
         warnings += baseline.warnings(tasks)
     deciles = {name: report.deciles for name, report in reports.items()}
@@ -203,6 +204,26 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         calibration=trained.calibration,
         segments=segments,
     )
+
+
+def _cut_by(manifest: DatasetManifest, split: str) -> list[str]:
+    """Return the fields by whose values a split of a flat log was cut out of train, so that it shares none of them."""
+    source = manifest.schema.flat_source
+    if source is None:
+        return []
+    if split == "validation" and manifest.settings.get("validation_share"):
+        return [field.name for field in manifest.schema.split_fields]
+    by_column = split == "test" and source.split is not None and not source.split.is_by_time
+    return [source.split.column] if source.split is not None and by_column else []
+
+
+def _of_left_out(manifest: DatasetManifest, split: str) -> list[str]:
+    if split != "train" or manifest.keep_negatives == 1:
+        return []
+    return [
+        f"The train split has {manifest.keep_negatives:g} of its negatives, and probabilities are those of the whole "
+        "log: log loss, calibration and deciles compare them with other labels than they are of. AUCs hold."
+    ]
 
 
 def evaluate_batches(

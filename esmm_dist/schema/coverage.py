@@ -126,8 +126,14 @@ def scored_coverage(
     return fields
 
 
-def scored_warnings(fields: Sequence[FieldCoverage], split: str) -> list[str]:
-    """Return a sentence for each field of which a model knows too little in the split that it has scored."""
+def scored_warnings(fields: Sequence[FieldCoverage], split: str, cut_by: Collection[str] = ()) -> list[str]:
+    """Return a sentence for each field of which a model knows too little in the split that it has scored.
+
+    Args:
+        fields: all fields
+        split: the split that was scored
+        cut_by: fields by whose values the split was cut out of train, so that none of them can be known
+    """
     if _knows_nothing(fields, split):
         return [
             f"The model has learned not one id of the {split} split: all impressions look the same to it. Is this the "
@@ -135,6 +141,8 @@ def scored_warnings(fields: Sequence[FieldCoverage], split: str) -> list[str]:
         ]
     lines = []
     for field in fields:
+        if field.name in cut_by:
+            continue
         scored, train = field.splits[split], field.splits.get("train")
         before = train.unknown_share if train is not None and split != "train" else 0.0
         if scored.is_all_unknown:

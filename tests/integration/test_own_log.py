@@ -89,9 +89,11 @@ def test_the_exported_model_scores_raw_values_as_predict_scores_the_data_set(fol
 
 
 def test_probabilities_are_those_of_the_whole_log(folder: Path):
-    report = json.loads(
-        esmm("evaluate", "--run", folder / "run", "--data", folder / "data", "--json", *["--no-baseline"])
-    )
+    line = ["evaluate", "--run", folder / "run", "--data", folder / "data", "--no-baseline", "--json"]
+    report = json.loads(esmm(*line))
     assert report["ctr"]["impressions"] == read_manifest(folder / "data").splits["validation"].impressions
     assert report["ctr"]["calibration"] == pytest.approx(1, abs=0.03)
     assert report["cvr"]["calibration"] == pytest.approx(1, abs=0.03)
+    assert not any("'user id'" in warning for warning in report["warnings"])  # whom the split is cut by
+    of_train = json.loads(esmm(*line, "--split", "train"))
+    assert of_train["warnings"][0].startswith("The train split has 0.5 of its negatives")

@@ -193,6 +193,12 @@ def test_a_model_that_knows_too_little_of_a_field_is_told(fields: list[FieldCove
     assert line.startswith(text)
 
 
+def test_a_field_that_a_split_was_cut_by_is_not_warned_of():
+    fields = [field(name="user", test=unknown(100)), field(test=unknown(31))]
+    (line,) = scored_warnings(fields, "test", ["user"])
+    assert line.startswith("Field 'item': 31%")
+
+
 def test_a_validation_split_is_warned_of_like_a_test_split_and_beside_it():
     found = field(test=unknown(100))
     found = replace(found, splits={**found.splits, "validation": unknown(35)})

@@ -32,7 +32,7 @@ SMALL = {
     "linear_scale": 12.0,
     "linear_lists": "unit",
     "dense_learning_rate": 0.0003,
-    "cooldown": 0.5,
+    "cooldown": 0.65,
     "hidden_units": [256],
 }
 
@@ -128,7 +128,7 @@ def test_everything_that_was_chosen_is_said_with_its_reason_and_nothing_else():
     assert lines == (
         "Chosen: global_batch_records 64 (for 33,485 train impressions)",
         "Chosen: embedding_learning_rate 0.01, start_scale 0.001, start_accumulator 0.0144, linear_scale 12.0, "
-        "linear_lists unit, dense_learning_rate 0.0003, cooldown 0.5, hidden_units 256 (for 33,485 train impressions: "
+        "linear_lists unit, dense_learning_rate 0.0003, cooldown 0.65, hidden_units 256 (for 33,485 train impressions: "
         "those of a small log)",
     )
     resolved = choose_settings(config_of(), manifest_of(33_485)).config
