@@ -8,6 +8,7 @@ import pytest
 
 from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.calibration.curves import IsotonicCurve, PlattScaling
+from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.format import MANIFEST_NAME, checkpoint_folder, read_checkpoint_manifest
 from esmm_dist.config import build
 from esmm_dist.embedding.embedded_store import EmbeddedStore
@@ -92,6 +93,16 @@ def test_part_of_a_split_fits_nothing_and_the_whole_one_at_the_end_does(data, tm
     trained(data, tmp_path / "run", eval_max_impressions=100)
     found = calibrations(tmp_path / "run")
     assert [step for step, each in found.items() if each is not None] == [STEPS]
+
+
+def test_the_best_checkpoint_of_early_stopping_has_the_calibration_of_its_step(data, tmp_path):
+    run = tmp_path / "run"
+    trained(data, run, early_stopping=3, eval_every_steps=4, eval_max_impressions=10)
+    checkpoint = CheckpointChoice.parse(str(run)).restore(NoProgress(), lambda taken: None)
+    calibration = checkpoint.manifest.calibration
+    assert calibration is not None
+    assert calibration.step == checkpoint.manifest.step
+    assert calibration.labels[0].impressions == sum(len(group.impressions) for group in VALIDATION)
 
 
 @pytest.mark.parametrize("evaluation", [{"calibrate": "none"}, {"eval_split": "test"}])
