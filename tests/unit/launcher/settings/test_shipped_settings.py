@@ -1,13 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
+from esmm_dist.train.chosen_settings import choose_settings
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.yaml_text import read_yaml
 from launcher.commands import COMMANDS
 from launcher.settings.shipped_settings import settings_path, shipped_names
+from tests.unit.train.test_chosen_settings import manifest_of
 
 
 def test_a_path_is_taken_as_it_is(tmp_path, monkeypatch):
@@ -22,6 +25,14 @@ def test_a_shipped_file_is_found_by_name_and_is_valid():
     settings = read_yaml(path)
     config = build(TrainConfig, {"data": "data", "run": "run", **settings}, where=str(path))
     assert config.model.linear_scale == 12.0
+
+
+def test_small_data_is_what_training_chooses_on_kuairand():
+    settings = read_yaml(settings_path("small-data", TrainConfig))
+    given = build(TrainConfig, {"data": "data", "run": "run", **settings}, where="small-data")
+    manifest = replace(manifest_of(57_741, fields=19), lanes=32)
+    open_ = build(TrainConfig, {"data": "data", "run": "run"}, where="test")
+    assert choose_settings(given, manifest).config == choose_settings(open_, manifest).config
 
 
 def test_a_wrong_name_is_refused_with_the_nearest_known():
