@@ -99,6 +99,9 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
 def run_stages(run: RunContext) -> DatasetManifest:
     """Do what is left to do; return the manifest of what then stands in ``work/final``."""
     run.make_folders()
+    if run.config.validation_share and run.schema.flat_source is not None and run.schema.split_fields:
+        names = ", ".join(field.name for field in run.schema.split_fields)
+        run.progress.message(f"The validation split is cut out of train by {names}: a value is in one split.")
     run = with_edges(run)
     parsed = parse_log(run)
     files = merge_rows(run, parsed)

@@ -60,7 +60,7 @@ class Baseline:
                 lines.append(
                     f"{task}: the model's AUC {m.auc:.4f} is below the {self.auc[task]:.4f} of logistic regression by "
                     f"more than the standard error, {error:.4f}. It underfits or overfits: try other settings "
-                    "(training chooses those that are not given)."
+                    "(esmm tune searches for them on a validation split)."
                 )
         return lines
 

@@ -211,10 +211,12 @@ def _cut_by(manifest: DatasetManifest, split: str) -> list[str]:
     source = manifest.schema.flat_source
     if source is None:
         return []
-    if split == "validation" and manifest.settings.get("validation_share"):
-        return [field.name for field in manifest.schema.split_fields]
-    by_column = split == "test" and source.split is not None and not source.split.is_by_time
-    return [source.split.column] if source.split is not None and by_column else []
+    found: set[str] = set()
+    if split != "train" and manifest.settings.get("validation_share"):
+        found |= {field.name for field in manifest.schema.split_fields}
+    if split == "test" and source.split is not None and not source.split.is_by_time:
+        found.add(source.split.column)
+    return [field.name for field in manifest.schema.fields if field.name in found or found & set(field.cross)]
 
 
 def _of_left_out(manifest: DatasetManifest, split: str) -> list[str]:

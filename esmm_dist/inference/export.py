@@ -62,6 +62,8 @@ class ExportResult:
     """Rows of each table."""
     folder_bytes: int
     seconds: float
+    value_inputs: tuple[str, ...] = ()
+    """Inputs of the signature ``values``; none where the log has ids."""
 
     def lines(self) -> list[str]:
         """Return the report, a line each."""
@@ -69,7 +71,13 @@ class ExportResult:
             f"Wrote the model at step {self.step} with {sum(self.rows.values()):,} rows to {self.path} "
             f"({self.folder_bytes / 1e6:,.1f} MB, {self.seconds:.1f} s)",
             f'Load it with TensorFlow alone: tf.saved_model.load("{self.path}").signatures["serving_default"]',
+            *self._of_values(),
         ]
+
+    def _of_values(self) -> list[str]:
+        if not self.value_inputs:
+            return []
+        return [f'It takes records. signatures["values"] takes the columns of the log: {", ".join(self.value_inputs)}']
 
 
 def export(config: ExportConfig, progress: Progress) -> ExportResult:
@@ -116,7 +124,12 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         raise StorageError(text) from e
     seconds = time.monotonic() - start
     return ExportResult(
-        path=str(config.out), step=checkpoint.manifest.step, rows=rows, folder_bytes=folder_bytes, seconds=seconds
+        path=str(config.out),
+        step=checkpoint.manifest.step,
+        rows=rows,
+        folder_bytes=folder_bytes,
+        seconds=seconds,
+        value_inputs=tuple(model.value_inputs.specs) if model.value_inputs is not None else (),
     )
 
 

@@ -63,6 +63,9 @@ class ValueInputs:
     def features(self, inputs: Tensors) -> Tensors:
         """Return the lists of ``schema/record_format.py``, and ``impressions_per_group``."""
         per_group = inputs[IMPRESSIONS_PER_GROUP]
+        message = f"{IMPRESSIONS_PER_GROUP} has a negative number."
+        with tf.control_dependencies([tf.debugging.assert_non_negative(per_group, message=message)]):
+            per_group = tf.identity(per_group)
         groups, impressions = tf.size(per_group, out_type=tf.int64), tf.reduce_sum(per_group)
         group_of_impression = tf.repeat(tf.range(groups), per_group)
         reader = _Reader(self._schema, self.columns, inputs, group_of_impression)
@@ -143,8 +146,24 @@ class _Reader:
 
     def _weights(self, field: Field, present: tf.Tensor) -> tf.Tensor:
         name = self._columns[field.name].weights if field.name in self._columns else None
-        of_row = tf.ones_like(present, tf.float32) if name is None else self._inputs[name]
+        of_row = tf.ones_like(present, tf.float32) if name is None else self._weights_of(name, tf.size(present))
         return tf.boolean_mask(of_row, present)
+
+    def _weights_of(self, name: str, number: tf.Tensor) -> tf.Tensor:
+        """Return an input of weights, one for each of ``number`` values, each finite and 0 or more as in a log."""
+        weights = self._inputs[name]
+        with tf.control_dependencies(
+            [
+                tf.debugging.assert_equal(
+                    tf.size(weights), number, message=f"{name} has another number of weights than there are values."
+                ),
+                tf.debugging.Assert(
+                    tf.reduce_all(tf.math.is_finite(weights) & (weights >= 0)),
+                    [f"{name} has a weight that is negative or not finite."],
+                ),
+            ]
+        ):
+            return tf.identity(weights)
 
     def _single(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the id of each row, ``missing_id`` where there is no value, and where there is one: [rows] each."""
@@ -155,6 +174,10 @@ class _Reader:
     def _column(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values = self._checked(self._columns[field.name].value, rows)
         if field.numeric is not None:
+            name = self._columns[field.name].value
+            finite = tf.reduce_all(~tf.math.is_inf(values))
+            with tf.control_dependencies([tf.debugging.Assert(finite, [f"{name} has an infinite number."])]):
+                values = tf.identity(values)
             return number_ids(field.numeric, field.name, values), ~tf.math.is_nan(values)
         return category_ids(field.id_space, values), value_texts(values) != ""
 
@@ -175,10 +198,15 @@ class _Reader:
         column = self._columns[field.name]
         assert column.lengths is not None  # of a multi-hot field
         texts, lengths = self._inputs[column.value], self._checked(column.lengths, rows)
-        weights = tf.ones_like(texts, tf.float32) if column.weights is None else self._inputs[column.weights]
+        weights = tf.ones_like(texts, tf.float32)
+        if column.weights is not None:
+            weights = self._weights_of(column.weights, tf.size(texts))
         message = f"{column.lengths} does not add up to the number of values of {column.value}."
         with tf.control_dependencies(
-            [tf.debugging.assert_equal(tf.reduce_sum(lengths), tf.size(texts, out_type=tf.int64), message=message)]
+            [
+                tf.debugging.assert_equal(tf.reduce_sum(lengths), tf.size(texts, out_type=tf.int64), message=message),
+                tf.debugging.assert_non_negative(lengths, message=f"{column.lengths} has a negative length."),
+            ]
         ):
             row = tf.repeat(tf.range(rows), lengths)
         present = value_texts(texts) != ""

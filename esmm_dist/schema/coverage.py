@@ -16,6 +16,7 @@ from esmm_dist.schema.sources import SPLITS
 _LARGE_UNKNOWN = 0.5
 """So large a share of unknown impressions means that the field says little to the model."""
 _MUCH_MORE_UNKNOWN = 0.1
+_MUCH_MORE_EMPTY = 0.2
 """A split with so much more of them than train is not like train: a model cannot use there what it has learned."""
 _NONE_APART: Mapping[str, Collection[str]] = MappingProxyType({})
 _MANY_IDS = 100
@@ -193,7 +194,23 @@ def coverage_warnings(
         of_train = _train_warning(field, min_count)
         of_others = (_split_warning(field, split) for split in others if field.name not in apart.get(split, ()))
         lines += [of_train] if of_train is not None else [text for text in of_others if text is not None]
+        lines += _empty_warnings(field)
     return lines
+
+
+def _empty_warnings(field: FieldCoverage) -> list[str]:
+    """Warn of a field without a value in train, or in many more impressions of another split."""
+    train = field.splits.get("train")
+    if train is None or not train.impressions:
+        return []
+    if train.empty == train.impressions:
+        return [f"Field {field.shown}: no train impression has a value. Fill the column, or leave the field out."]
+    return [
+        f"Field {field.shown}: {found.empty_share:.0%} of the {split} impressions have no value, and "
+        f"{train.empty_share:.0%} of train, where a model learns what its absence means. Is the column filled alike?"
+        for split, found in field.splits.items()
+        if split != "train" and found.impressions and found.empty_share - train.empty_share >= _MUCH_MORE_EMPTY
+    ]
 
 
 def _other(split: str) -> str:

@@ -94,6 +94,9 @@ def check_id_spaces(fields: Sequence[Field], *, shares_values: bool) -> None:
             )
         if target is field:
             raise SchemaError(f"{where}, the field itself. Name another field, or leave ids_of out.")
+        if not target.is_category:
+            kind = "numeric: its ids are those of buckets" if target.numeric is not None else "a cross"
+            raise SchemaError(f"{where}, which is {kind}. Name a field of categories, or leave ids_of out.")
         if target.ids_of is not None:
             raise SchemaError(
                 f"{where}, which has no ids of its own. Set ids_of: {target.ids_of}, where they are from."

@@ -83,9 +83,13 @@ class Schema:
     def split_fields(self) -> tuple[Field, ...]:
         """User fields by whose values a user context is in the train or the validation split, in record order.
 
-        Categories alone: the edges of buckets come from the train split, and so after the cut.
+        The first one-hot category, which names the user, so that all contexts of a user are in one split however the
+        user's other fields change; without one, all categories. No numbers: the edges of buckets come from the train
+        split, and so after the cut.
         """
-        return tuple(f for f in self.user_fields if f.is_category)
+        categories = tuple(f for f in self.user_fields if f.is_category)
+        names = tuple(f for f in categories if not f.multi_hot and not f.weighted)
+        return names[:1] or categories
 
     @cached_property
     def impression_fields(self) -> tuple[Field, ...]:

@@ -1,5 +1,8 @@
 """The feature id of a value as people know it, in whichever form the log is."""
 
+import math
+import re
+
 import numpy as np
 
 from esmm_dist.errors import ConfigError
@@ -9,6 +12,8 @@ from esmm_dist.schema.fields import Field, Schema
 
 _BETWEEN_PARTS = ","
 _MOST = 2**63 - 1
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
 
 
 def id_of_value(schema: Schema, field: str, value: str) -> int:
@@ -25,7 +30,7 @@ def id_of_value(schema: Schema, field: str, value: str) -> int:
     """
     found = field_of_name(schema, field)
     if schema.flat_source is not None:
-        id_ = _id_in_flat_log(schema, found, value)
+        id_ = _id_in_flat_log(schema, found, _with_point(value, schema.flat_source.decimal))
         if id_ is None:
             raise ConfigError(f"value is '{value}', which stands for a missing one in a log and has no feature id.")
         return id_
@@ -60,13 +65,16 @@ def _id_in_flat_log(schema: Schema, field: Field, value: str) -> int | None:
 
 def _id_of_number(field: Field, value: str) -> int | None:
     assert field.numeric is not None  # the caller asked
-    if value_text(value) is None:
+    if value_text(value.strip()) is None:
         return None
-    try:
-        number = float(value)
-    except ValueError as e:
-        raise ConfigError(f"value is '{value}', but '{field.name}' is numeric. Give a number.") from e
-    return int(field.numeric.ids(field.name)[field.numeric.of(np.array([number]))[0]])
+    if not _NUMBER.fullmatch(value.strip()) or not math.isfinite(float(value)):
+        raise ConfigError(f"value is '{value}', but '{field.name}' is numeric. Give a finite number.")
+    return int(field.numeric.ids(field.name)[field.numeric.of(np.array([float(value)]))[0]])
+
+
+def _with_point(value: str, decimal: str) -> str:
+    """Return a number with a decimal comma as one with a point, where the log writes them so."""
+    return value.replace(",", ".") if decimal == "," and _COMMA.fullmatch(value) else value
 
 
 def field_of_name(schema: Schema, name: str) -> Field:

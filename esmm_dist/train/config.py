@@ -173,7 +173,7 @@ class TrainConfig:
     cooldown: float | None = None
     """Share of all epochs' steps, at the end, in which both learning rates fall in a line to 0; 0 leaves them to the
     schedule. ``cosine`` falls to 0 by itself and ignores it. None: chosen from the log; 0.2 on a large one, which keeps
-    the speed of the first steps and takes the noise of the last ones out of the model, 0.5 on a small one."""
+    the speed of the first steps and takes the noise of the last ones out of the model, 0.65 on a small one."""
 
     deterministic: bool = True
     """Make TensorFlow refuse or replace operations whose result depends on the timing of threads. On: on the CPU it

@@ -104,10 +104,19 @@ class Evaluator:
 
     def final_metrics(self, step: int) -> tuple[dict[str, TaskMetrics], bool]:
         """Return the metrics of the whole split at the last step, and whether they are new; a collective."""
+        is_calibrated = self._is_calibrated()
         for each in self.done:
-            if each["step"] == step and each["whole_split"]:
+            if each["step"] == step and each["whole_split"] and is_calibrated:
                 return metrics_from_mapping(each["metrics"]), False
         return self._evaluate(step, max_impressions=0, last=True), True
+
+    def _is_calibrated(self) -> bool:
+        """Return whether the step at hand has the calibration that is asked for; a finished run may be asked anew."""
+        fitted = self._state.calibration_of_step
+        if self._config.calibrate in (None, "none"):
+            self._state.calibration = None
+            return fitted is None
+        return fitted is not None and fitted.method == self._config.calibrate
 
     def baseline(self) -> Baseline | None:
         """Return what logistic regression reaches on the split; a collective.
@@ -171,7 +180,7 @@ class Evaluator:
         progress.message(f"Step {step:,}: AUC on {split}: {aucs}")
         if counts is not None:
             self._state.calibration = calibration = self._fitted(counts, step)
-            for line in calibration.lines():
+            for line in calibration.lines() if last else ():
                 progress.message(line)
         return metrics
 

@@ -10,6 +10,7 @@ from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.manifest import DatasetManifest
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run_settings import read_settings
 
@@ -24,12 +25,14 @@ def settings_of_other_run(config: TrainConfig) -> dict[str, Any] | None:
     return read_settings(CheckpointChoice.parse(config.init_from).run) if config.init_from is not None else None
 
 
-def load_other_run(config: TrainConfig, schema: Schema, store: EmbeddingStore, model: Esmm, progress: Progress) -> None:
+def load_other_run(
+    config: TrainConfig, manifest: DatasetManifest, store: EmbeddingStore, model: Esmm, progress: Progress
+) -> None:
     """Set rows, and dense weights unless ``init_what`` is ``sparse``, to those that ``init_from`` names.
 
     Args:
         config: settings of this run
-        schema: schema of this run's data
+        manifest: manifest of this run's data
         store: empty; gets the rows with their slot variables and counts
         model: gets the dense weights
         progress: receives a message for each damaged checkpoint, and which one was taken
@@ -41,13 +44,21 @@ def load_other_run(config: TrainConfig, schema: Schema, store: EmbeddingStore, m
     assert config.init_from is not None
 
     def load(checkpoint: Checkpoint) -> None:
-        _refuse_other_rows(checkpoint, config, schema)
+        _refuse_other_rows(checkpoint, config, manifest.schema)
         store.restore(checkpoint.folder, checkpoint.manifest.tables, step=0)
         if config.init_what == "all":
             _load_towers(checkpoint, model)
 
     checkpoint = CheckpointChoice.parse(config.init_from).restore(progress, load)
     progress.message(f"Starting from the weights of {checkpoint.folder}.")
+    before = float(checkpoint.manifest.state.get("keep_negatives", 1.0))
+    if before != manifest.keep_negatives:
+        progress.message(
+            f"Warning: those weights were trained on {before:g} of the negatives, and this data set has "
+            f"{manifest.keep_negatives:g}. Until this training has learned the difference, probabilities of "
+            f"{manifest.schema.labels[0]} are off: let it make a whole pass, or preprocess with --keep-negatives "
+            f"{before:g}."
+        )
 
 
 def _refuse_other_rows(checkpoint: Checkpoint, config: TrainConfig, schema: Schema) -> None:

@@ -61,7 +61,7 @@ def _restore_on_root(context: TrainingContext, store: EmbeddingStore, state: Tra
     run.write_log([])
     new = TrainState(state.compiled, len(context.schema.labels))
     if config.init_from is not None:
-        load_other_run(config, context.schema, store, state.compiled.model, progress)
+        load_other_run(config, context.manifest, store, state.compiled.model, progress)
     return {"step": 0, "state": new.to_mapping()}
 
 

@@ -331,6 +331,12 @@ def _report_plan(context: TrainingContext) -> None:
         f"{context.steps.total:,} steps: {batches.epochs} x {context.steps.per_epoch:,} batches of "
         f"{batches.global_batch_records} records"
     )
+    split = context.config.evaluation.eval_split
+    if context.config.evaluation.early_stopping and split == "test":
+        progress.message(
+            "Warning: early stopping by the test split makes its figures too good. Give the data set a validation "
+            "split: esmm preprocess RAW DATA --validation-share 0.1."
+        )
     labels = label_warnings(manifest.schema, {"train": manifest.splits["train"]})
     for line in [*labels, *idle_ranks_warning(manifest, context.world.size)]:
         progress.message(f"Warning: {line}")

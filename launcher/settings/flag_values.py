@@ -53,6 +53,11 @@ def read(hint: Any, words: list[str], shown: str) -> Any:
     return typed_value(Named(""), inner, words[0], [shown])
 
 
+def takes_many(hint: Any) -> bool:
+    """Return whether a flag of a type takes several values."""
+    return _element(hint) is not None
+
+
 def metavar(hint: Any) -> str:
     """Return how help names a value of a type."""
     inner, element = _inner(hint), _element(hint)

@@ -19,6 +19,7 @@ from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import near_names
 from launcher.command import Command
+from launcher.settings.flag_values import takes_many
 from launcher.settings.setting_docs import command_doc
 from launcher.settings.shipped_settings import shipped_names
 from launcher.settings.twin import CommonFlags, make_twin, read_twin, twin_defaults
@@ -54,6 +55,7 @@ def parse(command: Command, args: Sequence[str], base: Mapping[str, Any]) -> tup
     """
     cls, prog = command.load_settings(), f"esmm {command.name}"
     _refuse_unknown_flags(command, cls, args)
+    _refuse_repeated_lists(cls, args)
     optional = "--print-config" in args
     twin = make_twin(command, cls, shipped_names(cls), optional=optional)
     with _refused_in_a_sentence(prog):
@@ -90,15 +92,28 @@ def missing(cls: type, values: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _flag_names(cls: type) -> list[str]:
-    """Return the flags of a settings class and of its groups, without dashes in front: ``embedding-dim``."""
-    names: list[str] = []
+def _flag_names(cls: type) -> dict[str, Any]:
+    """Return the types of the flags of a settings class and of its groups; names have no dashes in front."""
+    names: dict[str, Any] = {}
     hints = get_type_hints(cls)
     for f in dataclasses.fields(cls):
         hint: Any = hints[f.name]
         is_group = isinstance(hint, type) and dataclasses.is_dataclass(hint)
-        names += _flag_names(hint) if is_group else [f.name.replace("_", "-")]
+        names |= _flag_names(hint) if is_group else {f.name.replace("_", "-"): hint}
     return names
+
+
+def _refuse_repeated_lists(cls: type, args: Sequence[str]) -> None:
+    """Check that no flag of a list is given twice: the later one would replace the values of the earlier."""
+    types = _flag_names(cls)
+    given: set[str] = set()
+    for arg in itertools.takewhile(lambda word: word != "--", args):
+        name = arg.removeprefix("--").split("=")[0].replace("_", "-")
+        if not arg.startswith("--") or name not in types or not takes_many(types[name]):
+            continue
+        if name in given:
+            raise ConfigError(f"--{name} is given twice. Give all its values to one: --{name} A,B.")
+        given.add(name)
 
 
 def _refuse_unknown_flags(command: Command, cls: type, args: Sequence[str]) -> None:

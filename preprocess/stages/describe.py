@@ -67,7 +67,10 @@ def _warnings(run: RunContext, layout: Layout, report: Mapping[str, Any], splits
     rule = source.split if source is not None else None
     apart = {"test": {rule.column}} if rule is not None and not rule.is_by_time else {}
     if run.config.validation_share:
-        apart["validation"] = {field.name for field in run.schema.user_fields}
+        users = {field.name for field in run.schema.user_fields}
+        crosses = {field.name for field in run.schema.fields if users & set(field.cross)}
+        for split in ("validation", "test"):  # the users of the cut may be in test too
+            apart[split] = apart.get(split, set()) | users | crosses
     yield from coverage_warnings(coverage, min_count=layout.min_count, carried=run.known is not None, apart=apart)
 
 

@@ -29,5 +29,9 @@ def with_edges(run: RunContext) -> RunContext:
     for field in open_fields(job):
         edges, shown = found[field.name], field.name if field.alias == field.name else f"{field.name} ({field.alias})"
         between = f", between {edges[0]:.6g} and {edges[-1]:.6g}" if edges else ""
-        run.progress.message(f"{shown}: {len(edges) + 1} buckets by quantiles of the train split{between}.")
+        run.progress.message(f"{shown}: {_counted(len(edges) + 1)} by quantiles of the train split{between}.")
     return replace(run, schema=with_found_edges(run.schema, found))
+
+
+def _counted(buckets: int) -> str:
+    return f"{buckets:,} buckets" if buckets != 1 else "1 bucket"

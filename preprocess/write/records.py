@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from esmm_dist.arrays import I64, U8
 from esmm_dist.errors import ConfigError
+from esmm_dist.schema.feature_id import missing_id
 from esmm_dist.schema.fields import Field, Schema
 from preprocess.join.groups import RecordGroups, group_impressions
 from preprocess.join.lookup_files import VocabularyFilter
@@ -117,21 +118,24 @@ def _filter(
 ) -> tuple[FeatureRows, dict[str, I64]]:
     """Drop ids of the fields of one owner, as ``_without_unknown`` does; ``uses`` are impressions of each row."""
     keep = np.ones(len(rows.ids), np.bool_)
-    dropped, empty, without = (np.zeros(len(schema.fields), np.int64) for _ in range(3))
+    dropped, empty, unknown = (np.zeros(len(schema.fields), np.int64) for _ in range(3))
     places = [schema.fields.index(field) for field in owned]
     field_of_feature, row_of_feature = rows.field_of_feature(), rows.row_of_feature()
     by_field = np.argsort(field_of_feature, kind="stable")  # in linear time
     begins = splits_of(rows.lengths.sum(axis=0, dtype=np.int64))
+    is_empty = rows.lengths == 0
     for index, (in_schema, field) in enumerate(zip(places, owned, strict=True)):
         at = by_field[begins[index] : begins[index + 1]]
+        if field.missing == "id" and not field.cross:  # the value is missing, and has an id of its own
+            is_empty[row_of_feature[at[rows.ids[at] == missing_id(field.id_space)]], index] = True
         kept = vocabulary.contains(schema.id_space_index(field), rows.ids[at])
         gone = at[~kept]
         keep[gone] = False
         dropped[in_schema] = int(uses[row_of_feature[gone]].sum())
     kept_rows = rows if keep.all() else rows.keep(keep)
-    empty[places] = uses @ (rows.lengths == 0)
-    without[places] = uses @ (kept_rows.lengths == 0)
-    return kept_rows, {"dropped": dropped, "empty": empty, "unknown": without - empty}
+    empty[places] = uses @ is_empty
+    unknown[places] = uses @ ((kept_rows.lengths == 0) & ~is_empty)
+    return kept_rows, {"dropped": dropped, "empty": empty, "unknown": unknown}
 
 
 def _with_labels(partition: Partition, labels: U8) -> Partition:

@@ -32,19 +32,23 @@ def total(values: F64) -> float:
 
 
 def score_sums(terms: F64, positive: Bools, weights: F64) -> F64:
-    """Return the sums of ``fold_scores`` after the last tie: float64 [15, 2]."""
+    """Return the sums of ``fold_scores`` after the last tie: float64 [17, 2]."""
     right, likelihood, predicted = CompensatedSum(), CompensatedSum(), CompensatedSum()
+    of_squares, of_positive_squares = CompensatedSum(), CompensatedSum()
     class_weight = {label: CompensatedSum() for label in (True, False)}
     squares = {label: [CompensatedSum() for _ in range(3)] for label in (True, False)}
     for _, tie in groupby(range(len(positive)), key=lambda row: terms[0, row]):
         rows = np.array(list(tie))
         own = {label: weights[rows[positive[rows] == label]] for label in (True, False)}
         tie_weight = {label: total(own[label]) for label in (True, False)}
+        square_of = {label: total(own[label] * own[label]) for label in (True, False)}
+        of_positive_squares.add(square_of[True] * terms[3, rows[0]])
+        of_squares.add((square_of[True] + square_of[False]) * (terms[3, rows[0]] * terms[3, rows[0]]))
         for label in (True, False):
             below = class_weight[not label].value + 0.5 * tie_weight[not label]
             if label:
                 right.add(tie_weight[True] * below)
-            square = total(own[label] * own[label])
+            square = square_of[label]
             for power, each in enumerate((square, square * below, square * (below * below))):
                 squares[label][power].add(each)
         for label, term in ((True, 1), (False, 2)):
@@ -54,6 +58,7 @@ def score_sums(terms: F64, positive: Bools, weights: F64) -> F64:
         for label in (True, False):
             class_weight[label].add(tie_weight[label])
     in_order = [class_weight[True], class_weight[False], right, *squares[True], *squares[False], likelihood, predicted]
+    in_order += [of_squares, of_positive_squares]
     return np.array([[0.0, 0.0]] * 4 + [[each.sum, each.compensation] for each in in_order])
 
 

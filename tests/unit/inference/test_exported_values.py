@@ -69,6 +69,18 @@ def test_csv_and_parquet_give_the_same_records_and_edges(folder: Path):
     assert price.edges == tuple(sorted({prices[-(-k * len(prices) // 8) - 1] for k in range(1, 8)}))
 
 
+def test_a_missing_value_counts_as_empty_also_where_it_has_an_id(folder: Path):
+    manifest = manifests(folder)[0]
+    for split, rows in (("train", TRAIN), ("test", TEST)):
+        found = manifest.report["splits"][split]["fields"]
+        for name in ("gender", "age", "price", "views", "category"):
+            missing = sum(row[name] is None for row in rows)
+            assert found[name]["empty"] == missing, name
+            assert missing > 0
+        assert found["interests"]["empty"] == sum(not row["interests"] for row in rows)
+    assert manifest.report["splits"]["test"]["fields"]["category"]["unknown"] == 1  # of the last row, "new"
+
+
 def columns_of(folder: Path) -> dict[str, dict[str, Any]]:
     columns: dict[str, dict[str, Any]] = json.loads((folder / "model" / DESCRIPTION).read_text())["values"]
     return columns
@@ -129,13 +141,32 @@ def test_the_graph_makes_the_ids_of_the_records(folder: Path):
             assert features[key].numpy().tolist() == record[key], (row, key)
 
 
-def test_inputs_that_do_not_fit_are_refused_by_name(folder: Path):
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("age", [1.0], "age has another number of rows than impressions_per_gr"),
+        ("age", [1.0, np.inf], "age has an infinite number"),
+        ("history_lengths", [0, 99], "history_lengths does not add up to the number of values"),
+        ("history_lengths", [-1, None], "history_lengths has a negative length"),
+        ("interests_weights", None, "interests_weights has another number of weights than there are values"),
+        ("interests_weights", [-1.0], "interests_weights has a weight that is negative or not finite"),
+        ("interests_weights", [np.nan], "interests_weights has a weight that is negative or not finite"),
+        ("impressions_per_group", [4, -1], "impressions_per_group has a negative number"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_by_name(folder: Path, name: str, values: list[Any] | None, message: str):
     score = tf.saved_model.load(str(folder / "model")).signatures["values"]
     good = shop_request(TEST[:3], columns_of(folder), [2, 1])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="age has another number of rows than impressions_per_gr"):
-        score(**{**good, "age": tf.constant([1.0], tf.float64)})
-    with pytest.raises(tf.errors.InvalidArgumentError, match="history_lengths does not add up to the number of values"):
-        score(**{**good, "history_lengths": tf.constant([0, 99], tf.int64)})
+    before = good[name].numpy()
+    if values is None:
+        wrong = np.append(before, 1)
+    elif name == "interests_weights":
+        good["interests"], good["interests_lengths"] = tf.constant(["a"]), tf.constant([1, 0], tf.int64)
+        wrong = np.array(values)
+    else:
+        wrong = np.array([before.sum() + 1 if value is None else value for value in values])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        score(**{**good, name: tf.constant(wrong, good[name].dtype)})
 
 
 def test_inputs_have_names_that_are_names_and_no_two_are_the_same():

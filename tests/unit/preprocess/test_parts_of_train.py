@@ -439,3 +439,30 @@ def test_a_user_without_an_impression_that_is_kept_counts_for_no_id(tmp_path: Pa
 def test_settings_out_of_their_range_are_refused(tmp_path: Path, name: str, value: float, message: str):
     with pytest.raises(ConfigError, match=message):
         run(tmp_path, tmp_path / "out", schema="aliccp", **{name: value})
+
+
+def test_a_user_is_in_one_split_however_its_other_fields_change(tmp_path: Path):
+    """Histories that grow with every impression, and a city that changes, make contexts of their own."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    rows = [
+        (f"u{n % 50}", f"c{n % 7}", "|".join(f"i{k}" for k in range(n % 5)), n % 13, n % 3 == 0) for n in range(1000)
+    ]
+    lines = [f"{user},{city},{history},{item},{int(click)},0" for user, city, history, item, click in rows]
+    (raw / "log.csv").write_text("\n".join(["user,city,history,item,clicked,bought", *lines]) + "\n")
+    fields = (
+        "[{name: user, owner: user}, {name: city, owner: user}, {name: item, owner: item}, "
+        "{name: history, owner: user, multi_hot: true, ids_of: item}]"
+    )
+    schema = tmp_path / "own.yaml"
+    schema.write_text(FLAT.format(files="{train: log.csv}", more="", fields=fields))
+    run(raw, tmp_path / "data", schema=str(schema), validation_share=0.3, min_count=1)
+    manifest = read_manifest(tmp_path / "data")
+    users = {}
+    for split in ("train", "validation"):
+        coverage = manifest.report["splits"][split]["fields"]["user"]
+        users[split] = manifest.splits[split].impressions
+        assert coverage["unknown"] == (0 if split == "train" else users[split])
+    assert sum(users.values()) == len(rows)
+    assert all(count % 20 == 0 for count in users.values())  # each user has 20 impressions
+    assert 5 * 20 <= users["validation"] <= 25 * 20

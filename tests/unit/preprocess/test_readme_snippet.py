@@ -10,7 +10,7 @@ README = Path(__file__).parents[3] / "preprocess/README.md"
 
 
 def test_the_python_of_the_readme_reads_a_data_set(tmp_path, monkeypatch, capsys):
-    (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    snippet, _ = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     groups = tiny_groups(40)
     write_dataset(tmp_path / "OUT", {"train": groups})
     monkeypatch.chdir(tmp_path)

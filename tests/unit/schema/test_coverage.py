@@ -213,3 +213,14 @@ def test_a_validation_split_is_warned_of_like_a_test_split_and_beside_it():
     [text_of_all] = warnings(alone)
     assert text_of_all.startswith("Not one id of the validation split is known: every prediction there is the same. Tr")
     assert "Train and validation write their ids differently" in text_of_all
+
+
+def test_a_column_that_is_filled_in_train_alone_is_warned_of_and_one_without_a_value_too():
+    empty = SplitCoverage(impressions=100, empty=100, unknown=0)
+    found = warnings(field(name="user"), field(test=empty))
+    assert found == [
+        "Field 'item': 100% of the test impressions have no value, and 10% of train, where a model learns what its "
+        "absence means. Is the column filled alike?"
+    ]
+    (line,) = warnings(field(name="user"), field(train=empty, test=empty))
+    assert line == "Field 'item': no train impression has a value. Fill the column, or leave the field out."

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from esmm_dist.errors import SchemaError
+from esmm_dist.errors import ConfigError, SchemaError
 from esmm_dist.schema.feature_id import cross_id, feature_id, missing_id
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.numeric import Numeric
@@ -105,3 +105,25 @@ def test_ids_by_another_hash_are_refused_by_name():
         SchemaError, match="source.id_hash is 'blake2b': feature ids by another hash than this version's"
     ):
         replace(SOURCE, id_hash="blake2b")
+
+
+def test_ids_of_buckets_and_of_crosses_are_no_ones_else():
+    with pytest.raises(SchemaError, match="ids_of is 'age', which is numeric: its ids are those of buckets. Name a"):
+        schema_of(Field(name="seen", owner="user", multi_hot=True, ids_of="age"))
+    with pytest.raises(SchemaError, match="ids_of is 'x', which is a cross. Name a field of categories, or leave"):
+        schema_of(cross("gender", "shop"), Field(name="seen", owner="user", ids_of="x"))
+
+
+def test_a_user_is_named_by_the_first_one_hot_category():
+    history = Field(name="history", owner="user", multi_hot=True)
+    assert [field.name for field in schema_of(history).split_fields] == ["gender"]
+    unnamed = Schema(name="s", labels=("click", "order"), fields=(AGE, history, SHOP), source=SOURCE)
+    assert unnamed.split_fields == (history,)
+
+
+def test_a_number_is_looked_up_as_the_log_writes_it():
+    comma = schema_of(source=replace(SOURCE, decimal=","))
+    assert id_of_value(comma, "age", "18,5") == id_of_value(schema_of(), "age", " 18.5 ") == feature_id("age", 1)
+    for text in ("1_0", "inf", "abc", "18,5"):
+        with pytest.raises(ConfigError, match="'age' is numeric. Give a finite number"):
+            id_of_value(schema_of(), "age", text)

@@ -168,3 +168,21 @@ def test_a_manifest_from_before_there_was_a_calibration_has_none_and_a_damaged_o
     write(mapping)
     with pytest.raises(CheckpointError, match=r"manifest.json: .*slope is -1.0; it is above 0"):
         read_checkpoint_manifest(folder)
+
+
+def test_a_finished_run_that_is_asked_for_another_calibration_fits_it(data, tmp_path):
+    run = tmp_path / "run"
+    trained(data, run, calibrate="platt")
+    before = calibrations(run)[STEPS]
+    for method in ("isotonic", "none", "platt"):
+        trained(data, run, calibrate=method)
+        found = calibrations(run)[STEPS]
+        assert (found.method if found is not None else "none") == method
+    assert calibrations(run)[STEPS] == before
+
+
+def test_early_stopping_by_the_test_split_is_warned_of(data, tmp_path):
+    for split, warned in (("validation", False), ("test", True)):
+        progress = Messages()
+        trained(data, tmp_path / split, progress, early_stopping=1, eval_split=split, eval_every_steps=20)
+        assert any("early stopping by the test split" in text for text in progress.texts) == warned

@@ -17,6 +17,7 @@ from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.errors import CheckpointError, CheckpointMismatchError
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.fields import Field
+from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
@@ -165,3 +166,21 @@ def test_a_damaged_newest_checkpoint_of_the_other_run_is_passed_over(data, other
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
     assert_rows_of(trainer(data, tmp_path / "run", init_from=str(copy)), other, 8)
+
+
+def test_weights_that_were_trained_on_another_share_of_negatives_are_warned_of(data, other, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    thinned = replace(read_manifest(data), keep_negatives=0.25)
+    (tmp_path / "data" / "manifest.json").write_text(thinned.to_json())
+    said: list[str] = []
+
+    class Listening(NoProgress):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    progress = Listening()
+    train(config_of(data, tmp_path / "same", init_from=str(other), max_steps=1), progress)
+    assert not any("of the negatives" in text for text in said)
+    train(config_of(tmp_path / "data", tmp_path / "run", init_from=str(other), max_steps=1), progress)
+    (warning,) = [text for text in said if "of the negatives" in text]
+    assert warning.startswith("Warning: those weights were trained on 1 of the negatives, and this data set has 0.25.")

@@ -183,3 +183,10 @@ def test_peek_reads_the_files_to_open_and_leaves_the_rest():
 
 def test_peek_does_not_take_a_longer_or_shorter_flag_for_one_of_its_own():
     assert flags.peek(["--run-name", "x", "--ru", "y", "--conf=z"]) == {}
+
+
+@pytest.mark.parametrize("second", [["--towers", "5"], ["--towers=5"]])
+def test_a_list_that_is_given_twice_is_refused_and_a_value_is_the_last_one(second):
+    with pytest.raises(ConfigError, match="--towers is given twice. Give all its values to one: --towers A,B"):
+        parse("--data", "d", "--towers", "3", *second)
+    assert parse("--data", "d", "--data", "e")[0].data == Path("e")
