@@ -56,7 +56,7 @@ def shop_rows(count: int, *, seed: int = 1, first: int = 1, users: int = 12) -> 
     for number in range(count):
         item = draw.randrange(20)
         own = random.Random(item)
-        click = draw.random() < 0.4
+        click = draw.random() < (0.7 if item % 3 == 0 else 0.2)  # so that there is something to learn
         rows.append(
             {
                 "row": first + number,
@@ -66,7 +66,7 @@ def shop_rows(count: int, *, seed: int = 1, first: int = 1, users: int = 12) -> 
                 "views": own.choice([None, 0, 1, own.randrange(10**6)]),
                 "category": own.choice(CATEGORIES),
                 "click": int(click),
-                "buy": int(click and draw.random() < 0.5),
+                "buy": int(click and draw.random() < (0.8 if item % 2 == 0 else 0.2)),
             }
         )
     return rows
