@@ -65,9 +65,9 @@ def category_ids(field: str, texts: tf.Tensor) -> tf.Tensor:
 
     Args:
         field: name of the field whose values have the ids
-        texts: values, string [N]; the empty text for a missing one
+        texts: texts of values as ``value_texts`` returns them, string [N]
     """
-    return _hashed(field, value_texts(texts))
+    return _hashed(field, texts)
 
 
 def number_ids(numeric: Numeric, field: str, numbers: tf.Tensor) -> tf.Tensor:

@@ -179,7 +179,8 @@ class _Reader:
             with tf.control_dependencies([tf.debugging.Assert(finite, [f"{name} has an infinite number."])]):
                 values = tf.identity(values)
             return number_ids(field.numeric, field.name, values), ~tf.math.is_nan(values)
-        return category_ids(field.id_space, values), value_texts(values) != ""
+        texts = value_texts(values)
+        return category_ids(field.id_space, texts), texts != ""
 
     def _cross(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = []
@@ -209,7 +210,8 @@ class _Reader:
             ]
         ):
             row = tf.repeat(tf.range(rows), lengths)
-        present = value_texts(texts) != ""
+        texts = value_texts(texts)
+        present = texts != ""
         row, texts, weights = (tf.boolean_mask(each, present) for each in (row, texts, weights))
         ids = category_ids(field.id_space, texts)
         if field.missing == "id":

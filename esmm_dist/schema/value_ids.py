@@ -1,19 +1,15 @@
 """The feature id of a value as people know it, in whichever form the log is."""
 
-import math
-import re
-
 import numpy as np
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.feature_id import cross_id, feature_id, missing_id, value_text
 from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.schema.number_text import finite_number_of, with_point
 
 _BETWEEN_PARTS = ","
 _MOST = 2**63 - 1
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
-_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
 
 
 def id_of_value(schema: Schema, field: str, value: str) -> int:
@@ -30,7 +26,7 @@ def id_of_value(schema: Schema, field: str, value: str) -> int:
     """
     found = field_of_name(schema, field)
     if schema.flat_source is not None:
-        id_ = _id_in_flat_log(schema, found, _with_point(value, schema.flat_source.decimal))
+        id_ = _id_in_flat_log(schema, found, with_point(value) if schema.flat_source.decimal == "," else value)
         if id_ is None:
             raise ConfigError(f"value is '{value}', which stands for a missing one in a log and has no feature id.")
         return id_
@@ -67,14 +63,10 @@ def _id_of_number(field: Field, value: str) -> int | None:
     assert field.numeric is not None  # the caller asked
     if value_text(value.strip()) is None:
         return None
-    if not _NUMBER.fullmatch(value.strip()) or not math.isfinite(float(value)):
+    number = finite_number_of(value.strip())
+    if number is None:
         raise ConfigError(f"value is '{value}', but '{field.name}' is numeric. Give a finite number.")
-    return int(field.numeric.ids(field.name)[field.numeric.of(np.array([float(value)]))[0]])
-
-
-def _with_point(value: str, decimal: str) -> str:
-    """Return a number with a decimal comma as one with a point, where the log writes them so."""
-    return value.replace(",", ".") if decimal == "," and _COMMA.fullmatch(value) else value
+    return int(field.numeric.ids(field.name)[field.numeric.of(np.array([number]))[0]])
 
 
 def field_of_name(schema: Schema, name: str) -> Field:

@@ -5,7 +5,6 @@ where the field is weighted, texts ``id:weight``, or pairs (a list of two-field 
 empty text mean that there is no id. ``column_types`` lists the types, ``esmm_dist.schema.feature_id`` the ids.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from esmm_dist.arrays import F32, F64, I64, U8, Bools
 from esmm_dist.schema.feature_id import feature_id, hashed_id, may_have_lost_digits, value_text
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.impression_text import END_OF_NAME, with_kept
+from esmm_dist.schema.number_text import with_point
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.feature_rows import FeatureEntries, index_dtype
 from preprocess.read.flat.column_types import is_list, plain
@@ -26,7 +26,6 @@ from preprocess.read.numbers import MAX_ID, parse_value
 from preprocess.read.rejects import Reason
 from preprocess.read.texts import Texts
 
-_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
 _LABELS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
@@ -227,7 +226,7 @@ def distinct_texts(texts: pa.Array, source: FlatSource) -> tuple[I64, list[str]]
     encoded = texts.dictionary_encode()
     distinct = encoded.dictionary.to_pylist()
     if source.decimal == ",":
-        distinct = [text.replace(",", ".") if _COMMA.fullmatch(text) else text for text in distinct]
+        distinct = [with_point(text) for text in distinct]
     return np.asarray(encoded.indices.fill_null(-1)).astype(np.int64), distinct
 
 

@@ -32,6 +32,7 @@ class FieldReader:
         self._table, self._schema, self._reasons = table, schema, reasons
         self._source: FlatSource = source
         self._one_hot: dict[str, I64] = {}
+        self._crossed = {part for field in schema.fields for part in field.cross}
 
     def read(self, fields: Sequence[Field]) -> FeatureRows:
         """Return the features of all fields of one owner; rows that do not fit them are rejected."""
@@ -65,11 +66,6 @@ class FieldReader:
             ids=np.concatenate([entries.ids, np.full(len(rows), missing_id(field.id_space), np.int64)]),
             values=np.concatenate([entries.values, np.ones(len(rows), np.float32)]),
         )
-
-    @property
-    def _crossed(self) -> set[str]:
-        """Names of the fields that are parts of crosses."""
-        return {part for field in self._schema.fields for part in field.cross}
 
     def _ids(self, field: Field) -> I64:
         """Return the id of each row of a field that has at most one, or ``_NO_ID``; int64 [rows]."""

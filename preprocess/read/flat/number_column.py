@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from esmm_dist.arrays import F64
 from esmm_dist.schema.feature_id import value_text
+from esmm_dist.schema.number_text import number_of
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.flat.column_types import plain
 from preprocess.read.flat.columns import RowReasons, distinct_texts
 from preprocess.read.flat.value_texts import written_texts
 from preprocess.read.rejects import Reason
 
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE | re.ASCII)
 
 
@@ -52,7 +52,7 @@ def parse_number(text: str) -> float | Reason:
         return math.nan
     if _INFINITE.fullmatch(text):
         return Reason.NOT_FINITE_VALUE
-    if not _NUMBER.fullmatch(text):
+    number = number_of(text)
+    if number is None:
         return Reason.NON_NUMERIC_VALUE
-    number = float(text)
     return number if math.isfinite(number) else Reason.NOT_FINITE_VALUE

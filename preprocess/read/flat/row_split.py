@@ -9,7 +9,6 @@ numbers (seconds, milliseconds, 20240131), or points in time, which count the mi
 
 import datetime
 import math
-import re
 from typing import Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from esmm_dist.arrays import U64, Bools
 from esmm_dist.schema.feature_id import hashed_id, value_text
+from esmm_dist.schema.number_text import number_of
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.flat.column_types import plain
 from preprocess.read.flat.columns import distinct_texts, read_column
@@ -27,7 +27,6 @@ from preprocess.read.parse_job import ParseJob
 TimeKind = Literal["number", "date"]
 
 _HASH_RANGE = 2**63
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECONDS = {"day": 86_400e6, "s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 _MICROSECOND = datetime.timedelta(microseconds=1)
@@ -93,8 +92,8 @@ def shown_key(key: int, kind: TimeKind) -> str:
 
 
 def _time(text: str) -> tuple[TimeKind, float] | None:
-    if _NUMBER.fullmatch(text):
-        number = float(text)
+    number = number_of(text)
+    if number is not None:
         return ("number", number) if math.isfinite(number) else None
     try:
         time = datetime.datetime.fromisoformat(text.strip())
