@@ -1,12 +1,15 @@
 """The schema: which fields a log has, who owns them, and which labels form the chain."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from functools import cached_property
 
 from esmm_dist.errors import SchemaError
 from esmm_dist.schema.columns import check_columns
 from esmm_dist.schema.field import COMBINER_POWER, TABLE_NAME, Combiner, Field, Owner
 from esmm_dist.schema.field_checks import check_crosses, check_dims, check_flat_only, check_id_spaces
+from esmm_dist.schema.label_tree import LabelTree, split_after
 from esmm_dist.schema.sources import AliCcpSource, FlatSource
 
 __all__ = ["COMBINER_POWER", "TABLE_NAME", "Combiner", "Field", "Owner", "Schema"]
@@ -24,19 +27,26 @@ class Schema:
 
     name: str
     labels: tuple[str, ...]
-    """The label chain, each a step deeper: ``(click, conversion)``. A label counts only if all before it are 1."""
+    """The labels of the funnel, each a step deeper: ``[click, cart, purchase]``. A label counts only if all on its way
+    are 1: the one listed before it and those before that one, or ``[click, purchase, favourite after click]``."""
 
     fields: tuple[Field, ...]
+    after: Mapping[str, str] = dataclass_field(default_factory=dict, hash=False)
+    """The label before each one that does not follow the one listed before it, as ``favourite after click`` says."""
+
     source: AliCcpSource | FlatSource = _ALICCP
 
     def __post_init__(self) -> None:
+        names, after = split_after(self.labels)
+        object.__setattr__(self, "labels", names)
+        object.__setattr__(self, "after", {**self.after, **after})
         if len(self.labels) < 2:
             raise SchemaError(
                 f"Schema '{self.name}': the label chain {list(self.labels)} has {len(self.labels)} labels. "
                 "ESMM needs two or more, such as [click, conversion]."
             )
-        for kind, names in (("label", self.labels), ("field", [f.name for f in self.fields])):
-            twice = sorted({n for n in names if list(names).count(n) > 1})
+        for kind, listed in (("label", self.labels), ("field", [f.name for f in self.fields])):
+            twice = sorted({n for n in listed if list(listed).count(n) > 1})
             if twice:
                 raise SchemaError(f"Schema '{self.name}': {kind} '{twice[0]}' is listed twice. Keep one of them.")
         if not self.impression_fields:
@@ -45,6 +55,7 @@ class Schema:
                 "Nothing would tell a user's impressions apart; set the owner of at least one field."
             )
         try:
+            object.__setattr__(self, "after", _needed(self.label_tree))
             check_flat_only(self.fields, is_flat=self.flat_source is not None)
             check_crosses(self.fields)
             check_dims(self.fields)
@@ -53,6 +64,11 @@ class Schema:
                 check_columns(self.flat_source, self.labels, [f.name for f in self.fields])
         except SchemaError as e:
             raise SchemaError(f"Schema '{self.name}': {e}") from e
+
+    @cached_property
+    def label_tree(self) -> LabelTree:
+        """Which label comes after which."""
+        return LabelTree.of(self.labels, self.after)
 
     @property
     def flat_source(self) -> FlatSource | None:
@@ -120,3 +136,12 @@ class Schema:
             if field.name == name:
                 return field
         raise SchemaError(f"Schema '{self.name}' has no field '{name}'. Known: {[f.name for f in self.fields]}.")
+
+
+def _needed(tree: LabelTree) -> dict[str, str]:
+    """Return the label before each one that does not follow the one listed before it."""
+    return {
+        name: tree.names[parent]
+        for place, (name, parent) in enumerate(zip(tree.names, tree.parents, strict=True))
+        if parent != place - 1
+    }

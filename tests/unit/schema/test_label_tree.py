@@ -1,0 +1,87 @@
+"""Labels as a tree: which counts after which, and the tasks that follow."""
+
+import numpy as np
+import pytest
+
+from esmm_dist.config import build, to_mapping
+from esmm_dist.errors import SchemaError
+from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.schema.label_tree import LabelTree, split_after
+
+CHAIN = LabelTree.of(["click", "cart", "purchase"])
+TREE = LabelTree.of(["click", "purchase", "favourite"], {"favourite": "click"})
+
+
+def test_labels_follow_each_other_unless_told():
+    assert CHAIN.parents == (-1, 0, 1)
+    assert CHAIN.is_chain
+    assert TREE.parents == (-1, 0, 0)
+    assert not TREE.is_chain
+    assert [TREE.path(place) for place in range(3)] == [(0,), (0, 1), (0, 2)]
+    assert CHAIN.path(2) == (0, 1, 2)
+
+
+def test_two_labels_keep_the_usual_names():
+    tasks = LabelTree.of(["seen", "bought"]).tasks
+    assert [task.name for task in tasks] == ["ctr", "cvr", "ctcvr"]
+    assert [task.column for task in tasks] == ["pctr", "pcvr", "pctcvr"]
+    assert [(task.label, task.given) for task in tasks] == [(0, None), (1, 0), (1, None)]
+
+
+def test_longer_funnels_name_tasks_after_labels():
+    assert [t.name for t in CHAIN.tasks] == ["click", "cart_given_click", "cart", "purchase_given_cart", "purchase"]
+    assert [t.column for t in TREE.tasks] == [
+        "p_click",
+        "p_purchase_given_click",
+        "p_purchase",
+        "p_favourite_given_click",
+        "p_favourite",
+    ]
+    assert [(t.label, t.given) for t in TREE.tasks] == [(0, None), (1, 0), (1, None), (2, 0), (2, None)]
+
+
+def test_products_and_sums_follow_the_path():
+    assert CHAIN.products([0.5, 0.25, 0.5]) == [0.5, 0.125, 0.0625]
+    assert TREE.products([0.5, 0.25, 0.5]) == [0.5, 0.125, 0.25]
+    assert TREE.sums([1, 2, 3]) == [1, 3, 4]
+
+
+def test_labels_count_where_all_on_their_way_are_1():
+    labels = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 1], [1, 1, 0]])
+    assert CHAIN.reached(labels).tolist() == [[True] * 3, [True, False, False], [False] * 3, [True, True, False]]
+    assert CHAIN.broken(labels).tolist() == [[False] * 3, [False, False, True], [False, True, False], [False] * 3]
+    assert TREE.reached(labels).tolist() == [[True] * 3, [True, False, True], [False] * 3, [True, True, False]]
+    assert TREE.broken(labels).tolist() == [[False] * 3, [False] * 3, [False, True, True], [False] * 3]
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [
+        ({"cart": "buy"}, "no label 'buy' is listed before 'cart'"),
+        ({"click": "cart"}, "the first label comes after no other"),
+        ({"like": "click"}, "there is no label 'like'"),
+        ({"cart": "cart"}, "no label 'cart' is listed before 'cart'"),
+    ],
+)
+def test_wrong_tree_is_an_error(after: dict[str, str], text: str):
+    with pytest.raises(SchemaError, match=text):
+        LabelTree.of(["click", "cart"], after)
+
+
+def test_after_is_read_from_the_text():
+    assert split_after(["click", "favourite  after click"]) == (("click", "favourite"), {"favourite": "click"})
+    assert split_after(["looked_after", "after"]) == (("looked_after", "after"), {})
+
+
+def test_schema_with_a_tree_survives_a_mapping():
+    item = Field(name="item", owner="item")
+    schema = Schema(name="s", labels=("click", "purchase after click", "favourite after click"), fields=(item,))
+    assert schema.labels == ("click", "purchase", "favourite")
+    assert schema.after == {"favourite": "click"}  # purchase follows click anyway
+    assert schema.label_tree == TREE
+    assert build(Schema, to_mapping(schema), where="test") == schema
+
+
+def test_wrong_tree_names_the_schema():
+    with pytest.raises(SchemaError, match="Schema 's': 'favourite after like': no label 'like'"):
+        Schema(name="s", labels=("click", "favourite after like"), fields=(Field(name="item", owner="item"),))
