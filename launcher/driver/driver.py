@@ -264,6 +264,10 @@ class Driver:
         self._observed.starts[name] += 1
         self._journal.add("worker_started", worker=name, **facts)
 
+    def worker_reported(self, facts: Mapping[str, Any]) -> None:
+        """Take a worker's last facts, in a thread of ``Ranks``: it may have ended before its last step was read."""
+        self._observed.note_facts(facts)
+
     def worker_ended(self, event: str, name: str, facts: Mapping[str, Any]) -> None:
         """Note a worker's end other than that of the training, in a thread of ``Ranks``."""
         if self._observed.state == "stopping":

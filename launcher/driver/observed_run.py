@@ -4,7 +4,9 @@ import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from esmm_dist.storage.folder import Folder
 from launcher.driver.agent_watch import SILENT_S, AgentView, AgentWatch
@@ -63,6 +65,11 @@ class ObservedRun:
             for view in self._agents.views.values():
                 if view.running is not None:
                     self._training.update(view.running.facts, time.monotonic())
+
+    def note_facts(self, facts: Mapping[str, Any]) -> None:
+        """Take the last facts of a worker that has ended."""
+        with self._lock:
+            self._training.update(facts, time.monotonic())
 
     def note_loss(self, name: str, reason: str) -> str:
         """Count the loss of a worker; return why the training must give up, empty if it need not."""

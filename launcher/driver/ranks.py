@@ -37,6 +37,9 @@ class WorkerEvents(Protocol):
     def worker_started(self, name: str, facts: Mapping[str, Any]) -> None:
         """Note a start: rank and size."""
 
+    def worker_reported(self, facts: Mapping[str, Any]) -> None:
+        """Note what a worker had reported by its end: rank, step, ..."""
+
     def worker_ended(self, event: str, name: str, facts: Mapping[str, Any]) -> None:
         """Note an end other than that of the training: exit code and reason."""
 
@@ -209,6 +212,8 @@ class Ranks:
         while not isinstance(end := self._watch_once(watch, view, host, events, losses), WorkerEnd):
             if end is not None:
                 _kill(view, run_id, end.reason)
+        if view.status is not None and view.status.id == run_id:
+            self._listener.worker_reported(view.status.facts)
         successor = self._agents.views.get(name)
         if end.event == "agent_lost" and successor is not None and successor is not view:
             _kill(successor, run_id, end.reason)  # the start may have reached this one already

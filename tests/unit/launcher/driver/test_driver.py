@@ -275,6 +275,11 @@ def test_starts_are_counted_and_kept_with_their_rank(drive):
     assert drive.driver._observed.starts == {"worker-0": 2}
 
 
+def test_the_last_facts_of_a_worker_are_the_runs(drive):
+    drive.driver.worker_reported({"rank": 0, "step": 7, "total_steps": 9})
+    assert (drive.driver._observed.step, drive.driver._observed.total_steps) == (7, 9)
+
+
 def test_a_server_that_was_started_again_is_told(drive):
     drive.driver._note_server_restart(3)
     assert drive.events() == ["server_lost"]

@@ -93,6 +93,15 @@ def test_a_training_is_done_when_all_its_steps_are_made(observed, step, total, i
     assert observed.run.is_done is is_done
 
 
+def test_the_last_step_of_a_worker_counts_even_if_it_was_not_read_while_the_worker_ran(observed):
+    observed.see(now_running("worker-0", rank=0, step=9, total_steps=10))
+    observed.run.update()
+    observed.see()
+    observed.run.note_facts({"rank": 0, "step": 10, "total_steps": 10})
+    assert observed.run.status().step == 10
+    assert observed.run.is_done
+
+
 def test_a_step_forgives_the_losses_before_it(observed):
     for _ in range(5):
         assert observed.run.note_loss("worker-1", "gone") == ""

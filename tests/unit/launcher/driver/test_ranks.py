@@ -53,10 +53,14 @@ class PlayedDriver:
 class Listener:
     def __init__(self) -> None:
         self.started: list[tuple[str, dict[str, Any]]] = []
+        self.reported: list[dict[str, Any]] = []
         self.ended: list[tuple[str, str, dict[str, Any]]] = []
 
     def worker_started(self, name: str, facts: Mapping[str, Any]) -> None:
         self.started.append((name, dict(facts)))
+
+    def worker_reported(self, facts: Mapping[str, Any]) -> None:
+        self.reported.append(dict(facts))
 
     def worker_ended(self, event: str, name: str, facts: Mapping[str, Any]) -> None:
         self.ended.append((event, name, dict(facts)))
@@ -150,7 +154,7 @@ def test_a_worker_is_started_with_its_rank_and_its_end_is_the_answer(ranks, agen
         view.status, view.answered_at = status_of(facts={"phase": "training"}), clock.now
 
     def end() -> None:
-        view.status = status_of(running=False, state="ready", exit_code=0)
+        view.status = status_of(running=False, state="ready", exit_code=0, facts={"rank": 1, "step": 9})
 
     clock.script = [lambda: None, train, end]
     code, ended_at = ranks._run_worker(slot_of("worker-0.0", rank=1), [])
@@ -159,6 +163,7 @@ def test_a_worker_is_started_with_its_rank_and_its_end_is_the_answer(ranks, agen
     environment = view.client.environments[0]
     assert (environment["HOROVOD_RANK"], environment["HOROVOD_SIZE"], environment["HOROVOD_ELASTIC"]) == ("1", "2", "1")
     assert listener.started == [("worker-0", {"rank": 1, "size": 2})]
+    assert listener.reported == [{"rank": 1, "step": 9}]  # seen by no one while it ran
     assert ranks._connected == {"worker-0.0"}
     assert (listener.ended, ranks.running, ranks.exits) == ([], [], {"worker-0.0": 0})
     view.status = ready_view("worker-0").status
