@@ -12,7 +12,7 @@ from preprocess.synthetic.dimensions import field_ranges, field_sizes
 from preprocess.synthetic.draws import Floats, Ints
 from preprocess.synthetic.impressions import draw_impressions, row_sizes
 from preprocess.synthetic.lines import common_lines, impression_parts, skeleton_lines, user_parts
-from preprocess.synthetic.planted_model import click_signals, conversion_signals, sigmoid
+from preprocess.synthetic.planted_model import attraction, click_signals, conversion_signals, sigmoid
 from preprocess.synthetic.users import CommonRows, draw_rows
 from preprocess.synthetic.warts import BlockWarts, place_warts, planned_warts, spoil_lines
 from preprocess.synthetic.world import build_world
@@ -68,8 +68,10 @@ class Generator:
         sizes = row_sizes(rng, size)
         common = draw_rows(self._world, rng, sizes.size, first_row, self._draws)
         shown = draw_impressions(self._world, rng, common, sizes)
-        pctr = sigmoid(self._click_head.logits(click_signals(self._world, common, shown)))
-        pcvr = sigmoid(self._conversion_head.logits(conversion_signals(self._world, common, shown)))
+        of_click = click_signals(self._world, common, shown)
+        of_conversion = conversion_signals(self._world, common, shown) | attraction(self._click_head, of_click)
+        pctr = sigmoid(self._click_head.logits(of_click))
+        pcvr = sigmoid(self._conversion_head.logits(of_conversion))
         click = (rng.random(size) < pctr).astype(np.int64)
         conversion = click * (rng.random(size) < pcvr)
         warts = place_warts(rng, planned_warts(total), done, total, sizes.size, click)

@@ -6,10 +6,11 @@ from preprocess.synthetic.config import SynthConfig
 from preprocess.synthetic.impressions import draw_impressions, row_sizes
 from preprocess.synthetic.planted_model import (
     CLICK_WEIGHTS,
-    CONVERSION_WEIGHTS,
     Head,
+    attraction,
     click_signals,
     conversion_signals,
+    conversion_weights,
     fit_head,
     sigmoid,
 )
@@ -48,5 +49,7 @@ def fit_heads(world: PlantedWorld, config: SynthConfig, draws: dict[str, float])
     signals = click_signals(world, common, shown)
     click = fit_head(CLICK_WEIGHTS, signals, config.click_rate, np.ones(shown.rows.size))
     among = sigmoid(click.logits(signals))
-    conversion = fit_head(CONVERSION_WEIGHTS, conversion_signals(world, common, shown), config.conversion_rate, among)
+    weights = conversion_weights(config.selection_bias)
+    causes = conversion_signals(world, common, shown) | attraction(click, signals)
+    conversion = fit_head(weights, causes, config.conversion_rate, among)
     return click, conversion

@@ -18,6 +18,7 @@ MAX_RAISED_CONVERSION_RATE = 0.25
 
 MIN_IMPRESSIONS = 100
 MAX_IMPRESSIONS = 10**9
+MOST_SELECTION_BIAS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,12 @@ class SynthConfig:
     """Share of clicks that convert. None: the real 0.00535, raised in a small log until it holds 6,000 conversions (to
     at most 0.25)."""
 
+    selection_bias: float = 0.0
+    """How far conversions depend on what draws clicks, -5 .. 5: standard deviation, in logits of a conversion after a
+    click, of the user's and the item's part of the click logit. Above 0, impressions that are clicked convert more
+    often than those that are not would, so that clicks alone are a biased sample; all other causes of a conversion have
+    1.3 together. 0: none."""
+
     dimension_scale: float | None = None
     """Number of ids of each field relative to the real set; 1.0 gives all 7.8 million. None: follows ``impressions``,
     so that ids repeat about as often as in the real set. Fields of at most 100 ids are never scaled."""
@@ -71,6 +78,11 @@ class SynthConfig:
             raise ConfigError(
                 f"dimension_scale is {self.dimension_scale}. Set more than 0 and at most 1.0, the real set's; "
                 "or leave it out."
+            )
+        if not abs(self.selection_bias) <= MOST_SELECTION_BIAS:
+            raise ConfigError(
+                f"selection_bias is {self.selection_bias}. Set {-MOST_SELECTION_BIAS:g} to {MOST_SELECTION_BIAS:g}; "
+                "the other causes of a conversion have 1.3 together."
             )
         for name, rate in (("ctr", self.ctr), ("cvr", self.cvr)):
             if rate is not None and not 0.0005 <= rate <= 0.9:

@@ -10,6 +10,10 @@ Means, deviations and the intercepts a, b are measured on a pilot log (``calibra
 weigh them differently: what attracts clicks (position, clickbait categories) is not what sells (price level against
 the user's consumption level, loyalty to a shop), so ranking by P(click) alone is a poor ranking of conversions.
 
+With a selection bias X the conversion head has one signal more, ``attraction``, of weight X: all of the click logit but
+its position, which is what a user thinks of an item. Clicked impressions are then no fair sample of all impressions in
+what they convert.
+
 Most of the variance is in things that a log of 300,000 shows often: 4 positions, some hundred categories, the most
 popular shops and brands, the profile. A little is where only memory helps (user, item) and where two things must
 come together (profile group and category taste, list and category taste, the crosses): a better model gets more of it.
@@ -55,6 +59,10 @@ CONVERSION_WEIGHTS: dict[str, float] = {
     "item": 0.1,
     "user": 0.15,
 }
+ATTRACTION = "attraction"
+"""Signal of the conversion head with a selection bias."""
+_SHOWN = ("position",)
+"""Click signals that are no part of the attraction: how an item was shown, not what it is."""
 _POSITION_EFFECT = np.array([1.5, 0.4, -0.6, -1.3])
 # Which profile fields each head listens to.
 _CLICK_PROFILE = ("121", "124", "125", "128")
@@ -144,6 +152,22 @@ def conversion_signals(world: PlantedWorld, common: CommonRows, shown: ShownImpr
         "user": hashed_standard(world.seed, 83, common.users)[rows],
     }
     return signals
+
+
+def conversion_weights(selection_bias: float) -> dict[str, float]:
+    """Return the weights of the conversion head: ``CONVERSION_WEIGHTS`` if there is no selection bias."""
+    return CONVERSION_WEIGHTS | ({ATTRACTION: selection_bias} if selection_bias else {})
+
+
+def attraction(click_head: Head, signals: dict[str, Floats]) -> dict[str, Floats]:
+    """Return the signal of a selection bias, by its name: the click logit without intercept and position, float64 [B].
+
+    Args:
+        click_head: the click head
+        signals: its signals
+    """
+    weights = {name: weight for name, weight in click_head.weights.items() if name not in _SHOWN}
+    return {ATTRACTION: Head(weights, click_head.means, click_head.deviations, 0.0).logits(signals)}
 
 
 def _shared_signals(shown: ShownImpressions) -> dict[str, Floats]:

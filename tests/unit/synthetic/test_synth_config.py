@@ -22,6 +22,8 @@ def config(**changes):
         ({"list_scale": 0.0}, "list_scale is 0.0. Set more than 0 and at most 4"),
         ({"dimension_scale": 1.5}, "dimension_scale is 1.5. Set more than 0 and at most 1.0"),
         ({"ctr": 0.0}, "ctr is 0.0. Set 0.0005 to 0.9"),
+        ({"selection_bias": -5.1}, "selection_bias is -5.1. Set -5 to 5"),
+        ({"selection_bias": float("nan")}, "selection_bias is nan"),
         ({"cvr": 1.0}, "cvr is 1.0. Set 0.0005 to 0.9"),
     ],
 )

@@ -4,13 +4,16 @@ import itertools
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from esmm_dist.model.metrics import auc_standard_error, exact_auc, paired_auc_difference
 from preprocess.synthetic.dimensions import REAL_DIMENSIONS, field_ranges, field_sizes
 from preprocess.synthetic.impressions import CROSSES
+from preprocess.synthetic.synthesize import synthesize
 from preprocess.synthetic.users import REAL_LIST_LENGTHS
 
 SPLITS = ("train", "test")
@@ -228,6 +231,20 @@ def test_knowing_conversions_ranks_them_better_than_clicks_alone(log):
     pctr, pcvr, conversion = (log.splits["test"].truth[name].to_numpy() for name in ("pctr", "pcvr", "conversion"))
     difference, error = paired_auc_difference(pctr * pcvr, pctr, conversion)
     assert difference > 5 * error
+
+
+@pytest.mark.parametrize("bias", [1.0, -1.0])
+def test_with_a_selection_bias_clicked_impressions_convert_otherwise_than_all_would(log, tmp_path, bias):
+    config = replace(log.config, out=tmp_path / "raw", selection_bias=bias)
+    report = synthesize(config)
+    ratios = []
+    for folder in (log.folder, config.out):
+        truth = pq.read_table(folder / "truth_train.parquet")
+        pcvr, click = truth["pcvr"].to_numpy(), truth["click"].to_numpy() == 1
+        ratios.append(pcvr[click].mean() / pcvr.mean())
+    assert (ratios[1] / ratios[0] - 1) * bias > 0.2
+    # of clicks as many convert as without the bias
+    assert report.splits["train"].conversions / report.splits["train"].clicks == pytest.approx(0.25, rel=0.1)
 
 
 def test_synth_json_holds_settings_and_report(log):

@@ -17,7 +17,14 @@ from preprocess.synthetic.draws import (
     scattered_keys,
     zipf_ranks,
 )
-from preprocess.synthetic.planted_model import fit_head, sigmoid
+from preprocess.synthetic.planted_model import (
+    CLICK_WEIGHTS,
+    CONVERSION_WEIGHTS,
+    attraction,
+    conversion_weights,
+    fit_head,
+    sigmoid,
+)
 from preprocess.synthetic.users import UserList
 from preprocess.synthetic.values import counted_texts, counted_weights
 from preprocess.synthetic.warts import UNUSABLE_KINDS, place_warts, planned_warts
@@ -185,6 +192,20 @@ def test_head_has_the_wanted_rate_and_each_signal_its_weight_in_logits():
     moved = {**signals, "a": signals["a"] + signals["a"].std()}
     assert head.logits(moved) - logits == pytest.approx(0.8)
     assert np.corrcoef(logits, signals["b"])[0, 1] < 0
+
+
+def test_attraction_is_the_click_logit_without_its_intercept_and_position():
+    rng = np.random.default_rng(3)
+    signals = {name: rng.normal(1, 2, 10_000) for name in CLICK_WEIGHTS}
+    head = fit_head(CLICK_WEIGHTS, signals, 0.1, np.ones(10_000))
+    found = attraction(head, signals)["attraction"]
+    position = CLICK_WEIGHTS["position"] * (signals["position"] - signals["position"].mean()) / signals["position"].std()
+    assert found + position + head.intercept == pytest.approx(head.logits(signals), abs=1e-12)
+
+
+def test_without_a_selection_bias_conversions_have_the_causes_that_they_had():
+    assert conversion_weights(0.0) == CONVERSION_WEIGHTS
+    assert conversion_weights(-1.5) == {**CONVERSION_WEIGHTS, "attraction": -1.5}
 
 
 def test_planned_faults_are_far_below_one_percent_in_every_size():
