@@ -199,7 +199,9 @@ def test_attraction_is_the_click_logit_without_its_intercept_and_position():
     signals = {name: rng.normal(1, 2, 10_000) for name in CLICK_WEIGHTS}
     head = fit_head(CLICK_WEIGHTS, signals, 0.1, np.ones(10_000))
     found = attraction(head, signals)["attraction"]
-    position = CLICK_WEIGHTS["position"] * (signals["position"] - signals["position"].mean()) / signals["position"].std()
+    position = (
+        CLICK_WEIGHTS["position"] * (signals["position"] - signals["position"].mean()) / signals["position"].std()
+    )
     assert found + position + head.intercept == pytest.approx(head.logits(signals), abs=1e-12)
 
 
