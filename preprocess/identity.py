@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
-from esmm_dist.schema.differences import schema_differences
+from esmm_dist.schema.differences import deciding_mapping, schema_differences
 from esmm_dist.schema.edges import with_edges_of
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest
@@ -50,7 +49,7 @@ def run_identity(
     return {
         "layout_version": _LAYOUT_VERSION,
         "settings": dict(settings),
-        "schema": to_mapping(schema),
+        "schema": deciding_mapping(schema),
         "inputs": {name: [file.file_bytes, file.changed_ns] for name, file in raw.items()},
         "partitions": plan.partitions,
         "chunk_bytes": plan.chunk_bytes,

@@ -1,4 +1,8 @@
-"""What differs between two schemas, setting by setting, for messages that refuse one of them."""
+"""What differs between two schemas, setting by setting, for messages that refuse one of them.
+
+Which field attends to a list (``attended_by``) is never a difference: it decides neither what records hold nor what
+they mean, so that a data set from before it was set, or with another one, is as good.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,8 +32,16 @@ def record_differences(now: Schema, before: Schema, *, before_is: str = "was") -
     return _phrases(_of_records(now), _of_records(before), before_is)
 
 
-def _flat(schema: Schema) -> dict[str, Any]:
+def deciding_mapping(schema: Schema) -> dict[str, Any]:
+    """Return a schema as ``to_mapping`` does, without the settings that decide nothing of what preprocess writes."""
     mapping = to_mapping(schema)
+    for field in mapping["fields"]:
+        del field["attended_by"]
+    return mapping
+
+
+def _flat(schema: Schema) -> dict[str, Any]:
+    mapping = deciding_mapping(schema)
     fields = {str(field.pop("name")): field for field in mapping.pop("fields")}
     order = {"order of fields": [f.name for f in (*schema.user_fields, *schema.impression_fields)]}
     return dict(_leaves({**mapping, "fields": fields})) | order

@@ -68,6 +68,10 @@ class Field:
     """Name of the field of a flat log whose ids this one's values are: the items of a history (``ids_of: item_id``)
     have the feature ids, the counts and the rows of the item. None: the field has ids of its own."""
 
+    attended_by: str | None = None
+    """For a user's multi-hot field: name of the field of the impression that attends to it, as the item's category does
+    to the categories that the user saw (network ``din``). Other networks do not look at it. None: no field does."""
+
     def __post_init__(self) -> None:
         if not self.name:
             raise SchemaError("A field has an empty name. Give every field the name that it has in the log.")

@@ -6,6 +6,7 @@ from dataclasses import field as dataclass_field
 from functools import cached_property
 
 from esmm_dist.errors import SchemaError
+from esmm_dist.schema.attention import check_attention
 from esmm_dist.schema.columns import check_columns
 from esmm_dist.schema.field import COMBINER_POWER, TABLE_NAME, Combiner, Field, Owner
 from esmm_dist.schema.field_checks import check_crosses, check_dims, check_flat_only, check_id_spaces
@@ -59,6 +60,7 @@ class Schema:
             check_flat_only(self.fields, is_flat=self.flat_source is not None)
             check_crosses(self.fields)
             check_dims(self.fields)
+            check_attention(self.fields)
             check_id_spaces(self.fields, shares_values=self.flat_source is not None)
             if self.flat_source is not None:
                 check_columns(self.flat_source, self.labels, [f.name for f in self.fields])
