@@ -1,6 +1,7 @@
 """The ids of a batch, made ready for pull, pooling and push."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +21,13 @@ class TableLookup:
     (impression, impression field): first the G·F_u of the users, then the B·F_i of the impressions. The combiner is
     already in the weights. The matrix stands here by rows, as pooling reads it, and by columns, as its gradient does; a
     plan without gradients leaves the columns empty.
+
+    Behind these stand the elements of the lists that a network wants one by one: a segment each, of one id with weight
+    1, list after list and within a list group after group. Their ids are in a user's segments too, and count once::
+
+        G = 2, F_u = 2 (user, seen), B = 3, F_i = 1, and the list seen: (7 9) of group 0, (7) of group 1
+
+        segment   0 user 0   1 seen 0   2 user 1   3 seen 1   4 5 6 items   7 8 seen of group 0   9 seen of group 1
     """
 
     ids: Ids
@@ -38,6 +46,8 @@ class TableLookup:
     """float32 [N]"""
     counts: Ids | None
     """int64 [U], impressions of the batch that hold each id; None where nobody counts them"""
+    lists: Mapping[str, "ElementList"] = field(default_factory=dict)
+    """The lists whose elements are segments, in the order of these"""
 
     @property
     def num_segments(self) -> int:
@@ -45,9 +55,29 @@ class TableLookup:
         return len(self.begins) - 1
 
     @property
+    def num_elements(self) -> int:
+        """Segments of single elements, the last ones."""
+        return sum(len(each.weights) for each in self.lists.values())
+
+    @property
+    def num_field_segments(self) -> int:
+        """G·F_u + B·F_i: segments of whole fields, the first ones."""
+        return self.num_segments - self.num_elements
+
+    @property
     def segments(self) -> I64:
         """The segment of each id of the batch, ascending: int64 [N]."""
         return np.repeat(np.arange(self.num_segments), np.diff(self.begins))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementList:
+    """One multi-hot field of the users, element by element."""
+
+    lengths: I64
+    """int64 [G]: elements of each group"""
+    weights: F32
+    """float32 [n]: the weight that each has in its pooled sum"""
 
 
 class LookupPlan:
@@ -56,11 +86,19 @@ class LookupPlan:
     Stateless after construction, so several threads may call ``prepare``.
     """
 
-    def __init__(self, schema: Schema, *, count_impressions: bool = False, with_gradients: bool = True) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        lists: Collection[str] = (),
+        count_impressions: bool = False,
+        with_gradients: bool = True,
+    ) -> None:
         """Lay out the segments of each table.
 
         Args:
             schema: schema of the data set
+            lists: names of the users' fields that are looked up element by element too
             count_impressions: whether to fill ``TableLookup.counts``; without gradients it is left empty
             with_gradients: whether to fill ``id_begins``, ``id_segments`` and ``id_weights``; scoring needs none
         """
@@ -68,6 +106,7 @@ class LookupPlan:
         self._count_impressions, self._with_gradients = count_impressions, with_gradients
         self._user_fields = _settings_of(schema.user_fields, schema.tables)
         self._impression_fields = _settings_of(schema.impression_fields, schema.tables)
+        self._lists = {table: _places_of(lists, schema, table) for table in schema.tables}
 
     def prepare(self, batch: GroupedBatch) -> dict[str, TableLookup]:
         """Find the unique ids of a batch and build the pooling matrix of each table."""
@@ -87,6 +126,12 @@ class LookupPlan:
             collect(lists, settings, table, (ids, weights, begins[1:]), filled)
         count = int(filled[1])
         ids, weights = ids[:count], weights[:count]
+        elements: dict[str, ElementList] = {}
+        attended = self._lists[self._tables[table]]
+        if attended:
+            matrix = (ids, weights, begins)
+            elements, ids, weights, begins = _with_elements(attended, batch.num_groups, user_fields, matrix)
+            count, segments = len(ids), len(begins) - 1
         unique, id_begins = np.empty(count, np.int64), np.empty(count + 1, np.int64)
         places, order = np.empty(count, np.int32), np.empty(count, np.int32)
         num_ids = sorted_unique(ids, unique, places, order, id_begins)
@@ -101,6 +146,7 @@ class LookupPlan:
                 id_segments=places[:0],
                 id_weights=weights[:0],
                 counts=None,
+                lists=elements,
             )
         segment_of = np.repeat(np.arange(segments, dtype=np.int32), np.diff(begins))
         id_segments = segment_of[order]
@@ -119,6 +165,7 @@ class LookupPlan:
             id_segments=id_segments,
             id_weights=weights[order],
             counts=counts,
+            lists=elements,
         )
 
 
@@ -127,6 +174,45 @@ def _settings_of(fields: tuple[Field, ...], tables: tuple[str, ...]) -> I64:
     longest = np.iinfo(np.int64).max
     settings = [(tables.index(f.table), f.max_ids or longest, COMBINER_POWER[f.combiner]) for f in fields]
     return np.array(settings, dtype=np.int64).reshape(-1, 3)
+
+
+def _places_of(lists: Collection[str], schema: Schema, table: str) -> dict[str, int]:
+    """Return the place of each list among the user fields of a table, in their order."""
+    fields = [f.name for f in schema.user_fields if f.table == table]
+    return {name: place for place, name in enumerate(fields) if name in lists}
+
+
+def _with_elements(
+    attended: Mapping[str, int], groups: int, user_fields: int, matrix: tuple[I64, F32, I64]
+) -> tuple[dict[str, ElementList], I64, F32, I64]:
+    """Append a segment for each element of some lists to a matrix.
+
+    Args:
+        attended: place of each list among the user fields of the table
+        groups: G
+        user_fields: F_u
+        matrix: ids int64 [N], weights float32 [N] and begins int64 [S + 1] of the segments
+
+    Returns:
+        The lists, and ids, weights and begins with the elements' behind them.
+    """
+    ids, weights, begins = matrix
+    found, all_places = {}, [np.empty(0, np.int64)]
+    for name, place in attended.items():
+        firsts = begins[: groups * user_fields][place::user_fields]
+        lengths = begins[1 : groups * user_fields + 1][place::user_fields] - firsts
+        places = np.arange(lengths.sum()) + np.repeat(firsts - (np.cumsum(lengths) - lengths), lengths)
+        found[name] = ElementList(lengths=lengths, weights=weights[places])
+        all_places.append(places)
+    places = np.concatenate(all_places)
+    ends = np.arange(len(ids) + 1, len(ids) + len(places) + 1)
+    ones = np.ones(len(places), np.float32)
+    return (
+        found,
+        np.concatenate([ids, ids[places]]),
+        np.concatenate([weights, ones]),
+        np.concatenate([begins, ends]),
+    )
 
 
 def _given(weights: F32 | None) -> F32:

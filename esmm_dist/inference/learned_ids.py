@@ -41,7 +41,8 @@ class LearnedIds:
             rows: rows that were pulled for them, float32 [U, D] by table
 
         Returns:
-            For each table whether each segment of its lookup holds a known id, bool [S]: see ``of_impressions``.
+            For each table whether each segment of a whole field holds a known id, bool [G·F_u + B·F_i]: see
+            ``of_impressions``.
         """
         held = {}
         self._impressions += batch.num_impressions
@@ -49,9 +50,10 @@ class LearnedIds:
             starts, known = self._starts[table], np.empty(len(lookup.ids), np.bool_)
             pulled = np.require(rows[table], requirements="W")  # a kernel takes no read-only array, as servers' are
             differing_rows(pulled, starts.choices, starts.picks(lookup.ids), known)
-            with_known = np.empty(lookup.num_segments, np.bool_)
-            lists_with(lookup.begins, lookup.places, known, with_known)
-            self._with_ids += self._counted(batch, table, lookup.begins[1:] > lookup.begins[:-1])
+            begins = lookup.begins[: lookup.num_field_segments + 1]
+            with_known = np.empty(lookup.num_field_segments, np.bool_)
+            lists_with(begins, lookup.places, known, with_known)
+            self._with_ids += self._counted(batch, table, begins[1:] > begins[:-1])
             self._with_known += self._counted(batch, table, with_known)
             held[table] = with_known
         return held
@@ -65,7 +67,7 @@ class LearnedIds:
         return {f.name: (impressions, ids[i], known[i]) for i, f in enumerate(self._schema.fields)}
 
     def _counted(self, batch: GroupedBatch, table: str, held: Bools) -> I64:
-        """Count for each field of the schema the impressions whose segment, of bool [S], is true: int64 [F]."""
+        """Count for each field of the schema the impressions whose segment, of bool [G·F_u + B·F_i], is true: int64 [F]."""
         user = [f for f in self._schema.user_fields if f.table == table]
         own = [f for f in self._schema.impression_fields if f.table == table]
         of_users = batch.num_groups * len(user)
@@ -82,7 +84,7 @@ def of_impressions(held: Mapping[str, Bools], schema: Schema, field: Field, batc
     """Return for each impression what ``held`` says of its list in one field: bool [B].
 
     Args:
-        held: for each table a value of each segment of a lookup, bool [S]
+        held: for each table a value of each segment of a whole field, bool [G·F_u + B·F_i]
         schema: schema of the batch
         field: any field
         batch: the batch of the lookup

@@ -66,7 +66,8 @@ def count_impressions(ids: tuple[I64, I32], fields: tuple[int, int], impressions
 
     Args:
         ids: begins of the ids int64 [U + 1], and the segments that hold each, ascending, int32 [N]: first those of the
-            users, a field after the other, then those of the impressions
+            users, a field after the other, then those of the impressions; what is behind them repeats these and counts
+            no more
         fields: number of fields of the users and of the impressions
         impressions_per_group: int64 [G]
         counts: int64 [U], to be written to
@@ -75,6 +76,7 @@ def count_impressions(ids: tuple[I64, I32], fields: tuple[int, int], impressions
     user_fields, impression_fields = fields
     of_users = len(impressions_per_group) * user_fields
     group_of = np.repeat(np.arange(len(impressions_per_group)), impressions_per_group)
+    of_fields = of_users + len(group_of) * impression_fields
     for number in range(len(counts)):
         count, last = 0, -1
         first, end = begins[number], begins[number + 1]
@@ -86,7 +88,7 @@ def count_impressions(ids: tuple[I64, I32], fields: tuple[int, int], impressions
                 last = group
             place += 1
         users_end, user, last = place, first, -1
-        while place < end:
+        while place < end and segments[place] < of_fields:
             impression = (segments[place] - of_users) // impression_fields
             place += 1
             if impression == last:

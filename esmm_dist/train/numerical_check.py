@@ -73,9 +73,10 @@ def _largest_field(
         impression = [f for f in schema.impression_fields if f.table == table]
         fields = user * batch.num_groups + impression * batch.num_impressions
         pooled = np.zeros((len(fields), rows[table].shape[1]))
-        segments, places = lookup.segments, lookup.places
+        held = int(lookup.begins[len(fields)])  # without the elements of lists behind them
+        segments, places, weights = lookup.segments[:held], lookup.places[:held], lookup.weights[:held]
         with np.errstate(over="ignore", invalid="ignore"):
-            np.add.at(pooled, segments, lookup.weights[:, np.newaxis].astype(np.float64) * rows[table][places])
+            np.add.at(pooled, segments, weights[:, np.newaxis].astype(np.float64) * rows[table][places])
         values = np.nan_to_num(np.abs(pooled), nan=np.inf, posinf=np.inf).max(axis=1, initial=0.0)
         for number, name in enumerate(f.name for f in fields):
             largest[name] = max(largest[name], float(values[number]))

@@ -255,3 +255,84 @@ def test_a_plan_without_gradients_finds_the_same_ids_and_leaves_the_columns_of_t
         np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
     assert [len(getattr(found, name)) for name in ("id_begins", "id_segments", "id_weights")] == [0, 0, 0]
     assert found.counts is None
+
+
+ATTENDED = (
+    Field(name="u", owner="user"),
+    Field(name="seen", owner="user", multi_hot=True, weighted=True, combiner="mean", max_ids=2),
+    Field(name="shops", owner="user", multi_hot=True, weighted=True),
+)
+
+
+def attended_batch() -> GroupedBatch:
+    """Make two groups with one impression each; the lists are (7 9, and 8 too many) (1 2) and (7) ()."""
+    users: Lists = [[(3, 1)], [(7, 1.0), (9, 3.0), (8, 5.0)], [(1, 2.0), (2, 0.5)], [(4, 1)], [(7, 4.0)], []]
+    return batch_of(users, [[(5, 1)], [(7, 1)]], 2, 1)
+
+
+def test_each_element_of_a_list_is_a_segment_behind_those_of_the_fields_and_weighs_one():
+    schema = schema_of(*ATTENDED, ITEM)
+    whole = LookupPlan(schema).prepare(attended_batch())["main"]
+    lookup = LookupPlan(schema, lists=("shops", "seen")).prepare(attended_batch())["main"]
+    fields = whole.num_segments
+    assert (whole.num_elements, whole.lists) == (0, {})
+    assert (lookup.num_segments, lookup.num_elements, lookup.num_field_segments) == (fields + 5, 5, fields)
+    assert lookup.begins[: fields + 1].tolist() == whole.begins.tolist()
+    np.testing.assert_array_equal(lookup.ids, whole.ids)
+    # in the order of the schema: seen of both groups, cut to two, then shops
+    assert lookup.ids[lookup.places[len(whole.places) :]].tolist() == [7, 9, 7, 1, 2]
+    assert lookup.weights[len(whole.weights) :].tolist() == [1.0] * 5
+    assert lookup.segments[len(whole.weights) :].tolist() == list(range(fields, fields + 5))
+    assert list(lookup.lists) == ["seen", "shops"]
+    assert [each.lengths.tolist() for each in lookup.lists.values()] == [[2, 1], [2, 0]]
+    # as in the pooled sums: the mean's are divided by their sum
+    assert [each.weights.tolist() for each in lookup.lists.values()] == [[0.25, 0.75, 1.0], [2.0, 0.5]]
+
+
+def test_columns_of_the_matrix_hold_the_elements_too():
+    lookup = LookupPlan(schema_of(*ATTENDED, ITEM), lists=("seen",)).prepare(attended_batch())["main"]
+    by_column = sorted(
+        (int(segment), number)
+        for number in range(len(lookup.ids))
+        for segment in lookup.id_segments[lookup.id_begins[number] : lookup.id_begins[number + 1]]
+    )
+    assert by_column == sorted(zip(lookup.segments.tolist(), lookup.places.tolist(), strict=True))
+
+
+def test_elements_are_segments_of_their_own_table_alone():
+    seen = Field(name="seen", owner="user", multi_hot=True, table="x")
+    schema = schema_of(seen, Field(name="u", owner="user", table="y"), ITEM)
+    batch = batch_of([[(1, 1), (2, 1)], [(3, 1)]], [[(4, 1)]], 1, 1)
+    lookups = LookupPlan(schema, lists=("seen",)).prepare(batch)
+    assert {table: (lookup.num_segments, lookup.num_elements) for table, lookup in lookups.items()} == {
+        "main": (1, 0),
+        "x": (3, 2),
+        "y": (1, 0),
+    }
+
+
+def test_an_empty_batch_has_lists_without_elements():
+    batch = batch_of([], [], 0, 1)
+    lookup = LookupPlan(schema_of(*ATTENDED, ITEM), lists=("seen", "shops")).prepare(batch)["main"]
+    assert [len(each.lengths) for each in lookup.lists.values()] == [0, 0]
+    assert lookup.begins.tolist() == [0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_impressions_are_counted_once_however_often_their_ids_are_looked_up(data):
+    groups, per_group = data.draw(st.integers(0, 3)), data.draw(st.integers(1, 3))
+    ids = st.lists(st.tuples(st.integers(0, 6), st.just(1.0)), max_size=4)
+    users = data.draw(st.lists(ids, min_size=2 * groups, max_size=2 * groups))
+    own = data.draw(st.integers(0, 1))  # fields of impressions in this table, beside one in another
+    impressions = data.draw(st.lists(ids, min_size=2 * groups * per_group, max_size=2 * groups * per_group))
+    schema = schema_of(
+        *(Field(name=f"u{i}", owner="user", multi_hot=True) for i in range(2)),
+        *(Field(name=f"i{i}", owner="item", multi_hot=True, table="main" if i < own else "y") for i in range(2)),
+    )
+    batch = batch_of(users, impressions, groups, per_group)
+    plain = LookupPlan(schema, count_impressions=True).prepare(batch)
+    lists = LookupPlan(schema, count_impressions=True, lists=("u0", "u1")).prepare(batch)
+    for table, lookup in plain.items():
+        np.testing.assert_array_equal(np.asarray(lists[table].counts), np.asarray(lookup.counts))
+        np.testing.assert_array_equal(lists[table].ids, lookup.ids)

@@ -36,12 +36,14 @@ TWO_TABLES = tiny_schema(
 )
 
 
-def counts(schema: Schema, learned: set[int], *, times: int = 1, world=None) -> dict[str, tuple[int, int, int]]:
+def counts(
+    schema: Schema, learned: set[int], *, times: int = 1, world=None, lists: tuple[str, ...] = ()
+) -> dict[str, tuple[int, int, int]]:
     """Count the batch ``times`` times, with the rows of ``learned`` moved from their start values."""
     starts = {table: StartValues(embedding_dim=2, scale=0.1, seed=1) for table in schema.tables}
     counter = LearnedIds(schema, starts)
     for _ in range(times):
-        lookups = LookupPlan(schema).prepare(BATCH)
+        lookups = LookupPlan(schema, lists=lists).prepare(BATCH)
         rows = {table: starts[table].rows(lookup.ids).copy() for table, lookup in lookups.items()}
         for table, lookup in lookups.items():
             rows[table][np.isin(lookup.ids, list(learned)), 1] += 1e-3
@@ -51,6 +53,7 @@ def counts(schema: Schema, learned: set[int], *, times: int = 1, world=None) -> 
     return counter.counts(world or SoloWorld())
 
 
+@pytest.mark.parametrize("lists", [(), ("history",)], ids=["", "history by element"])
 @pytest.mark.parametrize("schema", [tiny_schema(), TWO_TABLES], ids=["one table", "two tables"])
 @pytest.mark.parametrize(
     ("learned", "known"),
@@ -62,8 +65,8 @@ def counts(schema: Schema, learned: set[int], *, times: int = 1, world=None) -> 
         ({10, 11, 20, 21, 30, 31, 40, 41}, (3, 2, 3, 2)),
     ],
 )
-def test_impressions_are_counted_field_by_field(schema, learned, known):
-    found = counts(schema, learned)
+def test_impressions_are_counted_field_by_field(schema, learned, known, lists):
+    found = counts(schema, learned, lists=lists)
     with_ids = (3, 2, 3, 2)
     names = ("user", "history", "item", "tags")
     expected = {name: (3, ids, n) for name, ids, n in zip(names, with_ids, known, strict=True)}

@@ -8,6 +8,7 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
+from esmm_dist.schema import Field
 from preprocess.config import DECIDING, PreprocessConfig
 from preprocess.identity import INPUTS, check_same, deciding_settings, run_identity, settings_like
 from preprocess.memory_plan import MemoryPlan
@@ -42,6 +43,13 @@ def test_only_settings_that_change_the_bytes_decide():
 def test_a_data_set_passes_on_its_deciding_settings_alone():
     assert settings_like(MANIFEST) == SETTINGS
     assert settings_like(replace(MANIFEST, settings={"seed": 4, "known_ids_crc32c": {}})) == {"seed": 4}
+
+
+def test_who_attends_to_a_list_decides_nothing_of_a_data_set():
+    fields = (*SHOP.fields, Field(name="seen", owner="user", multi_hot=True))
+    schema = replace(SHOP, fields=fields)
+    attended = replace(SHOP, fields=(*SHOP.fields, replace(fields[-1], attended_by="item")))
+    assert run_identity(SETTINGS, attended, RAW, PLAN) == run_identity(SETTINGS, schema, RAW, PLAN)
 
 
 def test_a_run_continues_with_other_workers_and_not_with_other_pieces_inputs_or_settings():
