@@ -67,7 +67,13 @@ class LearnedIds:
         return {f.name: (impressions, ids[i], known[i]) for i, f in enumerate(self._schema.fields)}
 
     def _counted(self, batch: GroupedBatch, table: str, held: Bools) -> I64:
-        """Count for each field of the schema the impressions whose segment, of bool [G·F_u + B·F_i], is true: int64 [F]."""
+        """Count for each field of the schema the impressions whose segment is true: int64 [F].
+
+        Args:
+            batch: the batch
+            table: name of the table
+            held: bool [G·F_u + B·F_i], a value of each segment of a whole field
+        """
         user = [f for f in self._schema.user_fields if f.table == table]
         own = [f for f in self._schema.impression_fields if f.table == table]
         of_users = batch.num_groups * len(user)

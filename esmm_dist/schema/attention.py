@@ -1,7 +1,7 @@
 """Which of a user's lists are attended to, and by which field of the impression: the item's category, say.
 
-The schema says it (``Field.attended_by``), or the setting ``attend`` of a training does in its place. It changes neither
-the records of a data set nor the rows of a table, only what some networks compute from them.
+The schema says it (``Field.attended_by``), or the setting ``attend`` of a training does in its place. It changes
+neither the records of a data set nor the rows of a table, only what some networks compute from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,8 +61,8 @@ def _problem(attended: Field, by: str, fields: Mapping[str, Field]) -> str | Non
     if attended.owner != "user" or not attended.multi_hot:
         what = f"owner {attended.owner}" if attended.owner != "user" else "one-hot"
         return (
-            f"but '{attended.name}' is {what}: what is attended to is a list of the user. Name a field with owner: user "
-            "and multi_hot: true."
+            f"but '{attended.name}' is {what}: what is attended to is a list of the user. Name a field with "
+            "owner: user and multi_hot: true."
         )
     attending = fields.get(by)
     if attending is None:

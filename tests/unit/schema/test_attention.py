@@ -42,11 +42,17 @@ def test_a_setting_stands_in_the_place_of_the_schema():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ([attended(SEEN, "categry")], "attended_by is 'categry', but 'categry' is not a field. Did you mean 'category'"),
+        (
+            [attended(SEEN, "categry")],
+            "attended_by is 'categry', but 'categry' is not a field. Did you mean 'category'",
+        ),
         ([attended(SEEN, "user")], "but the owner of 'user' is user: it is the same for all impressions of a user"),
         ([attended(SEEN, "shops"), SHOPS], "but the owner of 'shops' is user"),
         ([replace(SHOPS, name="x", owner="item", attended_by="shop")], "but 'x' is owner item: what is attended to"),
-        ([replace(USER, name="x", attended_by="shop")], "but 'x' is one-hot: what is attended to is a list of the user"),
+        (
+            [replace(USER, name="x", attended_by="shop")],
+            "but 'x' is one-hot: what is attended to is a list of the user",
+        ),
         (
             [Field(name="seen", owner="user", multi_hot=True, embedding_dim=8, attended_by="shop")],
             "column by column, and of embedding_dim 'seen' has 8 and 'shop' has none. Set the same",
@@ -66,7 +72,10 @@ def test_a_schema_refuses_what_cannot_attend_or_be_attended_to(fields: list[Fiel
         (["sen=shop"], r"but 'sen' is not a list of the user. Did you mean 'seen'\? Known: seen, shops"),
         (["seen=shp"], "attend names 'seen=shp', but 'shp' is not a field. Did you mean 'shop'"),
         (["user=shop"], "but 'user' is one-hot"),
-        (["seen=shop", "seen=tags"], "attend names 'seen=tags', and 'seen=shop' before it. One field attends to a list"),
+        (
+            ["seen=shop", "seen=tags"],
+            "attend names 'seen=tags', and 'seen=shop' before it. One field attends to a list",
+        ),
     ],
 )
 def test_a_setting_that_does_not_fit_is_refused(texts: list[str], message: str):
