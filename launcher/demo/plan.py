@@ -1,25 +1,8 @@
 """Which command lines the demo runs."""
 
-import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One command line of the demo."""
-
-    name: str
-    args: Sequence[str]
-    """Words after ``esmm``."""
-    why: str
-    """One line that says what it is for."""
-
-    @property
-    def line(self) -> str:
-        """Return the line as a user types it."""
-        return shlex.join(["esmm", *self.args])
+from launcher.steps.step import Step
 
 
 def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:

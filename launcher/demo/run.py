@@ -1,19 +1,24 @@
 """Run the demo's steps that are not done yet, and report what they reached."""
 
+import itertools
 import shutil
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from launcher.command import CommandContext, Outcome
-from launcher.demo.journal import DoneStep, Journal, open_journal
-from launcher.demo.plan import Step, plan
-from launcher.demo.summary import auc_rows, folder_bytes, speed_rows, what_next
+from launcher.demo.plan import plan
+from launcher.demo.summary import auc_rows, what_next
+from launcher.steps.journal import DoneStep, Journal, lines_of, open_journal
+from launcher.steps.run import run_steps, stopped_outcome
+from launcher.steps.speed_table import path_bytes, speed_table, speeds
+from launcher.steps.step import Step
 from launcher.terminal.json_line import json_value
 from launcher.terminal.text_table import text_table
+
+JOURNAL_NAME = "demo.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,60 +40,49 @@ class DemoConfig:
 def demo_command(settings: DemoConfig, context: CommandContext) -> Outcome:
     """Run the demo in a folder, or continue it there.
 
-    Every step is a command line of its own, run within this process: importing TensorFlow five times would take half
-    the demo's time.
-
     Raises:
         EsmmError: the folder is not a demo's, or a step's command fails
     """
-    progress = context.progress
-
-    def planned(below: Path) -> list[Step]:
-        return plan(below, impressions=settings.impressions, seed=settings.seed)
-
-    journal = open_journal(settings.dir, planned)
-    folder = journal.path.parent
-    journal.write()
-    for step in planned(folder):
-        progress.message(f"\n$ {step.line}    # {step.why}")
-        if step.name in journal.done:
-            progress.message(f"  done already; remove {folder} to start over")
-            continue
-        outcome = _run_step(step, journal, context)
-        if outcome.result.get("stopped_by"):
-            lines = [f"The demo stopped at {step.name}. Run the same command again to continue."]
-            return Outcome(lines=lines, result={"folder": str(folder), "stopped_at": step.name}, done=False)
-    return _outcome(folder, journal.done)
+    journal, steps = _open(settings)
+    stopped_at = run_steps(steps, journal, context)
+    if stopped_at is not None:
+        return stopped_outcome("The demo", stopped_at, journal)
+    return _outcome(journal.path.parent, journal.done)
 
 
-def _run_step(step: Step, journal: Journal, context: CommandContext) -> Outcome:
-    """Run a step, show its report, and note it as done unless a signal stopped it."""
-    started = time.perf_counter()
-    outcome = context.run_line(step.args)
-    seconds = time.perf_counter() - started
-    for line in outcome.lines:
-        context.progress.message(f"  {line}")
-    if not outcome.result.get("stopped_by"):
-        journal.add(step, DoneStep(seconds=seconds, result=json_value(outcome.result)))
-    return outcome
+def _open(settings: DemoConfig) -> tuple[Journal, Sequence[Step]]:
+    """Return the journal of a demo, which may begin, and its steps.
+
+    A folder with a demo of other settings (or of another version) is left alone: its subfolder ``2``, ``3``, ... is
+    used instead.
+
+    Raises:
+        ConfigError: the folder holds something else; nothing in it is touched
+    """
+    for folder in itertools.chain([settings.dir], (settings.dir / str(i) for i in itertools.count(2))):
+        steps = plan(folder, impressions=settings.impressions, seed=settings.seed)
+        refused = f"{folder} exists and is not the folder of a demo. Give a new folder: esmm demo OTHER_FOLDER"
+        journal = open_journal(folder / JOURNAL_NAME, steps, refused=refused)
+        if journal.lines == lines_of(steps):
+            return journal, steps
+    raise AssertionError("the loop over subfolders does not end")
 
 
 def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:
     metrics = done["evaluate"].result
     best: dict[str, float] = done["synth"].result["best_auc"]
     sizes = {
-        "synth": folder_bytes(folder / "raw"),
-        "preprocess": folder_bytes(folder / "data"),
-        "train": folder_bytes(folder / "run"),
-        "predict": folder_bytes(folder / "predictions.parquet"),
+        "synth": path_bytes(folder / "raw"),
+        "preprocess": path_bytes(folder / "data"),
+        "train": path_bytes(folder / "run"),
+        "predict": path_bytes(folder / "predictions.parquet"),
     }
-    speeds = _impressions_per_s(done)
+    impressions_per_s = speeds(done)
     lines = [
         "",
         *text_table(["test split", "AUC", "std. error", "best possible", "of the way"], auc_rows(metrics, best)),
         "",
-        *text_table(["step", "time", "impressions/s", "on disk"], speed_rows(done, speeds, sizes)),
-        "train: impressions/s counts the steps alone; the time includes start-up, evaluation and saving",
+        *speed_table(done, impressions_per_s, sizes),
         "",
         *what_next(folder, _activate_script()),
     ]
@@ -97,7 +91,7 @@ def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:
         "metrics": metrics,
         "best_auc": best,
         "seconds": {name: step.seconds for name, step in done.items()},
-        "impressions_per_s": speeds,
+        "impressions_per_s": impressions_per_s,
         "bytes": sizes,
     }
     return Outcome(lines=lines, result=json_value(result))
@@ -109,13 +103,3 @@ def _activate_script() -> Path | None:
     if shutil.which("esmm") is not None or not script.is_file():
         return None
     return script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
-
-
-def _impressions_per_s(done: Mapping[str, DoneStep]) -> dict[str, float]:
-    """Return the speed of each step; of training, that of its steps without start-up, evaluation and saving."""
-    splits = {name: split["impressions"] for name, split in done["preprocess"].result["splits"].items()}
-    both, test = sum(splits.values()), splits["test"]
-    counts = {"synth": both, "preprocess": both, "evaluate": test, "predict": test}
-    train = done["train"].result
-    speeds = {"train": train["impressions"] / train["seconds"]} if train["seconds"] else {}
-    return speeds | {name: count / done[name].seconds for name, count in counts.items()}

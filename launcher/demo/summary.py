@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from launcher.demo.journal import DoneStep
-from launcher.terminal.progress import duration, short_bytes, short_number
-
 
 def distance_closed(auc: float, best: float) -> float:
     """Return how far a model has come from the AUC of a coin (0.5) to the best possible, as a share."""
@@ -31,28 +28,6 @@ def auc_rows(metrics: Mapping[str, Mapping[str, Any]], best: Mapping[str, float]
         for task in metrics
         if task in best
     ]
-
-
-def speed_rows(
-    done: Mapping[str, DoneStep], impressions_per_s: Mapping[str, float], sizes: Mapping[str, int]
-) -> list[list[str]]:
-    """Return one table row for each step: time, impressions a second, bytes on disk."""
-    return [
-        [
-            name,
-            duration(step.seconds),
-            short_number(impressions_per_s[name]) if name in impressions_per_s else "",
-            short_bytes(sizes[name]) if name in sizes else "",
-        ]
-        for name, step in done.items()
-    ]
-
-
-def folder_bytes(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder; 0 if there is none."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
 
 
 def what_next(folder: Path, activate: Path | None) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""The demo's steps, its journal, and its table."""
+"""The demo's steps and its table."""
 
 import json
 import shlex
@@ -11,10 +11,9 @@ from esmm_dist.errors import ConfigError, NumericalError
 from esmm_dist.progress import NoProgress
 from launcher import cli
 from launcher.command import CommandContext, Outcome
-from launcher.demo.journal import DoneStep, open_journal
 from launcher.demo.plan import plan
 from launcher.demo.run import DemoConfig, demo_command
-from launcher.demo.summary import auc_rows, distance_closed, folder_bytes, speed_rows
+from launcher.demo.summary import auc_rows, distance_closed
 
 METRICS = {
     "ctr": {"auc": 0.70, "auc_standard_error": 0.002},
@@ -150,13 +149,6 @@ def test_a_folder_that_is_not_a_demo_is_refused_and_not_touched(tmp_path, kind):
     assert [p.name for p in tmp_path.rglob("*")] == (["mine", "thesis.txt"] if kind == "folder" else ["mine"])
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"lines": []}', '{"lines": [], "done": {"synth": 3}}'])
-def test_a_damaged_journal_is_named(tmp_path, text):
-    (tmp_path / "demo.json").write_text(text)
-    with pytest.raises(ConfigError, match="demo.json cannot be read"):
-        open_journal(tmp_path, lambda folder: plan(folder, impressions=1, seed=1))
-
-
 def test_an_empty_folder_is_used(tmp_path):
     (tmp_path / "empty").mkdir()
     demo(tmp_path / "empty", FakeCommands())
@@ -182,20 +174,3 @@ def test_distance_closed_is_0_for_a_coin_and_1_for_the_best_model():
 
 def test_only_tasks_with_a_best_possible_auc_are_compared():
     assert [row[0] for row in auc_rows(METRICS, {"ctr": 0.9})] == ["ctr"]
-
-
-def test_speed_rows_leave_unknown_numbers_empty():
-    done = {"train": DoneStep(seconds=2.0, result={}), "x": DoneStep(seconds=0.5, result={})}
-    assert speed_rows(done, {"train": 2500.0}, {"x": 1500}) == [
-        ["train", "2.0 s", "2.50 k", ""],
-        ["x", "0.5 s", "", "1.50 kB"],
-    ]
-
-
-def test_folder_bytes_counts_files_at_any_depth(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "b").write_bytes(b"12345")
-    (tmp_path / "c").write_bytes(b"12")
-    assert folder_bytes(tmp_path) == 7
-    assert folder_bytes(tmp_path / "c") == 2
-    assert folder_bytes(tmp_path / "none") == 0

@@ -1,17 +1,14 @@
-"""Which steps of a demo are done, so that a second start continues instead of starting over."""
+"""Which steps are done, so that a second start continues instead of starting over."""
 
-import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.storage.whole_file import make_folder_durable, write_durable
-from launcher.demo.plan import Step
-
-JOURNAL_NAME = "demo.json"
+from launcher.steps.step import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +22,7 @@ class DoneStep:
 
 @dataclass(kw_only=True)
 class Journal:
-    """The steps of one demo folder. Written after each step, all or nothing."""
+    """The steps of one folder. Written after each step, all or nothing."""
 
     path: Path
     lines: list[str]
@@ -37,39 +34,34 @@ class Journal:
         self.write()
 
     def write(self) -> None:
-        """Write the journal, by which a folder is known as a demo's."""
+        """Write the journal, by which a folder is known as that of its command."""
         steps = {name: {"seconds": d.seconds, "result": d.result} for name, d in self.done.items()}
         make_folder_durable(self.path.parent)
         write_durable(self.path, (json.dumps({"lines": self.lines, "done": steps}, indent=1) + "\n").encode())
 
 
-def open_journal(folder: Path, plan: Callable[[Path], Sequence[Step]]) -> Journal:
-    """Read the journal of a demo, or begin one. Writes nothing.
-
-    A folder with a demo of other settings (or of another version) is left alone: its subfolder ``2``, ``3``, ... is
-    used instead.
+def open_journal(path: Path, steps: Sequence[Step], *, refused: str) -> Journal:
+    """Read a journal, or begin one. Writes nothing.
 
     Args:
-        folder: a new or empty folder, or that of an earlier demo
-        plan: returns the demo's steps below a folder
+        path: file of the journal, in the folder that the steps write below
+        steps: steps of a journal that begins
+        refused: error for a folder without a journal that holds something else
 
     Raises:
-        ConfigError: the folder holds something else; nothing in it is touched
+        ConfigError: the journal cannot be read, or the folder holds something else; nothing in it is touched
     """
-    for tried in itertools.chain([folder], (folder / str(i) for i in itertools.count(2))):
-        path, lines = tried / JOURNAL_NAME, [step.line for step in plan(tried)]
-        if not path.is_file():
-            _refuse_if_used(tried)
-            return Journal(path=path, lines=lines, done={})
-        journal = _read(path)
-        if journal.lines == lines:
-            return journal
-    raise AssertionError("the loop over subfolders does not end")
-
-
-def _refuse_if_used(folder: Path) -> None:
+    if path.is_file():
+        return _read(path)
+    folder = path.parent
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ConfigError(f"{folder} exists and is not the folder of a demo. Give a new folder: esmm demo OTHER_FOLDER")
+        raise ConfigError(refused)
+    return Journal(path=path, lines=lines_of(steps), done={})
+
+
+def lines_of(steps: Sequence[Step]) -> list[str]:
+    """Return the lines of steps as a user types them: two journals with equal ones are of the same work."""
+    return [step.line for step in steps]
 
 
 def _read(path: Path) -> Journal:
