@@ -1,8 +1,9 @@
-"""The calibration of a label chain, as a checkpoint keeps it."""
+"""The calibration of a label tree, as a checkpoint keeps it."""
 
 from dataclasses import dataclass
 
 from esmm_dist.calibration.curves import Curve
+from esmm_dist.schema.label_tree import LabelTree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,7 +12,7 @@ class LabelCalibration:
 
     label: str
     impressions: int
-    """Impressions that it was fitted on: of a later label those whose earlier labels are 1."""
+    """Impressions that it was fitted on: those where the label before it is 1."""
     positives: int
     """Those of them with the label."""
     before: float | None
@@ -32,14 +33,13 @@ class Calibration:
     method: str
     """``platt`` or ``isotonic``."""
     labels: tuple[LabelCalibration, ...]
-    """In the order of the chain."""
+    """In the order of the schema."""
 
-    def lines(self) -> list[str]:
-        """Return the report, a line each."""
+    def lines(self, tree: LabelTree) -> list[str]:
+        """Return the report on the labels of this tree, a line each."""
         lines = [f"Calibrated by {self.method} on {self.split} at step {self.step:,}:"]
-        befores = [None, *(each.label for each in self.labels)]
-        for label, earlier in zip(self.labels, befores, strict=False):
-            among = f" with {earlier}" if earlier is not None else ""
+        for label, parent in zip(self.labels, tree.parents, strict=True):
+            among = f" with {tree.names[parent]}" if parent >= 0 else ""
             shown = label.curve if label.problem is None else f"not calibrated, {label.problem}"
             lines.append(
                 f"  {label.label}: {label.impressions:,} impressions{among}, {label.positives:,} positive; {shown}; "

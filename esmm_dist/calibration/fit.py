@@ -1,4 +1,4 @@
-"""Fit the calibration of a label chain."""
+"""Fit the calibration of a label tree."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from esmm_dist.calibration.platt import fit_platt
 def fit_calibration(
     labels: Sequence[str], counts: Sequence[LabelCounts], method: CalibrationMethod, *, step: int, split: str
 ) -> Calibration:
-    """Fit each label of a chain.
+    """Fit each label.
 
     Args:
-        labels: names of the labels, in the order of the chain
+        labels: names of the labels
         counts: impressions of each
         method: ``platt`` or ``isotonic``
         step: step of the model whose logits were counted

@@ -13,6 +13,7 @@ import numpy as np
 from esmm_dist.arrays import F64, I64, Array, Bools
 from esmm_dist.kernels import binned_sums as kernels
 from esmm_dist.ranks.world import World
+from esmm_dist.schema.label_tree import LabelTree
 
 FEWEST_OF_A_CLASS = 20
 """Positives, and negatives, that a label is calibrated with, and each part of an isotonic curve: ten for each number of
@@ -51,11 +52,12 @@ class LabelCounts:
         return predicted / happened if happened else None
 
 
-class ChainCounts:
-    """Counts the impressions of a label chain: for each label those whose earlier labels are all 1."""
+class LabelTreeCounts:
+    """Counts the impressions of a label tree: for each label those where the label before it is 1."""
 
-    def __init__(self, num_labels: int) -> None:
+    def __init__(self, tree: LabelTree) -> None:
         """Begin with no impression."""
+        self._tree, num_labels = tree, len(tree.names)
         self._counts = np.zeros((num_labels, kernels.NUM_BINS, 2), np.int64)
         self._sums = np.zeros((num_labels, kernels.NUM_BINS, kernels.NUM_BIN_SUMS, 2))
 
@@ -63,17 +65,16 @@ class ChainCounts:
         """Add impressions.
 
         Args:
-            labels: 0/1 [B, K] after the chain rule
+            labels: 0/1 [B, K], never 1 where the label before is 0
             logits: float64 [B, K] of the conditional probabilities, no NaN
             weights: float [B], sample weights; None: 1 each
         """
         positive = labels == 1
         weight = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
-        reached: Bools = np.ones(len(labels), np.bool_)
-        for k in range(labels.shape[1]):
+        for k, parent in enumerate(self._tree.parents):
+            reached: Bools = np.ones(len(labels), np.bool_) if parent < 0 else positive[:, parent]
             columns = (logits[reached, k], positive[reached, k], weight[reached])
             kernels.fold_bins(*columns, self._counts[k], self._sums[k])
-            reached = positive[:, k]
 
     def of_all_ranks(self, world: World) -> list[LabelCounts]:
         """Return the counts of each label over all ranks, the same on each; a collective."""

@@ -36,7 +36,7 @@ class LogitTransform:
     which no impression left out has."""
 
     curves: tuple[Curve, ...] | None = None
-    """Curve of each label of the chain; None: not calibrated."""
+    """Curve of each label; None: not calibrated."""
 
     @classmethod
     def of(cls, keep_negatives: float, calibration: Calibration | None) -> "LogitTransform":

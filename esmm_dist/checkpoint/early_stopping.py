@@ -64,7 +64,7 @@ class EarlyStopping:
         values = self._values(evaluations, step)
         if not values:
             return None
-        pick = max if FIGURES[self.metric.partition(".")[2]] == "highest" else min
+        pick = max if FIGURES[self.metric.rpartition(".")[2]] == "highest" else min
         best_step, value = pick(values, key=lambda each: each[1])
         return BestEvaluation(step=best_step, value=value, metric=self.metric, split=self.split)
 
@@ -83,7 +83,7 @@ class EarlyStopping:
 
     def _values(self, evaluations: Sequence[Mapping[str, Any]], step: int) -> list[tuple[int, float]]:
         """Return the steps and values of the evaluations of the whole split that have the figure."""
-        task, _, figure = self.metric.partition(".")
+        task, _, figure = self.metric.rpartition(".")
         found = (
             (int(each["step"]), each["metrics"].get(task, {}).get(figure))
             for each in evaluations

@@ -14,6 +14,7 @@ from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, verify_tabl
 from esmm_dist.embedding.placement import bucket_of
 from esmm_dist.embedding.table_files import TableFile, read_rows
 from esmm_dist.errors import CheckpointError, ConfigError
+from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.storage.folder import Folder
 
 SHOWN_SETTINGS = ("data", "run", "seed", "input", "embedding", "model", "dense")
@@ -32,6 +33,7 @@ class CheckpointSummary:
     """All of its files."""
     files: int
     schema: str
+    labels: LabelTree
     rows: dict[str, int]
     """Rows by table."""
     candidates: dict[str, int]
@@ -92,6 +94,7 @@ def summarise_checkpoint(run: Folder, step: int) -> CheckpointSummary:
         size_bytes=sum(sizes.values()),
         files=len(sizes),
         schema=manifest.schema.name,
+        labels=manifest.schema.label_tree,
         rows=dict(counted["rows"]),
         candidates=dict(counted["candidates"]),
         dense_shapes=shapes,

@@ -18,7 +18,7 @@ from esmm_dist.inference.logistic_regression import MAX_IMPRESSIONS, fitted_scor
 from esmm_dist.input.config import InputConfig, OnBadRecord
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.model.metrics.auc import auc_standard_error, exact_auc
-from esmm_dist.model.metrics.summary import TaskMetrics, task_names
+from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.manifest import DatasetManifest
@@ -143,22 +143,18 @@ def _baseline(data: Path, manifest: DatasetManifest, split: str, config: InputCo
     train, test = parts
     columns = np.unique(train.ids)
     features, test_features = train.matrix(columns), test.matrix(columns)
-    names = iter(task_names(manifest.schema.labels))
     auc, error = {}, {}
-    for label in range(len(manifest.schema.labels)):
-        tasks = [(train.reached(label), test.reached(label))] if label else []
-        everything = (np.ones(len(train.labels), np.bool_), np.ones(len(test.labels), np.bool_))
-        for of_train, of_test in [*tasks, everything]:
-            task = next(names)
-            scores = fitted_scores(
-                features[of_train],
-                train.labels[of_train, label],
-                train.sample_weights_of(of_train),
-                test_features[of_test],
-            )
-            truth, weights = test.labels[of_test, label], test.sample_weights_of(of_test)
-            auc[task] = exact_auc(scores, truth, weights)
-            error[task] = auc_standard_error(scores, truth, weights)
+    for task in manifest.schema.label_tree.tasks:
+        of_train, of_test = train.reached(task), test.reached(task)
+        scores = fitted_scores(
+            features[of_train],
+            train.labels[of_train, task.label],
+            train.sample_weights_of(of_train),
+            test_features[of_test],
+        )
+        truth, weights = test.labels[of_test, task.label], test.sample_weights_of(of_test)
+        auc[task.name] = exact_auc(scores, truth, weights)
+        error[task.name] = auc_standard_error(scores, truth, weights)
     return Baseline(
         auc=auc,
         auc_standard_error=error,

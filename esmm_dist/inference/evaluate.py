@@ -22,6 +22,7 @@ from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.open_world import open_world
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_warnings
+from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.schema.manifest import DatasetManifest
 
 if TYPE_CHECKING:
@@ -178,8 +179,8 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         try:
             batches = own_batches(trained.scorer, reader, users, learned_ids=learned_ids, keys=keys)
             with closing(batches) as scored:
-                labels = trained.scorer.schema.labels
-                reports = report_batches(scored, labels, progress, world, segments=keys.most)
+                tree = trained.scorer.schema.label_tree
+                reports = report_batches(scored, tree, progress, world, segments=keys.most)
         finally:
             progress.finish()
         for line in skipped_lines(gather_skipped(world, reader.skipped)):
@@ -230,38 +231,40 @@ def _of_left_out(manifest: DatasetManifest, split: str) -> list[str]:
 
 def evaluate_batches(
     scored: Iterable["LabelledBatch"],
-    labels: tuple[str, ...],
+    tree: LabelTree,
     progress: Progress,
     world: World,
     max_impressions: int = 0,
 ) -> dict[str, TaskMetrics]:
     """Return the metrics of ``report_batches``, without parts of the impressions."""
-    reports = report_batches(scored, labels, progress, world, max_impressions)
+    reports = report_batches(scored, tree, progress, world, max_impressions)
     return {name: report.metrics for name, report in reports.items()}
 
 
 def report_batches(
     scored: Iterable["LabelledBatch"],
-    labels: tuple[str, ...],
+    tree: LabelTree,
     progress: Progress,
     world: World,
     max_impressions: int = 0,
     segments: Sequence[int] = (),
 ) -> dict[str, TaskReport]:
-    """Compute the metrics of scored batches, exactly, in memory that does not grow with them (``ChainMetrics``).
+    """Compute the metrics of scored batches, exactly, in memory that does not grow with them (``LabelTreeMetrics``).
 
     Args:
         scored: this rank's shares of batches; on every rank the same number
-        labels: names of the label chain
+        tree: labels of the batches
         progress: receives the number of impressions
         world: ranks of the evaluation; all get the metrics
         max_impressions: stop after the batch that reaches this number; 0: use all
         segments: for each kind of key that batches have, how many of its keys have a segment of their own
     """
-    from esmm_dist.model.metrics.chain_metrics import ChainMetrics  # here: its kernels are loaded in half a second
+    from esmm_dist.model.metrics.label_tree_metrics import (
+        LabelTreeMetrics,
+    )  # here: its kernels are loaded in half a second
 
     impressions = 0
-    with ChainMetrics(labels, scale="logit", segments=segments) as metrics:
+    with LabelTreeMetrics(tree, scale="logit", segments=segments) as metrics:
         for batch in scored:
             metrics.add(batch.labels, batch.logits, batch.users, batch.weights, batch.keys)
             of_all_ranks = sum(world.gather_values(batch.num_impressions))

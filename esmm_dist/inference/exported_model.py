@@ -161,7 +161,7 @@ class ExportedModel(tf.Module):
         pooled, norms = self._pooled(features, groups, impressions)
         group_of_impression = tf.repeat(tf.range(groups), features["impressions_per_group"])
         logits = self._call_model(pooled, group_of_impression, groups, norms=norms)
-        return exported_probabilities(logits, self._schema.labels, self.transform)
+        return exported_probabilities(logits, self._schema.label_tree, self.transform)
 
     def _checks(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> list[tf.Operation]:
         """Return assertions that fail on records of another schema, whose scores would be nonsense."""

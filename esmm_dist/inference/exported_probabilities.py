@@ -8,30 +8,27 @@ import tensorflow as tf
 
 from esmm_dist.calibration.curves import Curve, IsotonicCurve, PlattScaling
 from esmm_dist.calibration.logit_transform import LogitTransform
-from esmm_dist.inference.probabilities import prediction_columns
+from esmm_dist.schema.label_tree import LabelTree
 
 
-def exported_probabilities(
-    logits: tf.Tensor, labels: tuple[str, ...], transform: LogitTransform
-) -> dict[str, tf.Tensor]:
-    """Return the columns that ``prediction_columns`` names, float32 [B] each.
+def exported_probabilities(logits: tf.Tensor, tree: LabelTree, transform: LogitTransform) -> dict[str, tf.Tensor]:
+    """Return the columns of ``tree.columns``, float32 [B] each.
 
     Args:
         logits: float32 [B, K], a model's
-        labels: names of the label chain
+        tree: K labels
         transform: what probabilities are computed from
     """
     wide = tf.cast(logits, tf.float64)
-    columns, product = [], tf.ones([], tf.float64)
-    for k in range(len(labels)):
+    conditional = []
+    for k in range(len(tree.names)):
         own = wide[:, k] + tf.constant(transform.offset, tf.float64) if k == 0 else wide[:, k]
         if transform.curves is not None:
             own = _calibrated(own, transform.curves[k])
-        conditional = tf.exp(-tf.math.softplus(-own))
-        product *= conditional
-        columns += [conditional] if k == 0 else [conditional, product]
-    names = prediction_columns(labels)
-    return {name: tf.cast(column, tf.float32) for name, column in zip(names, columns, strict=True)}
+        conditional.append(tf.exp(-tf.math.softplus(-own)))
+    products = tree.products(conditional)
+    columns = {task.column: (products if task.given is None else conditional)[task.label] for task in tree.tasks}
+    return {name: tf.cast(column, tf.float32) for name, column in columns.items()}
 
 
 def _calibrated(logits: tf.Tensor, curve: Curve) -> tf.Tensor:

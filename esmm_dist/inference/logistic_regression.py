@@ -12,6 +12,7 @@ from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.schema.label_tree import LabelTask
 
 MAX_IMPRESSIONS = 250_000
 """Most impressions of each split that are used."""
@@ -77,9 +78,11 @@ class OneHotImpressions:
         """Return the sample weights of some impressions, chosen by bool [N]; None: all 1."""
         return None if self.sample_weights is None else self.sample_weights[chosen]
 
-    def reached(self, label: int) -> Bools:
-        """Return which impressions have the label before: bool [N]."""
-        return np.asarray(self.labels[:, label - 1] == 1)
+    def reached(self, task: LabelTask) -> Bools:
+        """Return which impressions a task is measured among: bool [N]."""
+        if task.given is None:
+            return np.ones(len(self.labels), np.bool_)
+        return np.asarray(self.labels[:, task.given] == 1)
 
 
 def read_impressions(reader: BatchReader, schema: Schema, progress: Progress) -> OneHotImpressions:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.errors import ConfigError
 from esmm_dist.inference.kept_columns import KeptColumns, check_names, names_of
-from esmm_dist.inference.probabilities import prediction_columns, probabilities
+from esmm_dist.inference.probabilities import probabilities
 from esmm_dist.inference.table_format import check_format, table_writer
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import SkippedShard, gather_skipped, skipped_lines
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from esmm_dist.input.pipeline import BatchReader
     from esmm_dist.ranks.world import World
     from esmm_dist.schema.fields import Schema
+    from esmm_dist.schema.label_tree import LabelTree
 
 _BATCHES_BEHIND = 2
 """Batches that are scored and not written yet"""
@@ -117,8 +118,9 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     """Score a split, in file order, alone or as one of Horovod's ranks; rank 0 writes.
 
     The file has one row an impression: ``sample_id`` (int64; string where the log names impressions by
-    texts), the columns of ``keep`` as strings, and the probabilities as float32; for (click, conversion)
-    ``pctr``, ``pcvr``, ``pctcvr``. A longer chain (a, b, c) has ``p_a``, ``p_b_given_a``, ``p_b``, ``p_c_given_b``, ...
+    texts), the columns of ``keep`` as strings, and the probabilities as float32, in the columns of the schema's
+    ``LabelTree``: ``pctr``, ``pcvr``, ``pctcvr`` of two labels; of more ``p_click``, ``p_cart_given_click``,
+    ``p_cart``, ...
     It is written under a temporary name and renamed, so a file under ``out`` is always whole.
 
     Raises:
@@ -170,18 +172,18 @@ def write_predictions(
     """
     from esmm_dist.inference.scoring import scored_batches
 
-    labels, named = scorer.schema.labels, schema.has_text_sample_ids
+    tree, named = scorer.schema.label_tree, schema.has_text_sample_ids
     kept = KeptColumns(schema, config.keep)
-    check_names(kept.names, ["sample_id", *prediction_columns(labels)])
+    check_names(kept.names, ["sample_id", *tree.columns])
     columns = [("sample_id", pa.string() if named else pa.int64()), *((name, pa.string()) for name in kept.names)]
-    rows = _rows_written(config.out, columns, labels) if world.rank == 0 else nullcontext()
+    rows = _rows_written(config.out, columns, tree) if world.rank == 0 else nullcontext()
     scored = closing(scored_batches(scorer, reader, world, texts_of=kept.texts))
     writer = InBackground(depth=_BATCHES_BEHIND, name="writer")
     written = 0
     with refusals_named(config.out), rows as write, writer, scored as batches:
         for batch in batches:
             if write is not None:
-                writer.do(partial(_write_batch, write, batch, kept, named=named))
+                writer.do(partial(_write_batch, write, batch, kept, tree, named=named))
             written += batch.num_impressions
             progress.advance(batch.num_impressions)
     return written
@@ -190,16 +192,16 @@ def write_predictions(
 Write = Callable[[list[npt.NDArray[Any]]], None]
 
 
-def _write_batch(write: Write, batch: "ScoredBatch", kept: KeptColumns, *, named: bool) -> None:
+def _write_batch(write: Write, batch: "ScoredBatch", kept: KeptColumns, tree: "LabelTree", *, named: bool) -> None:
     texts = batch.sample_names
     ids = names_of(texts) if named and texts is not None else batch.sample_ids
-    write([ids, *kept.columns(texts), *probabilities(batch.logits)])
+    write([ids, *kept.columns(texts), *probabilities(batch.logits, tree)])
 
 
 @contextmanager
-def _rows_written(out: Path, first: list[tuple[str, pa.DataType]], labels: tuple[str, ...]) -> Iterator[Write]:
+def _rows_written(out: Path, first: list[tuple[str, pa.DataType]], tree: "LabelTree") -> Iterator[Write]:
     """Write the columns of batches to a file, which is there if the ``with`` block ends well."""
-    schema = pa.schema([*first, *((name, pa.float32()) for name in prediction_columns(labels))])
+    schema = pa.schema([*first, *((name, pa.float32()) for name in tree.columns)])
     make_folder_durable(out.parent)
     with durable_file(out) as temporary, table_writer(temporary, schema, named=out) as writer:
         yield lambda columns: writer.write_table(_table(columns, schema))

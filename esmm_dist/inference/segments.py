@@ -1,6 +1,6 @@
 """The segments of an evaluation: its metrics by the values of fields, of known and unseen users, of popular items.
 
-Keys of impressions (``impression_keys``) go with their scores into ``ChainMetrics``; what comes out is named here.
+Keys of impressions (``impression_keys``) go with their scores into ``LabelTreeMetrics``; what comes out is named here.
 """
 
 from collections.abc import Mapping
@@ -131,7 +131,7 @@ def named_segments(
 
     Args:
         keys: what found the keys
-        reports: what ``ChainMetrics`` returned, by task
+        reports: what ``LabelTreeMetrics`` returned, by task
         schema: schema of the data set
         world: ranks of the evaluation
     """

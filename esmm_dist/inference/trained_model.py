@@ -190,7 +190,7 @@ def probability_lines(manifest: CheckpointManifest, *, calibrate: bool) -> list[
     if share != 1:
         lines.append(f"Probabilities are those of the full log: training kept {share:.4g} of its negatives.")
     if calibrate and calibration is not None:
-        lines += calibration.lines()
+        lines += calibration.lines(manifest.schema.label_tree)
     elif calibrate and manifest.settings.get("evaluation", {}).get("calibrate") not in (None, "none"):
         lines.append(
             f"Not calibrated: the checkpoint of step {manifest.step:,} keeps no calibration, as it was not evaluated "

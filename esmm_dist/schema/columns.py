@@ -12,7 +12,7 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
 
     Args:
         source: source of the schema
-        labels: label chain of the schema
+        labels: labels of the schema
         fields: names of the fields, which are their columns
 
     Raises:
@@ -21,7 +21,7 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
     for label in source.labels:
         if label not in labels:
             raise SchemaError(
-                f"source.labels names '{label}', which is not a label of the chain.{nearest_hint(label, labels)}"
+                f"source.labels names '{label}', which is not a label of the schema.{nearest_hint(label, labels)}"
             )
     label_of: dict[str, str] = {}
     for label in labels:

@@ -1,4 +1,4 @@
-"""The schema: which fields a log has, who owns them, and which labels form the chain."""
+"""The schema: which fields a log has, who owns them, and which labels form its funnel."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ class Schema:
         object.__setattr__(self, "after", {**self.after, **after})
         if len(self.labels) < 2:
             raise SchemaError(
-                f"Schema '{self.name}': the label chain {list(self.labels)} has {len(self.labels)} labels. "
-                "ESMM needs two or more, such as [click, conversion]."
+                f"Schema '{self.name}' has the labels {list(self.labels)}, and ESMM needs two or more, such as "
+                "[click, conversion]."
             )
         for kind, listed in (("label", self.labels), ("field", [f.name for f in self.fields])):
             twice = sorted({n for n in listed if list(listed).count(n) > 1})

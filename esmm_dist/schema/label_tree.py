@@ -15,6 +15,8 @@ from typing import Any
 from esmm_dist.arrays import Array, Bools
 from esmm_dist.errors import SchemaError
 
+_NAMES_BESIDE_TASKS = frozenset({"split", "fields", "warnings", "baseline", "calibrated_by", "by", "segments"})
+"""Members of an evaluation's JSON beside those of the tasks."""
 _AFTER = re.compile(r"(?P<label>.+?)\s+after\s+(?P<before>.+)")
 
 
@@ -50,7 +52,8 @@ class LabelTree:
         """Return the tree of these labels; a label that ``after`` does not name comes after the one listed before it.
 
         Raises:
-            SchemaError: ``after`` names a label that is unknown or does not stand before, or the first label.
+            SchemaError: ``after`` names a label that is unknown or does not stand before, or the first label; or two
+                results would have one name.
         """
         after = after or {}
         names = tuple(names)
@@ -68,7 +71,15 @@ class LabelTree:
                     f"name one of {list(names[: names.index(label)])}."
                 )
         parents = [-1, *(names.index(after[n]) if n in after else place for place, n in enumerate(names[1:]))]
-        return cls(names=names, parents=tuple(parents))
+        tree = cls(names=names, parents=tuple(parents))
+        tasks = tree.task_names
+        twice = [task for task in tasks if tasks.count(task) > 1 or task in _NAMES_BESIDE_TASKS]
+        if twice:
+            raise SchemaError(
+                f"Labels {list(names)}: two results would be named '{twice[0]}', as those of a label are LABEL and "
+                "LABEL_given_BEFORE. Rename a label."
+            )
+        return tree
 
     @property
     def is_chain(self) -> bool:
@@ -97,6 +108,16 @@ class LabelTree:
             LabelTask(name=name, column=column, label=label, given=given)
             for name, column, (label, given) in zip(short, columns, places, strict=True)
         )
+
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the tasks, in their order."""
+        return [task.name for task in self.tasks]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the prediction columns, in the order of the tasks."""
+        return [task.column for task in self.tasks]
 
     def products(self, conditional: Sequence[Any]) -> list[Any]:
         """Return the product along the path of each label.

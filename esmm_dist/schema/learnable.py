@@ -1,6 +1,6 @@
 """Whether a data set holds anything to learn: ids, and impressions of both kinds for each label."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Schema
@@ -37,27 +37,26 @@ def check_learnable(manifest: DatasetManifest) -> None:
 def label_warnings(schema: Schema, splits: Mapping[str, Split]) -> list[str]:
     """Return a sentence for each label that has one value only, among the impressions that it is measured on."""
     lines: list[str] = []
+    tree = schema.label_tree
     for name, split in splits.items():
-        before, among = split.impressions, "impressions"
-        for label in schema.labels:
+        for label, parent in zip(tree.names, tree.parents, strict=True):
+            before = split.impressions if parent < 0 else split.label_counts[tree.names[parent]]
+            among = "impressions" if parent < 0 else f"impressions with {tree.names[parent]}"
             count = split.label_counts[label]
-            if not before:
-                break
-            if count in (0, before):
+            if before and count in (0, before):
                 lines.append(
                     f"Label '{label}' is {int(count > 0)} in all {before:,} {among} of the {name} split: "
-                    f"{_consequence(schema.labels, label, name, count)} {_where(schema, label)}"
+                    f"{_consequence(label, name, count, is_first=parent < 0)} {_where(schema, label)}"
                 )
-            before, among = count, f"impressions with {label}"
     return lines
 
 
-def _consequence(labels: Sequence[str], label: str, split: str, count: int) -> str:
+def _consequence(label: str, split: str, count: int, *, is_first: bool) -> str:
     if split != "train":
         return "its AUC is not defined there."
     if count:
-        return "a model learns nothing about it. A log of clicks alone lacks the impressions that were not clicked."
-    return "esmm train refuses it." if label == labels[0] else "a model learns that it never happens."
+        return f"a model learns nothing about it. A log of impressions with {label} alone lacks those without."
+    return "esmm train refuses it." if is_first else "a model learns that it never happens."
 
 
 def _where(schema: Schema, label: str) -> str:

@@ -64,9 +64,10 @@ class Split:
     records: int
     impressions: int
     label_counts: dict[str, int]
-    """For each label of the chain, impressions where it is 1 (after the chain rule)."""
+    """For each label, impressions where it is 1, and so is each label on the way to it."""
     broken_chains: dict[str, int]
-    """For each label after the first, impressions where the log has 1 after a 0: kept, and not positives."""
+    """For each label after the first, impressions where the log has 1 and a label on the way to it is 0: kept, and not
+    positives. With ``label_counts`` they are all ones of the log."""
     shards: tuple[Shard, ...]
     """Ordered by (lane, part)."""
     shuffle_block_records: int | None = None

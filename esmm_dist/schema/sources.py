@@ -89,7 +89,7 @@ class FlatSource:
     ``test`` alone: a log to be scored with the ids that a trained model knows."""
 
     labels: dict[str, str]
-    """For each label of the chain, the column that holds it: 0/1, true/false, or what ``label_values`` says."""
+    """For each label, the column that holds it: 0/1, true/false, or what ``label_values`` says."""
 
     label_values: Annotated[dict[str, Literal[0, 1]], pydantic.BeforeValidator(_texts)] = field(default_factory=dict)
     """Further values of the labels' columns: ``{yes: 1, no: 0}``; ``"": 0`` is for an empty cell or a null. 0, 1, true

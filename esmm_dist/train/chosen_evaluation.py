@@ -8,7 +8,6 @@ from esmm_dist.checkpoint.early_stopping import FIGURES
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.defaults import BatchPlan
 from esmm_dist.input.order import steps_in_epoch
-from esmm_dist.model.metrics.summary import task_names
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.manifest import DatasetManifest
 from esmm_dist.train.config import EvaluationConfig, TrainConfig
@@ -61,7 +60,7 @@ def _metric(config: TrainConfig, manifest: DatasetManifest) -> str:
     Raises:
         ConfigError: The data set has no such task, or not the split.
     """
-    evaluation, tasks = config.evaluation, task_names(manifest.schema.labels)
+    evaluation, tasks = config.evaluation, manifest.schema.label_tree.task_names
     if evaluation.eval_split not in manifest.splits:
         raise ConfigError(
             f"early_stopping is {evaluation.early_stopping}, and {config.data} has no split "

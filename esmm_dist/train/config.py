@@ -93,7 +93,7 @@ class EvaluationConfig:
         for name in ("eval_every_steps", "eval_max_impressions", "early_stopping"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set 0 or more.")
-        figure = (self.early_stopping_metric or "ctcvr.auc").partition(".")[2]
+        figure = (self.early_stopping_metric or "ctcvr.auc").rpartition(".")[2]
         if figure not in FIGURES:
             raise ConfigError(
                 f"early_stopping_metric is '{self.early_stopping_metric}'. Give a task and a figure, such as ctcvr.auc."

@@ -7,7 +7,7 @@ from typing import Any
 
 from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.calibration.fit import fit_calibration
-from esmm_dist.calibration.label_counts import ChainCounts
+from esmm_dist.calibration.label_counts import LabelTreeCounts
 from esmm_dist.checkpoint.early_stopping import BestEvaluation
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import StorageError
@@ -161,10 +161,10 @@ class Evaluator:
         reader = BatchReader(context.config.data, manifest, split, config, share=share)
         progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
         calibrates = not max_impressions and self._config.calibrate not in (None, "none")
-        counts = ChainCounts(len(self._scorer.schema.labels)) if calibrates else None
+        counts = LabelTreeCounts(self._scorer.schema.label_tree) if calibrates else None
         with closing(own_batches(self._scorer, reader, self._users)) as scored:
             batches = scored if counts is None else _counted(scored, counts)
-            metrics = evaluate_batches(batches, self._scorer.schema.labels, progress, world, max_impressions)
+            metrics = evaluate_batches(batches, self._scorer.schema.label_tree, progress, world, max_impressions)
         progress.finish()
         self._skipped.collect(reader.skipped)
         evaluation = {
@@ -180,11 +180,11 @@ class Evaluator:
         progress.message(f"Step {step:,}: AUC on {split}: {aucs}")
         if counts is not None:
             self._state.calibration = calibration = self._fitted(counts, step)
-            for line in calibration.lines() if last else ():
+            for line in calibration.lines(self._scorer.schema.label_tree) if last else ():
                 progress.message(line)
         return metrics
 
-    def _fitted(self, counts: ChainCounts, step: int) -> Calibration:
+    def _fitted(self, counts: LabelTreeCounts, step: int) -> Calibration:
         """Fit the calibration of the weights as they are, on rank 0 for all; a collective."""
         method, world = self._config.calibrate, self._context.world
         assert method is not None
@@ -207,7 +207,7 @@ class Evaluator:
             )
 
 
-def _counted(scored: Iterable[LabelledBatch], counts: ChainCounts) -> Iterator[LabelledBatch]:
+def _counted(scored: Iterable[LabelledBatch], counts: LabelTreeCounts) -> Iterator[LabelledBatch]:
     """Yield batches, and count each after its metrics, which refuse scores that are no numbers."""
     for batch in scored:
         yield batch

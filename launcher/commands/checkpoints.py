@@ -77,7 +77,7 @@ def _summary_lines(summary: "CheckpointSummary") -> list[str]:
         f"{summary.path}: {summary.files} files, {short_bytes(summary.size_bytes)}",
         f"checksums: {summary.state}",
         f"metrics: {_metrics(summary.metrics) or 'not evaluated yet'}",
-        *(summary.calibration.lines() if summary.calibration is not None else []),
+        *(summary.calibration.lines(summary.labels) if summary.calibration is not None else []),
         "",
         *text_table(
             ["table", "rows", "candidates"],

@@ -18,8 +18,13 @@ def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
         size = sum(shard.file_bytes for shard in split.shards)
         each = f", {size / split.impressions:.0f} bytes an impression" if split.impressions else ""
         labels = ", ".join(f"{count:,} {label}s" for label, count in split.label_counts.items())
-        broken = sum(split.broken_chains.values())
-        kept = f" ({broken:,} with a label whose earlier label is missing: kept, but not positive)" if broken else ""
+        tree = manifest.schema.label_tree
+        broken = [
+            f"{split.broken_chains[label]:,} {label}s without {tree.names[parent]}"
+            for label, parent in zip(tree.names, tree.parents, strict=True)
+            if split.broken_chains.get(label)
+        ]
+        kept = f" ({', '.join(broken)}: kept, but not positive)" if broken else ""
         lines.append(
             f"  {name}: {split.impressions:,} impressions in {split.records:,} records, {labels}{kept}; "
             f"{short_bytes(size)} in {len(split.shards)} shards{each}"

@@ -25,9 +25,10 @@ class TuneConfig:
     """Folder of the study: its trials, best.yaml and report.html. Made if it is missing; the same command again
     continues what it holds."""
 
-    objective: str = "ctcvr.auc"
+    objective: str = ""
     """What is best, on the validation split: a task and a figure of its evaluation (auc, gauc, log_loss), such as
-    ctcvr.auc; or a weighted sum, such as ctr.auc + 0.5 * cvr.auc."""
+    ctcvr.auc; or a weighted sum, such as ctr.auc + 0.5 * cvr.auc. Empty: the AUC of the last task, ctcvr.auc of two
+    labels."""
 
     trials: int = 50
     """Trials of the whole study, those that were pruned or failed too. A larger number continues a study."""
@@ -73,12 +74,13 @@ class TuneConfig:
                 "search is empty, so there is nothing to try. Name a setting, such as "
                 "model.dropout: {low: 0, high: 0.6, step: 0.1}"
             )
-        self.parsed_objective.check_form()
+        if self.objective:
+            self.parsed_objective.check_form()
         self.space.check()
 
     @property
     def parsed_objective(self) -> Objective:
-        """The objective.
+        """The objective, which is not empty.
 
         Raises:
             ConfigError: its text is not one

@@ -6,6 +6,7 @@ import select
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import IO, Any
 
 from esmm_dist.errors import EsmmError
@@ -60,6 +61,8 @@ def run_study(settings: TuneConfig, progress: Progress, *, esmm: Sequence[str] =
         StoppedBySignal: a signal came; running trials have saved, and go on with the same command
     """
     data = StudyData.read(settings.data)
+    if not settings.objective:
+        settings = replace(settings, objective=f"{data.tasks[-1]}.auc")
     settings.parsed_objective.check_tasks(data.tasks)
     settings.space.check(data.total_steps)
     with locked_study(settings.study) as folder, storage_errors(folder.database):

@@ -7,7 +7,6 @@ from pathlib import Path
 from esmm_dist.errors import ConfigError
 from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.order import steps_in_epoch
-from esmm_dist.model.metrics.summary import task_names
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from esmm_dist.train.config import TrainConfig
@@ -44,7 +43,7 @@ class StudyData:
     @property
     def tasks(self) -> list[str]:
         """Names of the tasks that an evaluation measures."""
-        return task_names(self.manifest.schema.labels)
+        return self.manifest.schema.label_tree.task_names
 
     def total_steps(self, config: TrainConfig) -> int:
         """Return the steps of a training.

@@ -63,7 +63,7 @@ def write_records(job: RecordsJob, source: PartitionSource) -> Result:
         seed=job.seed,
         known_ranges=dict(source.known_ranges),
     )
-    labels = np.minimum.accumulate(targets.labels, axis=1)
+    labels = job.schema.label_tree.reached(targets.labels).astype(np.uint8)
     broken = (targets.labels > labels).sum(axis=0)
     kept = _with_labels(kept, labels)
     index = _write(job, source.name, kept, groups)

@@ -20,6 +20,7 @@ from esmm_dist.kernels.threads import num_threads
 from esmm_dist.process.quiet import import_tfra
 from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.schema.manifest import read_manifest
 from tests.benchmarks.figures import Figure, Paired, Scale, paired, show, timed
 from tests.benchmarks.reference_work import GROUP_SIZES, TABLE_ROWS, batch_records, data_set, fill, reference_config
@@ -85,7 +86,7 @@ def _rates(data: Path, *, rows: int, rounds: int) -> tuple[Paired, float]:
             reader, _ = open_split(trained, data, "train", world)
             learned_ids = LearnedIds(schema, trained.start_values)
             with closing(own_batches(trained.scorer, reader, BatchUsers(schema), learned_ids=learned_ids)) as scored:
-                evaluate_batches(scored, schema.labels, NoProgress(), world)
+                evaluate_batches(scored, schema.label_tree, NoProgress(), world)
             return impressions
 
         def predict() -> int:
@@ -132,12 +133,12 @@ def _most_memory_kb() -> int:
 
 def _collect(scores: int) -> None:
     """Print the memory, the disk and the CPU time that the metrics of synthetic scores take."""
-    from esmm_dist.model.metrics.chain_metrics import ChainMetrics
+    from esmm_dist.model.metrics.label_tree_metrics import LabelTreeMetrics
 
     random = np.random.default_rng(1)
     batch, cpu_s = 16_384, 0.0
     before = _most_memory_kb()
-    with ChainMetrics(("click", "conversion"), scale="logit") as metrics:
+    with LabelTreeMetrics(LabelTree.of(("click", "conversion")), scale="logit") as metrics:
         for _ in range(0, scores, batch):
             logits = random.normal(-2.5, 1.2, (batch, 2)).astype(np.float32)
             labels = random.random((batch, 2)) < 1 / (1 + np.exp(-logits))

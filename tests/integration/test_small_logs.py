@@ -11,8 +11,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from esmm_dist.config import build
-from esmm_dist.model.metrics.chain_metrics import evaluate_scores
+from esmm_dist.model.metrics.label_tree_metrics import evaluate_scores
 from esmm_dist.progress import NoProgress
+from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
@@ -52,8 +53,10 @@ def reference_auc(log: FewUsersLog) -> dict[str, float]:
         ctr, ctcvr = (LogisticRegression(C=penalty, tol=1e-3).fit(x, y[:, k]) for k in range(2))
         cvr = LogisticRegression(C=penalty, tol=1e-3).fit(x[clicked], y[clicked, 1])
         chain = np.stack([ctr.decision_function(z), cvr.decision_function(z)], axis=1)
-        metrics = evaluate_scores(truth, chain, ("click", "conversion"), scale="logit")
-        alone = evaluate_scores(truth[:, 1:], ctcvr.decision_function(z)[:, None], ("conversion",), scale="logit")
+        metrics = evaluate_scores(truth, chain, LabelTree.of(("click", "conversion")), scale="logit")
+        alone = evaluate_scores(
+            truth[:, 1:], ctcvr.decision_function(z)[:, None], LabelTree.of(("conversion",)), scale="logit"
+        )
         found.append({**{task: metrics[task].auc for task in TASKS}, "ctcvr": alone["conversion"].auc})
     return {task: max(each[task] for each in found) for task in TASKS}
 

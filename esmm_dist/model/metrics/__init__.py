@@ -8,7 +8,7 @@ from esmm_dist.model.metrics.auc import auc_standard_error, exact_auc, paired_au
 from esmm_dist.model.metrics.calibration import calibration
 from esmm_dist.model.metrics.gauc import Gauc, gauc
 from esmm_dist.model.metrics.log_loss import log_loss
-from esmm_dist.model.metrics.summary import TaskMetrics, task_names, to_mapping
+from esmm_dist.model.metrics.summary import TaskMetrics, to_mapping
 
 __all__ = [
     "Gauc",
@@ -19,6 +19,5 @@ __all__ = [
     "gauc",
     "log_loss",
     "paired_auc_difference",
-    "task_names",
     "to_mapping",
 ]

@@ -1,8 +1,7 @@
-"""What an evaluation finds out about each task of a label chain."""
+"""What an evaluation finds out about each task of a label tree."""
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -46,14 +45,6 @@ class TaskMetrics:
 
     calibration_error_of_noise: float = math.nan
     """About what ``expected_calibration_error`` would be if all predictions were right; nan as above."""
-
-
-def task_names(label_names: Sequence[str]) -> list[str]:
-    """Return the names of a chain's tasks, in the order in which ``evaluate_scores`` gives them."""
-    if len(label_names) == 2:
-        return ["ctr", "cvr", "ctcvr"]
-    pairs = itertools.pairwise(label_names)
-    return [label_names[0], *(name for before, label in pairs for name in (f"{label}_given_{before}", label))]
 
 
 def to_mapping(metrics: dict[str, TaskMetrics]) -> dict[str, dict[str, float | int | None]]:

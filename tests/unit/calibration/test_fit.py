@@ -8,7 +8,8 @@ from esmm_dist.calibration.curves import IsotonicCurve, PlattScaling, UnchangedL
 from esmm_dist.calibration.fit import fit_calibration
 from esmm_dist.calibration.label_counts import sigmoid
 from esmm_dist.calibration.logit_transform import LogitTransform
-from tests.unit.calibration.chain_logs import ScoredLog, counts_of, label_counts, scored_log
+from esmm_dist.schema.label_tree import LabelTree
+from tests.unit.calibration.scored_logs import CHAIN, ScoredLog, counts_of, label_counts, scored_log
 
 LABELS = ("click", "conversion")
 LOG = scored_log(60_000, slopes=(0.7, 0.6), intercepts=(-0.4, -0.3))
@@ -81,16 +82,27 @@ def test_a_label_whose_logits_are_upside_down_stays_as_it_is():
     counts = label_counts([-1.0, 1.0], [300, 100], [100, 300])
     calibration = fit_calibration(("click",), [counts], "platt", step=1200, split="validation")
     assert calibration.labels[0].curve == UnchangedLogits()
-    assert calibration.lines() == [
+    assert calibration.lines(LabelTree.of(("click",))) == [
         "Calibrated by platt on validation at step 1,200:",
         "  click: 800 impressions, 400 positive; not calibrated, as impressions with higher logits are not more often "
         "positive; sum of predictions over sum of labels 1.0000, now 1.0000",
     ]
 
 
+def test_the_lines_of_a_tree_name_the_label_before():
+    tree = LabelTree.of(("click", "order", "favourite"), {"favourite": "click"})
+    counts = [label_counts([0.0], [30], [30])] * 3
+    lines = fit_calibration(tree.names, counts, "platt", step=3, split="validation").lines(tree)
+    assert [line.partition(",")[0] for line in lines[1:]] == [
+        "  click: 60 impressions",
+        "  order: 60 impressions with click",
+        "  favourite: 60 impressions with click",
+    ]
+
+
 def test_the_lines_say_what_was_fitted_on_what():
     first, second = label_counts([-1.0, 1.0], [100, 300], [300, 100]), label_counts([0.0], [], [])
-    lines = fit_calibration(LABELS, [first, second], "platt", step=3, split="validation").lines()
+    lines = fit_calibration(LABELS, [first, second], "platt", step=3, split="validation").lines(CHAIN)
     # smoothed: (300 + 1/402 ...) moves the line by less than what is shown
     assert lines[1].startswith("  click: 800 impressions, 400 positive; sigmoid(1.09")
     assert lines[1].endswith("; sum of predictions over sum of labels 1.0000, now 1.0000")

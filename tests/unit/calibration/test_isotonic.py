@@ -10,7 +10,7 @@ from esmm_dist.arrays import F64
 from esmm_dist.calibration.isotonic import fit_isotonic
 from esmm_dist.calibration.label_counts import LabelCounts, sigmoid
 from esmm_dist.calibration.platt import fit_platt
-from tests.unit.calibration.chain_logs import counts_of, label_counts, scored_log
+from tests.unit.calibration.scored_logs import counts_of, label_counts, scored_log
 
 
 def test_neighbours_whose_shares_fall_are_one_knot_at_their_mean_logit():

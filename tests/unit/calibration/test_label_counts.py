@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from esmm_dist.calibration.label_counts import ChainCounts, LabelCounts, sigmoid
+from esmm_dist.calibration.label_counts import LabelCounts, LabelTreeCounts, sigmoid
 from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.schema.label_tree import LabelTree
+from tests.support.label_trees import drawn_labels
 from tests.support.thread_ranks import on_thread_ranks
-from tests.unit.calibration.chain_logs import ScoredLog, counts_of, scored_log
+from tests.unit.calibration.scored_logs import CHAIN, ScoredLog, counts_of, scored_log
 
 LOG = scored_log(5_000, slopes=(1.0, 1.0), intercepts=(0.0, 0.0))
 WEIGHTS = np.random.default_rng(5).exponential(1.0, 5_000).astype(np.float32)
@@ -40,7 +42,7 @@ def test_a_later_label_counts_the_impressions_whose_earlier_labels_are_1():
 
 def test_weights_count_and_a_weight_of_0_does_not():
     labels, logits = np.array([[1], [0], [0]]), np.array([[0.001], [0.003], [5.0]])  # the first two share a bin
-    counts = ChainCounts(1)
+    counts = LabelTreeCounts(LabelTree.of(("click",)))
     counts.add(labels, logits, np.array([3.0, 1.0, 0.0]))
     (found,) = counts.of_all_ranks(SoloWorld())
     np.testing.assert_allclose(found.logits, [0.0015], rtol=1e-15)  # (3 * 0.001 + 0.003) / 4
@@ -52,13 +54,28 @@ def test_weights_count_and_a_weight_of_0_does_not():
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_the_counts_depend_neither_on_batches_nor_their_order_nor_the_number_of_ranks(size, weights):
     def of_rank(world):
-        counts = ChainCounts(2)
+        counts = LabelTreeCounts(CHAIN)
         for batch in np.array_split(np.random.default_rng(size).permutation(5_000), 7 * size)[world.rank :: size]:
             counts.add(LOG.labels[batch], LOG.logits[batch], None if weights is None else weights[batch])
         return counts.of_all_ranks(world)
 
     for found in on_thread_ranks(of_rank, size=size):
         assert_same(found, counts_of(LOG, weights))
+
+
+def test_each_label_of_a_tree_counts_where_the_label_before_it_is_1():
+    tree = LabelTree.of(("click", "cart", "favourite", "order"), {"favourite": "click", "order": "cart"})
+    labels, logits = drawn_labels(tree, 400, seed=1), np.random.default_rng(2).normal(size=(400, 4))
+    counts = LabelTreeCounts(tree)
+    counts.add(labels, logits, None)
+    click, cart = labels[:, 0] == 1, labels[:, 1] == 1
+    found = counts.of_all_ranks(SoloWorld())
+    for label, reached in enumerate([np.ones(400, np.bool_), click, click, cart]):
+        alone = LabelTreeCounts(LabelTree.of(("label",)))
+        alone.add(labels[reached, label, np.newaxis], logits[reached, label, np.newaxis], None)
+        (expected,) = alone.of_all_ranks(SoloWorld())
+        assert repr(found[label]) == repr(expected)
+        assert found[label].impressions == reached.sum()
 
 
 @given(
@@ -68,7 +85,7 @@ def test_the_counts_depend_neither_on_batches_nor_their_order_nor_the_number_of_
 def test_nothing_is_lost_and_each_bin_is_narrow(logits, seed):
     draw = np.random.default_rng(seed)
     labels, weights = draw.integers(0, 2, len(logits)), draw.exponential(1.0, len(logits)).astype(np.float32)
-    counts = ChainCounts(1)
+    counts = LabelTreeCounts(LabelTree.of(("click",)))
     counts.add(labels[:, np.newaxis], logits[:, np.newaxis].astype(np.float64), weights)
     (found,) = counts.of_all_ranks(SoloWorld())
     for sums, of in ((found.positive, 1), (found.negative, 0)):

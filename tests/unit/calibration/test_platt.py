@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from esmm_dist.calibration.platt import fit_platt
-from tests.unit.calibration.chain_logs import counts_of, label_counts, scored_log
+from tests.unit.calibration.scored_logs import counts_of, label_counts, scored_log
 
 
 def test_a_planted_line_is_found_for_each_label():

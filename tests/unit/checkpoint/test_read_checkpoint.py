@@ -294,7 +294,7 @@ def test_a_schema_in_a_manifest_that_cannot_be_is_damage_of_the_checkpoint(local
     mapping["schema"]["labels"] = ["click"]
     mapping["crc32c"] = google_crc32c.value(json.dumps(mapping, indent=1).encode())
     folder.write_bytes("manifest.json", json.dumps(mapping).encode())
-    with pytest.raises(CheckpointError, match=r"manifest.json: Schema 'tiny': the label chain"):
+    with pytest.raises(CheckpointError, match=r"manifest.json: Schema 'tiny' has the labels"):
         read_checkpoint_manifest(folder)
 
 

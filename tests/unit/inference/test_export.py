@@ -24,7 +24,7 @@ from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, export
 from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
 from esmm_dist.inference.predict import PredictConfig, predict
-from esmm_dist.inference.probabilities import prediction_columns, probabilities
+from esmm_dist.inference.probabilities import probabilities
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.progress import NoProgress
@@ -210,9 +210,9 @@ def test_a_longer_chain_has_the_columns_of_predict():
     found = ExportedModel(schema, model, {"main": table}, LogitTransform()).signatures()["serving_default"](
         tf.constant([record])
     )
-    assert list(found) == ["sample_id", *prediction_columns(labels)]
-    expected = probabilities(np.array([[0.5, 0.0, 0.0]], dtype=np.float32))
-    np.testing.assert_array_equal([found[name].numpy() for name in prediction_columns(labels)], expected)
+    assert list(found) == ["sample_id", *schema.label_tree.columns]
+    expected = probabilities(np.array([[0.5, 0.0, 0.0]], dtype=np.float32), schema.label_tree)
+    np.testing.assert_array_equal([found[name].numpy() for name in schema.label_tree.columns], expected)
 
 
 def test_the_folder_says_what_it_was_made_from_and_the_report_how_to_load_it(folder, tmp_path, capsys):

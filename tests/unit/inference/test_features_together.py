@@ -19,16 +19,17 @@ from esmm_dist.config import build
 from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.inference.export import ExportConfig, export
 from esmm_dist.inference.predict import PredictConfig, predict
-from esmm_dist.inference.probabilities import prediction_columns
-from esmm_dist.model.metrics.chain_metrics import evaluate_scores
+from esmm_dist.model.metrics.label_tree_metrics import evaluate_scores
 from esmm_dist.progress import NoProgress
+from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.schema.sources import FlatSource
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.support.tiny_dataset import Group, sample_name, serialized, tiny_groups, tiny_schema, weighted, write_dataset
 
 LABELS = ("click", "cart", "order")
-COLUMNS = prediction_columns(LABELS)
+TREE = LabelTree.of(LABELS)
+COLUMNS = TREE.columns
 HALF, WHOLE = 8, 20
 
 
@@ -158,7 +159,7 @@ def test_evaluation_is_that_of_the_end_of_training_and_of_the_predictions_with_t
     expected = evaluate_scores(
         [impression.labels for _, impression in rows],
         np.stack(conditional, axis=1),
-        LABELS,
+        TREE,
         users=np.array([group.fields[0][0][0] for group, _ in rows]),
         weights=[impression.weight for _, impression in rows],
     )

@@ -18,13 +18,14 @@ from esmm_dist.config import build
 from esmm_dist.errors import CheckpointError, ConfigError, InputDataError, SchemaError
 from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
 from esmm_dist.inference.predict import PredictConfig, predict
-from esmm_dist.inference.probabilities import prediction_columns, probabilities
+from esmm_dist.inference.probabilities import probabilities
 from esmm_dist.inference.scoring import scored_batches
 from esmm_dist.inference.trained_model import TrainedModel, open_model, open_split
 from esmm_dist.model.metrics import gauc
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
@@ -257,21 +258,26 @@ def test_a_folder_as_the_output_file_is_refused(tmp_path):
         PredictConfig(run=str(tmp_path), data=tmp_path, out=tmp_path)
 
 
-def test_a_longer_chain_has_a_column_for_each_conditional_and_each_product():
-    assert prediction_columns(("click", "cart", "buy")) == [
+def test_a_longer_funnel_has_a_column_for_each_conditional_and_each_product():
+    tree = LabelTree.of(("click", "cart", "buy", "favourite"), {"favourite": "click"})
+    assert tree.columns == [
         "p_click",
         "p_cart_given_click",
         "p_cart",
         "p_buy_given_cart",
         "p_buy",
+        "p_favourite_given_click",
+        "p_favourite",
     ]
-    logits = np.log(np.array([[1.0, 3.0, 0.25]], dtype=np.float32))  # odds: 1/2, 3/4, 1/5
-    found = np.array(probabilities(logits))[:, 0]
-    np.testing.assert_allclose(found, [1 / 2, 3 / 4, 3 / 8, 1 / 5, 3 / 40], rtol=1e-6)
+    logits = np.log(np.array([[1.0, 3.0, 0.25, 9.0]], dtype=np.float32))  # odds: 1/2, 3/4, 1/5, 9/10
+    found = np.array(probabilities(logits, tree))[:, 0]
+    np.testing.assert_allclose(found, [1 / 2, 3 / 4, 3 / 8, 1 / 5, 3 / 40, 9 / 10, 9 / 20], rtol=1e-6)
 
 
 def test_probabilities_of_extreme_logits_keep_their_size():
-    pctr, pcvr, pctcvr = probabilities(np.array([[-80.0, 80.0]], dtype=np.float32))
+    pctr, pcvr, pctcvr = probabilities(
+        np.array([[-80.0, 80.0]], dtype=np.float32), LabelTree.of(("click", "conversion"))
+    )
     np.testing.assert_allclose([pctr[0], pcvr[0], pctcvr[0]], [np.exp(-80.0), 1.0, np.exp(-80.0)], rtol=1e-5)
 
 

@@ -164,27 +164,27 @@ def test_evaluation_ends_with_the_batch_that_reaches_the_most_impressions(data, 
         expected = used
         if used >= most:
             break
-    metrics = evaluate_batches(iter(own(data, SoloWorld())), scorer.schema.labels, NoProgress(), SoloWorld(), most)
+    metrics = evaluate_batches(iter(own(data, SoloWorld())), scorer.schema.label_tree, NoProgress(), SoloWorld(), most)
     first = next(iter(metrics.values()))
     assert first.impressions == expected
 
 
 def test_evaluation_without_a_limit_uses_every_impression_and_of_none_is_nan(data):
     _, scorer = data
-    labels = scorer.schema.labels
+    tree = scorer.schema.label_tree
     total = sum(len(group.impressions) for group in GROUPS)
-    metrics = evaluate_batches(own(data, SoloWorld()), labels, NoProgress(), SoloWorld())
+    metrics = evaluate_batches(own(data, SoloWorld()), tree, NoProgress(), SoloWorld())
     assert next(iter(metrics.values())).impressions == total
-    nothing = evaluate_batches([], labels, NoProgress(), SoloWorld())
+    nothing = evaluate_batches([], tree, NoProgress(), SoloWorld())
     assert all(np.isnan(task.auc) and task.impressions == 0 for task in nothing.values())
 
 
 @pytest.mark.parametrize("most", [0, 20])
 def test_ranks_find_the_metrics_of_one_process_and_end_together(data, most):
-    labels = data[1].schema.labels
+    tree = data[1].schema.label_tree
 
     def work(world):
-        return evaluate_batches(own(data, world), labels, NoProgress(), world, most)
+        return evaluate_batches(own(data, world), tree, NoProgress(), world, most)
 
     alone = work(SoloWorld())
     for found in on_thread_ranks(work, size=3):

@@ -78,7 +78,7 @@ def test_form_whose_ids_stand_in_the_log_takes_no_ids_of():
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"labels": ("click",)}, r"label chain \['click'\] has 1 labels"),
+        ({"labels": ("click",)}, r"has the labels \['click'\], and ESMM needs two or more"),
         ({"labels": ("a", "a")}, r"label 'a' is listed twice"),
         ({"fields": (ITEM, ITEM)}, r"field 'item' is listed twice"),
         ({"fields": (Field(name="u", owner="user"),)}, r"no field is owned by item or context"),

@@ -127,7 +127,7 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         (
             "click: clicked",
             "clik: clicked",
-            r"source\.labels names 'clik', which is not a label of the chain\. Did you mean 'click'",
+            r"source\.labels names 'clik', which is not a label of the schema\. Did you mean 'click'",
         ),
         ("sample_id: id", "delimiter: ;;", r"source\.delimiter is ';;'\. Set one ASCII character"),
         ("sample_id: id", "delimiter: x", r"source\.delimiter is 'x'\. Set one ASCII character"),

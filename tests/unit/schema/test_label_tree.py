@@ -68,6 +68,16 @@ def test_wrong_tree_is_an_error(after: dict[str, str], text: str):
         LabelTree.of(["click", "cart"], after)
 
 
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [(("a", "b", "b_given_a"), "b_given_a"), (("click", "baseline", "order"), "baseline")],
+)
+def test_two_results_of_one_name_are_refused(labels: tuple[str, ...], name: str):
+    with pytest.raises(SchemaError, match=f"two results would be named '{name}'.*Rename a label"):
+        LabelTree.of(labels)
+    LabelTree.of(labels[::2])  # of two labels they are ctr, cvr and ctcvr
+
+
 def test_after_is_read_from_the_text():
     assert split_after(["click", "favourite  after click"]) == (("click", "favourite"), {"favourite": "click"})
     assert split_after(["looked_after", "after"]) == (("looked_after", "after"), {})

@@ -7,6 +7,7 @@ import pytest
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema import Field, Schema
 from esmm_dist.schema.learnable import check_learnable, label_warnings
+from esmm_dist.schema.manifest import Split
 from tests.unit.schema.data_sets import SHOP, data_set, split
 
 RAW = Schema(name="raw", labels=SHOP.labels, fields=(Field(name="item", owner="item"),))
@@ -79,6 +80,25 @@ def test_a_label_of_one_value_is_told_once_with_its_consequence(
     lines = label_warnings(SHOP, {name: split(*counts)})
     assert len(lines) == len(texts)
     assert all(line.startswith(text) for line, text in zip(lines, texts, strict=True))
+
+
+def test_each_branch_of_a_tree_is_measured_among_the_label_before_it():
+    """Favourites are told of although there is no order: they come after clicks."""
+    item = Field(name="item", owner="item")
+    shop = Schema(name="shop", labels=("click", "order", "favourite after click"), fields=(item,))
+    split = Split(
+        records=1,
+        impressions=10,
+        label_counts={"click": 4, "order": 0, "favourite": 4},
+        broken_chains={"order": 0, "favourite": 0},
+        shards=(),
+    )
+    lines = label_warnings(shop, {"train": split})
+    assert [line.partition(" of the train")[0] for line in lines] == [
+        "Label 'order' is 0 in all 4 impressions with click",
+        "Label 'favourite' is 1 in all 4 impressions with click",
+    ]
+    assert "A log of impressions with favourite alone lacks those without." in lines[1]
 
 
 def test_a_label_whose_step_before_never_happens_is_not_told_again():

@@ -8,7 +8,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from esmm_dist.model.metrics import exact_auc, paired_auc_difference
-from esmm_dist.model.metrics.chain_metrics import evaluate_scores
+from esmm_dist.model.metrics.label_tree_metrics import evaluate_scores
+from esmm_dist.schema.label_tree import LabelTree
 from preprocess.synthetic.config import SynthConfig
 from preprocess.synthetic.synthesize import synthesize
 
@@ -49,7 +50,7 @@ def test_logistic_regression_closes_most_of_the_way_and_beats_clicks_alone(tmp_p
         LogisticRegression(C=0.1, solver="liblinear").fit(a[rows], y[rows, k]).decision_function(b)
         for k, rows in ((0, np.ones(len(y), bool)), (1, clicked))
     ]
-    metrics = evaluate_scores(z, np.stack(logits, axis=1), ("click", "conversion"), scale="logit")
+    metrics = evaluate_scores(z, np.stack(logits, axis=1), LabelTree.of(("click", "conversion")), scale="logit")
     closed = {task: (metrics[task].auc - 0.5) / (report.best_auc[task] - 0.5) for task in metrics}
     assert closed["ctr"] > 0.75
     assert closed["ctcvr"] > 0.65

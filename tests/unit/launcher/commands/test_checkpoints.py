@@ -5,6 +5,7 @@ import pytest
 from esmm_dist.checkpoint.listing import CheckpointInfo
 from esmm_dist.checkpoint.summary import CheckpointSummary
 from esmm_dist.errors import ConfigError
+from esmm_dist.schema.label_tree import LabelTree
 from launcher.commands.checkpoints import CheckpointsConfig, checkpoints_command
 from tests.unit.launcher.commands.played_context import CONTEXT
 
@@ -52,6 +53,7 @@ def test_a_run_without_a_checkpoint_says_so(run):
 def test_one_checkpoint_is_summarised(run, monkeypatch):
     summary = CheckpointSummary(
         step=1000, path="checkpoints/1000", saved_at="2024-01-31T12:00:00Z", size_bytes=4000, files=3, schema="tiny",
+        labels=LabelTree.of(("click", "conversion")),
         rows={"user": 1500, "item": 20}, candidates={"user": 7},
         dense_shapes={"tower/kernel": (256, 128), "tower/bias": (128,), "steps": ()},
         settings={"seed": 1, "model": {"dropout": 0.1, "units": [2]}}, metrics={}, calibration=None, state="ok",

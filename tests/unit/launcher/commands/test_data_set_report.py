@@ -42,7 +42,15 @@ def test_each_split_is_told_with_its_labels_and_its_size():
 
 def test_labels_whose_earlier_label_is_missing_are_told():
     lines = report_lines(OUT, manifest(splits={"train": split([100], 10, broken=1500)}))
-    assert "4 conversions (1,500 with a label whose earlier label is missing: kept, but not positive);" in lines[1]
+    assert "4 conversions (1,500 conversions without click: kept, but not positive);" in lines[1]
+
+
+def test_anomalies_are_told_by_label_and_the_one_before_it():
+    schema = tiny_schema(labels=("click", "cart", "favourite after click"))
+    counts = {"click": 5, "cart": 3, "favourite": 2}
+    of_split = replace(split([100], 10), label_counts=counts, broken_chains={"cart": 0, "favourite": 1200})
+    lines = report_lines(OUT, manifest(schema=schema, splits={"train": of_split}))
+    assert "5 clicks, 3 carts, 2 favourites (1,200 favourites without click: kept, but not positive);" in lines[1]
 
 
 def test_a_data_set_that_keeps_a_runs_ids_has_no_vocabulary_to_count():

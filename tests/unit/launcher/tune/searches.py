@@ -21,6 +21,7 @@ def tune_config(tmp_path: Path, **changes: Any) -> TuneConfig:
         "data": tmp_path / "data",
         "study": tmp_path / "study",
         "trials": 3,
+        "objective": "ctcvr.auc",
         "search": {LEARNING_RATE: {"low": 0.001, "high": 1.0, "log": True}},
         **changes,
     }

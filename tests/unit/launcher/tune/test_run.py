@@ -71,6 +71,12 @@ def test_a_study_keeps_the_best_trial_and_says_how_to_train_it(tmp_path):
     assert progress.note == f"best ctcvr.auc {best['value']:.4f}"
 
 
+def test_without_an_objective_it_is_the_auc_of_the_last_task(tmp_path):
+    outcome = tuned(tmp_path, objective="", trials=1)
+    assert outcome.result["objective"] == "ctcvr.auc"
+    assert "ctcvr.auc" in "".join(outcome.lines)
+
+
 def test_all_runs_stay_if_they_are_to(tmp_path):
     tuned(tmp_path, keep_runs=True)
     assert list(starts(tmp_path)) == ["0000", "0001", "0002"]

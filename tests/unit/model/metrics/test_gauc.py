@@ -15,7 +15,10 @@ from esmm_dist.model.metrics import (
     log_loss,
     to_mapping,
 )
-from esmm_dist.model.metrics.chain_metrics import evaluate_scores
+from esmm_dist.model.metrics.label_tree_metrics import evaluate_scores
+from esmm_dist.schema.label_tree import LabelTree
+
+CHAIN = LabelTree.of(("click", "conversion"))
 
 
 def test_gauc_is_the_mean_of_the_users_aucs_by_their_impressions():
@@ -71,8 +74,8 @@ def weighted_case(seed=2, n=300):
 def test_weight_of_k_is_the_impression_k_times_in_every_metric():
     labels, p, users, weights = weighted_case()
     times = np.repeat(np.arange(len(weights)), weights)
-    weighted = evaluate_scores(labels, p, ("click", "conversion"), users=users, weights=weights)
-    repeated = evaluate_scores(labels[times], p[times], ("click", "conversion"), users=users[times])
+    weighted = evaluate_scores(labels, p, CHAIN, users=users, weights=weights)
+    repeated = evaluate_scores(labels[times], p[times], CHAIN, users=users[times])
     for task, expected in repeated.items():
         for name in ("auc", "log_loss", "calibration", "gauc", "gauc_users"):
             assert getattr(weighted[task], name) == pytest.approx(getattr(expected, name), rel=1e-12), (task, name)
@@ -80,10 +83,8 @@ def test_weight_of_k_is_the_impression_k_times_in_every_metric():
 
 def test_weights_of_one_change_nothing_to_the_last_bit():
     labels, p, users, _ = weighted_case()
-    without = evaluate_scores(labels, p, ("click", "conversion"), users=users)
-    assert to_mapping(evaluate_scores(labels, p, ("click", "conversion"), users=users, weights=np.ones(300))) == (
-        to_mapping(without)
-    )
+    without = evaluate_scores(labels, p, CHAIN, users=users)
+    assert to_mapping(evaluate_scores(labels, p, CHAIN, users=users, weights=np.ones(300))) == (to_mapping(without))
     ones = np.ones(300)
     assert exact_auc(p[:, 0], labels[:, 0], ones) == without["ctr"].auc  # the weighted sums themselves are exact
 
@@ -117,7 +118,7 @@ def test_standard_error_with_weights_is_the_spread_of_weighted_aucs():
 
 def test_zero_weights_alone_have_no_metric():
     labels, p, users, _ = weighted_case()
-    task = evaluate_scores(labels, p, ("click", "conversion"), users=users, weights=np.zeros(300))["ctr"]
+    task = evaluate_scores(labels, p, CHAIN, users=users, weights=np.zeros(300))["ctr"]
     assert all(math.isnan(x) for x in (task.auc, task.auc_standard_error, task.log_loss, task.calibration, task.gauc))
 
 

@@ -16,10 +16,12 @@ from esmm_dist.model.metrics import (
     log_loss,
     paired_auc_difference,
 )
-from esmm_dist.model.metrics.chain_metrics import evaluate_scores
-from esmm_dist.model.metrics.summary import TaskMetrics, from_mapping, task_names, to_mapping
+from esmm_dist.model.metrics.label_tree_metrics import evaluate_scores
+from esmm_dist.model.metrics.summary import TaskMetrics, from_mapping, to_mapping
+from esmm_dist.schema.label_tree import LabelTree
+from tests.support.label_trees import label_trees
 
-CHAIN = ("click", "conversion")
+CHAIN = LabelTree.of(("click", "conversion"))
 
 
 @st.composite
@@ -139,12 +141,12 @@ def test_the_best_constant_prediction_is_the_mean_of_the_labels(others):
     assert calibration(np.full(5, 0.4), labels) == pytest.approx(1.0)
 
 
-@given(st.lists(st.sampled_from(["cart", "order", "pay", "view", "ship"]), min_size=1, max_size=5, unique=True))
-def test_a_chain_has_two_tasks_a_label_but_one_for_the_first(labels):
-    names = task_names(labels)
-    assert len(names) == len(set(names)) == 2 * len(labels) - 1
-    if len(labels) != 2:
-        assert set(labels) <= set(names)
+@given(label_trees())
+def test_a_tree_has_two_tasks_a_label_but_one_for_the_first(tree):
+    names = tree.task_names
+    assert len(names) == len(set(names)) == 2 * len(tree.names) - 1
+    if len(tree.names) != 2:
+        assert set(tree.names) <= set(names)
 
 
 finite = st.floats(0, 10, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Metrics of whole label chains, by hand and against scikit-learn."""
+"""Metrics of whole label trees, by hand and against scikit-learn."""
 
 import json
 import math
@@ -9,10 +9,11 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 from esmm_dist.errors import InputDataError, NumericalError
-from esmm_dist.model.metrics import auc_standard_error, task_names, to_mapping
-from esmm_dist.model.metrics.chain_metrics import evaluate_scores
+from esmm_dist.model.metrics import auc_standard_error, to_mapping
+from esmm_dist.model.metrics.label_tree_metrics import evaluate_scores
+from esmm_dist.schema.label_tree import LabelTree
 
-CHAIN = ("click", "conversion")
+CHAIN = LabelTree.of(("click", "conversion"))
 
 
 def random_chain(n=2000, seed=1):
@@ -64,9 +65,9 @@ def test_logits_that_round_to_the_same_probability_keep_their_order():
 def test_a_chain_of_three_has_conditional_and_whole_space_tasks_by_name():
     labels = [[1, 1, 0], [1, 1, 1], [1, 0, 0], [0, 0, 0]]
     p = np.array([[0.9, 0.8, 0.2], [0.8, 0.7, 0.9], [0.7, 0.1, 0.9], [0.1, 0.9, 0.9]])
-    metrics = evaluate_scores(labels, p, ("click", "cart", "order"))
+    metrics = evaluate_scores(labels, p, LabelTree.of(("click", "cart", "order")))
     assert list(metrics) == ["click", "cart_given_click", "cart", "order_given_cart", "order"]
-    assert list(metrics) == task_names(("click", "cart", "order"))
+    assert list(metrics) == ["click", "cart_given_click", "cart", "order_given_cart", "order"]
     assert {name: (m.positives, m.impressions) for name, m in metrics.items()} == {
         "click": (3, 4),
         "cart_given_click": (2, 3),
@@ -113,8 +114,18 @@ def test_missing_classes_are_null_in_json():
             "probability",
             r"Probabilities reach from 0.5 to 1.5.*scale='logit'",
         ),
-        ([[0, 1]], [[0.5, 0.5]], "probability", r"A label of the chain \['click', 'conversion'\] is 1 after a 0"),
-        ([[1, 0, 0]], [[0.5, 0.5, 0.5]], "logit", r"Labels have shape \[1, 3\].*needs \[N, 2\]"),
+        (
+            [[0, 1]],
+            [[0.5, 0.5]],
+            "probability",
+            r"Label 'conversion' is 1 where 'click', which it comes after, is 0. Set it to 0",
+        ),
+        (
+            [[1, 0, 0]],
+            [[0.5, 0.5, 0.5]],
+            "logit",
+            r"Labels have shape \[1, 3\].*\['click', 'conversion'\] need \[N, 2\]",
+        ),
         ([[1, 0]], [[0.5]], "logit", r"Scores have shape \[1, 1\] but labels \[1, 2\]"),
         ([[1, 3]], [[0.5, 0.5]], "logit", r"Label at \[0, 1\] is 3"),
     ],

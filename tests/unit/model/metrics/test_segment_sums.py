@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esmm_dist.model.metrics import auc_standard_error, calibration, exact_auc, log_loss
-from esmm_dist.model.metrics.chain_metrics import ChainMetrics
+from esmm_dist.model.metrics.label_tree_metrics import LabelTreeMetrics
 from esmm_dist.model.metrics.segment_sums import NO_KEY, FrequentKeys, SegmentSums, most_frequent
+from esmm_dist.schema.label_tree import LabelTree
 from tests.unit.model.metrics.formulas import calibration_error
 
 
@@ -79,7 +80,7 @@ def test_a_segment_without_both_classes_has_counts_and_no_auc():
 def test_segments_of_a_chain_are_chosen_by_impressions_and_counted_for_each_task():
     labels = np.array([[1, 0], [0, 0], [1, 1], *[[0, 0]] * 5])
     keys = np.array([8, 8, 8, 5, *[NO_KEY] * 4])  # no key at all is more frequent, and is no key
-    with ChainMetrics(("click", "conversion"), scale="logit", segments=[1]) as metrics:
+    with LabelTreeMetrics(LabelTree.of(("click", "conversion")), scale="logit", segments=[1]) as metrics:
         metrics.add(labels, np.zeros((8, 2)), keys=[keys])
         report = metrics.report()
     counts = {

@@ -5,8 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from esmm_dist.arrays import F64, I64
-from esmm_dist.calibration.label_counts import ChainCounts, LabelCounts, sigmoid
+from esmm_dist.calibration.label_counts import LabelCounts, LabelTreeCounts, sigmoid
 from esmm_dist.ranks.solo import SoloWorld
+from esmm_dist.schema.label_tree import LabelTree
+
+CHAIN = LabelTree.of(("click", "conversion"))
 
 
 class ScoredLog(NamedTuple):
@@ -29,7 +32,7 @@ def scored_log(
 
 
 def counts_of(log: ScoredLog, weights: F64 | None = None) -> list[LabelCounts]:
-    counts = ChainCounts(2)
+    counts = LabelTreeCounts(CHAIN)
     counts.add(log.labels, log.logits, weights)
     return counts.of_all_ranks(SoloWorld())
 

@@ -1,15 +1,15 @@
-"""The metrics of a whole label chain, exact, in memory that does not grow with the impressions.
+"""The metrics of a whole label tree, exact, in memory that does not grow with the impressions.
 
-A chain (click, conversion) has two conditional predictions and three tasks::
+The labels (click, conversion) have two conditional predictions and three tasks::
 
     task     prediction                 among              against
     ctr      P(click)                   impressions        click
     cvr      P(conversion | click)      clicked ones       conversion
     ctcvr    P(click) P(conv. | click)  impressions        conversion
 
-A longer chain (a, b, c) has ``a``, ``b_given_a``, ``b``, ``c_given_b``, ``c``: each label's conditional prediction
-among the impressions where the label before it is 1, and its running product among all. Chains of two labels keep the
-three usual names, whatever their labels are called.
+A longer funnel (a, b, c) has ``a``, ``b_given_a``, ``b``, ``c_given_b``, ``c``, and where c comes after a,
+``c_given_a`` in place of ``c_given_b``: each label's conditional prediction among the impressions where the label
+before it is 1, and the product along the path to it among all (``LabelTree.tasks``).
 
 Impressions are collected as they are scored. When there are ``ROWS_IN_MEMORY`` of them, each task's scores are sorted
 twice, by score and by (user, score), and written as runs to a temporary file. At the end the runs are merged in one
@@ -48,10 +48,11 @@ from esmm_dist.model.metrics.sorted_runs import (
     merged_over_ranks,
     sorted_order,
 )
-from esmm_dist.model.metrics.summary import TaskMetrics, task_names
+from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.model.metrics.task_report import TaskReport
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.ranks.world import World
+from esmm_dist.schema.label_tree import LabelTree
 
 Scale = Literal["probability", "log_probability", "logit"]
 
@@ -61,7 +62,7 @@ in a temporary file (two labels, no weights). Fewer gain little, beside the proc
 in memory, 24 while it is counted, and at most 40 on disk."""
 
 
-class ChainMetrics:
+class LabelTreeMetrics:
     """Collects scored impressions, and computes the metrics of every task from them.
 
     Shutdown: ``close`` (or leaving the ``with`` block) gives the disk its space back.
@@ -69,7 +70,7 @@ class ChainMetrics:
 
     def __init__(
         self,
-        label_names: Sequence[str],
+        tree: LabelTree,
         *,
         scale: Scale = "probability",
         rows_in_memory: int = ROWS_IN_MEMORY,
@@ -78,7 +79,7 @@ class ChainMetrics:
         """Begin with no impression.
 
         Args:
-            label_names: names of the chain's K labels
+            tree: K labels
             scale: What scores are. Prefer ``logit`` or ``log_probability`` from a float32 model: a probability
                 within 6e-8 of 1 is rounded to 1 and ties with its neighbours, and products near 1e-7 are summed here
                 as float64 logarithms, so that the ranking keeps every bit that the model computed.
@@ -86,10 +87,10 @@ class ChainMetrics:
             segments: for each of C kinds of key, how many of its keys have a segment of their own
         """
         self._segments = tuple(segments)
-        self._labels, self._scale, self._limit = tuple(label_names), scale, rows_in_memory
-        self._names = task_names(label_names)
+        self._tree, self._scale, self._limit = tree, scale, rows_in_memory
+        self._names = tree.task_names
         self._held = 0
-        width = len(self._labels)
+        width = len(tree.names)
         self._log_p = np.empty((rows_in_memory, width))
         self._positive = np.empty((rows_in_memory, width), np.bool_)
         self._users = np.empty(rows_in_memory, np.int64)
@@ -112,28 +113,29 @@ class ChainMetrics:
         """Add impressions.
 
         Args:
-            labels: 0/1 [N, K] after the chain rule: never 1 after a 0.
-            scores: float32 or float64 [N, K], column k the model's P(label k | labels before it are 1).
+            labels: 0/1 [N, K], never 1 where the label before is 0
+            scores: float32 or float64 [N, K], column k the model's P(label k | the label before it is 1).
             users: int64 [N], the user of each impression, ``NO_USER`` where it is not known. None: no GAUC.
             weights: float [N], sample weights, 0 or more. None: 1 each. Each call gives them, or none does. Counts are
                 of impressions, whatever their weight.
             keys: C times int64 [N], the key of each impression, 0 or more, or ``NO_KEY``
 
         Raises:
-            InputDataError: Shapes or label values are wrong, a label is 1 after a 0, or a probability is outside
-                [0, 1].
+            InputDataError: Shapes or label values are wrong, a label is 1 where the one before it is 0, or a
+                probability is outside [0, 1].
             NumericalError: A score is NaN.
             StorageError: The folder of temporary files is full.
         """
         positive = checked_labels(labels)
-        if positive.ndim != 2 or positive.shape[1] != len(self._labels):
+        if positive.ndim != 2 or positive.shape[1] != len(self._tree.names):
+            names = list(self._tree.names)
+            raise InputDataError(f"Labels have shape {list(positive.shape)}; {names} need [N, {len(names)}].")
+        broken = self._tree.broken(positive).any(axis=0)
+        if broken.any():
+            label = int(broken.argmax())
             raise InputDataError(
-                f"Labels have shape {list(positive.shape)}; the chain {list(self._labels)} needs [N, "
-                f"{len(self._labels)}]."
-            )
-        if (positive[:, 1:] & ~positive[:, :-1]).any():
-            raise InputDataError(
-                f"A label of the chain {list(self._labels)} is 1 after a 0. Set it to 0 first, as preprocess does."
+                f"Label '{self._tree.names[label]}' is 1 where '{self._tree.names[self._tree.parents[label]]}', which "
+                "it comes after, is 0. Set it to 0 first, as preprocess does."
             )
         log_p = _log_probabilities(checked_scores(scores, positive.shape), self._scale)
         if weights is not None and self._weights is None:
@@ -198,7 +200,7 @@ class ChainMetrics:
         """Give the disk its space back; a second call is harmless."""
         self._file.close()
 
-    def __enter__(self) -> "ChainMetrics":
+    def __enter__(self) -> "LabelTreeMetrics":
         """Return self."""
         return self
 
@@ -262,19 +264,19 @@ class ChainMetrics:
     def _tasks(self) -> Iterator[tuple[F64, Bools, Bools | None]]:
         """Yield for each task the scores and labels that it counts, and which impressions they are of (None: all)."""
         log_p, positive = self._log_p[: self._held], self._positive[: self._held]
-        log_product = np.zeros(self._held)
-        for k in range(len(self._labels)):
-            log_product += log_p[:, k]
-            if k > 0:
-                reached = positive[:, k - 1]
-                yield log_p[reached, k], positive[reached, k], reached
-            yield log_product, positive[:, k], None
+        log_products = self._tree.sums([log_p[:, 0] + 0.0, *log_p.T[1:]])  # + 0.0: of 0 and -0, which sort apart
+        for task in self._tree.tasks:
+            if task.given is None:
+                yield log_products[task.label], positive[:, task.label], None
+            else:
+                reached = positive[:, task.given]
+                yield log_p[reached, task.label], positive[reached, task.label], reached
 
 
 def evaluate_scores(
     labels: npt.ArrayLike,
     scores: npt.ArrayLike,
-    label_names: Sequence[str],
+    tree: LabelTree,
     *,
     scale: Scale = "probability",
     users: I64 | None = None,
@@ -283,18 +285,18 @@ def evaluate_scores(
     """Compute the metrics of impressions that are in memory.
 
     Args:
-        labels: as in ``ChainMetrics.add``
-        scores: as in ``ChainMetrics.add``
-        label_names: names of the chain's K labels
-        scale: as in ``ChainMetrics``
-        users: as in ``ChainMetrics.add``
-        weights: as in ``ChainMetrics.add``
+        labels: as in ``LabelTreeMetrics.add``
+        scores: as in ``LabelTreeMetrics.add``
+        tree: K labels
+        scale: as in ``LabelTreeMetrics``
+        users: as in ``LabelTreeMetrics.add``
+        weights: as in ``LabelTreeMetrics.add``
 
     Raises:
-        InputDataError: As ``ChainMetrics.add``.
+        InputDataError: As ``LabelTreeMetrics.add``.
         NumericalError: A score is NaN.
     """
-    with ChainMetrics(label_names, scale=scale) as metrics:
+    with LabelTreeMetrics(tree, scale=scale) as metrics:
         metrics.add(labels, scores, users, weights)
         return metrics.metrics()
 

@@ -13,49 +13,53 @@ from hypothesis import strategies as st
 
 from esmm_dist.input.users import NO_USER
 from esmm_dist.model.metrics import auc_standard_error, calibration, exact_auc, gauc, log_loss
-from esmm_dist.model.metrics.chain_metrics import ROWS_IN_MEMORY, ChainMetrics, evaluate_scores
+from esmm_dist.model.metrics.label_tree_metrics import ROWS_IN_MEMORY, LabelTreeMetrics, evaluate_scores
+from esmm_dist.schema.label_tree import LabelTree
+from tests.support.label_trees import label_trees
 from tests.support.thread_ranks import on_thread_ranks
 from tests.unit.model.metrics.formulas import by_decile, calibration_error
 
-CHAIN = ("click", "conversion")
+CHAIN = LabelTree.of(("click", "conversion"))
 
 
-def impressions(size, seed, *, weighted=False, ties=True):
+def impressions(size, seed, *, tree=CHAIN, weighted=False, ties=True):
     """Return labels, logits, users and weights: some ties, some unknown users, users with one impression."""
     random = np.random.default_rng(seed)
-    logits = random.normal(-1, 2, (size, 2)).astype(np.float32)
+    logits = random.normal(-1, 2, (size, len(tree.names))).astype(np.float32)
     if ties:
         logits = np.round(logits * 2) / 2
-    labels = (random.random((size, 2)) < 1 / (1 + np.exp(-logits))).astype(np.int8)
-    labels[:, 1] *= labels[:, 0]
+    labels = (random.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(np.int8)
+    for label, parent in enumerate(tree.parents):
+        if parent >= 0:
+            labels[:, label] *= labels[:, parent]
     users = random.integers(-1, 1 + size // 4, size)
     weights = random.choice([0, 0.3, 1, 2.5], size).astype(np.float32) if weighted else None
     return labels, logits, users, weights
 
 
-def collected(rows, cuts, *, world=None, rows_in_memory=ROWS_IN_MEMORY, most=(3, 40)):
+def collected(rows, cuts, *, tree=CHAIN, world=None, rows_in_memory=ROWS_IN_MEMORY, most=(3, 40)):
     """Return the report of each task, with two kinds of keys: the users, and the users modulo 5."""
     labels, logits, users, weights = rows
     keys = users, np.where(users < 0, users, users % 5)
-    with ChainMetrics(CHAIN, scale="logit", rows_in_memory=rows_in_memory, segments=most) as metrics:
+    with LabelTreeMetrics(tree, scale="logit", rows_in_memory=rows_in_memory, segments=most) as metrics:
         for cut in cuts:
             weight = None if weights is None else weights[cut]
             metrics.add(labels[cut], logits[cut], users[cut], weight, [each[cut] for each in keys])
         return metrics.report(world)
 
 
-def by_formulas(rows):
+def by_formulas(rows, tree=CHAIN):
     """Return the metrics of each task by the functions that hold all scores at once."""
     labels, logits, users, weights = rows
     log_p = -np.logaddexp(0.0, -logits.astype(np.float64))
-    clicked = labels[:, 0] == 1
     everything = np.ones(len(labels), np.bool_)
+    tasks = [(log_p[:, 0], 0, everything)]
+    for label, parent in enumerate(tree.parents):
+        if parent >= 0:
+            tasks.append((log_p[:, label], label, labels[:, parent] == 1))
+            tasks.append((sum(log_p[:, place] for place in tree.path(label)), label, everything))
     found = {}
-    for task, scores, label, chosen in (
-        ("ctr", log_p[:, 0], 0, everything),
-        ("cvr", log_p[:, 1], 1, clicked),
-        ("ctcvr", log_p[:, 0] + log_p[:, 1], 1, everything),
-    ):
+    for task, (scores, label, chosen) in zip(tree.task_names, tasks, strict=True):
         s, y = scores[chosen], labels[chosen, label]
         w = None if weights is None else weights[chosen]
         by_user = gauc(s, y, users[chosen], w)
@@ -89,18 +93,42 @@ def noise(deciles):
     return math.sqrt(2 / math.pi) * sum(parts) / total if deciles else math.nan
 
 
-@given(st.integers(0, 80), st.integers(0, 99), st.booleans(), st.booleans(), st.integers(1, 30))
-def test_metrics_of_small_memory_are_those_of_the_formulas(size, seed, weighted, ties, rows_in_memory):
-    rows = impressions(size, seed, weighted=weighted, ties=ties)
+@given(
+    st.sampled_from([CHAIN]) | label_trees(max_labels=4),
+    st.integers(0, 80),
+    st.integers(0, 99),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 30),
+)
+def test_metrics_of_small_memory_are_those_of_the_formulas(tree, size, seed, weighted, ties, rows_in_memory):
+    rows = impressions(size, seed, tree=tree, weighted=weighted, ties=ties)
     cuts = [slice(begin, begin + 13) for begin in range(0, size, 13)]
-    found = collected(rows, cuts, rows_in_memory=rows_in_memory)
-    for task, expected in by_formulas(rows).items():
+    found = collected(rows, cuts, tree=tree, rows_in_memory=rows_in_memory)
+    assert list(found) == tree.task_names
+    for task, expected in by_formulas(rows, tree).items():
         for name, value in asdict(found[task].metrics).items():
             # Near a perfect ranking the formula's own error is a rounding: of 1, whose square root is 1e-8
             near = 3e-8 if name == "auc_standard_error" else 1e-15
             assert value == pytest.approx(expected[name], rel=1e-12, abs=near, nan_ok=True), (task, name)
         if not weighted:
             assert found[task].metrics.auc == expected["auc"] or math.isnan(expected["auc"])
+
+
+@given(st.integers(0, 99), st.booleans())
+def test_no_bit_of_a_label_depends_on_those_beside_it(seed, weighted):
+    """Two branches of a tree have the metrics that each has alone, in a funnel of its own."""
+    tree = LabelTree.of(("click", "cart", "order", "favourite"), {"favourite": "click"})
+    labels, *rows = impressions(200, seed, tree=tree, weighted=weighted)
+    logits, *others = rows
+    together = collected((labels, logits, *others), [slice(None)], tree=tree)
+    for names in (("click", "favourite"), ("click", "cart", "order")):
+        places = [tree.names.index(name) for name in names]
+        branch = LabelTree.of(names)
+        alone = collected((labels[:, places], logits[:, places], *others), [slice(None)], tree=branch)
+        for task, report in alone.items():
+            of_tree = {"ctr": "click", "cvr": "favourite_given_click", "ctcvr": "favourite"}.get(task, task)
+            assert repr(together[of_tree]) == repr(report)
 
 
 @given(st.integers(0, 99), st.booleans(), st.integers(1, 400), st.lists(st.integers(0, 300), max_size=4))
@@ -143,7 +171,7 @@ def test_memory_does_not_grow_with_the_impressions(tmp_path, monkeypatch):
 
     def peak_bytes(size):
         tracemalloc.start()
-        with ChainMetrics(CHAIN, scale="logit", rows_in_memory=5000) as metrics:
+        with LabelTreeMetrics(CHAIN, scale="logit", rows_in_memory=5000) as metrics:
             for begin in range(0, size, 1000):
                 labels, logits, users, _ = impressions(1000, begin, ties=False)
                 metrics.add(labels, logits, users)
