@@ -95,7 +95,10 @@ def test_labels_and_sample_weights_stand_in_the_order_of_impressions(tmp_path):
     assert found.labels.tolist() == [list(each.labels) for each in impressions]
     assert found.sample_weights is not None
     assert found.sample_weights.tolist() == [each.weight for each in impressions]
-    clicked = found.reached(1)
+    ctr, cvr, ctcvr = weighted_schema().label_tree.tasks
+    assert found.reached(ctr).all()
+    assert found.reached(ctcvr).all()
+    clicked = found.reached(cvr)
     assert clicked.tolist() == [each.labels[0] == 1 for each in impressions]
     chosen = found.sample_weights_of(clicked)
     assert chosen is not None

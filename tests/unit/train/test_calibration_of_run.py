@@ -25,7 +25,7 @@ from esmm_dist.train.run import train
 from esmm_dist.train.run_folder import RunFolder
 from esmm_dist.train.train_state import TrainState
 from launcher import cli
-from tests.support.tiny_dataset import tiny_groups, write_dataset
+from tests.support.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 
 VALIDATION = tiny_groups(300, seed=3, first_sample=9000)
 STEPS = 20
@@ -86,7 +86,7 @@ def test_a_checkpoint_has_the_calibration_of_its_own_step_or_none(data, tmp_path
     ]
     assert all(isinstance(each.curve, kind) for each in last.labels)
     at = progress.texts.index(f"Calibrated by {method} on validation at step 20:")
-    assert progress.texts[at : at + 3] == last.lines()
+    assert progress.texts[at : at + 3] == last.lines(tiny_schema().label_tree)
 
 
 def test_part_of_a_split_fits_nothing_and_the_whole_one_at_the_end_does(data, tmp_path):
@@ -147,8 +147,8 @@ def test_the_checkpoints_command_shows_it(data, tmp_path, capsys):
     shown = capsys.readouterr().out.splitlines()
     last = calibrations(tmp_path / "run")[STEPS]
     assert last is not None
-    at = shown.index(last.lines()[0])
-    assert shown[at : at + 3] == last.lines()
+    at = shown.index(last.lines(tiny_schema().label_tree)[0])
+    assert shown[at : at + 3] == last.lines(tiny_schema().label_tree)
 
 
 def test_a_manifest_from_before_there_was_a_calibration_has_none_and_a_damaged_one_is_named(data, tmp_path):
