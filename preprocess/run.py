@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from esmm_dist.errors import SchemaError
 from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import Progress
 from esmm_dist.schema import load_schema
@@ -16,7 +15,6 @@ from preprocess.identity import deciding_settings, run_identity
 from preprocess.join.known_ids import KnownIds
 from preprocess.layout import choose_layout
 from preprocess.memory_plan import plan_memory
-from preprocess.read.aliccp.line import NUM_LABELS
 from preprocess.read.flat.sample_id_form import with_sample_id_form
 from preprocess.read.inputs import absent_splits, find_inputs, text_bytes
 from preprocess.read.raw_files import look_at
@@ -51,7 +49,6 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         StorageError: The system refuses a file: no space, no right, too large.
     """
     schema = _schema(config)
-    _check_schema(schema)
     known_from = config.vocabulary or config.like
     known = KnownIds.find(Path(known_from)) if known_from is not None else None
     files = find_inputs(config.raw, schema, needs_all=known is None, validation_share=config.validation_share)
@@ -124,11 +121,3 @@ def _schema(config: PreprocessConfig) -> Schema:
         return like
     schema = load_schema(config.schema)
     return schema if like is None else with_edges_of(schema, like)
-
-
-def _check_schema(schema: Schema) -> None:
-    if schema.flat_source is None and len(schema.labels) != NUM_LABELS:
-        raise SchemaError(
-            f"Schema '{schema.name}' has {len(schema.labels)} labels {list(schema.labels)}, but the Ali-CCP form has "
-            f"{NUM_LABELS} (click, conversion). Name two, or use source.form 'flat'."
-        )

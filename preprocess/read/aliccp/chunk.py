@@ -13,7 +13,7 @@ import numpy as np
 
 from esmm_dist.arrays import I32, I64, U8, U64, Bools
 from esmm_dist.schema.fields import Field
-from preprocess.read.aliccp.line import NUM_LABELS, Kind, ParsedLine, context_key, parse_line
+from preprocess.read.aliccp.line import ALICCP_LABELS, Kind, ParsedLine, context_key, parse_line
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, index_dtype
 from preprocess.read.rejects import Reason, Reject, reject
 
@@ -46,22 +46,23 @@ class ParsedRows:
         return len(self.lines) + len(self.rejects)
 
 
-def parse_lines(text: bytes, kind: Kind, fields: Sequence[Field]) -> ParsedRows:
+def parse_lines(text: bytes, kind: Kind, fields: Sequence[Field], num_labels: int = ALICCP_LABELS) -> ParsedRows:
     r"""Read a chunk of lines of one kind; same result as ``parse_line`` on each.
 
     Args:
         text: lines that end in ``\n``; that of the last line may be missing
         kind: which of the two files they come from
         fields: fields to keep, in schema order
+        num_labels: label columns of a skeleton line
     """
     if text and not text.endswith(b"\n"):
         text += b"\n"
-    usual = _read_usual(text, kind, fields)
+    usual = _read_usual(text, fields, num_labels if kind == "skeleton" else 0)
     odd = np.flatnonzero(usual.is_odd).tolist()
     if not odd:
         return usual.rows
     lines = {number: text[usual.begins[number] : usual.begins[number + 1] - 1] for number in odd}
-    judged = {number: parse_line(line, kind, fields) for number, line in lines.items()}
+    judged = {number: parse_line(line, kind, fields, num_labels) for number, line in lines.items()}
     rejects = [reject(n, found, lines[n]) for n, found in judged.items() if isinstance(found, Reason)]
     read = {number: found for number, found in judged.items() if isinstance(found, ParsedLine)}
     return _with_odd(usual, read, rejects, len(fields))
@@ -78,7 +79,7 @@ class _UsualLines:
     """Where each line begins in the text: int64 [R + 1]."""
 
 
-def _read_usual(text: bytes, kind: Kind, fields: Sequence[Field]) -> _UsualLines:
+def _read_usual(text: bytes, fields: Sequence[Field], num_labels: int) -> _UsualLines:
     from preprocess.read.aliccp.line_kernel import ODD, TEXT_KEY, line_scratch, read_usual_lines  # loads Numba
 
     data = np.frombuffer(text, np.uint8)
@@ -88,7 +89,7 @@ def _read_usual(text: bytes, kind: Kind, fields: Sequence[Field]) -> _UsualLines
         lines=np.arange(num_lines),
         keys=np.zeros(num_lines, np.uint64),
         sample_ids=np.zeros(num_lines, np.int64),
-        labels=np.zeros((num_lines, NUM_LABELS if kind == "skeleton" else 0), np.uint8),
+        labels=np.zeros((num_lines, num_labels), np.uint8),
         features=FeatureRows(
             lengths=np.zeros((num_lines, len(fields)), np.int32),
             ids=np.empty(most, np.int64),

@@ -2,10 +2,11 @@ r"""Read one line of the raw Ali-CCP form, simply and slowly. This is the gramma
 
 ::
 
-    sample_skeleton:  sample_id,click,conversion,common_feature_index,feature_num,feature_list
+    sample_skeleton:  sample_id,label,...,common_feature_index,feature_num,feature_list    a label: 0 or 1
     common_features:  common_feature_index,feature_num,feature_list
     feature_list:     feature \x01 feature \x01 ...     empty if feature_num is 0
     feature:          field \x02 id \x03 value
+                      one column for each label of the schema, in its order: Ali-CCP's own has click,conversion
     id, sample_id:    digits, at most 2^63 - 1            value: decimal number, 0 or more, finite as float32
 """
 
@@ -21,10 +22,8 @@ from preprocess.read.numbers import parse_value, whole_number
 from preprocess.read.rejects import Reason
 
 Kind = Literal["skeleton", "common"]
-HEAD_COLUMNS: dict[Kind, int] = {"skeleton": 5, "common": 2}
-"""Columns before the feature list."""
-NUM_LABELS = 2
-"""Labels of the Ali-CCP form: click and conversion."""
+ALICCP_LABELS = 2
+"""Labels of Ali-CCP itself: click and conversion."""
 
 _HEX16 = re.compile(rb"[0-9a-f]{16}")
 
@@ -44,21 +43,24 @@ class ParsedLine:
     """Features of fields that are not in the list of fields, by name."""
 
 
-def parse_line(line: bytes, kind: Kind, fields: Sequence[Field]) -> ParsedLine | Reason:
+def parse_line(
+    line: bytes, kind: Kind, fields: Sequence[Field], num_labels: int = ALICCP_LABELS
+) -> ParsedLine | Reason:
     r"""Read one line without its line end, or say why it is rejected.
 
     Args:
         line: line without ``\n``; one ``\r`` at its end belongs to the line end and is dropped
         kind: which of the two files it comes from
         fields: fields to keep, in schema order
+        num_labels: label columns of a skeleton line
     """
     line = line.removesuffix(b"\r")
     if not _is_utf8(line):
         return Reason.BAD_UTF8
     columns = line.split(b",")
-    if len(columns) != HEAD_COLUMNS[kind] + 1:
+    if len(columns) != (num_labels + 4 if kind == "skeleton" else 3):
         return Reason.WRONG_COLUMNS
-    sample_id, labels = 0, columns[1:3] if kind == "skeleton" else []
+    sample_id, labels = 0, columns[1:-3] if kind == "skeleton" else []
     if kind == "skeleton":
         number = whole_number(columns[0])
         if number is None:

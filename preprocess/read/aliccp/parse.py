@@ -53,7 +53,7 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
     num_bytes, crc32c = len(text), google_crc32c.value(text)
     kind: Kind = "skeleton" if file.kind == "skeleton" else "common"
     fields = fields_of(job.schema, kind)
-    parsed = parse_lines(text, kind, fields)
+    parsed = parse_lines(text, kind, fields, len(job.schema.labels))
     del text
     validation, left_out = _chosen(job, chunk, kind, parsed)
     num_left_out, num_validation = int(left_out.sum()), int(validation.sum())

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from esmm_dist.errors import ConfigError, InputDataError, SchemaError
+from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess as run_preprocess
@@ -476,12 +476,26 @@ def test_log_without_a_test_split_gives_a_data_set_without_one(tmp_path: Path):
     assert list(run(log.write(tmp_path / "raw"), tmp_path / "out").splits) == ["train"]
 
 
-def test_schema_with_three_labels_does_not_fit_the_ali_ccp_form(tmp_path: Path):
+def test_lines_without_a_column_for_each_label_of_the_schema_stop_the_run_with_how_many_there_are(tmp_path: Path):
     raw = make_log().write(tmp_path / "raw")
     path = small_schema(tmp_path / "schema")
     path.write_text(path.read_text().replace("[click, conversion]", "[click, cart, conversion]"))
-    with pytest.raises(SchemaError, match=r"has 3 labels .* the Ali-CCP form has 2"):
+    with pytest.raises(InputDataError, match=r"wrong_columns .* one column for each label of the schema, and four"):
         run(raw, tmp_path / "out", schema=str(path))
+
+
+def test_lines_have_a_column_for_each_label_of_the_schema(tmp_path: Path):
+    log = make_log()
+    for split, lines in log.skeleton.items():
+        log.skeleton[split] = [b",".join([*(c := line.split(b","))[:3], b"1", *c[3:]]) for line in lines]
+    raw = log.write(tmp_path / "raw")
+    path = small_schema(tmp_path / "schema")
+    path.write_text(path.read_text().replace("[click, conversion]", "[click, conversion, favourite after click]"))
+    manifest = run(raw, tmp_path / "out", schema=str(path))
+    counts = manifest.splits["train"].label_counts
+    assert counts["favourite"] == counts["click"] > counts["conversion"] > 0
+    clicks = counts["click"]
+    assert manifest.splits["train"].broken_chains["favourite"] == manifest.splits["train"].impressions - clicks
 
 
 def test_numbers_that_do_not_add_up_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

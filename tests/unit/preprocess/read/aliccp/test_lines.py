@@ -23,8 +23,8 @@ FIELDS = (
 GOOD = b"7,1,0,key,2,205\x0231\x031.0\x01210\x0241\x030.5"
 
 
-def parse_lines(lines: Sequence[bytes], kind: Kind, fields: Sequence[Field]) -> ParsedRows:
-    return chunk.parse_lines(b"".join(line + b"\n" for line in lines), kind, fields)
+def parse_lines(lines: Sequence[bytes], kind: Kind, fields: Sequence[Field], num_labels: int = 2) -> ParsedRows:
+    return chunk.parse_lines(b"".join(line + b"\n" for line in lines), kind, fields, num_labels)
 
 
 def test_good_skeleton_line_gives_all_its_parts():
@@ -162,19 +162,21 @@ def _lines(kind: Kind) -> st.SearchStrategy[list[bytes]]:
 @pytest.mark.parametrize("kind", ["skeleton", "common"])
 def test_fast_reader_equals_slow_reader_on_any_lines(kind: Kind):
     @settings(max_examples=200)
-    @given(lines=_lines(kind), copies=st.sampled_from([1, 9]))
-    def check(lines: list[bytes], copies: int) -> None:
+    @given(lines=_lines(kind), copies=st.sampled_from([1, 9]), more=st.sampled_from([0, 0, 1, 3]))
+    def check(lines: list[bytes], copies: int, more: int) -> None:
+        if kind == "skeleton":  # further labels, as of a longer funnel
+            lines = [line.replace(b",", b"," + b"1," * more, 1) for line in lines]
         many = lines * copies  # nine copies are enough lines for the screen
-        _assert_same(parse_lines(many, kind, FIELDS), _slowly(many, kind))
+        _assert_same(parse_lines(many, kind, FIELDS, 2 + more), _slowly(many, kind, 2 + more))
 
     check()
 
 
-def _slowly(lines: Sequence[bytes], kind: Kind) -> ParsedRows:
+def _slowly(lines: Sequence[bytes], kind: Kind, num_labels: int) -> ParsedRows:
     """Put together what ``parse_line`` says of each line."""
-    parsed = [parse_line(line, kind, FIELDS) for line in lines]
+    parsed = [parse_line(line, kind, FIELDS, num_labels) for line in lines]
     good = [(i, p) for i, p in enumerate(parsed) if isinstance(p, ParsedLine)]
-    expected = parse_lines([], kind, FIELDS)  # no rows: the form to fill
+    expected = parse_lines([], kind, FIELDS, num_labels)  # no rows: the form to fill
     features = [(row, *f) for row, (_, p) in enumerate(good) for f in p.features]
     return ParsedRows(
         lines=np.array([i for i, _ in good], np.int64),
