@@ -11,6 +11,8 @@ _SYNONYMS = {
     **{"dataset": ("data",), "model": ("run",), "ps": ("servers",), "num": (), "dir": (), "path": (), "file": ()},
 }
 """Words of other systems for those of the settings here; words that say nothing are left out."""
+_EARLIER_NAMES = {"base_network": "network"}
+"""What settings were called before."""
 _NO_WORDS = {"", "s", "of", "the", "every", "max", "min", "no"}
 
 
@@ -32,6 +34,8 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
         known: names that would be right
     """
     names = sorted(known)
+    if (now := _EARLIER_NAMES.get(name.replace("-", "_"))) is not None and now in names:
+        return [now]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near and not (_words(name) < _words(near[0])):
         return near

@@ -1,6 +1,6 @@
 """The ids of a batch, made ready for pull, pooling and push."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,9 +18,9 @@ class TableLookup:
     """What a batch asks of one table.
 
     Pooling is the product of a sparse matrix [S, U] and the pulled rows [U, D]. A segment is one (group, user field) or
-    (impression, impression field): first the G·F_u of the users, then the B·F_i of the impressions. The combiner is
-    already in the weights. The matrix stands here by rows, as pooling reads it, and by columns, as its gradient does; a
-    plan without gradients leaves the columns empty.
+    (impression, impression field): first the G·F_u of the users, then the B·F_i of the impressions. A field that the
+    model does not see has none. The combiner is already in the weights. The matrix stands here by rows, as pooling
+    reads it, and by columns, as its gradient does; a plan without gradients leaves the columns empty.
 
     Behind these stand the elements of the lists that a network wants one by one: a segment each, of one id with weight
     1, list after list and within a list group after group. Their ids are in a user's segments too, and count once::
@@ -30,6 +30,10 @@ class TableLookup:
         segment   0 user 0   1 seen 0   2 user 1   3 seen 1   4 5 6 items   7 8 seen of group 0   9 seen of group 1
     """
 
+    user_fields: tuple[str, ...]
+    """Names of the F_u user fields of the table that have segments, in their order"""
+    impression_fields: tuple[str, ...]
+    """Names of its F_i other fields"""
     ids: Ids
     """int64 [U], strictly ascending"""
     begins: I64
@@ -90,6 +94,7 @@ class LookupPlan:
         self,
         schema: Schema,
         *,
+        seen_fields: Sequence[Field] | None = None,
         lists: Collection[str] = (),
         count_impressions: bool = False,
         with_gradients: bool = True,
@@ -98,25 +103,27 @@ class LookupPlan:
 
         Args:
             schema: schema of the data set
-            lists: names of the users' fields that are looked up element by element too
+            seen_fields: the fields that the model sees, the others have no segments; None: all
+            lists: names of the users' fields that are looked up element by element too, if they are seen
             count_impressions: whether to fill ``TableLookup.counts``; without gradients it is left empty
             with_gradients: whether to fill ``id_begins``, ``id_segments`` and ``id_weights``; scoring needs none
         """
         self._tables = schema.tables
         self._count_impressions, self._with_gradients = count_impressions, with_gradients
-        self._user_fields = _settings_of(schema.user_fields, schema.tables)
-        self._impression_fields = _settings_of(schema.impression_fields, schema.tables)
-        self._lists = {table: _places_of(lists, schema, table) for table in schema.tables}
+        self._seen = schema.fields if seen_fields is None else seen_fields
+        self._user_fields = _settings_of(schema.user_fields, schema.tables, self._seen)
+        self._impression_fields = _settings_of(schema.impression_fields, schema.tables, self._seen)
+        self._lists = {table: _places_of(lists, self._seen, table) for table in schema.tables}
 
     def prepare(self, batch: GroupedBatch) -> dict[str, TableLookup]:
         """Find the unique ids of a batch and build the pooling matrix of each table."""
         return {table: self._lookup(batch, number) for number, table in enumerate(self._tables)}
 
     def _lookup(self, batch: GroupedBatch, table: int) -> TableLookup:
-        user_fields, impression_fields = (
-            int(np.count_nonzero(settings[:, 0] == table)) for settings in (self._user_fields, self._impression_fields)
-        )
-        segments = batch.num_groups * user_fields + batch.num_impressions * impression_fields
+        fields = [f for f in self._seen if f.table == self._tables[table]]
+        user_fields = tuple(f.name for f in fields if f.owner == "user")
+        impression_fields = tuple(f.name for f in fields if f.owner != "user")
+        segments = batch.num_groups * len(user_fields) + batch.num_impressions * len(impression_fields)
         most = len(batch.user_ids) + len(batch.impression_ids)
         ids, weights, begins = np.empty(most, np.int64), np.empty(most, np.float32), np.zeros(segments + 1, np.int64)
         filled = np.zeros(2, np.int64)
@@ -130,7 +137,7 @@ class LookupPlan:
         attended = self._lists[self._tables[table]]
         if attended:
             matrix = (ids, weights, begins)
-            elements, ids, weights, begins = _with_elements(attended, batch.num_groups, user_fields, matrix)
+            elements, ids, weights, begins = _with_elements(attended, batch.num_groups, len(user_fields), matrix)
             count, segments = len(ids), len(begins) - 1
         unique, id_begins = np.empty(count, np.int64), np.empty(count + 1, np.int64)
         places, order = np.empty(count, np.int32), np.empty(count, np.int32)
@@ -138,6 +145,8 @@ class LookupPlan:
         id_begins = id_begins[: num_ids + 1]
         if not self._with_gradients:
             return TableLookup(
+                user_fields=user_fields,
+                impression_fields=impression_fields,
                 ids=unique[:num_ids],
                 begins=begins,
                 places=places,
@@ -154,9 +163,14 @@ class LookupPlan:
         if self._count_impressions:
             counts = np.empty(num_ids, np.int64)
             count_impressions(
-                (id_begins, id_segments), (user_fields, impression_fields), batch.impressions_per_group, counts
+                (id_begins, id_segments),
+                (len(user_fields), len(impression_fields)),
+                batch.impressions_per_group,
+                counts,
             )
         return TableLookup(
+            user_fields=user_fields,
+            impression_fields=impression_fields,
             ids=unique[:num_ids],
             begins=begins,
             places=places,
@@ -169,16 +183,18 @@ class LookupPlan:
         )
 
 
-def _settings_of(fields: tuple[Field, ...], tables: tuple[str, ...]) -> I64:
-    """Return the table, longest list and norm of each field: int64 [F, 3], as ``collect`` takes them."""
+def _settings_of(fields: Sequence[Field], tables: Sequence[str], seen: Sequence[Field]) -> I64:
+    """Return the table (-1: not seen), longest list and norm of each field: int64 [F, 3], as ``collect`` takes them."""
     longest = np.iinfo(np.int64).max
-    settings = [(tables.index(f.table), f.max_ids or longest, COMBINER_POWER[f.combiner]) for f in fields]
+    settings = [
+        (tables.index(f.table) if f in seen else -1, f.max_ids or longest, COMBINER_POWER[f.combiner]) for f in fields
+    ]
     return np.array(settings, dtype=np.int64).reshape(-1, 3)
 
 
-def _places_of(lists: Collection[str], schema: Schema, table: str) -> dict[str, int]:
-    """Return the place of each list among the user fields of a table, in their order."""
-    fields = [f.name for f in schema.user_fields if f.table == table]
+def _places_of(lists: Collection[str], seen: Sequence[Field], table: str) -> dict[str, int]:
+    """Return the place of each list among the user fields of a table that are seen, in their order."""
+    fields = [f.name for f in seen if f.owner == "user" and f.table == table]
     return {name: place for place, name in enumerate(fields) if name in lists}
 
 

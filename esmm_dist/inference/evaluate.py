@@ -172,10 +172,11 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         request = SegmentRequest(
             by=config.by, by_values=config.by_values, segments=config.segments, item_field=config.item_field
         )
-        user_field = None if users.field is None else users.field.name
+        seen = trained.scorer.forward.model.seen_fields
+        user_field = users.field.name if users.field in seen else None
         keys = requested_keys(request, config.data, manifest, progress, user_field=user_field)
         progress.start(f"Evaluating {split}", manifest.splits[split].impressions, "impressions")
-        learned_ids = LearnedIds(trained.scorer.schema, trained.start_values)
+        learned_ids = LearnedIds(seen, trained.start_values)
         try:
             batches = own_batches(trained.scorer, reader, users, learned_ids=learned_ids, keys=keys)
             with closing(batches) as scored:

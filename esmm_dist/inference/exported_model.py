@@ -93,6 +93,7 @@ class ExportedModel(tf.Module):
         self._call_model: Callable[..., tf.Tensor] = partial(_call, model)
         self.dense_variables = [variable.value for variable in model.weights]
         self._uses_norms = model.uses_norms
+        self._seen_fields = model.seen_fields
         self.tables = dict(tables)
         knows = {name: table.knows for name, table in tables.items()}
         self.value_inputs = ValueInputs(schema, knows) if schema.flat_source is not None else None
@@ -201,7 +202,7 @@ class ExportedModel(tf.Module):
             power = per_segment(lambda field: COMBINER_POWER[field.combiner])
             weights = _normalised(weights, segments, power)
         tables = list(self._schema.tables)
-        table_of = per_segment(lambda field: tables.index(field.table))
+        table_of = per_segment(lambda field: tables.index(field.table) if field in self._seen_fields else -1)
         pooled, norms = {}, {}
         for number, table in enumerate(tables):
             of_table = table_of == number

@@ -57,13 +57,12 @@ class ValueKeys:
 class KnownUserKeys:
     """Whether the model has learned the id of the user: ``KNOWN`` or ``UNSEEN_USER``."""
 
-    schema: Schema
     field: Field
     most: int = 2
 
     def of(self, batch: GroupedBatch, known: Mapping[str, Bools]) -> I64:
         """Return the key of each impression."""
-        return of_impressions(known, self.schema, self.field, batch).astype(np.int64)
+        return of_impressions(known, self.field, batch).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +96,7 @@ class ImpressionKeys:
 
         Args:
             batch: a rank's share of a batch
-            known: for each table whether each segment of its lookup holds an id that the model has learned, bool [S]
+            known: for each field whether its list holds an id that the model has learned, from ``LearnedIds.add``
         """
         return tuple(kind.of(batch, known) for kind in self.kinds.values())
 

@@ -4,7 +4,7 @@ A row that was never updated is the start row of its id, bit for bit, wherever r
 for scoring show which ids are learned, without another request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,23 +14,23 @@ from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.kernels.learned_rows import differing_rows, lists_with
 from esmm_dist.ranks.world import World
-from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.schema.fields import Field
 
 
 class LearnedIds:
     """Counts impressions over batches. One thread uses it."""
 
-    def __init__(self, schema: Schema, starts: Mapping[str, StartValues]) -> None:
+    def __init__(self, fields: Sequence[Field], starts: Mapping[str, StartValues]) -> None:
         """Begin with none.
 
         Args:
-            schema: schema of the data set
+            fields: the fields that the model sees
             starts: start values of each table
         """
-        self._schema, self._starts = schema, starts
+        self._fields, self._starts = fields, starts
         self._impressions = 0
-        self._with_ids = np.zeros(len(schema.fields), np.int64)
-        self._with_known = np.zeros(len(schema.fields), np.int64)
+        self._with_ids = np.zeros(len(fields), np.int64)
+        self._with_known = np.zeros(len(fields), np.int64)
 
     def add(self, batch: GroupedBatch, lookups: Mapping[str, TableLookup], rows: Mapping[str, F32]) -> dict[str, Bools]:
         """Count the impressions of one batch.
@@ -41,10 +41,10 @@ class LearnedIds:
             rows: rows that were pulled for them, float32 [U, D] by table
 
         Returns:
-            For each table whether each segment of a whole field holds a known id, bool [G·F_u + B·F_i]: see
-            ``of_impressions``.
+            For each field that the model sees whether its list holds a known id: bool [G] for a user field, bool [B]
+            for any other; see ``of_impressions``.
         """
-        held = {}
+        held: dict[str, Bools] = {}
         self._impressions += batch.num_impressions
         for table, lookup in lookups.items():
             starts, known = self._starts[table], np.empty(len(lookup.ids), np.bool_)
@@ -53,9 +53,10 @@ class LearnedIds:
             begins = lookup.begins[: lookup.num_field_segments + 1]
             with_known = np.empty(lookup.num_field_segments, np.bool_)
             lists_with(begins, lookup.places, known, with_known)
-            self._with_ids += self._counted(batch, table, begins[1:] > begins[:-1])
-            self._with_known += self._counted(batch, table, with_known)
-            held[table] = with_known
+            self._count(self._with_ids, _by_field(batch, lookup, begins[1:] > begins[:-1]), batch)
+            found = _by_field(batch, lookup, with_known)
+            self._count(self._with_known, found, batch)
+            held |= found
         return held
 
     def counts(self, world: World) -> dict[str, tuple[int, int, int]]:
@@ -64,42 +65,34 @@ class LearnedIds:
         ranks = world.gather_values(own)
         impressions = sum(rank["all"] for rank in ranks)
         ids, known = (np.sum([rank[name] for rank in ranks], axis=0).tolist() for name in ("ids", "known"))
-        return {f.name: (impressions, ids[i], known[i]) for i, f in enumerate(self._schema.fields)}
+        return {f.name: (impressions, ids[i], known[i]) for i, f in enumerate(self._fields)}
 
-    def _counted(self, batch: GroupedBatch, table: str, held: Bools) -> I64:
-        """Count for each field of the schema the impressions whose segment is true: int64 [F].
-
-        Args:
-            batch: the batch
-            table: name of the table
-            held: bool [G·F_u + B·F_i], a value of each segment of a whole field
-        """
-        user = [f for f in self._schema.user_fields if f.table == table]
-        own = [f for f in self._schema.impression_fields if f.table == table]
-        of_users = batch.num_groups * len(user)
-        found = np.zeros(len(self._schema.fields), np.int64)
-        found[self._places(user)] = batch.impressions_per_group @ held[:of_users].reshape(batch.num_groups, len(user))
-        found[self._places(own)] = held[of_users:].reshape(batch.num_impressions, len(own)).sum(axis=0)
-        return found
-
-    def _places(self, fields: list[Field]) -> list[int]:
-        return [self._schema.fields.index(field) for field in fields]
+    def _count(self, counts: I64, held: Mapping[str, Bools], batch: GroupedBatch) -> None:
+        """Add to each field's count the impressions whose list, of ``_by_field``, is true."""
+        for place, field in enumerate(self._fields):
+            if field.name in held:  # else it is of another table
+                values = held[field.name]
+                counts[place] += int(batch.impressions_per_group @ values if field.owner == "user" else values.sum())
 
 
-def of_impressions(held: Mapping[str, Bools], schema: Schema, field: Field, batch: GroupedBatch) -> Bools:
+def _by_field(batch: GroupedBatch, lookup: TableLookup, held: Bools) -> dict[str, Bools]:
+    """Return the values of a lookup's whole fields, by field: bool [G] of a user field, [B] of any other."""
+    of_users = batch.num_groups * len(lookup.user_fields)
+    users = held[:of_users].reshape(batch.num_groups, len(lookup.user_fields))
+    own = held[of_users:].reshape(batch.num_impressions, len(lookup.impression_fields))
+    return {
+        **{name: users[:, place] for place, name in enumerate(lookup.user_fields)},
+        **{name: own[:, place] for place, name in enumerate(lookup.impression_fields)},
+    }
+
+
+def of_impressions(held: Mapping[str, Bools], field: Field, batch: GroupedBatch) -> Bools:
     """Return for each impression what ``held`` says of its list in one field: bool [B].
 
     Args:
-        held: for each table a value of each segment of a whole field, bool [G·F_u + B·F_i]
-        schema: schema of the batch
-        field: any field
-        batch: the batch of the lookup
+        held: from ``LearnedIds.add``
+        field: a field that the model sees
+        batch: the batch that it was made of
     """
-    of_user = field.owner == "user"
-    user = [f for f in schema.user_fields if f.table == field.table]
-    of_users = batch.num_groups * len(user)
-    if of_user:
-        groups = held[field.table][:of_users].reshape(batch.num_groups, len(user))[:, user.index(field)]
-        return np.repeat(groups, batch.impressions_per_group)
-    own = [f for f in schema.impression_fields if f.table == field.table]
-    return held[field.table][of_users:].reshape(batch.num_impressions, len(own))[:, own.index(field)]
+    values = held[field.name]
+    return np.repeat(values, batch.impressions_per_group) if field.owner == "user" else values

@@ -58,7 +58,7 @@ class Scorer:
 
     @cached_property
     def _plan(self) -> LookupPlan:
-        return LookupPlan(self.schema, with_gradients=False)
+        return LookupPlan(self.schema, seen_fields=self.forward.model.seen_fields, with_gradients=False)
 
     def pull(self, batch: GroupedBatch) -> PulledBatch:
         """Read the rows that a rank's share of a batch needs; one thread at a time, beside ``score``."""

@@ -94,7 +94,7 @@ def requested_keys(
         data: data set
         manifest: manifest of the data set
         progress: receives a message for segments that there cannot be
-        user_field: name of the field of the user's id; None: the schema has none
+        user_field: name of the field of the user's id; None: the model sees none
 
     Raises:
         ConfigError: A field is not there, multi-hot, or named twice.
@@ -104,9 +104,9 @@ def requested_keys(
     kinds: dict[str, KeyKind] = {}
     if request.segments:
         if user_field is not None:
-            kinds[USERS] = KnownUserKeys(schema=schema, field=schema.field(user_field))
+            kinds[USERS] = KnownUserKeys(field=schema.field(user_field))
         else:
-            progress.message("No segments of users: the schema has no one-hot user field. --gauc-field names another.")
+            progress.message("No segments of users: the model sees no one-hot user field. --gauc-field names another.")
         item = item_field(schema, request.item_field)
         items = item_groups(data, manifest, item) if item is not None else None
         if item is None or items is None:

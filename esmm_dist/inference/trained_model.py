@@ -23,6 +23,7 @@ from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
+from esmm_dist.model.stored_settings import stored_model_settings
 from esmm_dist.parameter_server.config import ClientConfig, ConnectionConfig
 from esmm_dist.parameter_server.open_store import new_generation, opened_store
 from esmm_dist.parameter_server.run_identity import RunIdentity
@@ -209,7 +210,7 @@ def dense_model(checkpoint: Checkpoint) -> Esmm:
 
     Raises:
         CheckpointError: The dense weights are damaged, or do not fit the checkpoint's settings.
-        ConfigError: The BASE network cannot be loaded.
+        ConfigError: A network cannot be loaded.
     """
     manifest, where = checkpoint.manifest, str(checkpoint.folder)
     settings = manifest.settings
@@ -217,7 +218,7 @@ def dense_model(checkpoint: Checkpoint) -> Esmm:
     model = Esmm(
         manifest.schema,
         embedding_of(checkpoint),
-        build(ModelConfig, settings["model"], where=where),
+        build(ModelConfig, stored_model_settings(settings["model"]), where=where),
         seed=int(settings["seed"]),
         mixed_precision=hardware.mixed_precision,
     )

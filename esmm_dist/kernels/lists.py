@@ -19,8 +19,8 @@ def collect(lists: tuple[I64, I64, F32], fields: I64, table: int, matrix: tuple[
     Args:
         lists: lengths int64 [n * F], one list a field, all fields of an owner after each other; ids int64 [N]; weights
             float32 [N], or [0] where all are 1
-        fields: int64 [F, 3]: table, longest length, and power of the norm that divides the weights: 0 none, 1 Σ w, 2
-            sqrt(Σ w²); a segment whose norm is 0 stays as it is
+        fields: int64 [F, 3]: table (-1: none), longest length, and power of the norm that divides the weights: 0 none,
+            1 Σ w, 2 sqrt(Σ w²); a segment whose norm is 0 stays as it is
         table: number of the table
         matrix: ids int64, weights float32 and ends of the segments int64, to be written to
         filled: int64 [2], segments and ids that the matrix holds; kept up to date

@@ -1,54 +1,97 @@
-"""The BASE network: what turns the pooled vectors of an impression into one logit. Plug-ins subclass it."""
+"""The BASE network: what turns the pooled fields of an impression into logits. Plug-ins subclass it."""
 
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from esmm_dist.model.config import ModelConfig
-
-
-class PooledFields(NamedTuple):
-    """Pooled vectors of a grouped batch, each field's D columns after the other's."""
-
-    user: tf.Tensor
-    """float32 [G, P_u]: once a user context"""
-    impression: tf.Tensor
-    """float32 [B, P_i]"""
-    group_of_impression: tf.Tensor
-    """int64 [B]: row of ``user`` that belongs to each impression"""
+from esmm_dist.model.pooled_fields import FieldLayout
 
 
 class BaseNetwork(keras.layers.Layer):
-    """A tower.
+    """A network of one or several outputs.
 
     Subclasses make their variables, or Keras layers, in ``__init__`` and define ``call``::
 
         def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
 
-    It returns logits float32 [B]. ``dropout_seed`` int32 [2] is another one each step and tower, None outside training.
-    B and G may be 0. Products by ``self.matmul`` follow the setting mixed_precision; Keras layers do not.
+    It returns float32 [B, outputs]: a network of one label has 1 output, a shared one an output a label (and one a
+    further head of the objective). ``dropout_seed`` int32 [2] is another one each step and network, None outside
+    training. B and G may be 0. Products by ``self.matmul`` follow the setting mixed_precision; Keras layers do not.
 
     Keras layers that drop out or add noise need no seed: their generators follow ``dropout_seed``. Initialisers, by
     name or as objects made in ``__init__``, need none either: what they draw follows from the run's seed. Layers whose
-    call changes variables (BatchNormalization) are refused. README.md of ``esmm_dist`` has an example.
+    call changes variables (BatchNormalization) are refused. README.md beside this file has two examples.
     """
 
-    mixed_precision = False
-    """Set by the model once the tower is made."""
+    always_shared = False
+    """Whether the network is made for all labels at once, whatever share_network says: it has parts of its own for
+    each output."""
 
-    def __init__(self, user_columns: int, impression_columns: int, config: ModelConfig, *, seed: int) -> None:
+    mixed_precision = False
+    """Set by the model once the network is made."""
+
+    def __init__(self, layout: FieldLayout, config: ModelConfig, *, outputs: int, seed: int) -> None:
         """Remember the shapes.
 
         Args:
-            user_columns: P_u.
-            impression_columns: P_i.
-            config: Widths and dropout.
-            seed: For start values; towers of one model get different seeds.
+            layout: the fields that it sees
+            config: settings of the networks
+            outputs: columns of what ``call`` returns
+            seed: seed of the start values; networks of one model get different ones
         """
         super().__init__()
-        self.user_columns, self.impression_columns = user_columns, impression_columns
-        self.config, self.seed = config, seed
+        self.layout, self.config = layout, config
+        self.outputs, self.seed = outputs, seed
+
+    def glorot(self, shape: Sequence[int], draw: int, *, fans: tuple[int, int] | None = None) -> tf.Tensor:
+        """Return start values of a weight, uniform in ±sqrt(6 / (fan_in + fan_out)), the same on every rank.
+
+        Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
+        2010, equation 16.
+
+        Args:
+            shape: shape of the weight
+            draw: number of the draw; each weight of a network has another one
+            fans: fan_in and fan_out; None: the last two of ``shape``
+
+        Returns:
+            float32 of that shape.
+        """
+        fan_in, fan_out = fans or (shape[-2], shape[-1])
+        # Stateless: the same values on every rank, and TFRA breaks Keras 3's initialisers at import
+        limit = math.sqrt(6.0 / (fan_in + fan_out))
+        return tf.random.stateless_uniform(shape, [self.seed, draw], -limit, limit)
+
+    def variable(self, value: tf.Tensor, name: str) -> keras.Variable:
+        """Make a weight with a start value."""
+        return self.add_weight(shape=value.shape, initializer=lambda *_, **__: value, name=name)
+
+    def narrow(self, values: Any) -> tf.Tensor:
+        """Return what hidden layers compute with: bfloat16 from end to end if mixed precision is on, else float32."""
+        values = tf.convert_to_tensor(values)
+        return tf.cast(values, tf.bfloat16) if self.mixed_precision else values
+
+    def dropped(
+        self, hidden: tf.Tensor, dropout_seed: tf.Tensor | None, layer: int, place: int | None = None
+    ) -> tf.Tensor:
+        """Return activations after the dropout of a hidden layer: some set to 0, the others scaled up; in training.
+
+        Args:
+            hidden: float32 or bfloat16 [B, units]
+            dropout_seed: as given to ``call``
+            layer: number of the hidden layer, 0, 1, ..., to which the setting ``dropout`` gives a share
+            place: number of the mask, below 1000, which no other activations of the network have; None: the layer's
+        """
+        share = self.config.dropout_of(layer)
+        if dropout_seed is None or share == 0:
+            return hidden
+        # Beside the network's number, not beside the step: else layer 1 of a step would have layer 0's mask of the next
+        seed = dropout_seed + tf.constant([layer if place is None else place, 0], dtype=tf.int32)
+        return tf.nn.experimental.stateless_dropout(hidden, share, seed=seed)
 
     def matmul(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         """Return the product float32 of two matrices float32, computed from bfloat16 if mixed precision is on."""

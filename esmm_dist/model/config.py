@@ -1,27 +1,50 @@
 """Settings of the model."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.model.network_names import check_network_name
+
+T = TypeVar("T")
 
 _HIDDEN_UNITS = (256, 128)
 
 
+def _listed(value: Any) -> Any:
+    """Return a list; a single value stands for a list of it alone."""
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+Names = Annotated[tuple[str, ...], pydantic.BeforeValidator(_listed)]
+Numbers = Annotated[tuple[float, ...], pydantic.BeforeValidator(_listed)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Towers and losses."""
+    """Networks and losses."""
 
-    base_network: str = "mlp"
-    """Network of each label's tower: ``mlp``, or ``package.module:Class`` (a subclass of BaseNetwork, of Keras layers
-    or your own variables; ``esmm_dist/README.md`` has an example)."""
+    network: Names = ("mlp",)
+    """Network of each label, first label first; the last one counts for all labels behind it too: ``mlp``, or
+    ``package.module:Class`` of your own (a subclass of BaseNetwork, of Keras layers or your own variables).
+    ``esmm_dist/model/README.md`` says when to take which, and has examples of one's own."""
+
+    share_network: bool = False
+    """Whether one network serves all labels, with an output each; else each label has a network of its own."""
+
+    fields: tuple[str, ...] = ()
+    """Names of the fields that the model sees, networks and linear term; rows of the other fields are neither read nor
+    learned. Empty: all fields of the schema."""
 
     hidden_units: tuple[int, ...] | None = None
-    """Widths of the hidden layers of each tower. An empty list makes the tower linear. None: chosen from the log, 256
-    and 128 on a large one, 256 alone on a small one."""
+    """Widths of the hidden layers of each network. An empty list makes it linear. None: chosen from the log, 256 and
+    128 on a large one, 256 alone on a small one."""
 
-    dropout: float = 0.0
-    """Share of hidden activations set to zero in training, in [0, 1)."""
+    dropout: Numbers = (0.0,)
+    """Share of hidden activations set to zero in training, in [0, 1): one number for all hidden layers, or one for
+    each."""
 
     linear_scale: float | None = None
     """Strength of a linear term beside the towers (the "wide" part of Wide & Deep): the first columns of a row, one a
@@ -34,15 +57,30 @@ class ModelConfig:
     sqrt(Σ w²) of its weights w, where this is more than 1, so that a list of a hundred ids learns no faster than one
     id. None: ``unit`` where linear_scale is chosen from the log, else ``pooled``."""
 
-    task_weights: tuple[float, ...] = ()
+    task_weights: Numbers = ()
     """Weight of each label's loss, first label first; the last one counts for all labels behind it too. Empty: 1 each,
     as in the ESMM paper (equation 4)."""
 
     def __post_init__(self) -> None:
+        if not self.network:
+            raise ConfigError("network is empty. Name one network for all labels, or one a label: mlp.")
+        for name in self.network:
+            check_network_name(name)
+        if self.share_network and len(self.network) > 1:
+            raise ConfigError(
+                f"network names {len(self.network)} networks, but with share_network one serves all labels. Name one."
+            )
         if any(units < 1 for units in self.layer_widths):
             raise ConfigError(f"hidden_units is {list(self.layer_widths)}. Every layer needs at least 1 unit.")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout is {self.dropout}. Set a number in [0, 1).")
+        if not self.dropout or any(not 0 <= share < 1 for share in self.dropout):
+            raise ConfigError(
+                f"dropout is {list(self.dropout)}. Set numbers in [0, 1): one for all layers, or one each."
+            )
+        if self.hidden_units is not None and len(self.dropout) not in (1, len(self.hidden_units)):
+            raise ConfigError(
+                f"dropout has {len(self.dropout)} numbers, but hidden_units has {len(self.hidden_units)} layers. Give "
+                "one number for all layers, or one for each."
+            )
         if self.linear_scale is not None and self.linear_scale < 0:
             raise ConfigError(f"linear_scale is {self.linear_scale}. Set 0 or more.")
         if any(weight < 0 for weight in self.task_weights):
@@ -53,20 +91,39 @@ class ModelConfig:
         """Return hidden_units, or those of large logs if they are open."""
         return _HIDDEN_UNITS if self.hidden_units is None else self.hidden_units
 
+    def dropout_of(self, layer: int) -> float:
+        """Return the share of a hidden layer, 0, 1, ..., that is dropped."""
+        return self.dropout[layer] if len(self.dropout) > 1 else self.dropout[0]
+
+    def networks_for(self, num_labels: int) -> tuple[str, ...]:
+        """Return the name of each label's network.
+
+        Raises:
+            ConfigError: There are more networks than labels.
+        """
+        return _for_labels("network", self.network, num_labels)
+
     def weights_for(self, num_labels: int) -> tuple[float, ...]:
         """Return one weight a label.
 
         Raises:
             ConfigError: There are more weights than labels.
         """
-        if not self.task_weights:
-            return (1.0,) * num_labels
-        if len(self.task_weights) > num_labels:
-            raise ConfigError(
-                f"task_weights has {len(self.task_weights)} weights, but the schema has {num_labels} labels. "
-                "Give one weight a label, or fewer: the last one counts for the labels behind it."
-            )
-        return self.task_weights + self.task_weights[-1:] * (num_labels - len(self.task_weights))
+        return _for_labels("task_weights", self.task_weights or (1.0,), num_labels)
+
+
+def _for_labels(setting: str, values: tuple[T, ...], num_labels: int) -> tuple[T, ...]:
+    """Return one value a label: the last one counts for the labels behind it.
+
+    Raises:
+        ConfigError: There are more values than labels.
+    """
+    if len(values) > num_labels:
+        raise ConfigError(
+            f"{setting} has {len(values)} values, but the schema has {num_labels} labels. Give one value a label, or "
+            "fewer: the last one counts for the labels behind it."
+        )
+    return values + values[-1:] * (num_labels - len(values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +131,7 @@ class HardwareConfig:
     """How the dense step uses the hardware. Neither setting has been measured on a GPU."""
 
     mixed_precision: bool = False
-    """Compute the towers' hidden layers in bfloat16; weights, logits, losses and the rows stay float32. Off: with
+    """Compute the networks' hidden layers in bfloat16; weights, logits, losses and the rows stay float32. Off: with
     AVX-512 BF16 the towers alone take 15% less CPU time, but whole trainings were no faster. AUCs of three seeds were
     the same to 0.0001."""
 

@@ -1,22 +1,29 @@
-"""The Entire Space Multi-Task Model: one tower a label over shared embeddings."""
+"""The Entire Space Multi-Task Model: networks over shared embeddings, with an output for each label."""
+
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
-from esmm_dist.model.base_network import PooledFields
 from esmm_dist.model.config import ModelConfig
-from esmm_dist.model.towers import logits_of, make_towers
+from esmm_dist.model.pooled_fields import FieldLayout
+from esmm_dist.model.seen_fields import seen_fields
+from esmm_dist.model.towers import make_towers, outputs_of
 from esmm_dist.schema.fields import Field, Schema
 
 
 class Esmm(keras.Model):
     """Logits of a label chain from the pooled rows of a grouped batch.
 
-    Source: Ma et al., SIGIR 2018, arXiv 1804.07931, figure 2: embeddings and pooling are shared, towers are not. The
-    linear term (off by default) is the wide part of Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS
-    2016, arXiv 1606.07792, equation 3, with its weights in the rows' first columns.
+    Its outputs are the *heads*: one a label, in their order, and behind them those that an objective may have beside.
+    A head is an output of the network of its label, or of the one that all labels share.
+
+    Source: Ma et al., SIGIR 2018, arXiv 1804.07931, figure 2: embeddings and pooling are shared, networks ("towers")
+    are not, unless ``share_network`` is set. The linear term (off by default) is the wide part of Cheng et al., "Wide &
+    Deep Learning for Recommender Systems", DLRS 2016, arXiv 1606.07792, equation 3, with its weights in the rows' first
+    columns.
     """
 
     def __init__(
@@ -28,19 +35,22 @@ class Esmm(keras.Model):
         seed: int,
         mixed_precision: bool = False,
     ) -> None:
-        """Make one tower a label.
+        """Make the networks.
 
         Args:
             schema: fields and labels
             embedding: dimensions of the rows
-            config: settings of the towers
+            config: settings of the networks
             seed: seed of the start values
             mixed_precision: as in ``HardwareConfig``
 
         Raises:
-            ConfigError: The BASE network cannot be used, or rows have no column left beside the linear term's.
+            ConfigError: A network cannot be used, the schema has no field of a name in ``fields``, or rows have no
+                column left beside the linear term's.
         """
         super().__init__()
+        self.num_labels = len(schema.labels)
+        self.label_of_head = tuple(range(len(schema.labels)))
         self._linear_scale = config.linear_scale or 0.0
         self._linear_columns = len(schema.labels) if self._linear_scale else 0
         self.uses_norms = config.linear_lists == "unit" and self._linear_columns > 0
@@ -50,24 +60,18 @@ class Esmm(keras.Model):
                     f"Table '{table}': embedding_dim is {embedding.dim_of(table)}, but with linear_scale "
                     f"{self._linear_scale} the first {self._linear_columns} columns are the linear term's. Set more."
                 )
-        self._layout = {
+        self.seen_fields = seen_fields(schema, config.fields)
+        self._dims = {table: embedding.dim_of(table) for table in schema.tables}
+        used = self._linear_columns
+        self.layout = _layout(self.seen_fields, schema.tables, {t: dim - used for t, dim in self._dims.items()})
+        self._counts = {
             table: (
-                _count(schema.user_fields, table),
-                _count(schema.impression_fields, table),
-                embedding.dim_of(table),
+                sum(field.table == table and field.owner == "user" for field in self.seen_fields),
+                sum(field.table == table and field.owner != "user" for field in self.seen_fields),
             )
             for table in schema.tables
         }
-        used = self._linear_columns
-        user_columns = sum(fields * (dim - used) for fields, _, dim in self._layout.values())
-        impression_columns = sum(fields * (dim - used) for _, fields, dim in self._layout.values())
-        self.towers = make_towers(
-            config,
-            number=len(schema.labels),
-            user_columns=user_columns,
-            impression_columns=impression_columns,
-            seed=seed,
-        )
+        self.towers = make_towers(config, self.layout, self.label_of_head, seed=seed)
         for tower in self.towers:
             tower.mixed_precision = mixed_precision
         self.built = True
@@ -75,7 +79,12 @@ class Esmm(keras.Model):
     @property
     def dim_by_table(self) -> dict[str, int]:
         """D of each table."""
-        return {table: dim for table, (_, _, dim) in self._layout.items()}
+        return dict(self._dims)
+
+    @property
+    def heads(self) -> int:
+        """H, the number of outputs."""
+        return len(self.label_of_head)
 
     def call(
         self,
@@ -86,19 +95,23 @@ class Esmm(keras.Model):
         training: bool = False,
         norms: dict[str, tf.Tensor] | None = None,
     ) -> tf.Tensor:
-        """Return the logits of the conditional probabilities, float32 [B, K].
+        """Return the outputs of all heads, float32 [B, H]; those of labels are logits of conditional probabilities.
+
+        The linear term is in the heads of labels alone.
 
         Args:
-            pooled: For each table float32 [S, D]: G·F_u user segments, then B·F_i impression segments.
-            group_of_impression: int64 [B].
-            groups: int64 scalar G.
-            dropout_seed: int32 [2]; None when not training.
-            training: Whether layers behave as in training. Keras hands it on to all layers within.
-            norms: For each table float32 [S, 1], what the linear term divides by; None unless ``uses_norms``.
+            pooled: for each table float32 [S, D]: G·F_u user segments, then B·F_i impression segments, of the fields
+                that the model sees
+            group_of_impression: int64 [B]
+            groups: int64 scalar G
+            dropout_seed: int32 [2]; None when not training
+            training: whether layers behave as in training; Keras hands it on to all layers within
+            norms: for each table float32 [S, 1], what the linear term divides by; None unless ``uses_norms``
         """
         impressions = tf.shape(group_of_impression, out_type=tf.int64)[0]
         user_parts, impression_parts, linear_parts = [], [], []
-        for table, (user_fields, impression_fields, dim) in self._layout.items():
+        for table, (user_fields, impression_fields) in self._counts.items():
+            dim = self._dims[table]
             # Split, not sliced: the gradient is then one concatenation, and not a slow write into zeros for each part
             split = groups * user_fields
             users, rest = tf.split(pooled[table], [split, impressions * impression_fields])
@@ -115,21 +128,34 @@ class Esmm(keras.Model):
                 user_linear = tf.reduce_sum(linear_users, axis=1)
                 linear = tf.reduce_sum(linear_impressions, axis=1)
                 linear_parts.append(linear + tf.gather(user_linear, group_of_impression))
-        fields = PooledFields(tf.concat(user_parts, 1), tf.concat(impression_parts, 1), group_of_impression)
-        logits = []
+        fields = self.layout.pooled(tf.concat(user_parts, 1), tf.concat(impression_parts, 1), group_of_impression)
+        found = []
         for number, tower in enumerate(self.towers):
             seed = None if dropout_seed is None else dropout_seed + tf.constant([number * 1000, 0], dtype=tf.int32)
-            logits.append(logits_of(tower, fields, seed))
-        stacked = tf.stack(logits, axis=1)
-        return stacked + self._linear_scale * tf.add_n(linear_parts) if linear_parts else stacked
+            found.append(outputs_of(tower, fields, seed))
+        outputs = tf.concat(found, axis=1)
+        if not linear_parts:
+            return outputs
+        linear = self._linear_scale * tf.add_n(linear_parts)
+        if self.heads > self._linear_columns:
+            linear = tf.pad(linear, [[0, 0], [0, self.heads - self._linear_columns]])
+        return outputs + linear
 
     def _split_columns(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the linear term's columns of float32 [n, F, D], and what towers see, flattened to [n, F · rest]."""
+        """Return the linear term's columns of float32 [n, F, D], and what networks see, flattened to [n, F · rest]."""
         fields, dim = values.shape[1], values.shape[2]
         used = self._linear_columns
         linear, rest = tf.split(values, [used, dim - used], axis=2) if used else (values[:, :, :0], values)
         return linear, tf.reshape(rest, [tf.shape(values)[0], fields * (dim - used)])
 
 
-def _count(fields: tuple[Field, ...], table: str) -> int:
-    return sum(field.table == table for field in fields)
+def _layout(fields: Sequence[Field], tables: Sequence[str], columns: Mapping[str, int]) -> FieldLayout:
+    """Return the layout of fields whose vectors have so many columns, by table."""
+    ordered = [field for table in tables for field in fields if field.table == table]
+    aliases = [field.alias for field in ordered]
+    names = {field.name for field in ordered}
+    return FieldLayout(
+        user_dims={field.name: columns[field.table] for field in ordered if field.owner == "user"},
+        impression_dims={field.name: columns[field.table] for field in ordered if field.owner != "user"},
+        aliases={f.alias: f.name for f in ordered if aliases.count(f.alias) == 1 and f.alias not in names},
+    )

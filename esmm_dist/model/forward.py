@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from esmm_dist.arrays import F32
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.inputs import BatchTensors, ModelInputs, input_signature, logits_of_inputs
+from esmm_dist.model.inputs import BatchTensors, ModelInputs, input_signature, outputs_of_inputs
 from esmm_dist.model.losses import chain_loss_sums
 
 
@@ -22,5 +22,5 @@ class CompiledForward:
         return logits.numpy(), loss_sums.numpy()
 
     def _forward_pass(self, inputs: BatchTensors) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = logits_of_inputs(self.model, inputs)
+        logits = outputs_of_inputs(self.model, inputs)
         return logits, chain_loss_sums(logits, inputs.labels, inputs.sample_weights)

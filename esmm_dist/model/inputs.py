@@ -103,15 +103,15 @@ def input_signature(model: Esmm) -> BatchTensors:
         norms={table: tf.TensorSpec([None, 1], tf.float32) for table in dims} if model.uses_norms else {},
         group_of_impression=tf.TensorSpec([None], tf.int64),
         num_groups=tf.TensorSpec([], tf.int64),
-        labels=tf.TensorSpec([None, len(model.towers)], tf.float32),
+        labels=tf.TensorSpec([None, model.num_labels], tf.float32),
         sample_weights=tf.TensorSpec([None], tf.float32),
     )
 
 
-def logits_of_inputs(
+def outputs_of_inputs(
     model: Esmm, inputs: BatchTensors, dropout_seed: tf.Tensor | None = None, *, training: bool = False
 ) -> tf.Tensor:
-    """Return the logits float32 [B, K] of the conditional probabilities.
+    """Return the outputs of all heads, float32 [B, H]; those of labels are logits of conditional probabilities.
 
     Args:
         model: model to call

@@ -103,12 +103,14 @@ def scored_coverage(
     Args:
         manifest: manifest of the data set
         split: the split that was scored
-        counts: for each field the impressions that were scored, those with ids in the records, and those with ids that
-            the model has learned
+        counts: for each field that the model sees the impressions that were scored, those with ids in the records, and
+            those with ids that the model has learned
     """
     known = {each.name: each for each in dataset_coverage(manifest)}
     fields = []
     for field in manifest.schema.fields:
+        if field.name not in counts:
+            continue
         impressions, with_ids, with_known = counts[field.name]
         before = known.get(field.name)
         empty = impressions - with_ids if before is None else min(before.splits[split].empty, impressions - with_known)

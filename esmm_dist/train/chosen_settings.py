@@ -14,6 +14,7 @@ from typing import Any
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.input.defaults import batch_plan, is_small_log
+from esmm_dist.model.seen_fields import seen_fields
 from esmm_dist.schema.manifest import DatasetManifest
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.chosen_evaluation import choose_evaluation
@@ -58,7 +59,8 @@ def choose_settings(
     plan = batch_plan(config.input, manifest)
     open_plan = {name: value for name, value in to_mapping(plan).items() if getattr(config.input, name) is None}
     small = _learns_as_small(config, manifest)
-    values = _small_log_values(manifest) if small else _large_log_values(config)
+    fields = seen_fields(manifest.schema, config.model.fields)
+    values = _small_log_values(len(fields)) if small else _large_log_values(config)
     train = manifest.splits.get("train")
     size = f"for {train.impressions if train else 0:,} train impressions"
     reason = f"{size}: those of a {'small' if small else 'large'} log"
@@ -117,9 +119,9 @@ def _learns_as_small(config: TrainConfig, manifest: DatasetManifest) -> bool:
     return is_small_log(manifest) and wide and not given and config.embedding.embedding_optimizer == "adagrad"
 
 
-def _small_log_values(manifest: DatasetManifest) -> dict[str, Any]:
+def _small_log_values(num_fields: int) -> dict[str, Any]:
     # A step moves the logit of an impression by the steps of all its fields
-    rate = _ROOT_RATE / math.sqrt(len(manifest.schema.fields))
+    rate = _ROOT_RATE / math.sqrt(num_fields)
     return {
         "embedding_learning_rate": float(f"{rate:.2g}"),
         "start_scale": _START_SCALE,

@@ -21,7 +21,7 @@ import tensorflow as tf
 from esmm_dist.arrays import F32, I64
 from esmm_dist.embedding.pooling import pool_gradient
 from esmm_dist.model.esmm import Esmm
-from esmm_dist.model.inputs import BatchTensors, ModelInputs, input_signature, logits_of_inputs
+from esmm_dist.model.inputs import BatchTensors, ModelInputs, input_signature, outputs_of_inputs
 from esmm_dist.model.losses import chain_loss_sums
 from esmm_dist.model.towers import weight_penalty
 from esmm_dist.ranks.solo import SoloWorld
@@ -157,7 +157,7 @@ class CompiledStep:
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(inputs.pooled)
-            logits = logits_of_inputs(self._model, inputs, seed, training=True)
+            logits = outputs_of_inputs(self._model, inputs, seed, training=True)
             weights = inputs.sample_weights if self._has_sample_weights else None
             loss_sums = chain_loss_sums(logits, inputs.labels, weights)
             loss = tf.reduce_sum(self._task_weights * loss_sums)

@@ -67,18 +67,17 @@ def _first_line(texts: U8) -> str:
 def _largest_field(
     schema: Schema, batch: GroupedBatch, lookups: dict[str, TableLookup], rows: dict[str, F32]
 ) -> tuple[Field, float]:
-    largest = {field.name: -1.0 for field in schema.fields}
+    seen = {name for lookup in lookups.values() for name in (*lookup.user_fields, *lookup.impression_fields)}
+    largest = {field.name: -1.0 for field in schema.fields if field.name in seen}
     for table, lookup in lookups.items():
-        user = [f for f in schema.user_fields if f.table == table]
-        impression = [f for f in schema.impression_fields if f.table == table]
-        fields = user * batch.num_groups + impression * batch.num_impressions
+        fields = lookup.user_fields * batch.num_groups + lookup.impression_fields * batch.num_impressions
         pooled = np.zeros((len(fields), rows[table].shape[1]))
         held = int(lookup.begins[len(fields)])  # without the elements of lists behind them
         segments, places, weights = lookup.segments[:held], lookup.places[:held], lookup.weights[:held]
         with np.errstate(over="ignore", invalid="ignore"):
             np.add.at(pooled, segments, weights[:, np.newaxis].astype(np.float64) * rows[table][places])
         values = np.nan_to_num(np.abs(pooled), nan=np.inf, posinf=np.inf).max(axis=1, initial=0.0)
-        for number, name in enumerate(f.name for f in fields):
+        for number, name in enumerate(fields):
             largest[name] = max(largest[name], float(values[number]))
     name = max(largest, key=lambda key: largest[key])
     return schema.field(name), largest[name]

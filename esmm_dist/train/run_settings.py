@@ -9,6 +9,7 @@ import yaml
 
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError
+from esmm_dist.model.stored_settings import stored_model_settings
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
@@ -99,9 +100,11 @@ def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: o
 
 def _with_later_settings(settings: dict[str, Any]) -> dict[str, Any]:
     """Return a run's settings with those that did not exist when it began."""
-    dense = settings.get("dense")
-    if not isinstance(dense, dict):
-        return settings
-    default = DenseOptimizerConfig.dense_adam_epsilon
-    epsilon = _EARLIER_ADAM_EPSILON if dense.get("dense_optimizer", "adam") == "adam" else default
-    return {**settings, "dense": {"dense_adam_epsilon": epsilon, **dense}}
+    dense, model = settings.get("dense"), settings.get("model")
+    if isinstance(dense, dict):
+        default = DenseOptimizerConfig.dense_adam_epsilon
+        epsilon = _EARLIER_ADAM_EPSILON if dense.get("dense_optimizer", "adam") == "adam" else default
+        settings = {**settings, "dense": {"dense_adam_epsilon": epsilon, **dense}}
+    if isinstance(model, dict):
+        settings = {**settings, "model": stored_model_settings(model)}
+    return settings

@@ -17,6 +17,7 @@ from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.order import idle_ranks_warning
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.metrics.summary import TaskMetrics
+from esmm_dist.model.seen_fields import seen_fields
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.ranks.world import World
@@ -313,7 +314,11 @@ def _batch_source(context: TrainingContext, store: EmbeddingStore) -> BatchSourc
     config = context.config
     return BatchSource(
         context.reader,
-        LookupPlan(context.schema, count_impressions=config.embedding.make_admission().counts),
+        LookupPlan(
+            context.schema,
+            seen_fields=seen_fields(context.schema, config.model.fields),
+            count_impressions=config.embedding.make_admission().counts,
+        ),
         store,
         config.store,
         seed=config.seed if config.input.shuffle else None,

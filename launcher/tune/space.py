@@ -202,7 +202,7 @@ def _searched(path: str, found: SettingRange) -> SearchedSetting:
             n: None if (v := getattr(found, n)) is None else int(v) for n in ("low", "high", "step")
         }
         return SearchedSetting(path=path, keys=keys, kind="int", range=dataclasses.replace(found, **numbers))
-    if types == [float]:
+    if types in ([float], [tuple[float, ...]]):  # a list takes a number alone
         return SearchedSetting(path=path, keys=keys, kind="float", range=found)
     raise ConfigError(f"search.{path}: this setting takes no number, so it has no low and high. Give choices: [...].")
 

@@ -84,7 +84,7 @@ def _rates(data: Path, *, rows: int, rounds: int) -> tuple[Paired, float]:
 
         def evaluate() -> int:
             reader, _ = open_split(trained, data, "train", world)
-            learned_ids = LearnedIds(schema, trained.start_values)
+            learned_ids = LearnedIds(trained.scorer.forward.model.seen_fields, trained.start_values)
             with closing(own_batches(trained.scorer, reader, BatchUsers(schema), learned_ids=learned_ids)) as scored:
                 evaluate_batches(scored, schema.label_tree, NoProgress(), world)
             return impressions

@@ -23,7 +23,7 @@ ESMM = Path(sys.executable).with_name("esmm")
 SETTINGS: dict[str, Any] = {
     "input": {"global_batch_records": 16, "epochs": 1},
     "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.2},
-    "model": {"base_network": "tests.unit.model.own_networks:Regularised"},
+    "model": {"network": "tests.unit.model.own_networks:Regularised"},
     "dense": {"dense_optimizer": "adagrad", "dense_learning_rate": 0.05},
 }
 

@@ -52,3 +52,9 @@ def test_what_is_offered_is_known_and_a_known_name_means_itself(name, known):
     assert len(found) == len(set(found)) <= 4
     if name in known:
         assert found[0] == name or name in found
+
+
+def test_an_earlier_name_means_what_the_setting_is_called_now():
+    assert near_names("base_network", ["network", "share_network"]) == ["network"]
+    assert near_names("base-network", ["network", "share-network"]) == ["network"]
+    assert near_names("base_network", ["share_network"]) == ["share_network"]

@@ -336,3 +336,16 @@ def test_impressions_are_counted_once_however_often_their_ids_are_looked_up(data
     for table, lookup in plain.items():
         np.testing.assert_array_equal(np.asarray(lists[table].counts), np.asarray(lookup.counts))
         np.testing.assert_array_equal(lists[table].ids, lookup.ids)
+
+
+def test_a_field_that_is_not_seen_has_no_segments_and_its_ids_are_not_asked_for():
+    fields = (USER, Field(name="v", owner="user", multi_hot=True), ITEM, Field(name="w", owner="item", table="w"))
+    batch = batch_of([[(9, 1)], [(3, 1)]], [[(3, 1)], [(5, 1)], [(7, 1)], [(6, 1)]], 1, 2)
+    lookups = LookupPlan(schema_of(*fields), seen_fields=[fields[1], ITEM]).prepare(batch)
+    main, other = lookups["main"], lookups["w"]
+    assert (main.user_fields, main.impression_fields) == (("v",), ("i",))
+    assert main.ids.tolist() == [3, 7]  # v's 3, i's 3 and 7
+    assert indices_of(main) == [[0, 0], [1, 0], [2, 1]]
+    assert main.id_segments.tolist() == [0, 1, 2]
+    assert (other.user_fields, other.impression_fields, other.num_segments) == ((), (), 0)
+    assert other.ids.tolist() == []

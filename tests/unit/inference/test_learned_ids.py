@@ -41,7 +41,7 @@ def counts(
 ) -> dict[str, tuple[int, int, int]]:
     """Count the batch ``times`` times, with the rows of ``learned`` moved from their start values."""
     starts = {table: StartValues(embedding_dim=2, scale=0.1, seed=1) for table in schema.tables}
-    counter = LearnedIds(schema, starts)
+    counter = LearnedIds(schema.fields, starts)
     for _ in range(times):
         lookups = LookupPlan(schema, lists=lists).prepare(BATCH)
         rows = {table: starts[table].rows(lookup.ids).copy() for table, lookup in lookups.items()}
@@ -90,8 +90,8 @@ def test_what_is_known_of_a_field_is_told_for_each_impression(schema: Schema):
     rows = {table: starts[table].rows(lookup.ids).copy() for table, lookup in lookups.items()}
     for table, lookup in lookups.items():
         rows[table][np.isin(lookup.ids, [10, 31, 41]), 0] += 1e-3
-    held = LearnedIds(schema, starts).add(BATCH, lookups, rows)
-    known = {each.name: of_impressions(held, schema, each, BATCH).tolist() for each in schema.fields}
+    held = LearnedIds(schema.fields, starts).add(BATCH, lookups, rows)
+    known = {each.name: of_impressions(held, each, BATCH).tolist() for each in schema.fields}
     assert known == {
         "user": [True, True, False],
         "history": [False] * 3,

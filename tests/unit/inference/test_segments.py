@@ -249,7 +249,7 @@ def test_segments_that_there_cannot_be_are_named(tmp_path):
     write_vocabulary(tmp_path / "b", [("user", 1, 5), ("item", 7, 0)])
     assert list(requested_keys(request, tmp_path / "b", manifest, told, user_field="user").kinds) == ["users"]
     assert told.lines == [
-        "No segments of users: the schema has no one-hot user field. --gauc-field names another.",
+        "No segments of users: the model sees no one-hot user field. --gauc-field names another.",
         "No segments of items: the schema has no one-hot item field. --item-field names another.",
         f"No segments of items: {tmp_path / 'b'} counts no train impression of an id of 'item'.",
     ]

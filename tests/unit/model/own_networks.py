@@ -5,14 +5,32 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from esmm_dist.model.base_network import BaseNetwork, PooledFields
+from esmm_dist.model.base_network import BaseNetwork
+from esmm_dist.model.pooled_fields import PooledFields
 
 
 class FirstColumn(BaseNetwork):
     """Returns the first pooled column of the user."""
 
     def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        return tf.gather(pooled.user[:, 0], pooled.group_of_impression)
+        return tf.gather(pooled.user[:, :1], pooled.group_of_impression)
+
+
+class ByFields(BaseNetwork):
+    """Returns the sum of two fields by their names."""
+
+    def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        of_user = tf.reduce_sum(pooled.per_impression("u"), axis=1, keepdims=True)
+        return of_user + tf.reduce_sum(pooled.field("i"), axis=1, keepdims=True)
+
+
+class Shared(BaseNetwork):
+    """Returns the first columns of the impression, one an output."""
+
+    always_shared = True
+
+    def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        return pooled.impression[:, : self.outputs]
 
 
 class NoNetwork:
@@ -23,21 +41,21 @@ def not_even_a_class() -> None: ...
 
 
 class OfLayers(BaseNetwork):
-    """Keras layers one after the other, then one logit."""
+    """Keras layers one after the other, then the outputs."""
 
     layers_of: ClassVar[Any] = staticmethod(lambda: [])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.hidden = self.layers_of()
-        self.logit = keras.layers.Dense(1)
+        self.last = keras.layers.Dense(self.outputs)
 
     def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         x = keras.ops.take(pooled.user, pooled.group_of_impression, axis=0)
         x = keras.ops.concatenate([x, pooled.impression], axis=1)
         for layer in self.hidden:
             x = layer(x)
-        return keras.ops.squeeze(self.logit(x), axis=1)
+        return self.last(x)
 
 
 class MyNormal(keras.initializers.Initializer):
@@ -115,18 +133,18 @@ class ActivityRegularised(OfLayers):
     layers_of = staticmethod(lambda: [keras.layers.Dense(6, activity_regularizer="l2")])
 
 
-class Column(OfLayers):
-    """Forgets to squeeze."""
+class Squeezed(OfLayers):
+    """Returns a vector, not a column."""
 
     def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        return super().call(pooled, dropout_seed)[:, None]
+        return super().call(pooled, dropout_seed)[:, 0]
 
 
 class OfUsers(BaseNetwork):
-    """Returns a logit a user."""
+    """Returns a row a user."""
 
     def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        return tf.reduce_sum(pooled.user, axis=1)
+        return tf.reduce_sum(pooled.user, axis=1, keepdims=True)
 
 
 class Failing(BaseNetwork):

@@ -85,7 +85,7 @@ def test_the_forward_pass_gives_the_loss_of_its_logits():
 
 
 def test_the_forward_pass_has_no_dropout():
-    np.testing.assert_array_equal(forward(make(dropout=0.9))[0], forward(make(dropout=0.0))[0])
+    np.testing.assert_array_equal(forward(make(dropout=(0.9,)))[0], forward(make(dropout=(0.0,)))[0])
 
 
 def test_towers_start_apart_and_follow_the_seed():
@@ -106,7 +106,7 @@ def test_a_chain_of_three_labels_has_three_towers():
 
 def test_towers_have_dropout_masks_of_their_own():
     schema = tiny_schema()
-    config = ModelConfig(hidden_units=(50,), dropout=0.5)
+    config = ModelConfig(hidden_units=(50,), dropout=(0.5,))
     model = Esmm(schema, EmbeddingConfig(embedding_dim=2), config, seed=1)
     for variable, other in zip(model.towers[1].variables, model.towers[0].variables, strict=True):
         variable.assign(other.value)
@@ -118,7 +118,7 @@ def test_towers_have_dropout_masks_of_their_own():
 
 
 def test_a_users_own_network_is_used():
-    model = make(base_network="tests.unit.model.own_networks:FirstColumn")
+    model = make(network=("tests.unit.model.own_networks:FirstColumn",))
     logits, _ = forward(model)
     store = EmbeddedStore(TWO_TABLES.tables, DIMS, seed=5)
     first = store.pull(store.prepare("x", np.array([10, 11])))[:, 0]
@@ -126,8 +126,8 @@ def test_a_users_own_network_is_used():
 
 
 def test_an_unknown_network_is_refused():
-    with pytest.raises(ConfigError, match="base_network is 'cnn'"):
-        make(base_network="cnn")
+    with pytest.raises(ConfigError, match="network is 'cnn'"):
+        make(network=("cnn",))
 
 
 def trained_pair() -> tuple[Esmm, keras.optimizers.Optimizer]:

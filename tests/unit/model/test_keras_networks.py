@@ -14,10 +14,10 @@ import tensorflow as tf
 from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
-from esmm_dist.model.base_network import PooledFields
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.pooled_fields import FieldLayout
 from esmm_dist.model.towers import make_towers
 from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
@@ -31,13 +31,13 @@ from tests.unit.train.test_compiled_step import DIM, inputs
 
 HERE = "tests.unit.model.own_networks"
 
+LAYOUT = FieldLayout(user_dims={"u": 1}, impression_dims={"i": 63})
+
 LEARN = ["DefaultDense", "ByName", "AsObjects", "AsFunction", "Normalised", "Dropped", "Noisy", "Frozen", "Regularised"]
 
 
 def model_of(name: str, *, seed: int = 1) -> Esmm:
-    return Esmm(
-        tiny_schema(), EmbeddingConfig(embedding_dim=DIM), ModelConfig(base_network=f"{HERE}:{name}"), seed=seed
-    )
+    return Esmm(tiny_schema(), EmbeddingConfig(embedding_dim=DIM), ModelConfig(network=(f"{HERE}:{name}",)), seed=seed)
 
 
 def step_of(model: Esmm, optimizer: keras.optimizers.Optimizer, *, seed: int = 1) -> CompiledStep:
@@ -102,9 +102,7 @@ def test_masks_and_noise_of_keras_layers_follow_seed_and_step_alone(name):
 
 
 def test_a_dropout_layer_that_is_used_twice_draws_two_masks_and_none_of_the_next_step():
-    (tower,) = make_towers(
-        ModelConfig(base_network=f"{HERE}:OnceMore"), number=1, user_columns=1, impression_columns=63, seed=1
-    )
+    (tower,) = make_towers(ModelConfig(network=(f"{HERE}:OnceMore",)), LAYOUT, [0], seed=1)
     masks = []
     for number in (5, 6):
         seeds: list[list[int]] = []
@@ -124,13 +122,13 @@ def test_a_dropout_layer_that_is_used_twice_draws_two_masks_and_none_of_the_next
 
 
 def own_networks_call(tower: own_networks.OnceMore, dropout_seed: tf.Tensor) -> None:
-    from esmm_dist.model.towers import _InTraining, logits_of
+    from esmm_dist.model.towers import _InTraining, outputs_of
 
     class Model(_InTraining):
         def call(self, pooled, dropout_seed, training=False):
-            return logits_of(self.tower, pooled, dropout_seed)
+            return outputs_of(self.tower, pooled, dropout_seed)
 
-    fields = PooledFields(tf.ones([1, 1]), tf.ones([2, 63]), tf.zeros([2], tf.int64))
+    fields = LAYOUT.pooled(tf.ones([1, 1]), tf.ones([2, 63]), tf.zeros([2], tf.int64))
     Model(tower)(fields, dropout_seed=dropout_seed, training=True)
 
 
@@ -153,12 +151,15 @@ def test_a_weight_regulariser_adds_its_gradient_to_the_mean_over_impressions():
     [
         (
             "BatchNormalised",
-            "base_network .*BatchNormalised': the call changes the variable .*moving_.*, as BatchNormalization does"
+            "network .*BatchNormalised': the call changes the variable .*moving_.*, as BatchNormalization does"
             ".* one rank's share .*keras.layers.LayerNormalization",
         ),
         ("ActivityRegularised", r"the call adds a loss \(add_loss, or an activity_regularizer\)"),
-        ("Column", r"returns float32 \[2, 1\] for two impressions, not float32 \[2\]. .*keras.ops.squeeze"),
-        ("OfUsers", r"returns float32 \[1\] for two impressions"),
+        (
+            "Squeezed",
+            r"returns float32 \[2\] for two impressions, not float32 \[2, 1\]. .*keras.layers.Dense\(outputs\)",
+        ),
+        ("OfUsers", r"returns float32 \[1, 1\] for two impressions"),
         ("Failing", "fails on a batch of one user and two impressions: TypeError: .*a mistake"),
     ],
 )
@@ -177,12 +178,12 @@ def data(tmp_path_factory):
 @pytest.fixture
 def readme(tmp_path, monkeypatch):
     """The network of the README, in a module of a user's."""
-    text = Path(__file__).parents[3].joinpath("esmm_dist/README.md").read_text()
+    text = Path(__file__).parents[3].joinpath("esmm_dist/model/README.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "my_networks.py").write_text(example)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "my_networks", raising=False)
-    (name,) = re.findall(r"--base-network (my_networks:\w+)", text)
+    (name,) = re.findall(r"--network (my_networks:\w+)", text)
     return name
 
 
@@ -193,7 +194,7 @@ def test_the_readmes_network_trains_and_a_resumed_run_has_the_same_bits(data, tm
             "run": str(tmp_path / run),
             "input": {"global_batch_records": 16, "epochs": 2},
             "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.2},
-            "model": {"base_network": readme, "hidden_units": [8, 4], "dropout": 0.2},
+            "model": {"network": readme, "hidden_units": [8, 4], "dropout": 0.2},
             "dense": {"dense_learning_rate": 0.01},
         }
         return build(TrainConfig, {**settings, **changes}, where="test")

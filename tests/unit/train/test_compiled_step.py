@@ -191,7 +191,7 @@ def test_with_the_ctr_loss_off_the_ctcvr_loss_still_reaches_both_towers():
 
 
 def test_dropout_follows_seed_and_step_alone():
-    _, compiled = make(dropout=0.5, optimizer=keras.optimizers.SGD(0.0))
+    _, compiled = make(dropout=(0.5,), optimizer=keras.optimizers.SGD(0.0))
 
     def losses(step: int) -> list[float]:
         return [float(loss) for loss in compiled(inputs(), step).loss_sums]

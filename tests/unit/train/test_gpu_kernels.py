@@ -22,9 +22,12 @@ NETWORKS = "tests.unit.model.own_networks"
 CASES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "deterministic": {"deterministic": False},
-    "base_network of layers": {"model": {"base_network": f"{NETWORKS}:Normalised"}},
-    "base_network with dropout": {"model": {"base_network": f"{NETWORKS}:Dropped"}},
+    "network of layers": {"model": {"network": f"{NETWORKS}:Normalised"}},
+    "network with dropout": {"model": {"network": f"{NETWORKS}:Dropped"}},
     "hidden_units, dense_optimizer sgd": {"model": {"hidden_units": []}, "dense": {"dense_optimizer": "sgd"}},
+    "share_network, dropout a layer": {"model": {"share_network": True, "hidden_units": [8, 4], "dropout": [0.5, 0.2]}},
+    "networks a label": {"model": {"network": ["mlp", f"{NETWORKS}:Dropped"], "linear_scale": 2.0}},
+    "fields": {"model": {"fields": ["item", "tags"]}},
     "dropout, linear_scale, task_weights": {"model": {"dropout": 0.5, "linear_scale": 2.0, "task_weights": [1.0, 0.5]}},
     "linear_lists": {"model": {"linear_scale": 2.0, "linear_lists": "unit"}},
     "linear_lists pooled": {"model": {"linear_scale": 2.0, "linear_lists": "pooled"}},
@@ -59,7 +62,9 @@ def schemas() -> dict[str, Schema]:
 def compiled(changes: dict[str, Any], schema: Schema, world: Any = None) -> CompiledModel:
     settings = {"data": "d", "run": "r", "embedding": {"embedding_dim": 5}, "model": {}, **changes}
     if len(schema.labels) != 2:
-        settings["model"] = {name: value for name, value in settings["model"].items() if name != "task_weights"}
+        settings["model"] = {
+            name: value for name, value in settings["model"].items() if name not in ("task_weights", "network")
+        }
     return compile_model(build(TrainConfig, settings, where="test"), schema, world or SoloWorld())
 
 
@@ -84,6 +89,7 @@ BESIDE_THE_GPU = {
     "Range": "axes, int32",
     "BroadcastGradientArgs": "shapes",
     "ConcatV2": "shapes, int32",
+    "ConcatOffset": "shapes, int32",
     "Fill": "shapes, int32",
     "ReadVariableOp": "where the variable is: the GPU has a kernel of it for each type of what is read",
     "If": "calls one of two functions, whose operations are looked at by themselves",

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import ConfigError
@@ -123,3 +124,28 @@ def test_a_run_that_began_before_adam_s_eps_was_a_setting_goes_on_with_what_it_h
     if optimizer == "adam":
         with pytest.raises(ConfigError, match="dense_adam_epsilon is 1e-08 but 1e-07 in c"):
             check_settings_fit(config, before, Path("c"))
+
+
+def test_a_run_that_began_before_network_was_a_setting_goes_on_with_what_it_had(tmp_path):
+    config = config_of(run=str(tmp_path), model={"hidden_units": [8], "dropout": 0.25})
+    before = saved(config)
+    before["model"] = {"base_network": "mlp", "hidden_units": [8], "dropout": 0.25, "task_weights": []}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(before))
+    stored = read_settings(tmp_path)
+    assert stored is not None
+    assert build(TrainConfig, stored, where="test") == config
+    check_settings_fit(config, before, Path("c"))
+    with pytest.raises(ConfigError, match=r"network is \['a:B'\] but \['mlp'\] in c"):
+        check_settings_fit(config_of(model={**saved(config)["model"], "network": "a:B"}), before, Path("c"))
+
+
+def test_base_network_given_today_names_the_setting_that_it_is_now():
+    with pytest.raises(ConfigError, match="unknown setting 'model.base_network'. Did you mean 'network'"):
+        config_of(model={"base_network": "mlp"})
+
+
+@pytest.mark.parametrize("given", ["mlp", ["mlp"]])
+def test_a_list_of_one_may_be_written_without_brackets(given):
+    assert config_of(model={"network": given}).model.network == ("mlp",)
+    assert config_of(model={"dropout": 0.5}).model.dropout == (0.5,)
+    assert config_of(model={"task_weights": 2}).model.task_weights == (2.0,)

@@ -20,7 +20,7 @@ def space(search, settings=None):
         ({"dropout": {"low": 0, "high": 1}}, "Did you mean 'model.dropout'"),
         ({"model.embedding_dim": {"low": 1, "high": 2}}, "Did you mean 'embedding.embedding_dim'"),
         ({"cooldown.x": {"low": 0, "high": 1}}, "search.cooldown.x: unknown setting"),
-        ({"model": {"choices": [1, 2]}}, "this is a group of settings. Name one of them: model.base_network"),
+        ({"model": {"choices": [1, 2]}}, "this is a group of settings. Name one of them: model.network"),
         ({"data": {"choices": ["a", "b"]}}, "search.data: this setting cannot be searched: all trials train on"),
         ({"run": {"choices": ["a", "b"]}}, "cannot be searched: each trial has a run of its own"),
         ({"seed": {"low": 1, "high": 9}}, "cannot be searched: a seed is luck: set seeds"),
@@ -39,7 +39,7 @@ def test_a_setting_that_cannot_be_searched_is_refused_by_name(search, message):
 @pytest.mark.parametrize(
     ("search", "settings", "message"),
     [
-        ({"model.dropout": {"low": 0, "high": 1}}, {}, "search.model.dropout: 1 is refused. dropout is 1.0"),
+        ({"model.dropout": {"low": 0, "high": 1}}, {}, "search.model.dropout: 1 is refused. dropout is .1.0."),
         ({"model.dropout": {"low": -0.5, "high": 0.5}}, {}, "search.model.dropout: -0.5 is refused"),
         ({"embedding.embedding_dim": {"low": 0, "high": 4}}, {}, "search.embedding.embedding_dim: 0 is refused"),
         ({"schedule": {"choices": ["cosine", "sine"]}}, {}, "search.schedule: sine is refused. schedule: Input should"),

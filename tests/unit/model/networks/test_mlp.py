@@ -1,22 +1,34 @@
 """The tower, whose first layer is split between user and impression."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from esmm_dist.model.base_network import PooledFields
 from esmm_dist.model.config import ModelConfig
-from esmm_dist.model.mlp import Mlp
+from esmm_dist.model.networks.mlp import Mlp
+from esmm_dist.model.pooled_fields import FieldLayout, PooledFields
 
 RANDOM = np.random.default_rng(0)
 GROUP_OF = np.array([0, 0, 1, 2, 2, 2])
 USER, IMPRESSION = RANDOM.normal(size=(3, 5)).astype(np.float32), RANDOM.normal(size=(6, 4)).astype(np.float32)
 
 
+def layout(user: int, impression: int) -> FieldLayout:
+    return FieldLayout(user_dims={"u": user}, impression_dims={"i": impression})
+
+
+LAYOUT = layout(5, 4)
+
+
 def pooled(user=USER, impression=IMPRESSION) -> PooledFields:
-    return PooledFields(tf.constant(user), tf.constant(impression), tf.constant(GROUP_OF))
+    return LAYOUT.pooled(tf.constant(user), tf.constant(impression), tf.constant(GROUP_OF))
+
+
+def mlp_of(fields: FieldLayout = LAYOUT, *, outputs: int = 1, seed: int = 1, **settings: Any) -> Mlp:
+    return Mlp(fields, ModelConfig(**settings), outputs=outputs, seed=seed)
 
 
 def weights_of(mlp: Mlp) -> list[tf.Tensor]:
@@ -34,12 +46,13 @@ def unsplit(mlp: Mlp, fields: PooledFields) -> tf.Tensor:
         hidden = tf.matmul(hidden, kernel) + by_name[f"bias_{layer}"]
         if layer < layers - 1:
             hidden = tf.maximum(hidden, 0.0)
-    return hidden[:, 0]
+    return hidden
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("hidden_units", [(7, 3), (8,), ()])
-def test_the_split_tower_equals_the_unsplit_one_in_values_and_gradients(hidden_units):
-    mlp = Mlp(5, 4, ModelConfig(hidden_units=hidden_units), seed=1)
+def test_the_split_tower_equals_the_unsplit_one_in_values_and_gradients(hidden_units, outputs):
+    mlp = mlp_of(outputs=outputs, hidden_units=hidden_units)
     results = []
     for tower in (mlp, lambda fields: unsplit(mlp, fields)):
         fields = pooled()
@@ -47,16 +60,16 @@ def test_the_split_tower_equals_the_unsplit_one_in_values_and_gradients(hidden_u
         with tf.GradientTape() as tape:
             tape.watch(watched)
             logits = tower(fields)
-            loss = tf.reduce_sum(logits * tf.range(1.0, 7.0))
+            loss = tf.reduce_sum(logits * tf.range(1.0, 7.0)[:, None] * tf.range(1.0, outputs + 1.0))
         results.append([logits, *tape.gradient(loss, watched)])
-    assert results[0][0].shape == (6,)
+    assert results[0][0].shape == (6, outputs)
     for found, expected in zip(*results, strict=True):
         values, reference = (tf.convert_to_tensor(tensor).numpy() for tensor in (found, expected))
         np.testing.assert_allclose(values, reference, rtol=1e-5, atol=1e-6)
 
 
 def test_weights_start_glorot_uniform_over_the_unsplit_shape_and_biases_at_zero():
-    mlp = Mlp(300, 100, ModelConfig(hidden_units=(200,)), seed=1)
+    mlp = mlp_of(layout(300, 100), hidden_units=(200,))
     by_name = {variable.name: variable.numpy() for variable in mlp.trainable_variables}
     first = np.concatenate([by_name["kernel_0_user"], by_name["kernel_0_impression"]])
     limit = math.sqrt(6 / (400 + 200))
@@ -68,30 +81,30 @@ def test_weights_start_glorot_uniform_over_the_unsplit_shape_and_biases_at_zero(
 
 def test_start_weights_follow_the_seed():
     def first(seed: int) -> np.ndarray:
-        return np.array(Mlp(5, 4, ModelConfig(hidden_units=(3,)), seed=seed).trainable_variables[0].numpy())
+        return np.array(mlp_of(hidden_units=(3,), seed=seed).trainable_variables[0].numpy())
 
     np.testing.assert_array_equal(first(1), first(1))
     assert np.all(first(1) != first(2))
 
 
 def test_dropout_is_off_without_a_seed():
-    mlp = Mlp(5, 4, ModelConfig(hidden_units=(7,), dropout=0.9), seed=1)
+    mlp = mlp_of(hidden_units=(7,), dropout=(0.9,))
     np.testing.assert_allclose(mlp(pooled()).numpy(), unsplit(mlp, pooled()).numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_zeroes_its_share_and_keeps_the_mean():
-    mlp = Mlp(1, 1, ModelConfig(hidden_units=(20_000,), dropout=0.25), seed=1)
+    mlp = mlp_of(layout(1, 1), hidden_units=(20_000,), dropout=(0.25,))
     hidden = tf.ones([1, 20_000])
-    dropped = mlp._dropped(hidden, tf.constant([3, 4]), 0).numpy()
+    dropped = mlp.dropped(hidden, tf.constant([3, 4]), 0).numpy()
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
     assert (dropped == 0).mean() == pytest.approx(0.25, abs=0.02)  # six standard errors
 
 
 def test_masks_are_a_function_of_seed_step_and_layer():
-    mlp = Mlp(1, 1, ModelConfig(hidden_units=(64, 64), dropout=0.5), seed=1)
+    mlp = mlp_of(layout(1, 1), hidden_units=(64, 64), dropout=(0.5,))
 
     def mask(seed: int, step: int, layer: int) -> list[bool]:
-        found = mlp._dropped(tf.ones([1, 64]), tf.constant([seed, step]), layer).numpy() > 0
+        found = mlp.dropped(tf.ones([1, 64]), tf.constant([seed, step]), layer).numpy() > 0
         return [bool(kept) for kept in found[0]]
 
     assert mask(1, 1, 0) == mask(1, 1, 0)
@@ -102,7 +115,7 @@ def test_masks_are_a_function_of_seed_step_and_layer():
 
 
 def test_mixed_precision_multiplies_hidden_layers_in_bfloat16_and_the_last_in_float32():
-    mlp = Mlp(5, 4, ModelConfig(hidden_units=(7, 3)), seed=1)
+    mlp = mlp_of(hidden_units=(7, 3))
     exact = mlp(pooled())
     mlp.mixed_precision = True
     rough = mlp(pooled())
@@ -117,7 +130,7 @@ def test_mixed_precision_multiplies_hidden_layers_in_bfloat16_and_the_last_in_fl
 
 
 def test_a_linear_tower_has_only_its_last_layer_and_so_stays_float32():
-    mlp = Mlp(5, 4, ModelConfig(hidden_units=()), seed=1)
+    mlp = mlp_of(hidden_units=())
     exact = mlp(pooled())
     mlp.mixed_precision = True
     np.testing.assert_array_equal(mlp(pooled()).numpy(), exact.numpy())
