@@ -38,6 +38,9 @@ class Child:
         """Lines of its stdout, if that is the report of the whole."""
         self.sent: set[signal.Signals] = set()
         """Signals that it was sent from here."""
+        self.cpu_s = 0.0
+        """Processor time of it and of the processes that it waited for, in seconds; 0 until ``reap`` noticed its
+        end."""
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._error: list[str] = []
         self._process = subprocess.Popen(
@@ -89,7 +92,9 @@ class Child:
         if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return False
         os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        _, status, usage = os.wait4(self.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu_s = usage.ru_utime + usage.ru_stime
         return True
 
     def close(self) -> Iterator[str]:

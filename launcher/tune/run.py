@@ -1,13 +1,10 @@
 """``esmm tune``: run the trials of a study, and say what is best."""
 
-import contextlib
 import os
-import select
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import IO, Any
+from typing import Any
 
 from esmm_dist.errors import EsmmError
 from esmm_dist.process.signals import SignalInbox, StoppedBySignal
@@ -15,6 +12,9 @@ from esmm_dist.progress import Progress
 from esmm_dist.storage.whole_file import write_durable
 from launcher.command import CommandContext, Outcome
 from launcher.local.process_plans import ESMM
+from launcher.trainings.cores import cores_of_jobs
+from launcher.trainings.settings_file import settings_text, without_baseline
+from launcher.trainings.side_by_side import SideBySide
 from launcher.tune.config import TuneConfig
 from launcher.tune.pictures import write_pictures
 from launcher.tune.report import best_comments, report_lines, report_result, trial_text
@@ -22,17 +22,11 @@ from launcher.tune.space import label
 from launcher.tune.study import Study, storage_errors
 from launcher.tune.study_data import StudyData
 from launcher.tune.study_folder import StudyFolder, locked_study
-from launcher.tune.trial_files import settings_text, trial_settings, without_baseline
+from launcher.tune.trial_files import trial_settings
 from launcher.tune.trial_process import TrialPlan, TrialProcess
-
-POLL_S = 0.5
-"""Longest wait between two looks at the files of the runs."""
 
 MOST_FAILURES = 3
 """Trials that fail one after the other before the study ends: what fails so often fails for all."""
-
-SAME_KEYPRESS_S = 0.3
-"""A second SIGINT that comes earlier is the same Ctrl-C, sent on by a program in between."""
 
 
 class TrialsFailedError(EsmmError):
@@ -82,14 +76,6 @@ def run_study(settings: TuneConfig, progress: Progress, *, esmm: Sequence[str] =
             study.close()
 
 
-def cores_of_jobs(cores: Sequence[int], jobs: int) -> list[list[int] | None]:
-    """Return the cores of each job: shares of the same size, shared ones if there are too few; None: all."""
-    if jobs == 1:
-        return [None]
-    each = max(1, len(cores) // jobs)
-    return [[cores[(job * each + i) % len(cores)] for i in range(each)] for job in range(jobs)]
-
-
 class _Trials:
     """Runs trials side by side. Leaving the ``with`` block kills what still runs. Everything is in one thread.
 
@@ -114,19 +100,17 @@ class _Trials:
         self._settings, self._data, self._study = settings, data, study
         self._folder, self._progress, self._esmm = folder, progress, esmm
         self._cores = cores_of_jobs(sorted(os.sched_getaffinity(0)), settings.jobs)
-        self._running: dict[int, TrialProcess] = {}
-        self._stopped_by: signal.Signals | None = None
-        self._stopped_at = 0.0
+        self._processes: SideBySide[TrialProcess] = SideBySide(settings.jobs, progress, "trials")
         self._failures: list[str] = []
         self._num_finished, self._note = 0, ""
         self._shown = 0.0
+        self._left: list[Any] = []
 
     def __enter__(self) -> "_Trials":
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process in self._running.values():
-            process.kill()
+        self._processes.__exit__(*error)
 
     def run(self, signals: SignalInbox) -> None:
         """Run all trials that are still to be made.
@@ -136,52 +120,38 @@ class _Trials:
             StoppedBySignal: a signal came, and the trials have stopped
         """
         self._tidy()
-        left = self._study.unfinished()
+        self._left = self._study.unfinished()
         self._shown = float(self._num_finished)
-        if left:
-            self._progress.message(f"Going on with {_named([each.number for each in left])}.")
+        if self._left:
+            self._progress.message(f"Going on with {_named([each.number for each in self._left])}.")
         if self._num_finished < self._settings.trials:
             self._progress.start("Tuning", self._settings.trials, "trials", self._shown)
-        while True:
-            self._fill(left)
-            if not self._running:
-                break
-            self._wait(signals)
-            for job, process in list(self._running.items()):
-                process.poll()
-                if not process.running:
-                    del self._running[job]
-                    self._note_end(process)
-            self._show()
-        if len(self._failures) >= MOST_FAILURES:
-            raise TrialsFailedError(
-                f"{len(self._failures)} trials have failed one after the other, so the study ends. The last one: "
-                f"{self._failures[-1]}"
-            )
-        if self._stopped_by is not None:
-            raise StoppedBySignal(self._stopped_by)
+        try:
+            self._processes.run(signals, self._start_next, self._note_end, self._show)
+        except StoppedBySignal:
+            self._check_failures()
+            raise
+        self._check_failures()
         if self._study.best is None:
             raise TrialsFailedError(
                 "No trial is complete, so there is no best one. Set more trials, or look at train.log in the folders "
                 f"below {self._folder.path / 'trials'}."
             )
 
-    @property
-    def _stopping(self) -> bool:
-        return self._stopped_by is not None or len(self._failures) >= MOST_FAILURES
+    def _check_failures(self) -> None:
+        if len(self._failures) >= MOST_FAILURES:
+            raise TrialsFailedError(
+                f"{len(self._failures)} trials have failed one after the other, so the study ends. The last one: "
+                f"{self._failures[-1]}"
+            )
 
-    def _fill(self, left: list[Any]) -> None:
-        """Start trials while there are free jobs: those that are left first."""
-        while not self._stopping and len(self._running) < self._settings.jobs:
-            if left:
-                trial = left.pop(0)
-            elif len(self._study.trials) < self._settings.trials:
-                trial = self._study.ask()
-            else:
-                return
-            self._start(trial)
+    def _start_next(self, job: int) -> TrialProcess | None:
+        """Start a trial, one that is left first; None if there are enough."""
+        if self._left:
+            return self._start(self._left.pop(0), job)
+        return self._start(self._study.ask(), job) if len(self._study.trials) < self._settings.trials else None
 
-    def _start(self, trial: Any) -> None:
+    def _start(self, trial: Any, job: int) -> TrialProcess:
         number: int = trial.number
         values = self._study.values(trial)
         settings = trial_settings(self._settings, self._data, values)
@@ -189,7 +159,6 @@ class _Trials:
         said = ", ".join(f"{path} {label(value)}" for path, value in values.items())
         text = settings_text(without_baseline(settings), [f"Trial {number}: {said}"])
         write_durable(self._folder.settings(number), text.encode())
-        job = next(job for job in range(self._settings.jobs) if job not in self._running)
         seed = self._settings.first_seed
         plan = TrialPlan(
             number=number,
@@ -200,26 +169,7 @@ class _Trials:
             cores=self._cores[job],
             esmm=self._esmm,
         )
-        self._running[job] = TrialProcess(plan, trial, os.environ)
-
-    def _wait(self, signals: SignalInbox) -> None:
-        pipes: list[IO[bytes]] = [pipe for process in self._running.values() for pipe in process.pipes]
-        with contextlib.suppress(InterruptedError):
-            select.select([signals.fileno(), *(pipe.fileno() for pipe in pipes)], [], [], POLL_S)
-        for number in signals.take():
-            self._note_signal(number)
-
-    def _note_signal(self, number: signal.Signals) -> None:
-        if self._stopped_by is None:
-            self._stopped_by, self._stopped_at = number, time.monotonic()
-            self._progress.message(f"{number.name}: running trials save and stop; Ctrl-C again kills them.")
-            self._stop_all()
-        elif number == signal.SIGINT and time.monotonic() >= self._stopped_at + SAME_KEYPRESS_S:
-            raise StoppedBySignal(number)
-
-    def _stop_all(self) -> None:
-        for process in self._running.values():
-            process.stop()
+        return TrialProcess(plan, trial, os.environ)
 
     def _note_end(self, process: TrialProcess) -> None:
         end, number = process.end, process.plan.number
@@ -244,11 +194,11 @@ class _Trials:
         self._failures.append(text)
         self._progress.message(text)
         if len(self._failures) == MOST_FAILURES:
-            self._stop_all()
+            self._processes.stop()
 
     def _show(self) -> None:
         """Report how much is done since the last time."""
-        done = self._num_finished + sum(process.share for process in self._running.values())
+        done = self._num_finished + sum(process.share for process in self._processes.running.values())
         self._progress.advance(max(done - self._shown, 0.0), self._note)
         self._shown = max(done, self._shown)
 

@@ -11,11 +11,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from esmm_dist.config import Named, build, to_mapping, typed_settings
+from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import near_names
 from esmm_dist.train.config import TrainConfig
 from launcher.settings.resolve import merge
+from launcher.trainings.settings_file import has, shared_settings
 from launcher.tune.setting_range import SettingRange
 
 Kind = Literal["int", "float", "choices"]
@@ -84,11 +85,8 @@ class SearchSpace:
         searched = tuple(_searched(path, found) for path, found in search.items())
         space = cls(searched=searched, settings=settings)
         given = space.typed_settings
-        for keys, reason in _NOT_GIVEN.items():
-            if _has(given, keys):
-                raise ConfigError(f"settings has {'.'.join(keys)}. {reason}: leave it out.")
         for each in searched:
-            if _has(given, each.keys):
+            if has(given, each.keys):
                 raise ConfigError(f"{each.path} is under settings and under search. Keep one of them.")
         return space
 
@@ -97,9 +95,9 @@ class SearchSpace:
         """The settings that all trials share, typed.
 
         Raises:
-            ConfigError: one is unknown, or of the wrong type
+            ConfigError: one is unknown, of the wrong type, or not to be given
         """
-        return typed_settings(Named("settings"), TrainConfig, self.settings)
+        return shared_settings("settings", self.settings, _NOT_GIVEN)
 
     def mapping(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a trial in the form of a ``--config`` file.
@@ -245,15 +243,6 @@ def _leaves(cls: type, before: str = "") -> Iterator[str]:
 
 def _members(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-
-
-def _has(mapping: Mapping[str, Any], keys: Sequence[str]) -> bool:
-    found: Any = mapping
-    for key in keys:
-        if not isinstance(found, Mapping) or key not in found:
-            return False
-        found = found[key]
-    return True
 
 
 def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:

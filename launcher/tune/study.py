@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError, StorageError
+from launcher.trainings.settings_file import differences
 from launcher.tune.config import PrunerName, TuneConfig
 from launcher.tune.space import SearchedSetting
 from launcher.tune.study_data import StudyData
@@ -135,18 +136,12 @@ class Study:
         if stored is None:
             self._study.set_user_attr(_SEARCH, identity)
             return
-        before, now = _flat(stored), _flat(identity)
-        differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-        if not differing:
-            return
-        said = ", ".join(
-            f"{name} was {_said(before.get(name))} and is {_said(now.get(name))}" for name in differing[:5]
-        )
-        more = f", and {len(differing) - 5} more" if len(differing) > 5 else ""
-        raise ConfigError(
-            f"{database.parent} is the study of another search: {said}{more}. Set it back to continue that study, or "
-            "give another folder as study."
-        )
+        said = differences(stored, identity)
+        if said:
+            raise ConfigError(
+                f"{database.parent} is the study of another search: {said}. Set it back to continue that study, or "
+                "give another folder as study."
+            )
 
 
 def result_of(trial: Any) -> Mapping[str, Any]:
@@ -207,16 +202,3 @@ def _identity(config: TuneConfig, data: StudyData) -> dict[str, Any]:
     mapping = {name: value for name, value in to_mapping(config).items() if name not in _FREE}
     mapping["objective"] = config.parsed_objective.text
     return {"the data set": data.manifest_crc32c, **mapping}
-
-
-def _flat(value: Any, before: str = "") -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {} if value is None else {before: value}
-    flat: dict[str, Any] = {}
-    for name, each in value.items():
-        flat |= _flat(each, f"{before}.{name}" if before else str(name))
-    return flat
-
-
-def _said(value: Any) -> str:
-    return "not there" if value is None else str(value)

@@ -9,17 +9,15 @@
     STUDY/trials/0007/seed-1/      its run with seed 1, as long as it is the best
 """
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from esmm_dist.errors import ConfigError
+from launcher.trainings.locked_folder import locked_folder
 
 DATABASE_NAME = "study.db"
-_LOCK_NAME = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +75,5 @@ def locked_study(path: Path) -> Iterator[StudyFolder]:
     Raises:
         ConfigError: another process works on it, or it holds something else
     """
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"study is {path}, which is a file. Give a folder.")
-    found = {each.name for each in path.iterdir()} if path.exists() else set()
-    if found - {_LOCK_NAME} and DATABASE_NAME not in found:
-        raise ConfigError(f"{path} holds something else than a study ({min(found)}). Give another folder as study.")
-    path.mkdir(parents=True, exist_ok=True)
-    with (path / _LOCK_NAME).open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            raise ConfigError(
-                f"Another esmm tune works on {path}. Wait for it, or give another folder as study."
-            ) from e
+    with locked_folder(path, marker=DATABASE_NAME, what="a study", command="esmm tune", setting="study"):
         yield StudyFolder(path=path)

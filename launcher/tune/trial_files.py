@@ -1,11 +1,8 @@
-"""The settings of a trial as files: what its trainings get, and what ``best.yaml`` holds."""
+"""The settings of a trial: what its trainings get, and what ``best.yaml`` holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from esmm_dist.yaml_text import YamlWriter
 from launcher.settings.resolve import merge
 from launcher.tune.config import TuneConfig
 from launcher.tune.study_data import StudyData
@@ -30,14 +27,3 @@ def trial_settings(config: TuneConfig, data: StudyData, values: Mapping[str, Any
     if train.evaluation.early_stopping and train.evaluation.early_stopping_metric is None and len(parts) == 1:
         evaluation["early_stopping_metric"] = f"{parts[0].task}.{parts[0].figure}"
     return merge(config.space.mapping(values), {"seed": config.first_seed, "evaluation": evaluation})
-
-
-def without_baseline(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same without the baseline of the last evaluation, which would be the same for all trials."""
-    return merge({"evaluation": {"baseline": False}}, settings)
-
-
-def settings_text(settings: Mapping[str, Any], comments: Sequence[str]) -> str:
-    """Return settings as YAML, below comments."""
-    head = "".join(f"# {line}\n" for line in comments)
-    return head + yaml.dump(settings, Dumper=YamlWriter, sort_keys=False, allow_unicode=True, default_flow_style=None)

@@ -3,29 +3,18 @@
 import json
 import math
 import signal
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from esmm_dist.train.run_folder import METRICS_NAME
 from launcher.local.process_plans import ESMM
-from launcher.processes.child import Child
-from launcher.processes.process_plan import ProcessPlan
-from launcher.terminal.progress import PROGRESS_FORM
-from launcher.terminal.progress_events import replay, split_event
+from launcher.trainings.cores import on_cores
+from launcher.trainings.logged_process import LoggedProcess
 from launcher.tune.objective import Objective
 from launcher.tune.study_folder import StudyFolder
-
-# Runs in the new process, before its program. TensorFlow, BLAS and the kernels make as many threads as there are cores
-# that a process may use, so this bounds them all
-_ON_CORES = """
-import os, sys
-os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 GRACE_S = 60.0
 """Seconds that a pruned training has to save and end before it is killed."""
@@ -51,7 +40,7 @@ class TrialPlan:
             *(*self.esmm, "train", "--config", str(self.folder.settings(self.number)), "--data", str(self.data)),
             *("--run", str(self.folder.run(self.number, seed)), "--seed", str(seed), "--json"),
         )
-        return words if self.cores is None else on_cores(self.cores, words)
+        return on_cores(self.cores, words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +52,6 @@ class TrialEnd:
     """Metrics of each seed's training."""
     pruned: bool = False
     error: str = ""
-
-
-def on_cores(cores: Sequence[int], command: Sequence[str]) -> tuple[str, ...]:
-    """Return the words that run a command on some of the cores."""
-    return (sys.executable, "-I", "-S", "-c", _ON_CORES, ",".join(map(str, cores)), *command)
 
 
 class TrialProcess:
@@ -96,14 +80,12 @@ class TrialProcess:
         self._terminated_at: float | None = None
         self._pruned = self._is_stopping = False
         self._reported = max(trial.storage.get_trial(trial._trial_id).intermediate_values, default=0)
-        self._steps = _Steps()
-        self._log: IO[str] = plan.folder.log(plan.number).open("a", encoding="utf-8", errors="backslashreplace")
-        self._child = self._start()
+        self._process = self._start()
 
     @property
     def pipes(self) -> list[IO[bytes]]:
         """The pipes to wait for."""
-        return self._child.pipes
+        return self._process.pipes
 
     @property
     def running(self) -> bool:
@@ -113,53 +95,35 @@ class TrialProcess:
     @property
     def share(self) -> float:
         """Share of its steps that are done, 0 .. 1."""
-        return 1.0 if self.end is not None else (len(self._values) + self._steps.share) / len(self.plan.seeds)
+        return 1.0 if self.end is not None else (len(self._values) + self._process.work.share) / len(self.plan.seeds)
 
     def stop(self) -> None:
         """Ask it to save and end."""
         self._is_stopping = True
-        self._child.send(signal.SIGTERM)
+        self._process.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill its process and wait for its end. Harmless if it has ended."""
-        self._child.kill()
-        self._log.close()
+        self._process.kill()
 
     def poll(self) -> None:
         """Note what its process has written, evaluated and how it ended; start the next training."""
         if not self.running:
             return
-        self._keep(self._child.read())
-        ended = self._child.reap()
+        ended = self._process.poll()
         if not self._pruned and not self._is_stopping:
             self._follow_evaluations(prune=not ended)
         if self._terminated_at is not None and time.monotonic() > self._terminated_at + GRACE_S:
-            self._child.send(signal.SIGKILL)
-        if not ended:
-            return
-        self._keep(self._child.close())
-        self._note_end()
-        if not self.running:
-            self._log.close()
+            self._process.send(signal.SIGKILL)
+        if ended:
+            ended_one = self._process
+            self._note_end()
+            ended_one.close()
 
-    def _start(self) -> Child:
-        seed = self.plan.seeds[len(self._values)]
-        self._steps = _Steps()
-        environment = {"PYTHONUNBUFFERED": "1", PROGRESS_FORM: "json"}
-        name = f"trial {self.plan.number}"
-        plan = ProcessPlan(name=name, command=self.plan.command(seed), environment=environment, reports=True)
-        return Child(plan, self._inherited, is_server=False)
-
-    def _keep(self, lines: Iterator[str]) -> None:
-        """Keep log lines in the trial's file, and take progress out of them."""
-        for line in lines:
-            text, event = split_event(line)
-            if event and not replay(event, self._steps):
-                text += event
-            for each in (text, *self._steps.take_messages()):
-                if each:
-                    self._log.write(f"{each}\n")
-        self._log.flush()
+    def _start(self) -> LoggedProcess:
+        plan = self.plan
+        command = plan.command(plan.seeds[len(self._values)])
+        return LoggedProcess(f"trial {plan.number}", command, plan.folder.log(plan.number), self._inherited)
 
     def _follow_evaluations(self, *, prune: bool) -> None:
         """Report new evaluations of the run; ask the process to end if the pruner says so."""
@@ -168,10 +132,10 @@ class TrialProcess:
                 continue
             self._reported = index
             self.trial.report(self.plan.objective.value(evaluation["metrics"]), index)
-            at_end = evaluation["step"] >= self._steps.total  # nothing is left to save
+            at_end = evaluation["step"] >= self._process.work.total  # nothing is left to save
             if prune and not at_end and self.trial.should_prune():
                 self._pruned, self._terminated_at = True, time.monotonic()
-                self._child.send(signal.SIGTERM)
+                self._process.send(signal.SIGTERM)
                 return
 
     def _evaluations(self) -> Sequence[Mapping[str, Any]]:
@@ -189,7 +153,7 @@ class TrialProcess:
         return found
 
     def _note_end(self) -> None:
-        ending = self._child.ending()
+        ending = self._process.ending()
         if ending.status != 0:
             if self._pruned:
                 self.end = TrialEnd(pruned=True)
@@ -197,10 +161,10 @@ class TrialProcess:
                 self.stopped = True
             else:
                 error = ending.describe(GRACE_S)
-                self._log.write(f"{error}\n")
+                self._process.note(error)
                 self.end = TrialEnd(error=error)
             return
-        result = json.loads(self._child.report[-1])
+        result = self._process.result()
         if result["stopped_by"] is None:  # pruned too late, if it was
             self._pruned, self._terminated_at = False, None
             self._note_result(result)
@@ -225,37 +189,4 @@ class TrialProcess:
         elif self._is_stopping:
             self.stopped = True
         else:
-            self._child = self._start()
-
-
-class _Steps:
-    """Follows the steps of a training by its progress, and holds its messages."""
-
-    def __init__(self) -> None:
-        self.total = 0.0
-        self._done = 0.0
-        self._is_steps = False
-        self._messages: list[str] = []
-
-    @property
-    def share(self) -> float:
-        return min(self._done / self.total, 1.0) if self.total else 0.0
-
-    def take_messages(self) -> list[str]:
-        taken, self._messages = self._messages, []
-        return taken
-
-    def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
-        self._is_steps = unit == "steps"
-        if self._is_steps:
-            self.total, self._done = total or 0.0, done
-
-    def advance(self, amount: float, note: str = "") -> None:
-        if self._is_steps:
-            self._done += amount
-
-    def message(self, text: str) -> None:
-        self._messages.append(text)
-
-    def finish(self) -> None:
-        self._is_steps = False
+            self._process = self._start()

@@ -172,3 +172,18 @@ def test_a_tied_process_ends_with_the_one_that_started_it(start):
     with contextlib.suppress(psutil.NoSuchProcess):
         tied.wait(10)
     assert not tied.is_running()
+
+
+def test_the_processor_time_is_that_of_the_process_and_of_what_it_waited_for(start):
+    burn = "until = time.process_time() + 0.3\nwhile time.process_time() < until: pass\n"
+    child = start(f"if os.fork(): os.wait()\nelse:\n    pass\n{burn}os.write(1, b'.') and None")
+    assert child.cpu_s == 0.0
+    _wait_for_end(child)
+    assert 0.6 <= child.cpu_s < 6  # 0.3 s each, and two interpreters' start
+
+
+def _wait_for_end(child):
+    give_up = time.monotonic() + 60
+    while not child.reap():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)

@@ -13,7 +13,8 @@ import yaml
 from esmm_dist.errors import ConfigError
 from esmm_dist.process.signals import StoppedBySignal
 from esmm_dist.progress import NoProgress
-from launcher.tune.run import TrialsFailedError, cores_of_jobs, run_study
+from launcher.trainings.cores import cores_of_jobs
+from launcher.tune.run import TrialsFailedError, run_study
 from tests.unit.launcher.tune import played_trainer
 from tests.unit.launcher.tune.searches import LEARNING_RATE, make_data, tune_config
 
@@ -202,19 +203,6 @@ def test_a_task_that_the_data_set_lacks_is_refused_before_anything_is_made(tmp_p
     with pytest.raises(ConfigError, match="no task 'ctvr'"):
         tuned(tmp_path, objective="ctvr.auc")
     assert not (tmp_path / "study").exists()
-
-
-@pytest.mark.parametrize(
-    ("cores", "jobs", "expected"),
-    [
-        ([0, 1, 2, 3], 1, [None]),
-        ([0, 1, 2, 3], 2, [[0, 1], [2, 3]]),
-        ([0, 2, 4, 6, 8], 2, [[0, 2], [4, 6]]),
-        ([5], 3, [[5], [5], [5]]),
-    ],
-)
-def test_jobs_share_the_cores(cores, jobs, expected):
-    assert cores_of_jobs(cores, jobs) == expected
 
 
 def test_each_job_has_its_own_cores(tmp_path):

@@ -1,9 +1,7 @@
 """What a trial's trainings are given, and what ``best.yaml`` holds."""
 
-import yaml
-
 from launcher.tune.study_data import StudyData
-from launcher.tune.trial_files import settings_text, trial_settings, without_baseline
+from launcher.tune.trial_files import trial_settings
 from tests.unit.launcher.tune.searches import LEARNING_RATE, make_data, tune_config
 
 VALUES = {LEARNING_RATE: 0.05}
@@ -25,18 +23,6 @@ def test_a_period_of_evaluations_that_is_given_stays(tmp_path):
     config = tune_config(tmp_path, settings={"evaluation": {"eval_every_steps": 3}})
     assert trial_settings(config, data, VALUES)["seed"] == 1  # written, so that best.yaml means the same for ever
     assert trial_settings(config, data, VALUES)["evaluation"] == {"eval_split": "validation", "eval_every_steps": 3}
-
-
-def test_trials_measure_no_baseline_unless_asked_to():
-    assert without_baseline({"seed": 1}) == {"evaluation": {"baseline": False}, "seed": 1}
-    assert without_baseline({"evaluation": {"baseline": True}}) == {"evaluation": {"baseline": True}}
-
-
-def test_settings_are_read_back_as_they_were_written():
-    settings = {"model": {"hidden_units": [128, 64], "dropout": 0.1}, "schedule": "cosine"}
-    text = settings_text(settings, ["Trial 3"])
-    assert text.startswith("# Trial 3\n")
-    assert yaml.safe_load(text) == settings
 
 
 def test_early_stopping_goes_by_the_objective_unless_it_has_a_metric_of_its_own(tmp_path):

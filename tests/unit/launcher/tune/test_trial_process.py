@@ -11,7 +11,7 @@ from launcher.tune.objective import Objective
 from launcher.tune.study import Study
 from launcher.tune.study_data import StudyData
 from launcher.tune.study_folder import StudyFolder
-from launcher.tune.trial_process import TrialPlan, TrialProcess, on_cores
+from launcher.tune.trial_process import TrialPlan, TrialProcess
 from tests.unit.launcher.tune import played_trainer
 from tests.unit.launcher.tune.searches import make_data, tune_config
 
@@ -124,7 +124,7 @@ def test_a_training_that_somebody_else_stops_has_failed(study, tmp_path, monkeyp
     monkeypatch.setenv("PLAY", "wait")
     process = started(study, tmp_path)
     until(process, lambda: study.trials[0].intermediate_values)
-    os.kill(process._child.pid, signal.SIGTERM)
+    os.kill(process._process.pid, signal.SIGTERM)
     assert ended(process).error == "Somebody else has stopped it by SIGTERM."
 
 
@@ -132,7 +132,7 @@ def test_a_killed_training_has_failed(study, tmp_path, monkeypatch):
     monkeypatch.setenv("PLAY", "wait")
     process = started(study, tmp_path)
     until(process, lambda: study.trials[0].intermediate_values)
-    os.kill(process._child.pid, signal.SIGKILL)
+    os.kill(process._process.pid, signal.SIGKILL)
     assert "was killed by SIGKILL" in ended(process).error
 
 
@@ -142,4 +142,3 @@ def test_a_training_keeps_to_its_cores(study, tmp_path):
     ended(process)
     assert json.loads((process.plan.folder.run(0, 1) / "cores").read_text()) == [core]
     assert os.sched_getaffinity(0) != {core} or os.cpu_count() == 1
-    assert on_cores([0, 3], ["a", "b"])[-3:] == ("0,3", "a", "b")
