@@ -6,7 +6,7 @@ import yaml
 from esmm_dist.errors import ConfigError
 from launcher.trainings.settings_file import differences, settings_text, shared_settings, without_baseline
 
-NOT_GIVEN = {("store", "servers"): "Rows stay in the process"}
+NOT_GIVEN: dict[tuple[str, ...], str] = {("store", "servers"): "Rows stay in the process"}
 
 
 def test_trainings_measure_no_baseline_unless_asked_to():
