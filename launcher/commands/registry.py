@@ -99,6 +99,16 @@ _ROWS = (
         main=("data", "study", "objective", "trials", "jobs", "settings", "search"),
     ),
     Command(
+        name="compare",
+        group=TRAIN,
+        summary="Train several models with several seeds each, and write the table that compares them.",
+        example="esmm compare --data data --models base,esmm --seeds 10",
+        settings="launcher.compare.config:CompareConfig",
+        work="launcher.compare.run:compare_command",
+        file_first=True,
+        main=("data", "out", "models", "seeds", "eval_split", "truth", "jobs", "train_config"),
+    ),
+    Command(
         **_task("evaluate"),
         group=LOOK,
         summary="Measure a trained model on one split: exact AUC with its standard error, log loss, calibration.",

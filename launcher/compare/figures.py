@@ -1,0 +1,107 @@
+"""The figures of a comparison: what each is called, and its value in each run."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from launcher.compare.data import CompareData
+from launcher.compare.folder import RunFiles, read_json
+from launcher.compare.truth import PARTS, conditional_tasks
+
+Better = Literal["higher", "lower", "near 1"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure of a run."""
+
+    key: str
+    """In ``comparison.json``: ``cvr.auc``, ``truth.cvr.calibration.all``."""
+    title: str
+    better: Better
+    digits: int = 4
+    by_truth: bool = False
+    """Whether it is measured by true probabilities instead of labels."""
+
+    def compared(self, value: float) -> float:
+        """Return the value that models are compared by: of a ratio that is best at 1, how far its logarithm is off."""
+        if self.better != "near 1":
+            return value
+        return abs(math.log(value)) if value > 0 else math.nan
+
+    def text(self, value: float, *, signed: bool = False) -> str:
+        """Return a value as readers see it."""
+        return "–" if math.isnan(value) else f"{value:{'+' if signed else ''}.{self.digits}f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What is known about a finished run."""
+
+    model: str
+    seed: int
+    values: Mapping[str, float]
+    """Figures by their key; nan where one could not be computed."""
+    standard_errors: Mapping[str, float]
+    """DeLong's of the AUCs by labels, by key: the luck of the split, which is the same for all models."""
+    training: Mapping[str, Any]
+
+    @property
+    def cpu_s_per_million(self) -> float:
+        """Processor seconds a million impressions of ``esmm train``; nan of a run that was trained in several parts."""
+        impressions = self.training["impressions"]
+        if self.training["resumed"] or not impressions:
+            return math.nan
+        return float(self.training["cpu_s"] / impressions * 1e6)
+
+
+def figures_of(data: CompareData) -> list[Figure]:
+    """Return the figures of a comparison, in the order of its table."""
+    short = len(data.label_tree.names) == 2
+    names = data.label_tree.names
+    found = []
+    for task in data.tasks:
+        title = f"{task.name.upper() if short else task.name} AUC"
+        if task.given is not None:
+            title += " on clicks" if short else f" where {names[task.given]}"
+        found.append(Figure(key=f"{task.name}.auc", title=title, better="higher"))
+    if data.truth is None:
+        return found
+    for task in conditional_tasks(data.label_tree):
+        assert task.given is not None
+        before = names[task.given]
+        places = {"all": "all", "reached": f"{before} 1", "rest": f"{before} 0"}
+        of_task = "" if short else f"{task.name} "
+        key = f"truth.{task.name}"
+        name = f"{task.name.upper()} AUC" if short else f"{task.name} AUC"
+        found.append(Figure(key=f"{key}.auc.all", title=f"{name}, all", better="higher", by_truth=True))
+        for part in PARTS:
+            title = f"{of_task}calibration, {places[part]}"
+            key_of = f"{key}.calibration.{part}"
+            found.append(Figure(key=key_of, title=title, better="near 1", digits=3, by_truth=True))
+        for part in PARTS:
+            title = f"{of_task}divergence, {places[part]}"
+            found.append(Figure(key=f"{key}.divergence.{part}", title=title, better="lower", by_truth=True))
+    return found
+
+
+def read_result(model: str, seed: int, files: RunFiles, data: CompareData) -> RunResult | None:
+    """Return what a run has found on the split; None if it is not finished."""
+    training, evaluation = read_json(files.training), read_json(files.evaluation(data.split))
+    if training is None or evaluation is None:
+        return None
+    values = {f"{task.name}.auc": _number(evaluation[task.name]["auc"]) for task in data.tasks}
+    errors = {f"{task.name}.auc": _number(evaluation[task.name]["auc_standard_error"]) for task in data.tasks}
+    if data.truth is not None:
+        by_truth = read_json(files.against_truth(data.split))
+        if by_truth is None or by_truth["truth_crc32c"] != data.truth.crc32c:
+            return None
+        for task, parts in by_truth["tasks"].items():
+            for part, found in parts.items():
+                values |= {f"truth.{task}.{name}.{part}": _number(value) for name, value in found.items()}
+    return RunResult(model=model, seed=seed, values=values, standard_errors=errors, training=training)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
