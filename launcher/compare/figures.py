@@ -49,11 +49,22 @@ class RunResult:
 
     @property
     def cpu_s_per_million(self) -> float:
-        """Processor seconds a million impressions of ``esmm train``; nan of a run that was trained in several parts."""
-        impressions = self.training["impressions"]
-        if self.training["resumed"] or not impressions:
+        """Processor seconds a million impressions of ``esmm train`` after its start-up.
+
+        nan of a training in several parts, and of one that was over before it reported its first steps.
+        """
+        begun, share = self.training["begun_cpu_s"], self.training["begun_share"]
+        if self.training["resumed"] or begun is None or share >= 1:
             return math.nan
-        return float(self.training["cpu_s"] / impressions * 1e6)
+        return float((self.training["cpu_s"] - begun) / ((1 - share) * self.training["impressions"]) * 1e6)
+
+    @property
+    def start_up_cpu_s(self) -> float:
+        """Processor seconds of the start-up of ``esmm train``; nan as above."""
+        begun, share = self.training["begun_cpu_s"], self.training["begun_share"]
+        if math.isnan(self.cpu_s_per_million):
+            return math.nan
+        return float(begun - self.cpu_s_per_million * share * self.training["impressions"] / 1e6)
 
 
 def figures_of(data: CompareData) -> list[Figure]:

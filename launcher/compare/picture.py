@@ -69,7 +69,7 @@ def _draw(panel: Any, figure: Figure, comparison: Comparison, rows: Sequence[Mod
         is_first = row.name == comparison.first
         colour, mark = (_VERMILLION, "D") if is_first else (_BLUE, "o")
         values = [run.values[figure.key] for run in comparison.of_model(row.name)]
-        panel.plot(values, [place] * len(values), "o", color=colour, alpha=0.35, markersize=4, markeredgewidth=0)
+        panel.plot(values, [place + 0.2] * len(values), "o", color=colour, alpha=0.4, markersize=4, markeredgewidth=0)
         found = row.summaries[figure.key]
         spread = 0.0 if math.isnan(found.sd) else found.sd
         panel.errorbar(found.mean, place, xerr=spread, fmt=mark, color=colour, markersize=6, capsize=3, linewidth=1.5)

@@ -160,7 +160,7 @@ class RunProcess:
             self._fail(process, why)
             return None
         try:
-            self._keep(result, process.cpu_s)
+            self._keep(result, process)
         except EsmmError as e:
             self._fail(process, str(e))
             return None
@@ -174,11 +174,12 @@ class RunProcess:
         process.note(why)
         self.error = why
 
-    def _keep(self, result: Mapping[str, Any], cpu_s: float) -> None:
+    def _keep(self, result: Mapping[str, Any], process: LoggedProcess) -> None:
         files, data = self.plan.files, self.plan.data
         if self._step == "train":
             kept = {name: result[name] for name in ("step", "total_steps", "impressions", "seconds", "rows")}
-            _write(files.training, {**kept, "cpu_s": cpu_s, "resumed": self._resumed})
+            cost = {"cpu_s": process.cpu_s, "begun_cpu_s": process.begun_cpu_s, "begun_share": process.begun_share}
+            _write(files.training, {**kept, **cost, "resumed": self._resumed})
         elif self._step == "evaluate":
             _write(files.evaluation(data.split), {task.name: result[task.name] for task in data.tasks})
         else:

@@ -8,7 +8,7 @@ from esmm_dist.schema.label_tree import LabelTree
 from launcher.compare.comparison import Comparison, ModelRow
 from launcher.compare.figures import Figure
 from launcher.compare.folder import CompareFolder
-from launcher.compare.statistics import PairedDifference, Summary
+from launcher.compare.statistics import PairedDifference, Summary, summary
 from launcher.compare.truth import conditional_tasks
 from launcher.terminal.text_table import text_table
 
@@ -87,7 +87,8 @@ def sections(comparison: Comparison) -> list[Section]:
         truth = [_TRUTH_ROW, *(_of_truth(comparison, each) for each in by_truth)]
         found.append(_values(f"By the true probabilities, on {what}", by_truth, rows, last=truth))
     if by_truth and other:
-        found.append(_differences(f"{versus}; of a calibration, of how far its logarithm is off", by_truth, other))
+        short = [each for each in by_truth if not each.key.endswith(".reached")]
+        found.append(_differences(f"{versus}; of a calibration, of how far its logarithm is off", short, other))
     return found
 
 
@@ -102,15 +103,20 @@ def notes(comparison: Comparison) -> list[str]:
             f"The luck of the split comes on top, and is the same for all models: the standard error of one "
             f"{figure.title} is {math.fsum(known) / len(known):.4f}."
         )
-    at_a_time = "one run" if comparison.jobs == 1 else f"{comparison.jobs} runs"
-    lines.append(
-        "Cost: processor time of the whole process of esmm train (start-up, evaluation and saving included) over the "
-        f"impressions that it trained, {at_a_time} at a time."
-    )
+    start_up = summary([run.start_up_cpu_s for run in comparison.results]).mean
+    if not math.isnan(start_up):
+        lines.append(
+            "Cost: processor time of esmm train, its evaluations and saving included, its start-up "
+            f"({start_up:.0f} s on average) not, over the impressions that it trained; {_at_a_time(comparison.jobs)}."
+        )
     if data.truth is not None:
         lines += _truth_notes(comparison)
     lines += [f"{name} has failed: {error.splitlines()[0]}" for name, error in comparison.failures.items()]
     return lines
+
+
+def _at_a_time(jobs: int) -> str:
+    return "one run at a time" if jobs == 1 else f"{jobs} runs at a time"
 
 
 def _truth_notes(comparison: Comparison) -> list[str]:

@@ -1,6 +1,8 @@
 """One ``esmm`` process: its log kept in a file, its progress followed, its report taken."""
 
 import json
+import math
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +34,10 @@ class LoggedProcess:
         self, name: str, command: Sequence[str], log: Path, inherited: Mapping[str, str], *, unit: str = "steps"
     ) -> None:
         self.work = WorkShare(unit)
+        self.begun_cpu_s = math.nan
+        """Processor time up to the first work that it reported; nan if it reported none before its end."""
+        self.begun_share = math.nan
+        """Share of the work that was done then."""
         self._log: IO[str] = log.open("a", encoding="utf-8", errors="backslashreplace")
         environment = {"PYTHONUNBUFFERED": "1", PROGRESS_FORM: "json"}
         plan = ProcessPlan(name=name, command=tuple(command), environment=environment, reports=True)
@@ -55,6 +61,8 @@ class LoggedProcess:
     def poll(self) -> bool:
         """Keep what it has written; return whether it has ended."""
         self._keep(self._child.read())
+        if math.isnan(self.begun_cpu_s) and self.work.share > 0:
+            self.begun_cpu_s, self.begun_share = _cpu_s(self.pid), self.work.share
         if not self._child.reap():
             return False
         self._keep(self._child.close())
@@ -97,3 +105,9 @@ class LoggedProcess:
                 if each:
                     self._log.write(f"{each}\n")
         self._log.flush()
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time of a child that has not been waited for, in seconds, as ``proc(5)`` has it."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
