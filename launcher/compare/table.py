@@ -78,9 +78,11 @@ def sections(comparison: Comparison) -> list[Section]:
     by_labels = [each for each in comparison.figures if not each.by_truth]
     by_truth = [each for each in comparison.figures if each.by_truth]
     what = f"{data.manifest.splits[data.split].impressions:,} impressions of {data.split}"
-    found = [_values(f"On {what}, mean ± standard deviation over seeds", by_labels, rows, cost=True)]
+    spread = "one seed" if _has_one_seed(comparison) else "mean ± standard deviation over seeds"
+    found = [_values(f"On {what}, {spread}", by_labels, rows, cost=True)]
     other = [row for row in rows if row.differences]
-    versus = f"Difference to {first} with the same seeds, mean ± standard error (p of the paired t-test)"
+    versus = f"Difference to {first} with the same seeds"
+    versus += "" if _has_one_seed(comparison) else ", mean ± standard error (p of the paired t-test)"
     if other:
         found.append(_differences(versus, by_labels, other))
     if by_truth:
@@ -138,9 +140,13 @@ def _truth_notes(comparison: Comparison) -> list[str]:
     return lines
 
 
+def _has_one_seed(comparison: Comparison) -> bool:
+    return {len(row.seeds) for row in comparison.rows} == {1}
+
+
 def _seeds_text(comparison: Comparison) -> str:
     counts = {len(row.seeds) for row in comparison.rows}
-    if counts == {1}:
+    if _has_one_seed(comparison):
         return "One seed: there is no standard deviation and no test. Set seeds to 2 or more."
     if len(counts) > 1:
         said = ", ".join(f"{row.name} {len(row.seeds)}" for row in comparison.rows)
