@@ -3,6 +3,7 @@
 import pytest
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.model.network_names import NETWORKS
 from launcher.compare.models import compared_models, first_seed
 from tests.unit.launcher.compare.comparisons import compare_config
 
@@ -34,6 +35,12 @@ def test_a_model_that_stops_early_is_evaluated_meanwhile(tmp_path):
     assert "eval_every_steps" not in models(tmp_path, settings=settings)["small"].settings["evaluation"]
 
 
+def test_every_network_is_a_model(tmp_path):
+    assert "mlp" in NETWORKS
+    for name in NETWORKS:
+        assert models(tmp_path, models=[name])[name].config.model.network == (name,)
+
+
 def test_settings_of_all_go_over_their_file_and_below_those_of_a_model(tmp_path):
     (tmp_path / "all.yaml").write_text("{max_steps: 5, warmup_steps: 2, model: {hidden_units: [1], dropout: 0.1}}")
     settings = {"max_steps": 7, "seed": 4, "evaluation": {"calibrate": "platt"}}
@@ -50,6 +57,7 @@ def test_settings_of_all_go_over_their_file_and_below_those_of_a_model(tmp_path)
     ("changes", "message"),
     [
         ({"models": ["smal"]}, "models has 'smal', which is no model that esmm compare knows. Did you mean 'small'"),
+        ({"define": {"mlp": {}}}, "define has 'mlp', but esmm compare knows a model of that name"),
         ({"models": ["small", "small"]}, "models has 'small' twice. Leave one out"),
         ({"models": ["a b=x.yaml"]}, "x.yaml"),
         ({"models": ["missing.yaml"]}, "missing.yaml"),
