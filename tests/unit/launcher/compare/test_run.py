@@ -270,6 +270,7 @@ def test_a_training_that_somebody_else_stops_has_failed(tmp_path, monkeypatch):
     while not starts(tmp_path) or process.share == 0:
         process.poll()
     assert process.share == pytest.approx(0.9 / 4)  # ten of forty steps; measuring is a tenth of the whole
+    assert process._process is not None
     os.kill(process._process.pid, signal.SIGTERM)
     while process.running:
         process.poll()

@@ -10,7 +10,7 @@ from launcher.compare.statistics import paired_difference, summary
 def test_mean_and_sample_standard_deviation():
     found = summary([0.7, 0.8, 0.75])
     # deviations -0.05, 0.05, 0: squares 0.0025 + 0.0025, over 2
-    assert (found.count, found.mean, found.sd) == (3, pytest.approx(0.75), pytest.approx(0.05))
+    assert (found.count, found.mean, found.sd) == pytest.approx((3, 0.75, 0.05))
 
 
 def test_one_value_has_no_deviation_and_nothing_no_mean():
@@ -42,7 +42,7 @@ def test_pairing_takes_out_what_a_seed_does_to_both():
 def test_the_order_of_the_models_turns_the_sign_and_nothing_else():
     one, other = {1: 0.7, 2: 0.8, 3: 0.72}, {1: 0.71, 2: 0.79, 3: 0.75}
     there, back = paired_difference(one, other), paired_difference(other, one)
-    assert (back.mean, back.t) == (pytest.approx(-there.mean), pytest.approx(-there.t))
+    assert (back.mean, back.t) == pytest.approx((-there.mean, -there.t))
     assert back.p == pytest.approx(there.p)
 
 
