@@ -36,5 +36,10 @@ def load_schema(name_or_path: str) -> Schema:
     return build(Schema, read_yaml(path, error=SchemaError, words=True), where=str(path), error=SchemaError)
 
 
+def preset_text(name: str) -> str:
+    """Return the text of a shipped schema, from which another can be made."""
+    return (_preset_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def _preset_folder() -> Path:
     return Path(str(resources.files("esmm_dist.schema"))) / "presets"

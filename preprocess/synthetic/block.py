@@ -5,16 +5,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from esmm_dist.schema.label_tree import LabelTree
 from preprocess.synthetic.calibrate import fit_draws, fit_heads
 from preprocess.synthetic.cells import FeatureKeys, Part
 from preprocess.synthetic.config import SynthConfig
 from preprocess.synthetic.dimensions import field_ranges, field_sizes
 from preprocess.synthetic.draws import Floats, Ints
-from preprocess.synthetic.impressions import draw_impressions, row_sizes
+from preprocess.synthetic.impressions import ShownImpressions, draw_impressions, row_sizes
 from preprocess.synthetic.lines import common_lines, impression_parts, skeleton_lines, user_parts
-from preprocess.synthetic.planted_model import attraction, click_signals, conversion_signals, sigmoid
+from preprocess.synthetic.planted_model import attraction, label_signals, sigmoid
 from preprocess.synthetic.users import CommonRows, draw_rows
-from preprocess.synthetic.warts import BlockWarts, place_warts, planned_warts, spoil_lines
+from preprocess.synthetic.warts import (
+    BlockWarts,
+    SplitPart,
+    logged_labels,
+    place_later_anomalies,
+    place_warts,
+    spoil_lines,
+)
 from preprocess.synthetic.world import build_world
 
 
@@ -26,13 +34,10 @@ class Block:
     warts: BlockWarts
     good: npt.NDArray[np.bool_]
     """Lines that are neither malformed nor repeated, bool [B]."""
-    pctr: Floats
-    """True P(click), float64 [B]."""
-    pcvr: Floats
-    """True P(conversion | click), float64 [B]."""
-    click: Ints
-    conversion: Ints
-    """0/1 after the chain rule, int64 [B]."""
+    conditional: list[Floats]
+    """True probability of each label given the one before it, float64 [B] each."""
+    labels: Ints
+    """0/1, never 1 where the label before is 0, int64 [B, K]."""
     skeleton_text: bytes
     common_text: bytes
     num_common_lines: int
@@ -49,10 +54,16 @@ class Generator:
         self._seed = config.seed
         self.field_sizes = field_sizes(config.split_impressions["train"], config.dimension_scale)
         ranges = field_ranges(self.field_sizes, config.seed)
-        self._world = build_world(ranges, config.seed)
+        self._tree = config.label_tree
+        self._world = build_world(ranges, config.seed, len(self._tree.names))
         self._texts = FeatureKeys(ranges)
         self._draws = fit_draws(self._world, config)
-        self._click_head, self._conversion_head = fit_heads(self._world, config, self._draws)
+        self._heads = fit_heads(self._world, config, self._draws)
+
+    def _probabilities(self, common: CommonRows, shown: ShownImpressions) -> list[Floats]:
+        signals = label_signals(self._world, self._tree, common, shown)
+        drawn_by = attraction(self._heads[0], signals[0])
+        return [sigmoid(head.logits(of_label | drawn_by)) for head, of_label in zip(self._heads, signals, strict=True)]
 
     def block(self, split: int, done: int, size: int, total: int, first_row: int) -> Block:
         """Draw a block.
@@ -68,27 +79,23 @@ class Generator:
         sizes = row_sizes(rng, size)
         common = draw_rows(self._world, rng, sizes.size, first_row, self._draws)
         shown = draw_impressions(self._world, rng, common, sizes)
-        of_click = click_signals(self._world, common, shown)
-        of_conversion = conversion_signals(self._world, common, shown) | attraction(self._click_head, of_click)
-        pctr = sigmoid(self._click_head.logits(of_click))
-        pcvr = sigmoid(self._conversion_head.logits(of_conversion))
-        click = (rng.random(size) < pctr).astype(np.int64)
-        conversion = click * (rng.random(size) < pcvr)
-        warts = place_warts(rng, planned_warts(total), done, total, sizes.size, click)
-        logged = conversion.copy()
-        logged[warts.places["conversion_without_click"]] = 1
+        conditional = self._probabilities(common, shown)
+        # Of their own, so that the rest of a block does not depend on the number of labels
+        later_rng = np.random.default_rng([self._seed, 4, split, done])
+        labels = draw_labels(self._tree, conditional, rng, later_rng)
+        part = SplitPart(done=done, total=total)
+        warts = place_warts(rng, part, sizes.size, self._tree, labels)
+        place_later_anomalies(later_rng, part, warts, self._tree, labels)
         of_rows, of_lines = user_parts(self._texts, common), impression_parts(self._texts, shown)
-        skeleton = skeleton_lines(common, shown, of_lines, done + 1, click, logged)
-        spoil_lines(rng, skeleton, warts)
+        skeleton = skeleton_lines(common, shown, of_lines, done + 1, logged_labels(warts, self._tree, labels))
+        spoil_lines(rng, skeleton, warts, len(self._tree.names))
         good = ~warts.unusable(size)
         return Block(
             common=common,
             warts=warts,
             good=good,
-            pctr=pctr,
-            pcvr=pcvr,
-            click=click,
-            conversion=conversion,
+            conditional=conditional,
+            labels=labels,
             skeleton_text=skeleton.text(),
             common_text=_common_text(common, of_rows, warts),
             num_common_lines=sizes.size
@@ -98,6 +105,24 @@ class Generator:
             ids={field: int(part.counts[shown.rows].sum()) for field, part in of_rows.items()}
             | {field: int(part.counts.sum()) for field, part in of_lines.items()},
         )
+
+
+def draw_labels(
+    tree: LabelTree, conditional: list[Floats], rng: np.random.Generator, later_rng: np.random.Generator
+) -> Ints:
+    """Draw the labels of impressions, int64 [B, K].
+
+    Args:
+        tree: K labels
+        conditional: probability of each label given the one before it, float64 [B] each
+        rng: random numbers of the first two labels
+        later_rng: those of the others
+    """
+    labels = np.zeros((conditional[0].size, len(conditional)), np.int64)
+    for label, (parent, p) in enumerate(zip(tree.parents, conditional, strict=True)):
+        happens = (rng if label < 2 else later_rng).random(p.size) < p
+        labels[:, label] = happens if parent < 0 else labels[:, parent] * happens
+    return labels
 
 
 def _common_text(common: CommonRows, parts: dict[str, Part], warts: BlockWarts) -> bytes:

@@ -3,17 +3,9 @@
 import numpy as np
 
 from preprocess.synthetic.config import SynthConfig
+from preprocess.synthetic.draws import Floats
 from preprocess.synthetic.impressions import draw_impressions, row_sizes
-from preprocess.synthetic.planted_model import (
-    CLICK_WEIGHTS,
-    Head,
-    attraction,
-    click_signals,
-    conversion_signals,
-    conversion_weights,
-    fit_head,
-    sigmoid,
-)
+from preprocess.synthetic.planted_model import Head, attraction, fit_head, head_weights, label_signals, sigmoid
 from preprocess.synthetic.users import REAL_LIST_LENGTHS, draw_rows
 from preprocess.synthetic.world import PlantedWorld
 
@@ -40,16 +32,20 @@ def fit_draws(world: PlantedWorld, config: SynthConfig) -> dict[str, float]:
     return draws
 
 
-def fit_heads(world: PlantedWorld, config: SynthConfig, draws: dict[str, float]) -> tuple[Head, Head]:
-    """Return the click head and the conversion head with the configured rates."""
+def fit_heads(world: PlantedWorld, config: SynthConfig, draws: dict[str, float]) -> list[Head]:
+    """Return the head of each label, with the configured rates."""
     rng = np.random.default_rng([config.seed, 2])
     sizes = row_sizes(rng, _PILOT_IMPRESSIONS)
     common = draw_rows(world, rng, sizes.size, 0, draws)
     shown = draw_impressions(world, rng, common, sizes)
-    signals = click_signals(world, common, shown)
-    click = fit_head(CLICK_WEIGHTS, signals, config.click_rate, np.ones(shown.rows.size))
-    among = sigmoid(click.logits(signals))
-    weights = conversion_weights(config.selection_bias)
-    causes = conversion_signals(world, common, shown) | attraction(click, signals)
-    conversion = fit_head(weights, causes, config.conversion_rate, among)
-    return click, conversion
+    tree = config.label_tree
+    signals = label_signals(world, tree, common, shown)
+    heads: list[Head] = []
+    reached: list[Floats] = []
+    for label, (parent, rate) in enumerate(zip(tree.parents, config.rates, strict=True)):
+        weights = head_weights(tree, label, config.selection_bias)
+        causes = signals[label] | (attraction(heads[0], signals[0]) if heads else {})
+        among = np.ones(shown.rows.size) if parent < 0 else reached[parent]
+        heads.append(fit_head(weights, causes, rate, among))
+        reached.append(among * sigmoid(heads[label].logits(causes)))
+    return heads

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.schema.label_tree import LabelTree, split_after
 
 # Of the real training set: 42.3 million impressions.
 REAL_CLICK_RATE = 0.03887
@@ -15,6 +16,16 @@ MIN_CLICKS = 30_000
 MIN_CONVERSIONS = 6_000
 MAX_RAISED_CLICK_RATE = 0.2
 MAX_RAISED_CONVERSION_RATE = 0.25
+
+LATER_RATE = 0.4
+"""Share of the impressions with a label that have the next one, from the third on: who has filled a cart often buys."""
+
+STAGES = {
+    2: ("click", "conversion"),
+    3: ("click", "cart", "purchase"),
+    4: ("click", "cart", "purchase", "review"),
+}
+MOST_LABELS = 4
 
 MIN_IMPRESSIONS = 100
 MAX_IMPRESSIONS = 10**9
@@ -43,13 +54,22 @@ class SynthConfig:
     ids). 1.0 is the real length, for benchmarks. The default keeps the demo's files small, and the lists from covering
     the whole vocabularies of a small log, which are scaled down too."""
 
+    stages: int = 2
+    """Labels of the funnel, 2 to 4: click, conversion; click, cart, purchase; click, cart, purchase, review. The others
+    than click are conversions of the label before them."""
+
+    labels: tuple[str, ...] = ()
+    """Labels of the funnel in the words of a schema, at most 4: click, purchase, favourite after click. Empty: those of
+    ``stages``."""
+
     ctr: float | None = None
     """Share of impressions that are clicked. None: the real 0.03887, raised in a small log until it holds 30,000
     clicks (to at most 0.2)."""
 
     cvr: float | None = None
-    """Share of clicks that convert. None: the real 0.00535, raised in a small log until it holds 6,000 conversions (to
-    at most 0.25)."""
+    """Share of clicks that convert: of those with each label that comes right after the first. None: the real 0.00535,
+    raised in a small log until it holds 6,000 conversions (to at most 0.25); in a longer funnel 6,000 of its end. Each
+    label that comes later has 0.4 of the label before it."""
 
     selection_bias: float = 0.0
     """How far conversions depend on what draws clicks, -5 .. 5: standard deviation, in logits of a conversion after a
@@ -84,9 +104,31 @@ class SynthConfig:
                 f"selection_bias is {self.selection_bias}. Set {-MOST_SELECTION_BIAS:g} to {MOST_SELECTION_BIAS:g}; "
                 "the other causes of a conversion have 1.3 together."
             )
+        if self.stages not in STAGES:
+            raise ConfigError(f"stages is {self.stages}. Set {min(STAGES)} to {max(STAGES)}, or list labels.")
+        if self.labels and self.stages != 2:
+            raise ConfigError(f"labels are {list(self.labels)}, and stages is {self.stages}. Leave out one of the two.")
+        if self.labels and not 2 <= len(self.labels) <= MOST_LABELS:
+            raise ConfigError(f"labels are {list(self.labels)}. List 2 to {MOST_LABELS}, such as click,cart,purchase.")
+        _ = self.label_tree  # checks the labels
         for name, rate in (("ctr", self.ctr), ("cvr", self.cvr)):
             if rate is not None and not 0.0005 <= rate <= 0.9:
                 raise ConfigError(f"{name} is {rate}. Set 0.0005 to 0.9, or leave it out for the real rate.")
+
+    @property
+    def label_tree(self) -> LabelTree:
+        """Labels, and which comes after which."""
+        return LabelTree.of(*split_after(self.labels or STAGES[self.stages]))
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Share of the impressions with the label before it that have each label, as planted."""
+        after_click = (self.click_rate, self.conversion_rate)
+        return tuple(after_click[depth] if depth < 2 else LATER_RATE for depth in self._depths)
+
+    @property
+    def _depths(self) -> list[int]:
+        return [len(self.label_tree.path(label)) - 1 for label in range(len(self.label_tree.names))]
 
     @property
     def click_rate(self) -> float:
@@ -100,7 +142,7 @@ class SynthConfig:
         """Share of clicks that convert, as planted."""
         if self.cvr is not None:
             return self.cvr
-        needed = MIN_CONVERSIONS / (self.impressions * self.click_rate)
+        needed = MIN_CONVERSIONS / (self.impressions * self.click_rate) / LATER_RATE ** (max(self._depths) - 1)
         return max(REAL_CONVERSION_RATE, min(MAX_RAISED_CONVERSION_RATE, needed))
 
     @property

@@ -19,7 +19,6 @@ from preprocess.synthetic.values import FRACTION_TEXTS, counted_texts
 from preprocess.synthetic.world import PROFILE_FIELDS
 
 _ONE = np.array(b"1.0\x01", dtype="S8")
-_LABELS = np.array([b"0,0,", b"0,1,", b"1,0,", b"1,1,"], dtype="S8")
 
 
 def user_parts(texts: FeatureKeys, common: CommonRows) -> dict[str, Part]:
@@ -61,8 +60,7 @@ def skeleton_lines(
     shown: ShownImpressions,
     parts: dict[str, Part],
     first_sample: int,
-    click: Ints,
-    conversion: Ints,
+    labels: Ints,
 ) -> Lines:
     """Build the skeleton lines: two header cells (sample and labels; common row), then the features.
 
@@ -71,13 +69,19 @@ def skeleton_lines(
         shown: B impressions
         parts: their ``impression_parts``
         first_sample: sample id of the first line
-        click: 0/1 as the log shows them, int64 [B]
-        conversion: 0/1 as the log shows them, int64 [B]
+        labels: 0/1 as the log shows them, int64 [B, K]; K at most 4, what a cell has room for
     """
     size = shown.rows.size
     samples = joined_texts(b"", decimal_texts(np.arange(first_sample, first_sample + size)), b",")
-    headers = [(samples, _LABELS[2 * click + conversion]), (hex_texts(common.keys)[shown.rows], np.zeros(size, "S8"))]
+    headers = [(samples, _label_texts(labels)), (hex_texts(common.keys)[shown.rows], np.zeros(size, "S8"))]
     return build_lines(headers, list(parts.values()))
+
+
+def _label_texts(labels: Ints) -> Texts:
+    """Return ``1,0,`` of labels 1 and 0, ``S8`` [B]."""
+    width = labels.shape[1]
+    texts = [",".join(f"{number:0{width}b}") + "," for number in range(2**width)]
+    return np.array(texts, dtype="S8")[labels @ (1 << np.arange(width)[::-1])]
 
 
 def _at_most_one(texts: FeatureKeys, field: str, values: Ints) -> Part:

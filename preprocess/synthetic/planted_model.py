@@ -1,18 +1,20 @@
-"""The planted model: the true probability of a click, and of a conversion after a click.
+"""The planted model: the true probability of a click, and of each later label after the one before it.
 
-Both are logistic in a weighted sum of standardised signals, so a signal's weight is its standard deviation in logits
+All are logistic in a weighted sum of standardised signals, so a signal's weight is its standard deviation in logits
 whatever the size of the log::
 
     logit P(click)              = a + Σ_s w_s · (x_s - mean_s) / deviation_s
     logit P(conversion | click) = b + Σ_s v_s · (x_s - mean_s) / deviation_s
 
-Means, deviations and the intercepts a, b are measured on a pilot log (``calibrate``). The two heads share signals but
+Means, deviations and the intercepts a, b are measured on a pilot log (``calibrate``). The heads share signals but
 weigh them differently: what attracts clicks (position, clickbait categories) is not what sells (price level against
 the user's consumption level, loyalty to a shop), so ranking by P(click) alone is a poor ranking of conversions.
+Further labels of a funnel, such as the purchase after a cart, have heads of their own: what draws them in categories,
+shops, brands, tastes and profiles is drawn anew for each.
 
-With a selection bias X the conversion head has one signal more, ``attraction``, of weight X: all of the click logit but
-its position, which is what a user thinks of an item. Clicked impressions are then no fair sample of all impressions in
-what they convert.
+With a selection bias X the heads of conversions, the labels right after a click, have one signal more,
+``attraction``, of weight X: all of the click logit but its position, which is what a user thinks of an item. Clicked
+impressions are then no fair sample of all impressions in what they convert.
 
 Most of the variance is in things that a log of 300,000 shows often: 4 positions, some hundred categories, the most
 popular shops and brands, the profile. A little is where only memory helps (user, item) and where two things must
@@ -23,11 +25,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from esmm_dist.schema.label_tree import LabelTree
 from preprocess.synthetic.draws import Floats, Ints, hashed_standard
 from preprocess.synthetic.impressions import ShownImpressions
 from preprocess.synthetic.users import CommonRows
 from preprocess.synthetic.values import counted_weights
-from preprocess.synthetic.world import PlantedWorld
+from preprocess.synthetic.world import LabelEffects, PlantedWorld
 
 CLICK_WEIGHTS: dict[str, float] = {
     "position": 0.55,
@@ -59,8 +62,22 @@ CONVERSION_WEIGHTS: dict[str, float] = {
     "item": 0.1,
     "user": 0.15,
 }
+LATER_WEIGHTS: dict[str, float] = {
+    "category": 0.6,
+    "shop": 0.5,
+    "brand": 0.4,
+    "profile": 0.5,
+    "price": 0.6,
+    "group_taste": 0.3,
+    "list_taste": 0.15,
+    "cross_shop": 0.3,
+    "cross_brand": 0.2,
+    "item": 0.1,
+    "user": 0.15,
+}
+"""Weights of the third label and those behind it."""
 ATTRACTION = "attraction"
-"""Signal of the conversion head with a selection bias."""
+"""Signal of the conversion heads with a selection bias."""
 _SHOWN = ("position",)
 """Click signals that are no part of the attraction: how an item was shown, not what it is."""
 _POSITION_EFFECT = np.array([1.5, 0.4, -0.6, -1.3])
@@ -115,48 +132,65 @@ def sigmoid(logits: Floats) -> Floats:
 
 def click_signals(world: PlantedWorld, common: CommonRows, shown: ShownImpressions) -> dict[str, Floats]:
     """Return the signals of the click head, float64 [B] each."""
+    effects = world.effects[0]
     rows = shown.rows
     listed = world.ranges["109_14"].local(shown.categories)
     signals = _shared_signals(shown)
     signals |= {
         "position": _POSITION_EFFECT[shown.positions],
-        "category": world.category.click[shown.categories],
-        "shop": world.shop.click[shown.shops],
-        "brand": np.where(shown.brands >= 0, world.brand.click[shown.brands], 0.0),
+        "category": effects.category[shown.categories],
+        "shop": effects.shop[shown.shops],
+        "brand": np.where(shown.brands >= 0, effects.brand[shown.brands], 0.0),
         "profile": _profile_effect(world, common, _CLICK_PROFILE, 200)[rows],
-        "group_taste": _group_taste(world.group_click_taste, world.click_taste, common, rows, listed),
-        "list_taste": (_pooled_taste(world, world.click_taste, common)[rows] * world.click_taste[listed]).sum(axis=1),
+        "group_taste": _group_taste(effects, common, rows, listed),
+        "list_taste": (_pooled_taste(effects.taste, common)[rows] * effects.taste[listed]).sum(axis=1),
         "item": hashed_standard(world.seed, 80, shown.items),
         "user": hashed_standard(world.seed, 81, common.users)[rows],
     }
     return signals
 
 
-def conversion_signals(world: PlantedWorld, common: CommonRows, shown: ShownImpressions) -> dict[str, Floats]:
-    """Return the signals of the conversion head, float64 [B] each."""
+def conversion_signals(
+    world: PlantedWorld, label: int, common: CommonRows, shown: ShownImpressions
+) -> dict[str, Floats]:
+    """Return the signals of the head of a label other than the first, float64 [B] each."""
+    effects = world.effects[label]
     rows = shown.rows
     listed = world.ranges["109_14"].local(shown.categories)
-    taste = world.conversion_taste
     consumption = (common.profile["126"] - 1.0) * (common.profile["126"] >= 0)
     signals = _shared_signals(shown)
     signals |= {
-        "category_clickbait": world.category.click[shown.categories],
-        "category": world.category.conversion[shown.categories],
-        "shop": world.shop.conversion[shown.shops],
-        "brand": np.where(shown.brands >= 0, world.brand.conversion[shown.brands], 0.0),
-        "profile": _profile_effect(world, common, _CONVERSION_PROFILE, 220)[rows],
+        "category_clickbait": world.effects[0].category[shown.categories],
+        "category": effects.category[shown.categories],
+        "shop": effects.shop[shown.shops],
+        "brand": np.where(shown.brands >= 0, effects.brand[shown.brands], 0.0),
+        "profile": _profile_effect(world, common, _CONVERSION_PROFILE, effects.streams + 220)[rows],
         "price": consumption[rows] * world.price[shown.categories],
-        "group_taste": _group_taste(world.group_conversion_taste, taste, common, rows, listed),
-        "list_taste": (_pooled_taste(world, taste, common)[rows] * taste[listed]).sum(axis=1),
-        "item": hashed_standard(world.seed, 82, shown.items),
-        "user": hashed_standard(world.seed, 83, common.users)[rows],
+        "group_taste": _group_taste(effects, common, rows, listed),
+        "list_taste": (_pooled_taste(effects.taste, common)[rows] * effects.taste[listed]).sum(axis=1),
+        "item": hashed_standard(world.seed, effects.streams + 82, shown.items),
+        "user": hashed_standard(world.seed, effects.streams + 83, common.users)[rows],
     }
     return signals
 
 
-def conversion_weights(selection_bias: float) -> dict[str, float]:
-    """Return the weights of the conversion head: ``CONVERSION_WEIGHTS`` if there is no selection bias."""
-    return CONVERSION_WEIGHTS | ({ATTRACTION: selection_bias} if selection_bias else {})
+def label_signals(
+    world: PlantedWorld, tree: LabelTree, common: CommonRows, shown: ShownImpressions
+) -> list[dict[str, Floats]]:
+    """Return the signals of each label's head, float64 [B] each, all but the attraction."""
+    later = range(1, len(tree.names))
+    return [
+        click_signals(world, common, shown),
+        *(conversion_signals(world, label, common, shown) for label in later),
+    ]
+
+
+def head_weights(tree: LabelTree, label: int, selection_bias: float) -> dict[str, float]:
+    """Return the weights of a label's head; without a selection bias none has the attraction."""
+    if label == 0:
+        return CLICK_WEIGHTS
+    bias = {ATTRACTION: selection_bias} if selection_bias and tree.parents[label] == 0 else {}
+    return (CONVERSION_WEIGHTS if label == 1 else LATER_WEIGHTS) | bias
 
 
 def attraction(click_head: Head, signals: dict[str, Floats]) -> dict[str, Floats]:
@@ -189,12 +223,12 @@ def _profile_effect(world: PlantedWorld, common: CommonRows, fields: tuple[str, 
     return total
 
 
-def _group_taste(groups: Floats, tastes: Floats, common: CommonRows, rows: Ints, categories: Ints) -> Floats:
+def _group_taste(effects: LabelEffects, common: CommonRows, rows: Ints, categories: Ints) -> Floats:
     known = common.profile["122"][rows]
-    return np.where(known >= 0, (groups[known] * tastes[categories]).sum(axis=1), 0.0)
+    return np.where(known >= 0, (effects.group_taste[known] * effects.taste[categories]).sum(axis=1), 0.0)
 
 
-def _pooled_taste(world: PlantedWorld, tastes: Floats, common: CommonRows) -> Floats:
+def _pooled_taste(tastes: Floats, common: CommonRows) -> Floats:
     """Return the weighted mean taste of the categories in each row's list, float64 [R, TASTE_SIZE]."""
     liked = common.lists["109_14"]
     row = np.repeat(np.arange(liked.lengths.size), liked.lengths)

@@ -7,7 +7,7 @@ from typing import Any
 from esmm_dist.config import to_mapping
 from preprocess.synthetic.config import REAL_CLICK_RATE, REAL_CONVERSION_RATE, SynthConfig
 
-TASKS = ("ctr", "cvr", "ctcvr")
+REAL_RATES = {"click": REAL_CLICK_RATE, "conversion": REAL_CONVERSION_RATE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +20,8 @@ class SplitReport:
     """Lines that are neither malformed nor repeated."""
     common_rows: int
     """Lines of the common features file, duplicated ones counted twice."""
-    clicks: int
-    conversions: int
-    """Impressions with a click and a conversion."""
+    label_counts: dict[str, int]
+    """For each label, impressions with it and all on the way to it."""
     warts: dict[str, int]
     """By kind, see ``warts.py``."""
     without_common_row: int
@@ -32,11 +31,6 @@ class SplitReport:
     skeleton_bytes: int
     common_bytes: int
 
-    @property
-    def broken_chains(self) -> int:
-        """Impressions with a conversion and no click."""
-        return self.warts["conversion_without_click"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SynthReport:
@@ -45,14 +39,15 @@ class SynthReport:
     out: str
     splits: dict[str, SplitReport]
     best_auc: dict[str, float]
-    """AUC of the true probabilities on the test split, for ctr, cvr (among clicks) and ctcvr. No model can be
-    expected to do better."""
+    """AUC of the true probabilities on the test split, by task. No model can be expected to do better."""
     best_auc_standard_error: dict[str, float]
     """DeLong's, for each."""
-    ctcvr_auc_of_pctr: float
-    """AUC for conversions of the true click probability: what a perfect model of clicks alone would reach."""
-    click_rate: float
-    conversion_rate: float
+    last_auc_of_first: float
+    """AUC for the last label of the true probability of the first: what a perfect model of clicks alone would reach."""
+    rates: dict[str, float]
+    """Share of the impressions with the label before it that have each label, as planted."""
+    before: dict[str, str]
+    """The label before each one but the first."""
     field_sizes: dict[str, int]
     seconds: float
 
@@ -61,7 +56,7 @@ class SynthReport:
         mapping = to_mapping(self)
         for name in ("best_auc", "best_auc_standard_error"):
             mapping[name] = {task: _json_number(value) for task, value in mapping[name].items()}
-        mapping["ctcvr_auc_of_pctr"] = _json_number(self.ctcvr_auc_of_pctr)
+        mapping["last_auc_of_first"] = _json_number(self.last_auc_of_first)
         return mapping
 
     def lines(self) -> list[str]:
@@ -74,19 +69,21 @@ class SynthReport:
             size = (split.skeleton_bytes + split.common_bytes) / 1e6
             lines.append(
                 f"  {name:5}  {split.lines:,} lines, {split.impressions:,} good impressions on {split.common_rows:,} "
-                f"common rows; {split.clicks:,} clicks, {split.conversions:,} conversions; {size:,.1f} MB"
+                f"common rows; {', '.join(f'{n:,} {label}s' for label, n in split.label_counts.items())}; "
+                f"{size:,.1f} MB"
             )
         ids = sum(self.splits["train"].mean_ids.values())
         lines.append(f"  {sum(self.field_sizes.values()):,} possible ids; {ids:.0f} ids an impression")
         return lines
 
     def _rates(self) -> list[str]:
-        raised = self.click_rate > REAL_CLICK_RATE or self.conversion_rate > REAL_CONVERSION_RATE
+        raised = any(rate > REAL_RATES.get(label, 1.0) for label, rate in self.rates.items())
         why = " (at the real rates a log of this size would hold too few to learn from)" if raised else ""
-        return [
-            f"  planted rates: {self.click_rate:.3%} of impressions are clicked (real set {REAL_CLICK_RATE:.3%}), "
-            f"{self.conversion_rate:.3%} of clicks convert (real set {REAL_CONVERSION_RATE:.3%}){why}"
-        ]
+        shown = []
+        for label, rate in self.rates.items():
+            real = f" (real set {REAL_RATES[label]:.3%})" if label in REAL_RATES else ""
+            shown.append(f"{rate:.3%} of {self.before.get(label, 'impression')}s have a {label}{real}")
+        return [f"  planted rates: {', '.join(shown)}{why}"]
 
     def _warts(self) -> list[str]:
         kinds = next(iter(self.splits.values())).warts
@@ -94,10 +91,12 @@ class SynthReport:
         return [f"  planted faults ({'+'.join(self.splits)}): {counts}"]
 
     def _best(self) -> list[str]:
-        shown = ", ".join(f"{t} {self.best_auc[t]:.4f} ± {self.best_auc_standard_error[t]:.4f}" for t in TASKS)
+        errors = self.best_auc_standard_error
+        shown = ", ".join(f"{task} {auc:.4f} ± {errors[task]:.4f}" for task, auc in self.best_auc.items())
         return [
             f"Best AUC that any model can reach on test: {shown} (± one standard error)",
-            f"  ranking by the true click probability alone reaches ctcvr {self.ctcvr_auc_of_pctr:.4f}",
+            f"  ranking by the true {next(iter(self.rates))} probability alone reaches {list(self.best_auc)[-1]} "
+            f"{self.last_auc_of_first:.4f}",
         ]
 
 

@@ -14,41 +14,45 @@ import pyarrow.parquet as pq
 from esmm_dist.errors import ConfigError
 from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import NoProgress, Progress
+from esmm_dist.schema.files import preset_text
+from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.storage.arrow_path import arrow_path
 from esmm_dist.storage.whole_file import replace_durable
 from preprocess.synthetic.best_auc import BinnedAuc
 from preprocess.synthetic.block import Block, Generator
 from preprocess.synthetic.config import SynthConfig
-from preprocess.synthetic.report import TASKS, SplitReport, SynthReport, settings_mapping
+from preprocess.synthetic.report import SplitReport, SynthReport, settings_mapping
 
 REPORT_NAME = "synth.json"
+SCHEMA_NAME = "schema.yaml"
 BLOCK_IMPRESSIONS = 32_768
 """Impressions drawn and written at a time, about 60 MB of memory. Changing it changes the bytes that a seed gives."""
 
-TRUTH = pa.schema(
-    [
-        ("sample_id", pa.int64()),
-        ("pctr", pa.float64()),
-        ("pcvr", pa.float64()),
-        ("click", pa.int8()),
-        ("conversion", pa.int8()),
-    ]
-)
+
+def truth_schema(tree: LabelTree) -> pa.Schema:
+    """Return the columns of the true probabilities: of each label given the one before it, and the labels."""
+    given = [task.column for task in tree.tasks if task.given is not None or task.label == 0]
+    columns = [(name, pa.float64()) for name in given] + [(name, pa.int8()) for name in tree.names]
+    return pa.schema([("sample_id", pa.int64()), *columns])
 
 
-@dataclass
 class _Aucs:
-    tasks: dict[str, BinnedAuc] = field(default_factory=lambda: {task: BinnedAuc() for task in TASKS})
-    ctcvr_by_pctr: BinnedAuc = field(default_factory=BinnedAuc)
+    def __init__(self, tree: LabelTree) -> None:
+        self._tree = tree
+        self.tasks = {task: BinnedAuc() for task in tree.task_names}
+        self.last_by_first = BinnedAuc()
 
     def add(self, block: Block) -> None:
-        good = block.good
-        log_ctr, log_cvr = np.log(block.pctr[good]), np.log(block.pcvr[good])
-        click, conversion = block.click[good] == 1, block.conversion[good] == 1
-        self.tasks["ctr"].add(log_ctr, click)
-        self.tasks["cvr"].add(log_cvr[click], conversion[click])
-        self.tasks["ctcvr"].add(log_ctr + log_cvr, conversion)
-        self.ctcvr_by_pctr.add(log_ctr, conversion)
+        logs = [np.log(p[block.good]) for p in block.conditional]
+        positive = block.labels[block.good] == 1
+        of_products = self._tree.sums(logs)
+        for task in self._tree.tasks:
+            if task.given is None:
+                self.tasks[task.name].add(of_products[task.label], positive[:, task.label])
+            else:
+                reached = positive[:, task.given]
+                self.tasks[task.name].add(logs[task.label][reached], positive[reached, task.label])
+        self.last_by_first.add(logs[0], positive[:, -1])
 
 
 def synthesize(config: SynthConfig, progress: Progress | None = None) -> SynthReport:
@@ -90,7 +94,17 @@ def file_names() -> list[str]:
         for split in ("train", "test")
         for name in (f"sample_skeleton_{split}.csv", f"common_features_{split}.csv", f"truth_{split}.parquet")
     ]
-    return [*splits, REPORT_NAME]
+    return [*splits, SCHEMA_NAME, REPORT_NAME]
+
+
+def schema_text(tree: LabelTree) -> str:
+    """Return the schema of a log with these labels: the preset aliccp with them."""
+    labels = ", ".join(
+        name if parent == label - 1 else f"{name} after {tree.names[parent]}"
+        for label, (name, parent) in enumerate(zip(tree.names, tree.parents, strict=True))
+    )
+    lines = preset_text("aliccp").splitlines()
+    return "\n".join(f"labels: [{labels}]" if line.startswith("labels:") else line for line in lines) + "\n"
 
 
 def _check_folder(out: Path) -> None:
@@ -107,20 +121,22 @@ def _check_folder(out: Path) -> None:
 def _write_all(config: SynthConfig, progress: Progress, began: float) -> SynthReport:
     progress.start("synth", config.impressions, "impressions")
     generator = Generator(config)
-    aucs = _Aucs()
+    tree = config.label_tree
+    aucs = _Aucs(tree)
     splits = {}
     first_row = 0
     for number, (name, total) in enumerate(config.split_impressions.items()):
         split = _SplitPlan(name=name, number=number, total=total, first_row=first_row)
-        splits[name], first_row = _write_split(generator, config.out, split, aucs if name == "test" else None, progress)
+        split_aucs = aucs if name == "test" else None
+        splits[name], first_row = _write_split(generator, config, split, split_aucs, progress)
     report = SynthReport(
         out=str(config.out),
         splits=splits,
         best_auc={task: auc.result()[0] for task, auc in aucs.tasks.items()},
         best_auc_standard_error={task: auc.result()[1] for task, auc in aucs.tasks.items()},
-        ctcvr_auc_of_pctr=aucs.ctcvr_by_pctr.result()[0],
-        click_rate=config.click_rate,
-        conversion_rate=config.conversion_rate,
+        last_auc_of_first=aucs.last_by_first.result()[0],
+        rates=dict(zip(tree.names, config.rates, strict=True)),
+        before={tree.names[label]: tree.names[parent] for label, parent in enumerate(tree.parents) if parent >= 0},
         field_sizes=generator.field_sizes,
         seconds=round(time.monotonic() - began, 3),
     )
@@ -128,6 +144,7 @@ def _write_all(config: SynthConfig, progress: Progress, began: float) -> SynthRe
     del mapping["seconds"], mapping["out"]  # the same settings give the same bytes
     text = json.dumps({"settings": settings_mapping(config), "report": mapping}, indent=1) + "\n"
     _partial(config.out / REPORT_NAME).write_text(text, encoding="utf-8")
+    _partial(config.out / SCHEMA_NAME).write_text(schema_text(tree), encoding="utf-8")
     (config.out / REPORT_NAME).unlink(missing_ok=True)
     for name in file_names():  # the report, last of them, says that the log is whole
         replace_durable(_partial(config.out / name), config.out / name)
@@ -147,14 +164,16 @@ class _SplitPlan:
 
 
 def _write_split(
-    generator: Generator, out: Path, split: _SplitPlan, aucs: _Aucs | None, progress: Progress
+    generator: Generator, config: SynthConfig, split: _SplitPlan, aucs: _Aucs | None, progress: Progress
 ) -> tuple[SplitReport, int]:
     """Write the files of a split; return its report, and the common rows of the log up to its end."""
-    tally, first_row = _Tally(), split.first_row
+    out, tree = config.out, config.label_tree
+    tally, first_row = _Tally(dict.fromkeys(tree.names, 0)), split.first_row
     with ExitStack() as stack:
         skeleton = stack.enter_context(_partial(out / f"sample_skeleton_{split.name}.csv").open("wb"))
         common = stack.enter_context(_partial(out / f"common_features_{split.name}.csv").open("wb"))
-        truth = stack.enter_context(pq.ParquetWriter(arrow_path(_partial(out / f"truth_{split.name}.parquet")), TRUTH))
+        truth_path = arrow_path(_partial(out / f"truth_{split.name}.parquet"))
+        truth = stack.enter_context(pq.ParquetWriter(truth_path, truth_schema(tree)))
         for done in range(0, split.total, BLOCK_IMPRESSIONS):
             size = min(BLOCK_IMPRESSIONS, split.total - done)
             block = generator.block(split.number, done, size, split.total, first_row)
@@ -174,18 +193,17 @@ def _write_block(block: Block, skeleton: BinaryIO, common: BinaryIO, truth: pq.P
     good = block.good
     columns = [
         (np.arange(done + 1, done + 1 + good.size))[good],
-        block.pctr[good],
-        block.pcvr[good],
-        block.click[good].astype(np.int8),
-        block.conversion[good].astype(np.int8),
+        *(p[good] for p in block.conditional),
+        *block.labels[good].astype(np.int8).T,
     ]
-    truth.write_table(pa.table(columns, schema=TRUTH))
+    truth.write_table(pa.table(columns, schema=truth.schema))
 
 
 @dataclass
 class _Tally:
     """Counts of a split, summed over its blocks."""
 
+    label_counts: dict[str, int]
     sums: dict[str, int] = field(default_factory=dict)
     warts: dict[str, int] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
@@ -196,18 +214,19 @@ class _Tally:
             "lines": good.size,
             "impressions": int(good.sum()),
             "common_rows": block.num_common_lines,
-            "clicks": int(block.click[good].sum()),
-            "conversions": int(block.conversion[good].sum()),
             "without_common_row": block.without_common_row,
         }
         warts = {kind: at.size for kind, at in block.warts.places.items()}
-        for sums, more in ((self.sums, counts), (self.warts, warts), (self.ids, block.ids)):
+        labels = dict(zip(self.label_counts, block.labels[good].sum(axis=0).tolist(), strict=True))
+        more_of = ((self.sums, counts), (self.warts, warts), (self.ids, block.ids), (self.label_counts, labels))
+        for sums, more in more_of:
             for name, value in more.items():
                 sums[name] = sums.get(name, 0) + int(value)
 
     def report(self, skeleton_bytes: int, common_bytes: int) -> SplitReport:
         return SplitReport(
             **self.sums,
+            label_counts=self.label_counts,
             warts=self.warts,
             mean_ids={name: round(total / self.sums["lines"], 4) for name, total in sorted(self.ids.items())},
             skeleton_bytes=skeleton_bytes,

@@ -1,7 +1,8 @@
 """What is wrong in every real log, at small rates: planted, counted by kind, and known to the report.
 
 kind                      what the line looks like                                    a line of its own?
-conversion_without_click  0,1 as labels: kept by preprocess, not a positive           no
+conversion_without_click  a label is 1 and the one before it 0: kept by preprocess,   no
+                          not a positive; a kind for each label but the first
 repeated_sample_id        the sample id of an earlier line                            yes
 cut_short                 ends behind the labels                                      yes
 non_numeric_id            205's id is a word                                          yes
@@ -16,12 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from esmm_dist.schema.label_tree import LabelTree
 from preprocess.synthetic.cells import Lines
 from preprocess.synthetic.draws import Ints
 
 # Lines a kind, per million impressions; the real set has 230 conversions without a click in 42.3 million.
+ANOMALIES_PER_MILLION = 230 / 42.3
 RATES_PER_MILLION = {
-    "conversion_without_click": 230 / 42.3,
     "repeated_sample_id": 50.0,
     "cut_short": 20.0,
     "non_numeric_id": 20.0,
@@ -31,8 +33,8 @@ RATES_PER_MILLION = {
 }
 # At least so many in a split of 2,000 impressions or more, so that a small log shows each kind; none in a smaller one,
 # where they would be more than the 1% of rejected lines that preprocess allows.
+FEWEST_ANOMALIES = 3
 MINIMUM = {
-    "conversion_without_click": 3,
     "repeated_sample_id": 3,
     "cut_short": 1,
     "non_numeric_id": 1,
@@ -59,11 +61,33 @@ class BlockWarts:
         return marked
 
 
-def planned_warts(impressions: int) -> dict[str, int]:
+@dataclass(frozen=True, kw_only=True)
+class SplitPart:
+    """Which part of a split a block is."""
+
+    done: int
+    """Impressions of the split before the block."""
+    total: int
+    """Impressions of the split."""
+
+    def of(self, planned: int, size: int) -> int:
+        """Return how many of what is planned for the split a block of ``size`` impressions gets."""
+        return planned * (self.done + size) // self.total - planned * self.done // self.total
+
+
+def anomaly_kind(tree: LabelTree, label: int) -> str:
+    """Return the kind of a label that is 1 without the one before it, such as ``conversion_without_click``."""
+    return f"{tree.names[label]}_without_{tree.names[tree.parents[label]]}"
+
+
+def planned_warts(impressions: int, tree: LabelTree) -> dict[str, int]:
     """Return how many of each kind a split of so many impressions gets."""
+    rates = {anomaly_kind(tree, label): ANOMALIES_PER_MILLION for label in range(1, len(tree.names))}
+    fewest = dict.fromkeys(rates, FEWEST_ANOMALIES) | MINIMUM
+    rates |= RATES_PER_MILLION
     if impressions < SMALLEST_SPLIT:
-        return dict.fromkeys(RATES_PER_MILLION, 0)
-    planned = {kind: max(MINIMUM[kind], round(impressions * rate / 1e6)) for kind, rate in RATES_PER_MILLION.items()}
+        return dict.fromkeys(rates, 0)
+    planned = {kind: max(fewest[kind], round(impressions * rate / 1e6)) for kind, rate in rates.items()}
     # Common rows are 58 times fewer than impressions: two repeated ones are more than 1% of a small split's
     planned["duplicated_common_row"] = min(
         planned["duplicated_common_row"], impressions // IMPRESSIONS_A_DUPLICATED_ROW
@@ -71,24 +95,22 @@ def planned_warts(impressions: int) -> dict[str, int]:
     return planned
 
 
-def place_warts(
-    rng: np.random.Generator, planned: dict[str, int], done: int, total: int, num_rows: int, click: Ints
-) -> BlockWarts:
-    """Choose a block's warts: its part of the split's plan, by its part of the split's impressions.
+def place_warts(rng: np.random.Generator, part: SplitPart, num_rows: int, tree: LabelTree, labels: Ints) -> BlockWarts:
+    """Choose a block's warts, all but the anomalies of the labels from the third on.
 
     Args:
         rng: random numbers of the block
-        planned: faults of the split, by kind
-        done: impressions of the split before this block
-        total: impressions of the split
+        part: which part of its split the block is, and so of the split's warts
         num_rows: common rows of the block
-        click: 0/1 of the block's impressions, int64 [B]
+        tree: K labels
+        labels: 0/1 of the block's impressions, int64 [B, K]
     """
-    here = {kind: number * (done + click.size) // total - number * done // total for kind, number in planned.items()}
-    unclicked = np.flatnonzero(click == 0)
-    places = {"conversion_without_click": _choose(rng, unclicked, here["conversion_without_click"])}
+    size = len(labels)
+    here = {kind: part.of(number, size) for kind, number in planned_warts(part.total, tree).items()}
+    anomalies = anomaly_kind(tree, 1)
+    places = {anomalies: _choose(rng, np.flatnonzero(labels[:, 0] == 0), here[anomalies])}
     # Line 0 has no earlier line to repeat.
-    candidates = np.setdiff1d(np.arange(1, click.size), places["conversion_without_click"])
+    candidates = np.setdiff1d(np.arange(1, size), places[anomalies])
     lines = _choose(rng, candidates, sum(here[kind] for kind in UNUSABLE_KINDS))
     rows = _choose(rng, np.arange(num_rows), here["missing_common_row"] + here["duplicated_common_row"])
     for kind in UNUSABLE_KINDS:
@@ -97,7 +119,37 @@ def place_warts(
     return BlockWarts({kind: np.sort(at) for kind, at in places.items()})
 
 
-def spoil_lines(rng: np.random.Generator, skeleton: Lines, warts: BlockWarts) -> None:
+def place_later_anomalies(
+    rng: np.random.Generator, part: SplitPart, warts: BlockWarts, tree: LabelTree, labels: Ints
+) -> None:
+    """Add the anomalies of the labels from the third on, on lines that have no other.
+
+    Args:
+        rng: random numbers for them alone
+        part: which part of its split the block is
+        warts: warts of the block so far
+        tree: K labels
+        labels: 0/1 of the block's impressions, int64 [B, K]
+    """
+    planned = planned_warts(part.total, tree)
+    free = ~warts.unusable(len(labels))
+    for label in range(1, len(tree.names)):
+        kind = anomaly_kind(tree, label)
+        if label > 1:
+            without = np.flatnonzero(free & (labels[:, tree.parents[label]] == 0))
+            warts.places[kind] = np.sort(_choose(rng, without, part.of(planned[kind], len(labels))))
+        free[warts.places[kind]] = False
+
+
+def logged_labels(warts: BlockWarts, tree: LabelTree, labels: Ints) -> Ints:
+    """Return the labels as the log shows them, anomalies among them, int64 [B, K]."""
+    logged = labels.copy()
+    for label in range(1, len(tree.names)):
+        logged[warts.places[anomaly_kind(tree, label)], label] = 1
+    return logged
+
+
+def spoil_lines(rng: np.random.Generator, skeleton: Lines, warts: BlockWarts, num_labels: int) -> None:
     """Write the malformed and repeated lines of a block into its skeleton lines."""
     cells, starts, ends = skeleton.cells, skeleton.starts, skeleton.ends
     unusable = warts.unusable(starts.size)
@@ -107,7 +159,7 @@ def spoil_lines(rng: np.random.Generator, skeleton: Lines, warts: BlockWarts) ->
         cells["key"][starts[line]] = cells["key"][starts[rng.choice(near[~unusable[near]])]]
     for line in warts.places["cut_short"]:
         skeleton.erase(line, from_cell=1)
-        cells["value"][starts[line]] = b"0,0\n"
+        cells["value"][starts[line]] = b",".join([b"0"] * num_labels) + b"\n"
     cells["key"][starts[warts.places["non_numeric_id"]] + skeleton.num_headers] = b"205\x02none\x03"
     cells["value"][ends[warts.places["negative_value"]] - 1] = b"-0.5\n"
 

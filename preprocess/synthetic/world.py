@@ -32,17 +32,24 @@ _MEAN_INTENTION_DRAWS = 7.1
 # Part of an item's intentions that is common to all categories, as "gift" is.
 _COMMON_INTENTIONS = 0.4
 _CATEGORY_SKEW = 0.9
+_STREAMS_A_LABEL = 1000  # of random numbers, from the third label on
 _TAIL_STARTS_AT = {"206": 10**9, "207": 200, "216": 200}
 
 
 @dataclass(frozen=True)
-class Attribute:
-    """Categories, shops or brands: their appeal."""
+class LabelEffects:
+    """What draws one label: standardised effects of each category, shop and brand, and tastes."""
 
-    click: Floats
-    """Standardised effect on clicks, float64 [n]."""
-    conversion: Floats
-    """Standardised effect on conversions, float64 [n]."""
+    category: Floats
+    """float64 [n]"""
+    shop: Floats
+    brand: Floats
+    taste: Floats
+    """Taste vectors of the categories of the lists' domain, float64 [ids of 109_14, TASTE_SIZE]."""
+    group_taste: Floats
+    """Taste vectors of the profile groups (122), float64 [14, TASTE_SIZE]."""
+    streams: int
+    """First of the streams of random numbers for profiles, items and users."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +58,8 @@ class PlantedWorld:
 
     seed: int
     ranges: dict[str, FieldRange]
-    category: Attribute
-    shop: Attribute
-    brand: Attribute
-    click_taste: Floats
-    """Taste vectors of the categories of the lists' domain, float64 [ids of 109_14, TASTE_SIZE]."""
-    conversion_taste: Floats
-    group_click_taste: Floats
-    """Taste vectors of the profile groups (122), float64 [14, TASTE_SIZE]."""
-    group_conversion_taste: Floats
+    effects: tuple[LabelEffects, ...]
+    """What draws each label."""
     price: Floats
     """Price level of each category, standardised, float64 [n]: meets the users' consumption level."""
     item_category: npt.NDArray[np.int32]
@@ -113,7 +113,7 @@ class PlantedWorld:
         return values
 
 
-def build_world(ranges: dict[str, FieldRange], seed: int) -> PlantedWorld:
+def build_world(ranges: dict[str, FieldRange], seed: int, num_labels: int = 2) -> PlantedWorld:
     """Draw the world of these field sizes."""
     sizes = {name: r.size for name, r in ranges.items()}
     categories = sizes["206"]
@@ -127,13 +127,7 @@ def build_world(ranges: dict[str, FieldRange], seed: int) -> PlantedWorld:
     return PlantedWorld(
         seed=seed,
         ranges=ranges,
-        category=_attribute(seed, 16, "206", categories),
-        shop=_attribute(seed, 18, "207", sizes["207"]),
-        brand=_attribute(seed, 20, "216", sizes["216"]),
-        click_taste=_tastes(seed, 22, sizes["109_14"]),
-        conversion_taste=_tastes(seed, 23, sizes["109_14"]),
-        group_click_taste=_tastes(seed, 24, sizes["122"]),
-        group_conversion_taste=_tastes(seed, 25, sizes["122"]),
+        effects=tuple(_effects(seed, label, sizes) for label in range(num_labels)),
         price=hashed_standard(seed, 26, np.arange(categories)),
         item_category=item_category,
         item_shop=shop,
@@ -160,15 +154,25 @@ def _of_category(
     return np.where(picked < 0, elsewhere, picked).astype(np.int32)
 
 
-def _attribute(seed: int, stream: int, field: str, size: int) -> Attribute:
+def _effects(seed: int, label: int, sizes: dict[str, int]) -> LabelEffects:
+    first = label if label < 2 else _STREAMS_A_LABEL * label + 1
+    return LabelEffects(
+        category=_appeals(seed, 16 + first, "206", sizes["206"]),
+        shop=_appeals(seed, 18 + first, "207", sizes["207"]),
+        brand=_appeals(seed, 20 + first, "216", sizes["216"]),
+        taste=_tastes(seed, 22 + first, sizes["109_14"]),
+        group_taste=_tastes(seed, 24 + first, sizes["122"]),
+        streams=0 if label < 2 else _STREAMS_A_LABEL * label,
+    )
+
+
+def _appeals(seed: int, stream: int, field: str, size: int) -> Floats:
     numbers = np.arange(size)
     # The tail differs less: an effect of a shop that is seen twice is noise to every model, and would only widen the
     # gap between the best AUC and the best learnable one.
     shrink = np.minimum(1.0, np.sqrt(_TAIL_STARTS_AT[field] / (numbers + 1.0)))
-    return Attribute(
-        click=hashed_standard(seed, stream, numbers) * shrink,
-        conversion=hashed_standard(seed, stream + 1, numbers) * shrink,
-    )
+    appeals: Floats = hashed_standard(seed, stream, numbers) * shrink
+    return appeals
 
 
 def _tastes(seed: int, stream: int, size: int) -> Floats:

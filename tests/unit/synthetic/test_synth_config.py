@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.schema.label_tree import LabelTree
 from preprocess.synthetic.config import SynthConfig
 
 
@@ -55,3 +56,32 @@ def test_a_given_click_rate_decides_how_far_the_conversion_rate_is_raised():
 def test_splits_add_up_and_the_smallest_test_has_one_impression():
     assert config(impressions=1001).split_impressions == {"train": 751, "test": 250}
     assert config(impressions=100, test_share=0.001).split_impressions == {"train": 99, "test": 1}
+
+
+def test_stages_and_labels_name_the_funnel():
+    assert config().label_tree == LabelTree.of(("click", "conversion"))
+    assert config(stages=3).label_tree == LabelTree.of(("click", "cart", "purchase"))
+    tree = config(labels=("click", "purchase", "favourite after click")).label_tree
+    assert tree == LabelTree.of(("click", "purchase", "favourite"), {"favourite": "click"})
+
+
+def test_in_a_longer_funnel_its_end_has_enough_to_learn_from():
+    # 3,000,000 impressions, 116,610 clicks: 6,000 / 0.4 of them are 12.9%
+    assert config(impressions=3_000_000, stages=3).rates == pytest.approx((0.03887, 0.12863, 0.4), rel=1e-4)
+    assert config(stages=4).rates == (0.1, 0.25, 0.4, 0.4)  # 6,000 / 0.16 were more than a quarter of the clicks
+    assert config(labels=("click", "order", "favourite after click")).rates == (0.1, 0.2, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"stages": 1}, "stages is 1. Set 2 to 4, or list labels"),
+        ({"stages": 5}, "stages is 5. Set 2 to 4, or list labels"),
+        ({"stages": 3, "labels": ("a", "b")}, "labels are .* and stages is 3. Leave out one of the two"),
+        ({"labels": ("a",)}, "List 2 to 4, such as click,cart,purchase"),
+        ({"labels": ("a", "b", "c", "d", "e")}, "List 2 to 4"),
+    ],
+)
+def test_wrong_funnels_are_refused(settings: dict[str, object], text: str):
+    with pytest.raises(ConfigError, match=text):
+        config(**settings)

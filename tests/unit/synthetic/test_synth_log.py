@@ -176,18 +176,19 @@ def test_values_are_ln_of_1_plus_a_count_or_fractions(log):
 def test_conversions_without_a_click_are_as_many_as_reported_and_not_counted(log, split):
     read, report = log.splits[split], log.report.splits[split]
     labels = Counter((click, conversion) for _, click, conversion, _, _ in read.impressions)
-    assert labels[0, 1] == report.broken_chains == 3
-    assert labels[1, 0] + labels[1, 1] == report.clicks
-    assert labels[1, 1] == report.conversions
+    assert labels[0, 1] == report.warts["conversion_without_click"] == 3
+    assert labels[1, 0] + labels[1, 1] == report.label_counts["click"]
+    assert labels[1, 1] == report.label_counts["conversion"]
 
 
 def test_click_and_conversion_rates_are_those_asked_for(log):
     # 44,000 impressions at ctr 0.2 and cvr 0.25: 8,800 clicks, 2,200 conversions. The pilot is off by some 3% of the
     # rate, few users by as much again.
-    clicks = sum(s.clicks for s in log.report.splits.values())
+    clicks = sum(s.label_counts["click"] for s in log.report.splits.values())
     assert log.config.click_rate == 0.2
     assert clicks / 44_000 == pytest.approx(0.2, rel=0.1)
-    assert sum(s.conversions for s in log.report.splits.values()) / clicks == pytest.approx(0.25, rel=0.1)
+    conversions = sum(s.label_counts["conversion"] for s in log.report.splits.values())
+    assert conversions / clicks == pytest.approx(0.25, rel=0.1)
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -224,7 +225,7 @@ def test_best_auc_is_that_of_the_true_probabilities_on_test(log):
         assert log.report.best_auc[task] == pytest.approx(exact_auc(scores, labels), abs=1e-4)
         expected = auc_standard_error(scores, labels)
         assert log.report.best_auc_standard_error[task] == pytest.approx(expected, rel=1e-2)
-    assert log.report.ctcvr_auc_of_pctr == pytest.approx(exact_auc(pctr, conversion), abs=1e-4)
+    assert log.report.last_auc_of_first == pytest.approx(exact_auc(pctr, conversion), abs=1e-4)
 
 
 def test_knowing_conversions_ranks_them_better_than_clicks_alone(log):
@@ -244,7 +245,8 @@ def test_with_a_selection_bias_clicked_impressions_convert_otherwise_than_all_wo
         ratios.append(pcvr[click].mean() / pcvr.mean())
     assert (ratios[1] / ratios[0] - 1) * bias > 0.2
     # of clicks as many convert as without the bias
-    assert report.splits["train"].conversions / report.splits["train"].clicks == pytest.approx(0.25, rel=0.1)
+    counts = report.splits["train"].label_counts
+    assert counts["conversion"] / counts["click"] == pytest.approx(0.25, rel=0.1)
 
 
 def test_synth_json_holds_settings_and_report(log):
@@ -258,8 +260,8 @@ def test_synth_json_holds_settings_and_report(log):
 def test_report_says_what_its_numbers_mean(log):
     text = "\n".join(log.report.lines())
     assert "33,000 lines" in text
-    assert f"{log.report.splits['train'].clicks:,} clicks" in text
-    assert "20.000% of impressions are clicked (real set 3.887%)" in text
+    assert f"{log.report.splits['train'].label_counts['click']:,} clicks" in text
+    assert "20.000% of impressions have a click (real set 3.887%)" in text
     assert "too few to learn from" in text
     assert "conversion_without_click 3+3" in text
     assert f"Best AUC that any model can reach on test: ctr {log.report.best_auc['ctr']:.4f}" in text

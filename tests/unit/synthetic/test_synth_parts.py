@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from esmm_dist.model.metrics import auc_standard_error, exact_auc
+from esmm_dist.schema.label_tree import LabelTree
 from preprocess.synthetic.best_auc import BinnedAuc
 from preprocess.synthetic.cells import Part, build_lines, decimal_texts, hex_texts
 from preprocess.synthetic.dimensions import REAL_DIMENSIONS, field_ranges, field_sizes
@@ -20,15 +21,25 @@ from preprocess.synthetic.draws import (
 from preprocess.synthetic.planted_model import (
     CLICK_WEIGHTS,
     CONVERSION_WEIGHTS,
+    LATER_WEIGHTS,
     attraction,
-    conversion_weights,
     fit_head,
+    head_weights,
     sigmoid,
 )
 from preprocess.synthetic.users import UserList
 from preprocess.synthetic.values import counted_texts, counted_weights
-from preprocess.synthetic.warts import UNUSABLE_KINDS, place_warts, planned_warts
+from preprocess.synthetic.warts import (
+    UNUSABLE_KINDS,
+    SplitPart,
+    anomaly_kind,
+    logged_labels,
+    place_later_anomalies,
+    place_warts,
+    planned_warts,
+)
 
+FUNNEL = LabelTree.of(("click", "cart", "order", "favourite"), {"favourite": "click"})
 GRID = (np.arange(100_000) + 0.5) / 100_000
 
 
@@ -206,29 +217,41 @@ def test_attraction_is_the_click_logit_without_its_intercept_and_position():
 
 
 def test_without_a_selection_bias_conversions_have_the_causes_that_they_had():
-    assert conversion_weights(0.0) == CONVERSION_WEIGHTS
-    assert conversion_weights(-1.5) == {**CONVERSION_WEIGHTS, "attraction": -1.5}
+    assert [head_weights(FUNNEL, label, 0.0) for label in range(3)] == [
+        CLICK_WEIGHTS,
+        CONVERSION_WEIGHTS,
+        LATER_WEIGHTS,
+    ]
+    assert head_weights(FUNNEL, 1, -1.5) == {**CONVERSION_WEIGHTS, "attraction": -1.5}
+    assert head_weights(FUNNEL, 3, -1.5) == {**LATER_WEIGHTS, "attraction": -1.5}  # right after a click, too
+    assert head_weights(FUNNEL, 2, -1.5) == LATER_WEIGHTS
 
 
 def test_planned_faults_are_far_below_one_percent_in_every_size():
     for impressions in (1_999, 2_000, 225_000, 42_300_000):
-        planned = planned_warts(impressions)
+        planned = planned_warts(impressions, FUNNEL)
         assert sum(planned[kind] for kind in UNUSABLE_KINDS) <= 0.004 * impressions
         # a common row has some 58 impressions, and 1% of them may be rejected
         assert planned["duplicated_common_row"] <= 0.004 * impressions / 58
-    assert planned_warts(225_000)["duplicated_common_row"] == 2
-    assert planned_warts(42_300_000)["conversion_without_click"] == 230
+    assert planned_warts(225_000, FUNNEL)["duplicated_common_row"] == 2
+    assert planned_warts(42_300_000, FUNNEL)["cart_without_click"] == 230
 
 
 def test_faults_of_blocks_add_up_to_the_plan_and_never_share_a_line():
-    planned, total = planned_warts(5000), 5000
+    planned, total = planned_warts(5000, FUNNEL), 5000
+    anomalies = [anomaly_kind(FUNNEL, label) for label in range(1, 4)]
+    assert anomalies == ["cart_without_click", "order_without_cart", "favourite_without_click"]
     found = dict.fromkeys(planned, 0)
     for done in range(0, total, 100):
-        click = (np.arange(100) % 3 == 0).astype(np.int64)
-        warts = place_warts(np.random.default_rng(done), planned, done, total, 50, click)
-        lines = np.concatenate([warts.places[k] for k in ("conversion_without_click", *UNUSABLE_KINDS)])
+        labels = (np.arange(100)[:, np.newaxis] % [3, 6, 12, 9] == 0).astype(np.int64)
+        part, rng = SplitPart(done=done, total=total), np.random.default_rng(done)
+        warts = place_warts(rng, part, 50, FUNNEL, labels)
+        place_later_anomalies(rng, part, warts, FUNNEL, labels)
+        lines = np.concatenate([warts.places[k] for k in (*anomalies, *UNUSABLE_KINDS)])
         assert np.unique(lines).size == lines.size
-        assert not click[warts.places["conversion_without_click"]].any()
+        logged = logged_labels(warts, FUNNEL, labels)
+        assert FUNNEL.broken(logged).sum(axis=0)[1:].tolist() == [warts.places[kind].size for kind in anomalies]
+        assert (logged != labels).sum() == sum(warts.places[kind].size for kind in anomalies)
         assert warts.unusable(100).sum() == sum(warts.places[k].size for k in UNUSABLE_KINDS)
         for kind, at in warts.places.items():
             found[kind] += at.size
