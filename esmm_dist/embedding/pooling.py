@@ -55,7 +55,7 @@ def pool_gradient(lookup: TableLookup, pooled_gradient: F32) -> tuple[F32, bool]
 
 
 def weight_norms(lookup: TableLookup) -> F32:
-    """Return sqrt(Σ w²) of each segment, and 1 where it is less: float32 [S, 1]."""
-    norms = np.empty((lookup.num_segments, 1), np.float32)
+    """Return sqrt(Σ w²) of each segment of a whole field, and 1 where it is less: float32 [G·F_u + B·F_i, 1]."""
+    norms = np.empty((lookup.num_field_segments, 1), np.float32)
     kernels.weight_norms(lookup.begins, lookup.weights, norms)
     return norms

@@ -14,11 +14,13 @@ from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
 from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
+from esmm_dist.inference.exported_lists import Ragged, element_lists
 from esmm_dist.inference.exported_pooling import pool, weight_norms
 from esmm_dist.inference.exported_probabilities import exported_probabilities
 from esmm_dist.inference.exported_values import ValueInputs
 from esmm_dist.input.record_parsing import parse_spec
 from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.pooled_fields import BesidePooled, ListElements
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import COMBINER_POWER, Field, Schema
 
@@ -94,6 +96,7 @@ class ExportedModel(tf.Module):
         self.dense_variables = [variable.value for variable in model.weights]
         self._uses_norms = model.uses_norms
         self._seen_fields = model.seen_fields
+        self._lists = tuple(model.layout.attended)
         self.tables = dict(tables)
         knows = {name: table.knows for name, table in tables.items()}
         self.value_inputs = ValueInputs(schema, knows) if schema.flat_source is not None else None
@@ -159,9 +162,9 @@ class ExportedModel(tf.Module):
         groups, impressions = tf.size(per_group, out_type=tf.int64), tf.reduce_sum(per_group)
         with tf.control_dependencies(self._checks(features, groups, impressions)):
             features = {name: tf.identity(tensor) for name, tensor in features.items()}
-        pooled, norms = self._pooled(features, groups, impressions)
+        pooled, beside = self._pooled(features, groups, impressions)
         group_of_impression = tf.repeat(tf.range(groups), features["impressions_per_group"])
-        logits = self._call_model(pooled, group_of_impression, groups, norms=norms)
+        logits = self._call_model(pooled, group_of_impression, groups, beside=beside)
         return exported_probabilities(logits, self._schema.label_tree, self.transform)
 
     def _checks(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> list[tf.Operation]:
@@ -179,8 +182,12 @@ class ExportedModel(tf.Module):
             checks.append(tf.debugging.assert_non_negative(lengths, message=message))
         return checks
 
-    def _pooled(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> tuple[Tensors, Tensors | None]:
-        """Pool every field as ``embedding.pooling`` does; segments are numbered as in ``TableLookup``."""
+    def _pooled(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> tuple[Tensors, BesidePooled]:
+        """Pool every field as ``embedding.pooling`` does; segments are numbered as in ``TableLookup``.
+
+        Returns:
+            What the model takes as ``pooled`` and ``beside``.
+        """
         parts = [("user", groups), ("impression", impressions)]
         lengths = tf.concat([features[f"{part}_lengths"] for part, _ in parts], 0)
         ids = tf.concat([features[f"{part}_ids"] for part, _ in parts], 0)
@@ -203,6 +210,7 @@ class ExportedModel(tf.Module):
             weights = _normalised(weights, segments, power)
         tables = list(self._schema.tables)
         table_of = per_segment(lambda field: tables.index(field.table) if field in self._seen_fields else -1)
+        lists = element_lists(self._schema, self._lists, Ragged(segments, ids, weights), groups)
         pooled, norms = {}, {}
         for number, table in enumerate(tables):
             of_table = table_of == number
@@ -214,11 +222,14 @@ class ExportedModel(tf.Module):
             pooled[table] = pool(self.tables[table].lookup(unique), *matrix, tf.math.count_nonzero(of_table))
             if self._uses_norms:
                 norms[table] = weight_norms(*matrix, tf.size(unique), tf.math.count_nonzero(of_table))
-        return pooled, norms if self._uses_norms else None
+            rows = [self.tables[table].lookup(each.ids) for each in lists.values() if each.table == table]
+            pooled[table] = tf.concat([pooled[table], *rows], axis=0) if rows else pooled[table]
+        elements = {name: ListElements(each.lengths, each.weights) for name, each in lists.items()}
+        return pooled, BesidePooled(norms, elements)
 
 
-def _call(model: Any, *inputs: Any, norms: Tensors | None) -> Any:
-    return model(*inputs, norms=norms)
+def _call(model: Any, *inputs: Any, **named: Any) -> Any:
+    return model(*inputs, **named)
 
 
 def _weighted(fields: tuple[Field, ...]) -> bool:

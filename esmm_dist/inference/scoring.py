@@ -58,7 +58,8 @@ class Scorer:
 
     @cached_property
     def _plan(self) -> LookupPlan:
-        return LookupPlan(self.schema, seen_fields=self.forward.model.seen_fields, with_gradients=False)
+        model = self.forward.model
+        return LookupPlan(self.schema, seen_fields=model.seen_fields, lists=model.layout.attended, with_gradients=False)
 
     def pull(self, batch: GroupedBatch) -> PulledBatch:
         """Read the rows that a rank's share of a batch needs; one thread at a time, beside ``score``."""

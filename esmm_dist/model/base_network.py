@@ -31,6 +31,10 @@ class BaseNetwork(keras.layers.Layer):
     """Whether the network is made for all labels at once, whatever share_network says: it has parts of its own for
     each output."""
 
+    wants_lists = False
+    """Whether the network gets the elements of the attended lists (``PooledFields.lists``, ``FieldLayout.attended``);
+    they are looked up where a network of the model wants them."""
+
     mixed_precision = False
     """Set by the model once the network is made."""
 

@@ -11,6 +11,7 @@ from esmm_dist.model.network_names import check_network_name
 T = TypeVar("T")
 
 _HIDDEN_UNITS = (256, 128)
+_ATTENTION_UNITS = (16,)
 
 
 def _listed(value: Any) -> Any:
@@ -46,6 +47,15 @@ class ModelConfig:
     """Share of hidden activations set to zero in training, in [0, 1): one number for all hidden layers, or one for
     each."""
 
+    attend: Names = ()
+    """For networks that attend to lists (``din``): texts ``LIST=FIELD``, a multi-hot field of the user and the field of
+    the impression that attends to it, by name or alias. Empty: what the schema says (``attended_by``)."""
+
+    attention_units: tuple[int, ...] = _ATTENTION_UNITS
+    """Widths of the hidden layers of what computes the weight of an element of a list for an impression, in networks
+    that attend to lists. An empty list makes the weight linear in the two rows and their product. 16: each unit is
+    computed for every pair of an element and an impression, most of the work of ``din``."""
+
     linear_scale: float | None = None
     """Strength of a linear term beside the towers (the "wide" part of Wide & Deep): the first columns of a row, one a
     label, are summed over all fields, times this, and added to the label's logit; the towers see the other columns.
@@ -72,6 +82,8 @@ class ModelConfig:
             )
         if any(units < 1 for units in self.layer_widths):
             raise ConfigError(f"hidden_units is {list(self.layer_widths)}. Every layer needs at least 1 unit.")
+        if any(units < 1 for units in self.attention_units):
+            raise ConfigError(f"attention_units is {list(self.attention_units)}. Every layer needs at least 1 unit.")
         if not self.dropout or any(not 0 <= share < 1 for share in self.dropout):
             raise ConfigError(
                 f"dropout is {list(self.dropout)}. Set numbers in [0, 1): one for all layers, or one each."
@@ -85,6 +97,12 @@ class ModelConfig:
             raise ConfigError(f"linear_scale is {self.linear_scale}. Set 0 or more.")
         if any(weight < 0 for weight in self.task_weights):
             raise ConfigError(f"task_weights is {list(self.task_weights)}. Weights must not be negative.")
+
+    @property
+    def attention_settings(self) -> list[str]:
+        """Return the settings that are not their defaults and that only networks look at that attend to lists."""
+        changed = {"attend": bool(self.attend), "attention_units": self.attention_units != _ATTENTION_UNITS}
+        return [name for name, is_changed in changed.items() if is_changed]
 
     @property
     def layer_widths(self) -> tuple[int, ...]:

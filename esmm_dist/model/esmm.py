@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import ConfigError
+from esmm_dist.model.attended_fields import attended_fields, check_columns
 from esmm_dist.model.config import ModelConfig
-from esmm_dist.model.pooled_fields import FieldLayout
+from esmm_dist.model.pooled_fields import BesidePooled, FieldLayout, ListRows
 from esmm_dist.model.seen_fields import seen_fields
-from esmm_dist.model.towers import make_towers, outputs_of
+from esmm_dist.model.towers import make_towers, outputs_of, wants_lists
 from esmm_dist.schema.fields import Field, Schema
 
 
@@ -45,8 +46,8 @@ class Esmm(keras.Model):
             mixed_precision: as in ``HardwareConfig``
 
         Raises:
-            ConfigError: A network cannot be used, the schema has no field of a name in ``fields``, or rows have no
-                column left beside the linear term's.
+            ConfigError: A network cannot be used, the schema has no field of a name in ``fields``, rows have no
+                column left beside the linear term's, or no field attends to a list as a network needs it.
         """
         super().__init__()
         self.num_labels = len(schema.labels)
@@ -63,7 +64,14 @@ class Esmm(keras.Model):
         self.seen_fields = seen_fields(schema, config.fields)
         self._dims = {table: embedding.dim_of(table) for table in schema.tables}
         used = self._linear_columns
-        self.layout = _layout(self.seen_fields, schema.tables, {t: dim - used for t, dim in self._dims.items()})
+        attended = attended_fields(schema, self.seen_fields, config, wanted=wants_lists(config, seed=seed))
+        columns = {table: dim - used for table, dim in self._dims.items()}
+        self.layout = _layout(self.seen_fields, schema.tables, columns, attended)
+        check_columns(self.layout)
+        self._lists = {
+            table: [f.name for f in self.seen_fields if f.table == table and f.name in attended]
+            for table in schema.tables
+        }
         self._counts = {
             table: (
                 sum(field.table == table and field.owner == "user" for field in self.seen_fields),
@@ -93,7 +101,7 @@ class Esmm(keras.Model):
         groups: tf.Tensor,
         dropout_seed: tf.Tensor | None = None,
         training: bool = False,
-        norms: dict[str, tf.Tensor] | None = None,
+        beside: BesidePooled | None = None,
     ) -> tf.Tensor:
         """Return the outputs of all heads, float32 [B, H]; those of labels are logits of conditional probabilities.
 
@@ -101,20 +109,25 @@ class Esmm(keras.Model):
 
         Args:
             pooled: for each table float32 [S, D]: G·F_u user segments, then B·F_i impression segments, of the fields
-                that the model sees
+                that the model sees, then a row for each element of its attended lists
             group_of_impression: int64 [B]
             groups: int64 scalar G
             dropout_seed: int32 [2]; None when not training
             training: whether layers behave as in training; Keras hands it on to all layers within
-            norms: for each table float32 [S, 1], what the linear term divides by; None unless ``uses_norms``
+            beside: what the linear term and the networks take beside the pooled rows; None: nothing
         """
         impressions = tf.shape(group_of_impression, out_type=tf.int64)[0]
+        norms, lists = beside or BesidePooled({}, {})
         user_parts, impression_parts, linear_parts = [], [], []
+        list_rows: dict[str, tf.Tensor] = {}
         for table, (user_fields, impression_fields) in self._counts.items():
             dim = self._dims[table]
             # Split, not sliced: the gradient is then one concatenation, and not a slow write into zeros for each part
             split = groups * user_fields
-            users, rest = tf.split(pooled[table], [split, impressions * impression_fields])
+            elements = {name: tf.size(lists[name].weights, out_type=tf.int64) for name in self._lists[table]}
+            sizes = [split, impressions * impression_fields, *elements.values()]
+            users, rest, *rows = tf.split(pooled[table], sizes)
+            list_rows |= {name: self._seen_columns(each) for name, each in zip(elements, rows, strict=True)}
             linear_users, of_users = self._split_columns(tf.reshape(users, [groups, user_fields, dim]))
             linear_impressions, of_impressions = self._split_columns(
                 tf.reshape(rest, [impressions, impression_fields, dim])
@@ -122,13 +135,15 @@ class Esmm(keras.Model):
             user_parts.append(of_users)
             impression_parts.append(of_impressions)
             if self._linear_columns:
-                if norms is not None:
+                if norms:
                     linear_users /= tf.reshape(norms[table][:split], [groups, user_fields, 1])
                     linear_impressions /= tf.reshape(norms[table][split:], [impressions, impression_fields, 1])
                 user_linear = tf.reduce_sum(linear_users, axis=1)
                 linear = tf.reduce_sum(linear_impressions, axis=1)
                 linear_parts.append(linear + tf.gather(user_linear, group_of_impression))
-        fields = self.layout.pooled(tf.concat(user_parts, 1), tf.concat(impression_parts, 1), group_of_impression)
+        attended = {name: ListRows(rows, *lists[name]) for name, rows in list_rows.items()}
+        of_user, of_impression = tf.concat(user_parts, 1), tf.concat(impression_parts, 1)
+        fields = self.layout.pooled(of_user, of_impression, group_of_impression, attended)
         found = []
         for number, tower in enumerate(self.towers):
             seed = None if dropout_seed is None else dropout_seed + tf.constant([number * 1000, 0], dtype=tf.int32)
@@ -141,6 +156,10 @@ class Esmm(keras.Model):
             linear = tf.pad(linear, [[0, 0], [0, self.heads - self._linear_columns]])
         return outputs + linear
 
+    def _seen_columns(self, rows: tf.Tensor) -> tf.Tensor:
+        """Return what networks see of rows float32 [n, D]: not the columns of the linear term."""
+        return rows[:, self._linear_columns :] if self._linear_columns else rows
+
     def _split_columns(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the linear term's columns of float32 [n, F, D], and what networks see, flattened to [n, F · rest]."""
         fields, dim = values.shape[1], values.shape[2]
@@ -149,8 +168,17 @@ class Esmm(keras.Model):
         return linear, tf.reshape(rest, [tf.shape(values)[0], fields * (dim - used)])
 
 
-def _layout(fields: Sequence[Field], tables: Sequence[str], columns: Mapping[str, int]) -> FieldLayout:
-    """Return the layout of fields whose vectors have so many columns, by table."""
+def _layout(
+    fields: Sequence[Field], tables: Sequence[str], columns: Mapping[str, int], attended: Mapping[str, str]
+) -> FieldLayout:
+    """Return the layout of fields.
+
+    Args:
+        fields: the fields that the model sees
+        tables: tables of the schema
+        columns: number of columns that networks see of the rows of each table
+        attended: the field that attends to each attended list
+    """
     ordered = [field for table in tables for field in fields if field.table == table]
     aliases = [field.alias for field in ordered]
     names = {field.name for field in ordered}
@@ -158,4 +186,5 @@ def _layout(fields: Sequence[Field], tables: Sequence[str], columns: Mapping[str
         user_dims={field.name: columns[field.table] for field in ordered if field.owner == "user"},
         impression_dims={field.name: columns[field.table] for field in ordered if field.owner != "user"},
         aliases={f.alias: f.name for f in ordered if aliases.count(f.alias) == 1 and f.alias not in names},
+        attended=attended,
     )

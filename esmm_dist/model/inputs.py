@@ -12,6 +12,7 @@ from esmm_dist.embedding.store import EmbeddingStore, PullsAhead
 from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.pooled_fields import BesidePooled, ListElements
 
 
 class BatchTensors(NamedTuple):
@@ -19,8 +20,10 @@ class BatchTensors(NamedTuple):
 
     pooled: dict[str, tf.Tensor]
     """float32 [S, D], see ``TableLookup``"""
+    lists: dict[str, ListElements]
+    """The attended lists by name, whose rows are the last of ``pooled``; empty unless a network wants lists"""
     norms: dict[str, tf.Tensor]
-    """float32 [S, 1], what the linear term divides by; empty unless ``Esmm.uses_norms``"""
+    """float32 [G·F_u + B·F_i, 1], what the linear term divides by; empty unless ``Esmm.uses_norms``"""
     group_of_impression: tf.Tensor
     """int64 [B]"""
     num_groups: tf.Tensor
@@ -84,6 +87,11 @@ def model_inputs(
     norms = {table: tf.constant(weight_norms(lookup)) for table, lookup in lookups.items()} if with_norms else {}
     tensors = BatchTensors(
         pooled={table: tf.constant(pool(lookup, rows[table])) for table, lookup in lookups.items()},
+        lists={
+            name: ListElements(tf.constant(listed.lengths), tf.constant(listed.weights))
+            for lookup in lookups.values()
+            for name, listed in lookup.lists.items()
+        },
         norms=norms,
         group_of_impression=tf.constant(np.repeat(np.arange(batch.num_groups), batch.impressions_per_group)),
         num_groups=tf.constant(batch.num_groups, tf.int64),
@@ -100,6 +108,10 @@ def input_signature(model: Esmm) -> BatchTensors:
     dims = model.dim_by_table
     return BatchTensors(
         pooled={table: tf.TensorSpec([None, dim], tf.float32) for table, dim in dims.items()},
+        lists={
+            name: ListElements(tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.float32))
+            for name in model.layout.attended
+        },
         norms={table: tf.TensorSpec([None, 1], tf.float32) for table in dims} if model.uses_norms else {},
         group_of_impression=tf.TensorSpec([None], tf.int64),
         num_groups=tf.TensorSpec([], tf.int64),
@@ -125,5 +137,5 @@ def outputs_of_inputs(
         inputs.num_groups,
         dropout_seed=dropout_seed,
         training=training,
-        norms=inputs.norms or None,
+        beside=BesidePooled(inputs.norms, inputs.lists),
     )

@@ -4,6 +4,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
 
 NETWORKS = {
+    "din": "esmm_dist.model.networks.din:Din",
     "mlp": "esmm_dist.model.networks.mlp:Mlp",
 }
 """Place of each network's class. README.md of ``esmm_dist/model`` says when to take which."""

@@ -10,6 +10,35 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
 
 
+class ListElements(NamedTuple):
+    """One user field, element by element: a list of each group."""
+
+    lengths: tf.Tensor
+    """int64 [G]"""
+    weights: tf.Tensor
+    """float32 [n]: the weight that each element has in the field's pooled sum, with the combiner in it"""
+
+
+class BesidePooled(NamedTuple):
+    """What a model takes beside the pooled rows of a batch."""
+
+    norms: Mapping[str, tf.Tensor]
+    """float32 [G·F_u + B·F_i, 1] by table, what the linear term divides by; empty unless ``Esmm.uses_norms``"""
+    lists: Mapping[str, ListElements]
+    """The attended lists by name, whose rows are the last of the pooled ones; empty unless a network wants lists"""
+
+
+class ListRows(NamedTuple):
+    """One user field, element by element, with the elements' rows: group 0's, then group 1's, ..."""
+
+    rows: tf.Tensor
+    """float32 [n, D]"""
+    lengths: tf.Tensor
+    """int64 [G]: elements of each group"""
+    weights: tf.Tensor
+    """float32 [n]: the weight that each element has in the field's pooled sum, with the combiner in it"""
+
+
 class PooledFields(NamedTuple):
     """Pooled vectors of a grouped batch: of user fields once a group, of the others once an impression.
 
@@ -33,6 +62,8 @@ class PooledFields(NamedTuple):
     """float32 [G, D] by name, and by alias, of a field: its columns of ``user``"""
     impression_fields: Mapping[str, tf.Tensor]
     """float32 [B, D] by name, and by alias, of a field: its columns of ``impression``"""
+    lists: Mapping[str, ListRows]
+    """The attended lists by name, where a network wants them (``BaseNetwork.wants_lists``); else empty"""
 
     def field(self, name: str) -> tf.Tensor:
         """Return the vectors of one field, by name or alias: float32 [G, D] of a user field, [B, D] of any other.
@@ -66,6 +97,9 @@ class FieldLayout:
     """Columns of each other field."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Names of the fields by the aliases that one of them alone has."""
+    attended: Mapping[str, str] = field(default_factory=dict)
+    """For each user field whose elements the network gets (``PooledFields.lists``) the field of the impression that
+    attends to it, which has as many columns; empty unless a network wants lists."""
 
     @property
     def user_columns(self) -> int:
@@ -98,13 +132,20 @@ class FieldLayout:
             raise unknown_field(name, (*dims, *self.aliases))
         return dims[self.aliases.get(name, name)]
 
-    def pooled(self, user: tf.Tensor, impression: tf.Tensor, group_of_impression: tf.Tensor) -> PooledFields:
+    def pooled(
+        self,
+        user: tf.Tensor,
+        impression: tf.Tensor,
+        group_of_impression: tf.Tensor,
+        lists: Mapping[str, ListRows] | None = None,
+    ) -> PooledFields:
         """Name the columns of pooled vectors.
 
         Args:
             user: float32 [G, P_u]
             impression: float32 [B, P_i]
             group_of_impression: int64 [B]
+            lists: the attended lists, by name; None: there are none
         """
         return PooledFields(
             user=user,
@@ -112,6 +153,7 @@ class FieldLayout:
             group_of_impression=group_of_impression,
             user_fields=self._by_field(user, self.user_dims),
             impression_fields=self._by_field(impression, self.impression_dims),
+            lists=lists or {},
         )
 
     def _by_field(self, values: tf.Tensor, dims: Mapping[str, int]) -> dict[str, tf.Tensor]:

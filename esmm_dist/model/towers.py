@@ -20,7 +20,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.model.base_network import BaseNetwork
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.network_names import NETWORKS, check_network_name
-from esmm_dist.model.pooled_fields import FieldLayout, PooledFields
+from esmm_dist.model.pooled_fields import FieldLayout, ListRows, PooledFields
 
 _GOLDEN_RATIO = 0x9E3779B1
 """Odd, so that multiplying by it modulo 2^32 keeps steps apart; the seeds of two steps are then no neighbours, which
@@ -63,6 +63,20 @@ def make_towers(
             maker = partial(classes[name], layout, config, outputs=outputs, seed=seed * 1000 + place)
             towers.append(_made(name, maker, layout, outputs))
     return towers
+
+
+def wants_lists(config: ModelConfig, *, seed: int) -> bool:
+    """Return whether a network of a model gets the elements of attended lists.
+
+    Args:
+        config: settings of the networks
+        seed: seed of the run
+
+    Raises:
+        ConfigError: A network cannot be loaded.
+    """
+    with _seeded(seed * 1000):  # as in make_towers: this may be the first import
+        return any(network_class(name).wants_lists for name in config.network)
 
 
 def network_class(name: str) -> type[BaseNetwork]:
@@ -117,7 +131,11 @@ class _InTraining(keras.layers.Layer):
 def _made(name: str, maker: Callable[[], BaseNetwork], layout: FieldLayout, outputs: int) -> BaseNetwork:
     # Two impressions of one user: what takes one for the other shows
     user, impression = tf.zeros([1, layout.user_columns]), tf.zeros([2, layout.impression_columns])
-    fields = layout.pooled(user, impression, tf.zeros([2], tf.int64))
+    lists = {
+        name: ListRows(tf.zeros([2, layout.dim(name)]), tf.constant([2], tf.int64), tf.ones([2]))
+        for name in layout.attended
+    }
+    fields = layout.pooled(user, impression, tf.zeros([2], tf.int64), lists)
     try:
         with _errors_as_raised():
             tower = maker()

@@ -165,7 +165,11 @@ class CompiledStep:
             weight = impressions if weights is None else tf.reduce_sum(weights)
             if (penalty := weight_penalty(self._model)) is not None:
                 loss += weight * penalty  # once for each unit of the weight that all is divided by
-        pooled_gradients, dense_sums = tape.gradient(loss, (inputs.pooled, [v.value for v in variables]))
+        pooled_gradients, dense_sums = tape.gradient(
+            loss,
+            (inputs.pooled, [v.value for v in variables]),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,  # a network need not use all that it sees
+        )
         flat = tf.concat([tf.zeros([0]), *(tf.reshape(sums, [-1]) for sums in dense_sums)], axis=0)
         return _OwnGradients(
             pooled_gradients=pooled_gradients,

@@ -16,8 +16,8 @@ from esmm_dist.inference.scoring import Scorer
 from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.order import idle_ranks_warning
 from esmm_dist.model.dense_state import dense_state
+from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.metrics.summary import TaskMetrics
-from esmm_dist.model.seen_fields import seen_fields
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.ranks.world import World
@@ -163,7 +163,12 @@ class Trainer:
         self._settings = SettingsWriter(context)
         self._skipped = SkippedRecords(context, resumed=state.steps > 0 or agreement.resume_point is not None)
         self._stepper = Stepper(
-            context, state, store, _batch_source(context, store), self._log, on_step=self._settings.write
+            context,
+            state,
+            store,
+            _batch_source(context, state.compiled.model, store),
+            self._log,
+            on_step=self._settings.write,
         )
         self._scorer = Scorer(
             schema=context.schema,
@@ -310,13 +315,14 @@ def _set_up_tensorflow(config: TrainConfig) -> None:
         tf.config.optimizer.set_jit("autoclustering")
 
 
-def _batch_source(context: TrainingContext, store: EmbeddingStore) -> BatchSource:
+def _batch_source(context: TrainingContext, model: Esmm, store: EmbeddingStore) -> BatchSource:
     config = context.config
     return BatchSource(
         context.reader,
         LookupPlan(
             context.schema,
-            seen_fields=seen_fields(context.schema, config.model.fields),
+            seen_fields=model.seen_fields,
+            lists=model.layout.attended,
             count_impressions=config.embedding.make_admission().counts,
         ),
         store,

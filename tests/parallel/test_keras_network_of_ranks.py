@@ -28,11 +28,15 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def test_two_ranks_start_and_end_with_the_weights_of_one_process(tmp_path):
+@pytest.mark.parametrize(
+    "model", [SETTINGS["model"], {"network": "din", "attend": ["history=item"]}], ids=["layers of Keras", "din"]
+)
+def test_two_ranks_start_and_end_with_the_weights_of_one_process(tmp_path, model):
+    settings = {**SETTINGS, "model": model}
     data = tmp_path / "data"
     write_dataset(data, {"train": tiny_groups(160)}, lanes=2)
-    (tmp_path / "settings.json").write_text(json.dumps({"data": str(data), **SETTINGS}))  # JSON is YAML
-    alone = build(TrainConfig, {**SETTINGS, "data": data, "run": str(tmp_path / "alone")}, where="test")
+    (tmp_path / "settings.json").write_text(json.dumps({"data": str(data), **settings}))  # JSON is YAML
+    alone = build(TrainConfig, {**settings, "data": data, "run": str(tmp_path / "alone")}, where="test")
     assert train(alone, NoProgress()).step == 10
     line: list[str | Path] = [ESMM, "train", "--config", tmp_path / "settings.json", "--run", tmp_path / "two"]
     with server_processes(1) as servers:

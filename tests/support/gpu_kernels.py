@@ -60,7 +60,7 @@ _BY_ELEMENT = {
     *("GreaterEqual", "IsFinite", "Less", "LessEqual", "Log1p", "LogicalAnd", "LogicalNot", "LogicalOr", "Maximum"),
     *("Minimum", "Mul", "Neg", "NotEqual", "Pow", "RealDiv", "Reciprocal", "Relu", "ReluGrad", "SelectV2", "Sigmoid"),
     *("Softplus", "SoftplusGrad", "SigmoidGrad", "Sqrt", "Square", "Sub", "Rsqrt", "SquaredDifference", "Tanh"),
-    *("StatelessRandomGetKeyCounter", "StatelessRandomUniformV2", "RsqrtGrad", "ResourceApplyAdam"),
+    *("UpperBound", "StatelessRandomGetKeyCounter", "StatelessRandomUniformV2", "RsqrtGrad", "ResourceApplyAdam"),
 }
 """Each place of the result is computed by one thread, from places of the arguments; random numbers by counter."""
 
@@ -72,6 +72,7 @@ _SUMS = {
     "Prod": "the same reductions",
     "Sum": "the same reductions",
     "Cumsum": "scan_ops_gpu.h: a block a sequence, and no device-wide scan, 'because it is not deterministic'",
+    "BatchMatMulV2": "cuBLAS on one stream, as MatMul",
     "MatMul": "cuBLAS on one stream; op determinism turns autotuning off (numeric_options_utils.h)",
     "UnsortedSegmentSum": "segment_reduction_ops_gpu.cu.h: sorted by segment where OpDeterminismRequired()",
 }

@@ -62,7 +62,10 @@ RECORDS = [serialized(group, SCHEMA) for group in TEST]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A data set, a run of two checkpoints (its steps 5 and 10), its predictions and its SavedModel."""
-    folder = tmp_path_factory.mktemp("export")
+    return exported(tmp_path_factory.mktemp("export"))
+
+
+def exported(folder: Path, **model: Any) -> Path:
     write_dataset(folder / "data", {"train": tiny_groups(160), "test": TEST}, schema=SCHEMA)
     settings = {
         "data": folder / "data",
@@ -70,7 +73,7 @@ def folder(tmp_path_factory):
         "seed": SEED,
         "input": {"global_batch_records": 16, "epochs": 1},
         "embedding": {"embedding_dim": 4, "embedding_dim_by_table": {"items": 6}, "start_scale": 0.5},
-        "model": {"hidden_units": [8], "linear_scale": 0.5, "linear_lists": "unit"},
+        "model": {"hidden_units": [8], "linear_scale": 0.5, "linear_lists": "unit", **model},
         "checkpoint": {"checkpoint_every_steps": 5},
     }
     train(build(TrainConfig, settings, where="test"), NoProgress())
@@ -110,6 +113,16 @@ def test_scores_are_those_of_predict_for_seen_and_unseen_ids_and_every_combiner(
     expected = expected_scores(folder)
     assert {9_001, 9_002, 9_003} < expected.keys()
     assert_equal_scores(scores_of(folder / "model", RECORDS), expected)
+
+
+def test_lists_that_are_attended_to_are_cut_and_weighted_as_in_training(tmp_path):
+    folder = exported(tmp_path, network="din", attend=["history=tags"])  # whose table has as many columns
+    expected = expected_scores(folder)
+    assert_equal_scores(scores_of(folder / "model", RECORDS), expected)
+    line = [sys.executable, "-I", "-c", CLEAN_PROCESS, str(folder / "model"), str(folder / "data")]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    assert_equal_scores(by_sample(json.loads(done.stdout.splitlines()[-1])), expected)
 
 
 def test_scores_do_not_depend_on_what_else_is_asked(folder):

@@ -26,6 +26,10 @@ CASES: dict[str, dict[str, Any]] = {
     "network with dropout": {"model": {"network": f"{NETWORKS}:Dropped"}},
     "hidden_units, dense_optimizer sgd": {"model": {"hidden_units": []}, "dense": {"dense_optimizer": "sgd"}},
     "share_network, dropout a layer": {"model": {"share_network": True, "hidden_units": [8, 4], "dropout": [0.5, 0.2]}},
+    "network din, attend, attention_units": {
+        "model": {"network": "din", "attend": ["history=item"], "attention_units": [3, 2], "dropout": 0.5},
+        "hardware": {"mixed_precision": True},
+    },
     "networks a label": {"model": {"network": ["mlp", f"{NETWORKS}:Dropped"], "linear_scale": 2.0}},
     "fields": {"model": {"fields": ["item", "tags"]}},
     "dropout, linear_scale, task_weights": {"model": {"dropout": 0.5, "linear_scale": 2.0, "task_weights": [1.0, 0.5]}},

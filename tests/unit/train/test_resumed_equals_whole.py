@@ -51,6 +51,16 @@ CASES: dict[str, dict[str, Any]] = {
         "input": {"shuffle": False, "prefetch": 3},
         "evaluation": {"eval_every_steps": 4, "baseline": False, "eval_split": "validation", "calibrate": "isotonic"},
     },
+    "din, a linear term, admission, dropout": {
+        "embedding": {"embedding_dim": 4, "admit_after": 2},
+        "model": {
+            "network": "din",
+            "attend": ["history=item"],
+            "hidden_units": [6],
+            "linear_scale": 2.0,
+            "dropout": 0.5,
+        },
+    },
     "sgd with momentum, a linear term, task weights, cool-down, mixed precision": {
         "embedding": {"embedding_dim": 4, "embedding_optimizer": "sgd"},
         "model": {"hidden_units": [6], "linear_scale": 3.0, "linear_lists": "unit", "task_weights": [1.0, 4.0]},
