@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from launcher.compare.data import CompareData
 from launcher.compare.folder import RunFiles, read_json
-from launcher.compare.truth import PARTS, conditional_tasks
+from launcher.compare.truth import PARTS, measured_tasks
 
 Better = Literal["higher", "lower", "near 1"]
 
@@ -79,14 +79,15 @@ def figures_of(data: CompareData) -> list[Figure]:
         found.append(Figure(key=f"{task.name}.auc", title=title, better="higher"))
     if data.truth is None:
         return found
-    for task in conditional_tasks(data.label_tree):
-        assert task.given is not None
+    for task in measured_tasks(data.label_tree):
+        key = f"truth.{task.name}"
+        name = f"{task.name.upper() if short else task.name} AUC"
+        found.append(Figure(key=f"{key}.auc.all", title=f"{name}, all", better="higher", by_truth=True))
+        if task.given is None:
+            continue
         before = names[task.given]
         places = {"all": "all", "reached": f"{before} 1", "rest": f"{before} 0"}
-        of_task = "" if short else f"{task.name} "
-        key = f"truth.{task.name}"
-        name = f"{task.name.upper()} AUC" if short else f"{task.name} AUC"
-        found.append(Figure(key=f"{key}.auc.all", title=f"{name}, all", better="higher", by_truth=True))
+        of_task = f"p{task.name.upper()} " if short else f"{task.name} "
         for part in PARTS:
             title = f"{of_task}calibration, {places[part]}"
             key_of = f"{key}.calibration.{part}"

@@ -9,7 +9,7 @@ from launcher.compare.comparison import Comparison, ModelRow
 from launcher.compare.figures import Figure
 from launcher.compare.folder import CompareFolder
 from launcher.compare.statistics import PairedDifference, Summary, summary
-from launcher.compare.truth import conditional_tasks
+from launcher.compare.truth import measured_tasks
 from launcher.terminal.text_table import text_table
 
 _TRUTH_ROW = "truth"
@@ -124,12 +124,13 @@ def _at_a_time(jobs: int) -> str:
 def _truth_notes(comparison: Comparison) -> list[str]:
     tree: LabelTree = comparison.data.label_tree
     lines = [
-        "By the truth: AUC is the expected one when labels are drawn from the true probabilities; calibration is the "
+        "By the truth, AUC is the expected one when labels are drawn from the true probabilities; calibration is the "
         "sum of predictions over the sum of true probabilities; divergence is the expected log loss above that of the "
         "truth, in nats an impression."
     ]
-    for task in conditional_tasks(tree):
-        assert task.given is not None
+    for task in measured_tasks(tree):
+        if task.given is None:
+            continue
         before = tree.names[task.given]
         mean = {part: comparison.mean_of_all(f"truth.{task.name}.mean.{part}") for part in ("reached", "rest")}
         size = {part: comparison.mean_of_all(f"truth.{task.name}.impressions.{part}") for part in ("reached", "rest")}

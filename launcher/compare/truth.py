@@ -65,22 +65,26 @@ class PlantedTruth:
             predictions: file that ``esmm predict`` wrote
 
         Returns:
-            For each conditional task, for each of ``PARTS``: the figures of ``TruthFigures`` and ``best_auc``, the
-            expected AUC of the truth itself.
+            For each conditional task, for each of ``PARTS``, and for each product, for all impressions: the figures of
+            ``TruthFigures``, ``best_auc`` (the expected AUC of the truth itself) and the ``mean`` of the truth.
 
         Raises:
             InputDataError: an impression has no truth
         """
         found = pq.read_table(arrow_path(predictions))
         truth = self._rows_of(found["sample_id"].to_numpy())
-        return {
-            task.name: {
-                part: _figures(found[task.column].to_numpy(), truth[task.column], chosen)
-                for part, chosen in _parts(truth[self.labels.names[given]]).items()
-            }
-            for task in conditional_tasks(self.labels)
-            if (given := task.given) is not None
-        }
+        products = self.labels.products([truth[name] for name in _conditional_columns(self.labels)])
+        figures = {}
+        for task in measured_tasks(self.labels):
+            if task.given is None:
+                parts = {"all": np.ones(len(found), np.bool_)}
+                of_task = products[task.label]
+            else:
+                parts = _parts(truth[self.labels.names[task.given]])
+                of_task = truth[task.column]
+            predicted = found[task.column].to_numpy()
+            figures[task.name] = {part: _figures(predicted, of_task, chosen) for part, chosen in parts.items()}
+        return figures
 
     def _rows_of(self, sample_ids: npt.NDArray[np.int64]) -> Mapping[str, npt.NDArray[Any]]:
         table = pq.read_table(arrow_path(self.path), columns=["sample_id", *_needed(self.labels)])
@@ -97,20 +101,23 @@ class PlantedTruth:
         return {name: table[name].to_numpy()[rows] for name in _needed(self.labels)}
 
 
-def conditional_tasks(labels: LabelTree) -> list[LabelTask]:
-    """Return the tasks that are measured by the truth: each label given the one before it."""
-    return [task for task in labels.tasks if task.given is not None]
+def measured_tasks(labels: LabelTree) -> list[LabelTask]:
+    """Return the tasks that are measured by the truth: of each label but the first, given the one before and alone."""
+    return [task for task in labels.tasks if task.label > 0]
+
+
+def _conditional_columns(labels: LabelTree) -> list[str]:
+    return [task.column for task in labels.tasks if task.given is not None or task.label == 0]
 
 
 def _needed(labels: LabelTree) -> list[str]:
-    tasks = conditional_tasks(labels)
     return [
-        *(task.column for task in tasks),
-        *dict.fromkeys(labels.names[t.given] for t in tasks if t.given is not None),
+        *_conditional_columns(labels),
+        *dict.fromkeys(labels.names[place] for place in labels.parents if place >= 0),
     ]
 
 
-def _parts(label: npt.NDArray[Any]) -> Mapping[str, Bools]:
+def _parts(label: npt.NDArray[Any]) -> dict[str, Bools]:
     reached: Bools = label == 1
     return dict(zip(PARTS, (np.ones(reached.shape, np.bool_), reached, ~reached), strict=True))
 

@@ -28,7 +28,8 @@ def truth_of(tmp_path, manifest, rows, split="test"):
 
 def predictions(tmp_path, samples, pcvr):
     path = tmp_path / "predictions.parquet"
-    columns = {"sample_id": pa.array(samples, pa.int64()), "pcvr": pa.array(pcvr, pa.float32())}
+    values = pa.array(pcvr, pa.float32())
+    columns = {"sample_id": pa.array(samples, pa.int64()), "pcvr": values, "pctcvr": values}
     pq.write_table(pa.table(columns), path)
     return path
 
@@ -50,6 +51,14 @@ def test_figures_of_all_clicked_and_other_impressions_by_hand(tmp_path, manifest
     assert found["rest"]["mean"] == pytest.approx(0.25)
     expected = [0.0, 0.1 * math.log(0.1 / 0.3) + 0.9 * math.log(0.9 / 0.7)]
     assert found["rest"]["divergence"] == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_the_product_is_measured_by_the_product_of_the_truth(tmp_path, manifest):
+    truth = truth_of(tmp_path, manifest, [(3, 0.5, 0.4, 0), (4, 0.5, 0.1, 0)])
+    found = truth.figures(predictions(tmp_path, [3, 4], [0.3, 0.3]))["ctcvr"]
+    assert list(found) == ["all"]
+    assert found["all"]["calibration"] == pytest.approx(0.6 / 0.25)
+    assert found["all"]["best_auc"] == pytest.approx(0.2 * 0.95 / (0.2 * 0.95 + 0.05 * 0.8))
 
 
 def test_an_impression_without_truth_is_an_error(tmp_path, manifest):
