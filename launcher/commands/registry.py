@@ -89,6 +89,16 @@ _ROWS = (
         rest="command",
     ),
     Command(
+        name="preset",
+        group=TRAIN,
+        summary="Preprocess a raw log, train and evaluate with the settings of a preset; esmm preset lists them.",
+        example="esmm preset deepmtl raw out",
+        settings="launcher.preset.run:PresetConfig",
+        work="launcher.preset.run:preset_command",
+        positional=("name", "raw", "out"),
+        rest="train",
+    ),
+    Command(
         name="tune",
         group=TRAIN,
         summary="Search for the settings of esmm train that do best on the validation split, with many trainings.",

@@ -1,5 +1,6 @@
 """Find the file that ``--config`` names: a user's own, or one that the project ships."""
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from esmm_dist.config import Named, typed_settings
 from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.yaml_text import read_yaml
+
+_PACKAGES = {"train": "esmm_dist.train", "preprocess": "preprocess"}
+"""Packages with a folder ``configs``, by the command whose settings it holds."""
 
 
 def settings_path(name_or_path: str, cls: type) -> Path:
@@ -21,13 +25,15 @@ def settings_path(name_or_path: str, cls: type) -> Path:
     """
     if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
         return Path(name_or_path)
-    fitting = shipped_names(cls)
+    fitting = _fitting(cls)
     if name_or_path in fitting:
-        return _shipped()[name_or_path]
-    if name_or_path in _shipped():
+        return fitting[name_or_path]
+    commands = [f"esmm {command}" for command in _PACKAGES if name_or_path in _shipped(command)]
+    if commands:
+        places = [*commands, *(["behind -- to esmm local"] if "esmm train" in commands else [])]
         raise ConfigError(
-            f"--config is {name_or_path}, which holds settings of esmm train. Give it to esmm train, or behind -- to "
-            "esmm local."
+            f"--config is {name_or_path}, which holds settings of {' and '.join(commands)}. Give it to "
+            f"{', or '.join(places)}."
         )
     raise ConfigError(
         f"--config is {name_or_path}, which is neither a .yaml file nor a shipped name."
@@ -37,7 +43,17 @@ def settings_path(name_or_path: str, cls: type) -> Path:
 
 def shipped_names(cls: type) -> list[str]:
     """Return the names of the shipped files that hold settings of a class, sorted."""
-    return [name for name, path in sorted(_shipped().items()) if _holds_settings_of(cls, path)]
+    return sorted(_fitting(cls))
+
+
+def _fitting(cls: type) -> dict[str, Path]:
+    """Return the shipped files that hold settings of a class, by name."""
+    return {
+        name: path
+        for command in _PACKAGES
+        for name, path in _shipped(command).items()
+        if _holds_settings_of(cls, path)
+    }
 
 
 def _holds_settings_of(cls: type, path: Path) -> bool:
@@ -48,9 +64,6 @@ def _holds_settings_of(cls: type, path: Path) -> bool:
     return True
 
 
-def _shipped() -> dict[str, Path]:
-    return {path.stem: path for path in _shipped_folder().glob("*.yaml")}
-
-
-def _shipped_folder() -> Path:
-    return Path(str(resources.files("esmm_dist.train"))) / "configs"
+def _shipped(command: str) -> Mapping[str, Path]:
+    folder = Path(str(resources.files(_PACKAGES[command]))) / "configs"
+    return {path.stem: path for path in folder.glob("*.yaml")}

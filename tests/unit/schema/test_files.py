@@ -18,9 +18,15 @@ def test_shipped_presets_are_these_and_all_load():
 
 
 def test_guidebook_has_the_twelve_fields_of_the_guide():
-    assert [f.name for f in load_schema("guidebook").fields] == (
-        ["101", "109_14", "110_14", "127_14", "150_14", "205", "206", "207", "210", "216", "508", "301"]
-    )
+    fields = {f.name: f for f in load_schema("guidebook").fields}
+    # UserID, User_Cluster, User_CateIDs, User_BrandIDs, ItemID, CategoryID, ShopID, BrandID, Com_CateID, Com_ShopID,
+    # Com_BrandID, PID
+    assert list(fields) == ["101", "121", "109_14", "127_14", "205", "206", "207", "216", "508", "509", "702", "301"]
+    full = {f.name: f for f in load_schema("aliccp-full").fields}
+    for name, field in fields.items():
+        assert (field.owner, field.alias, field.multi_hot) == (full[name].owner, full[name].alias, full[name].multi_hot)
+        assert field.max_ids == (100 if field.multi_hot else None)
+        assert not field.weighted
 
 
 def test_aliccp_leaves_out_the_four_crosses_of_the_full_set():

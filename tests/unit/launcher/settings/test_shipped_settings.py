@@ -41,12 +41,24 @@ def test_a_wrong_name_is_refused_with_the_nearest_known():
 
 
 def test_a_shipped_file_is_offered_by_the_commands_that_take_it_and_by_no_other():
-    offering = {name for name, command in COMMANDS.items() if shipped_names(command.load_settings())}
-    assert offering == {"train"}
-    with pytest.raises(ConfigError, match=r"--config is small-data, which holds settings of esmm train\. Give it to"):
+    offering = {name: shipped_names(command.load_settings()) for name, command in COMMANDS.items()}
+    assert {name for name, names in offering.items() if names} == {"train", "preprocess"}
+    assert "small-data" in offering["train"]
+    assert "small-data" not in offering["preprocess"]
+    with pytest.raises(ConfigError, match=r"small-data, which holds settings of esmm train\. Give it to esmm train, or be"):
         settings_path("small-data", COMMANDS["preprocess"].load_settings())
     with pytest.raises(ConfigError, match=r"neither a \.yaml file nor a shipped name\. No settings of this command"):
-        settings_path("smal", COMMANDS["preprocess"].load_settings())
+        settings_path("smal", COMMANDS["synth"].load_settings())
+
+
+def test_one_name_may_stand_for_the_settings_of_two_commands():
+    assert settings_path("deepmtl", TrainConfig).parent.parent.name == "train"
+    assert settings_path("deepmtl", COMMANDS["preprocess"].load_settings()).parent.parent.name == "preprocess"
+    with pytest.raises(
+        ConfigError,
+        match="settings of esmm train and esmm preprocess. Give it to esmm train, or esmm preprocess, or behind --",
+    ):
+        settings_path("deepmtl", COMMANDS["evaluate"].load_settings())
 
 
 @pytest.mark.parametrize("num_labels", [2, 3, 5])

@@ -1,0 +1,144 @@
+"""Run a preset's steps that are not done yet, and report what the model reached on the test split."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.near_names import nearest_hint
+from launcher.command import CommandContext, Outcome
+from launcher.preset.presets import PRESETS, plan
+from launcher.steps.journal import DoneStep, Journal, lines_of, open_journal
+from launcher.steps.run import run_steps, stopped_outcome
+from launcher.steps.speed_table import path_bytes, speed_table, speeds
+from launcher.steps.step import Step
+from launcher.terminal.json_line import json_value
+from launcher.terminal.text_table import text_table
+
+JOURNAL_NAME = "preset.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetConfig:
+    """Which preset to run, on which log."""
+
+    name: str | None = None
+    """Preset: ``aliccp-large``, ``deepmtl`` or ``guidebook``. None: they are listed, and nothing is done."""
+
+    raw: str | None = None
+    """Folder with the raw logs, or its URI in an object store."""
+
+    out: Path | None = None
+    """Folder for the data set (``data``) and the run (``run``): new, empty, or that of the same command, which
+    continues."""
+
+    train: tuple[str, ...] = ()
+    """Further settings of ``esmm train``, which go before the preset's: ``-- --max-steps 100``."""
+
+    def __post_init__(self) -> None:
+        if self.name is None:
+            return
+        if self.name not in PRESETS:
+            raise ConfigError(f"There is no preset '{self.name}'.{nearest_hint(self.name, PRESETS)}")
+        if self.raw is None or self.out is None:
+            missing = "RAW and OUT are" if self.raw is None else "OUT is"
+            raise ConfigError(
+                f"{missing} missing. Give the folder of the raw log and a new one: esmm preset {self.name} RAW OUT"
+            )
+
+
+def preset_command(settings: PresetConfig, context: CommandContext) -> Outcome:
+    """Run a preset on a raw log, or continue it; without a name, list the presets.
+
+    Raises:
+        EsmmError: the folder is that of another command, or a step's command fails
+    """
+    if settings.name is None or settings.raw is None or settings.out is None:
+        return _list()
+    # --json and --debug of the whole line reach the words behind its -- too; steps report to this command alone
+    train = [word for word in settings.train if word not in ("--json", "--debug")]
+    steps = plan(settings.name, settings.raw, settings.out, train)
+    context.settings_of_line(steps[1].args)  # what is wrong with a setting shows now, not after an hour of preprocess
+    journal = _open(settings.name, settings.out, steps)
+    stopped_at = run_steps(steps, journal, context)
+    if stopped_at is not None:
+        return stopped_outcome(f"The preset {settings.name}", stopped_at, journal)
+    return _outcome(settings.name, settings.out, journal.done)
+
+
+def _list() -> Outcome:
+    width = max(map(len, PRESETS))
+    lines = [
+        *(f"{name:<{width}}  {summary}" for name, summary in PRESETS.items()),
+        "",
+        "Run one:         esmm preset deepmtl RAW OUT",
+        "Its settings:    esmm train --config deepmtl --print-config",
+    ]
+    return Outcome(lines=lines, result={"presets": PRESETS})
+
+
+def _open(name: str, out: Path, steps: Sequence[Step]) -> Journal:
+    """Return the journal of a preset, which may begin.
+
+    Raises:
+        ConfigError: the folder holds something else, or a preset with other lines; nothing in it is touched
+    """
+    refused = f"{out} exists and is not the folder of a preset. Give a new folder: esmm preset {name} RAW OTHER_FOLDER"
+    journal = open_journal(out / JOURNAL_NAME, steps, refused=refused)
+    for before, now in zip(journal.lines, lines_of(steps), strict=True):
+        if before != now:
+            raise ConfigError(
+                f"{out} was begun with '{before}', and this command has '{now}'. Give a new folder, or repeat the "
+                "command that began this one."
+            )
+    return journal
+
+
+def _outcome(name: str, out: Path, done: Mapping[str, DoneStep]) -> Outcome:
+    metrics = _tasks(done["evaluate"].result)
+    sizes = {"preprocess": path_bytes(out / "data"), "train": path_bytes(out / "run")}
+    lines = [
+        "",
+        *text_table(["test split", "AUC", "std. error", "log loss", "calibration"], _rows(metrics)),
+        "",
+        *speed_table(done, speeds(done), sizes),
+        "",
+        "What to do with it:",
+        f"  esmm predict --run {out / 'run'} --data {out / 'data'} --split test --out predictions.parquet",
+        f"  esmm export --run {out / 'run'} --out model",
+    ]
+    result = {
+        "preset": name,
+        "folder": out,
+        "metrics": metrics,
+        "seconds": {step: each.seconds for step, each in done.items()},
+        "bytes": sizes,
+    }
+    return Outcome(lines=lines, result=json_value(result))
+
+
+def _tasks(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the metrics of the tasks among what ``esmm evaluate`` found."""
+    return {
+        name: value for name, value in evaluation.items() if isinstance(value, Mapping) and "auc_standard_error" in value
+        and "log_loss" in value
+    }
+
+
+def _rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            task,
+            _number(values["auc"], ".4f"),
+            f"± {_number(values['auc_standard_error'], '.4f')}",
+            _number(values["log_loss"], ".5f"),
+            _number(values["calibration"], ".3f"),
+        ]
+        for task, values in metrics.items()
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    """Return a number as text; JSON has None where there is none, as for the AUC of one class."""
+    return "none" if value is None else format(value, form)

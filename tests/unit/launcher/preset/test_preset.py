@@ -1,0 +1,122 @@
+"""The presets' lines, their folder and their report. The commands that they are made of are stood in for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esmm_dist.errors import ConfigError
+from esmm_dist.progress import NoProgress
+from launcher import cli
+from launcher.command import CommandContext, Outcome
+from launcher.preset.presets import PRESETS, plan
+from launcher.preset.run import PresetConfig, preset_command
+
+TASK = {"auc": 0.7, "auc_standard_error": 0.002, "log_loss": 0.25, "calibration": 1.01}
+RESULTS: dict[str, dict[str, Any]] = {
+    "preprocess": {"splits": {"train": {"impressions": 3000}, "test": {"impressions": 1000}}},
+    "train": {"impressions": 6000, "seconds": 2.0},
+    "evaluate": {
+        "ctr": TASK,
+        "ctcvr": {**TASK, "auc": None},
+        "split": "test",
+        "baseline": {"auc": {"ctr": 0.7}, "auc_standard_error": {"ctr": 0.1}},
+        "warnings": [],
+    },
+}
+
+
+def preset(out, ran, *, raw="raw", train=(), name="deepmtl"):
+    def run_line(line):
+        ran.append(list(line))
+        return Outcome(lines=[f"{line[0]} reports"], result=RESULTS[line[0]])
+
+    context = CommandContext(progress=NoProgress(), run_line=run_line, settings_of_line=cli.settings_of_line)
+    return preset_command(PresetConfig(name=name, raw=raw, out=out, train=train), context)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_line_of_a_preset_is_one_that_its_command_understands(name):
+    for step in plan(name, "raw", Path("out"), ["--max-steps", "3"]):
+        assert cli.settings_of_line(step.args) is not None, step.line
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_preprocesses_and_trains_by_the_shipped_settings_of_its_name(name):
+    steps = plan(name, "raw", Path("out"))
+    assert [step.name for step in steps] == ["preprocess", "train", "evaluate"]
+    assert all(step.args[step.args.index("--config") + 1] == name for step in steps[:2])
+    assert steps[2].args[-2:] == ["--split", "test"]
+
+
+def test_settings_behind_the_dashes_go_to_the_training_and_json_does_not(tmp_path):
+    ran: list[list[str]] = []
+    preset(tmp_path / "out", ran, train=("--max-steps", "5", "--json", "--debug"))
+    assert [line[0] for line in ran] == ["preprocess", "train", "evaluate"]
+    assert ran[1][-2:] == ["--max-steps", "5"]
+    assert all("--json" not in line and "--debug" not in line for line in ran)
+
+
+def test_a_raw_log_in_an_object_store_is_the_line_of_preprocess(tmp_path):
+    ran: list[list[str]] = []
+    preset(tmp_path / "out", ran, raw="s3://bucket/raw")
+    assert ran[0][1] == "s3://bucket/raw"
+
+
+def test_the_report_has_the_metrics_of_each_task_and_the_time_of_each_step(tmp_path):
+    outcome = preset(tmp_path / "out", [])
+    lines = [line.split() for line in outcome.lines]
+    assert ["ctr", "0.7000", "±", "0.0020", "0.25000", "1.010"] in lines
+    assert ["ctcvr", "none", "±", "0.0020", "0.25000", "1.010"] in lines
+    assert list(outcome.result["metrics"]) == ["ctr", "ctcvr"]
+    assert list(outcome.result["seconds"]) == ["preprocess", "train", "evaluate"]
+    assert any(line.startswith("train") and "3 k" in line for line in outcome.lines)
+
+
+def test_the_same_command_shows_the_same_report_and_runs_nothing(tmp_path):
+    first, ran = preset(tmp_path / "out", []), []
+    assert preset(tmp_path / "out", ran).lines == first.lines
+    assert ran == []
+
+
+def test_a_folder_of_the_preset_with_other_settings_is_refused_with_both_lines(tmp_path):
+    preset(tmp_path / "out", [])
+    ran: list[list[str]] = []
+    with pytest.raises(ConfigError, match=r"out was begun with '.*run', and this command has '.*run --seed 2'\. Give"):
+        preset(tmp_path / "out", ran, train=("--seed", "2"))
+    with pytest.raises(ConfigError, match=r"begun with '.*--config deepmtl', and .* '.*--config guidebook'"):
+        preset(tmp_path / "out", ran, name="guidebook")
+    assert ran == []
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(ConfigError, match="is not the folder of a preset. Give a new folder: esmm preset deepmtl RAW"):
+        preset(tmp_path, [])
+
+
+def test_a_wrong_setting_of_the_training_shows_before_the_first_step(tmp_path):
+    ran: list[list[str]] = []
+    with pytest.raises(ConfigError, match="Unknown flag '--max-stesp'. Did you mean '--max-steps'"):
+        preset(tmp_path / "out", ran, train=("--max-stesp", "5"))
+    assert ran == []
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["deepmlt"], "There is no preset 'deepmlt'. Did you mean 'deepmtl'"),
+        (["deepmtl"], "RAW and OUT are missing. .*: esmm preset deepmtl RAW OUT"),
+        (["deepmtl", "raw"], "OUT is missing"),
+    ],
+)
+def test_what_is_missing_or_misspelt_is_said(words, message):
+    with pytest.raises(ConfigError, match=message):
+        cli.run_line(["preset", *words])
+
+
+def test_without_a_name_the_presets_are_listed():
+    outcome = cli.run_line(["preset"])
+    assert list(outcome.result["presets"]) == sorted(PRESETS)
+    assert [line.split()[0] for line in outcome.lines[: len(PRESETS)]] == sorted(PRESETS)
