@@ -28,9 +28,9 @@ class ModelConfig:
     """Networks and losses."""
 
     network: Names = ("mlp",)
-    """Network of each label, first label first; the last one counts for all labels behind it too: ``mlp``, or
-    ``package.module:Class`` of your own (a subclass of BaseNetwork, of Keras layers or your own variables).
-    ``esmm_dist/model/README.md`` says when to take which, and has examples of one's own."""
+    """Network of each label, first label first; the last one counts for all labels behind it too: ``mlp``, ``dcn``,
+    ``deepfm``, or ``package.module:Class`` of your own (a subclass of BaseNetwork, of Keras layers or your own
+    variables). ``esmm_dist/model/README.md`` says when to take which, and has examples of one's own."""
 
     share_network: bool = False
     """Whether one network serves all labels, with an output each; else each label has a network of its own."""
@@ -55,6 +55,14 @@ class ModelConfig:
     """Widths of the hidden layers of what computes the weight of an element of a list for an impression, in networks
     that attend to lists. An empty list makes the weight linear in the two rows and their product. 16: each unit is
     computed for every pair of an element and an impression, most of the work of ``din``."""
+
+    cross_layers: int = 2
+    """Cross layers of ``dcn``, 1 or more: with L of them it sees products of up to L + 1 columns. 2, because a third
+    one added nothing on synthetic logs."""
+
+    cross_rank: int = 32
+    """Rank of the matrices of ``dcn``'s cross layers: what a layer multiplies the fields by is made of so many numbers.
+    Larger costs in proportion."""
 
     linear_scale: float | None = None
     """Strength of a linear term beside the towers (the "wide" part of Wide & Deep): the first columns of a row, one a
@@ -93,6 +101,9 @@ class ModelConfig:
                 f"dropout has {len(self.dropout)} numbers, but hidden_units has {len(self.hidden_units)} layers. Give "
                 "one number for all layers, or one for each."
             )
+        for name in ("cross_layers", "cross_rank"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}. Set 1 or more; mlp has no cross layers.")
         if self.linear_scale is not None and self.linear_scale < 0:
             raise ConfigError(f"linear_scale is {self.linear_scale}. Set 0 or more.")
         if any(weight < 0 for weight in self.task_weights):

@@ -4,6 +4,8 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
 
 NETWORKS = {
+    "dcn": "esmm_dist.model.networks.dcn:Dcn",
+    "deepfm": "esmm_dist.model.networks.deepfm:DeepFm",
     "din": "esmm_dist.model.networks.din:Din",
     "mlp": "esmm_dist.model.networks.mlp:Mlp",
 }

@@ -142,6 +142,8 @@ def _made(name: str, maker: Callable[[], BaseNetwork], layout: FieldLayout, outp
             tower(fields)  # layers that make their weights in their first call make them now
             with keras.StatelessScope(collect_losses=True) as scope:
                 found = _InTraining(tower)(fields, dropout_seed=tf.constant([1, 1]), training=True)
+    except ConfigError as e:  # it does not fit the fields or the settings, and says so
+        raise ConfigError(f"network '{name}': {e}") from e
     except Exception as e:  # whatever a user's code raises
         raise ConfigError(
             f"network '{name}' fails on a batch of one user and two impressions: {type(e).__name__}: "

@@ -121,8 +121,9 @@ def _outcome(name: str, out: Path, done: Mapping[str, DoneStep]) -> Outcome:
 def _tasks(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the metrics of the tasks among what ``esmm evaluate`` found."""
     return {
-        name: value for name, value in evaluation.items() if isinstance(value, Mapping) and "auc_standard_error" in value
-        and "log_loss" in value
+        name: value
+        for name, value in evaluation.items()
+        if isinstance(value, Mapping) and "auc_standard_error" in value and "log_loss" in value
     }
 
 

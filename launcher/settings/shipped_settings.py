@@ -49,10 +49,7 @@ def shipped_names(cls: type) -> list[str]:
 def _fitting(cls: type) -> dict[str, Path]:
     """Return the shipped files that hold settings of a class, by name."""
     return {
-        name: path
-        for command in _PACKAGES
-        for name, path in _shipped(command).items()
-        if _holds_settings_of(cls, path)
+        name: path for command in _PACKAGES for name, path in _shipped(command).items() if _holds_settings_of(cls, path)
     }
 
 

@@ -22,13 +22,11 @@ class Dcn(Mlp):
     perceptron's first layer can then be split between user and impression, as that of ``Mlp`` is; the paper finds
     neither way to be always the better one (section 3.3).
 
-    A user's columns of x_0 are the same for all impressions of a group, so that products of x_0 with a weight are computed
-    once a group for these. The last layer is made of such products alone: with W float32 [P, outputs] and r = V_lᵀ x_l,
-    ::
+    A user's columns of x_0 are the same for all impressions of a group, so that products of x_0 with a weight are
+    computed once a group for these. The last layer is made of such products alone, without a vector of P columns an
+    impression: with W float32 [P, outputs] and r = V_lᵀ x_l float32 [cross_rank] ::
 
         Wᵀ x_{l+1} = Wᵀ x_l + (W ⊙ b_l)ᵀ x_0 + Σ_j r_j · (W ⊙ U_lj)ᵀ x_0        U_lj: column j of U_l
-
-    which are a third of the multiplications, and no vector of P columns an impression.
     """
 
     def __init__(self, layout: FieldLayout, config: ModelConfig, *, outputs: int, seed: int) -> None:
@@ -79,7 +77,7 @@ class Dcn(Mlp):
         return x
 
     def _of_fields(self, pooled: PooledFields, kernel: tf.Tensor) -> tf.Tensor:
-        """Return the product float32 [B, n] of x_0 and a weight float32 [P, n], the user's part computed once a group."""
+        """Return the product float32 [B, n] of x_0 and a weight float32 [P, n], the user's part once a group."""
         of_user = self.matmul(pooled.user, kernel[: self._user_columns])
         return tf.gather(of_user, pooled.group_of_impression) + self.matmul(
             pooled.impression, kernel[self._user_columns :]

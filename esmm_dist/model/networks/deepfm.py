@@ -23,7 +23,7 @@ class DeepFm(Mlp):
     without weights would be the same number in the logits of all labels.
 
     The first order of equation 2, a weight an id, is the model's linear term: set ``linear_scale``. Without it there is
-    no first order. A field with many ids is one vector here, and products of two of its own ids are in none of the sums.
+    no first order. A field with many ids is one vector here: products of two of its own ids are in none of the sums.
     """
 
     def __init__(self, layout: FieldLayout, config: ModelConfig, *, outputs: int, seed: int) -> None:
@@ -45,7 +45,7 @@ class DeepFm(Mlp):
         user_sum, user_squares = self._sums(pooled.user)
         impression_sum, impression_squares = self._sums(pooled.impression)
         both = tf.gather(tf.concat([user_sum, user_squares], axis=1), pooled.group_of_impression)
-        user_sum, user_squares = tf.split(both, 2, axis=1)
+        user_sum, user_squares = tf.split(both, [self._dim, self._dim], axis=1)
         return 0.5 * (tf.square(user_sum + impression_sum) - user_squares - impression_squares)
 
     def _sums(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -65,8 +65,8 @@ def _common_dim(layout: FieldLayout) -> int:
     for name, dim in dims.items():
         if dim != dims[first]:
             raise ConfigError(
-                f"network deepfm multiplies the vectors of fields, but '{first}' has {dims[first]} columns and '{name}' "
-                f"{dim}. Give all fields one embedding_dim (in the schema, and in embedding_dim_by_table), or leave "
-                "those that differ out of model.fields."
+                f"It multiplies the vectors of fields, but '{first}' has {dims[first]} columns and '{name}' {dim}. "
+                "Give all fields one embedding_dim (in the schema, and in embedding_dim_by_table), or leave those that "
+                "differ out of model.fields."
             )
     return dims[first]

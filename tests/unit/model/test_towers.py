@@ -69,5 +69,5 @@ def test_a_network_of_ones_own_sees_fields_by_name():
 
 def test_the_error_about_a_field_that_is_not_seen_names_the_network():
     layout = FieldLayout(user_dims={"v": 2}, impression_dims={"i": 3})
-    with pytest.raises(ConfigError, match="ByFields' fails .* ConfigError: The network sees no field 'u'"):
+    with pytest.raises(ConfigError, match="ByFields': The network sees no field 'u'"):
         make_towers(ModelConfig(network=(f"{HERE}:ByFields",)), layout, [0], seed=1)

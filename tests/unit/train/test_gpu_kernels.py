@@ -24,6 +24,14 @@ CASES: dict[str, dict[str, Any]] = {
     "deterministic": {"deterministic": False},
     "network of layers": {"model": {"network": f"{NETWORKS}:Normalised"}},
     "network with dropout": {"model": {"network": f"{NETWORKS}:Dropped"}},
+    "network dcn, cross_layers, cross_rank": {
+        "model": {"network": "dcn", "cross_layers": 3, "cross_rank": 4, "dropout": 0.5},
+        "hardware": {"mixed_precision": True},
+    },
+    "network deepfm, linear_scale": {
+        "model": {"network": "deepfm", "linear_scale": 1.0, "dropout": 0.5},
+        "hardware": {"mixed_precision": True},
+    },
     "hidden_units, dense_optimizer sgd": {"model": {"hidden_units": []}, "dense": {"dense_optimizer": "sgd"}},
     "share_network, dropout a layer": {"model": {"share_network": True, "hidden_units": [8, 4], "dropout": [0.5, 0.2]}},
     "network din, attend, attention_units": {

@@ -25,6 +25,13 @@ def data_settings(name: str) -> PreprocessConfig:
     return build(PreprocessConfig, {"raw": "raw", "out": "out", **stored}, where=name)
 
 
+def chosen(name: str, impressions: int) -> TrainConfig:
+    """Return what training settles on for a log of so many train impressions, 7.25 in a record."""
+    manifest = replace(manifest_of(impressions), schema=load_schema(data_settings(name).schema or ""), lanes=64)
+    train = replace(manifest.splits["train"], records=round(impressions / 7.25))
+    return choose_settings(train_settings(name), replace(manifest, splits={"train": train})).config
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_a_file_for_each_of_the_two_commands(name):
     assert name in shipped_names(TrainConfig)
@@ -64,25 +71,21 @@ def test_guidebook_is_one_network_of_six_of_its_twelve_fields():
 def test_a_batch_holds_about_as_many_impressions_as_the_original(name, impressions):
     records = train_settings(name).input.global_batch_records or 0
     assert records % (data_settings(name).lanes or 0) == 0
-    # Groups of 8 of contexts of 58 impressions: 7 full ones and one of 2, so 58 / 8 = 7.25 of each; synthetic logs have 7.5
+    # Contexts of 58 impressions are 7 groups of 8 and one of 2: 58 / 8 = 7.25 in each; synthetic logs have 7.5
     assert data_settings(name).group_size == 8
     assert records * 7.25 == pytest.approx(impressions, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["deepmtl", "guidebook"])
 def test_what_is_restated_does_not_depend_on_the_size_of_the_log(name):
-    config = train_settings(name)
-    small, large = (choose_settings(config, replace(manifest_of(n, fields=19), lanes=64)).config for n in (10**4, 10**7))
+    config, small, large = train_settings(name), chosen(name, 10**4), chosen(name, 10**7)
     assert small == large
     assert small.model == replace(config.model, linear_lists=small.model.linear_lists)
     assert small.cooldown == 0
 
 
 def test_aliccp_large_leaves_the_batch_to_the_log():
-    config = train_settings("aliccp-large")
-    chosen = {
-        n: choose_settings(config, replace(manifest_of(n, fields=23), lanes=64)).config for n in (250_000, 42_000_000)
-    }
-    assert (chosen[42_000_000].input.global_batch_records, chosen[42_000_000].input.epochs) == (512, 1)
-    assert (chosen[250_000].input.global_batch_records or 0) < 512
-    assert chosen[250_000].model == chosen[42_000_000].model
+    part, whole = chosen("aliccp-large", 300_000), chosen("aliccp-large", 42_000_000)
+    assert (whole.input.global_batch_records, whole.input.epochs) == (512, 1)
+    assert (part.input.global_batch_records or 0) < 512
+    assert part.model == whole.model

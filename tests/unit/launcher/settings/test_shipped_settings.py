@@ -45,7 +45,9 @@ def test_a_shipped_file_is_offered_by_the_commands_that_take_it_and_by_no_other(
     assert {name for name, names in offering.items() if names} == {"train", "preprocess"}
     assert "small-data" in offering["train"]
     assert "small-data" not in offering["preprocess"]
-    with pytest.raises(ConfigError, match=r"small-data, which holds settings of esmm train\. Give it to esmm train, or be"):
+    with pytest.raises(
+        ConfigError, match=r"small-data, which holds settings of esmm train\. Give it to esmm train, or be"
+    ):
         settings_path("small-data", COMMANDS["preprocess"].load_settings())
     with pytest.raises(ConfigError, match=r"neither a \.yaml file nor a shipped name\. No settings of this command"):
         settings_path("smal", COMMANDS["synth"].load_settings())

@@ -93,7 +93,9 @@ def test_gradients_are_the_slopes_of_the_outputs():
         out = network(pooled(user, impression)).numpy().astype(np.float64)
         return float((out[:, 0] * np.arange(1.0, 7.0)).sum())
 
-    step = 1e-2  # the outputs are polynomials of the third degree: the error of a central difference is of the order step²
+    step = (
+        1e-2  # the outputs are polynomials of the third degree: the error of a central difference is of the order step²
+    )
     for gradient, values, of_user in ((found[0], USER, True), (found[1], IMPRESSION, False)):
         for at in np.ndindex(values.shape):
             moved = [values.copy(), values.copy()]

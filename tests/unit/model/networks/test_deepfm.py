@@ -117,5 +117,7 @@ def test_dropout_leaves_the_products_alone():
 
 def test_fields_of_several_dimensions_are_refused_with_what_to_do():
     layout = FieldLayout(user_dims={"user_id": 16}, impression_dims={"item_id": 16, "gender": 8})
-    with pytest.raises(ConfigError, match=r"'user_id' has 16 columns and 'gender' 8\. Give all fields one embedding_dim"):
+    with pytest.raises(
+        ConfigError, match=r"'user_id' has 16 columns and 'gender' 8\. Give all fields one embedding_dim"
+    ):
         deepfm_of(layout)

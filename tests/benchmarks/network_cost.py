@@ -1,0 +1,70 @@
+"""What the networks cost: CPU time of a step's forward and backward pass of each, beside that of mlp.
+
+Command:   python -m tests.benchmarks.network_cost
+Machine:   any; the figures in esmm_dist/model/README.md are of 2 cores of an AMD EPYC (AVX-512)
+Time:      a minute
+
+The batch is that of a large log: 4,096 impressions of 545 groups, 13 user fields and 6 others of 16 columns, hidden
+layers 256 and 128, one output. Pooling, rows, losses and the optimizer are not in it.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from esmm_dist.model.config import ModelConfig
+from esmm_dist.model.network_names import NETWORKS
+from esmm_dist.model.pooled_fields import FieldLayout
+from esmm_dist.model.towers import network_class
+
+GROUPS, IMPRESSIONS, DIM = 545, 4096, 16
+LAYOUT = FieldLayout(
+    user_dims={f"user {n}": DIM for n in range(13)}, impression_dims={f"item {n}": DIM for n in range(6)}
+)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "dcn": {"": {}, "--cross-layers 1": {"cross_layers": 1}, "--cross-rank 64": {"cross_rank": 64}}
+}
+"""By network: settings that change its cost, by their flags."""
+
+ROUNDS, STEPS = 5, 10
+
+
+def cpu_seconds(name: str, settings: dict[str, Any]) -> float:
+    """Return the CPU-seconds of a pass, the least of some rounds."""
+    draw = np.random.default_rng(0)
+    user = tf.constant(draw.normal(size=(GROUPS, LAYOUT.user_columns)), tf.float32)
+    impression = tf.constant(draw.normal(size=(IMPRESSIONS, LAYOUT.impression_columns)), tf.float32)
+    group_of = tf.constant(np.arange(IMPRESSIONS) * GROUPS // IMPRESSIONS)
+    network = network_class(name)(LAYOUT, ModelConfig(network=(name,), **settings), outputs=1, seed=1)
+
+    @tf.function
+    def step(user: tf.Tensor, impression: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch([user, impression])
+            outputs = tf.reduce_sum(network(LAYOUT.pooled(user, impression, group_of)))
+        return tape.gradient(outputs, [user, impression, *(v.value for v in network.trainable_variables)])
+
+    step(user, impression)
+    times = []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        for _ in range(STEPS):
+            step(user, impression)
+        times.append((time.process_time() - start) / STEPS)
+    return min(times)
+
+
+def main() -> None:
+    """Print a line for each network."""
+    base = cpu_seconds("mlp", {})
+    for name in NETWORKS:
+        for flags, settings in VARIANTS.get(name, {"": {}}).items():
+            seconds = cpu_seconds(name, settings)
+            million = seconds * 1e6 / IMPRESSIONS
+            print(f"{name} {flags:<18} {million:5.1f} CPU-seconds a million impressions, {seconds / base:.2f} of mlp")
+
+
+if __name__ == "__main__":
+    main()
