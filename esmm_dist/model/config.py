@@ -29,7 +29,7 @@ class ModelConfig:
 
     network: Names = ("mlp",)
     """Network of each label, first label first; the last one counts for all labels behind it too: ``mlp``, ``dcn``,
-    ``deepfm``, or ``package.module:Class`` of your own (a subclass of BaseNetwork, of Keras layers or your own
+    ``deepfm``, ``din``, or ``package.module:Class`` of your own (a subclass of BaseNetwork, of Keras layers or your own
     variables). ``esmm_dist/model/README.md`` says when to take which, and has examples of one's own."""
 
     share_network: bool = False
@@ -57,8 +57,8 @@ class ModelConfig:
     computed for every pair of an element and an impression, most of the work of ``din``."""
 
     cross_layers: int = 2
-    """Cross layers of ``dcn``, 1 or more: with L of them it sees products of up to L + 1 columns. 2, because a third
-    one added nothing on synthetic logs."""
+    """Cross layers of ``dcn``, 1 or more: with L of them it sees products of up to L + 1 columns. 2, for
+    products of three; what a further one costs is in ``esmm_dist/model/README.md``."""
 
     cross_rank: int = 32
     """Rank of the matrices of ``dcn``'s cross layers: what a layer multiplies the fields by is made of so many numbers.

@@ -24,7 +24,12 @@ LAYOUT = FieldLayout(
     user_dims={f"user {n}": DIM for n in range(13)}, impression_dims={f"item {n}": DIM for n in range(6)}
 )
 VARIANTS: dict[str, dict[str, Any]] = {
-    "dcn": {"": {}, "--cross-layers 1": {"cross_layers": 1}, "--cross-rank 64": {"cross_rank": 64}}
+    "dcn": {
+        "": {},
+        "--cross-layers 1": {"cross_layers": 1},
+        "--cross-layers 3": {"cross_layers": 3},
+        "--cross-rank 64": {"cross_rank": 64},
+    }
 }
 """By network: settings that change its cost, by their flags."""
 
