@@ -22,7 +22,8 @@ SMALL = ["--checkpoint-every-steps", "1", "--keep-checkpoints", "100", "--max-st
 def esmm(*args: str | Path) -> dict:
     done = subprocess.run([ESMM, *args, "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    result: dict = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 @pytest.fixture(scope="module")

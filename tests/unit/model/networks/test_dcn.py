@@ -46,7 +46,7 @@ def test_two_cross_layers_of_small_numbers_are_those_computed_by_hand():
     weights = by_name(network)
     for name, value in {"u_0": [[1, 2]], "v_0": [[3], [1]], "b_0": [0, 1], "u_1": [[1, 0]], "v_1": [[1], [1]]}.items():
         weights[f"cross_{name}"].assign(np.array(value, np.float32))
-    fields = pooled(np.float32([[2]]), np.float32([[1]]), [0], layout)
+    fields = pooled(np.array([[2]], np.float32), np.array([[1]], np.float32), [0], layout)
     # x_0 = (2, 1): V'x_0 = 3·2 + 1·1 = 7, U·7 = (7, 14), + b = (7, 15), · x_0 = (14, 15), + x_0 = (16, 16) = x_1
     # V'x_1 = 32, U·32 = (32, 0), · x_0 = (64, 0), + x_1 = (80, 16) = x_2
     assert network.crossed(fields, 2).numpy().tolist() == [[80, 16]]

@@ -34,7 +34,9 @@ def product_weights(network: DeepFm) -> Any:
 def test_three_fields_of_small_numbers_are_those_computed_by_hand():
     layout = FieldLayout(user_dims={"u": 2}, impression_dims={"i": 2, "j": 2})
     network = deepfm_of(layout)
-    found = network.products(pooled(np.float32([[1, 2]]), np.float32([[3, 4, 5, 6]]), [0], layout)).numpy()
+    found = network.products(
+        pooled(np.array([[1, 2]], np.float32), np.array([[3, 4, 5, 6]], np.float32), [0], layout)
+    ).numpy()
     # Column 0 holds 1, 3, 5: 1·3 + 1·5 + 3·5 = 23. Column 1 holds 2, 4, 6: 2·4 + 2·6 + 4·6 = 44
     assert found.tolist() == [[23, 44]]
 
