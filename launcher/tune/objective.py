@@ -12,7 +12,7 @@ from esmm_dist.near_names import nearest_hint
 Direction = Literal["maximize", "minimize"]
 
 _DIRECTIONS: Mapping[str, Direction] = {"auc": "maximize", "gauc": "maximize", "log_loss": "minimize"}
-_PART = re.compile(r"(?:(?P<weight>\d+(?:\.\d*)?|\.\d+)\s*\*?\s*)?(?P<task>[A-Za-z_]\w*)\.(?P<figure>\w+)")
+_PART = re.compile(r"(?:(?P<weight>\d+(?:\.\d*)?|\.\d+)\s*\*?\s*)?(?P<task>[^\W\d][^.*+]*)\.(?P<figure>\w+)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,22 +6,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from esmm_dist.arrays import F32
+from esmm_dist.calibration.curves import Curve
 from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.inference.exported_probabilities import exported_probabilities
 from esmm_dist.inference.probabilities import probabilities
 from esmm_dist.schema.label_tree import LabelTree
+from tests.support.label_trees import label_trees
 from tests.unit.calibration.test_curves import curves
 
-TREES = [LabelTree.of(("click", "cart", "buy")), LabelTree.of(("click", "cart", "buy"), {"buy": "click"})]
+Case = tuple[LabelTree, F32, tuple[Curve, ...] | None]
 
 
-@given(
-    arrays(np.float32, st.tuples(st.integers(0, 20), st.just(3)), elements=st.floats(-30, 30, width=32)),
-    st.floats(1e-3, 1.0),
-    st.none() | st.tuples(curves, curves, curves),
-    st.sampled_from(TREES),
-)
-def test_every_column_is_that_of_predict(logits, kept, of_labels, tree):
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Draw a tree, logits of its labels, and a curve of each or none."""
+    tree = draw(label_trees(max_labels=5))
+    shape = draw(st.integers(0, 20)), len(tree.names)
+    logits = draw(arrays(np.float32, shape, elements=st.floats(-30, 30, width=32)))
+    return tree, logits, draw(st.none() | st.tuples(*[curves] * len(tree.names)))
+
+
+@given(cases(), st.floats(1e-3, 1.0))
+def test_every_column_is_that_of_predict(case: Case, kept: float):
+    tree, logits, of_labels = case
     transform = LogitTransform(keep_negatives=kept, curves=of_labels)
     found = exported_probabilities(tf.constant(logits), tree, transform)
     assert list(found) == tree.columns

@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import SchemaError
+from esmm_dist.schema.differences import record_differences
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.label_tree import LabelTree, split_after
+from tests.support.label_trees import label_trees
 
 CHAIN = LabelTree.of(["click", "cart", "purchase"])
 TREE = LabelTree.of(["click", "purchase", "favourite"], {"favourite": "click"})
@@ -95,3 +99,38 @@ def test_schema_with_a_tree_survives_a_mapping():
 def test_wrong_tree_names_the_schema():
     with pytest.raises(SchemaError, match="Schema 's': 'favourite after like': no label 'like'"):
         Schema(name="s", labels=("click", "favourite after like"), fields=(Field(name="item", owner="item"),))
+
+
+def test_a_stored_schema_from_before_trees_is_a_chain():
+    item = Field(name="item", owner="item")
+    mapping = to_mapping(Schema(name="s", labels=("click", "cart", "order"), fields=(item,)))
+    del mapping["after"]
+    assert build(Schema, mapping, where="test").label_tree == LabelTree.of(("click", "cart", "order"))
+
+
+def test_another_tree_of_the_same_labels_is_another_record():
+    item = Field(name="item", owner="item")
+    chain = Schema(name="s", labels=("click", "order", "favourite"), fields=(item,))
+    tree = Schema(name="s", labels=("click", "order", "favourite after click"), fields=(item,))
+    assert record_differences(tree, chain) == ["after.favourite is 'click', was nothing"]
+
+
+@given(label_trees(), st.integers(0, 99))
+def test_labels_count_where_each_before_them_does(tree: LabelTree, seed: int):
+    labels = np.random.default_rng(seed).integers(0, 2, (50, len(tree.names)))
+    reached, broken = tree.reached(labels), tree.broken(labels)
+    for label in range(len(tree.names)):
+        on_path = labels[:, list(tree.path(label))]
+        np.testing.assert_array_equal(reached[:, label], on_path.all(axis=1))
+    assert not tree.broken(reached).any()
+    # some label is broken exactly where some 1 does not count
+    np.testing.assert_array_equal(broken.any(axis=1), (labels.astype(np.bool_) & ~reached).any(axis=1))
+
+
+@given(label_trees(), st.integers(0, 99))
+def test_sums_of_logarithms_are_logarithms_of_products(tree: LabelTree, seed: int):
+    p = list(np.random.default_rng(seed).random(len(tree.names)) + 1e-3)
+    products = tree.products(p)
+    np.testing.assert_allclose(tree.sums([np.log(each) for each in p]), np.log(products), rtol=1e-12, atol=1e-12)
+    for label in range(len(tree.names)):
+        assert products[label] == pytest.approx(np.prod([p[place] for place in tree.path(label)]))

@@ -9,6 +9,7 @@ from launcher.tune.objective import Objective
 
 METRICS: dict[str, dict[str, float | None]] = {
     "ctr": {"auc": 0.7, "log_loss": 0.4, "gauc": None},
+    "add to cart_given_click": {"auc": 0.9},
     "cvr": {"auc": 0.6, "log_loss": 0.5, "gauc": 0.55},
 }
 
@@ -21,6 +22,7 @@ METRICS: dict[str, dict[str, float | None]] = {
         ("ctr.auc + cvr.auc", 1.3),
         ("ctr.auc + 0.5 * cvr.auc", 1.0),
         ("2 ctr.auc+.5*cvr.auc", 1.7),
+        ("0.5 * add to cart_given_click.auc + ctr.auc", 1.15),
         ("ctr.gauc", math.nan),  # no user has both classes
         ("ctcvr.auc", math.nan),  # not measured yet
     ],
@@ -75,6 +77,7 @@ def test_a_task_that_the_data_set_lacks_is_refused_with_the_nearest_one():
 def test_the_standard_error_of_one_auc_is_known(text, expected):
     metrics: dict[str, dict[str, float | None]] = {
         "ctr": {"auc": 0.7, "auc_standard_error": 0.02},
-        "cvr": {"auc": 0.6, "auc_standard_error": None},
+        "add to cart_given_click": {"auc": 0.9},
+    "cvr": {"auc": 0.6, "auc_standard_error": None},
     }
     assert Objective.parse(text).standard_error(metrics) == pytest.approx(expected, nan_ok=True)
