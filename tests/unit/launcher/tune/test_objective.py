@@ -78,6 +78,6 @@ def test_the_standard_error_of_one_auc_is_known(text, expected):
     metrics: dict[str, dict[str, float | None]] = {
         "ctr": {"auc": 0.7, "auc_standard_error": 0.02},
         "add to cart_given_click": {"auc": 0.9},
-    "cvr": {"auc": 0.6, "auc_standard_error": None},
+        "cvr": {"auc": 0.6, "auc_standard_error": None},
     }
     assert Objective.parse(text).standard_error(metrics) == pytest.approx(expected, nan_ok=True)
