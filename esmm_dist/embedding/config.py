@@ -31,6 +31,10 @@ class EmbeddingConfig:
     embedding_dim_by_table: dict[str, int] = field(default_factory=dict)
     """Another D for single tables of the schema: ``{table: D}``. Empty: embedding_dim for all."""
 
+    row_slices: int = 1
+    """Slices of embedding_dim columns in a row, one for each network of a model whose networks share no embeddings.
+    Training sets it, by objective and share_embeddings."""
+
     embedding_optimizer: OptimizerName = "adagrad"
     """``adagrad``, ``rowwise_adagrad`` (one accumulator a row), ``adam``, ``sgd`` or ``ftrl``. Adagrad suits rows that
     are seen seldom: each keeps its own rate."""
@@ -90,6 +94,14 @@ class EmbeddingConfig:
         for name, dim in {"embedding_dim": self.embedding_dim, **self.embedding_dim_by_table}.items():
             if dim < 1:
                 raise ConfigError(f"{name} is {dim}. An embedding row needs at least 1 column.")
+        if self.row_slices < 1:
+            raise ConfigError(f"row_slices is {self.row_slices}. Leave it out: training sets it by share_embeddings.")
+        if self.row_slices > 1 and self.embedding_optimizer == "rowwise_adagrad":
+            raise ConfigError(
+                "embedding_optimizer is rowwise_adagrad, but the networks share no embeddings (share_embeddings), and "
+                "through its one accumulator a row they would share their step sizes. Set embedding_optimizer to "
+                "adagrad, or share_embeddings to true."
+            )
         if self.embedding_learning_rate is not None and self.embedding_learning_rate <= 0:
             raise ConfigError(f"embedding_learning_rate is {self.embedding_learning_rate}. Set a positive number.")
         for name in ("embedding_l2", "start_scale", "start_accumulator", "ftrl_l1", "ftrl_l2"):
@@ -124,7 +136,11 @@ class EmbeddingConfig:
             raise ConfigError("start_accumulator is 0, by which ftrl would divide. Set a positive number, such as 0.1.")
 
     def dim_of(self, table: str) -> int:
-        """Return D of a table."""
+        """Return D of a table: the columns of a row, in all slices."""
+        return self.slice_dim_of(table) * self.row_slices
+
+    def slice_dim_of(self, table: str) -> int:
+        """Return the columns of a slice of a table's rows: embedding_dim, or what is set for the table."""
         return self.embedding_dim_by_table.get(table, self.embedding_dim)
 
     @property

@@ -229,7 +229,8 @@ class ExportedModel(tf.Module):
 
 
 def _call(model: Any, *inputs: Any, **named: Any) -> Any:
-    return model(*inputs, **named)
+    """Return the logits of the conditional probabilities, float32 [B, K]."""
+    return model.objective.conditional_logits(model(*inputs, **named))
 
 
 def _weighted(fields: tuple[Field, ...]) -> bool:

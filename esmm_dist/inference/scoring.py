@@ -68,7 +68,7 @@ class Scorer:
 
     def score(self, pulled: PulledBatch) -> F64:
         """Return the logits float64 [B, K] of the conditional probabilities, as ``transform`` makes them."""
-        logits, _ = self.forward(model_inputs(*pulled, with_norms=self.forward.model.uses_norms))
+        logits = self.forward(model_inputs(*pulled, with_norms=self.forward.model.uses_norms))
         return self.transform(logits)
 
 

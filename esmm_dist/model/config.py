@@ -7,6 +7,7 @@ import pydantic
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.model.network_names import check_network_name
+from esmm_dist.model.objectives.config import ObjectiveConfig
 
 T = TypeVar("T")
 
@@ -24,8 +25,8 @@ Numbers = Annotated[tuple[float, ...], pydantic.BeforeValidator(_listed)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """Networks and losses."""
+class ModelConfig(ObjectiveConfig):
+    """Networks, and what they minimise."""
 
     network: Names = ("mlp",)
     """Network of each label, first label first; the last one counts for all labels behind it too: ``mlp``, ``dcn``,
@@ -80,6 +81,12 @@ class ModelConfig:
     as in the ESMM paper (equation 4)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.share_network and not self.shares_embeddings:
+            raise ConfigError(
+                f"share_network is true, but with objective {self.objective} the labels share no embeddings, and no "
+                "network. Set share_embeddings to true, or share_network to false."
+            )
         if not self.network:
             raise ConfigError("network is empty. Name one network for all labels, or one a label: mlp.")
         for name in self.network:

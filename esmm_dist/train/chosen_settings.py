@@ -13,6 +13,7 @@ from typing import Any
 
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.config import EmbeddingConfig
+from esmm_dist.errors import ConfigError
 from esmm_dist.input.defaults import batch_plan, is_small_log
 from esmm_dist.model.seen_fields import seen_fields
 from esmm_dist.schema.manifest import DatasetManifest
@@ -75,7 +76,7 @@ def choose_settings(
         new = {name: values[name] for name in names if getattr(settings, name) is None and values[name] is not None}
         groups[group] = replace(settings, **new)
         open_values |= new
-    groups["embedding"] = with_dims(groups["embedding"], manifest)
+    groups["embedding"], sliced = _with_slices(with_dims(groups["embedding"], manifest), config, manifest)
     if config.cooldown is None:
         open_values["cooldown"] = values["cooldown"]
     if config.model.hidden_units is None:
@@ -93,6 +94,7 @@ def choose_settings(
         lines=(
             *_line(open_plan, size),
             *_line(open_values, reason),
+            *sliced,
             *(line for name, reason in reasons.items() for line in _line({name: getattr(evaluation, name)}, reason)),
         ),
     )
@@ -104,6 +106,24 @@ def with_dims(embedding: EmbeddingConfig, manifest: DatasetManifest) -> Embeddin
     return replace(embedding, embedding_dim_by_table=dims)
 
 
+def _with_slices(
+    embedding: EmbeddingConfig, config: TrainConfig, manifest: DatasetManifest
+) -> tuple[EmbeddingConfig, list[str]]:
+    """Return the settings of the tables with a slice for each network that shares no embeddings, and what to say of it.
+
+    Raises:
+        ConfigError: The settings name another number of slices, or an optimizer through which slices would share.
+    """
+    given, slices = embedding.row_slices, config.model.row_slices(len(manifest.schema.labels))
+    if given not in (1, slices):
+        raise ConfigError(
+            f"row_slices is {given}, but with objective {config.model.objective} and the labels of this data set a row "
+            f"has {slices}. Leave it out: it follows from share_embeddings."
+        )
+    reason = f"one for each network: with objective {config.model.objective} they share no embeddings"
+    return replace(embedding, row_slices=slices), _line({"row_slices": slices}, reason) if given != slices else []
+
+
 def _line(values: Mapping[str, Any], reason: str) -> list[str]:
     said = {name: " ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()}
     return [f"Chosen: {', '.join(f'{name} {value}' for name, value in said.items())} ({reason})"] if said else []
@@ -111,8 +131,9 @@ def _line(values: Mapping[str, Any], reason: str) -> list[str]:
 
 def _learns_as_small(config: TrainConfig, manifest: DatasetManifest) -> bool:
     """Return whether the values for small logs fit: they are Adagrad's, and take a column a label of each row."""
-    embedding = with_dims(config.embedding, manifest)
-    wide = all(embedding.dim_of(table) > len(manifest.schema.labels) for table in manifest.schema.tables)
+    embedding, heads = with_dims(config.embedding, manifest), config.model.num_heads(len(manifest.schema.labels))
+    linear_columns = 1 if config.model.row_slices(heads) > 1 else heads  # of a slice, or of the row
+    wide = all(embedding.slice_dim_of(table) > linear_columns for table in manifest.schema.tables)
     given = any(
         getattr(getattr(config, group), name) is not None for group, names in _TOGETHER.items() for name in names
     )

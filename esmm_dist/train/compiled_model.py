@@ -7,6 +7,7 @@ import keras
 
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.forward import CompiledForward
+from esmm_dist.model.objectives.label_shares import LabelShares
 from esmm_dist.ranks.world import World
 from esmm_dist.schema.fields import Schema
 from esmm_dist.train.compiled_step import CompiledStep
@@ -37,14 +38,27 @@ class CompiledModel:
         return [*self.model.weights, *self.optimizer.variables]
 
 
-def compile_model(config: TrainConfig, schema: Schema, world: World) -> CompiledModel:
+def compile_model(
+    config: TrainConfig, schema: Schema, world: World, label_shares: LabelShares | None = None
+) -> CompiledModel:
     """Make the model with its start values; they derive from the seed, the same on every rank.
+
+    Args:
+        config: settings of the training
+        schema: schema of the data
+        world: ranks that train together
+        label_shares: constants of the training data, by which objectives scale losses; None: they do not
 
     Raises:
         ConfigError: The settings of the model do not fit the schema.
     """
     model = Esmm(
-        schema, config.embedding, config.model, seed=config.seed, mixed_precision=config.hardware.mixed_precision
+        schema,
+        config.embedding,
+        config.model,
+        seed=config.seed,
+        mixed_precision=config.hardware.mixed_precision,
+        label_shares=label_shares,
     )
     optimizer = _optimizer(config.dense)
     step = CompiledStep(

@@ -22,7 +22,6 @@ from esmm_dist.arrays import F32, I64
 from esmm_dist.embedding.pooling import pool_gradient
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.inputs import BatchTensors, ModelInputs, input_signature, outputs_of_inputs
-from esmm_dist.model.losses import chain_loss_sums
 from esmm_dist.model.towers import weight_penalty
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.ranks.world import World
@@ -157,9 +156,9 @@ class CompiledStep:
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(inputs.pooled)
-            logits = outputs_of_inputs(self._model, inputs, seed, training=True)
+            outputs = outputs_of_inputs(self._model, inputs, seed, training=True)
             weights = inputs.sample_weights if self._has_sample_weights else None
-            loss_sums = chain_loss_sums(logits, inputs.labels, weights)
+            loss_sums = self._model.objective.loss_sums(outputs, inputs.labels, weights)
             loss = tf.reduce_sum(self._task_weights * loss_sums)
             impressions = tf.cast(tf.shape(inputs.labels)[0], tf.float32)
             weight = impressions if weights is None else tf.reduce_sum(weights)

@@ -6,6 +6,7 @@ from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.reader import Checkpoint
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import CheckpointMismatchError
+from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.dense_state import load_dense
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.progress import Progress
@@ -51,6 +52,11 @@ def load_other_run(
 
     checkpoint = CheckpointChoice.parse(config.init_from).restore(progress, load)
     progress.message(f"Starting from the weights of {checkpoint.folder}.")
+    if _objective_of(checkpoint) != config.model.objective:
+        progress.message(
+            f"Those weights were trained by objective {_objective_of(checkpoint)}, and this training's is "
+            f"{config.model.objective}."
+        )
     before = float(checkpoint.manifest.state.get("keep_negatives", 1.0))
     if before != manifest.keep_negatives:
         progress.message(
@@ -75,6 +81,21 @@ def _refuse_other_rows(checkpoint: Checkpoint, config: TrainConfig, schema: Sche
             f"embedding_optimizer is {name} but {before} in {checkpoint.folder}, whose rows come with its slot "
             f"variables. Set it to {before}, or leave out --init-from."
         )
+    slices, slices_before = config.embedding.row_slices, manifest.settings["embedding"].get("row_slices", 1)
+    if slices != slices_before:
+        raise CheckpointMismatchError(
+            f"Rows have {_slices(slices)}, by objective {config.model.objective}, but {_slices(slices_before)} in "
+            f"{checkpoint.folder}, by objective {_objective_of(checkpoint)}. Set share_embeddings to "
+            f"{str(slices_before == 1).lower()}, take a run of the same objective, or leave out --init-from."
+        )
+
+
+def _slices(number: int) -> str:
+    return "one slice of columns for all networks" if number == 1 else f"{number} slices, one for each network"
+
+
+def _objective_of(checkpoint: Checkpoint) -> str:
+    return str(checkpoint.manifest.settings["model"].get("objective", ModelConfig.objective))
 
 
 def _load_towers(checkpoint: Checkpoint, model: Esmm) -> None:

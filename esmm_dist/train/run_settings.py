@@ -19,7 +19,12 @@ CONFIG_NAME = "config.yaml"
 
 # Settings that shape the state: with another value the saved state would mean something else
 _FIXED = ("seed", "schedule", "warmup_steps", "cooldown", "input", "embedding", "model", "dense")
-_FREE_WITHIN_FIXED = {("input", "epochs"), ("input", "prefetch"), ("input", "on_bad_record")}
+_FREE_WITHIN_FIXED = {
+    ("input", "epochs"),
+    ("input", "prefetch"),
+    ("input", "on_bad_record"),
+    ("embedding", "row_slices"),  # follows from settings of the model, which must not change
+}
 
 _EARLIER_ADAM_EPSILON = 1e-7
 """What runs had that began before dense_adam_epsilon was a setting: Keras' default."""

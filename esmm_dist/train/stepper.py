@@ -10,7 +10,6 @@ from esmm_dist.arrays import F32
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import NumericalError
 from esmm_dist.model.inputs import model_inputs, pull_rows
-from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.train.batches import BatchSource, Prepared, PushedSteps
 from esmm_dist.train.compiled_step import StepRequests
 from esmm_dist.train.context import TrainingContext
@@ -173,11 +172,7 @@ class Stepper:
         self._context.progress.advance(1, self._log_losses() if is_logged else "")
 
     def _log_losses(self) -> str:
-        losses = dict(zip(_loss_names(self._context.schema.label_tree), self._state.window.take(), strict=True))
+        names = self._state.compiled.model.objective.loss_names
+        losses = dict(zip(names, self._state.window.take(), strict=True))
         self._log.losses(self.step, losses)
         return " ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
-
-
-def _loss_names(tree: LabelTree) -> list[str]:
-    """Name the losses: of the products along paths, since there is none on a conditional probability."""
-    return [f"{task.name}_loss" for task in tree.tasks if task.given is None]

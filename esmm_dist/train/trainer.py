@@ -18,6 +18,7 @@ from esmm_dist.input.order import idle_ranks_warning
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.metrics.summary import TaskMetrics
+from esmm_dist.model.objectives.label_shares import LabelShares
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.ranks.world import World
@@ -79,7 +80,8 @@ class Trainer:
         self._context = context = make_context(config, world, folder, progress, reporter)
         self._memory = memory = memory or ProcessMemory()
         if memory.state is None:
-            memory.state = TrainState(compile_model(context.config, context.schema, world), len(context.schema.labels))
+            compiled = compile_model(context.config, context.schema, world, LabelShares.of(context.manifest))
+            memory.state = TrainState(compiled, len(context.schema.labels))
         self._state = memory.state
         with ExitStack() as stack:
             self._begin(stack.enter_context(rendezvous(context, self._state)))

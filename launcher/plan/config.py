@@ -6,6 +6,7 @@ from pathlib import Path
 
 from esmm_dist.embedding.optimizers import OptimizerName
 from esmm_dist.errors import ConfigError
+from esmm_dist.model.objectives.config import ObjectiveName
 from esmm_dist.parameter_server.config import UpdateMode, Wire
 
 _LARGEST_CLUSTER = 4096
@@ -26,7 +27,8 @@ class PlanConfig:
     """Different feature ids, which are the rows of the table at the end. None: those of data."""
 
     dim: int = 16
-    """D, columns of a row (--embedding-dim of esmm train)."""
+    """Columns of a row that a network sees (--embedding-dim of esmm train). They are all of a row's, unless networks
+    share no embeddings."""
 
     workers: int | None = None
     """Worker processes. None: the suggested number."""
@@ -80,6 +82,13 @@ class PlanConfig:
 
     hidden_units: tuple[int, ...] = (256, 128)
     """Widths of the hidden layers of each tower."""
+
+    objective: ObjectiveName = "esmm"
+    """What the model minimises (esmm train --help): decides the number of towers, and share_embeddings."""
+
+    share_embeddings: bool | None = None
+    """Whether all towers read the same columns of a row. false: a row has dim columns for each. None: as the objective
+    has it, true for esmm and false for base."""
 
     optimizer: OptimizerName = "adagrad"
     """Optimizer of the rows (--embedding-optimizer of esmm train): decides the slot variables of a row."""

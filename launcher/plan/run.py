@@ -5,6 +5,8 @@ from pathlib import Path
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.errors import InputDataError
+from esmm_dist.model.objectives.config import ObjectiveConfig
+from esmm_dist.schema.field import DEFAULT_TABLE
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from launcher.command import CommandContext, Outcome
 from launcher.plan.config import PlanConfig
@@ -67,8 +69,20 @@ def make_workload(settings: PlanConfig, constants: PlanConstants) -> Workload:
         InputDataError: the data set cannot be read, or has no train split
     """
     log = _described_log(settings, constants) if settings.data is None else _counted_log(settings, settings.data)
-    slots = EmbeddingConfig(embedding_dim=settings.dim, embedding_optimizer=settings.optimizer).make_optimizer()
-    return replace(log, slot_columns=slots.slot_columns(settings.dim))
+    objective = ObjectiveConfig(objective=settings.objective, share_embeddings=settings.share_embeddings)
+    labels = log.towers.labels
+    embedding = EmbeddingConfig(
+        embedding_dim=settings.dim,
+        embedding_optimizer=settings.optimizer,
+        row_slices=objective.row_slices(labels),
+    )
+    dim = embedding.dim_of(DEFAULT_TABLE)
+    return replace(
+        log,
+        dim=dim,
+        slot_columns=embedding.make_optimizer().slot_columns(dim),
+        towers=replace(log.towers, labels=objective.num_heads(labels)),
+    )
 
 
 def _described_log(settings: PlanConfig, constants: PlanConstants) -> Workload:

@@ -8,7 +8,7 @@ from launcher.plan.unique_ids import UniqueIds
 
 @dataclass(frozen=True, kw_only=True)
 class Towers:
-    """One network a label, of dense layers."""
+    """One network a label, of dense layers; some objectives have more."""
 
     labels: int
     """Number of towers"""

@@ -61,6 +61,7 @@ _BY_ELEMENT = {
     *("Minimum", "Mul", "Neg", "NotEqual", "Pow", "RealDiv", "Reciprocal", "Relu", "ReluGrad", "SelectV2", "Sigmoid"),
     *("Softplus", "SoftplusGrad", "SigmoidGrad", "Sqrt", "Square", "Sub", "Rsqrt", "SquaredDifference", "Tanh"),
     *("UpperBound", "StatelessRandomGetKeyCounter", "StatelessRandomUniformV2", "RsqrtGrad", "ResourceApplyAdam"),
+    *("Abs", "Sign", "Expm1", "Log", "Select"),
 }
 """Each place of the result is computed by one thread, from places of the arguments; random numbers by counter."""
 

@@ -38,6 +38,11 @@ from esmm_dist.errors import ConfigError
         ({"embedding_momentum": 0.5, "embedding_optimizer": "adam"}, "embedding_momentum is 0.5, which sgd alone uses"),
         ({"adam_beta_1": 0.5}, "adam_beta_1 is 0.5, which adam alone uses"),
         ({"adam_beta_2": 0.5, "embedding_optimizer": "ftrl"}, "adam_beta_2 is 0.5, which adam alone uses"),
+        ({"row_slices": 0}, "row_slices is 0. Leave it out"),
+        (
+            {"row_slices": 2, "embedding_optimizer": "rowwise_adagrad"},
+            "Set embedding_optimizer to adagrad, or share_embeddings to true",
+        ),
         (
             {"embedding_optimizer": "ftrl", "start_accumulator": 0.0},
             "start_accumulator is 0, by which ftrl would divide",
@@ -52,6 +57,12 @@ def test_a_setting_out_of_range_is_named_with_its_value(settings, message):
 def test_a_table_may_have_a_dimension_of_its_own():
     config = EmbeddingConfig(embedding_dim=4, embedding_dim_by_table={"wide": 32})
     assert (config.dim_of("wide"), config.dim_of("main")) == (32, 4)
+
+
+def test_a_row_has_the_columns_of_all_its_slices():
+    config = EmbeddingConfig(embedding_dim=4, embedding_dim_by_table={"wide": 32}, row_slices=3)
+    assert (config.dim_of("wide"), config.dim_of("main")) == (96, 12)
+    assert (config.slice_dim_of("wide"), config.slice_dim_of("main")) == (32, 4)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def logits_and_rows(model: Esmm) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     pulled = pull_rows(store, prepare_rows(store, lookups))
     forward = CompiledForward(model)
     rows = {int(id_): row for t in lookups for id_, row in zip(lookups[t].ids, pulled[t], strict=True)}
-    return forward(model_inputs(BATCH, lookups, pulled, with_norms=model.uses_norms))[0], rows
+    return forward(model_inputs(BATCH, lookups, pulled, with_norms=model.uses_norms)), rows
 
 
 def test_the_first_columns_are_summed_over_the_fields_and_scaled():
@@ -97,7 +97,7 @@ def test_a_list_counts_like_one_id_if_lists_are_of_unit_length():
     lookups = LookupPlan(schema).prepare(batch)
     store = EmbeddedStore(("x",), EmbeddingConfig(embedding_dim=3, start_scale=1.0), seed=5)
     pulled = pull_rows(store, prepare_rows(store, lookups))
-    logits = CompiledForward(model)(model_inputs(batch, lookups, pulled, with_norms=model.uses_norms))[0]
+    logits = CompiledForward(model)(model_inputs(batch, lookups, pulled, with_norms=model.uses_norms))
     row = {int(id_): values[:2] for id_, values in zip(lookups["x"].ids, pulled["x"], strict=True)}
     expected = [2 * ((3 * row[1] + 4 * row[2]) / 5 + (row[3] + row[4]) / 2), 2 * row[3]]
     np.testing.assert_allclose(logits, expected, rtol=1e-5)

@@ -6,7 +6,17 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esmm_dist.model.losses import chain_loss_sums, running_log_probabilities
+from esmm_dist.model.losses import product_cross_entropies, running_log_probabilities
+from esmm_dist.schema.label_tree import LabelTree
+
+
+def chain(labels: int) -> LabelTree:
+    return LabelTree.of([f"label {place}" for place in range(labels)])
+
+
+def loss_sums(logits: tf.Tensor, labels: tf.Tensor, tree: LabelTree | None = None) -> tf.Tensor:
+    running = running_log_probabilities(logits, tree or chain(logits.shape[1]))
+    return tf.reduce_sum(product_cross_entropies(*running, labels), axis=0)
 
 
 def log_probabilities(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -19,7 +29,7 @@ def losses_and_gradients(logits, labels, weights) -> tuple[np.ndarray, np.ndarra
     tensor = tf.constant(logits, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(tensor)
-        sums = chain_loss_sums(tensor, tf.constant(labels, tf.float32))
+        sums = loss_sums(tensor, tf.constant(labels, tf.float32))
         loss = tf.reduce_sum(sums * tf.constant(weights, tf.float32))
     return sums.numpy(), tape.gradient(loss, tensor).numpy()
 
@@ -91,7 +101,7 @@ def test_both_ways_not_to_convert_share_the_gradient_when_they_are_equally_likel
 def test_the_gradient_is_right_where_the_two_logarithms_are_bit_for_bit_equal():
     # log(1 - p_1) = log σ(-a_1) and log p_1 + log σ(-a_2): equal when a_2 -> -inf makes the last term 0 and a_1 = 0
     _, gradients = losses_and_gradients([[0.0, -200.0]], [[0, 0]], [0, 1])
-    log_p, log_not_p = running_log_probabilities(tf.constant([[0.0, -200.0]]))
+    log_p, log_not_p = running_log_probabilities(tf.constant([[0.0, -200.0]]), chain(2))
     assert log_p[0, 0] == log_not_p[0, 0]
     # p_2 = σ(0) σ(-200) = 0: nothing to push down in either logit
     np.testing.assert_allclose(gradients, [[0.0, 0.0]], atol=1e-30)
@@ -109,4 +119,15 @@ def test_the_first_loss_does_not_reach_the_later_logits():
 
 
 def test_an_empty_batch_has_no_loss():
-    assert chain_loss_sums(tf.zeros([0, 2]), tf.zeros([0, 2])).numpy().tolist() == [0.0, 0.0]
+    assert loss_sums(tf.zeros([0, 2]), tf.zeros([0, 2])).numpy().tolist() == [0.0, 0.0]
+
+
+def test_two_labels_after_the_same_one_have_the_losses_of_two_chains():
+    random = np.random.default_rng(3)
+    logits = random.normal(scale=4, size=(50, 3)).astype(np.float32)
+    truths = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1]], np.float32)[random.integers(0, 5, 50)]
+    tree = LabelTree.of(["click", "purchase", "favourite"], {"favourite": "click"})
+    sums = loss_sums(tf.constant(logits), tf.constant(truths), tree).numpy()
+    for label in (1, 2):
+        of_chain = loss_sums(tf.constant(logits[:, [0, label]]), tf.constant(truths[:, [0, label]])).numpy()
+        np.testing.assert_array_equal(sums[[0, label]], of_chain)

@@ -84,6 +84,36 @@ def test_the_schema_says_how_many_columns_a_table_has_unless_the_settings_do():
     assert values_of(choose_settings(config_of(), small).config) == LARGE
 
 
+@pytest.mark.parametrize(
+    ("model", "slices"),
+    [
+        ({}, 1),
+        ({"objective": "base"}, 2),
+        ({"objective": "base", "share_embeddings": True}, 1),
+        ({"share_embeddings": False}, 2),
+        ({"objective": "escm2-dr", "share_embeddings": False}, 3),  # click, conversion and the imputed error
+        ({"objective": "dcmt"}, 1),
+    ],
+)
+@pytest.mark.parametrize("impressions", [1_000, 300_000])
+def test_a_row_has_a_slice_for_each_network_that_shares_no_embeddings(model, slices, impressions):
+    manifest = manifest_of(impressions)
+    chosen = choose_settings(config_of(model=model), manifest).config
+    assert chosen.embedding.row_slices == slices
+    assert chosen.embedding.dim_of("main") == 16 * slices
+    assert choose_settings(chosen, manifest).config == chosen
+
+
+def test_a_small_log_needs_room_beside_the_linear_term_of_each_slice():
+    def chosen(columns, **model):
+        config = config_of(embedding={"embedding_dim": columns}, model=model)
+        return choose_settings(config, manifest_of(1_000)).config.model.linear_scale
+
+    assert [chosen(columns) > 0 for columns in (2, 3)] == [False, True]
+    assert [chosen(columns, objective="dcmt") > 0 for columns in (3, 4)] == [False, True]
+    assert [chosen(columns, objective="base") > 0 for columns in (1, 2)] == [False, True]
+
+
 def test_more_fields_learn_at_a_smaller_rate():
     assert values_of(choose_settings(config_of(), manifest_of(1_000, fields=24)).config) == {
         **SMALL,

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from esmm_dist.config import build
+from esmm_dist.model.objectives.config import objective_names
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.schema.fields import Combiner, Field, Schema
 from esmm_dist.train.compiled_model import CompiledModel, compile_model
@@ -47,6 +48,14 @@ CASES: dict[str, dict[str, Any]] = {
         "hardware": {"mixed_precision": True},
         "dense": {"dense_optimizer": "adam", "dense_learning_rate": 0.5, "dense_adam_epsilon": 1e-6},
     },
+    "share_embeddings": {"model": {"share_embeddings": False}},
+    "objective division": {"model": {"objective": "division"}},
+    "objective base, amt": {"model": {"objective": "base", "linear_scale": 2.0}},
+    "objective oversampling, oversampling_factor": {"model": {"objective": "oversampling", "oversampling_factor": 3.0}},
+    "objective unbias, propensity_floor": {"model": {"objective": "unbias", "propensity_floor": 0.1}},
+    "objective escm2-ips, risk_weight": {"model": {"objective": "escm2-ips", "risk_weight": 0.1}},
+    "objective escm2-dr, imputation_weight": {"model": {"objective": "escm2-dr", "imputation_weight": 0.5}},
+    "objective dcmt, counterfactual_weight": {"model": {"objective": "dcmt", "counterfactual_weight": 0.1}},
     "xla": {"hardware": {"xla": True}},
     "all at once, dense_optimizer adagrad": {
         "model": {"hidden_units": [8, 4], "dropout": 0.5, "linear_scale": 2.0, "task_weights": [1.0, 0.5]},
@@ -137,6 +146,8 @@ def test_each_setting_has_a_case():
         assert any(name in case for case in CASES), name
     for name in get_args(get_type_hints(hints["dense"])["dense_optimizer"]):
         assert any(f"dense_optimizer {name}" in case for case in CASES), name
+    for name in objective_names():
+        assert name == "esmm" or any(name in case for case in CASES), name
     assert len(get_args(Combiner)) == 3
 
 

@@ -46,6 +46,22 @@ def test_a_data_set_says_how_large_the_log_is(tmp_path: Path):
     assert workload.slot_columns == 16  # Adagrad
 
 
+@pytest.mark.parametrize(
+    ("given", "columns", "towers"),
+    [
+        ({}, 16, 2),
+        ({"objective": "base"}, 32, 2),
+        ({"objective": "base", "share_embeddings": True}, 16, 2),
+        ({"objective": "dcmt"}, 16, 3),
+        ({"objective": "escm2-dr", "share_embeddings": False}, 48, 3),
+    ],
+)
+def test_the_objective_says_how_wide_rows_are_and_how_many_towers_there_are(given, columns, towers, tmp_path: Path):
+    workload = make_workload(PlanConfig(data=data_set(tmp_path), **given), CONSTANTS)
+    assert (workload.dim, workload.slot_columns) == (columns, columns)
+    assert (workload.towers.labels, workload.towers.inputs) == (towers, 4 * 16)  # each tower sees 16 columns a field
+
+
 def test_flags_go_before_the_data_set(tmp_path: Path):
     settings = PlanConfig(data=data_set(tmp_path), impressions=10**9, ids=10**8, group_size=4, fields=9, labels=3)
     workload = make_workload(settings, CONSTANTS)
