@@ -155,7 +155,8 @@ class Esmm(keras.Model):
         fields = []
         for part in range(self._columns.slices):
             attended = {name: ListRows(rows[part], *lists[name]) for name, rows in list_rows.items()}
-            of_user, of_impression = (tf.concat([p[part] for p in parts], 1) for parts in (user_parts, impression_parts))
+            of_user = tf.concat([of_table[part] for of_table in user_parts], 1)
+            of_impression = tf.concat([of_table[part] for of_table in impression_parts], 1)
             fields.append(self.layout.pooled(of_user, of_impression, group_of_impression, attended))
         found = []
         for number, tower in enumerate(self.towers):

@@ -106,8 +106,8 @@ def test_networks_do_not_see_the_columns_of_the_linear_term_and_it_does_not_see_
     plain = Esmm(SCHEMA, EMBEDDING, ModelConfig(linear_scale=3.0, linear_lists=linear_lists), seed=1)
     for variable in plain.trainable_variables:
         variable.assign(np.zeros(variable.shape))
-    logits = CompiledForward(model)(inputs_of(model)[0])[0]
-    linear = CompiledForward(plain)(inputs_of(plain)[0])[0]
+    logits = CompiledForward(model)(inputs_of(model)[0])
+    linear = CompiledForward(plain)(inputs_of(plain)[0])
     squares = [sum(w * np.sum(rows[i][2:] ** 2) for i, w in ((20, 2.0), (21, 3.0))), 0.5 * np.sum(rows[20][2:] ** 2)]
     expected = linear + np.array([squares[0], squares[1], squares[1]])[:, None]
     np.testing.assert_allclose(logits, expected, rtol=1e-5)
@@ -132,7 +132,7 @@ def test_gradients_of_elements_reach_their_rows():
     inputs, rows = inputs_of(model)
     result = step(inputs, 1)
     gradients = dict(zip(inputs.lookups["y"].ids.tolist(), result.gradient_sums["y"], strict=True))
-    logits = CompiledForward(model)(inputs)[0][:, 0]
+    logits = CompiledForward(model)(inputs)[:, 0]
     errors = 1 / (1 + np.exp(-logits)) - BATCH.labels[:, 0]  # of the impressions of group 0, 1, 1
     # id 20 is in both lists, with weights 2 and 0.5; pooled vectors have no gradient in this network
     np.testing.assert_allclose(
