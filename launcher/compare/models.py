@@ -9,6 +9,7 @@ from typing import Any
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import ConfigError
 from esmm_dist.model.network_names import NETWORKS
+from esmm_dist.model.objectives.config import objective_names
 from esmm_dist.near_names import near_names
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.yaml_text import read_yaml
@@ -65,7 +66,8 @@ def first_seed(config: CompareConfig) -> int:
 
 def known_names() -> dict[str, Mapping[str, Any]]:
     """Return the settings of the models that need no file, by name: objectives, then networks."""
-    return {name: {"model": {"network": [name]}} for name in NETWORKS}
+    objectives = {name: {"model": {"objective": name}} for name in objective_names()}
+    return {**objectives, **{name: {"model": {"network": [name]}} for name in NETWORKS}}
 
 
 def _shared(config: CompareConfig) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.model.network_names import NETWORKS
+from esmm_dist.model.objectives.config import objective_names
 from launcher.compare.models import compared_models, first_seed
 from tests.unit.launcher.compare.comparisons import compare_config
 
@@ -35,7 +36,10 @@ def test_a_model_that_stops_early_is_evaluated_meanwhile(tmp_path):
     assert "eval_every_steps" not in models(tmp_path, settings=settings)["small"].settings["evaluation"]
 
 
-def test_every_network_is_a_model(tmp_path):
+def test_every_objective_and_every_network_is_a_model(tmp_path):
+    assert {"base", "esmm", "escm2-dr", "dcmt"} <= set(objective_names())
+    for name in objective_names():
+        assert models(tmp_path, models=[name])[name].config.model.objective == name
     assert "mlp" in NETWORKS
     for name in NETWORKS:
         assert models(tmp_path, models=[name])[name].config.model.network == (name,)
