@@ -66,8 +66,8 @@ def first_seed(config: CompareConfig) -> int:
 
 def known_names() -> dict[str, Mapping[str, Any]]:
     """Return the settings of the models that need no file, by name: objectives, then networks."""
-    objectives = {name: {"model": {"objective": name}} for name in objective_names()}
-    return {**objectives, **{name: {"model": {"network": [name]}} for name in NETWORKS}}
+    found: dict[str, Mapping[str, Any]] = {name: {"model": {"objective": name}} for name in objective_names()}
+    return found | {name: {"model": {"network": [name]}} for name in NETWORKS}
 
 
 def _shared(config: CompareConfig) -> dict[str, Any]:

@@ -16,11 +16,12 @@ def data_of(tmp_path, **schema):
     groups = make_data(tmp_path / "data")
     write_truth(tmp_path / "raw", "train", groups["validation"])
     data = CompareData.read(compare_config(tmp_path, truth=tmp_path / "raw"))
+    assert data.truth is not None
     if not schema:
         return data
-    schema = tiny_schema(**schema)
-    truth = PlantedTruth(path=data.truth.path, crc32c=data.truth.crc32c, labels=schema.label_tree)
-    return replace(data, manifest=replace(data.manifest, schema=schema), truth=truth)
+    other = tiny_schema(**schema)
+    truth = PlantedTruth(path=data.truth.path, crc32c=data.truth.crc32c, labels=other.label_tree)
+    return replace(data, manifest=replace(data.manifest, schema=other), truth=truth)
 
 
 def test_figures_of_clicks_and_conversions_come_in_the_order_of_the_paper(tmp_path):

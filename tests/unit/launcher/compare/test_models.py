@@ -38,8 +38,8 @@ def test_a_model_that_stops_early_is_evaluated_meanwhile(tmp_path):
 
 def test_every_objective_and_every_network_is_a_model(tmp_path):
     assert {"base", "esmm", "escm2-dr", "dcmt"} <= set(objective_names())
-    for name in objective_names():
-        assert models(tmp_path, models=[name])[name].config.model.objective == name
+    for objective in objective_names():
+        assert models(tmp_path, models=[objective])[objective].config.model.objective == objective
     assert "mlp" in NETWORKS
     for name in NETWORKS:
         assert models(tmp_path, models=[name])[name].config.model.network == (name,)

@@ -1,5 +1,6 @@
 """The picture of a comparison: its panels, marks and words."""
 
+import numpy as np
 import pytest
 
 from launcher.compare.comparison import Comparison
@@ -38,8 +39,12 @@ def test_each_figure_has_a_panel_with_a_row_for_each_model_and_a_dot_for_each_se
     assert [panel.get_title(loc="left") for panel in panels] == ["CVR AUC on clicks", "CTCVR AUC", "CTR AUC"]
     assert [label.get_text() for label in panels[0].get_yticklabels()] == ["small", "large"]
     assert [label.get_text() for label in panels[1].get_yticklabels()] == ["", ""]  # the row of the first panel
-    dots = [line for line in panels[0].get_lines() if len(line.get_xdata()) == 2 and line.get_linestyle() == "None"]
-    assert [list(line.get_xdata()) for line in dots if line.get_marker() == "o"] == [
+    dots = [
+        line
+        for line in panels[0].get_lines()
+        if len(np.asarray(line.get_xdata())) == 2 and line.get_linestyle() == "None"
+    ]
+    assert [list(np.asarray(line.get_xdata())) for line in dots if line.get_marker() == "o"] == [
         pytest.approx([0.71, 0.72]),
         pytest.approx([0.73, 0.74]),
     ]
@@ -51,7 +56,7 @@ def test_the_first_model_has_another_mark_and_a_line_through_all(comparison):
     marks = [line.get_marker() for line in panel.get_lines()]
     assert marks.count("D") == 1
     dashed = [line for line in panel.get_lines() if line.get_linestyle() == "--"]
-    assert [line.get_xdata()[0] for line in dashed] == [pytest.approx(0.715)]
+    assert [np.asarray(line.get_xdata())[0] for line in dashed] == [pytest.approx(0.715)]
 
 
 def test_its_title_is_the_result_and_it_says_how_to_read_it(comparison):
