@@ -115,7 +115,7 @@ class TableTally:
             )
             if Reason.BAD_LABEL in self.rejected and kind == "log":
                 see += " If the labels are right, say what their values mean in source.label_values of the schema."
-            if Reason.WRONG_COLUMNS in self.rejected and kind == "skeleton":
+            if kind == "skeleton" and self.rejected[Reason.WRONG_COLUMNS] > HOPELESS_SHARE * self.lines:
                 see += " A line has one column for each label of the schema, and four others."
             raise InputDataError(
                 f"{count:,} of {self.lines:,} {kind} lines of the {split} split are rejected ({reasons}), "
