@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from esmm_dist.model.config import ModelConfig
-from esmm_dist.model.pooled_fields import FieldLayout
+from esmm_dist.model.pooled_fields import FieldLayout, PooledFields
 
 
 class BaseNetwork(keras.layers.Layer):
@@ -50,16 +50,21 @@ class BaseNetwork(keras.layers.Layer):
         super().__init__()
         self.layout, self.config = layout, config
         self.outputs, self.seed = outputs, seed
+        self._draws = 0
 
-    def glorot(self, shape: Sequence[int], draw: int, *, fans: tuple[int, int] | None = None) -> tf.Tensor:
+    def glorot(
+        self, shape: Sequence[int], draw: int | None = None, *, fans: tuple[int, int] | None = None
+    ) -> tf.Tensor:
         """Return start values of a weight, uniform in ±sqrt(6 / (fan_in + fan_out)), the same on every rank.
+
+        A call without ``draw`` draws other values than those before it.
 
         Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
         2010, equation 16.
 
         Args:
             shape: shape of the weight
-            draw: number of the draw; each weight of a network has another one
+            draw: number of the draw, each of which gives other values; None: the number of such calls before
             fans: fan_in and fan_out; None: the last two of ``shape``
 
         Returns:
@@ -68,6 +73,8 @@ class BaseNetwork(keras.layers.Layer):
         fan_in, fan_out = fans or (shape[-2], shape[-1])
         # Stateless: the same values on every rank, and TFRA breaks Keras 3's initialisers at import
         limit = math.sqrt(6.0 / (fan_in + fan_out))
+        if draw is None:
+            draw, self._draws = self._draws, self._draws + 1
         return tf.random.stateless_uniform(shape, [self.seed, draw], -limit, limit)
 
     def variable(self, value: tf.Tensor, name: str) -> keras.Variable:
@@ -78,6 +85,30 @@ class BaseNetwork(keras.layers.Layer):
         """Return what hidden layers compute with: bfloat16 from end to end if mixed precision is on, else float32."""
         values = tf.convert_to_tensor(values)
         return tf.cast(values, tf.bfloat16) if self.mixed_precision else values
+
+    def first_layer(
+        self, pooled: PooledFields, of_user: tf.Tensor, of_impression: tf.Tensor, bias: tf.Tensor
+    ) -> tf.Tensor:
+        """Return x·W + b of all fields x, where the user's part of the product is computed once a group.
+
+        Args:
+            pooled: the fields
+            of_user: [P_u, units], the rows of W for the user's columns; float32, or bfloat16 as the next two
+            of_impression: [P_i, units], those for the impression's
+            bias: [units]
+
+        Returns:
+            [B, units] of their type.
+        """
+        user = tf.cast(pooled.user, bias.dtype)
+        if self.layout.user_columns:
+            once = tf.matmul(user, of_user) + bias
+        else:  # oneDNN ends the process over a product of no columns with a bias
+            once = tf.broadcast_to(bias, [tf.shape(user)[0], bias.shape[0]])
+        hidden = tf.gather(once, pooled.group_of_impression)
+        if not self.layout.impression_columns:
+            return hidden
+        return hidden + tf.matmul(tf.cast(pooled.impression, bias.dtype), of_impression)
 
     def dropped(
         self, hidden: tf.Tensor, dropout_seed: tf.Tensor | None, layer: int, place: int | None = None

@@ -30,8 +30,9 @@ class ModelConfig(ObjectiveConfig):
 
     network: Names = ("mlp",)
     """Network of each label, first label first; the last one counts for all labels behind it too: ``mlp``, ``dcn``,
-    ``deepfm``, ``din``, or ``package.module:Class`` of your own (a subclass of BaseNetwork, of Keras layers or your own
-    variables). ``esmm_dist/model/README.md`` says when to take which, and has examples of one's own."""
+    ``deepfm``, ``din``, one for all labels of ``mmoe`` and ``ple``, or ``package.module:Class`` of your own (a subclass
+    of BaseNetwork, of Keras layers or your own variables). ``esmm_dist/model/README.md`` says when to take which, and
+    has examples of one's own."""
 
     share_network: bool = False
     """Whether one network serves all labels, with an output each; else each label has a network of its own."""
@@ -41,12 +42,26 @@ class ModelConfig(ObjectiveConfig):
     learned. Empty: all fields of the schema."""
 
     hidden_units: tuple[int, ...] | None = None
-    """Widths of the hidden layers of each network. An empty list makes it linear. None: chosen from the log, 256 and
+    """Widths of the hidden layers of each network (mmoe, ple: of each label's tower behind the experts). An empty list
+    makes it linear. None: chosen from the log, 256 and
     128 on a large one, 256 alone on a small one."""
 
     dropout: Numbers = (0.0,)
     """Share of hidden activations set to zero in training, in [0, 1): one number for all hidden layers, or one for
     each."""
+
+    experts: int = 4
+    """Experts that all labels share (mmoe; ple: on each level)."""
+
+    own_experts: int = 2
+    """Experts that each label has for itself on each level (ple)."""
+
+    expert_units: tuple[int, ...] = (128,)
+    """Widths of the layers of each expert (mmoe, ple), without dropout. With the defaults, the first layers of mmoe
+    take as long as those of the two networks of an mlp of 256 units."""
+
+    expert_levels: int = 2
+    """Levels of experts, each of which sees what the gates of the one before made (ple). 1 is CGC."""
 
     attend: Names = ()
     """For networks that attend to lists (``din``): texts ``LIST=FIELD``, a multi-hot field of the user and the field of
@@ -111,6 +126,11 @@ class ModelConfig(ObjectiveConfig):
         for name in ("cross_layers", "cross_rank"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set 1 or more; mlp has no cross layers.")
+        for name in ("experts", "own_experts", "expert_levels"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}. Set 1 or more.")
+        if not self.expert_units or any(units < 1 for units in self.expert_units):
+            raise ConfigError(f"expert_units is {list(self.expert_units)}. Give at least one layer, of 1 unit or more.")
         if self.linear_scale is not None and self.linear_scale < 0:
             raise ConfigError(f"linear_scale is {self.linear_scale}. Set 0 or more.")
         if any(weight < 0 for weight in self.task_weights):

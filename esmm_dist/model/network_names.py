@@ -8,6 +8,8 @@ NETWORKS = {
     "deepfm": "esmm_dist.model.networks.deepfm:DeepFm",
     "din": "esmm_dist.model.networks.din:Din",
     "mlp": "esmm_dist.model.networks.mlp:Mlp",
+    "mmoe": "esmm_dist.model.networks.mmoe:Mmoe",
+    "ple": "esmm_dist.model.networks.ple:Ple",
 }
 """Place of each network's class. README.md of ``esmm_dist/model`` says when to take which."""
 

@@ -50,7 +50,7 @@ _MOVES = {
         "GatherV2",
     ),
     *("Identity", "Pack", "Range", "Reshape", "Shape", "Size", "Slice", "SplitV", "Squeeze", "StridedSlice"),
-    *("ShapeN", "StopGradient"),
+    *("ShapeN", "Split", "StopGradient"),
     *("StridedSliceGrad", "Tile", "Transpose", "Unpack", "Where", "ZerosLike", "OnesLike", "ConcatOffset", "Pad"),
 }
 """Copies values, or computes shapes: each place of the result has one source (``StridedSliceGrad``: of one slice)."""
@@ -71,6 +71,7 @@ _SUMS = {
     "Max": "the same reductions",
     "Mean": "the same reductions",
     "Prod": "the same reductions",
+    "Softmax": "softmax_op_gpu.cu.cc: the same reductions, over each row",
     "Sum": "the same reductions",
     "Cumsum": "scan_ops_gpu.h: a block a sequence, and no device-wide scan, 'because it is not deterministic'",
     "BatchMatMulV2": "cuBLAS on one stream, as MatMul",

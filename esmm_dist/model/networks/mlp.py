@@ -24,7 +24,7 @@ class Mlp(BaseNetwork):
         self._kernels = []
         self._biases = []
         for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
-            kernel = self.glorot([fan_in, fan_out], layer)
+            kernel = self.glorot([fan_in, fan_out])
             parts = [kernel[:user_columns], kernel[user_columns:]] if layer == 0 else [kernel]
             for part, suffix in zip(parts, ("_user", "_impression") if layer == 0 else ("",), strict=True):
                 self._kernels.append(self.variable(part, f"kernel_{layer}{suffix}"))
@@ -36,9 +36,7 @@ class Mlp(BaseNetwork):
         last = len(self._biases) - 1
         kernels, biases = self._kernels, self._biases
         first = self.narrow if last else tf.convert_to_tensor  # the last layer gives the outputs and stays float32
-        user, impression = first(pooled.user), first(pooled.impression)
-        of_user = tf.matmul(user, first(kernels[0])) + first(biases[0])  # here: once a group, not an impression
-        hidden = tf.gather(of_user, pooled.group_of_impression) + tf.matmul(impression, first(kernels[1]))
+        hidden = self.first_layer(pooled, first(kernels[0]), first(kernels[1]), first(biases[0]))
         for layer in range(1, last + 1):
             hidden = self.dropped(tf.nn.relu(hidden), dropout_seed, layer - 1)
             if layer < last:

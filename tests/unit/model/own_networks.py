@@ -24,6 +24,18 @@ class ByFields(BaseNetwork):
         return of_user + tf.reduce_sum(pooled.field("i"), axis=1, keepdims=True)
 
 
+class UserAlone(BaseNetwork):
+    """Sees the user's id alone, however many fields there are."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.last = keras.layers.Dense(self.outputs)
+        self.unused = self.variable(tf.ones([2]), "unused")
+
+    def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        return self.last(pooled.per_impression("user"))
+
+
 class Shared(BaseNetwork):
     """Returns the first columns of the impression, one an output."""
 

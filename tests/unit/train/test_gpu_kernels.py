@@ -15,6 +15,7 @@ from esmm_dist.schema.fields import Combiner, Field, Schema
 from esmm_dist.train.compiled_model import CompiledModel, compile_model
 from esmm_dist.train.config import TrainConfig
 from tests.support.gpu_kernels import DETERMINISTIC, REFUSED, on_cpu, on_gpu, operations
+from tests.support.network_cases import NETWORK_CASES
 from tests.support.tiny_dataset import tiny_schema
 from tests.unit.train.test_compiled_step import Elastic
 
@@ -41,6 +42,11 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "networks a label": {"model": {"network": ["mlp", f"{NETWORKS}:Dropped"], "linear_scale": 2.0}},
     "fields": {"model": {"fields": ["item", "tags"]}},
+    **{
+        f"{name}: {', '.join(settings)}": {"model": {"hidden_units": [8, 4], "dropout": [0.5, 0.2], **settings}}
+        for name, settings in NETWORK_CASES.items()
+    },
+    "ple in mixed_precision": {"model": NETWORK_CASES["ple"], "hardware": {"mixed_precision": True}},
     "dropout, linear_scale, task_weights": {"model": {"dropout": 0.5, "linear_scale": 2.0, "task_weights": [1.0, 0.5]}},
     "linear_lists": {"model": {"linear_scale": 2.0, "linear_lists": "unit"}},
     "linear_lists pooled": {"model": {"linear_scale": 2.0, "linear_lists": "pooled"}},

@@ -20,6 +20,7 @@ from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
+from tests.support.network_cases import NETWORK_CASES
 from tests.support.tiny_dataset import tiny_groups, weighted, weighted_schema, write_dataset
 
 STEPS = 16
@@ -67,6 +68,17 @@ CASES: dict[str, dict[str, Any]] = {
         "dense": {"dense_optimizer": "adagrad"},
         "hardware": {"mixed_precision": True},
         "cooldown": 0.5,
+    },
+    "fields": {
+        "embedding": {"embedding_dim": 4, "evict_every_steps": 3, "ttl_steps": 4, "admit_after": 2},
+        "model": {"fields": ["history", "item"], "hidden_units": [6], "linear_scale": 2.0},
+    },
+    **{
+        f"network {name}": {
+            "embedding": {"embedding_dim": 4},
+            "model": {"hidden_units": [6, 4], "dropout": [0.5, 0.25], "linear_scale": 2.0, **settings},
+        }
+        for name, settings in NETWORK_CASES.items()
     },
 }
 
