@@ -36,11 +36,12 @@ def data(tmp_path_factory):
 
 
 def trained(data, folder, model: dict[str, Any]) -> str:
+    items = 4 if "attend" in model else 6  # an item that attends to a list has as many columns as the list's rows
     settings = {
         "data": data,
         "run": str(folder / "run"),
         "input": {"global_batch_records": 16, "epochs": 1},
-        "embedding": {"embedding_dim": 4, "embedding_dim_by_table": {"items": 6}, "start_scale": 0.5},
+        "embedding": {"embedding_dim": 4, "embedding_dim_by_table": {"items": items}, "start_scale": 0.5},
         "model": {"hidden_units": [8, 4], "dropout": 0.3, **model},
         "evaluation": {"baseline": False},
     }
