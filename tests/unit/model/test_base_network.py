@@ -21,7 +21,10 @@ def test_a_users_class_is_found_by_package_module_and_name():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mlpp", r"network is 'mlpp'\. Did you mean 'mlp'\? Known: .*Or give package\.module:Class of your own network"),
+        (
+            "mlpp",
+            r"network is 'mlpp'\. Did you mean 'mlp'\? Known: .*Or give package\.module:Class of your own network",
+        ),
         ("mod:", r"network is 'mod:'\. Known: "),
         ("no.such.module:Net", r"'no\.such\.module:Net' cannot be loaded: No module named 'no'.*PYTHONPATH"),
         (f"{HERE}:Missing", "cannot be loaded: module .* has no attribute 'Missing'"),

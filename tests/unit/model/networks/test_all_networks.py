@@ -15,14 +15,14 @@ from esmm_dist.model.towers import make_towers
 from tests.support.network_cases import NETWORK_CASES
 
 LAYOUT = FieldLayout(
-    user_dims={"user": 3, "history": 2}, impression_dims={"item": 2, "shop": 5}, attended={"history": "item"}
+    user_dims={"user": 3, "history": 3}, impression_dims={"item": 3, "shop": 3}, attended={"history": "item"}
 )
 RANDOM = np.random.default_rng(0)
 GROUP_OF = np.array([0, 0, 1, 2, 2, 2])
-USER = RANDOM.normal(size=(3, 5)).astype(np.float32)
-IMPRESSION = RANDOM.normal(size=(6, 7)).astype(np.float32)
+USER = RANDOM.normal(size=(3, 6)).astype(np.float32)
+IMPRESSION = RANDOM.normal(size=(6, 6)).astype(np.float32)
 LENGTHS = np.array([2, 0, 3])
-ROWS, WEIGHTS = RANDOM.normal(size=(5, 2)).astype(np.float32), np.array([1.0, 2.0, 0.5, 1.0, 3.0], np.float32)
+ROWS, WEIGHTS = RANDOM.normal(size=(5, 3)).astype(np.float32), np.array([1.0, 2.0, 0.5, 1.0, 3.0], np.float32)
 
 
 def history(elements: list[int], lengths: list[int], rows: Any = ROWS) -> dict[str, ListRows]:
@@ -67,17 +67,19 @@ def test_gradients_are_those_of_differences(case):
     gradients = [None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(found, variables)]
     for variable, gradient in zip(variables, gradients, strict=True):
         assert gradient is not None, variable.name  # each weight takes part
-        way = random.normal(size=variable.shape).astype(np.float32)
-        way *= 1e-3 / np.linalg.norm(way)
-        before = variable.numpy()
-        variable.assign(before + way)
-        above = float(loss())
-        variable.assign(before - way)
-        below = float(loss())
+        before, errors = variable.numpy(), []
+        for _ in range(3):
+            way = random.normal(size=variable.shape).astype(np.float32)
+            way *= 1e-3 / np.linalg.norm(way)
+            variable.assign(before + way)
+            above = float(loss())
+            variable.assign(before - way)
+            difference = (above - float(loss())) / 2
+            expected = float(tf.reduce_sum(gradient * way))
+            errors.append(abs(difference - expected) - 0.01 * abs(expected))
         variable.assign(before)
-        expected = float(tf.reduce_sum(gradient * way))
-        # float32: each loss is off by some 1e-7 of sums near 10, and some ReLU may bend between the two
-        assert (above - below) / 2 == pytest.approx(expected, rel=0.02, abs=5e-6), variable.name
+        # float32: each loss is off by some 1e-7 of sums near 10. On one of the ways a ReLU may bend
+        assert np.median(errors) < 5e-6, variable.name
 
 
 def test_a_grouped_batch_gives_what_one_impression_a_group_gives(case):
@@ -89,7 +91,7 @@ def test_a_grouped_batch_gives_what_one_impression_a_group_gives(case):
 
 
 def test_an_empty_batch_has_no_outputs(case):
-    none = LAYOUT.pooled(tf.zeros([0, 5]), tf.zeros([0, 7]), tf.zeros([0], tf.int64), history([], []))
+    none = LAYOUT.pooled(tf.zeros([0, 6]), tf.zeros([0, 6]), tf.zeros([0], tf.int64), history([], []))
     assert outputs(towers_of(case), none).shape == (0, 3)
 
 
