@@ -104,6 +104,22 @@ def test_a_row_has_a_slice_for_each_network_that_shares_no_embeddings(model, sli
     assert choose_settings(chosen, manifest).config == chosen
 
 
+def test_slices_are_chosen_with_a_line_that_says_why():
+    chosen = choose_settings(config_of(model={"objective": "base"}), manifest_of(300_000))
+    line = "Chosen: row_slices 2 (one for each network: with objective base they share no embeddings)"
+    assert line in chosen.lines
+    assert line not in choose_settings(chosen.config, manifest_of(300_000)).lines
+
+
+def test_slices_that_do_not_fit_the_objective_are_refused():
+    config = config_of(embedding={"row_slices": 3}, model={"objective": "base"})
+    with pytest.raises(ConfigError, match="row_slices is 3, but with objective base .* a row has 2. Leave it out"):
+        choose_settings(config, manifest_of(1_000))
+    config = config_of(embedding={"embedding_optimizer": "rowwise_adagrad"}, model={"objective": "base"})
+    with pytest.raises(ConfigError, match="Set embedding_optimizer to adagrad, or share_embeddings to true"):
+        choose_settings(config, manifest_of(1_000))
+
+
 def test_a_small_log_needs_room_beside_the_linear_term_of_each_slice():
     def chosen(columns, **model):
         config = config_of(embedding={"embedding_dim": columns}, model=model)

@@ -184,3 +184,25 @@ def test_weights_that_were_trained_on_another_share_of_negatives_are_warned_of(d
     train(config_of(tmp_path / "data", tmp_path / "run", init_from=str(other), max_steps=1), progress)
     (warning,) = [text for text in said if "of the negatives" in text]
     assert warning.startswith("Warning: those weights were trained on 1 of the negatives, and this data set has 0.25.")
+
+
+def test_rows_of_networks_that_share_nothing_go_to_such_networks_alone(data, other, tmp_path):
+    message = (
+        "2 slices, one for each network, by objective base, but one slice .* by objective esmm. Set share_embeddings"
+    )
+    with pytest.raises(CheckpointMismatchError, match=f"{message} to true, take a run of the same objective, or leave"):
+        trainer(data, tmp_path / "a", init_from=str(other), **model_of(objective="base"))
+    said: list[str] = []
+
+    class Listening(NoProgress):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    # as the refusal says: BASE from the weights of ESMM, all of them
+    shared = model_of(objective="base", share_embeddings=True)
+    train(config_of(data, tmp_path / "b", init_from=str(other), max_steps=1, **shared), Listening())
+    assert "Those weights were trained by objective esmm, and this training's is base." in said
+
+
+def model_of(**settings: Any) -> dict[str, Any]:
+    return {"model": {"hidden_units": [8], **settings}}

@@ -61,6 +61,11 @@ def saved(config: TrainConfig) -> dict:
         ({"embedding": {"embedding_dim": 8}}, "embedding_dim is 8 but 16 in"),
         ({"model": {"task_weights": [1, 8]}}, r"task_weights is \[1\.0, 8\.0\] but \[\] in"),
         ({"dense": {"dense_optimizer": "sgd"}}, "dense_optimizer is sgd but adam in"),
+        ({"embedding": {"row_slices": 2}, "model": {"objective": "base"}}, "objective is base but esmm in"),
+        (
+            {"embedding": {"row_slices": 2}, "model": {"share_embeddings": False}},
+            "share_embeddings is False but None in",
+        ),
     ],
 )
 def test_a_changed_setting_that_shapes_the_state_is_named_with_both_values(change, message):
@@ -130,6 +135,7 @@ def test_a_run_that_began_before_network_was_a_setting_goes_on_with_what_it_had(
     config = config_of(run=str(tmp_path), model={"hidden_units": [8], "dropout": 0.25})
     before = saved(config)
     before["model"] = {"base_network": "mlp", "hidden_units": [8], "dropout": 0.25, "task_weights": []}
+    del before["embedding"]["row_slices"]  # and before rows had slices
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(before))
     stored = read_settings(tmp_path)
     assert stored is not None
