@@ -53,12 +53,12 @@ def test_gradients_are_those_of_differences(case):
     if "din" in case:
         inputs["rows"] = tf.Variable(ROWS)
     variables = [*inputs.values(), *(variable.value for tower in towers for variable in tower.trainable_variables)]
-    scales = tf.constant(random.normal(size=(6, 3)).astype(np.float32))
+    scales = tf.constant(random.normal(size=(6, 3)))
 
     def loss() -> tf.Tensor:
         lists = history([0, 1, 2, 3, 4], LENGTHS.tolist(), inputs.get("rows", ROWS))
         pooled = LAYOUT.pooled(inputs["user"], inputs["impression"], tf.constant(GROUP_OF), lists)
-        return tf.reduce_sum(scales * outputs(towers, pooled))
+        return tf.reduce_sum(scales * tf.cast(outputs(towers, pooled), tf.float64))
 
     for variable in variables:  # biases too: a ReLU at exactly 0 has no derivative
         variable.assign_add(0.1 * random.normal(size=variable.shape).astype(np.float32))
@@ -68,17 +68,17 @@ def test_gradients_are_those_of_differences(case):
     for variable, gradient in zip(variables, gradients, strict=True):
         assert gradient is not None, variable.name  # each weight takes part
         before, errors = variable.numpy(), []
-        for _ in range(3):
+        for _ in range(5):
             way = random.normal(size=variable.shape).astype(np.float32)
-            way *= 1e-3 / np.linalg.norm(way)
+            way *= 2e-4 / np.linalg.norm(way)
             variable.assign(before + way)
             above = float(loss())
             variable.assign(before - way)
             difference = (above - float(loss())) / 2
             expected = float(tf.reduce_sum(gradient * way))
-            errors.append(abs(difference - expected) - 0.01 * abs(expected))
+            errors.append(abs(difference - expected) - 0.02 * abs(expected))
         variable.assign(before)
-        # float32: each loss is off by some 1e-7 of sums near 10. On one of the ways a ReLU may bend
+        # float32: each output is off by some 1e-7. On some of the ways a ReLU may bend
         assert np.median(errors) < 5e-6, variable.name
 
 
