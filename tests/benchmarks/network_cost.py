@@ -5,7 +5,7 @@ Machine:   any; the figures in esmm_dist/model/README.md are of 2 cores of an AM
 Time:      a minute
 
 The batch is that of a large log: 4,096 impressions of 545 groups, 13 user fields and 6 others of 16 columns, hidden
-layers 256 and 128, one output. Pooling, rows, losses and the optimizer are not in it. Networks that attend to lists do
+layers 256 and 128, two labels. Pooling, rows, losses and the optimizer are not in it. Networks that attend to lists do
 so to four of the users', of the mean lengths of Ali-CCP's (609 elements a group, 2.5 million pairs with impressions).
 """
 
@@ -18,7 +18,7 @@ import tensorflow as tf
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.network_names import NETWORKS
 from esmm_dist.model.pooled_fields import FieldLayout, ListRows
-from esmm_dist.model.towers import network_class
+from esmm_dist.model.towers import make_towers
 
 GROUPS, IMPRESSIONS, DIM = 545, 4096, 16
 LAYOUT = FieldLayout(
@@ -35,6 +35,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "--cross-layers 3": {"cross_layers": 3},
         "--cross-rank 64": {"cross_rank": 64},
     },
+    "mlp": {"": {}, "--share-network": {"share_network": True}},
+    "mmoe": {"": {}, "--experts 8": {"experts": 8}},
+    "ple": {
+        "": {},
+        "--own-experts 1 --experts 2": {"own_experts": 1, "experts": 2},
+        "--expert-levels 1": {"expert_levels": 1},
+    },
     "din": {
         "": {},
         "--attention-units 8": {"attention_units": (8,)},
@@ -42,6 +49,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
 }
 """By network: settings that change its cost, by their flags."""
+LABELS = 2
 
 ROUNDS, STEPS = 5, 10
 
@@ -53,15 +61,17 @@ def cpu_seconds(name: str, settings: dict[str, Any]) -> float:
     impression = tf.constant(draw.normal(size=(IMPRESSIONS, LAYOUT.impression_columns)), tf.float32)
     group_of = tf.constant(np.arange(IMPRESSIONS) * GROUPS // IMPRESSIONS)
     lists = {each: _list(mean, draw) for each, mean in LIST_LENGTHS.items()}
-    network = network_class(name)(LAYOUT, ModelConfig(network=(name,), **settings), outputs=1, seed=1)
+    networks = make_towers(ModelConfig(network=(name,), **settings), LAYOUT, range(LABELS), seed=1)
+    variables = [each.value for network in networks for each in network.trainable_variables]
 
     @tf.function
     def step(user: tf.Tensor, impression: tf.Tensor) -> Any:
-        rows = [each.rows for each in lists.values()] if network.wants_lists else []
+        rows = [each.rows for each in lists.values()] if networks[0].wants_lists else []
         with tf.GradientTape() as tape:
             tape.watch([user, impression, *rows])
-            outputs = tf.reduce_sum(network(LAYOUT.pooled(user, impression, group_of, lists)))
-        return tape.gradient(outputs, [user, impression, *rows, *(v.value for v in network.trainable_variables)])
+            pooled = LAYOUT.pooled(user, impression, group_of, lists)
+            outputs = tf.add_n([tf.reduce_sum(network(pooled)) for network in networks])
+        return tape.gradient(outputs, [user, impression, *rows, *variables])
 
     step(user, impression)
     times = []

