@@ -1,5 +1,6 @@
 """Which field attends to which list of the user."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from esmm_dist.schema import Field, Schema
 from esmm_dist.schema.attention import attended_lists
 from esmm_dist.schema.differences import deciding_mapping, record_differences, schema_differences
 from esmm_dist.schema.files import load_schema
+from esmm_dist.schema.manifest import read_manifest
+from tests.unit.schema.data_sets import data_set
 
 USER = Field(name="user", owner="user")
 SEEN = Field(name="seen", owner="user", multi_hot=True, weighted=True)
@@ -102,3 +105,14 @@ def test_the_schemas_of_aliccp_let_what_an_item_is_attend_to_what_the_user_saw_o
 
 def test_guidebook_has_two_of_these_lists():
     assert attended_lists(load_schema("guidebook").fields) == {"109_14": "206", "127_14": "216"}
+
+
+def test_a_manifest_from_before_there_was_attention_is_read_and_attended_to_by_the_setting(tmp_path):
+    manifest = json.loads(replace(data_set({}), schema=schema_of(SEEN)).to_json())
+    del manifest["crc32c"]
+    for field in manifest["schema"]["fields"]:
+        del field["attended_by"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    schema = read_manifest(tmp_path).schema
+    assert schema == schema_of(SEEN)
+    assert attended_lists(schema.fields, ["seen=category"]) == {"seen": "category"}
