@@ -3,6 +3,7 @@
 import random
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,33 +169,45 @@ def test_what_training_cannot_keep_track_of_is_refused_with_the_reason(name, mes
         model_of(name)
 
 
+README = Path(__file__).parents[3].joinpath("esmm_dist/model/README.md").read_text()
+COMMANDS = re.findall(r"--network (my_networks:\w+)(.*)", README)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
+    """A log whose user and item have the aliases that the README's networks ask for."""
     folder = tmp_path_factory.mktemp("data")
-    write_dataset(folder, {"train": tiny_groups(320), "test": tiny_groups(100, seed=2, first_sample=5000)})
+    user, history, item, tags = tiny_schema().fields
+    fields = (replace(user, alias="user_id"), history, replace(item, alias="item_id"), tags)
+    splits = {"train": tiny_groups(320), "test": tiny_groups(100, seed=2, first_sample=5000)}
+    write_dataset(folder, splits, schema=tiny_schema(fields=fields))
     return folder
 
 
 @pytest.fixture
-def readme(tmp_path, monkeypatch):
-    """The network of the README, in a module of a user's."""
-    text = Path(__file__).parents[3].joinpath("esmm_dist/model/README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    (tmp_path / "my_networks.py").write_text(example)
+def _readme(tmp_path, monkeypatch):
+    """The networks of the README, in a module of a user's."""
+    examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(examples) == 2
+    (tmp_path / "my_networks.py").write_text("\n\n".join(examples))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "my_networks", raising=False)
-    (name,) = re.findall(r"--network (my_networks:\w+)", text)
-    return name
 
 
-def test_the_readmes_network_trains_and_a_resumed_run_has_the_same_bits(data, tmp_path, readme):
+@pytest.mark.usefixtures("_readme")
+@pytest.mark.parametrize(("name", "flags"), COMMANDS)
+def test_the_readmes_networks_train_and_a_resumed_run_has_the_same_bits(data, tmp_path, name, flags):
+    model = {"network": name, "hidden_units": [8, 4], "share_network": "--share-network" in flags}
+    if "--dropout" in flags:
+        model["dropout"] = 0.2
+
     def config(run: str, **changes) -> TrainConfig:
         settings = {
             "data": data,
             "run": str(tmp_path / run),
             "input": {"global_batch_records": 16, "epochs": 2},
             "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.2},
-            "model": {"network": readme, "hidden_units": [8, 4], "dropout": 0.2},
+            "model": model,
             "dense": {"dense_learning_rate": 0.01},
         }
         return build(TrainConfig, {**settings, **changes}, where="test")
@@ -205,5 +218,13 @@ def test_the_readmes_network_trains_and_a_resumed_run_has_the_same_bits(data, tm
         train(config("stopped", max_steps=steps), NoProgress())
     found, expected = (Trainer(config(run), NoProgress()) for run in ("stopped", "whole"))
     states = [dense_state(t._state.compiled.model, t._state.compiled.optimizer) for t in (found, expected)]
-    for name, value in states[1].items():
-        np.testing.assert_array_equal(states[0][name], value, err_msg=name)
+    for key, value in states[1].items():
+        np.testing.assert_array_equal(states[0][key], value, err_msg=key)
+
+
+def test_the_readme_has_a_network_of_each_label_and_one_that_all_share():
+    assert [(name.partition(":")[2], "--share-network" in flags) for name, flags in COMMANDS] == [
+        ("UserMeetsItem", False),
+        ("UserMeetsItem", True),
+        ("NormalisedLayers", False),
+    ]
