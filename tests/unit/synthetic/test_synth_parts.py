@@ -256,3 +256,13 @@ def test_faults_of_blocks_add_up_to_the_plan_and_never_share_a_line():
         for kind, at in warts.places.items():
             found[kind] += at.size
     assert found == planned
+
+
+def test_anomalies_of_two_labels_never_share_a_line():
+    labels = np.ones((2000, 4), np.int64)
+    labels[100:107] = 0  # room for three of carts and three of orders
+    part, rng = SplitPart(done=0, total=2000), np.random.default_rng(1)
+    warts = place_warts(rng, part, 50, FUNNEL, labels)
+    place_later_anomalies(rng, part, warts, FUNNEL, labels)
+    lines = np.concatenate([warts.places[anomaly_kind(FUNNEL, label)] for label in range(1, 4)])
+    assert np.unique(lines).size == lines.size >= 6
