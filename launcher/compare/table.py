@@ -57,11 +57,12 @@ def headline(comparison: Comparison) -> str:
         return f"{best.name} has {figure.title} {value} on {comparison.data.split}"
     if best.name == comparison.first:
         return f"No model is above {best.name}, which has {figure.title} {value} on {comparison.data.split}"
+    of = f"Of {len(rows)} models, {best.name}"
     against = best.differences.get(figure.key)
     if against is None or math.isnan(against.mean):
-        return f"{best.name} has the highest {figure.title} on {comparison.data.split}, {value}"
+        return f"{of} has the highest {figure.title} on {comparison.data.split}, {value}"
     return (
-        f"{best.name} has the highest {figure.title} on {comparison.data.split}, {value}: "
+        f"{of} has the highest {figure.title} on {comparison.data.split}, {value}: "
         f"{figure.text(against.mean)} above {comparison.first}{_p_text(against, ' (p {})')}"
     )
 

@@ -61,6 +61,8 @@ def test_the_first_model_has_another_mark_and_a_line_through_all(comparison):
 
 def test_its_title_is_the_result_and_it_says_how_to_read_it(comparison):
     canvas = drawn(comparison)
-    assert canvas.get_suptitle().startswith("large has the highest CTCVR AUC on validation, 0.7350: 0.0200 above small")
+    assert canvas.get_suptitle().startswith(
+        "Of 2 models, large has the highest CTCVR AUC on validation, 0.7350: 0.0200 above small"
+    )
     assert canvas.get_supxlabel().startswith("How to read: a faint dot is a training with one seed, a mark with a bar")
     assert "2 seeds" in canvas.get_supxlabel()

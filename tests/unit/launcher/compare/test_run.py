@@ -52,7 +52,9 @@ def test_models_by_seeds_are_trained_measured_and_compared(tmp_path):
     assert [run["seed"] for run in large["runs"]] == [1, 2, 3]
     assert 0 < small["cpu_s_per_million_impressions"]["mean"] < 60e3
     text = "\n".join(outcome.lines)
-    assert outcome.lines[0].startswith("large has the highest CTCVR AUC on validation, 0.7220: 0.0010 above small")
+    assert outcome.lines[0].startswith(
+        "Of 2 models, large has the highest CTCVR AUC on validation, 0.7220: 0.0010 above small"
+    )
     assert row(outcome, "small")[:3] == ["0.7210 ± 0.0100"] * 3
     assert row(outcome, "large", 1) == ["+0.0010 ± 0.0000 (p < 0.001)"] * 3
     assert "the standard error of one CTCVR AUC is 0.0100" in text
@@ -68,7 +70,7 @@ def test_models_by_seeds_are_trained_measured_and_compared(tmp_path):
 def test_the_markdown_holds_the_same_figures(tmp_path):
     compared(tmp_path)
     text = (tmp_path / "out/comparison.md").read_text()
-    assert text.startswith("# large has the highest CTCVR AUC on validation, 0.7220: 0.0010 above small")
+    assert text.startswith("# Of 2 models, large has the highest CTCVR AUC on validation, 0.7220: 0.0010 above small")
     assert "| small | 0.7210 ± 0.0100 | 0.7210 ± 0.0100 | 0.7210 ± 0.0100 |" in text
     assert "| large | +0.0010 ± 0.0000 (p < 0.001) |" in text
     assert "`models/small/train.yaml`, `models/large/train.yaml`" in text
@@ -119,7 +121,7 @@ def test_one_seed_has_no_deviation_and_no_test_and_that_is_said(tmp_path):
     assert row(outcome, "large", 1) == ["+0.0010"] * 3
     assert "On 142 impressions of validation, one seed:" in outcome.lines
     assert outcome.result["models"][0]["figures"]["ctcvr.auc"]["sd"] is None
-    assert outcome.lines[0] == "large has the highest CTCVR AUC on validation, 0.7120: 0.0010 above small"
+    assert outcome.lines[0] == "Of 2 models, large has the highest CTCVR AUC on validation, 0.7120: 0.0010 above small"
 
 
 def test_a_model_alone_is_a_table_without_differences(tmp_path):
