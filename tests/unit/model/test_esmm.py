@@ -159,6 +159,13 @@ def test_state_is_a_copy():
     np.testing.assert_array_equal(state[name], before)
 
 
+def test_weights_of_mlp_have_the_names_that_checkpoints_have_had_from_the_first():
+    model, optimizer = trained_pair()
+    of_tower = ["kernel_0_user", "kernel_0_impression", "bias_0", "kernel_1", "bias_1"]
+    names = [name for name in dense_state(model, optimizer) if name.startswith("model/")]
+    assert names == [f"model/{place:03d}/{name}" for place, name in enumerate(of_tower * 2)]
+
+
 def test_a_missing_variable_is_named_and_nothing_is_set():
     model, optimizer = trained_pair()
     state = dense_state(model, optimizer)
