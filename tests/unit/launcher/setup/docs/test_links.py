@@ -71,12 +71,16 @@ def files() -> list[str]:
 MADE_BY_USERS = {
     ".local.lock",
     "best.yaml",
+    "comparison.md",
     "config.yaml",
     "job.yaml",
+    "models/esmm/train.yaml",
     "TASK.yaml",
     "my-log.yaml",
+    "schema.yaml",
     "shop.yaml",
     "train.yaml",
+    "wide.yaml",
 }
 """Files of runs and users, which READMEs speak of."""
 
