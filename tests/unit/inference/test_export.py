@@ -115,8 +115,12 @@ def test_scores_are_those_of_predict_for_seen_and_unseen_ids_and_every_combiner(
     assert_equal_scores(scores_of(folder / "model", RECORDS), expected)
 
 
-def test_lists_that_are_attended_to_are_cut_and_weighted_as_in_training(tmp_path):
-    folder = exported(tmp_path, network="din", attend=["history=tags"])  # whose table has as many columns
+@pytest.mark.parametrize(
+    "model", [{}, {"share_embeddings": False}, {"share_network": True, "attention_units": []}], ids=str
+)
+def test_lists_that_are_attended_to_are_cut_and_weighted_as_in_training(tmp_path, model):
+    # history and tags have rows in one table
+    folder = exported(tmp_path, network="din", attend=["history=tags"], **model)
     expected = expected_scores(folder)
     assert_equal_scores(scores_of(folder / "model", RECORDS), expected)
     line = [sys.executable, "-I", "-c", CLEAN_PROCESS, str(folder / "model"), str(folder / "data")]
