@@ -1,7 +1,7 @@
 """Run a preset's steps that are not done yet, and report what the model reached on the test split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from launcher.terminal.json_line import json_value
 from launcher.terminal.text_table import text_table
 
 JOURNAL_NAME = "preset.json"
+
+_OF_THE_PRESET = ("--config", "--data", "--run")
+"""Flags of ``esmm train`` in the lines of every preset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,12 @@ class PresetConfig:
             missing = "RAW and OUT are" if self.raw is None else "OUT is"
             raise ConfigError(
                 f"{missing} missing. Give the folder of the raw log and a new one: esmm preset {self.name} RAW OUT"
+            )
+        own = [word for word in self.train if word.partition("=")[0] in _OF_THE_PRESET]
+        if own:
+            raise ConfigError(
+                f"{own[0]} stands behind --, but a preset gives it itself. Leave it out, or type the lines that the "
+                "preset shows with other values."
             )
 
 
@@ -86,6 +95,8 @@ def _open(name: str, out: Path, steps: Sequence[Step]) -> Journal:
     """
     refused = f"{out} exists and is not the folder of a preset. Give a new folder: esmm preset {name} RAW OTHER_FOLDER"
     journal = open_journal(out / JOURNAL_NAME, steps, refused=refused)
+    if not journal.done and [each.name for each in out.glob("*")] == [JOURNAL_NAME]:
+        return replace(journal, lines=lines_of(steps))  # nothing came of it: a wrong RAW may be corrected
     for before, now in zip(journal.lines, lines_of(steps), strict=True):
         if before != now:
             raise ConfigError(

@@ -1,11 +1,12 @@
 """The presets' lines, their folder and their report. The commands that they are made of are stood in for."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from esmm_dist.errors import ConfigError
+from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.progress import NoProgress
 from launcher import cli
 from launcher.command import CommandContext, Outcome
@@ -87,6 +88,36 @@ def test_a_folder_of_the_preset_with_other_settings_is_refused_with_both_lines(t
     with pytest.raises(ConfigError, match=r"begun with '.*--config deepmtl', and .* '.*--config guidebook'"):
         preset(tmp_path / "out", ran, name="guidebook")
     assert ran == []
+
+
+def test_a_wrong_raw_log_may_be_corrected_in_the_same_folder(tmp_path):
+    def fails(line):
+        raise InputDataError("nowhere is not a folder")
+
+    context = CommandContext(progress=NoProgress(), run_line=fails, settings_of_line=cli.settings_of_line)
+    with pytest.raises(InputDataError):
+        preset_command(PresetConfig(name="deepmtl", raw="nowhere", out=tmp_path / "out"), context)
+    assert json.loads((tmp_path / "out" / "preset.json").read_text())["lines"][0].startswith("esmm preprocess nowhere")
+    assert preset(tmp_path / "out", []).done
+    assert json.loads((tmp_path / "out" / "preset.json").read_text())["lines"][0].startswith("esmm preprocess raw")
+
+
+def test_but_not_where_preprocess_has_begun(tmp_path):
+    def killed(line):
+        (tmp_path / "out" / "data").mkdir()
+        raise KeyboardInterrupt
+
+    context = CommandContext(progress=NoProgress(), run_line=killed, settings_of_line=cli.settings_of_line)
+    with pytest.raises(KeyboardInterrupt):
+        preset_command(PresetConfig(name="deepmtl", raw="other", out=tmp_path / "out"), context)
+    with pytest.raises(ConfigError, match="was begun with 'esmm preprocess other"):
+        preset(tmp_path / "out", [])
+
+
+@pytest.mark.parametrize("words", [["--data", "x"], ["--max-steps", "3", "--run=x"], ["--config", "small-data"]])
+def test_what_the_preset_gives_itself_is_refused_behind_the_dashes(words):
+    with pytest.raises(ConfigError, match="stands behind --, but a preset gives it itself"):
+        PresetConfig(name="deepmtl", raw="raw", out=Path("out"), train=tuple(words))
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path):
