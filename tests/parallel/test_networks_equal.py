@@ -57,6 +57,7 @@ def test_rows_on_two_servers_end_with_the_same_bits(alone, two_servers, tmp_path
     }
 
 
+@pytest.mark.slow
 def test_two_ranks_end_with_the_weights_and_rows_of_one_process(alone, two_servers, tmp_path):
     settings, expected = alone
     (tmp_path / "settings.json").write_text(json.dumps(settings))  # JSON is YAML

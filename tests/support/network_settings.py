@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from tests.support.network_cases import NETWORK_CASES
+
 NETWORKS: dict[str, dict[str, Any]] = {
-    "mlp": {"network": "mlp", "hidden_units": [6, 4]},
-    "dcn": {"network": "dcn", "hidden_units": [6, 4], "cross_layers": 2, "cross_rank": 3},
+    **{name: {"hidden_units": [6, 4], **settings} for name, settings in NETWORK_CASES.items()},
     "dcn, one layer, shared": {
         "network": "dcn",
         "hidden_units": [6],
@@ -12,7 +13,6 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "cross_rank": 3,
         "share_network": True,
     },
-    "din": {"network": "din", "attend": ["history=item"], "attention_units": [5], "hidden_units": [6, 4]},
     "din, a linear term, without shared embeddings": {
         "network": "din",
         "attend": ["history=tags"],
@@ -22,7 +22,12 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "linear_lists": "unit",
         "share_embeddings": False,
     },
-    "deepfm": {"network": "deepfm", "hidden_units": [6, 4], "linear_scale": 2.0, "linear_lists": "unit"},
+    "deepfm, a linear term": {
+        "network": "deepfm",
+        "hidden_units": [6, 4],
+        "linear_scale": 2.0,
+        "linear_lists": "unit",
+    },
     "deepfm, shared": {"network": "deepfm", "hidden_units": [6], "share_network": True},
 }
 """The group ``model``, by a name."""
