@@ -46,9 +46,6 @@ def compared_models(config: CompareConfig) -> tuple[ComparedModel, ...]:
         ConfigError: a name is unknown or there twice, or settings are refused
     """
     shared = _shared(config)
-    for name in config.define:
-        if name in known_names():
-            raise ConfigError(f"define has '{name}', but esmm compare knows a model of that name. Choose another one.")
     models = [_model(text, config, shared) for text in config.models]
     names = [each.name for each in models]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -106,7 +103,7 @@ def _named(text: str, config: CompareConfig) -> tuple[str, Mapping[str, Any]]:
         return name, _file(f"Model '{name}'", path, _NOT_OF_A_MODEL)
     if text in config.define:
         shared_settings(f"define.{text}", config.define[text], _NOT_OF_A_MODEL)
-        return text, config.define[text]
+        return text, _tuned(text, config.define[text])
     known = known_names()
     if text in known:
         return text, known[text]
@@ -120,6 +117,19 @@ def _named(text: str, config: CompareConfig) -> tuple[str, Mapping[str, Any]]:
         f"models has '{text}', which is no model that esmm compare knows.{hint} Known: {', '.join(names)}; or give a "
         ".yaml file of settings, or NAME=FILE."
     )
+
+
+def _tuned(name: str, own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings under define, over those that a name stands for if esmm compare knows it."""
+    meant = known_names().get(name, {})
+    for setting, value in meant.get("model", {}).items():
+        given = own.get("model", {}).get(setting, value)
+        if given not in (value, value[0] if isinstance(value, list) else value):
+            raise ConfigError(
+                f"define.{name}.model.{setting} is {given!r}, but the model of that name is the {setting} '{name}'. "
+                f"Leave {setting} out, or give the model a name of its own."
+            )
+    return merge(own, meant)
 
 
 def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:

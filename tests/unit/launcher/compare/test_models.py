@@ -45,6 +45,15 @@ def test_every_objective_and_every_network_is_a_model(tmp_path):
         assert models(tmp_path, models=[name])[name].config.model.network == (name,)
 
 
+def test_a_model_that_is_known_may_have_settings_beside(tmp_path):
+    define = {"base": {"model": {"task_weights": [1, 3]}}, "dcn": {"model": {"network": "dcn", "dropout": 0.3}}}
+    found = models(tmp_path, models=["base", "dcn"], define=define)
+    assert found["base"].config.model.objective == "base"
+    assert found["base"].config.model.task_weights == (1, 3)
+    assert found["dcn"].config.model.network == ("dcn",)
+    assert found["dcn"].config.model.dropout == (0.3,)
+
+
 def test_settings_of_all_go_over_their_file_and_below_those_of_a_model(tmp_path):
     (tmp_path / "all.yaml").write_text("{max_steps: 5, warmup_steps: 2, model: {hidden_units: [1], dropout: 0.1}}")
     settings = {"max_steps": 7, "seed": 4, "evaluation": {"calibrate": "platt"}}
@@ -61,7 +70,10 @@ def test_settings_of_all_go_over_their_file_and_below_those_of_a_model(tmp_path)
     ("changes", "message"),
     [
         ({"models": ["smal"]}, "models has 'smal', which is no model that esmm compare knows. Did you mean 'small'"),
-        ({"define": {"mlp": {}}}, "define has 'mlp', but esmm compare knows a model of that name"),
+        (
+            {"models": ["base"], "define": {"base": {"model": {"objective": "esmm"}}}},
+            "define.base.model.objective is 'esmm', but the model of that name is the objective 'base'. Leave",
+        ),
         ({"models": ["small", "small"]}, "models has 'small' twice. Leave one out"),
         ({"models": ["a b=x.yaml"]}, "x.yaml"),
         ({"models": ["missing.yaml"]}, "missing.yaml"),
