@@ -2,13 +2,16 @@
 
 Its AUC rises over four evaluations to 1 - (log10(embedding_learning_rate) + 1)² / 10: 0.1 is best. ``PLAY`` says what
 else happens: ``crash``, ``crash-often`` (two of three trials), ``nan``, ``wait`` (until SIGTERM, after the first
-evaluation), ``wait-later`` (the same with any seed but 1).
+evaluation), ``wait-later`` (the same with any seed but 1), ``followed`` (each evaluation waits until the study has taken
+the one before it, so that none is made that it would not have wanted).
 """
 
+import contextlib
 import json
 import math
 import os
 import signal
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -40,6 +43,14 @@ def _write(run: Path, evaluations: list[dict[str, object]]) -> None:
     os.replace(run / ".metrics", run / "metrics.json")
 
 
+def _num_taken(run: Path) -> int:
+    """Return how many evaluations of the run's trial the study has taken."""
+    study, number = run.parents[2], int(run.parent.name)
+    query = "select count(*) from trial_intermediate_values join trials using (trial_id) where number = ?"
+    with contextlib.closing(sqlite3.connect(f"file:{study / 'study.db'}?mode=ro", uri=True, timeout=60)) as database:
+        return int(database.execute(query, (number,)).fetchone()[0])
+
+
 def _tell(**event: object) -> None:
     print(f"\x1e{json.dumps(event)}", file=sys.stderr, flush=True)
 
@@ -67,8 +78,8 @@ def _train(flags: dict[str, str], play: str) -> None:
         _tell(event="start", task="Evaluating", total=600, unit="impressions", done=0)
         _tell(event="advance", amount=600, note="")
         until = time.monotonic() + float(os.environ.get("PLAY_SECONDS", "0.02"))
-        while not _stopped and (time.monotonic() < until or waits):
-            time.sleep(0.005)
+        while not _stopped and (time.monotonic() < until or waits or (play == "followed" and _num_taken(run) < k)):
+            time.sleep(0.05 if play == "followed" else 0.005)
         _tell(event="start", task="Training", total=NUM_STEPS, unit="steps", done=step)
         if _stopped and k < NUM_EVALUATIONS:
             print(json.dumps({"stopped_by": "SIGTERM", "metrics": {}}))

@@ -181,7 +181,8 @@ def test_failed_trials_are_counted(tmp_path, monkeypatch):
     assert outcome.lines[0].startswith("3 trials: 1 complete, 0 pruned, 2 failed.")
 
 
-def test_bad_trials_are_pruned(tmp_path):
+def test_bad_trials_are_pruned(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAY", "followed")
     # By halving, a trial that is not in the best third at its first evaluation ends there
     outcome = tuned(tmp_path, trials=8, pruner="halving")
     trials = outcome.result["all"]
