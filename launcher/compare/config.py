@@ -51,8 +51,8 @@ class CompareConfig:
     train_config."""
 
     define: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Models of your own by name, each with its settings of esmm train: wide: {model: {hidden_units: [512, 256]}}. Under
-    the name of an objective or a network, settings that this model has beside: base: {dense: {...}}."""
+    """Models of your own by name, each with its settings of esmm train: wide: {model: {hidden_units: [512, 256]}}.
+    Under the name of an objective or a network, settings that this model has beside: base: {dense: {...}}."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:

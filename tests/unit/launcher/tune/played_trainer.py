@@ -2,8 +2,8 @@
 
 Its AUC rises over four evaluations to 1 - (log10(embedding_learning_rate) + 1)² / 10: 0.1 is best. ``PLAY`` says what
 else happens: ``crash``, ``crash-often`` (two of three trials), ``nan``, ``wait`` (until SIGTERM, after the first
-evaluation), ``wait-later`` (the same with any seed but 1), ``followed`` (each evaluation waits until the study has taken
-the one before it, so that none is made that it would not have wanted).
+evaluation), ``wait-later`` (the same with any seed but 1), ``followed`` (each evaluation waits until the study has
+taken the one before it, so that none is made that it would not have wanted).
 """
 
 import contextlib
