@@ -24,7 +24,7 @@ from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import CheckpointError
 from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.schema.fields import Schema
-from esmm_dist.schema.stored import with_named_hash
+from esmm_dist.schema.stored import with_old_meaning
 from esmm_dist.storage.folder import Folder, is_plain_name
 
 MANIFEST_NAME = "manifest.json"
@@ -131,7 +131,7 @@ def read_checkpoint_manifest(folder: Folder) -> CheckpointManifest:
         )
     if mapping.pop("crc32c", None) != mapping_crc32c(mapping):
         raise CheckpointError(f"{where} has another checksum than the one it ends with: its bytes changed.")
-    manifest = build(CheckpointManifest, with_named_hash(mapping), where=where, error=CheckpointError)
+    manifest = build(CheckpointManifest, with_old_meaning(mapping), where=where, error=CheckpointError)
     for file in manifest.files():
         if not is_plain_name(file.path):
             raise CheckpointError(f"{where} names '{file.path}', which is outside the checkpoint.")

@@ -32,15 +32,18 @@ class Schema:
     are 1: the one listed before it and those before that one, or ``[click, purchase, favourite after click]``."""
 
     fields: tuple[Field, ...]
-    after: Mapping[str, str] = dataclass_field(default_factory=dict, hash=False)
-    """The label before each one that does not follow the one listed before it, as ``favourite after click`` says."""
+    after: Mapping[str, str] | None = dataclass_field(default=None, hash=False)
+    """The label before each one that does not follow the one listed before it. None: the labels say it themselves, as
+    ``favourite after click`` does. Given, also empty (``{}``), labels are names as they stand, whatever is in them."""
 
     source: AliCcpSource | FlatSource = _ALICCP
 
     def __post_init__(self) -> None:
-        names, after = split_after(self.labels)
-        object.__setattr__(self, "labels", names)
-        object.__setattr__(self, "after", {**self.after, **after})
+        texts = self.after is None
+        if texts:
+            names, after = split_after(self.labels)
+            object.__setattr__(self, "labels", names)
+            object.__setattr__(self, "after", after)
         if len(self.labels) < 2:
             raise SchemaError(
                 f"Schema '{self.name}' has the labels {list(self.labels)}, and ESMM needs two or more, such as "
@@ -56,7 +59,7 @@ class Schema:
                 "Nothing would tell a user's impressions apart; set the owner of at least one field."
             )
         try:
-            object.__setattr__(self, "after", _needed(self.label_tree))
+            object.__setattr__(self, "after", _needed(self._checked_tree(texts=texts)))
             check_flat_only(self.fields, is_flat=self.flat_source is not None)
             check_crosses(self.fields)
             check_dims(self.fields)
@@ -71,6 +74,21 @@ class Schema:
     def label_tree(self) -> LabelTree:
         """Which label comes after which."""
         return LabelTree.of(self.labels, self.after)
+
+    def _checked_tree(self, *, texts: bool) -> LabelTree:
+        """Return the tree of the labels.
+
+        Args:
+            texts: whether ``after`` is what the labels say
+
+        Raises:
+            SchemaError: there is no such tree
+        """
+        try:
+            return self.label_tree
+        except SchemaError as e:
+            hint = " A label that is called so: add after: {} beside labels." if texts and self.after else ""
+            raise SchemaError(f"{e}{hint}") from e
 
     @property
     def flat_source(self) -> FlatSource | None:

@@ -14,7 +14,7 @@ from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.schema.fields import Schema
-from esmm_dist.schema.stored import with_named_hash
+from esmm_dist.schema.stored import with_old_meaning
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = "esmm_dist.dataset"
@@ -160,4 +160,4 @@ def read_manifest(folder: Path) -> DatasetManifest:
         raise DamagedManifestError(
             f"{path} has another checksum than the one it ends with: its bytes changed. {REPAIR}"
         )
-    return build(DatasetManifest, with_named_hash(mapping), where=str(path), error=InputDataError)
+    return build(DatasetManifest, with_old_meaning(mapping), where=str(path), error=InputDataError)

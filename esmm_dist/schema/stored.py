@@ -7,13 +7,20 @@ OLD_ID_HASH = "blake2b"
 """Hash of the ids of flat logs in files that do not name it: those of version 0.1.0."""
 
 
-def with_named_hash(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest's mapping with the hash of the feature ids named in its schema, where it should be.
+def with_old_meaning(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest's mapping with what its schema leaves unsaid set to what that meant when it was written.
 
-    A schema file of a user, which means this version's hash, does not go through here.
+    - The feature ids of flat logs are by the hash of version 0.1.0.
+    - Labels are names, each after the one listed before it: a stored label ``buy after click`` is called so.
+
+    A schema file of a user, which means this version's hash and may say ``after`` in its labels, does not go through
+    here.
     """
     schema = manifest.get("schema")
-    source = schema.get("source") if isinstance(schema, Mapping) else None
-    if not isinstance(schema, Mapping) or not isinstance(source, Mapping) or source.get("form") != "flat":
+    if not isinstance(schema, Mapping):
         return dict(manifest)
-    return {**manifest, "schema": {**schema, "source": {"id_hash": OLD_ID_HASH, **source}}}
+    meant: dict[str, Any] = {"after": {}, **schema}
+    source = schema.get("source")
+    if isinstance(source, Mapping) and source.get("form") == "flat":
+        meant["source"] = {"id_hash": OLD_ID_HASH, **source}
+    return {**manifest, "schema": meant}

@@ -1,5 +1,7 @@
 """Labels as a tree: which counts after which, and the tasks that follow."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -96,9 +98,28 @@ def test_schema_with_a_tree_survives_a_mapping():
     assert build(Schema, to_mapping(schema), where="test") == schema
 
 
+@pytest.mark.parametrize("after", [{}, {"paid after a call": "click"}])
+def test_labels_are_names_as_they_stand_where_after_is_given(after: dict[str, str]):
+    item = Field(name="item", owner="item")
+    schema = Schema(name="s", labels=("click", "called", "paid after a call"), after=after, fields=(item,))
+    assert schema.labels == ("click", "called", "paid after a call")
+    assert schema.label_tree.parents == ((-1, 0, 0) if after else (-1, 0, 1))
+    assert build(Schema, to_mapping(schema), where="test") == schema
+    assert replace(schema, name="s") == schema
+
+
 def test_wrong_tree_names_the_schema():
     with pytest.raises(SchemaError, match="Schema 's': 'favourite after like': no label 'like'"):
         Schema(name="s", labels=("click", "favourite after like"), fields=(Field(name="item", owner="item"),))
+
+
+def test_a_wrong_tree_of_label_texts_says_how_a_label_can_be_called_so():
+    item = Field(name="item", owner="item")
+    with pytest.raises(SchemaError, match="no label 'a call' is .* A label that is called so: add after: {}"):
+        Schema(name="s", labels=("click", "paid after a call"), fields=(item,))
+    with pytest.raises(SchemaError) as literal:
+        Schema(name="s", labels=("click", "paid"), after={"paid": "called"}, fields=(item,))
+    assert "called so" not in str(literal.value)
 
 
 def test_a_stored_schema_from_before_trees_is_a_chain():

@@ -1,4 +1,4 @@
-"""Files of version 0.1.0 do not say by which hash their ids are; this version takes them for what they are."""
+"""What older files leave unsaid is taken for what it meant: the hash of ids, and that labels are names."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from esmm_dist.schema.sources import AliCcpSource, FlatSource
-from esmm_dist.schema.stored import with_named_hash
+from esmm_dist.schema.stored import with_old_meaning
 from esmm_dist.storage.folder import Folder
 
 FLAT = FlatSource(form="flat", files={"train": "t.csv"}, labels={"click": "c", "order": "o"})
@@ -71,5 +71,40 @@ def test_a_data_set_of_the_aliccp_form_is_read_as_before(tmp_path: Path):
 
 
 def test_what_is_no_schema_is_left_to_those_who_check_it():
-    assert with_named_hash({"schema": 3}) == {"schema": 3}
-    assert with_named_hash({"schema": {"source": None}}) == {"schema": {"source": None}}
+    assert with_old_meaning({"schema": 3}) == {"schema": 3}
+    assert with_old_meaning({"schema": {"source": None}}) == {"schema": {"after": {}, "source": None}}
+
+
+def test_a_label_with_after_in_its_name_is_a_name_in_a_data_set_from_before_trees(tmp_path: Path):
+    """A manifest as it was written then: it counts by label names, and has no ``after`` in its schema."""
+    mapping = json.loads(manifest_of(AliCcpSource()).to_json())
+    del mapping["crc32c"], mapping["schema"]["after"]
+    mapping["schema"]["labels"] = ["click", "buy after click", "pay after buy"]
+    counts = {"click": 2, "buy after click": 1, "pay after buy": 1}
+    train = {"records": 3, "impressions": 3, "label_counts": counts, "broken_chains": {}, "shards": []}
+    mapping["splits"] = {"train": train}
+    text = json.dumps({**mapping, "crc32c": mapping_crc32c(mapping)}, indent=1) + "\n"
+    (tmp_path / "manifest.json").write_text(text)
+    read = read_manifest(tmp_path)
+    assert read.schema.labels == ("click", "buy after click", "pay after buy") == tuple(read.splits["train"].label_counts)
+    assert read.schema.label_tree.parents == (-1, 0, 1)
+    (tmp_path / "manifest.json").write_text(read.to_json())
+    assert read_manifest(tmp_path) == read
+
+
+def test_so_is_one_in_a_checkpoint_from_before_trees(tmp_path: Path):
+    schema = Schema(name="s", labels=("click", "buy after click"), after={}, fields=(Field(name="item", owner="item"),))
+    manifest = CheckpointManifest(
+        step=1,
+        saved_at="2026-01-01T00:00:00Z",
+        schema=schema,
+        settings={},
+        state={},
+        metrics={},
+        dense=CheckpointFile(path="dense.npz", file_bytes=0, crc32c=0),
+        tables=(),
+    )
+    mapping = json.loads(manifest.to_json())
+    del mapping["crc32c"], mapping["schema"]["after"]
+    (tmp_path / "manifest.json").write_text(json.dumps({**mapping, "crc32c": mapping_crc32c(mapping)}))
+    assert read_checkpoint_manifest(Folder.open(str(tmp_path))) == manifest
