@@ -86,7 +86,9 @@ def test_a_label_with_after_in_its_name_is_a_name_in_a_data_set_from_before_tree
     text = json.dumps({**mapping, "crc32c": mapping_crc32c(mapping)}, indent=1) + "\n"
     (tmp_path / "manifest.json").write_text(text)
     read = read_manifest(tmp_path)
-    assert read.schema.labels == ("click", "buy after click", "pay after buy") == tuple(read.splits["train"].label_counts)
+    assert (
+        read.schema.labels == ("click", "buy after click", "pay after buy") == tuple(read.splits["train"].label_counts)
+    )
     assert read.schema.label_tree.parents == (-1, 0, 1)
     (tmp_path / "manifest.json").write_text(read.to_json())
     assert read_manifest(tmp_path) == read
