@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from esmm_dist.errors import EsmmError
+from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
 from esmm_dist.storage.whole_file import write_durable
@@ -47,7 +48,8 @@ def run_comparison(settings: CompareConfig, progress: Progress, *, esmm: Sequenc
         The table; not done if a run has failed.
 
     Raises:
-        ConfigError: a model is unknown, settings do not fit the data set, or the folder is that of another comparison
+        ConfigError: a model is unknown, settings or the truth do not fit the data set, or the folder is that of another
+            comparison
         RunsFailedError: all runs have failed
         StoppedBySignal: a signal came; running trainings have saved, and go on with the same command
     """
@@ -55,6 +57,11 @@ def run_comparison(settings: CompareConfig, progress: Progress, *, esmm: Sequenc
     data = CompareData.read(settings)
     for each in models:
         data.check(each)
+    if data.truth is not None:
+        import_tensorflow()
+        from launcher.compare.truth_check import check_truth  # the reader of records loads TensorFlow
+
+        check_truth(data.truth, data.folder, data.manifest, data.split, progress)
     with locked_comparison(settings.out) as folder:
         folder.check(data.manifest_crc32c, models)
         with SignalInbox() as signals, _Runs(settings, data, models, folder, progress, esmm) as runs:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from esmm_dist.arrays import F64, Bools
+from esmm_dist.arrays import F64, I64, Bools
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.model.metrics.against_truth import expected_auc, truth_figures
 from esmm_dist.schema.checksum import file_crc32c
@@ -88,17 +88,23 @@ class PlantedTruth:
 
     def _rows_of(self, sample_ids: npt.NDArray[np.int64]) -> Mapping[str, npt.NDArray[Any]]:
         table = pq.read_table(arrow_path(self.path), columns=["sample_id", *_needed(self.labels)])
-        known = table["sample_id"].to_numpy()
-        order = np.argsort(known, kind="stable")
-        places = np.minimum(np.searchsorted(known[order], sample_ids), known.size - 1)
-        rows = order[places]
-        wrong = np.flatnonzero(known[rows] != sample_ids)
-        if wrong.size:
+        rows, missing = rows_of_samples(table["sample_id"].to_numpy(), sample_ids)
+        if missing.any():
             raise InputDataError(
-                f"{self.path} has no row for sample {sample_ids[wrong[0]]} ({wrong.size} of {sample_ids.size} "
+                f"{self.path} has no row for sample {sample_ids[missing][0]} ({missing.sum()} of {sample_ids.size} "
                 "impressions). Give the raw log that the data set was made from."
             )
         return {name: table[name].to_numpy()[rows] for name in _needed(self.labels)}
+
+
+def rows_of_samples(known: npt.NDArray[np.int64], sample_ids: npt.NDArray[np.int64]) -> tuple[I64, Bools]:
+    """Return the row of each sample, int64 [N], and whether it has none, bool [N] (its row is any one then)."""
+    if not known.size:
+        return np.zeros(sample_ids.shape, np.int64), np.ones(sample_ids.shape, np.bool_)
+    order = np.argsort(known, kind="stable")
+    rows = order[np.minimum(np.searchsorted(known[order], sample_ids), known.size - 1)]
+    missing: Bools = known[rows] != sample_ids
+    return rows, missing
 
 
 def measured_tasks(labels: LabelTree) -> list[LabelTask]:

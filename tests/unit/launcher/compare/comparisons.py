@@ -25,8 +25,9 @@ def write_truth(raw: Path, split: str, groups: list[Group], pcvr: float = 0.6, m
     raw.mkdir(exist_ok=True)
     impressions = [each for group in reversed(groups) for each in group.impressions]
     samples = [each.sample_id for each in impressions] + [10**6 + i for i in range(more)]
-    clicks = [each.labels[0] for each in impressions] + [0] * more
-    columns = {"sample_id": samples, "pctr": [0.5] * len(samples), "pcvr": [pcvr] * len(samples), "click": clicks}
+    click, conversion = ([each.labels[place] for each in impressions] + [0] * more for place in (0, 1))
+    probabilities = {"pctr": [0.5] * len(samples), "pcvr": [pcvr] * len(samples)}
+    columns = {"sample_id": samples, **probabilities, "click": click, "conversion": conversion}
     pq.write_table(pa.table(columns), raw / f"truth_{split}.parquet")
 
 

@@ -207,11 +207,16 @@ def test_the_truth_measures_all_impressions(tmp_path):
     assert set(starts(tmp_path).values()) == {1}
 
 
-def test_an_impression_without_truth_fails_the_run(tmp_path):
+def test_the_truth_of_another_log_is_refused_before_anything_is_trained_and_later(tmp_path):
     groups = make_data(tmp_path / "data")
     write_truth(tmp_path / "raw", "train", groups["validation"][:5])
-    with pytest.raises(RunsFailedError, match="has no row for sample"):
+    with pytest.raises(ConfigError, match="raw, which is of another log than .*data: truth_train.parquet has no row"):
         compared(tmp_path, seeds=1, truth=tmp_path / "raw")
+    assert not (tmp_path / "out").exists()
+    done = compared(tmp_path, seeds=1)
+    with pytest.raises(ConfigError, match="is of another log"):
+        compared(tmp_path, seeds=1, truth=tmp_path / "raw")
+    assert json.loads((tmp_path / "out/comparison.json").read_text()) == done.result
 
 
 def test_other_settings_of_a_model_or_another_data_set_are_refused_by_name(tmp_path):
