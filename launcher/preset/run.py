@@ -8,6 +8,7 @@ from typing import Any
 from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
 from launcher.command import CommandContext, Outcome
+from launcher.preset.check import check_training
 from launcher.preset.presets import PRESETS, plan
 from launcher.steps.journal import DoneStep, Journal, lines_of, open_journal
 from launcher.steps.run import run_steps, stopped_outcome
@@ -17,6 +18,9 @@ from launcher.terminal.json_line import json_value
 from launcher.terminal.text_table import text_table
 
 JOURNAL_NAME = "preset.json"
+
+_PREPROCESS, _TRAIN = "preprocess", "train"
+"""Names of steps."""
 
 _OF_THE_PRESET = ("--config", "--data", "--run")
 """Flags of ``esmm train`` in the lines of every preset."""
@@ -68,8 +72,10 @@ def preset_command(settings: PresetConfig, context: CommandContext) -> Outcome:
     # --json and --debug of the whole line reach the words behind its -- too; steps report to this command alone
     train = [word for word in settings.train if word not in ("--json", "--debug")]
     steps = plan(settings.name, settings.raw, settings.out, train)
-    context.settings_of_line(steps[1].args)  # what is wrong with a setting shows now, not after an hour of preprocess
+    context.settings_of_line(steps[1].args)
     journal = _open(settings.name, settings.out, steps)
+    if _PREPROCESS not in journal.done:  # what does not fit shows now, not after an hour
+        check_training(steps, context)
     stopped_at = run_steps(steps, journal, context)
     if stopped_at is not None:
         return stopped_outcome(f"The preset {settings.name}", stopped_at, journal)
@@ -88,7 +94,7 @@ def _list() -> Outcome:
 
 
 def _open(name: str, out: Path, steps: Sequence[Step]) -> Journal:
-    """Return the journal of a preset, which may begin.
+    """Return the journal of a preset, which may begin. Settings of a training that is not done may be corrected.
 
     Raises:
         ConfigError: the folder holds something else, or a preset with other lines; nothing in it is touched
@@ -97,13 +103,13 @@ def _open(name: str, out: Path, steps: Sequence[Step]) -> Journal:
     journal = open_journal(out / JOURNAL_NAME, steps, refused=refused)
     if not journal.done and [each.name for each in out.glob("*")] == [JOURNAL_NAME]:
         return replace(journal, lines=lines_of(steps))  # nothing came of it: a wrong RAW may be corrected
-    for before, now in zip(journal.lines, lines_of(steps), strict=True):
-        if before != now:
+    for step, before, now in zip(steps, journal.lines, lines_of(steps), strict=True):
+        if before != now and (step.name != _TRAIN or _TRAIN in journal.done):
             raise ConfigError(
                 f"{out} was begun with '{before}', and this command has '{now}'. Give a new folder, or repeat the "
                 "command that began this one."
             )
-    return journal
+    return replace(journal, lines=lines_of(steps))
 
 
 def _outcome(name: str, out: Path, done: Mapping[str, DoneStep]) -> Outcome:

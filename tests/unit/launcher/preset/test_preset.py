@@ -135,6 +135,41 @@ def test_a_wrong_setting_of_the_training_shows_before_the_first_step(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--network", "ple", "--objective", "base"], "network is ple, which is one network for all labels, but with"),
+        (["--fields", "nowhere"], "nowhere"),
+        (["--global-batch-records", "100"], "the data set has 64 lanes"),
+        (["--gauc-field", "nowhere"], "gauc_field is 'nowhere'"),
+    ],
+)
+def test_a_model_that_cannot_be_made_shows_before_the_first_step(tmp_path, flags, message):
+    ran: list[list[str]] = []
+    with pytest.raises(ConfigError, match=message):
+        preset(tmp_path / "out", ran, train=flags)
+    assert ran == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_of_a_training_that_has_failed_may_be_corrected(tmp_path):
+    ran: list[list[str]] = []
+
+    def train_fails(line):
+        if line[0] == "train":
+            raise ConfigError("the loss is not finite")
+        ran.append(list(line))
+        return Outcome(lines=[], result=RESULTS[line[0]])
+
+    context = CommandContext(progress=NoProgress(), run_line=train_fails, settings_of_line=cli.settings_of_line)
+    with pytest.raises(ConfigError, match="not finite"):
+        settings = PresetConfig(name="deepmtl", raw="raw", out=tmp_path / "out", train=("--seed", "2"))
+        preset_command(settings, context)
+    assert preset(tmp_path / "out", ran, train=("--seed", "3")).done
+    assert [line[0] for line in ran] == ["preprocess", "train", "evaluate"]
+    assert json.loads((tmp_path / "out" / "preset.json").read_text())["lines"][1].endswith("--seed 3")
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["deepmlt"], "There is no preset 'deepmlt'. Did you mean 'deepmtl'"),
