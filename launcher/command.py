@@ -116,6 +116,9 @@ class Command:
     rest: str | None = None
     """Setting that takes the words after ``--`` as they are: another command's line."""
 
+    rest_settings: str | type | None = None
+    """Settings class whose flags stand behind ``--``, where they begin with no command's name."""
+
     stored: Mapping[str, StoredPlace] = field(default_factory=dict)
     """Settings that may name a place in an object store though the work reads and writes files."""
 
@@ -130,6 +133,12 @@ class Command:
         """Import and return the settings class."""
         found = _loaded(self.settings)
         assert isinstance(found, type)
+        return found
+
+    def load_rest_settings(self) -> type[Any] | None:
+        """Import and return the class of the settings behind ``--``, if there is one."""
+        found = _loaded(self.rest_settings)
+        assert found is None or isinstance(found, type)
         return found
 
     def run(self, settings: Any, context: CommandContext) -> Outcome:

@@ -97,6 +97,7 @@ _ROWS = (
         work="launcher.preset.run:preset_command",
         positional=("name", "raw", "out"),
         rest="train",
+        rest_settings="esmm_dist.train.config:TrainConfig",
     ),
     Command(
         name="tune",

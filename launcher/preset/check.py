@@ -10,7 +10,7 @@ from launcher.steps.step import Step
 from preprocess.config import PreprocessConfig
 
 _LARGE_LOG = 10**7
-"""Impressions of the log that settings are chosen for; what a smaller one has chosen fits the schemas of presets too."""
+"""Impressions of the log for which settings are chosen; those of a smaller one fit the schemas of presets too."""
 
 
 def check_training(steps: Sequence[Step], context: CommandContext) -> None:

@@ -1,21 +1,26 @@
 """Run a preset's steps that are not done yet, and report what the model reached on the test split."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from esmm_dist.errors import ConfigError
+from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.near_names import nearest_hint
+from esmm_dist.train.config import TrainConfig
 from launcher.command import CommandContext, Outcome
 from launcher.preset.check import check_training
-from launcher.preset.presets import PRESETS, plan
+from launcher.preset.presets import FEWEST_STEPS, HELPFUL_PASSES, PRESETS, plan
+from launcher.settings.shipped_settings import settings_path
 from launcher.steps.journal import DoneStep, Journal, lines_of, open_journal
 from launcher.steps.run import run_steps, stopped_outcome
 from launcher.steps.speed_table import path_bytes, speed_table, speeds
 from launcher.steps.step import Step
 from launcher.terminal.json_line import json_value
 from launcher.terminal.text_table import text_table
+from preprocess.config import PreprocessConfig
+from preprocess.read.inputs import NotAliCcpError
 
 JOURNAL_NAME = "preset.json"
 
@@ -76,19 +81,29 @@ def preset_command(settings: PresetConfig, context: CommandContext) -> Outcome:
     journal = _open(settings.name, settings.out, steps)
     if _PREPROCESS not in journal.done:  # what does not fit shows now, not after an hour
         check_training(steps, context)
-    stopped_at = run_steps(steps, journal, context)
+    try:
+        stopped_at = run_steps(steps, journal, context)
+    except NotAliCcpError as e:
+        raise InputDataError(
+            f"{e.wrong} A preset takes no other form. Check the folder; for a log of another form, write a schema and "
+            "type the lines yourself: esmm preprocess RAW DATA --schema SCHEMA.yaml, esmm train --data DATA --run RUN."
+        ) from e
     if stopped_at is not None:
         return stopped_outcome(f"The preset {settings.name}", stopped_at, journal)
-    return _outcome(settings.name, settings.out, journal.done)
+    context.progress.message("")
+    return _outcome(settings, settings.out, journal.done, train)
 
 
 def _list() -> Outcome:
     width = max(map(len, PRESETS))
+    files = [settings_path("deepmtl", cls) for cls in (PreprocessConfig, TrainConfig)]
     lines = [
         *(f"{name:<{width}}  {summary}" for name, summary in PRESETS.items()),
         "",
-        "Run one:         esmm preset deepmtl RAW OUT",
-        "Its settings:    esmm train --config deepmtl --print-config",
+        "Run one:           esmm preset deepmtl RAW OUT",
+        "Other settings:    esmm preset deepmtl RAW OUT -- FLAGS, those of esmm train",
+        f"Settings and why:  {files[0]}",
+        f"                   {files[1]}",
     ]
     return Outcome(lines=lines, result={"presets": PRESETS})
 
@@ -112,12 +127,12 @@ def _open(name: str, out: Path, steps: Sequence[Step]) -> Journal:
     return replace(journal, lines=lines_of(steps))
 
 
-def _outcome(name: str, out: Path, done: Mapping[str, DoneStep]) -> Outcome:
+def _outcome(settings: PresetConfig, out: Path, done: Mapping[str, DoneStep], train: Sequence[str]) -> Outcome:
     metrics = _tasks(done["evaluate"].result)
     sizes = {"preprocess": path_bytes(out / "data"), "train": path_bytes(out / "run")}
     lines = [
-        "",
         *text_table(["test split", "AUC", "std. error", "log loss", "calibration"], _rows(metrics)),
+        *_too_few_steps(settings, done["train"].result["step"], train),
         "",
         *speed_table(done, speeds(done), sizes),
         "",
@@ -126,13 +141,30 @@ def _outcome(name: str, out: Path, done: Mapping[str, DoneStep]) -> Outcome:
         f"  esmm export --run {out / 'run'} --out model",
     ]
     result = {
-        "preset": name,
+        "preset": settings.name,
         "folder": out,
         "metrics": metrics,
         "seconds": {step: each.seconds for step, each in done.items()},
         "bytes": sizes,
     }
     return Outcome(lines=lines, result=json_value(result))
+
+
+def _too_few_steps(settings: PresetConfig, steps: int, train: Sequence[str]) -> list[str]:
+    """Return what to say of a log that is too small for a preset; nothing of one that is not, or of chosen steps."""
+    name = settings.name or ""
+    fewest, given = FEWEST_STEPS.get(name, 0), {word.partition("=")[0] for word in train}
+    if steps >= fewest or "--max-steps" in given:
+        return []
+    line = ["esmm", "preset", name, settings.raw or "", "OTHER_OUT", "--", *train]
+    passes = HELPFUL_PASSES.get(name)
+    more = [f"  more passes:            {shlex.join([*line, '--epochs', str(passes)])}"]
+    return [
+        "",
+        f"{steps:,} steps are too few: {name} is meant for millions of impressions, and {fewest:,} steps or more.",
+        *(more if passes is not None and "--epochs" not in given else []),
+        f"  for a log of this size: {shlex.join(['esmm', 'preset', 'aliccp-large', settings.raw or '', 'OTHER_OUT'])}",
+    ]
 
 
 def _tasks(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

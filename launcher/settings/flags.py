@@ -129,6 +129,9 @@ def _refuse_unknown_flags(command: Command, cls: type, args: Sequence[str]) -> N
             raise ConfigError(
                 f"'{name}' is given without a flag: esmm {command.name} {places}. esmm {command.name} --help lists all."
             )
+        behind = command.load_rest_settings()
+        if behind is not None and name.removeprefix("no-") in _flag_names(behind):
+            raise ConfigError(f"'{arg}' stands before --. Put it behind: {command.example} -- {arg} ...")
         near = " or ".join(f"'--{each}'" for each in near_names(name, known))
         hint = f" Did you mean {near}?" if near else ""
         raise ConfigError(f"Unknown flag '--{name}'.{hint} esmm {command.name} --help lists all.")

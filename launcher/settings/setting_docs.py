@@ -37,6 +37,8 @@ def nested_docs(cls: type) -> dict[str, str]:
 def command_doc(command: Command, cls: type) -> str:
     """Return what stands above a command's flags: what it does, an example, and the flags that are used most."""
     parts = [command.summary, f"Example: {command.example}"]
+    if command.rest_settings is not None and command.rest is not None:
+        parts.append(f"Behind --: {nested_docs(cls)[command.rest]}")
     if command.main:
         docs = nested_docs(cls)
         flags = {name: f"--{name.replace('_', '-')}" for name in command.main}

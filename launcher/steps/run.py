@@ -27,8 +27,10 @@ def run_steps(steps: Sequence[Step], journal: Journal, context: CommandContext) 
         EsmmError: a step's command fails
     """
     journal.write()
-    for step in steps:
-        context.progress.message(f"\n$ {step.line}    # {step.why}")
+    for place, step in enumerate(steps):
+        if place:
+            context.progress.message("")
+        context.progress.message(f"$ {step.line}    # {step.why}")
         if step.name in journal.done:
             context.progress.message(f"  done already; remove {journal.path.parent} to start over")
         elif _run_step(step, journal, context).result.get("stopped_by"):
@@ -54,7 +56,7 @@ def _run_step(step: Step, journal: Journal, context: CommandContext) -> Outcome:
     outcome = context.run_line(step.args)
     seconds = time.perf_counter() - started
     for line in outcome.lines:
-        context.progress.message(f"  {line}")
+        context.progress.message(f"  {line}" if line else "")
     if not outcome.result.get("stopped_by"):
         journal.add(step, DoneStep(seconds=seconds, result=json_value(outcome.result)))
     return outcome

@@ -66,11 +66,11 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True, validation
     for split in SPLITS:
         of_split = _flat_files(raw, source, split) if source is not None else _aliccp_files(raw, split)
         if not of_split and needs_all and _is_wanted(schema, split):
-            raise InputDataError(_nothing_found(raw, schema, split))
+            raise _nothing_found(raw, schema, split)
         files += of_split
     if not files:
         named = [split for split in SPLITS if source is None or split in source.files]
-        raise InputDataError(_nothing_found(raw, schema, named[0]))
+        raise _nothing_found(raw, schema, named[0])
     _refuse_same_file(files)
     train = [file for file in files if file.split == "train"]
     if validation_share:
@@ -128,25 +128,37 @@ def _refuse_same_file(files: list[InputFile]) -> None:
         )
 
 
-def _nothing_found(raw: Path, schema: Schema, split: str) -> str:
+class NotAliCcpError(InputDataError):
+    """A folder holds no log of the Ali-CCP form."""
+
+    def __init__(self, wrong: str) -> None:
+        """Make the error.
+
+        Args:
+            wrong: what is wrong, without what to do
+        """
+        super().__init__(f"{wrong} Check the folder, or name a schema with source.form 'flat' for a log of your own.")
+        self.wrong = wrong
+
+
+def _nothing_found(raw: Path, schema: Schema, split: str) -> InputDataError:
     source = schema.flat_source
     if source is not None and split not in source.files:
-        return (
+        return InputDataError(
             f"Schema '{schema.name}' names no files for the train split. Add source.files.train; or, for a log to be "
             "scored by a trained model, give --like DATA and --vocabulary RUN."
         )
     if source is not None:
         names = sorted(path.name for path in raw.iterdir())
         more = ", ..." if len(names) > _MOST_NAMES else ""
-        return (
+        return InputDataError(
             f"{raw} holds no file for the {split} split: schema '{schema.name}' says source.files.{split} = "
             f"{source.files[split]!r}. The folder holds: {', '.join(names[:_MOST_NAMES]) or 'nothing'}{more}. "
             "Correct the schema or the folder."
         )
-    return (
+    return NotAliCcpError(
         f"{raw} holds no train log in the Ali-CCP form: neither sample_skeleton_train.csv (or .csv.gz) with "
-        "common_features_train.csv, nor sample_train.tar.gz. Check the folder, or name a schema with source.form "
-        "'flat' for a log of your own."
+        "common_features_train.csv, nor sample_train.tar.gz."
     )
 
 

@@ -16,7 +16,7 @@ from launcher.preset.run import PresetConfig, preset_command
 TASK = {"auc": 0.7, "auc_standard_error": 0.002, "log_loss": 0.25, "calibration": 1.01}
 RESULTS: dict[str, dict[str, Any]] = {
     "preprocess": {"splits": {"train": {"impressions": 3000}, "test": {"impressions": 1000}}},
-    "train": {"impressions": 6000, "seconds": 2.0},
+    "train": {"impressions": 6000, "seconds": 2.0, "step": 5000},
     "evaluate": {
         "ctr": TASK,
         "ctcvr": {**TASK, "auc": None},
@@ -72,6 +72,48 @@ def test_the_report_has_the_metrics_of_each_task_and_the_time_of_each_step(tmp_p
     assert list(outcome.result["metrics"]) == ["ctr", "ctcvr"]
     assert list(outcome.result["seconds"]) == ["preprocess", "train", "evaluate"]
     assert any(line.startswith("train") and "3 k" in line for line in outcome.lines)
+
+
+def lines_with_steps(tmp_path, monkeypatch, steps, **of_command):
+    monkeypatch.setitem(RESULTS["train"], "step", steps)
+    return preset(tmp_path / "out", [], **of_command).lines
+
+
+def test_a_log_that_is_too_small_for_a_preset_is_told_with_what_helps(tmp_path, monkeypatch):
+    lines = lines_with_steps(tmp_path, monkeypatch, 43, train=("--seed", "2"))
+    place = next(n for n, line in enumerate(lines) if line.startswith("43 steps are too few: deepmtl is meant for"))
+    assert lines[place + 1].endswith(" esmm preset deepmtl raw OTHER_OUT -- --seed 2 --epochs 10")
+    assert lines[place + 2].endswith(" esmm preset aliccp-large raw OTHER_OUT")
+
+
+@pytest.mark.parametrize(
+    ("steps", "of_command"),
+    [
+        (2000, {}),
+        (43, {"train": ("--max-steps", "43")}),  # chosen
+        (43, {"name": "aliccp-large"}),  # its settings are those of the log's size
+    ],
+)
+def test_enough_steps_are_not_spoken_of(tmp_path, monkeypatch, steps, of_command):
+    assert not any("too few" in line for line in lines_with_steps(tmp_path, monkeypatch, steps, **of_command))
+
+
+@pytest.mark.parametrize("of_command", [{"train": ("--epochs", "10")}, {"name": "guidebook"}])
+def test_more_passes_are_a_remedy_only_where_they_help(tmp_path, monkeypatch, of_command):
+    lines = lines_with_steps(tmp_path, monkeypatch, 43, **of_command)
+    assert any("too few" in line for line in lines)
+    assert not any("more passes" in line for line in lines)
+
+
+def test_a_log_of_another_form_is_no_matter_of_a_schema_setting(tmp_path):
+    (tmp_path / "raw").mkdir()
+    context = CommandContext(progress=NoProgress(), run_line=cli.run_line, settings_of_line=cli.settings_of_line)
+    settings = PresetConfig(name="deepmtl", raw=str(tmp_path / "raw"), out=tmp_path / "out")
+    with pytest.raises(
+        InputDataError, match="no train log in the Ali-CCP form.*A preset takes no other form"
+    ) as caught:
+        preset_command(settings, context)
+    assert "source.form" not in str(caught.value)
 
 
 def test_the_same_command_shows_the_same_report_and_runs_nothing(tmp_path):
@@ -161,8 +203,8 @@ def test_settings_of_a_training_that_has_failed_may_be_corrected(tmp_path):
         return Outcome(lines=[], result=RESULTS[line[0]])
 
     context = CommandContext(progress=NoProgress(), run_line=train_fails, settings_of_line=cli.settings_of_line)
+    settings = PresetConfig(name="deepmtl", raw="raw", out=tmp_path / "out", train=("--seed", "2"))
     with pytest.raises(ConfigError, match="not finite"):
-        settings = PresetConfig(name="deepmtl", raw="raw", out=tmp_path / "out", train=("--seed", "2"))
         preset_command(settings, context)
     assert preset(tmp_path / "out", ran, train=("--seed", "3")).done
     assert [line[0] for line in ran] == ["preprocess", "train", "evaluate"]
@@ -175,6 +217,12 @@ def test_settings_of_a_training_that_has_failed_may_be_corrected(tmp_path):
         (["deepmlt"], "There is no preset 'deepmlt'. Did you mean 'deepmtl'"),
         (["deepmtl"], "RAW and OUT are missing. .*: esmm preset deepmtl RAW OUT"),
         (["deepmtl", "raw"], "OUT is missing"),
+        (
+            ["deepmtl", "raw", "out", "--max-steps", "10"],
+            r"'--max-steps' stands before --\. Put it behind: .* -- --max",
+        ),
+        (["deepmtl", "raw", "out", "--no-shuffle"], "'--no-shuffle' stands before --"),
+        (["deepmtl", "raw", "out", "--nosuch"], "Unknown flag '--nosuch'"),
     ],
 )
 def test_what_is_missing_or_misspelt_is_said(words, message):
@@ -186,3 +234,6 @@ def test_without_a_name_the_presets_are_listed():
     outcome = cli.run_line(["preset"])
     assert list(outcome.result["presets"]) == sorted(PRESETS)
     assert [line.split()[0] for line in outcome.lines[: len(PRESETS)]] == sorted(PRESETS)
+    files = [Path(line.split()[-1]) for line in outcome.lines if line.endswith("deepmtl.yaml")]
+    assert len(files) == 2
+    assert all("# " in file.read_text() for file in files)

@@ -83,3 +83,8 @@ def test_help_begins_with_what_the_command_does_an_example_and_its_most_used_set
 def test_a_long_sentence_is_broken_below_itself():
     long = command_doc(Command(**{**vars(row(("first",))), "settings": Base}), Base)
     assert all(len(line) <= 80 for line in long.splitlines())
+
+
+def test_help_says_what_stands_behind_the_dashes():
+    behind = Command(**{**vars(row(())), "settings": Base, "rest": "first", "rest_settings": Base})
+    assert command_doc(behind, Base).splitlines()[-1] == f"Behind --: {nested_docs(Base)['first']}"

@@ -28,7 +28,10 @@ def run(path, *, fails_at=None, stops_at=None):
         if line[0] == fails_at:
             raise NumericalError("loss is nan")
         ran.append(line[0])
-        return Outcome(lines=[f"{line[0]} reports"], result={"stopped_by": "SIGINT"} if line[0] == stops_at else {})
+        return Outcome(
+            lines=[f"{line[0]} reports", "", "at length"],
+            result={"stopped_by": "SIGINT"} if line[0] == stops_at else {},
+        )
 
     journal = open_journal(path, STEPS, refused="")
     context = CommandContext(progress=shown, run_line=run_line, settings_of_line=lambda line: None)
@@ -38,7 +41,8 @@ def run(path, *, fails_at=None, stops_at=None):
 def test_each_step_is_shown_as_its_line_and_reports_below(tmp_path):
     _, shown, stopped, _ = run(tmp_path / "w.json")
     assert stopped is None
-    assert shown[:2] == ["\n$ esmm synth x    # To synth.", "  synth reports"]
+    assert shown[:4] == ["$ esmm synth x    # To synth.", "  synth reports", "", "  at length"]
+    assert shown[4:6] == ["", "$ esmm train x    # To train."]
 
 
 def test_a_step_that_failed_is_the_first_of_the_next_start(tmp_path):
