@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from esmm_dist.schema.label_tree import LabelTask, LabelTree
 from launcher.compare.data import CompareData
 from launcher.compare.folder import RunFiles, read_json
 from launcher.compare.truth import PARTS, measured_tasks
@@ -23,6 +24,10 @@ class Figure:
     digits: int = 4
     by_truth: bool = False
     """Whether it is measured by true probabilities instead of labels."""
+    table: str = ""
+    """The table by the truth that it stands in: ``CVR calibration``."""
+    column: str = ""
+    """Its column there: ``not clicked``."""
 
     def compared(self, value: float) -> float:
         """Return the value that models are compared by: of a ratio that is best at 1, how far its logarithm is off."""
@@ -68,34 +73,59 @@ class RunResult:
 
 
 def figures_of(data: CompareData) -> list[Figure]:
-    """Return the figures of a comparison, in the order of its table."""
-    short = len(data.label_tree.names) == 2
-    names = data.label_tree.names
+    """Return the figures of a comparison, in the order of its tables."""
+    tree = data.label_tree
     found = []
     for task in data.tasks:
-        title = f"{task.name.upper() if short else task.name} AUC"
-        if task.given is not None:
-            title += " on clicks" if short else f" where {names[task.given]}"
+        title = f"{task_title(task, tree)} AUC"
+        if task.given is not None and len(tree.names) == 2:
+            title += " on clicks" if tree.names[0] == "click" else f" on {tree.names[0]}"
         found.append(Figure(key=f"{task.name}.auc", title=title, better="higher"))
     if data.truth is None:
         return found
-    for task in measured_tasks(data.label_tree):
-        key = f"truth.{task.name}"
-        name = f"{task.name.upper() if short else task.name} AUC"
-        found.append(Figure(key=f"{key}.auc.all", title=f"{name}, all", better="higher", by_truth=True))
+    tasks = measured_tasks(tree)
+    for task in tasks:
+        of_task = task_title(task, tree)
+        found.append(_by_truth(f"{task.name}.auc.all", "AUC", of_task, title=f"{of_task} AUC, all impressions"))
+    for task in tasks:
         if task.given is None:
             continue
-        before = names[task.given]
-        places = {"all": "all", "reached": f"{before} 1", "rest": f"{before} 0"}
-        of_task = f"p{task.name.upper()} " if short else f"{task.name} "
+        places = part_names(tree.names[task.given])
         for part in PARTS:
-            title = f"{of_task}calibration, {places[part]}"
-            key_of = f"{key}.calibration.{part}"
-            found.append(Figure(key=key_of, title=title, better="near 1", digits=3, by_truth=True))
+            table = f"{task_title(task, tree)} calibration"
+            found.append(_by_truth(f"{task.name}.calibration.{part}", table, places[part], better="near 1", digits=3))
         for part in PARTS:
-            title = f"{of_task}divergence, {places[part]}"
-            found.append(Figure(key=f"{key}.divergence.{part}", title=title, better="lower", by_truth=True))
+            table = f"{task_title(task, tree)} divergence"
+            found.append(_by_truth(f"{task.name}.divergence.{part}", table, places[part], better="lower"))
     return found
+
+
+def task_title(task: LabelTask, tree: LabelTree) -> str:
+    """Return a task as readers see it: ``CVR`` of two labels, ``cart given click`` or ``cart`` of more."""
+    if len(tree.names) == 2:
+        return task.name.upper()
+    label = tree.names[task.label]
+    return label if task.given is None else f"{label} given {tree.names[task.given]}"
+
+
+def part_names(label: str) -> dict[str, str]:
+    """Return what readers see of ``PARTS``, by a label: ``clicked``, ``not clicked``; ``cart``, ``no cart``."""
+    with_it, without = ("clicked", "not clicked") if label == "click" else (label, f"no {label}")
+    return dict(zip(PARTS, ("all", with_it, without), strict=True))
+
+
+def _by_truth(
+    key: str, table: str, column: str, *, title: str | None = None, better: Better = "higher", digits: int = 4
+) -> Figure:
+    return Figure(
+        key=f"truth.{key}",
+        title=title or f"{table}, {column}",
+        better=better,
+        digits=digits,
+        by_truth=True,
+        table=table,
+        column=column,
+    )
 
 
 def read_result(model: str, seed: int, files: RunFiles, data: CompareData) -> RunResult | None:

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure as Canvas
 
 from esmm_dist.storage.whole_file import write_durable
 from launcher.compare.comparison import Comparison, ModelRow
-from launcher.compare.figures import Figure
-from launcher.compare.table import headline
+from launcher.compare.figures import Figure, part_names
+from launcher.compare.headline import headline
 
 _BLUE, _VERMILLION, _GREY, _GREEN = "#0072B2", "#D55E00", "#555555", "#009E73"
 _PANELS_A_ROW = 3
@@ -95,8 +95,10 @@ def _how_to_read(comparison: Comparison, rows: Sequence[ModelRow]) -> str:
         f"{seeds} seed{'s' if seeds > 1 else ''}; the dashed line is the mean of {comparison.first}.",
     ]
     if comparison.data.truth is not None:
+        tree = comparison.data.label_tree
+        rest = [part_names(tree.names[place])["rest"] for place in dict.fromkeys(tree.parents[1:])]
         lines.append(
-            "“all” and “click 0” are measured by the planted probabilities, on impressions that were not clicked too; "
-            "the green line is perfect calibration."
+            f"“all”, “all impressions” and {' and '.join(f'“{each}”' for each in rest)}: measured by the planted "
+            "probabilities, on impressions that were not clicked too; the green line is perfect calibration."
         )
     return "\n".join(lines)

@@ -16,11 +16,12 @@ from launcher.compare.config import CompareConfig
 from launcher.compare.data import CompareData
 from launcher.compare.figures import RunResult, read_result
 from launcher.compare.folder import CompareFolder, locked_comparison
+from launcher.compare.headline import main_figure
 from launcher.compare.jobs import jobs_that_fit
 from launcher.compare.models import ComparedModel, compared_models, first_seed
 from launcher.compare.picture import write_picture
 from launcher.compare.run_process import RunPlan, RunProcess, step_shares
-from launcher.compare.table import main_figure, markdown, report_lines
+from launcher.compare.table import markdown, report_lines
 from launcher.local.process_plans import ESMM
 from launcher.terminal.progress import duration
 from launcher.trainings.cores import cores_of_jobs

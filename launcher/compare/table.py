@@ -1,18 +1,31 @@
 """The comparison in words: on the terminal, and as Markdown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from esmm_dist.schema.label_tree import LabelTree
 from launcher.compare.comparison import Comparison, ModelRow
-from launcher.compare.figures import Figure
+from launcher.compare.figures import Figure, part_names, task_title
 from launcher.compare.folder import CompareFolder
+from launcher.compare.headline import headline, main_figure, p_text, split_error
 from launcher.compare.statistics import PairedDifference, Summary, summary
 from launcher.compare.truth import measured_tasks
 from launcher.terminal.text_table import text_table
 
 _TRUTH_ROW = "truth"
+_WIDTH = 110
+"""Columns of a terminal that a table may take: one with more is cut into several, each with the models' names."""
+_BLANKS = 2
+"""Between columns."""
+_KEPT_BLANK = "\N{BRAILLE PATTERN BLANK}"
+"""Stands for a blank at the end of a cell, where a table would leave it out."""
+_SCALES = {
+    "higher": ("higher is better", ""),
+    "lower": ("0 is best", "; below 0 is better"),
+    "near 1": ("1 is best", ", as the difference of |ln calibration|; below 0 is nearer to 1"),
+}
+"""What is best, and what a difference means, of figures of each kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +41,9 @@ def report_lines(comparison: Comparison, folder: CompareFolder) -> list[str]:
     """Return what the terminal shows."""
     lines = [headline(comparison)]
     for section in sections(comparison):
-        lines += [f"{section.heading}:", *text_table(section.head, section.rows)]
+        lines.append(f"{section.heading}:")
+        for head, rows in _fitting(section):
+            lines += [line.replace(_KEPT_BLANK, " ").rstrip() for line in text_table(head, rows)]
     return [
         *lines,
         *notes(comparison),
@@ -47,64 +62,40 @@ def markdown(comparison: Comparison, folder: CompareFolder) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def headline(comparison: Comparison) -> str:
-    """Return the main result as a sentence: the product of the last label, as in the paper."""
-    figure = main_figure(comparison)
-    rows = comparison.rows
-    best = max(rows, key=lambda row: _sortable(row.summaries[figure.key].mean))
-    value = figure.text(best.summaries[figure.key].mean)
-    if len(rows) == 1:
-        return f"{best.name} has {figure.title} {value} on {comparison.data.split}"
-    if best.name == comparison.first:
-        return f"No model is above {best.name}, which has {figure.title} {value} on {comparison.data.split}"
-    of = f"Of {len(rows)} models, {best.name}"
-    against = best.differences.get(figure.key)
-    if against is None or math.isnan(against.mean):
-        return f"{of} has the highest {figure.title} on {comparison.data.split}, {value}"
-    return (
-        f"{of} has the highest {figure.title} on {comparison.data.split}, {value}: "
-        f"{figure.text(against.mean)} above {comparison.first}{_p_text(against, ' (p {})')}"
-    )
-
-
-def main_figure(comparison: Comparison) -> Figure:
-    """Return the figure that models are ranked by: the AUC of the product of the last label."""
-    task = comparison.data.label_tree.tasks[-1]
-    return next(each for each in comparison.figures if each.key == f"{task.name}.auc")
-
-
 def sections(comparison: Comparison) -> list[Section]:
-    """Return the tables: figures and differences, by labels and by the truth."""
+    """Return the tables: figures and differences, by labels, then by the truth a table for each kind of figure."""
     rows, first, data = comparison.rows, comparison.first, comparison.data
     by_labels = [each for each in comparison.figures if not each.by_truth]
-    by_truth = [each for each in comparison.figures if each.by_truth]
     what = f"{data.manifest.splits[data.split].impressions:,} impressions of {data.split}"
     spread = "one seed" if _has_one_seed(comparison) else "mean ± standard deviation over seeds"
     found = [_values(f"On {what}, {spread}", by_labels, rows, cost=True)]
     other = [row for row in rows if row.differences]
-    versus = f"Difference to {first} with the same seeds"
-    versus += "" if _has_one_seed(comparison) else ", mean ± standard error (p of the paired t-test)"
     if other:
+        versus = f"Difference to {first} with the same seeds"
+        versus += "" if _has_one_seed(comparison) else ", mean ± standard error (p of the paired t-test)"
         found.append(_differences(versus, by_labels, other))
-    if by_truth:
-        truth = [_TRUTH_ROW, *(_of_truth(comparison, each) for each in by_truth)]
-        found.append(_values(f"By the true probabilities, on {what}", by_truth, rows, last=truth))
-    if by_truth and other:
-        short = [each for each in by_truth if not each.key.endswith(".reached")]
-        found.append(_differences(f"{versus}; of a calibration, of how far its logarithm is off", short, other))
+    by_truth = [each for each in comparison.figures if each.by_truth]
+    for name in dict.fromkeys(each.table for each in by_truth):
+        figures = [each for each in by_truth if each.table == name]
+        best, scale = _SCALES[figures[0].better]
+        truth = [_TRUTH_ROW, *(_of_truth(comparison, each) for each in figures)]
+        found.append(_values(f"{name} by the true probabilities, on {what} ({best})", figures, rows, last=truth))
+        if other:
+            found.append(
+                _differences(f"Difference to {first} in {name} by the true probabilities{scale}", figures, other)
+            )
     return found
 
 
 def notes(comparison: Comparison) -> list[str]:
     """Return what a reader has to know to believe the tables."""
     data, figure = comparison.data, main_figure(comparison)
-    errors = [run.standard_errors[figure.key] for run in comparison.results]
     lines = [_seeds_text(comparison)]
-    known = [error for error in errors if not math.isnan(error)]
-    if known:
+    error = split_error(comparison, figure)
+    if not math.isnan(error):
         lines.append(
             f"The luck of the split comes on top, and is the same for all models: the standard error of one "
-            f"{figure.title} is {math.fsum(known) / len(known):.4f}."
+            f"{figure.title} is {figure.text(error)}."
         )
     start_up = summary([run.start_up_cpu_s for run in comparison.results]).mean
     if not math.isnan(start_up):
@@ -132,13 +123,14 @@ def _truth_notes(comparison: Comparison) -> list[str]:
     for task in measured_tasks(tree):
         if task.given is None:
             continue
-        before = tree.names[task.given]
-        mean = {part: comparison.mean_of_all(f"truth.{task.name}.mean.{part}") for part in ("reached", "rest")}
-        size = {part: comparison.mean_of_all(f"truth.{task.name}.impressions.{part}") for part in ("reached", "rest")}
-        lines.append(
-            f"Mean true {task.name}: {mean['reached']:.4f} of the {size['reached']:,.0f} impressions with {before} 1, "
-            f"{mean['rest']:.4f} of the {size['rest']:,.0f} with {before} 0."
-        )
+        said = []
+        places = part_names(tree.names[task.given])
+        for part in ("reached", "rest"):
+            mean, size = (
+                comparison.mean_of_all(f"truth.{task.name}.{name}.{part}") for name in ("mean", "impressions")
+            )
+            said.append(f"{mean:.4f} on {places[part]} ({size:,.0f} impressions)")
+        lines.append(f"Mean true {task_title(task, tree)}: {', '.join(said)}.")
     return lines
 
 
@@ -173,16 +165,41 @@ def _values(
         ]
         for row in rows
     ]
-    head = ["model", *(each.title for each in figures), *(["CPU s a million impressions"] if cost else [])]
-    return Section(heading=heading, head=head, rows=[*body, *([last] if last is not None else [])])
+    if last is not None:
+        body.append([last[0], *(cell + _beside(each, rows) for cell, each in zip(last[1:], figures, strict=True))])
+    head = [
+        "model",
+        *(each.column or each.title for each in figures),
+        *(["CPU s a million impressions"] if cost else []),
+    ]
+    return Section(heading=heading, head=head, rows=body)
 
 
 def _differences(heading: str, figures: Sequence[Figure], rows: Sequence[ModelRow]) -> Section:
     return Section(
         heading=heading,
-        head=["model", *(each.title for each in figures)],
+        head=["model", *(each.column or each.title for each in figures)],
         rows=[[row.name, *(_difference_text(row.differences[each.key], each) for each in figures)] for row in rows],
     )
+
+
+def _fitting(section: Section) -> Iterator[tuple[Sequence[str], Sequence[Sequence[str]]]]:
+    """Yield head and rows of tables that fit a terminal, each with the first column and some of the others."""
+    lines = [section.head, *section.rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(section.head))]
+    chosen: list[int] = []
+    for column in range(1, len(widths)):
+        wanted = widths[0] + sum(_BLANKS + widths[each] for each in (*chosen, column))
+        if chosen and wanted > _WIDTH:
+            yield _columns(section, chosen)
+            chosen = []
+        chosen.append(column)
+    yield _columns(section, chosen)
+
+
+def _columns(section: Section, chosen: Sequence[int]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    head, *rows = ([line[0], *(line[each] for each in chosen)] for line in (section.head, *section.rows))
+    return head, rows
 
 
 def _of_truth(comparison: Comparison, figure: Figure) -> str:
@@ -193,20 +210,23 @@ def _of_truth(comparison: Comparison, figure: Figure) -> str:
 
 
 def _summary_text(found: Summary, figure: Figure) -> str:
-    spread = "" if math.isnan(found.sd) else f" ± {figure.text(found.sd)}"
-    return figure.text(found.mean) + spread
+    return figure.text(found.mean) + _spread_text(found.sd, figure)
+
+
+def _beside(figure: Figure, rows: Sequence[ModelRow]) -> str:
+    """Return blanks as wide as the deviations of a column, so that a figure without one stands under the means."""
+    spreads = [row.summaries[figure.key].sd for row in rows]
+    return _KEPT_BLANK * max((len(_spread_text(each, figure)) for each in spreads), default=0)
+
+
+def _spread_text(sd: float, figure: Figure) -> str:
+    return "" if math.isnan(sd) else f" ± {figure.text(sd)}"
 
 
 def _difference_text(found: PairedDifference, figure: Figure) -> str:
     if math.isnan(found.standard_error):
         return figure.text(found.mean, signed=True)
-    return f"{figure.text(found.mean, signed=True)} ± {figure.text(found.standard_error)}{_p_text(found, ' (p {})')}"
-
-
-def _p_text(found: PairedDifference, form: str) -> str:
-    if math.isnan(found.p):
-        return ""
-    return form.format("< 0.001" if found.p < 0.001 else f"{found.p:.3f}")
+    return f"{figure.text(found.mean, signed=True)} ± {figure.text(found.standard_error)}{p_text(found, ' (p {})')}"
 
 
 def _cost_text(found: Summary) -> str:
@@ -217,8 +237,4 @@ def _cost_text(found: Summary) -> str:
 
 def _markdown_table(section: Section) -> list[str]:
     lines = [section.head, ["---", *["--:"] * (len(section.head) - 1)], *section.rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-
-
-def _sortable(value: float) -> float:
-    return -math.inf if math.isnan(value) else value
+    return ["| " + " | ".join(cell.rstrip(_KEPT_BLANK).replace("|", "\\|") for cell in line) + " |" for line in lines]

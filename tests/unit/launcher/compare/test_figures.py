@@ -27,9 +27,10 @@ def data_of(tmp_path, **schema):
 def test_figures_of_clicks_and_conversions_come_in_the_order_of_the_paper(tmp_path):
     data = data_of(tmp_path)
     titles = [figure.title for figure in figures_of(data)]
-    assert titles[:4] == ["CVR AUC on clicks", "CTCVR AUC", "CTR AUC", "CVR AUC, all"]
-    assert titles[4:7] == [f"pCVR calibration, {part}" for part in ("all", "click 1", "click 0")]
-    assert titles[7:] == [f"pCVR divergence, {part}" for part in ("all", "click 1", "click 0")] + ["CTCVR AUC, all"]
+    assert titles[:3] == ["CVR AUC on clicks", "CTCVR AUC", "CTR AUC"]
+    assert titles[3:5] == ["CVR AUC, all impressions", "CTCVR AUC, all impressions"]
+    assert titles[5:8] == [f"CVR calibration, {part}" for part in ("all", "clicked", "not clicked")]
+    assert titles[8:] == [f"CVR divergence, {part}" for part in ("all", "clicked", "not clicked")]
     assert len(figures_of(replace(data, truth=None))) == 3
 
 
@@ -37,15 +38,16 @@ def test_a_longer_funnel_has_every_task_of_its_labels(tmp_path):
     data = data_of(tmp_path, labels=("click", "cart", "purchase"))
     by_labels = {each.key: each.title for each in figures_of(data) if not each.by_truth}
     assert by_labels == {
-        "cart_given_click.auc": "cart_given_click AUC where click",
+        "cart_given_click.auc": "cart given click AUC",
         "cart.auc": "cart AUC",
-        "purchase_given_cart.auc": "purchase_given_cart AUC where cart",
+        "purchase_given_cart.auc": "purchase given cart AUC",
         "purchase.auc": "purchase AUC",
         "click.auc": "click AUC",
     }
-    keys = [each.key for each in figures_of(data) if each.by_truth]
-    assert "truth.purchase_given_cart.calibration.rest" in keys
-    assert "truth.purchase.auc.all" in keys
+    by_truth = {each.key: each for each in figures_of(data) if each.by_truth}
+    rest = by_truth["truth.purchase_given_cart.calibration.rest"]
+    assert (rest.title, rest.column) == ("purchase given cart calibration, no cart", "no cart")
+    assert by_truth["truth.purchase.auc.all"].column == "purchase"
 
 
 def test_a_calibration_is_compared_by_how_far_its_logarithm_is_off():
