@@ -11,6 +11,7 @@ setting that all of them have as a ``Literal`` (``form``).
 import dataclasses
 import datetime
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -120,6 +121,10 @@ def typed_value(source: SettingsSource, hint: Any, value: Any, path: SettingPath
         # The text itself is not known here: 010 is the number 8, 12:30 is 750
         hint_ = " Write it in quotes to have it as text." if first["type"] == "string_type" and is_scalar else ""
         text = f"{dotted([*path, *inside])}: {shortened(first['msg'])} (got {shortened(repr(wrong))}).{hint_}"
+        if first["type"] == "literal_error":
+            known = [str(each) if re.search(r"\w", str(each)) else repr(each) for each in _literals(hint)]
+            shown = f"'{shortened(wrong)}'" if isinstance(wrong, str) else shortened(repr(wrong))
+            text = f"{dotted([*path, *inside])} is {shown}.{nearest_hint(str(wrong), known)}"
         raise source.error([*path, *inside], text) from e
     if Any not in types and _holds_settings(source):
         for number in typed if isinstance(typed, (tuple, list)) else (typed,):
@@ -261,6 +266,13 @@ def _members(hint: Any) -> tuple[Any, ...]:
 @cache
 def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
     return pydantic.TypeAdapter(hint)
+
+
+def _literals(hint: Any) -> tuple[Any, ...]:
+    """Return the values that a type names, wherever it does."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(value for each in get_args(hint) for value in _literals(each))
 
 
 def _is_there(value: Any, part: str | int) -> bool:

@@ -25,9 +25,10 @@ def nearest_hint(name: str, known: Iterable[str]) -> str:
 
 
 def near_names(name: str, known: Iterable[str]) -> list[str]:
-    """Return the known names that a wrong one may have meant: the nearest by its letters, else up to four by its words.
+    """Return the known names that a wrong one may have meant: by its letters, else up to four by its words.
 
-    Other systems say ``learning-rate``, ``batch-size`` or ``lr`` for what here has a longer name.
+    Nearest by its letters is one with two neighbours swapped, then those that go on with a number or sign (``escm``:
+    ``escm2-dr``). Other systems say ``learning-rate``, ``batch-size`` or ``lr`` for what here has a longer name.
 
     Args:
         name: as typed, with words joined by ``-`` or ``_``
@@ -36,6 +37,12 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
     names = sorted(known)
     if (now := _EARLIER_NAMES.get(name.replace("-", "_"))) is not None and now in names:
         return [now]
+    swapped = {f"{name[:at]}{name[at + 1]}{name[at]}{name[at + 2 :]}" for at in range(len(name) - 1)}
+    if exact := sorted(swapped & set(names)):
+        return exact
+    begun = [each for each in names if len(name) > 2 and re.match(rf"{re.escape(name)}[^a-zA-Z_-]", each)]
+    if begun:
+        return begun[:_MOST_NEAR]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near and not (_words(name) < _words(near[0])):
         return near

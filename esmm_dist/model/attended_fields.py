@@ -7,6 +7,7 @@ from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.pooled_fields import FieldLayout
 from esmm_dist.schema.attention import attended_lists, likely_attention
 from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.words import in_words
 
 
 def attended_fields(schema: Schema, seen: Sequence[Field], config: ModelConfig, *, wanted: bool) -> dict[str, str]:
@@ -23,9 +24,9 @@ def attended_fields(schema: Schema, seen: Sequence[Field], config: ModelConfig, 
     """
     names = ", ".join(dict.fromkeys(config.network))
     if not wanted:
-        for name in config.attention_settings:
+        for name in config.attention_settings:  # of one's own networks; those of this project are checked before
             raise ConfigError(
-                f"{name} is {list(getattr(config, name))}, but no network here attends to lists (network: {names}). "
+                f"{name} is {in_words(getattr(config, name))}, but no network here attends to lists (network: {names}). "
                 f"Set network: din, or leave out {name}."
             )
         return {}

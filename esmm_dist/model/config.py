@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.model.network_names import check_network_name
+from esmm_dist.model.network_names import FOR_ALL_LABELS, READ_BY, check_network_name, is_own
 from esmm_dist.model.objectives.config import ObjectiveConfig
+from esmm_dist.used_by import refuse_unused
+from esmm_dist.words import in_words
 
 T = TypeVar("T")
 
@@ -135,6 +137,33 @@ class ModelConfig(ObjectiveConfig):
             raise ConfigError(f"linear_scale is {self.linear_scale}. Set 0 or more.")
         if any(weight < 0 for weight in self.task_weights):
             raise ConfigError(f"task_weights is {list(self.task_weights)}. Weights must not be negative.")
+        self._refuse_without_effect()
+
+    def _refuse_without_effect(self) -> None:
+        """Check that the networks read what is set, as far as they are known.
+
+        Raises:
+            ConfigError: A setting would be ignored, or a network for all labels cannot be one.
+        """
+        for name in self.network:
+            if name in FOR_ALL_LABELS and not self.shares_embeddings:
+                raise ConfigError(
+                    f"network is {name}, which is one network for all labels, but with objective {self.objective} the "
+                    "labels share no embeddings. Set share_embeddings to true, or network to mlp."
+                )
+        if self.linear_scale == 0 and self.linear_lists is not None:
+            raise ConfigError(
+                f"linear_lists is {self.linear_lists}, but linear_scale is 0: there is no linear term. Set linear_scale "
+                "above 0, such as 12, or leave linear_lists out."
+            )
+        if any(is_own(name) for name in self.network):
+            return
+        refuse_unused(self, READ_BY, "network", tuple(dict.fromkeys(self.network)))
+        if self.hidden_units == () and any(self.dropout):
+            raise ConfigError(
+                f"dropout is {in_words(self.dropout)}, but hidden_units is empty: there is no hidden layer. Leave "
+                "dropout out, or set hidden_units, such as to 256."
+            )
 
     @property
     def attention_settings(self) -> list[str]:

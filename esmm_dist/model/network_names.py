@@ -13,6 +13,21 @@ NETWORKS = {
 }
 """Place of each network's class. README.md of ``esmm_dist/model`` says when to take which."""
 
+FOR_ALL_LABELS = ("mmoe", "ple")
+"""Those that are one network for all labels (``BaseNetwork.always_shared``)."""
+
+READ_BY = {
+    "experts": ("mmoe", "ple"),
+    "own_experts": ("ple",),
+    "expert_units": ("mmoe", "ple"),
+    "expert_levels": ("ple",),
+    "attend": ("din",),
+    "attention_units": ("din",),
+    "cross_layers": ("dcn",),
+    "cross_rank": ("dcn",),
+}
+"""Networks that read a setting of the model; the others would ignore it. One's own may read any."""
+
 
 def check_network_name(name: str) -> None:
     """Check that a name is one of ``NETWORKS`` or has the form ``package.module:Class``.
@@ -24,3 +39,8 @@ def check_network_name(name: str) -> None:
         raise ConfigError(
             f"network is '{name}'.{nearest_hint(name, NETWORKS)} Or give package.module:Class of your own network."
         )
+
+
+def is_own(name: str) -> bool:
+    """Return whether a network is none of this project, so that what it reads is not known."""
+    return name not in NETWORKS

@@ -15,10 +15,15 @@ def seen_fields(schema: Schema, names: Collection[str]) -> tuple[Field, ...]:
         names: names or aliases; none: all fields
 
     Raises:
-        ConfigError: The schema has no field of one of the names.
+        ConfigError: The schema has no field of one of the names, or two of them name the same field.
     """
     try:
         chosen = [field_of_name(schema, name).name for name in names]
     except ConfigError as e:
         raise ConfigError(f"fields: {e}") from e
+    for place, field in enumerate(chosen):
+        if field in chosen[:place]:
+            first, second = list(names)[chosen.index(field)], list(names)[place]
+            also = f", which is also '{first}'" if first != second else ""
+            raise ConfigError(f"fields names '{second}' twice{also}. Leave one out.")
     return tuple(field for field in schema.fields if not chosen or field.name in chosen)

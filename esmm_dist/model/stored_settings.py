@@ -19,6 +19,8 @@ def stored_model_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
     if "base_network" in settings:
         settings["network"] = settings.pop("base_network")
     settings = to_mapping(ModelConfig()) | settings
+    if settings["linear_scale"] == 0:
+        settings["linear_lists"] = None  # was taken, and had no effect
     return settings | {name: _list(settings[name]) for name in _LISTS}
 
 

@@ -69,6 +69,8 @@ def choose_settings(
         values |= {name: start.get(group, {}).get(name) for group, names in _TOGETHER.items() for name in names}
         values["hidden_units"] = tuple(start.get("model", {}).get("hidden_units", values["hidden_units"]))
         reason = f"those of {without_credentials(config.init_from or '')}, whose weights this run starts from"
+    if config.model.linear_scale == 0:
+        values["linear_lists"] = None  # there is no linear term
     open_values: dict[str, Any] = {}
     groups: dict[str, Any] = {}
     for group, names in _TOGETHER.items():

@@ -16,11 +16,13 @@ _NONE = "None"
 def reader(hint: Any, shown: str) -> Any:
     """Return what tells tyro to read a flag's words with ``read``; None for a switch, which has no words.
 
+    A setting that is true, false or open (None) is no switch: it takes one of these words.
+
     Args:
         hint: type of the setting
         shown: flag as a user types it, named in errors
     """
-    if _inner(hint) is bool:
+    if hint is bool:
         return None
     return tyro.constructors.PrimitiveConstructorSpec[Any](
         nargs="*" if _element(hint) is not None else 1,
@@ -39,9 +41,11 @@ def read(hint: Any, words: list[str], shown: str) -> Any:
     Raises:
         ConfigError: they are not a value of the type, or a place or name is empty
     """
-    if words == [_NONE] and hint is not _inner(hint):
-        return None
     inner, element = _inner(hint), _element(hint)
+    if inner is bool:
+        return _switch(words[0], shown, is_open=hint is not inner)
+    if words == [_NONE] and hint is not inner:
+        return None
     if element is not None:
         return typed_value(
             Named(""), inner, [part for word in words for part in word.split(",") if part.strip()], [shown]
@@ -67,6 +71,8 @@ def metavar(hint: Any) -> str:
         text = "'{NAME: VALUE, ...}'"
     elif get_origin(inner) is Literal:
         text = "{" + ",".join(str(each) for each in get_args(inner)) + "}"
+    elif inner is bool:
+        text = "{true,false}"
     else:
         text = inner.__name__.upper()
     return text if inner is hint else f"{{{_NONE}}}|{text}"
@@ -86,6 +92,13 @@ def _element(hint: Any) -> Any:
     return get_args(inner)[0] if get_origin(inner) in (tuple, list) else None
 
 
+def _switch(word: str, shown: str, *, is_open: bool) -> bool | None:
+    values = {"true": True, "false": False} | ({_NONE.lower(): None} if is_open else {})
+    if word.lower() not in values:
+        raise ConfigError(f"{shown} is '{word}'. Give true{', false or None' if is_open else ' or false'}.")
+    return values[word.lower()]
+
+
 def _mapping(text: str, shown: str) -> dict[str, Any]:
     try:
         value = yaml.safe_load(text)
@@ -101,4 +114,4 @@ def _words(value: Any) -> list[str]:
         return [str(each) for each in value]
     if isinstance(value, dict):
         return [yaml.safe_dump(to_mapping(value), default_flow_style=True).strip()]
-    return [str(value)]
+    return [str(value).lower() if isinstance(value, bool) else str(value)]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.used_by import refuse_unused
 
 ObjectiveName = Literal["esmm", "base", "amt", "division", "oversampling", "unbias", "escm2-ips", "escm2-dr", "dcmt"]
 
@@ -64,13 +65,7 @@ class ObjectiveConfig:
         for name in ("risk_weight", "imputation_weight", "counterfactual_weight"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}. Set 0 or more.")
-        for name, users in _USED_BY.items():
-            default = type(self).__dataclass_fields__[name].default
-            if getattr(self, name) != default and self.objective not in users:
-                raise ConfigError(
-                    f"{name} is {getattr(self, name)}, which {_listed(users)} alone {'use' if users[1:] else 'uses'}, "
-                    f"and objective is {self.objective}. Leave {name} out, or set objective to {_listed(users, 'or')}."
-                )
+        refuse_unused(self, _USED_BY, "objective", [self.objective])
 
     @property
     def shares_embeddings(self) -> bool:
@@ -89,7 +84,3 @@ class ObjectiveConfig:
 def objective_names() -> tuple[ObjectiveName, ...]:
     """Return the names of all objectives."""
     return get_args(ObjectiveName)
-
-
-def _listed(names: tuple[str, ...], word: str = "and") -> str:
-    return " ".join([", ".join(names[:-1]), word, names[-1]]) if names[1:] else names[0]

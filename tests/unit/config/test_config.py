@@ -208,7 +208,7 @@ class Checked:
 
 def test_the_check_that_a_setting_brings_with_its_type_is_made():
     assert build(Checked, {"mode": "SLOW", "modes": {"a": 1}}, where="f") == Checked(mode="slow", modes={"a": 1})
-    with pytest.raises(ConfigError, match=r"^f: modes\.a: Input should be 0 or 1 \(got 2\)"):
+    with pytest.raises(ConfigError, match=r"^f: modes\.a is 2\. Known: 0, 1\."):
         build(Checked, {"modes": {"a": 2}}, where="f")
 
 

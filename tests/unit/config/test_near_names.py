@@ -58,3 +58,12 @@ def test_an_earlier_name_means_what_the_setting_is_called_now():
     assert near_names("base_network", ["network", "share_network"]) == ["network"]
     assert near_names("base-network", ["network", "share-network"]) == ["network"]
     assert near_names("base_network", ["share_network"]) == ["share_network"]
+
+
+def test_two_letters_in_the_wrong_order_are_nearer_than_another_letter():
+    assert near_names("mpl", ["ple", "mlp"]) == ["mlp"]
+    assert near_names("eppochs", ["epochs"]) == ["epochs"]
+
+
+def test_the_beginning_of_names_with_numbers_means_these():
+    assert near_names("escm", ["esmm", "escm2-ips", "escm2-dr"]) == ["escm2-dr", "escm2-ips"]

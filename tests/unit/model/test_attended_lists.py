@@ -23,6 +23,7 @@ from esmm_dist.train.compiled_step import CompiledStep
 from tests.support.tiny_dataset import tiny_schema
 
 HERE = "tests.unit.model.test_attended_lists"
+OWN = "tests.unit.model.own_networks:FirstColumn"
 SCHEMA = tiny_schema(
     fields=(
         Field(name="user", owner="user", table="x"),
@@ -163,10 +164,10 @@ def test_no_list_is_looked_up_where_no_network_wants_one():
     ("settings", "message"),
     [
         (
-            {"attend": ("seen=item",)},
-            r"attend is \['seen=item'\], but no network here attends to lists \(network: mlp\). Set network: din",
+            {"attend": ("seen=item",), "network": (OWN,)},
+            rf"attend is seen=item, but no network here attends to lists \(network: {OWN}\). Set network: din",
         ),
-        ({"attention_units": (3,)}, r"attention_units is \[3\], but no network here attends to lists"),
+        ({"attention_units": (3,), "network": (OWN,)}, "attention_units is 3, but no network here attends to lists"),
         (
             {"network": ("din",), "attention_units": (0,)},
             r"attention_units is \[0\]. Every layer needs at least 1 unit",

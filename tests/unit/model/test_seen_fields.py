@@ -21,7 +21,7 @@ SCHEMA = tiny_schema(
     [
         ((), ["101", "205", "301"]),
         (("301", "101"), ["101", "301"]),  # as the schema lists them
-        (("item_id", "205"), ["205"]),
+        (("item_id",), ["205"]),
     ],
 )
 def test_fields_are_chosen_by_name_or_alias(names, expected):
@@ -31,3 +31,15 @@ def test_fields_are_chosen_by_name_or_alias(names, expected):
 def test_an_unknown_field_is_refused_with_near_names():
     with pytest.raises(ConfigError, match="fields: Schema 'tiny' has no field 'item'. Did you mean 'item_id'"):
         seen_fields(SCHEMA, ["item"])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["205", "item_id"], "fields names 'item_id' twice, which is also '205'. Leave one out."),
+        (["301", "205", "301"], "fields names '301' twice. Leave one out."),
+    ],
+)
+def test_a_field_named_twice_is_refused(names, message):
+    with pytest.raises(ConfigError, match=message):
+        seen_fields(SCHEMA, names)

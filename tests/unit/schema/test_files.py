@@ -138,7 +138,7 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         ("sample_id: id", "delimiter: ;;", r"source\.delimiter is ';;'\. Set one ASCII character"),
         ("sample_id: id", "delimiter: x", r"source\.delimiter is 'x'\. Set one ASCII character"),
         ("sample_id: id", "delimiter: |", r"source\.delimiter is ''\. Write it in quotes, such as delimiter"),
-        ("sample_id: id", "decimal: ';'", r"source\.decimal: Input should be '\.' or ','"),
+        ("sample_id: id", "decimal: ';'", r"source\.decimal is ';'\. Known: ',', '\.'\."),
         ("sample_id: id", "decimal: ','\n  list_separator: ','", r"source\.list_separator is ',' like source\.decimal"),
         ("sample_id: id", "encoding: utf-17", r"source\.encoding is 'utf-17', unknown to Python"),
         ("sample_id: id", "encoding: hex", r"source\.encoding is 'hex', unknown to Python"),
@@ -157,7 +157,7 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
         (
             "{name: item, owner: item}",
             "{name: item, owner: shop}",
-            r"fields\[1\]\.owner: Input should be 'user', 'item'",
+            r"fields\[1\]\.owner is '.*'\..* Known: context, item, user",
         ),
         ("{name: item, owner: item}", "{name: item, owner: item, table: a b}", r"Field 'item': table is 'a b'"),
     ],

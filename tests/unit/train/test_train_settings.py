@@ -18,7 +18,7 @@ from esmm_dist.train.config import TrainConfig
         ({"checkpoint": {"checkpoint_every_steps": -1}}, "checkpoint_every_steps is -1. Set 0 or more"),
         ({"checkpoint": {"keep_checkpoints": 0}}, "keep_checkpoints is 0. Keep at least 1"),
         ({"warmup_steps": -1}, "warmup_steps is -1. Set 0 or more"),
-        ({"schedule": "linear"}, "schedule: Input should be 'constant', 'cosine' or 'inverse_sqrt'"),
+        ({"schedule": "linear"}, "schedule is 'linear'.* Known: constant, cosine, inverse_sqrt"),
         ({"max_steps": 0}, "max_steps is 0. Set 1 or more, or leave it out"),
         ({"log_every_steps": 0}, "log_every_steps is 0. Set 1 or more"),
         ({"seed": -1}, r"seed is -1. Set 0 .. 2147483647"),

@@ -22,7 +22,7 @@ def pooled(user=USER, impression=IMPRESSION, group_of=GROUP_OF, layout: FieldLay
 
 
 def dcn_of(layout: FieldLayout = LAYOUT, *, outputs: int = 1, seed: int = 1, **settings: Any) -> Dcn:
-    given = {"hidden_units": (4,), "cross_layers": 2, "cross_rank": 2, **settings}
+    given = {"network": ("dcn",), "hidden_units": (4,), "cross_layers": 2, "cross_rank": 2, **settings}
     return Dcn(layout, ModelConfig(**given), outputs=outputs, seed=seed)
 
 
