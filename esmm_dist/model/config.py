@@ -153,8 +153,8 @@ class ModelConfig(ObjectiveConfig):
                 )
         if self.linear_scale == 0 and self.linear_lists is not None:
             raise ConfigError(
-                f"linear_lists is {self.linear_lists}, but linear_scale is 0: there is no linear term. Set linear_scale "
-                "above 0, such as 12, or leave linear_lists out."
+                f"linear_lists is {self.linear_lists}, but linear_scale is 0: there is no linear term. Set "
+                "linear_scale above 0, such as 12, or leave linear_lists out."
             )
         if any(is_own(name) for name in self.network):
             return

@@ -36,6 +36,9 @@ _TOGETHER = {
 }
 """Settings by their group. Each fits the others: where one is given, the others are those of a large log."""
 
+_WITH_ACCUMULATOR = ("adagrad", "rowwise_adagrad", "ftrl")
+"""Optimizers of rows with a start_accumulator."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenSettings:
@@ -64,7 +67,7 @@ def choose_settings(
     values = _small_log_values(len(fields)) if small else _large_log_values(config)
     train = manifest.splits.get("train")
     size = f"for {train.impressions if train else 0:,} train impressions"
-    reason = f"{size}: those of a {'small' if small else 'large'} log"
+    reason = f"{size}: those of a {'small' if small else 'large'} log{_why_as_large(config, manifest)}"
     if start is not None:
         values |= {name: start.get(group, {}).get(name) for group, names in _TOGETHER.items() for name in names}
         values["hidden_units"] = tuple(start.get("model", {}).get("hidden_units", values["hidden_units"]))
@@ -95,7 +98,7 @@ def choose_settings(
         ),
         lines=(
             *_line(open_plan, size),
-            *_line(open_values, reason),
+            *_line(_with_effect(open_values, config), reason),
             *sliced,
             *(line for name, reason in reasons.items() for line in _line({name: getattr(evaluation, name)}, reason)),
         ),
@@ -122,8 +125,11 @@ def _with_slices(
             f"row_slices is {given}, but with objective {config.model.objective} and the labels of this data set a row "
             f"has {slices}. Leave it out: it follows from share_embeddings."
         )
-    reason = f"one for each network: with objective {config.model.objective} they share no embeddings"
-    return replace(embedding, row_slices=slices), _line({"row_slices": slices}, reason) if given != slices else []
+    said = (
+        f"Each of the {slices} networks has columns of its own in every row: with objective {config.model.objective} "
+        "they share no embeddings"
+    )
+    return replace(embedding, row_slices=slices), [said] if given != slices else []
 
 
 def _line(values: Mapping[str, Any], reason: str) -> list[str]:
@@ -131,15 +137,34 @@ def _line(values: Mapping[str, Any], reason: str) -> list[str]:
     return [f"Chosen: {', '.join(f'{name} {value}' for name, value in said.items())} ({reason})"] if said else []
 
 
+def _with_effect(values: Mapping[str, Any], config: TrainConfig) -> dict[str, Any]:
+    """Return the values that the optimizer of the rows uses."""
+    unused = () if config.embedding.embedding_optimizer in _WITH_ACCUMULATOR else ("start_accumulator",)
+    return {name: value for name, value in values.items() if name not in unused}
+
+
 def _learns_as_small(config: TrainConfig, manifest: DatasetManifest) -> bool:
-    """Return whether the values for small logs fit: they are Adagrad's, and take a column a label of each row."""
+    return is_small_log(manifest) and not _why_as_large(config, manifest)
+
+
+def _why_as_large(config: TrainConfig, manifest: DatasetManifest) -> str:
+    """Return why a small log is learned with the values of a large one; empty if it is not, or the log is large.
+
+    Those of a small log are Adagrad's, and take a column a label of each row.
+    """
+    if not is_small_log(manifest):
+        return ""
+    optimizer = config.embedding.embedding_optimizer
+    if optimizer != "adagrad":
+        return f", for those of a small one fit adagrad, not {optimizer}"
+    groups = [(getattr(config, group), names) for group, names in _TOGETHER.items()]
+    given = [name for settings, names in groups for name in names if getattr(settings, name) is not None]
+    if given:
+        return f", for those of a small one go with each other, and {given[0]} is given"
     embedding, heads = with_dims(config.embedding, manifest), config.model.num_heads(len(manifest.schema.labels))
     linear_columns = 1 if config.model.row_slices(heads) > 1 else heads  # of a slice, or of the row
-    wide = all(embedding.slice_dim_of(table) > linear_columns for table in manifest.schema.tables)
-    given = any(
-        getattr(getattr(config, group), name) is not None for group, names in _TOGETHER.items() for name in names
-    )
-    return is_small_log(manifest) and wide and not given and config.embedding.embedding_optimizer == "adagrad"
+    narrow = [table for table in manifest.schema.tables if embedding.slice_dim_of(table) <= linear_columns]
+    return f", for rows of '{narrow[0]}' have no column to spare for a linear term" if narrow else ""
 
 
 def _small_log_values(num_fields: int) -> dict[str, Any]:

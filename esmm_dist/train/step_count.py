@@ -20,6 +20,17 @@ class StepCount:
         """Passes over the data."""
         return self.all_epochs // self.per_epoch
 
+    def in_words(self, batch_records: int) -> str:
+        """Return what the steps are made of: "1,908 steps: 3 x 636 batches of 1,344 records".
+
+        Args:
+            batch_records: records of a batch, over all ranks
+        """
+        steps = f"{self.total:,} step{'s' if self.total > 1 else ''}"
+        if self.total < self.all_epochs:
+            steps = f"{self.total:,} (max_steps) of {self.all_epochs:,} steps"
+        return f"{steps}: {self.epochs} x {self.per_epoch:,} batches of {batch_records:,} records"
+
 
 def count_steps(config: TrainConfig, *, per_epoch: int, epochs: int) -> StepCount:
     """Return the steps of a run.

@@ -17,6 +17,7 @@ from esmm_dist.input.defaults import batch_plan
 from esmm_dist.input.order import idle_ranks_warning
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.esmm import Esmm
+from esmm_dist.model.in_words import model_in_words
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.model.objectives.label_shares import LabelShares
 from esmm_dist.progress import Progress
@@ -335,15 +336,13 @@ def _batch_source(context: TrainingContext, model: Esmm, store: EmbeddingStore) 
 
 
 def _report_plan(context: TrainingContext) -> None:
-    """Say what was chosen, how many steps there are, and what looks wrong with the data."""
+    """Say what is trained, what was chosen, how many steps there are, and what looks wrong with the data."""
     manifest, progress = context.manifest, context.progress
+    progress.message(f"Model: {model_in_words(context.config.model, manifest.schema.labels)}")
     for line in context.chosen_lines:
         progress.message(line)
     batches = batch_plan(context.config.input, manifest)
-    progress.message(
-        f"{context.steps.total:,} steps: {batches.epochs} x {context.steps.per_epoch:,} batches of "
-        f"{batches.global_batch_records} records"
-    )
+    progress.message(context.steps.in_words(batches.global_batch_records))
     split = context.config.evaluation.eval_split
     if context.config.evaluation.early_stopping and split == "test":
         progress.message(

@@ -102,7 +102,7 @@ class LineProgress:
         print(lines_of(text), file=self._stream, flush=True)
 
     def finish(self) -> None:
-        """Write how much was done in what time, unless the task was short."""
+        """Write how much was done in what time, unless the task was short; a part of the task is not called done."""
         if not self._task:
             return
         elapsed = self._clock() - self._started
@@ -110,11 +110,17 @@ class LineProgress:
             self._task = ""
             return
         now_done = self._done - self._before
-        done = f"{amount_text(now_done, self._unit)} in " if now_done else ""
         rate = f" ({self._rate(now_done / elapsed)})" if now_done and elapsed > 0 else ""
         note = f", {self._note}" if self._note else ""
-        self.message(f"{self._task}: done, {done}{duration(elapsed)}{rate}{note}")
+        self.message(f"{self._task}: {self._ended(now_done)}{duration(elapsed)}{rate}{note}")
         self._task = ""
+
+    def _ended(self, now_done: float) -> str:
+        """Return how far a task has come that ends or pauses, up to the time that it took; "done" if it is complete."""
+        if self._total is None or self._done >= self._total:
+            return f"done, {amount_text(now_done, self._unit)} in " if now_done else "done, "
+        here = f", {short_number(now_done)} of them" if self._before else ""
+        return f"{short_number(self._done)} of {amount_text(self._total, self._unit)}{here} in "
 
     def _is_starting_up(self) -> bool:
         """Return whether this is the first line, and so little is done that most of its time went into starting up."""

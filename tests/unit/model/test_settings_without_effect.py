@@ -87,5 +87,7 @@ def test_the_networks_for_all_labels_are_those_that_say_so():
 @pytest.mark.parametrize("objective", objective_names())
 def test_a_network_for_all_labels_needs_embeddings_that_they_share(network, objective):
     ModelConfig(network=(network,), objective=objective, share_embeddings=True)
-    with pytest.raises(ConfigError, match=f"network is {network}, .* objective {objective} .* share_embeddings to true"):
+    with pytest.raises(
+        ConfigError, match=f"network is {network}, .* objective {objective} .* share_embeddings to true"
+    ):
         ModelConfig(network=(network,), objective=objective, share_embeddings=False)

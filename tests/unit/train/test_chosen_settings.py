@@ -106,7 +106,7 @@ def test_a_row_has_a_slice_for_each_network_that_shares_no_embeddings(model, sli
 
 def test_slices_are_chosen_with_a_line_that_says_why():
     chosen = choose_settings(config_of(model={"objective": "base"}), manifest_of(300_000))
-    line = "Chosen: row_slices 2 (one for each network: with objective base they share no embeddings)"
+    line = "Each of the 2 networks has columns of its own in every row: with objective base they share no embeddings"
     assert line in chosen.lines
     assert line not in choose_settings(chosen.config, manifest_of(300_000)).lines
 
@@ -179,6 +179,46 @@ def test_everything_that_was_chosen_is_said_with_its_reason_and_nothing_else():
     )
     resolved = choose_settings(config_of(), manifest_of(33_485)).config
     assert choose_settings(resolved, manifest_of(33_485)).lines == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "why", "has_accumulator"),
+    [
+        ({"embedding": {"embedding_optimizer": "adam"}}, "those of a small one fit adagrad, not adam", False),
+        ({"embedding": {"embedding_optimizer": "sgd"}}, "those of a small one fit adagrad, not sgd", False),
+        ({"embedding": {"embedding_optimizer": "ftrl"}}, "those of a small one fit adagrad, not ftrl", True),
+        (
+            {"model": {"linear_scale": 3.0}},
+            "those of a small one go with each other, and linear_scale is given",
+            True,
+        ),
+        (
+            {"embedding": {"embedding_dim": 2}},
+            "rows of 'main' have no column to spare for a linear term",
+            True,
+        ),
+    ],
+)
+def test_a_small_log_that_is_learned_like_a_large_one_is_told_why_and_of_what_has_an_effect_alone(
+    settings, why, has_accumulator
+):
+    lines = choose_settings(config_of(**settings), manifest_of(33_485)).lines
+    [line] = [line for line in lines if "embedding_learning_rate" in line]
+    assert line.endswith(f"(for 33,485 train impressions: those of a large log, for {why})")
+    assert ("start_accumulator" in line) == has_accumulator
+    [large] = [
+        line
+        for line in choose_settings(config_of(**settings), manifest_of(3_000_000)).lines
+        if "embedding_learning_rate" in line
+    ]
+    assert large.endswith("those of a large log)")
+
+
+@pytest.mark.parametrize("model", [{"linear_scale": 0.0}, {"linear_scale": 2.0}])
+def test_no_linear_term_has_no_lists_in_it_whatever_the_other_run_had(model):
+    start = to_mapping(choose_settings(config_of(), manifest_of(1_000)).config)
+    chosen = choose_settings(replace(config_of(model=model), init_from="run"), manifest_of(1_000), start).config
+    assert chosen.model.linear_lists == ("unit" if model["linear_scale"] else None)
 
 
 def test_a_run_that_starts_from_anothers_weights_learns_as_that_one_did():

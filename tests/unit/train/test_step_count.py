@@ -77,3 +77,16 @@ def test_a_run_that_is_past_its_end_names_each_setting_and_its_least_value(max_s
 @pytest.mark.parametrize(("max_steps", "done"), [(None, 0), (None, 30), (8, 8), (40, 30)])
 def test_a_run_that_is_at_its_end_may_resume(max_steps, done):
     refuse_past_end(config_of(max_steps=max_steps), STEPS, done=done, checkpoint="RUN")
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "expected"),
+    [
+        (None, "1,908 steps: 3 x 636 batches of 1,344 records"),
+        (1908, "1,908 steps: 3 x 636 batches of 1,344 records"),
+        (300, "300 (max_steps) of 1,908 steps: 3 x 636 batches of 1,344 records"),
+    ],
+)
+def test_the_steps_are_the_product_that_is_named_beside_them(max_steps, expected):
+    steps = count_steps(config_of(max_steps=max_steps), per_epoch=636, epochs=3)
+    assert steps.in_words(1344) == expected

@@ -128,6 +128,21 @@ def test_finish_tells_amount_and_time_once(clock):
     assert out.getvalue().splitlines()[1:] == ["read: done, 10 files in 4.0 s (2.50/s)"]
 
 
+def test_a_part_of_a_task_is_not_called_done(clock):
+    progress, out = line_progress(clock)
+    for done in (0, 1000):
+        progress.start("train", 2000, "steps", done)
+        clock.seconds += 4
+        progress.advance(1000)
+        progress.finish()
+    assert out.getvalue().splitlines() == [
+        "train: 2 k steps",
+        "train: 1 k of 2 k steps in 4.0 s (250/s)",
+        "train: 2 k steps",
+        "train: done, 1 k steps in 4.0 s (250/s)",
+    ]
+
+
 def test_a_new_task_ends_the_one_before(clock):
     progress, out = line_progress(clock)
     progress.start("one", None, "x")
@@ -213,5 +228,5 @@ def test_what_was_done_before_counts_into_the_share_and_not_into_the_rate(clock)
     progress.finish()
     assert out.getvalue().splitlines()[1:] == [
         "train:  75%, 150 of 200 steps, 10/s, ends 23:59:55 (in 5.0 s)",
-        "train: done, 50 steps in 5.0 s (10/s)",
+        "train: 150 of 200 steps, 50 of them in 5.0 s (10/s)",
     ]
