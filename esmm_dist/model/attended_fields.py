@@ -26,8 +26,8 @@ def attended_fields(schema: Schema, seen: Sequence[Field], config: ModelConfig, 
     if not wanted:
         for name in config.attention_settings:  # of one's own networks; those of this project are checked before
             raise ConfigError(
-                f"{name} is {in_words(getattr(config, name))}, but no network here attends to lists (network: {names}). "
-                f"Set network: din, or leave out {name}."
+                f"{name} is {in_words(getattr(config, name))}, but no network here attends to lists (network: {names})."
+                f" Set network: din, or leave out {name}."
             )
         return {}
     found = attended_lists(seen, config.attend)
