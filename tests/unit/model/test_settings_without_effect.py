@@ -1,6 +1,7 @@
 """Settings of the model that its networks would not read are refused, before any data is read."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from esmm_dist.model.stored_settings import stored_model_settings
 from esmm_dist.model.towers import network_class
 
 OWN = "tests.unit.model.own_networks:FirstColumn"
-CHANGED = {
+CHANGED: dict[str, Any] = {
     "experts": 8,
     "own_experts": 3,
     "expert_units": (64, 32),
@@ -27,7 +28,7 @@ CHANGED = {
 @pytest.mark.parametrize("setting", READ_BY)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_setting_that_another_network_reads_is_refused(network, setting):
-    given = {"network": (network,), setting: CHANGED[setting]}
+    given: dict[str, Any] = {"network": (network,), setting: CHANGED[setting]}
     if network in READ_BY[setting]:
         ModelConfig(**given)
     else:
