@@ -21,7 +21,7 @@ from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.open_world import open_world
 from esmm_dist.ranks.world import World
-from esmm_dist.schema.coverage import FieldCoverage, scored_coverage, scored_warnings
+from esmm_dist.schema.coverage import FieldCoverage, fields_cut_by, scored_coverage, scored_warnings
 from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.schema.manifest import DatasetManifest
 
@@ -192,7 +192,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     baseline = None
     if config.baseline:
         baseline = baseline_of_root(world, config.data, manifest, split, config.on_bad_record, progress)
-    warnings = [*_of_left_out(manifest, split), *scored_warnings(fields, split, _cut_by(manifest, split))]
+    warnings = [*_of_left_out(manifest, split), *scored_warnings(fields, split, fields_cut_by(manifest, split))]
     if baseline is not None:
         warnings += baseline.warnings(tasks)
     deciles = {name: report.deciles for name, report in reports.items()}
@@ -206,19 +206,6 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         calibration=trained.calibration,
         segments=segments,
     )
-
-
-def _cut_by(manifest: DatasetManifest, split: str) -> list[str]:
-    """Return the fields by whose values a split of a flat log was cut out of train, so that it shares none of them."""
-    source = manifest.schema.flat_source
-    if source is None:
-        return []
-    found: set[str] = set()
-    if split != "train" and manifest.settings.get("validation_share"):
-        found |= {field.name for field in manifest.schema.split_fields}
-    if split == "test" and source.split is not None and not source.split.is_by_time:
-        found.add(source.split.column)
-    return [field.name for field in manifest.schema.fields if field.name in found or found & set(field.cross)]
 
 
 def _of_left_out(manifest: DatasetManifest, split: str) -> list[str]:

@@ -67,17 +67,22 @@ class ExportResult:
 
     def lines(self) -> list[str]:
         """Return the report, a line each."""
+        loaded = f'tf.saved_model.load("{self.path}")'
+        named = f'signatures["{"values" if self.value_inputs else "serving_default"}"]'
         return [
             f"Wrote the model at step {self.step} with {sum(self.rows.values()):,} rows to {self.path} "
             f"({self.folder_bytes / 1e6:,.1f} MB, {self.seconds:.1f} s)",
-            f'Load it with TensorFlow alone: tf.saved_model.load("{self.path}").signatures["serving_default"]',
+            f"Load it with TensorFlow alone: {loaded}.{named}",
             *self._of_values(),
         ]
 
     def _of_values(self) -> list[str]:
         if not self.value_inputs:
             return []
-        return [f'It takes records. signatures["values"] takes the columns of the log: {", ".join(self.value_inputs)}']
+        return [
+            f"It takes the columns of the log: {', '.join(self.value_inputs)}. "
+            'signatures["serving_default"] takes records.'
+        ]
 
 
 def export(config: ExportConfig, progress: Progress) -> ExportResult:

@@ -129,6 +129,19 @@ def scored_coverage(
     return fields
 
 
+def fields_cut_by(manifest: DatasetManifest, split: str) -> list[str]:
+    """Return the fields by whose values a split was cut out of train, so that its values are unknown on purpose.
+
+    The Ali-CCP form is cut by user context: where one user has several, some of them stay in train.
+    """
+    source, found = manifest.schema.flat_source, set[str]()
+    if split != "train" and manifest.settings.get("validation_share"):
+        found |= {field.name for field in manifest.schema.split_fields}
+    if source is not None and split == "test" and source.split is not None and not source.split.is_by_time:
+        found.add(source.split.column)
+    return [field.name for field in manifest.schema.fields if field.name in found or found & set(field.cross)]
+
+
 def scored_warnings(fields: Sequence[FieldCoverage], split: str, cut_by: Collection[str] = ()) -> list[str]:
     """Return a sentence for each field of which a model knows too little in the split that it has scored.
 

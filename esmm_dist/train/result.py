@@ -28,9 +28,12 @@ class TrainResult:
     stopped_by: str | None
     """Signal that ended training early; None if it is complete, by all its steps or by early stopping."""
     metrics: dict[str, TaskMetrics]
-    """Metrics of the evaluation at the end, with early stopping of the best one; empty if there was none."""
+    """Metrics of the evaluation at the end, with early stopping of the best one; empty if there was none. Before
+    calibration, as those of ``metrics.json``."""
     baseline: "Baseline | None" = None
     """What logistic regression reaches on the same data; None if there was none."""
+    calibrated_by: str | None = None
+    """Method by which evaluate, predict and export calibrate the run's probabilities; None: they do not."""
     best: BestEvaluation | None = None
     """The best evaluation so far; None without early stopping."""
     values_after_best: tuple[float, ...] = ()

@@ -259,6 +259,7 @@ class Trainer:
         context, world = self._context, self._context.world
         complete = self._is_complete
         metrics, baseline = self._final_metrics() if complete else ({}, None)
+        method = context.config.evaluation.calibrate
         world.on_root(lambda: self._settings.write(last=True))
         return TrainResult(
             stopped_by=None if complete else self._stepper.stop_name(stop),
@@ -270,6 +271,7 @@ class Trainer:
             rows=world.on_root(lambda: sum(self._store.num_rows(table) for table in context.schema.tables)),
             metrics=metrics,
             baseline=baseline,
+            calibrated_by=None if not metrics or method == "none" else method,
             best=self._evaluator.best,
             values_after_best=tuple(self._evaluator.values_after_best),
             skipped=tuple(self._skipped.shards),

@@ -17,10 +17,10 @@ def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
     for name, split in manifest.splits.items():
         size = sum(shard.file_bytes for shard in split.shards)
         each = f", {size / split.impressions:.0f} bytes an impression" if split.impressions else ""
-        labels = ", ".join(f"{count:,} {label}s" for label, count in split.label_counts.items())
+        labels = ", ".join(_counted(count, label) for label, count in split.label_counts.items())
         tree = manifest.schema.label_tree
         broken = [
-            f"{split.broken_chains[label]:,} {label}s without {tree.names[parent]}"
+            f"{_counted(split.broken_chains[label], label)} without {tree.names[parent]}"
             for label, parent in zip(tree.names, tree.parents, strict=True)
             if split.broken_chains.get(label)
         ]
@@ -57,3 +57,7 @@ def report_mapping(out: Path, manifest: DatasetManifest) -> dict[str, Any]:
     mapping = json_value(result | {"splits": splits, "report": manifest.report})
     assert isinstance(mapping, dict)
     return mapping
+
+
+def _counted(count: int, label: str) -> str:
+    return f"{count:,} {label}{'' if count == 1 else 's'}"

@@ -23,6 +23,8 @@ def train_command(settings: "TrainConfig", context: CommandContext) -> Outcome:
     result = train(settings, context.progress, worker_link())
     lines = result.lines()
     if result.metrics:
+        if result.calibrated_by is not None:
+            lines.append("Before calibration; esmm evaluate shows it calibrated:")
         lines += metrics_table(result.metrics, result.baseline)
     if result.baseline is not None:
         lines += [f"Warning: {line}" for line in result.baseline.warnings(result.metrics)]

@@ -16,13 +16,14 @@ def metrics_table(metrics: Mapping[str, Any], baseline: Any = None, *, calibrati
         calibration_errors: whether to show the standard error of the calibration, the expected calibration error, and
             about what that is where all predictions are right
     """
+    users = any(not math.isnan(m.gauc) for m in metrics.values())
     rows = [
         [
             task,
             f"{m.auc:.4f}",
             f"± {m.auc_standard_error:.4f}",
             *([f"{baseline.auc[task]:.4f}"] if baseline is not None else []),
-            "" if math.isnan(m.gauc) else f"{m.gauc:.4f}",
+            *(["" if math.isnan(m.gauc) else f"{m.gauc:.4f}"] if users else []),
             f"{m.log_loss:.5f}",
             f"{m.calibration:.3f}" + (f" ± {m.calibration_standard_error:.3f}" if calibration_errors else ""),
             *([f"{m.expected_calibration_error:.5f}"] if calibration_errors else []),
@@ -34,5 +35,12 @@ def metrics_table(metrics: Mapping[str, Any], baseline: Any = None, *, calibrati
     ]
     columns = ["task", "AUC", "std. error", *(["baseline"] if baseline is not None else [])]
     errors = ["ECE", "ECE of noise"] if calibration_errors else []
-    table = text_table([*columns, "GAUC", "log loss", "calibration", *errors, "positives", "impressions"], rows)
-    return [*table, *(baseline.lines() if baseline is not None else [])]
+    gauc = ["GAUC"] if users else []
+    table = text_table([*columns, *gauc, "log loss", "calibration", *errors, "positives", "impressions"], rows)
+    return [*table, *([] if users else [_without_gauc(metrics)]), *(baseline.lines() if baseline is not None else [])]
+
+
+def _without_gauc(metrics: Mapping[str, Any]) -> str:
+    if any(m.gauc_one_class_users for m in metrics.values()):
+        return "no GAUC: each user's impressions all have one label"
+    return "no GAUC: no impression has a user that the data set's vocabulary knows"

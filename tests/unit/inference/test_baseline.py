@@ -157,7 +157,7 @@ def test_what_cannot_have_a_baseline_says_why(data, tmp_path):
 
 def metrics(auc: float) -> TaskMetrics:
     return TaskMetrics(
-        auc=auc, auc_standard_error=0.01, log_loss=0.5, calibration=1.0, positives=10, impressions=20, gauc=math.nan
+        auc=auc, auc_standard_error=0.01, log_loss=0.5, calibration=1.0, positives=10, impressions=20, gauc=0.6
     )
 
 

@@ -21,7 +21,7 @@ from esmm_dist.config import build
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import CheckpointError, ConfigError, StorageError
-from esmm_dist.inference.export import DESCRIPTION, ExportConfig, export
+from esmm_dist.inference.export import DESCRIPTION, ExportConfig, ExportResult, export
 from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.inference.probabilities import probabilities
@@ -293,3 +293,12 @@ def test_what_a_killed_export_left_is_removed_and_a_place_that_cannot_be_written
         StorageError, match=f"{tmp_path}/file: the system refuses .*Move it away, or choose another place"
     ):
         export(ExportConfig(run=str(folder / "run"), out=out), NoProgress())
+
+
+def test_a_model_of_a_flat_log_is_loaded_by_the_signature_that_takes_its_columns():
+    of_ids = ExportResult(path="model", step=1, rows={"t": 3}, folder_bytes=10, seconds=1.0)
+    _, load = of_ids.lines()
+    assert load.endswith('tf.saved_model.load("model").signatures["serving_default"]')
+    _, load, takes = replace(of_ids, value_inputs=("user", "item")).lines()
+    assert load.endswith('tf.saved_model.load("model").signatures["values"]')
+    assert takes == 'It takes the columns of the log: user, item. signatures["serving_default"] takes records.'

@@ -13,9 +13,11 @@ from esmm_dist.schema.coverage import (
     coverage_of,
     coverage_warnings,
     dataset_coverage,
+    fields_cut_by,
     scored_coverage,
     scored_warnings,
 )
+from esmm_dist.schema.sources import AliCcpSource
 from tests.unit.schema.data_sets import SHOP, data_set, split
 
 GOOD = SplitCoverage(impressions=100, empty=10, unknown=20)
@@ -197,6 +199,17 @@ def test_a_field_that_a_split_was_cut_by_is_not_warned_of():
     fields = [field(name="user", test=unknown(100)), field(test=unknown(31))]
     (line,) = scored_warnings(fields, "test", ["user"])
     assert line.startswith("Field 'item': 31%")
+
+
+@pytest.mark.parametrize("form", ["flat", "aliccp"])
+def test_users_who_were_cut_out_for_validation_are_unknown_on_purpose(form: str):
+    source = SHOP.source if form == "flat" else AliCcpSource()
+    schema = replace(SHOP, fields=tuple(each for each in SHOP.fields if each.name != "history"), source=source)
+    manifest = replace(data_set({"train": split(10, 5, 1)}), schema=schema)
+    assert fields_cut_by(manifest, "validation") == []
+    cut = replace(manifest, settings={"validation_share": 0.1})
+    assert fields_cut_by(cut, "validation") == fields_cut_by(cut, "test") == ["user"]
+    assert fields_cut_by(cut, "train") == []
 
 
 def test_a_validation_split_is_warned_of_like_a_test_split_and_beside_it():

@@ -45,6 +45,11 @@ def test_labels_whose_earlier_label_is_missing_are_told():
     assert "4 conversions (1,500 conversions without click: kept, but not positive);" in lines[1]
 
 
+def test_one_is_one():
+    lines = report_lines(OUT, manifest(splits={"train": split([100], 10, broken=1)}))
+    assert "4 conversions (1 conversion without click: kept, but not positive);" in lines[1]
+
+
 def test_anomalies_are_told_by_label_and_the_one_before_it():
     schema = tiny_schema(labels=("click", "cart", "favourite after click"))
     counts = {"click": 5, "cart": 3, "favourite": 2}

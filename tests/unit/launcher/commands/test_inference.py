@@ -23,7 +23,7 @@ from tests.unit.launcher.commands.played_context import CONTEXT
 
 METRICS = {
     "ctr": TaskMetrics(
-        auc=0.7, auc_standard_error=0.01, log_loss=0.5, calibration=1.0, positives=3, impressions=9, gauc=float("nan")
+        auc=0.7, auc_standard_error=0.01, log_loss=0.5, calibration=1.0, positives=3, impressions=9, gauc=0.6
     )
 }
 FIELDS = [
@@ -72,7 +72,10 @@ def test_an_evaluation_shows_metrics_then_how_far_the_ids_are_known_then_warning
         "empty: impressions without an id in the log; unknown: without one that the model has learned (in train: kept)",
         "Warning: Field 'user' is new.",
     ]
-    assert (outcome.result["ctr"]["auc"], outcome.result["ctr"]["gauc"]) == (0.7, None)  # JSON has no nan
+    assert (outcome.result["ctr"]["auc"], outcome.result["ctr"]["calibration_standard_error"]) == (
+        0.7,
+        None,
+    )  # JSON has no nan
     assert outcome.result["fields"]["user"]["kept_ids"] == 4
     assert (outcome.result["baseline"] is None) == (baseline is None)
     assert outcome.result["ctr"]["deciles"][0]["mean_prediction"] == 0.3

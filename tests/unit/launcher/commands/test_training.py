@@ -95,3 +95,9 @@ def test_esmm_local_checks_the_workers_line_by_the_command_line_that_it_is_given
     context = make_context(settings_of_line=lambda line: f"settings of {' '.join(line)}")
     assert local_command(settings, context).lines == ["trained"]
     assert checked == ["settings of train --data d --run r"]
+
+
+def test_a_table_from_before_the_calibration_says_so(trained):
+    trained(result(metrics=METRICS, calibrated_by="platt"))
+    lines = train_command(SETTINGS, CONTEXT).lines
+    assert lines[1:] == ["Before calibration; esmm evaluate shows it calibrated:", *metrics_table(METRICS)]

@@ -2,12 +2,14 @@
 
 import math
 
+import pytest
+
 from esmm_dist.inference.baseline import Baseline
 from esmm_dist.model.metrics.summary import TaskMetrics
 from launcher.terminal.metrics_table import metrics_table
 
 
-def metrics(auc, gauc=math.nan, **more):
+def metrics(auc, gauc=0.6, **more):
     return TaskMetrics(
         auc=auc, auc_standard_error=0.00214, log_loss=0.152344, calibration=1.0236, positives=1200, impressions=34567,
         gauc=gauc, **more,
@@ -26,7 +28,7 @@ def cells(line):
 
 
 def test_each_task_has_a_row_of_rounded_figures():
-    head, ctr, ctcvr = metrics_table({"ctr": metrics(0.68914, 0.6023), "ctcvr": metrics(0.7)})
+    head, ctr, ctcvr = metrics_table({"ctr": metrics(0.68914, 0.6023), "ctcvr": metrics(0.7, math.nan)})
     assert head.split() == [
         "task",
         "AUC",
@@ -62,3 +64,14 @@ def test_calibration_errors_stand_beside_the_calibration_where_they_are_asked_fo
     assert head.split()[-6:] == ["ECE", "ECE", "of", "noise", "positives", "impressions"]
     assert cells(ctr)[-5:] == ["±0.012", "0.00346", "0.00123", "1,200", "34,567"]
     assert cells(metrics_table({"ctr": task})[1])[-3:] == ["1.024", "1,200", "34,567"]
+
+
+@pytest.mark.parametrize(
+    ("one_class", "why"),
+    [(0, "no GAUC: no impression has a user that"), (7, "no GAUC: each user's impressions all have one label")],
+)
+def test_without_a_user_to_judge_there_is_no_column_of_gauc_but_the_reason(one_class, why):
+    head, ctr, reason = metrics_table({"ctr": metrics(0.7, math.nan, gauc_one_class_users=one_class)})
+    assert "GAUC" not in head
+    assert len(cells(ctr)) == 7
+    assert reason.startswith(why)
