@@ -14,6 +14,7 @@ from typing import Any
 
 from esmm_dist.arrays import Array, Bools
 from esmm_dist.errors import SchemaError
+from esmm_dist.near_names import near_names
 
 _NAMES_BESIDE_TASKS = frozenset({"split", "fields", "warnings", "baseline", "calibrated_by", "by", "segments"})
 """Members of an evaluation's JSON beside those of the tasks."""
@@ -66,9 +67,12 @@ class LabelTree:
                     "its own first."
                 )
             if before not in names[: names.index(label)]:
+                earlier = names[: names.index(label)]
+                near = " or ".join(f"'{each}'" for each in near_names(before, earlier))
+                hint = f" Did you mean {near}?" if near else ""
                 raise SchemaError(
-                    f"'{label} after {before}': no label '{before}' is listed before '{label}'. List it before, or "
-                    f"name one of {list(names[: names.index(label)])}."
+                    f"'{label} after {before}': no label '{before}' is listed before '{label}'.{hint} List it before, "
+                    f"or name one of {list(earlier)}."
                 )
         parents = [-1, *(names.index(after[n]) if n in after else place for place, n in enumerate(names[1:]))]
         tree = cls(names=names, parents=tuple(parents))

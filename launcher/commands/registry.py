@@ -35,7 +35,7 @@ _ROWS = (
     Command(
         **_task("synth"),
         group=DATA,
-        summary="Write a synthetic raw log (Ali-CCP format) and the best AUC that any model can reach on it.",
+        summary="Write a synthetic raw log (Ali-CCP format, longer funnels too) and the best AUC of any model.",
         example="esmm synth raw --impressions 300000",
         work="launcher.commands.data:synth_command",
         positional=("out",),
@@ -71,7 +71,7 @@ _ROWS = (
     Command(
         **_task("train"),
         group=TRAIN,
-        summary="Train ESMM on a data set, or resume a run: esmm train --run RUN",
+        summary="Train ESMM, or what it is compared with, by any network; or resume a run: esmm train --run RUN",
         example="esmm train --data data --run run",
         work="launcher.commands.training:train_command",
         in_ranks=True,
@@ -148,7 +148,7 @@ _ROWS = (
     Command(
         **_task("predict"),
         group=SERVE,
-        summary="Write predictions to a file (Parquet or CSV): sample_id, pctr, pcvr, pctcvr.",
+        summary="Write predictions to a file (Parquet or CSV): sample_id, pctr, pcvr, pctcvr (two labels).",
         example="esmm predict --run run --data data --split test --out predictions.parquet",
         work="launcher.commands.inference:predict_command",
         in_ranks=True,

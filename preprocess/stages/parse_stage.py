@@ -16,6 +16,7 @@ from preprocess.read.flat.time_split import find_test_begin
 from preprocess.read.inputs import InputFile
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.raw_files import CHECKED_COLUMNS, check_unchanged, checksum_tasks, checksums_of_chunks
+from preprocess.read.rejects import Reason
 from preprocess.read.row_choice import RowChoice
 from preprocess.read.tally import Tables, TableTally, check_both_splits, check_negatives, check_validation
 from preprocess.stages.context import RunContext
@@ -147,9 +148,16 @@ class _Counts:
             self.hopeless = split, kind
 
 
+SCHEMA_NAME = "schema.yaml"
+"""File beside a log in which its schema may lie; ``esmm synth`` writes one."""
+
+
 def _stop_early(run: RunContext, tables: Tables, split: str, kind: str) -> None:
     """Keep the rejects of what was read of a split, and raise."""
     tally = tables[split][kind]
     first = list_rejects(run, split, tables[split])
     see = f"The run stopped after {tally.lines:,} lines; see {run.reject_path(split)}."
+    of_log = run.config.raw / SCHEMA_NAME
+    if Reason.WRONG_COLUMNS in tally.rejected and of_log.is_file() and run.config.schema != str(of_log):
+        see += f" The log has a schema of its own: --schema {of_log}."
     tally.check_share(split, kind, run.config.max_reject_share, see, first.get(kind, {}))

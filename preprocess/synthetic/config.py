@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from esmm_dist.errors import ConfigError
+from esmm_dist.errors import ConfigError, SchemaError
 from esmm_dist.schema.label_tree import LabelTree, split_after
 
 # Of the real training set: 42.3 million impressions.
@@ -110,7 +110,10 @@ class SynthConfig:
             raise ConfigError(f"labels are {list(self.labels)}, and stages is {self.stages}. Leave out one of the two.")
         if self.labels and not 2 <= len(self.labels) <= MOST_LABELS:
             raise ConfigError(f"labels are {list(self.labels)}. List 2 to {MOST_LABELS}, such as click,cart,purchase.")
-        _ = self.label_tree  # checks the labels
+        try:
+            _ = self.label_tree
+        except SchemaError as e:
+            raise ConfigError(f"labels (--labels) are {','.join(self.labels)}: {e}") from e
         for name, rate in (("ctr", self.ctr), ("cvr", self.cvr)):
             if rate is not None and not 0.0005 <= rate <= 0.9:
                 raise ConfigError(f"{name} is {rate}. Set 0.0005 to 0.9, or leave it out for the real rate.")

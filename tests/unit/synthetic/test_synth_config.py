@@ -78,6 +78,10 @@ def test_in_a_longer_funnel_its_end_has_enough_to_learn_from():
         ({"stages": 1}, "stages is 1. Set 2 to 4, or list labels"),
         ({"stages": 5}, "stages is 5. Set 2 to 4, or list labels"),
         ({"stages": 3, "labels": ("a", "b")}, "labels are .* and stages is 3. Leave out one of the two"),
+        (
+            {"labels": ("click", "favourite after clik")},
+            r"labels \(--labels\) are click,favourite after clik: .*Did you mean 'click'\?",
+        ),
         ({"labels": ("a",)}, "List 2 to 4, such as click,cart,purchase"),
         ({"labels": ("a", "b", "c", "d", "e")}, "List 2 to 4"),
     ],

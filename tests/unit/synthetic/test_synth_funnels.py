@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from esmm_dist.errors import InputDataError
 from esmm_dist.model.metrics import exact_auc
 from esmm_dist.schema.files import load_schema
 from preprocess.synthetic.config import SynthConfig
@@ -75,6 +76,13 @@ def test_preprocess_counts_what_the_report_does_with_the_schema_beside_the_log(l
         assert (found.impressions, found.label_counts) == (of_split.impressions, of_split.label_counts)
         anomalies = [count for kind, count in of_split.warts.items() if "_without_" in kind]
         assert list(found.broken_chains.values()) == anomalies == [3, 3]
+
+
+def test_a_log_that_is_read_by_another_number_of_labels_names_its_schema(log, tmp_path):
+    config, _ = log
+    with pytest.raises(InputDataError, match="A line has one column for each label") as caught:
+        run(config.out, tmp_path / "data", schema="aliccp")
+    assert f"The log has a schema of its own: --schema {config.out}/schema.yaml." in str(caught.value)
 
 
 def test_a_further_label_changes_nothing_of_the_first_two(tmp_path):
