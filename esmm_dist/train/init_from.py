@@ -39,7 +39,8 @@ def load_other_run(
         progress: receives a message for each damaged checkpoint, and which one was taken
 
     Raises:
-        CheckpointMismatchError: The other run has other tables, another optimizer of rows, or other towers.
+        CheckpointMismatchError: The other run has other tables, another optimizer of rows, other towers, or outputs and
+            columns that mean something else.
         CheckpointError: The other run has no (such) checkpoint, or it is damaged.
     """
     assert config.init_from is not None
@@ -48,6 +49,7 @@ def load_other_run(
         _refuse_other_rows(checkpoint, config, manifest.schema)
         store.restore(checkpoint.folder, checkpoint.manifest.tables, step=0)
         if config.init_what == "all":
+            _refuse_other_outputs(checkpoint, config)
             _load_towers(checkpoint, model)
 
     checkpoint = CheckpointChoice.parse(config.init_from).restore(progress, load)
@@ -87,6 +89,24 @@ def _refuse_other_rows(checkpoint: Checkpoint, config: TrainConfig, schema: Sche
             f"Rows have {_slices(slices)}, by objective {config.model.objective}, but {_slices(slices_before)} in "
             f"{checkpoint.folder}, by objective {_objective_of(checkpoint)}. Set share_embeddings to "
             f"{str(slices_before == 1).lower()}, take a run of the same objective, or leave out --init-from."
+        )
+    scale, scale_before = config.model.linear_scale or 0, manifest.settings["model"].get("linear_scale") or 0
+    if (scale > 0) != (scale_before > 0):
+        raise CheckpointMismatchError(
+            f"linear_scale is {scale:g} but {scale_before:g} in {checkpoint.folder}: the first columns of a row are "
+            f"weights of a linear term in one and not in the other. Set linear_scale to {scale_before:g}, or leave out "
+            "--init-from."
+        )
+
+
+def _refuse_other_outputs(checkpoint: Checkpoint, config: TrainConfig) -> None:
+    """Check that the networks' outputs mean what they meant: with division, probabilities among all impressions."""
+    now, before = config.model.objective, _objective_of(checkpoint)
+    if now != before and "division" in (now, before):
+        raise CheckpointMismatchError(
+            f"objective is {now} but {before} in {checkpoint.folder}. With division the networks say how probable a "
+            "label is among all impressions, with the others among those with the label before it. Take the rows "
+            "alone (--init-what sparse), or a run of the same objective."
         )
 
 

@@ -204,5 +204,20 @@ def test_rows_of_networks_that_share_nothing_go_to_such_networks_alone(data, oth
     assert "Those weights were trained by objective esmm, and this training's is base." in said
 
 
+def test_networks_whose_outputs_mean_something_else_are_refused(data, other, tmp_path):
+    shared = model_of(objective="division", share_embeddings=True)
+    with pytest.raises(CheckpointMismatchError, match="objective is division but esmm in .*Take the rows alone"):
+        trainer(data, tmp_path / "a", init_from=str(other), **shared)
+    assert_rows_of(trainer(data, tmp_path / "b", init_from=str(other), init_what="sparse", **shared), other, 10)
+
+
+def test_columns_that_would_become_weights_of_a_linear_term_are_refused(data, other, tmp_path):
+    settings = {"init_from": str(other), "init_what": "sparse"}
+    stored = float(open_checkpoint(Folder.open(other), 10).manifest.settings["model"]["linear_scale"])
+    model = model_of(linear_scale=0.0 if stored else 3.0)
+    with pytest.raises(CheckpointMismatchError, match=f"linear_scale is .* Set linear_scale to {stored:g}, or leave"):
+        trainer(data, tmp_path / "a", **settings, **model)
+
+
 def model_of(**settings: Any) -> dict[str, Any]:
     return {"model": {"hidden_units": [8], **settings}}

@@ -20,7 +20,7 @@ def space(search, settings=None):
         ({"dropout": {"low": 0, "high": 1}}, "Did you mean 'model.dropout'"),
         ({"model.embedding_dim": {"low": 1, "high": 2}}, "Did you mean 'embedding.embedding_dim'"),
         ({"cooldown.x": {"low": 0, "high": 1}}, "search.cooldown.x: unknown setting"),
-        ({"model": {"choices": [1, 2]}}, "this is a group of settings. Name one of them: model.network"),
+        ({"model": {"choices": [1, 2]}}, "this is a group of settings. Name one of them: .*model.network"),
         ({"data": {"choices": ["a", "b"]}}, "search.data: this setting cannot be searched: all trials train on"),
         ({"run": {"choices": ["a", "b"]}}, "cannot be searched: each trial has a run of its own"),
         ({"seed": {"low": 1, "high": 9}}, "cannot be searched: a seed is luck: set seeds"),
