@@ -46,35 +46,63 @@ class CompareFolder:
         """Folder of a training."""
         return self.path / "models" / model / f"seed-{seed}"
 
-    def check(self, data_crc32c: int, models: Sequence[ComparedModel]) -> None:
+    def has_run(self, model: str) -> bool:
+        """Return whether a training of a model has come as far as a checkpoint, or is finished."""
+        seeds = self.model_settings(model).parent.glob("seed-*")
+        return any((each / "training.json").is_file() or any(each.glob("run/checkpoints/step-*")) for each in seeds)
+
+    def check(self, data: Path, data_crc32c: int, models: Sequence[ComparedModel]) -> None:
         """Note which comparison this is, or check that it is the same one; more models may come to it.
+
+        Only what has a run is held: settings of a model whose trainings all failed at once can be corrected.
+
+        Args:
+            data: folder of the data set
+            data_crc32c: checksum of its manifest
+            models: the models
 
         Raises:
             ConfigError: the data set or a model's settings are others than those of the runs that are there
             InputDataError: the note is damaged
         """
         note = self.path / SETTINGS_NAME
-        now: dict[str, Any] = {"the data set": data_crc32c, "models": {each.name: each.settings for each in models}}
         stored: Mapping[str, Any] = {}
         if note.is_file():
             try:
                 stored = json.loads(note.read_bytes())
             except ValueError as e:
                 raise InputDataError(f"{note} is damaged ({e}). Give another folder as out.") from e
-        shared = [name for name in now["models"] if name in stored.get("models", {})]
-        before = {"the data set": stored.get("the data set", data_crc32c), **_of(stored, shared)}
-        said = differences(before, {"the data set": data_crc32c, **_of(now, shared)})
+        before: Mapping[str, Any] = {name: of for name, of in stored.get("models", {}).items() if self.has_run(name)}
+        if before and stored["the data set"] != data_crc32c:
+            raise ConfigError(self._other_data(stored.get("data"), data))
+        now = {each.name: each.settings for each in models}
+        shared = [name for name in now if name in before]
+        said = differences({name: before[name] for name in shared}, {name: now[name] for name in shared})
         if said:
             raise ConfigError(
                 f"{self.path} holds runs of other settings: {said}. Set it back to continue that comparison, or give "
                 "another folder as out."
             )
-        whole = {**now, "models": {**stored.get("models", {}), **now["models"]}}
+        for each in models:
+            if each.name not in before:  # what is left of failed trainings
+                shutil.rmtree(self.model_settings(each.name).parent, ignore_errors=True)
+        whole = {"the data set": data_crc32c, "data": str(data.absolute()), "models": {**before, **now}}
         write_durable(note, (json.dumps(whole, indent=1) + "\n").encode())
         for each in models:
             self.model_settings(each.name).parent.mkdir(parents=True, exist_ok=True)
             text = settings_text(each.settings, [f"Model {each.name} of esmm compare, without seed, data and run"])
             write_durable(self.model_settings(each.name), text.encode())
+
+    def _other_data(self, before: str | None, now: Path) -> str:
+        """Return in words that runs are of another data set."""
+        if before == str(now.absolute()):
+            said = f"{now} as it was; it has been made anew since"
+        else:
+            said = f"{before or 'another one'}; data is {now}, which holds another data set"
+        return (
+            f"{self.path} holds runs on the data set {said}. Set data back to continue that comparison, or give "
+            "another folder as out."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +161,3 @@ def locked_comparison(path: Path) -> Iterator[CompareFolder]:
     """
     with locked_folder(path, marker=SETTINGS_NAME, what="a comparison", command="esmm compare", setting="out"):
         yield CompareFolder(path=path)
-
-
-def _of(note: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: note["models"][name] for name in names}

@@ -18,9 +18,10 @@ from launcher.compare.figures import RunResult, read_result
 from launcher.compare.folder import CompareFolder, locked_comparison
 from launcher.compare.headline import main_figure
 from launcher.compare.jobs import jobs_that_fit
+from launcher.compare.model_check import CHECK, check_models
 from launcher.compare.models import ComparedModel, compared_models, first_seed
 from launcher.compare.picture import write_picture
-from launcher.compare.run_process import RunPlan, RunProcess, step_shares
+from launcher.compare.run_process import RunPlan, RunProcess
 from launcher.compare.table import markdown, report_lines
 from launcher.local.process_plans import ESMM
 from launcher.terminal.progress import duration
@@ -37,20 +38,23 @@ def compare_command(settings: CompareConfig, context: CommandContext) -> Outcome
     return run_comparison(settings, context.progress)
 
 
-def run_comparison(settings: CompareConfig, progress: Progress, *, esmm: Sequence[str] = ESMM) -> Outcome:
+def run_comparison(
+    settings: CompareConfig, progress: Progress, *, esmm: Sequence[str] = ESMM, check: Sequence[str] = CHECK
+) -> Outcome:
     """Train and measure all runs that are not finished, and write the table.
 
     Args:
         settings: settings of ``esmm compare``
         progress: receives the share of the runs that are done, and a line for each
         esmm: the words that run ``esmm``
+        check: the words that run the check of models
 
     Returns:
         The table; not done if a run has failed.
 
     Raises:
-        ConfigError: a model is unknown, settings or the truth do not fit the data set, or the folder is that of another
-            comparison
+        ConfigError: a model is unknown or cannot be made, settings or the truth do not fit the data set, or the folder
+            is that of another comparison
         RunsFailedError: all runs have failed
         StoppedBySignal: a signal came; running trainings have saved, and go on with the same command
     """
@@ -63,8 +67,12 @@ def run_comparison(settings: CompareConfig, progress: Progress, *, esmm: Sequenc
         from launcher.compare.truth_check import check_truth  # the reader of records loads TensorFlow
 
         check_truth(data.truth, data.folder, data.manifest, data.split, progress)
+    untrained = [each for each in models if not CompareFolder(path=settings.out).has_run(each.name)]
+    if untrained:
+        progress.message("Checking that the models can be made.")
+        check_models(untrained, settings.data, first_seed(settings), check)
     with locked_comparison(settings.out) as folder:
-        folder.check(data.manifest_crc32c, models)
+        folder.check(settings.data, data.manifest_crc32c, models)
         with SignalInbox() as signals, _Runs(settings, data, models, folder, progress, esmm) as runs:
             try:
                 runs.run(signals)
@@ -122,7 +130,6 @@ class _Runs:
         self._left = [(model, seed) for model, seed in every if self._plan(model, seed).steps()]
         self._num_done = len(every) - len(self._left)
         self._total = len(every)
-        self._begun = {plan: self._share_done(*plan) for plan in self._left}
         self._shown = 0.0
 
     def __enter__(self) -> "_Runs":
@@ -144,7 +151,7 @@ class _Runs:
         """
         if self._num_done and self._left:
             self._progress.message(f"{self._num_done} of {self._total} runs are finished already.")
-        self._shown = self._num_done + sum(self._begun.values())
+        self._shown = float(self._num_done)
         if self._left:
             self._progress.start("Comparing", self._total, "runs", self._shown)
         self._processes.run(signals, self._start_next, self._note_end, self._show)
@@ -166,11 +173,6 @@ class _Runs:
             model=model, seed=seed, folder=self._folder, data=self._data, cores=self._cores[job], esmm=self._esmm
         )
 
-    def _share_done(self, model: str, seed: int) -> float:
-        """Return the share of a run that an earlier command has done: its training, if that is complete."""
-        left = self._plan(model, seed).steps()
-        return 0.0 if "train" in left else dict(step_shares(["train", *left]))["train"]
-
     def _result(self, model: str, seed: int) -> RunResult | None:
         return read_result(model, seed, self._plan(model, seed).files, self._data)
 
@@ -184,7 +186,6 @@ class _Runs:
         plan = process.plan
         if process.stopped:
             return
-        del self._begun[plan.model, plan.seed]
         self._num_done += 1
         if process.error:
             self.failures[plan.name] = process.error
@@ -200,10 +201,8 @@ class _Runs:
 
     def _show(self) -> None:
         """Report how much is done since the last time."""
-        running = self._processes.running.values()
-        begun = {(process.plan.model, process.plan.seed): process for process in running}
-        done = float(self._num_done)
-        for run, before in self._begun.items():
-            done += before + (1 - before) * begun[run].share if run in begun else before
-        self._progress.advance(max(done - self._shown, 0.0))
-        self._shown = max(done, self._shown)
+        running = sum(process.share for process in self._processes.running.values())
+        done = max(self._num_done + running, self._shown)
+        failed = f"{len(self.failures)} failed" if self.failures else ""
+        self._progress.advance(done - self._shown, failed)
+        self._shown = done

@@ -4,6 +4,7 @@ Both show how far the work is, how fast it goes and when it ends. A process that
 one instead (``progress_events.py``).
 """
 
+import math
 import os
 import sys
 import time
@@ -34,6 +35,10 @@ average over all of it would predict a late end for long."""
 START_UP_SHARE = 0.01
 """A first line with less than this share done shows no rate and no end time, and the rate is computed from it on: the
 first step of a training takes seconds of compilation, from which minutes of work would look like hours."""
+
+WHOLE_UNITS = ("runs",)
+"""Units of which a fraction is work in progress: whole ones are shown, without a rate, and the end is computed from all
+of the time, as these go through phases of different speed."""
 
 LINE_EVERY_S = 5.0
 """Seconds between plain lines: a log of an hour then has some 700, and a reader never wonders if it still runs."""
@@ -109,18 +114,20 @@ class LineProgress:
         if elapsed < SHORT_TASK_S:
             self._task = ""
             return
-        now_done = self._done - self._before
-        rate = f" ({self._rate(now_done / elapsed)})" if now_done and elapsed > 0 else ""
+        now_done = self._shown_amount(self._done) - self._shown_amount(self._before)
+        has_rate = now_done and elapsed > 0 and self._unit not in WHOLE_UNITS
+        rate = f" ({self._rate(now_done / elapsed)})" if has_rate else ""
         note = f", {self._note}" if self._note else ""
         self.message(f"{self._task}: {self._ended(now_done)}{duration(elapsed)}{rate}{note}")
         self._task = ""
 
     def _ended(self, now_done: float) -> str:
         """Return how far a task has come that ends or pauses, up to the time that it took; "done" if it is complete."""
-        if self._total is None or self._done >= self._total:
+        whole_done = self._shown_amount(self._done)
+        if self._total is None or whole_done >= self._total:
             return f"done, {amount_text(now_done, self._unit)} in " if now_done else "done, "
         here = f", {short_number(now_done)} of them" if self._before else ""
-        return f"{short_number(self._done)} of {amount_text(self._total, self._unit)}{here} in "
+        return f"{short_number(whole_done)} of {amount_text(self._total, self._unit)}{here} in "
 
     def _is_starting_up(self) -> bool:
         """Return whether this is the first line, and so little is done that most of its time went into starting up."""
@@ -129,19 +136,25 @@ class LineProgress:
 
     def _state(self, now: float) -> str:
         since, done_then = self._recent[0] if self._recent else (now, self._done)
+        is_whole = self._unit in WHOLE_UNITS
+        if is_whole and self._recent:
+            since, done_then = self._started, self._before
         rate = (self._done - done_then) / (now - since) if now > since else 0.0
         note = f", {self._note}" if self._note else ""
-        rate_text = f", {self._rate(rate)}" if now > since else ""
+        rate_text = f", {self._rate(rate)}" if now > since and not is_whole else ""
         if not self._total:
             return f"{self._task}: {amount_text(self._done, self._unit)}{rate_text}{note}"
         text = (
-            f"{self._task}: {min(self._done / self._total, 1):4.0%}, {short_number(self._done)} of "
+            f"{self._task}: {min(self._done / self._total, 1):4.0%}, {short_number(self._shown_amount(self._done))} of "
             f"{amount_text(self._total, self._unit)}{rate_text}"
         )
         if rate > 0:
             left = max(self._total - self._done, 0) / rate
             text += f", ends {self._now() + timedelta(seconds=left):%H:%M:%S} (in {duration(left)})"
         return text + note
+
+    def _shown_amount(self, amount: float) -> float:
+        return math.floor(amount + 1e-6) if self._unit in WHOLE_UNITS else amount
 
     def _rate(self, rate: float) -> str:
         return f"{amount_text(rate, 'B')}/s" if self._unit == "B" else f"{short_number(rate)}/s"
@@ -182,6 +195,8 @@ class BarProgress:
         task = self._bar.tasks[self._task_id]
         speed = task.finished_speed or task.speed
         rate = f"{amount_text(speed, self._unit)}/s" if speed else ""
+        if self._unit in WHOLE_UNITS:
+            rate = f"{math.floor(task.completed + 1e-6)} of {amount_text(task.total or 0, self._unit)}"
         self._bar.update(self._task_id, rate=rate, note=note or task.fields["note"])
 
     def message(self, text: str) -> None:

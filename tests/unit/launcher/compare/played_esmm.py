@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import yaml
 
 ESMM = (sys.executable, "-P", __file__)
+CHECK = (sys.executable, "-S", "-c", "print({})")
+"""Stands for the check of models: all can be made."""
 NUM_IMPRESSIONS = 1000
 
 _stopped = False

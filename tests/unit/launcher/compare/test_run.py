@@ -5,11 +5,12 @@ import math
 import os
 import re
 import signal
+import sys
 from dataclasses import replace
 
 import pytest
 
-from esmm_dist.errors import ConfigError
+from esmm_dist.errors import ConfigError, EsmmError
 from esmm_dist.process.signals import StoppedBySignal
 from launcher.compare.run import RunsFailedError, run_comparison
 from launcher.trainings.cores import cores_of_jobs
@@ -21,7 +22,9 @@ from tests.unit.launcher.tune.test_run import Lines, stopped_when
 def compared(tmp_path, progress=None, **changes):
     if not (tmp_path / "data").exists():
         make_data(tmp_path / "data")
-    return run_comparison(compare_config(tmp_path, **changes), progress or Lines(), esmm=played_esmm.ESMM)
+    return run_comparison(
+        compare_config(tmp_path, **changes), progress or Lines(), esmm=played_esmm.ESMM, check=played_esmm.CHECK
+    )
 
 
 def row(outcome, name, table=0):
@@ -61,8 +64,9 @@ def test_models_by_seeds_are_trained_measured_and_compared(tmp_path):
     assert "3 seeds: they decide start values and the order of records" in text
     assert progress.total == ("Comparing", 6, "runs", 0)
     assert sum(progress.amounts) == pytest.approx(6)
-    assert progress.lines[0].startswith("small, seed 1: CTCVR AUC 0.7110, ")
-    assert progress.lines[1].startswith("large, seed 1: ")  # seed after seed
+    assert progress.lines[0] == "Checking that the models can be made."
+    assert progress.lines[1].startswith("small, seed 1: CTCVR AUC 0.7110, ")
+    assert progress.lines[2].startswith("large, seed 1: ")  # seed after seed
     assert json.loads((tmp_path / "out/comparison.json").read_text()) == outcome.result
     assert (tmp_path / "out/comparison.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -83,7 +87,7 @@ def test_what_is_finished_is_not_done_again_and_more_may_come(tmp_path):
     more = compared(tmp_path, progress, seeds=2, models=["small", "large", "larger"], define=LARGER)
     assert more.result["models"][0]["runs"][:1] == first
     assert starts(tmp_path) == {f"{name}-{seed}": 1 for name in ("large", "larger", "small") for seed in (1, 2)}
-    assert progress.lines[0] == "2 of 6 runs are finished already."
+    assert progress.lines[1] == "2 of 6 runs are finished already."
     again = Lines()
     assert compared(tmp_path, again, seeds=2, models=["larger", "small"], define=LARGER).result["first"] == "larger"
     assert again.total is None
@@ -97,8 +101,8 @@ def test_another_split_is_measured_without_training_again(tmp_path):
     compared(tmp_path, seeds=1)
     progress = Lines()
     outcome = compared(tmp_path, progress, seeds=1, eval_split="test")
-    assert progress.total == ("Comparing", 2, "runs", pytest.approx(1.8))
-    assert sum(progress.amounts) == pytest.approx(0.2)
+    assert progress.total == ("Comparing", 2, "runs", 0)  # what is left to do is all that counts
+    assert sum(progress.amounts) == pytest.approx(2)
     assert outcome.result["models"][0]["figures"]["ctcvr.auc"]["mean"] == pytest.approx(0.712)
     assert outcome.result["split"] == "test"
     assert set(starts(tmp_path).values()) == {1}
@@ -231,8 +235,35 @@ def test_other_settings_of_a_model_or_another_data_set_are_refused_by_name(tmp_p
     )
     assert compared(tmp_path, seeds=1, define=changed, models=["small"]).done  # that one is as it was
     make_data(tmp_path / "other", splits=("validation", "train", "test"))
-    with pytest.raises(ConfigError, match="the data set was"):
+    with pytest.raises(
+        ConfigError, match="out holds runs on the data set .*/data; data is .*/other, which holds another"
+    ):
         compared(tmp_path, seeds=1, data=tmp_path / "other")
+
+
+def test_settings_of_a_model_whose_trainings_never_began_can_be_corrected(tmp_path, monkeypatch):
+    compared(tmp_path, seeds=1, models=["small"])
+    monkeypatch.setenv("PLAY", "crash")
+    compared(tmp_path, seeds=1)
+    monkeypatch.delenv("PLAY")
+    changed = {**DEFINE, "large": {"model": {"hidden_units": [21]}}}
+    assert compared(tmp_path, seeds=1, define=changed).done
+    with pytest.raises(ConfigError, match=r"large.model.hidden_units was \[21\] and is \[20\]"):
+        compared(tmp_path, seeds=1)
+
+
+def test_a_model_that_cannot_be_made_is_refused_before_anything_is_trained(tmp_path):
+    make_data(tmp_path / "data")
+    define = {"small": DEFINE["small"], "large": {"model": {"network": "no_such_module:Network"}}}
+    with pytest.raises(ConfigError, match="Model 'large': network 'no_such_module:Network' cannot be loaded"):
+        run_comparison(compare_config(tmp_path, define=define), Lines(), esmm=played_esmm.ESMM)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_check_of_models_that_fails_itself_is_an_error(tmp_path):
+    make_data(tmp_path / "data")
+    with pytest.raises(EsmmError, match="The models cannot be made: no memory"):
+        run_comparison(compare_config(tmp_path), Lines(), check=(sys.executable, "-c", "exit('no memory')"))
 
 
 def test_what_the_data_set_does_not_have_is_refused_before_anything_is_made(tmp_path):
@@ -274,7 +305,7 @@ def test_a_training_that_somebody_else_stops_has_failed(tmp_path, monkeypatch):
     config = compare_config(tmp_path)
     folder, data = CompareFolder(path=tmp_path / "out"), CompareData.read(config)
     folder.path.mkdir()
-    folder.check(data.manifest_crc32c, compared_models(config))
+    folder.check(data.folder, data.manifest_crc32c, compared_models(config))
     plan = RunPlan(model="small", seed=1, folder=folder, data=data, esmm=played_esmm.ESMM)
     process = RunProcess(plan, os.environ)
     while not starts(tmp_path) or process.share == 0:

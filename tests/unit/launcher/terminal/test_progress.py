@@ -230,3 +230,23 @@ def test_what_was_done_before_counts_into_the_share_and_not_into_the_rate(clock)
         "train:  75%, 150 of 200 steps, 10/s, ends 23:59:55 (in 5.0 s)",
         "train: 150 of 200 steps, 50 of them in 5.0 s (10/s)",
     ]
+
+
+def test_runs_are_counted_whole_and_their_end_comes_from_all_of_the_time(clock):
+    progress, out = line_progress(clock)
+    progress.start("Comparing", 4, "runs")
+    clock.seconds += 10
+    progress.advance(0.01)
+    clock.seconds += 10
+    progress.advance(0.99)
+    clock.seconds += 5
+    progress.advance(0.6, "1 failed")
+    progress.finish()
+    # the first line promises nothing of 0.01 runs; then 1 in 20 s, the other 3 take 60 s; 1.6 in 25 s, the other 2.4 take 37.5 s
+    assert out.getvalue().splitlines() == [
+        "Comparing: 4 runs",
+        "Comparing:   0%, 0 of 4 runs",
+        "Comparing:  25%, 1 of 4 runs, ends 00:00:50 (in 1 min 00 s)",
+        "Comparing:  40%, 1 of 4 runs, ends 00:00:27 (in 37.5 s), 1 failed",
+        "Comparing: 1 of 4 runs in 25.0 s, 1 failed",
+    ]
