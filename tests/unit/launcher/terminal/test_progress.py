@@ -242,7 +242,8 @@ def test_runs_are_counted_whole_and_their_end_comes_from_all_of_the_time(clock):
     clock.seconds += 5
     progress.advance(0.6, "1 failed")
     progress.finish()
-    # the first line promises nothing of 0.01 runs; then 1 in 20 s, the other 3 take 60 s; 1.6 in 25 s, the other 2.4 take 37.5 s
+    # The first line promises nothing of 0.01 runs. Then 1 in 20 s: the other 3 take 60 s. At last 1.6 in 25 s: 2.4 take
+    # 37.5 s.
     assert out.getvalue().splitlines() == [
         "Comparing: 4 runs",
         "Comparing:   0%, 0 of 4 runs",
