@@ -113,6 +113,11 @@ def test_without_a_method_no_checkpoint_has_a_calibration(data, tmp_path, evalua
     assert not any("Calibrated" in text for text in progress.texts)
 
 
+@pytest.mark.parametrize(("method", "said"), [("platt", "platt"), ("none", None)])
+def test_the_result_says_whether_its_metrics_are_from_before_a_calibration(data, tmp_path, method, said):
+    assert train(config_of(data, tmp_path / "run", calibrate=method), NoProgress()).calibrated_by == said
+
+
 def test_losses_weights_and_metrics_of_a_training_do_not_change(data, tmp_path):
     contents = []
     for method in ("none", "platt"):
