@@ -46,6 +46,8 @@ def compared_models(config: CompareConfig) -> tuple[ComparedModel, ...]:
         ConfigError: a name is unknown or there twice, or settings are refused
     """
     shared = _shared(config)
+    for name, own in config.define.items():
+        shared_settings(f"define.{name}", own, _NOT_OF_A_MODEL)
     models = [_model(text, config, shared) for text in config.models]
     names = [each.name for each in models]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -88,9 +90,14 @@ def _model(text: str, config: CompareConfig, shared: Mapping[str, Any]) -> Compa
             f"models has '{name}', which cannot be a folder's name. Use letters, digits, '.', '_' and '-', or give "
             "NAME=FILE."
         )
+    if name == "truth":
+        raise ConfigError("models has 'truth', which is a row of the tables. Give the model another name.")
     settings = to_mapping(_complete(merge(shared, own)))
     try:
-        checked = build(TrainConfig, {**settings, "data": Path("data"), "run": "run"}, where="")
+        whole = {**settings, "data": Path("data"), "run": "run"}
+        first = shared.get("seed", 1)
+        for seed in (first + config.seeds - 1, first):
+            checked = build(TrainConfig, {**whole, "seed": seed}, where="")
     except ConfigError as e:
         raise ConfigError(f"Model '{name}': {e}") from e
     return ComparedModel(name=name, settings=settings, config=checked)
@@ -100,10 +107,11 @@ def _named(text: str, config: CompareConfig) -> tuple[str, Mapping[str, Any]]:
     """Return the name of a model and its own settings."""
     name, is_named, path = text.partition("=")
     if is_named:
-        return name, _file(f"Model '{name}'", path, _NOT_OF_A_MODEL)
+        if not path:
+            raise ConfigError(f"models has '{text}', which names no file. Give NAME=FILE, or '{name}' alone.")
+        return name, _tuned(name, _file(f"Model '{name}'", path, _NOT_OF_A_MODEL), path)
     if text in config.define:
-        shared_settings(f"define.{text}", config.define[text], _NOT_OF_A_MODEL)
-        return text, _tuned(text, config.define[text])
+        return text, _tuned(text, config.define[text], f"define.{text}")
     known = known_names()
     if text in known:
         return text, known[text]
@@ -113,23 +121,29 @@ def _named(text: str, config: CompareConfig) -> tuple[str, Mapping[str, Any]]:
     names = [*known, *config.define, *shipped]
     near = " or ".join(f"'{each}'" for each in near_names(text, names))
     hint = f" Did you mean {near}?" if near else ""
+    if ":" in text:
+        hint = f" A network of your own gets a name under define: {{mine: {{model: {{network: '{text}'}}}}}}."
     raise ConfigError(
         f"models has '{text}', which is no model that esmm compare knows.{hint} Known: {', '.join(names)}; or give a "
         ".yaml file of settings, or NAME=FILE."
     )
 
 
-def _tuned(name: str, own: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return settings under define, over those that a name stands for if esmm compare knows it."""
+def _tuned(name: str, own: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return settings of a file or under define, over those that a name stands for if esmm compare knows it."""
     meant = known_names().get(name, {})
     for setting, value in meant.get("model", {}).items():
         given = own.get("model", {}).get(setting, value)
         if given not in (value, value[0] if isinstance(value, list) else value):
             raise ConfigError(
-                f"define.{name}.model.{setting} is {given!r}, but the model of that name is the {setting} '{name}'. "
+                f"{where} has model.{setting} {_said(given)}, but the model of that name is the {setting} '{name}'. "
                 f"Leave {setting} out, or give the model a name of its own."
             )
     return merge(own, meant)
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class PlantedTruth:
         missing = [name for name in ("sample_id", *_needed(labels)) if name not in columns]
         if missing:
             raise ConfigError(
-                f"{path} has no column {missing[0]}, so it is the truth of other labels than {list(labels.names)}."
+                f"{path} has no column {missing[0]}, so it is the truth of other labels than {', '.join(labels.names)}."
             )
         return cls(path=path, crc32c=file_crc32c(path), labels=labels)
 

@@ -72,8 +72,16 @@ def test_settings_of_all_go_over_their_file_and_below_those_of_a_model(tmp_path)
         ({"models": ["smal"]}, "models has 'smal', which is no model that esmm compare knows. Did you mean 'small'"),
         (
             {"models": ["base"], "define": {"base": {"model": {"objective": "esmm"}}}},
-            "define.base.model.objective is 'esmm', but the model of that name is the objective 'base'. Leave",
+            "define.base has model.objective esmm, but the model of that name is the objective 'base'. Leave",
         ),
+        ({"models": ["truth"], "define": {"truth": {}}}, "models has 'truth', which is a row of the tables"),
+        ({"models": ["a="]}, "models has 'a=', which names no file. Give NAME=FILE"),
+        (
+            {"models": ["mine:Net"]},
+            "A network of your own gets a name under define: {mine: {model: {network: 'mine:Net'}}}",
+        ),
+        ({"define": {"small": {}, "unused": {"model": {"units": 3}}, "large": {}}}, "define.unused: unknown setting"),
+        ({"settings": {"seed": 2**31 - 2}}, "seed is 2147483648. Set 0 .. "),
         ({"models": ["small", "small"]}, "models has 'small' twice. Leave one out"),
         ({"models": ["a b=x.yaml"]}, "x.yaml"),
         ({"models": ["missing.yaml"]}, "missing.yaml"),
@@ -95,3 +103,14 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path):
     (tmp_path / "x.yaml").write_text("{}")
     with pytest.raises(ConfigError, match=r"models has '../x', which cannot be a folder's name"):
         models(tmp_path, models=[f"../x={tmp_path}/x.yaml"])
+
+
+def test_a_file_under_a_known_name_adds_settings_beside_its_meaning(tmp_path):
+    (tmp_path / "x.yaml").write_text("{model: {hidden_units: [9]}}")
+    found = models(tmp_path, models=[f"base={tmp_path}/x.yaml"])["base"].config.model
+    assert (found.objective, found.hidden_units) == ("base", (9,))
+    (tmp_path / "x.yaml").write_text("{model: {objective: esmm}}")
+    with pytest.raises(
+        ConfigError, match="x.yaml has model.objective esmm, but the model of that name is the objective"
+    ):
+        models(tmp_path, models=[f"base={tmp_path}/x.yaml"])
