@@ -16,13 +16,15 @@ from matplotlib.figure import Figure as Canvas
 from esmm_dist.storage.whole_file import write_durable
 from launcher.compare.comparison import Comparison, ModelRow
 from launcher.compare.figures import Figure, part_names
-from launcher.compare.headline import headline
+from launcher.compare.headline import headline, split_error
 
 _BLUE, _VERMILLION, _GREY, _GREEN = "#0072B2", "#D55E00", "#555555", "#009E73"
 _PANELS_A_ROW = 3
 _PANEL_INCHES = 3.7
 _ROW_INCHES = 0.34
 _DPI = 130
+_ERRORS_ACROSS = 4
+"""Standard errors of one AUC that an axis shows at least."""
 _UNITS = {"higher": "higher is better", "lower": "nats an impression, lower is better", "near 1": "best at 1"}
 
 
@@ -77,6 +79,7 @@ def _draw(panel: Any, figure: Figure, comparison: Comparison, rows: Sequence[Mod
             panel.axvline(found.mean, color=_VERMILLION, linewidth=0.9, linestyle="--", zorder=0)
     if figure.better == "near 1":
         panel.axvline(1.0, color=_GREEN, linewidth=1.2, zorder=0)
+    _widen(panel, _ERRORS_ACROSS * split_error(comparison, figure))
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.set_title(figure.title, fontsize=11, loc="left")
     panel.set_xlabel(_UNITS[figure.better], fontsize=9, color=_GREY)
@@ -86,6 +89,14 @@ def _draw(panel: Any, figure: Figure, comparison: Comparison, rows: Sequence[Mod
     panel.set_axisbelow(True)
     for side in ("top", "right", "left"):
         panel.spines[side].set_visible(False)
+
+
+def _widen(panel: Any, least: float) -> None:
+    """Make an axis as wide as the luck of the split, so that less than that does not look like much."""
+    low, high = panel.get_xlim()
+    if high - low < least:  # never of nan, where there is no such error
+        middle = (low + high) / 2
+        panel.set_xlim(middle - least / 2, middle + least / 2)
 
 
 def _how_to_read(comparison: Comparison, rows: Sequence[ModelRow]) -> str:

@@ -1,5 +1,7 @@
 """The picture of a comparison: its panels, marks and words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,12 @@ def test_its_title_is_the_result_and_it_says_how_to_read_it(comparison):
     )
     assert canvas.get_supxlabel().startswith("How to read: a faint dot is a training with one seed, a mark with a bar")
     assert "2 seeds" in canvas.get_supxlabel()
+
+
+def test_an_axis_is_no_narrower_than_the_luck_of_the_split(comparison):
+    low, high = drawn(comparison).axes[0].get_xlim()
+    assert high - low >= 4 * 0.01
+    lucky = [replace(run, standard_errors=dict.fromkeys(run.standard_errors, 0.5)) for run in comparison.results]
+    low, high = drawn(replace(comparison, results=lucky)).axes[0].get_xlim()
+    assert high - low == pytest.approx(4 * 0.5)
+    assert (low + high) / 2 == pytest.approx(0.725, abs=0.01)  # values from 0.71 to 0.74
