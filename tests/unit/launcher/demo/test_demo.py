@@ -62,7 +62,7 @@ def demo(folder, commands, progress=None, impressions=4000):
 def test_every_step_is_shown_as_the_command_that_is_run(tmp_path):
     commands, shown = FakeCommands(), Messages()
     demo(tmp_path / "demo", commands, shown)
-    typed = [text.split("    # ")[0].removeprefix("\n$ esmm ") for text in shown.texts if "$ esmm" in text]
+    typed = [text.split("    # ")[0].removeprefix("$ esmm ") for text in shown.texts if "$ esmm" in text]
     assert typed == commands.lines
     assert [line.split()[0] for line in typed] == ["synth", "preprocess", "train", "evaluate", "predict"]
     assert "  train reports" in shown.texts
