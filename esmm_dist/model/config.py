@@ -156,14 +156,15 @@ class ModelConfig(ObjectiveConfig):
                 f"linear_lists is {self.linear_lists}, but linear_scale is 0: there is no linear term. Set "
                 "linear_scale above 0, such as 12, or leave linear_lists out."
             )
-        if any(is_own(name) for name in self.network):
-            return
-        refuse_unused(self, READ_BY, "network", tuple(dict.fromkeys(self.network)))
-        if self.hidden_units == () and any(self.dropout):
-            raise ConfigError(
-                f"dropout is {in_words(self.dropout)}, but hidden_units is empty: there is no hidden layer. Leave "
-                "dropout out, or set hidden_units, such as to 256."
-            )
+        if not any(is_own(name) for name in self.network):
+            refuse_unused(self, READ_BY, "network", tuple(dict.fromkeys(self.network)))
+
+    @property
+    def warning(self) -> str | None:
+        """Return what to say of dropout that has no effect; no error, as a search may try both settings together."""
+        if self.hidden_units != () or not any(self.dropout) or any(is_own(name) for name in self.network):
+            return None
+        return f"dropout is {in_words(self.dropout)}, but hidden_units is empty: there is no hidden layer to drop from."
 
     @property
     def attention_settings(self) -> list[str]:

@@ -352,5 +352,6 @@ def _report_plan(context: TrainingContext) -> None:
             "split: esmm preprocess RAW DATA --validation-share 0.1."
         )
     labels = label_warnings(manifest.schema, {"train": manifest.splits["train"]})
-    for line in [*labels, *idle_ranks_warning(manifest, context.world.size)]:
+    of_model = [context.config.model.warning] if context.config.model.warning else []
+    for line in [*of_model, *labels, *idle_ranks_warning(manifest, context.world.size)]:
         progress.message(f"Warning: {line}")

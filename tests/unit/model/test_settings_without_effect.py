@@ -61,10 +61,12 @@ def test_one_of_several_networks_or_ones_own_may_read_a_setting():
     ModelConfig(network=(OWN,), hidden_units=(), dropout=(0.5,))
 
 
-def test_dropout_without_hidden_layers_is_refused():
-    ModelConfig(hidden_units=())
-    with pytest.raises(ConfigError, match="dropout is 0.5, but hidden_units is empty: there is no hidden layer"):
-        ModelConfig(hidden_units=(), dropout=(0.5,))
+def test_dropout_without_hidden_layers_is_warned_of():
+    assert ModelConfig(hidden_units=()).warning is None
+    assert ModelConfig(dropout=(0.5,)).warning is None
+    assert ModelConfig(network=(OWN,), hidden_units=(), dropout=(0.5,)).warning is None
+    said = ModelConfig(hidden_units=(), dropout=(0.5,)).warning
+    assert said == "dropout is 0.5, but hidden_units is empty: there is no hidden layer to drop from."
 
 
 @pytest.mark.parametrize("lists", ["pooled", "unit"])
