@@ -45,7 +45,7 @@ def test_a_setting_that_cannot_be_searched_is_refused_by_name(search, message):
         (
             {"schedule": {"choices": ["cosine", "sine"]}},
             {},
-            "search.schedule: sine is refused. schedule is .sine.\\. Known",
+            "search.schedule: sine is refused. schedule is 'sine'. Did you mean",
         ),
         ({"model.hidden_units": {"choices": [[64], ["x"]]}}, {}, r"\[x\] is refused. model.hidden_units"),
         (  # each is accepted by itself
