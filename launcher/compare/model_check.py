@@ -41,7 +41,13 @@ def check_models(models: Sequence[ComparedModel], data: Path, seed: int, check: 
     asked = {"data": str(data), "seed": seed, "models": {each.name: each.settings for each in models}}
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        tuple(check), input=json.dumps(asked), capture_output=True, text=True, check=False, env=environment
+        tuple(check),
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        env=environment,
     )
     if done.returncode != 0:
         raise ModelCheckError(f"The models cannot be made: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
