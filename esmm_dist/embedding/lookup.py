@@ -110,19 +110,27 @@ class LookupPlan:
         """
         self._tables = schema.tables
         self._count_impressions, self._with_gradients = count_impressions, with_gradients
-        self._seen = schema.fields if seen_fields is None else seen_fields
-        self._user_fields = _settings_of(schema.user_fields, schema.tables, self._seen)
-        self._impression_fields = _settings_of(schema.impression_fields, schema.tables, self._seen)
-        self._lists = {table: _places_of(lists, self._seen, table) for table in schema.tables}
+        seen = schema.fields if seen_fields is None else seen_fields
+        self._user_fields = _settings_of(schema.user_fields, schema.tables, seen)
+        self._impression_fields = _settings_of(schema.impression_fields, schema.tables, seen)
+        self._user_names = {
+            table: tuple(f.name for f in seen if f.table == table and f.owner == "user") for table in schema.tables
+        }
+        self._impression_names = {
+            table: tuple(f.name for f in seen if f.table == table and f.owner != "user") for table in schema.tables
+        }
+        self._lists = {
+            table: {name: place for place, name in enumerate(names) if name in lists}
+            for table, names in self._user_names.items()
+        }
 
     def prepare(self, batch: GroupedBatch) -> dict[str, TableLookup]:
         """Find the unique ids of a batch and build the pooling matrix of each table."""
         return {table: self._lookup(batch, number) for number, table in enumerate(self._tables)}
 
     def _lookup(self, batch: GroupedBatch, table: int) -> TableLookup:
-        fields = [f for f in self._seen if f.table == self._tables[table]]
-        user_fields = tuple(f.name for f in fields if f.owner == "user")
-        impression_fields = tuple(f.name for f in fields if f.owner != "user")
+        name = self._tables[table]
+        user_fields, impression_fields = self._user_names[name], self._impression_names[name]
         segments = batch.num_groups * len(user_fields) + batch.num_impressions * len(impression_fields)
         most = len(batch.user_ids) + len(batch.impression_ids)
         ids, weights, begins = np.empty(most, np.int64), np.empty(most, np.float32), np.zeros(segments + 1, np.int64)
@@ -134,7 +142,7 @@ class LookupPlan:
         count = int(filled[1])
         ids, weights = ids[:count], weights[:count]
         elements: dict[str, ElementList] = {}
-        attended = self._lists[self._tables[table]]
+        attended = self._lists[name]
         if attended:
             matrix = (ids, weights, begins)
             elements, ids, weights, begins = _with_elements(attended, batch.num_groups, len(user_fields), matrix)
@@ -190,12 +198,6 @@ def _settings_of(fields: Sequence[Field], tables: Sequence[str], seen: Sequence[
         (tables.index(f.table) if f in seen else -1, f.max_ids or longest, COMBINER_POWER[f.combiner]) for f in fields
     ]
     return np.array(settings, dtype=np.int64).reshape(-1, 3)
-
-
-def _places_of(lists: Collection[str], seen: Sequence[Field], table: str) -> dict[str, int]:
-    """Return the place of each list among the user fields of a table that are seen, in their order."""
-    fields = [f.name for f in seen if f.owner == "user" and f.table == table]
-    return {name: place for place, name in enumerate(fields) if name in lists}
 
 
 def _with_elements(

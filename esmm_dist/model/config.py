@@ -45,8 +45,7 @@ class ModelConfig(ObjectiveConfig):
 
     hidden_units: tuple[int, ...] | None = None
     """Widths of the hidden layers of each network (mmoe, ple: of each label's tower behind the experts). An empty list
-    makes it linear. None: chosen from the log, 256 and
-    128 on a large one, 256 alone on a small one."""
+    makes it linear. None: chosen from the log, 256 and 128 on a large one, 256 alone on a small one."""
 
     dropout: Numbers = (0.0,)
     """Share of hidden activations set to zero in training, in [0, 1): one number for all hidden layers, or one for
@@ -147,10 +146,7 @@ class ModelConfig(ObjectiveConfig):
         """
         for name in self.network:
             if name in FOR_ALL_LABELS and not self.shares_embeddings:
-                raise ConfigError(
-                    f"network is {name}, which is one network for all labels, but with objective {self.objective} the "
-                    "labels share no embeddings. Set share_embeddings to true, or network to mlp."
-                )
+                raise self.sharing_needed(name)
         if self.linear_scale == 0 and self.linear_lists is not None:
             raise ConfigError(
                 f"linear_lists is {self.linear_lists}, but linear_scale is 0: there is no linear term. Set "
@@ -158,6 +154,13 @@ class ModelConfig(ObjectiveConfig):
             )
         if not any(is_own(name) for name in self.network):
             refuse_unused(self, READ_BY, "network", tuple(dict.fromkeys(self.network)))
+
+    def sharing_needed(self, network: str) -> ConfigError:
+        """Return the error about a network for all labels of a model whose labels share no embeddings."""
+        return ConfigError(
+            f"network is {network}, which is one network for all labels, but with objective {self.objective} the "
+            "labels share no embeddings. Set share_embeddings to true, or network to mlp."
+        )
 
     @property
     def warning(self) -> str | None:

@@ -26,9 +26,8 @@ class Esmm(keras.Model):
 
     Source: Ma et al., SIGIR 2018, arXiv 1804.07931, figure 2: embeddings and pooling are shared, networks ("towers")
     are not, unless ``share_network`` is set; with ``share_embeddings`` false each network has columns of its own in
-    every row. The linear term (off by default) is the wide part of Cheng et al., "Wide &
-    Deep Learning for Recommender Systems", DLRS 2016, arXiv 1606.07792, equation 3, with its weights in the rows' first
-    columns.
+    every row. The linear term (off by default) is the wide part of Cheng et al., "Wide & Deep Learning for Recommender
+    Systems", DLRS 2016, arXiv 1606.07792, equation 3, with its weights in the rows' first columns.
     """
 
     def __init__(
@@ -90,10 +89,7 @@ class Esmm(keras.Model):
         }
         self.towers = make_towers(config, self.layout, self.label_of_head, seed=seed)
         if self._columns.slices > len(self.towers):
-            raise ConfigError(
-                f"network is {config.network[0]}, which is one network for all labels, but with objective "
-                f"{config.objective} the labels share no embeddings. Set share_embeddings to true, or network to mlp."
-            )
+            raise config.sharing_needed(config.network[0])  # one's own; those of this project are refused before
         for tower in self.towers:
             tower.mixed_precision = mixed_precision
         self.built = True

@@ -7,6 +7,7 @@ Python's global generator, and calls change variables (the state of a dropout's 
 
 import importlib
 import random
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -137,7 +138,7 @@ def _made(name: str, maker: Callable[[], BaseNetwork], layout: FieldLayout, outp
     }
     fields = layout.pooled(user, impression, tf.zeros([2], tf.int64), lists)
     try:
-        with _errors_as_raised():
+        with _errors_as_raised(), _warnings_unless_it_fails():
             tower = maker()
             tower(fields)  # layers that make their weights in their first call make them now
             with keras.StatelessScope(collect_losses=True) as scope:
@@ -181,6 +182,15 @@ def _generator_seed(dropout_seed: tf.Tensor, place: int) -> tf.Tensor:
     """Return the state uint32 [2] of a seed generator of a tower at a step."""
     seed = tf.cast(dropout_seed + tf.constant([place, 0]), tf.uint32)
     return seed * tf.constant([1, _GOLDEN_RATIO], tf.uint32)
+
+
+@contextmanager
+def _warnings_unless_it_fails() -> Iterator[None]:
+    """Hold warnings back for the block, and drop them if it fails: Keras guesses at length why it will."""
+    with warnings.catch_warnings(record=True) as held:
+        yield
+    for each in held:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 @contextmanager

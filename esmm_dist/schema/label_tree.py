@@ -15,6 +15,7 @@ from typing import Any
 from esmm_dist.arrays import Array, Bools
 from esmm_dist.errors import SchemaError
 from esmm_dist.near_names import near_names
+from esmm_dist.words import in_words
 
 _NAMES_BESIDE_TASKS = frozenset({"split", "fields", "warnings", "baseline", "calibrated_by", "by", "segments"})
 """Members of an evaluation's JSON beside those of the tasks."""
@@ -60,7 +61,7 @@ class LabelTree:
         names = tuple(names)
         for label, before in after.items():
             if label not in names:
-                raise SchemaError(f"'{label} after {before}': there is no label '{label}'. Known: {list(names)}.")
+                raise SchemaError(f"'{label} after {before}': there is no label '{label}'. Known: {', '.join(names)}.")
             if label == names[0]:
                 raise SchemaError(
                     f"'{label} after {before}': the first label comes after no other. List the label that counts on "
@@ -72,7 +73,7 @@ class LabelTree:
                 hint = f" Did you mean {near}?" if near else ""
                 raise SchemaError(
                     f"'{label} after {before}': no label '{before}' is listed before '{label}'.{hint} List it before, "
-                    f"or name one of {list(earlier)}."
+                    f"or name one of {in_words(earlier, 'or')}."
                 )
         parents = [-1, *(names.index(after[n]) if n in after else place for place, n in enumerate(names[1:]))]
         tree = cls(names=names, parents=tuple(parents))
@@ -80,8 +81,8 @@ class LabelTree:
         twice = [task for task in tasks if tasks.count(task) > 1 or task in _NAMES_BESIDE_TASKS]
         if twice:
             raise SchemaError(
-                f"Labels {list(names)}: two results would be named '{twice[0]}', as those of a label are LABEL and "
-                "LABEL_given_BEFORE. Rename a label."
+                f"Labels {', '.join(names)}: two results would be named '{twice[0]}', as those of a label are LABEL "
+                "and LABEL_given_BEFORE. Rename a label."
             )
         return tree
 

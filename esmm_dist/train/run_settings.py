@@ -13,6 +13,7 @@ from esmm_dist.model.stored_settings import stored_model_settings
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
+from esmm_dist.words import in_words
 from esmm_dist.yaml_text import YamlWriter, parse_yaml
 
 CONFIG_NAME = "config.yaml"
@@ -97,10 +98,17 @@ def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: o
                 continue
             value, old = (now, before) if name is None else (now[name], before.get(name))
             if value != old:
+                now_said, old_said = _said(value), _said(old)
                 raise ConfigError(
-                    f"{name or group} is {value} but {old} in {checkpoint}, from which this run would resume. "
-                    f"Set it back to {old}, or start a new run with another --run."
+                    f"{name or group} is {now_said} but {old_said} in {checkpoint}, from which this run would resume. "
+                    f"Set it back to {old_said}, or start a new run with another --run."
                 )
+
+
+def _said(value: Any) -> str:
+    """Return a setting's value as a sentence has it."""
+    is_names = isinstance(value, (list, tuple)) and value and all(isinstance(each, str) for each in value)
+    return in_words(value) if is_names else str(value)
 
 
 def _with_later_settings(settings: dict[str, Any]) -> dict[str, Any]:

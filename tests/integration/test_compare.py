@@ -1,17 +1,16 @@
 """``esmm compare`` with real trainings: what it writes is what ``esmm evaluate`` says, and no kill changes it."""
 
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.killed_trainings import wait_for_checkpoint, wait_for_end
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 from tests.unit.launcher.compare.comparisons import write_truth
 
@@ -72,11 +71,10 @@ def test_a_comparison_that_is_killed_again_and_again_finds_what_an_undisturbed_o
     for model in ("linear", "deep"):
         process = subprocess.Popen(line, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         run = tmp_path / f"killed/out/models/{model}/seed-1/run"
-        _wait_until(lambda run=run: any((run / "checkpoints").glob("step-*")), process)
+        wait_for_checkpoint(run, process)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        with (run / ".lock").open("ab") as lock:
-            _wait_until(lambda lock=lock: _is_free(lock))  # the training went with it
+        wait_for_end(run)  # the training went with it
     killed = compared(line)
     quiet = compared(compare_line(tmp_path / "quiet", data, "--seeds", "2", "--jobs", "1"))
     assert _without_costs(killed) == _without_costs(quiet)
@@ -102,23 +100,6 @@ def test_what_is_wrong_is_said_before_anything_is_trained(data, tmp_path, flags,
     assert done.returncode == 2
     assert message in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def _wait_until(condition, process=None):
-    give_up = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < give_up
-        assert process is None or process.poll() is None
-        time.sleep(0.02)
-
-
-def _is_free(lock):
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    fcntl.flock(lock, fcntl.LOCK_UN)
-    return True
 
 
 def _without_costs(found):

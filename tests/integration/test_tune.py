@@ -1,18 +1,17 @@
 """``esmm tune`` with real trainings: what it prints is so, and no kill changes what it finds."""
 
-import fcntl
 import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.killed_trainings import wait_for_checkpoint, wait_for_end
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -77,29 +76,11 @@ def test_a_study_that_is_killed_again_and_again_finds_what_an_undisturbed_one_fi
     for trial in (0, 1):
         process = subprocess.Popen([*ESMM, "tune", str(file)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         run = tmp_path / f"killed/study/trials/{trial:04}/seed-1"
-        _wait_until(lambda run=run: any((run / "checkpoints").glob("step-*")), process)
+        wait_for_checkpoint(run, process)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        with (run / ".lock").open("ab") as lock:
-            _wait_until(lambda lock=lock: _is_free(lock))  # the training went with it
+        wait_for_end(run)  # the training went with it
     assert _without_times(tune(file)) == _without_times(tune(search_file(tmp_path / "quiet", data, trials=3)))
-
-
-def _wait_until(condition, process=None):
-    give_up = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < give_up
-        assert process is None or process.poll() is None
-        time.sleep(0.02)
-
-
-def _is_free(lock):
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    fcntl.flock(lock, fcntl.LOCK_UN)
-    return True
 
 
 def _without_times(found):

@@ -12,7 +12,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.parallel.horovod_ranks import run_ranks
-from tests.support.network_settings import NETWORKS
+from tests.support.network_cases import NETWORK_SETTINGS
 from tests.support.saved_models import largest_difference, saved_arrays
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 
@@ -34,12 +34,12 @@ def settings_of(network: str, data: Path) -> dict[str, Any]:
         "data": str(data),
         "input": {"global_batch_records": 16, "epochs": 1},
         "embedding": {"embedding_dim": 5, "embedding_learning_rate": 0.2},
-        "model": NETWORKS[network],
+        "model": NETWORK_SETTINGS[network],
         "dense": {"dense_optimizer": "adagrad", "dense_learning_rate": 0.05},
     }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=NETWORK_SETTINGS)
 def alone(request, data, tmp_path_factory):
     """Settings with a network, and all that a run of one process with rows of its own ends with."""
     settings, run = settings_of(request.param, data), tmp_path_factory.mktemp("alone") / "run"

@@ -17,3 +17,31 @@ NETWORK_CASES: dict[str, dict[str, Any]] = {
     "din": {"network": ["din"], "attend": ["history=item"], "attention_units": [3]},
 }
 """Settings by what they are of; hidden layers, dropout and what else they have in common is each test's."""
+
+NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
+    **{name: {"hidden_units": [6, 4], **settings} for name, settings in NETWORK_CASES.items()},
+    "dcn, one layer, shared": {
+        "network": "dcn",
+        "hidden_units": [6],
+        "cross_layers": 1,
+        "cross_rank": 3,
+        "share_network": True,
+    },
+    "din, a linear term, without shared embeddings": {
+        "network": "din",
+        "attend": ["history=tags"],
+        "attention_units": [],
+        "hidden_units": [6],
+        "linear_scale": 2.0,
+        "linear_lists": "unit",
+        "share_embeddings": False,
+    },
+    "deepfm, a linear term": {
+        "network": "deepfm",
+        "hidden_units": [6, 4],
+        "linear_scale": 2.0,
+        "linear_lists": "unit",
+    },
+    "deepfm, shared": {"network": "deepfm", "hidden_units": [6], "share_network": True},
+}
+"""The group ``model`` of trainings, by a name: the cases, and what of them meets other settings."""

@@ -1,5 +1,6 @@
 """BASE networks as a user would write them, for the tests of plug-ins."""
 
+import warnings
 from typing import Any, ClassVar
 
 import keras
@@ -162,3 +163,22 @@ class OfUsers(BaseNetwork):
 class Failing(BaseNetwork):
     def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         raise TypeError("a mistake")
+
+
+class WrongField(BaseNetwork):
+    """Keras cannot build its layer, and warns at length before the error comes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.last = keras.layers.Dense(self.outputs)
+
+    def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        return self.last(pooled.per_impression("no such"))
+
+
+class Warns(BaseNetwork):
+    """Warns, and is right."""
+
+    def call(self, pooled: PooledFields, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        warnings.warn("slow", stacklevel=1)
+        return pooled.impression[:, :1]

@@ -71,3 +71,14 @@ def test_the_error_about_a_field_that_is_not_seen_names_the_network():
     layout = FieldLayout(user_dims={"v": 2}, impression_dims={"i": 3})
     with pytest.raises(ConfigError, match="ByFields': The network sees no field 'u'"):
         make_towers(ModelConfig(network=(f"{HERE}:ByFields",)), layout, [0], seed=1)
+
+
+def test_what_keras_warns_of_a_network_that_fails_is_not_shown(recwarn):
+    with pytest.raises(ConfigError, match="WrongField': The network sees no field 'no such'"):
+        make_towers(ModelConfig(network=(f"{HERE}:WrongField",)), LAYOUT, [0], seed=1)
+    assert not recwarn.list
+
+
+def test_what_a_network_warns_of_that_can_be_made_is_shown():
+    with pytest.warns(UserWarning, match="slow"):
+        make_towers(ModelConfig(network=(f"{HERE}:Warns",)), LAYOUT, [0], seed=1)

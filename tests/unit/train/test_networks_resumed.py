@@ -15,7 +15,7 @@ from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.support.network_settings import NETWORKS
+from tests.support.network_cases import NETWORK_SETTINGS
 from tests.support.saved_models import saved_arrays
 from tests.support.tiny_dataset import serialized, tiny_groups, tiny_schema, write_dataset
 
@@ -36,7 +36,7 @@ def settings_of(network: str, data: Path, run: Path, **changes: Any) -> TrainCon
         "run": str(run),
         "input": {"global_batch_records": 16, "epochs": 1},
         "embedding": {"embedding_dim": 5, "start_scale": 0.5},
-        "model": {"dropout": 0.3, **NETWORKS[network]},
+        "model": {"dropout": 0.3, **NETWORK_SETTINGS[network]},
         "evaluation": {"baseline": False},
         **changes,
     }
@@ -44,7 +44,7 @@ def settings_of(network: str, data: Path, run: Path, **changes: Any) -> TrainCon
 
 
 @pytest.mark.parametrize("mixed", [False, True], ids=["float32", "mixed precision"])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", NETWORK_SETTINGS)
 def test_a_run_in_two_pieces_ends_with_the_bits_of_one(network, mixed, data, tmp_path):
     hardware = {"mixed_precision": mixed}
     assert train(settings_of(network, data, tmp_path / "whole", hardware=hardware), NoProgress()).step == STEPS
@@ -57,7 +57,7 @@ def test_a_run_in_two_pieces_ends_with_the_bits_of_one(network, mixed, data, tmp
     }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", NETWORK_SETTINGS)
 def test_an_exported_model_gives_the_scores_of_predict(network, data, tmp_path):
     run = str(tmp_path / "run")
     train(settings_of(network, data, tmp_path / "run"), NoProgress())

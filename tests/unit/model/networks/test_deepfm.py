@@ -12,6 +12,7 @@ from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.networks.deepfm import DeepFm
 from esmm_dist.model.networks.mlp import Mlp
 from esmm_dist.model.pooled_fields import FieldLayout, PooledFields
+from tests.support.slopes import check_slopes
 
 LAYOUT = FieldLayout(user_dims={"a": 2, "b": 2}, impression_dims={"c": 2, "d": 2, "e": 2})
 RANDOM = np.random.default_rng(0)
@@ -70,14 +71,9 @@ def test_gradients_are_the_slopes_of_the_products():
         out = network(pooled(user, impression)).numpy().astype(np.float64)
         return float((out[:, 0] * np.arange(1.0, 7.0)).sum())
 
-    step = 1e-2  # central differences of a polynomial of the second degree are exact but for rounding
-    for gradient, values, of_user in ((found[0], USER, True), (found[1], IMPRESSION, False)):
-        for at in np.ndindex(values.shape):
-            moved = [values.copy(), values.copy()]
-            moved[0][at] += step
-            moved[1][at] -= step
-            up, down = (loss_at(m, IMPRESSION) if of_user else loss_at(USER, m) for m in moved)
-            assert gradient.numpy()[at] == pytest.approx((up - down) / (2 * step), rel=0.01, abs=0.01)
+    # Central differences of a polynomial of the second degree are exact but for rounding
+    gradients = [gradient.numpy() for gradient in found[:2]]
+    check_slopes(loss_at, [USER, IMPRESSION], gradients, step=1e-2, tolerance=0.01)
     products = network.products(pooled()).numpy()
     expected = (products * np.arange(1.0, 7.0)[:, None]).sum(axis=0)
     np.testing.assert_allclose(found[2].numpy()[:, 0], expected, rtol=1e-5)
