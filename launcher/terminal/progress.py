@@ -36,7 +36,7 @@ START_UP_SHARE = 0.01
 """A first line with less than this share done shows no rate and no end time, and the rate is computed from it on: the
 first step of a training takes seconds of compilation, from which minutes of work would look like hours."""
 
-WHOLE_UNITS = ("runs",)
+WHOLE_UNITS = ("runs", "trials")
 """Units of which a fraction is work in progress: whole ones are shown, without a rate, and the end is computed from all
 of the time, as these go through phases of different speed."""
 

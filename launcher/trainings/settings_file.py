@@ -69,4 +69,7 @@ def _flat(value: Any, before: str = "") -> dict[str, Any]:
 
 
 def _said(value: Any) -> str:
-    return "not there" if value is None else str(value)
+    """Return a value as it stands in a settings file."""
+    if value is None:
+        return "not there"
+    return yaml.dump(value, Dumper=YamlWriter, default_flow_style=True, width=1000).removesuffix("...\n").strip()

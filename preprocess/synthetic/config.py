@@ -107,7 +107,9 @@ class SynthConfig:
         if self.stages not in STAGES:
             raise ConfigError(f"stages is {self.stages}. Set {min(STAGES)} to {max(STAGES)}, or list labels.")
         if self.labels and self.stages != 2:
-            raise ConfigError(f"labels are {list(self.labels)}, and stages is {self.stages}. Leave out one of the two.")
+            raise ConfigError(
+                f"labels are {', '.join(self.labels)}, and stages is {self.stages}. Leave out one of the two."
+            )
         if self.labels and not 2 <= len(self.labels) <= MOST_LABELS:
             raise ConfigError(f"labels are {list(self.labels)}. List 2 to {MOST_LABELS}, such as click,cart,purchase.")
         try:

@@ -9,6 +9,13 @@ from launcher.trainings.settings_file import differences, settings_text, shared_
 NOT_GIVEN: dict[tuple[str, ...], str] = {("store", "servers"): "Rows stay in the process"}
 
 
+def test_values_are_said_as_they_stand_in_a_settings_file() -> None:
+    assert (
+        differences({"a": [1, 2], "b": True}, {"a": ["x"], "b": None})
+        == "a was [1, 2] and is [x], b was true and is not there"
+    )
+
+
 def test_trainings_measure_no_baseline_unless_asked_to():
     assert without_baseline({"seed": 1}) == {"seed": 1, "evaluation": {"baseline": False}}
     assert without_baseline({"evaluation": {"baseline": True}}) == {"evaluation": {"baseline": True}}
