@@ -5,6 +5,7 @@ from typing import Any
 
 from esmm_dist.checkpoint.best_checkpoint import best_evaluation
 from esmm_dist.checkpoint.format import checkpoint_folder, checkpoint_steps
+from esmm_dist.checkpoint.pins import pinned_steps
 from esmm_dist.checkpoint.reader import open_checkpoint, verify_tables
 from esmm_dist.checkpoint.run_check import refuse_other_folder
 from esmm_dist.errors import CheckpointError
@@ -26,6 +27,8 @@ class CheckpointInfo:
     """How its probabilities are calibrated; empty if they are not."""
     is_best: bool
     """Whether early stopping has found it to be the best of the run."""
+    is_pinned: bool
+    """Whether it is kept however many newer ones come."""
     state: str
     """``ok``, ``ok by size`` (the checksums of the rows were not compared), or what is damaged."""
 
@@ -46,10 +49,14 @@ def list_checkpoints(run: Folder) -> list[CheckpointInfo]:
     refuse_other_folder(run)
     best = best_evaluation(run)
     best_step = best.step if best is not None else None
-    return [_info(run, step, is_best=step == best_step) for step in reversed(checkpoint_steps(run))]
+    pinned = set(pinned_steps(run))
+    return [
+        _info(run, step, is_best=step == best_step, is_pinned=step in pinned)
+        for step in reversed(checkpoint_steps(run))
+    ]
 
 
-def _info(run: Folder, step: int, *, is_best: bool) -> CheckpointInfo:
+def _info(run: Folder, step: int, *, is_best: bool, is_pinned: bool) -> CheckpointInfo:
     folder = checkpoint_folder(run, step)
     size_bytes = sum(folder.file_sizes().values())
     try:
@@ -65,6 +72,7 @@ def _info(run: Folder, step: int, *, is_best: bool) -> CheckpointInfo:
             metrics={},
             calibrated="",
             is_best=is_best,
+            is_pinned=is_pinned,
             state=f"damaged: {e}",
         )
     manifest = checkpoint.manifest
@@ -75,6 +83,7 @@ def _info(run: Folder, step: int, *, is_best: bool) -> CheckpointInfo:
         rows=manifest.num_rows(),
         metrics=manifest.metrics,
         is_best=is_best,
+        is_pinned=is_pinned,
         calibrated=manifest.calibration.method if manifest.calibration is not None else "",
         state="ok" if run.is_local else "ok by size",
     )

@@ -24,6 +24,7 @@ from esmm_dist.checkpoint.format import (
     read_checkpoint_manifest,
     step_of,
 )
+from esmm_dist.checkpoint.pins import is_pinned, pinned_steps
 from esmm_dist.checkpoint.reader import wrong_size
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.embedding.table_files import TableFile
@@ -59,7 +60,7 @@ class CheckpointContent:
 def write_checkpoint(
     run: Folder, content: CheckpointContent, store: EmbeddingStore, *, keep: int, best_step: int | None = None
 ) -> Folder:
-    """Write a checkpoint and remove the oldest beyond ``keep``.
+    """Write a checkpoint and remove the oldest beyond ``keep`` that are not pinned.
 
     Blocks until the bytes are stored. A checkpoint of the same step is replaced; in an object store it is gone from
     the beginning of the writing.
@@ -92,9 +93,10 @@ def write_checkpoint(
     try:
         # Those of later steps are damaged, or training would not be here: they must not push out good ones
         written = [each for each in checkpoint_steps(run) if each <= step]
+        kept = {best_step, *pinned_steps(run)}
         for old in written[keep:]:
-            if old != best_step:
-                _remove(run, old)
+            if old not in kept:
+                _remove(run, old, unless_pinned=True)
     except StorageError as e:
         raise RetryError(f"The checkpoint of step {step} is written, but older ones could not be removed. {e}") from e
     return final
@@ -172,17 +174,31 @@ def _write_dense(folder: Folder, dense: Mapping[str, Array]) -> CheckpointFile:
     return CheckpointFile(path=DENSE_NAME, file_bytes=len(data), crc32c=int(google_crc32c.value(data)))
 
 
-def _remove(run: Folder, step: int) -> None:
-    """Remove a checkpoint such that, killed in between, none of it passes for a damaged one."""
+def _remove(run: Folder, step: int, *, unless_pinned: bool = False) -> None:
+    """Remove a checkpoint such that, killed in between, none of it passes for a damaged one.
+
+    Args:
+        run: folder of the run
+        step: step of the checkpoint
+        unless_pinned: whether it stays if a pin has come since the pins were listed: who pins looks for the checkpoint
+            after writing the pin, and this looks for the pin after taking the checkpoint away
+    """
     folder = checkpoint_folder(run, step)
     if not folder.exists():
         return
     if run.is_local:
         hidden = checkpoints_folder(run) / f"{_REMOVING}{folder.name}"
         folder.rename_to(hidden)
+        if unless_pinned and is_pinned(run, step):
+            hidden.rename_to(folder)
+            return
         hidden.delete()
     else:
+        manifest = folder.read_bytes(MANIFEST_NAME) if unless_pinned else b""
         folder.delete_file(MANIFEST_NAME)
+        if unless_pinned and is_pinned(run, step):
+            folder.write_bytes(MANIFEST_NAME, manifest)
+            return
         folder.delete()
 
 

@@ -1,10 +1,11 @@
-"""``esmm checkpoints``: list the checkpoints of a run, or summarise one."""
+"""``esmm checkpoints``: list the checkpoints of a run, summarise one, or pin one."""
 
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.words import in_words
 from launcher.command import CommandContext, Outcome
 from launcher.terminal.json_line import json_value
 from launcher.terminal.progress import short_bytes
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointsConfig:
-    """List the checkpoints of a run, or summarise one."""
+    """List the checkpoints of a run, summarise one, or pin one."""
 
     run: str
     """Folder of the run, a path or a URI."""
@@ -24,8 +25,19 @@ class CheckpointsConfig:
     show: int | None = None
     """Step of the checkpoint to summarise, after comparing all of its checksums. None: list them all."""
 
+    pin: int | None = None
+    """Step of a checkpoint to keep however many newer ones come, such as the one in service; a training in the run may
+    go on meanwhile. None: pin none."""
+
+    unpin: int | None = None
+    """Step of a pinned checkpoint that may go again: the next save of a training removes it if it is older than those
+    that keep_checkpoints names. None: unpin none."""
+
     def __post_init__(self) -> None:
         refuse_missing_run(self.run)
+        given = [name for name in ("show", "pin", "unpin") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"{in_words(given)} are given together. Give one of them a command.")
 
 
 def refuse_missing_run(run: str) -> None:
@@ -42,8 +54,9 @@ def refuse_missing_run(run: str) -> None:
 
 
 def checkpoints_command(settings: CheckpointsConfig, context: CommandContext) -> Outcome:
-    """List the checkpoints of a run, or summarise one."""
+    """List the checkpoints of a run, summarise one, or pin one."""
     from esmm_dist.checkpoint.listing import list_checkpoints
+    from esmm_dist.checkpoint.pins import pin_checkpoint, pinned_steps, unpin_checkpoint
     from esmm_dist.checkpoint.summary import summarise_checkpoint
     from esmm_dist.storage.folder import Folder
 
@@ -51,13 +64,23 @@ def checkpoints_command(settings: CheckpointsConfig, context: CommandContext) ->
     if settings.show is not None:
         summary = summarise_checkpoint(run, settings.show)
         return Outcome(lines=_summary_lines(summary), result=json_value({"run": str(run), "checkpoint": summary}))
+    if settings.pin is not None or settings.unpin is not None:
+        if settings.pin is not None:
+            pin_checkpoint(run, settings.pin)
+            until = f"esmm checkpoints {settings.run} --unpin {settings.pin}"
+            said = f"Step {settings.pin:,} is pinned: it stays until {until}."
+        else:
+            assert settings.unpin is not None
+            was = unpin_checkpoint(run, settings.unpin)
+            said = f"Step {settings.unpin:,} {'is no longer pinned' if was else 'was not pinned'}."
+        return Outcome(lines=[said], result=json_value({"run": str(run), "pinned": pinned_steps(run)}))
     found = list_checkpoints(run)
     result = {"run": str(run), "checkpoints": found}
     if not found:
         return Outcome(lines=[f"{run} holds no checkpoint yet."], result=json_value(result))
     rows = [
         [
-            f"{c.step:,}{' (best)' * c.is_best}",
+            f"{c.step:,}{' (best)' * c.is_best}{' (pinned)' * c.is_pinned}",
             short_bytes(c.size_bytes),
             f"{c.rows:,}",
             c.calibrated or "-",

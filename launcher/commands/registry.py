@@ -130,7 +130,7 @@ _ROWS = (
     Command(
         name="checkpoints",
         group=LOOK,
-        summary="List the checkpoints of a run (step, size, rows, metrics, intact or damaged), or --show one.",
+        summary="List the checkpoints of a run (step, size, rows, metrics, damage), --show one, or --pin one.",
         example="esmm checkpoints run --show 1000",
         settings="launcher.commands.checkpoints:CheckpointsConfig",
         work="launcher.commands.checkpoints:checkpoints_command",
