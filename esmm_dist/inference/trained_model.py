@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from esmm_dist.calibration.calibration import Calibration
@@ -15,6 +16,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.run_tables import RunTables
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import SchemaError
+from esmm_dist.inference.row_ids import RowIds
 from esmm_dist.inference.scoring import Scorer
 from esmm_dist.input.config import InputConfig, OnBadRecord
 from esmm_dist.input.order import RankShare
@@ -49,6 +51,17 @@ class TrainedModel:
     global_batch_records: int
     calibration: Calibration | None
     """What its scores are calibrated by; None: they are not."""
+    checkpoint: Checkpoint | None = None
+    """Where it comes from. None: from no checkpoint, as in benchmarks."""
+
+    @cached_property
+    def row_ids(self) -> RowIds:
+        """The ids that have a row; they are read from the checkpoint the first time.
+
+        Raises:
+            CheckpointError: A file of rows is missing or damaged.
+        """
+        return RowIds((), {}) if self.checkpoint is None else RowIds.of_checkpoint(self.checkpoint)
 
     def uncalibrated(self) -> "TrainedModel":
         """Return the model without its calibration; logits stay corrected for negatives that the data left out."""
@@ -251,4 +264,5 @@ def _model_of(
             },
             global_batch_records=int(manifest.settings["input"]["global_batch_records"]),
             calibration=manifest.calibration,
+            checkpoint=checkpoint,
         )

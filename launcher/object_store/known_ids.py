@@ -10,8 +10,8 @@ from typing import Any
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.checkpoint.reader import Checkpoint
-from esmm_dist.embedding.table_files import read_rows
 from esmm_dist.errors import ConfigError
+from esmm_dist.inference.row_ids import ids_of_rows
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
 from esmm_dist.storage.copy import copy_file
@@ -83,7 +83,7 @@ def _vocabulary(location: str, copy: Path, progress: Progress) -> Path:
     def take(checkpoint: Checkpoint) -> None:
         files = [file for file in checkpoint.manifest.tables if file.kind == "rows"]
         progress.start(f"read the ids of {checkpoint.folder}", sum(file.rows for file in files), "rows")
-        write_known_ids(copy / KNOWN_IDS_NAME, ((file.table, read_rows(checkpoint.folder, file).ids) for file in files))
+        write_known_ids(copy / KNOWN_IDS_NAME, ids_of_rows(checkpoint))
 
     choice.restore(progress, take)
     return copy

@@ -33,11 +33,16 @@ def columns_read(schema: Schema) -> dict[str, str]:
     return columns
 
 
-def check_columns(path: Path, names: Sequence[str], read: Mapping[str, str]) -> None:
+def columns_scored(schema: Schema) -> dict[str, str]:
+    """Return the columns that the fields of a schema read, and what for: all that a row needs to be scored."""
+    return {field.name: f"Field '{field.name}'" for field in schema.fields if not field.cross}
+
+
+def check_columns(path: Path | str, names: Sequence[str], read: Mapping[str, str]) -> None:
     """Check that a file has each column that is read, once.
 
     Args:
-        path: path of the file
+        path: path of the file, or words that stand for a table
         names: names of its columns
         read: columns to read, and what for
 
@@ -60,8 +65,14 @@ def check_columns(path: Path, names: Sequence[str], read: Mapping[str, str]) -> 
             )
 
 
-def check_types(path: Path, types: pa.Schema, schema: Schema) -> None:
+def check_types(path: Path | str, types: pa.Schema, schema: Schema, read: Mapping[str, str] | None = None) -> None:
     """Check that the columns of a Parquet file that a schema reads have types that it can read.
+
+    Args:
+        path: path of the file, or words that stand for a table
+        types: its columns
+        schema: schema of the log
+        read: columns to read, and what for; None: all that the schema reads
 
     Raises:
         SchemaError: A column has not; the message names it with its type.
@@ -70,7 +81,7 @@ def check_types(path: Path, types: pa.Schema, schema: Schema) -> None:
     assert source is not None  # only flat logs have columns
     by = {source.split.column, *source.keep} if source.split is not None else set(source.keep)
     fields = {field.name for field in schema.fields if field.numeric is None} - by
-    for column, what in columns_read(schema).items():
+    for column, what in (columns_read(schema) if read is None else read).items():
         data_type = types.field(column).type
         if not (is_readable(data_type) if column in fields else is_value(data_type)):
             may_be = "a value, a list of values, or pairs of id and weight" if column in fields else "one value a row"
