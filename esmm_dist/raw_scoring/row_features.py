@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from esmm_dist.arrays import Bools, I64
+from esmm_dist.arrays import I64, Bools
 from esmm_dist.inference.row_ids import RowIds
 from esmm_dist.schema.fields import Field, Schema
 from preprocess.read.feature_rows import FeatureRows

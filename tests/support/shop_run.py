@@ -8,7 +8,7 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
-from tests.support.shop_log import Row, shop_rows, write_shop_csv, write_shop_schema
+from tests.support.shop_log import shop_rows, write_shop_csv, write_shop_schema
 
 RARE = {**shop_rows(1, seed=5)[0], "user id": "nobody", "item": "i999", "category": "new", "price": 1e9, "age": -1}
 """A row whose ids no model has seen"""

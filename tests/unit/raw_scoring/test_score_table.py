@@ -44,9 +44,7 @@ def of_data_set(shop: Path, folder: Path) -> dict[int, Row]:
     return {row["sample_id"]: row for row in pq.read_table(out).to_pylist()}
 
 
-def test_a_table_has_the_scores_of_a_data_set_with_the_ids_of_the_run(
-    shop: Path, model: TrainedModel, tmp_path: Path
-):
+def test_a_table_has_the_scores_of_a_data_set_with_the_ids_of_the_run(shop: Path, model: TrainedModel, tmp_path: Path):
     expected = of_data_set(shop, tmp_path)
     found = score_table(model, unlabelled(TEST, tmp_path)).to_pylist()
     assert len(found) == len(TEST) == len(expected)
