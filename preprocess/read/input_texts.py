@@ -18,6 +18,8 @@ from preprocess.read.inputs import InputFile
 # isal's stubs call its error class an instance.
 _UNREADABLE = (EOFError, OSError, zlib.error, cast(type[Exception], IsalError), tarfile.TarError, pa.ArrowInvalid)
 
+_HEAD_BYTES = 1 << 18
+
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
@@ -38,6 +40,16 @@ def first_line(path: Path) -> bytes:
     """
     with reading(path), path.open("rb") as file:
         return file.readline(MAX_LINE_BYTES)
+
+
+def first_lines(path: Path) -> bytes:
+    """Return the beginning of a plain file, about 256 kB; its last line may be cut off.
+
+    Raises:
+        InputDataError: The file cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
 
 
 def stream_texts(files: Sequence[InputFile], chunk_bytes: int) -> Iterator[tuple[InputFile, int, bytes]]:

@@ -10,10 +10,10 @@ from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import SPLITS, FlatSource
 from esmm_dist.storage.uris import COPYING
+from preprocess.read.file_forms import Packing, packing_of
 from preprocess.read.file_patterns import matching_files
 
 FileKind = Literal["skeleton", "common", "log"]
-Packing = Literal["plain", "gz", "tar.gz", "parquet"]
 
 _MOST_NAMES = 10  # of the raw folder, in messages
 _TEXT_PER_PACKED: dict[Packing, int] = {"plain": 1, "gz": 6, "tar.gz": 6, "parquet": 8}
@@ -222,17 +222,7 @@ def _flat_files(raw: Path, source: FlatSource, split: str) -> list[InputFile]:
             index=i,
             path=path,
             name=Path(os.path.relpath(path, raw)).as_posix(),
-            packing=_flat_packing(path),
+            packing=packing_of(path),
         )
         for i, path in enumerate(paths)
     ]
-
-
-def _flat_packing(path: Path) -> Packing:
-    if path.name.endswith(".parquet"):
-        return "parquet"
-    if path.name.endswith((".csv", ".tsv")):
-        return "plain"
-    if path.name.endswith((".csv.gz", ".tsv.gz")):
-        return "gz"
-    raise InputDataError(f"{path} ends in none of .csv, .csv.gz, .tsv, .tsv.gz, .parquet. Rename it to say what it is.")

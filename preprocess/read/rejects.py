@@ -23,6 +23,8 @@ class Reason(StrEnum):
     """The line is not text of ``source.encoding``."""
     WRONG_COLUMNS = "wrong_columns"
     """The line has not the number of columns of its file (an empty line has none)."""
+    BAD_JSON = "bad_json"
+    """The line is no JSON object; or, with its column, a member that is one value holds a list or an object."""
     BAD_SAMPLE_ID = "bad_sample_id"
     """The sample id is not a whole number from 0 to 2^63 - 1; or, where sample ids are texts, it is empty."""
     BAD_TIME = "bad_time"

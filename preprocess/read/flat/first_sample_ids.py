@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from esmm_dist.progress import Progress
 from esmm_dist.storage.arrow_path import arrow_path
 from preprocess.read.chunks import read_chunk, split_lines
-from preprocess.read.flat.tasks import FlatTask, flat_tasks
+from preprocess.read.flat.tasks import FlatTask, flat_tasks, text_form
 from preprocess.read.inputs import InputFile
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.row_files import ChunkId
@@ -46,7 +46,8 @@ def rows_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, 
     if text is None:
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
     lines = len(split_lines(text))
-    return {"rows": [chunk.file, chunk.chunk, lines - 1 if chunk.chunk == 0 and lines else lines]}
+    header_lines = text_form(job, file).header_lines if chunk.chunk == 0 and lines else 0
+    return {"rows": [chunk.file, chunk.chunk, lines - header_lines]}
 
 
 def rows_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:

@@ -10,8 +10,10 @@ import pyarrow as pa
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.fields import Schema
+from preprocess.read.file_forms import is_json_lines
 from preprocess.read.flat.column_types import is_readable, is_value
-from preprocess.read.flat.text import TextForm, read_header
+from preprocess.read.flat.text import JsonForm, TextForm, read_header
+from preprocess.read.json_lines import JsonList, check_json_head
 
 _SHOWN_COLUMNS = 30
 
@@ -31,6 +33,33 @@ def columns_read(schema: Schema) -> dict[str, str]:
     if source.split is not None:
         columns.setdefault(source.split.column, "source.split")
     return columns
+
+
+def text_form(schema: Schema, path: Path, read: Mapping[str, str] | None = None) -> TextForm:
+    """Return how a text file writes the columns that are read; None: all that the schema reads."""
+    source = schema.flat_source
+    assert source is not None  # only flat logs have columns
+    if not is_json_lines(path):
+        return TextForm.of(source, path)
+    read, lists = columns_read(schema) if read is None else read, _list_columns(schema)
+    forms = {
+        field.name: JsonList(
+            separator=source.list_separator if field.multi_hot else None,
+            weight_separator=source.weight_separator if field.weighted else None,
+        )
+        for field in schema.fields
+        if field.name in lists and field.name in read
+    }
+    values = tuple(column for column in read if column not in forms)
+    return TextForm.of(source, path, JsonForm(values=values, lists=forms))
+
+
+def _list_columns(schema: Schema) -> set[str]:
+    """Return the columns that may hold lists and pairs: of fields alone."""
+    source = schema.flat_source
+    assert source is not None  # only flat logs have columns
+    by = {source.split.column, *source.keep} if source.split is not None else set(source.keep)
+    return {field.name for field in schema.fields if field.numeric is None and not field.cross} - by
 
 
 def columns_scored(schema: Schema) -> dict[str, str]:
@@ -77,10 +106,7 @@ def check_types(path: Path | str, types: pa.Schema, schema: Schema, read: Mappin
     Raises:
         SchemaError: A column has not; the message names it with its type.
     """
-    source = schema.flat_source
-    assert source is not None  # only flat logs have columns
-    by = {source.split.column, *source.keep} if source.split is not None else set(source.keep)
-    fields = {field.name for field in schema.fields if field.numeric is None} - by
+    fields = _list_columns(schema)
     for column, what in (columns_read(schema) if read is None else read).items():
         data_type = types.field(column).type
         if not (is_readable(data_type) if column in fields else is_value(data_type)):
@@ -103,7 +129,7 @@ def checked_header(path: Path, line: bytes, form: TextForm, read: Mapping[str, s
 
     Args:
         path: path of the file
-        line: first line of the file, as ``check_header_line`` takes it
+        line: first line of the file, as ``check_header_line`` takes it; of JSON lines the first ones
         form: form of the text
         read: columns to read, and what for
 
@@ -111,6 +137,9 @@ def checked_header(path: Path, line: bytes, form: TextForm, read: Mapping[str, s
         InputDataError: The line cannot be read.
         SchemaError: A column is missing, or is there twice.
     """
+    if form.json is not None:
+        check_json_head(path, line, read)
+        return read_header(line, form)
     check_header_line(path, line)
     try:
         names = read_header(line, form)

@@ -90,8 +90,8 @@ def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, te
     num_bytes = len(text)
     lines = split_lines(text)
     del text  # its lines are another copy
-    header_lines = 1 if chunk.chunk == 0 and lines else 0
     form = text_form(job, file)
+    header_lines = form.header_lines if chunk.chunk == 0 and lines else 0
     names = read_header(header, form)
     separators = (form.delimiter.encode(), job.flat_source.list_separator.encode())
     # Counts of the whole chunk, which only its first piece has

@@ -11,8 +11,8 @@ from esmm_dist.schema.sources import FlatSource
 from esmm_dist.storage.arrow_path import arrow_path
 from preprocess.read.chunks import read_chunk, split_lines
 from preprocess.read.flat.columns import sample_number
-from preprocess.read.flat.header import check_columns, check_types, checked_header, columns_read
-from preprocess.read.flat.text import TextForm, read_rows
+from preprocess.read.flat.header import check_columns, check_types, checked_header, columns_read, text_form
+from preprocess.read.flat.text import read_rows
 from preprocess.read.flat.value_texts import written_texts
 from preprocess.read.input_texts import first_line, reading, stream_texts
 from preprocess.read.inputs import InputFile
@@ -47,18 +47,19 @@ def _first_texts(schema: Schema, source: FlatSource, file: InputFile, column: st
             batch = next(opened.iter_batches(HEAD_ROWS, columns=[column], use_threads=False), None)
         values = pa.nulls(0) if batch is None else batch.column(0)
     else:
-        values = _first_rows(schema, source, file).column(column).combine_chunks()
+        values = _first_rows(schema, file).column(column).combine_chunks()
     return [text for text in written_texts(values)[0].to_pylist() if text]
 
 
-def _first_rows(schema: Schema, source: FlatSource, file: InputFile) -> pa.Table:
-    form, read = TextForm.of(source, file.path), columns_read(schema)
+def _first_rows(schema: Schema, file: InputFile) -> pa.Table:
+    form, read = text_form(schema, file.path), columns_read(schema)
     if file.packing == "plain":
-        names = checked_header(file.path, first_line(file.path), form, read)
         with reading(file.path):
             text = read_chunk(file.path, 0, _HEAD_BYTES)
+        names = checked_header(file.path, first_line(file.path) if form.json is None else text, form, read)
     else:
         _, _, text = next(stream_texts([file], _HEAD_BYTES))
-        names = checked_header(file.path, text.partition(b"\n")[0], form, read)
-    table, _, _ = read_rows(split_lines(text)[1 : 1 + HEAD_ROWS], 1, names, form)
+        names = checked_header(file.path, text.partition(b"\n")[0] if form.json is None else text, form, read)
+    lines = split_lines(text)[form.header_lines :]
+    table, _, _ = read_rows(lines[:HEAD_ROWS], form.header_lines, names, form)
     return table

@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 
 from esmm_dist.storage.arrow_path import arrow_path
 from preprocess.read.chunks import BATCH_ROWS, chunk_size, num_chunks
+from preprocess.read.flat import header as headers
 from preprocess.read.flat.header import check_columns, check_types, checked_header, columns_read
 from preprocess.read.flat.text import TextForm
-from preprocess.read.input_texts import first_line, reading, stream_texts
+from preprocess.read.input_texts import first_line, first_lines, reading, stream_texts
 from preprocess.read.inputs import InputFile
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.row_files import ChunkId
@@ -57,7 +58,7 @@ def _tasks(job: ParseJob, files: Sequence[InputFile], what: FlatTask) -> Iterato
     read = columns_read(job.schema)
     for file in files:
         if file.packing == "plain":
-            header = first_line(file.path)
+            header = first_lines(file.path) if text_form(job, file).json is not None else first_line(file.path)
             _check_header(job, file, header, read)
             for chunk in range(num_chunks(file.path.stat().st_size, job.chunk_bytes)):
                 yield _text_task(job, what, file, chunk, header, None)
@@ -67,13 +68,13 @@ def _tasks(job: ParseJob, files: Sequence[InputFile], what: FlatTask) -> Iterato
     for file, chunk, text in stream_texts([f for f in files if f.packing == "gz"], job.chunk_bytes):
         if chunk == 0:
             header = text.partition(b"\n")[0]
-            _check_header(job, file, header, read)
+            _check_header(job, file, text if text_form(job, file).json is not None else header, read)
         yield _text_task(job, what, file, chunk, header, text)
 
 
 def text_form(job: ParseJob, file: InputFile) -> TextForm:
     """Return how a text file writes its columns."""
-    return TextForm.of(job.flat_source, file.path)
+    return headers.text_form(job.schema, file.path)
 
 
 def _check_header(job: ParseJob, file: InputFile, header: bytes, read: Mapping[str, str]) -> None:

@@ -1,8 +1,12 @@
-"""Read a chunk of CSV text of a flat log into a table of texts. Quotes as in RFC 4180, but no line breaks in values."""
+"""Read a chunk of text of a flat log into a table of texts: CSV or JSON lines.
+
+CSV has quotes as in RFC 4180, but no line breaks in values.
+"""
 
 import csv
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +18,7 @@ import pyarrow.csv as pacsv
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.sources import UTF_8, FlatSource
+from preprocess.read.json_lines import JsonList, json_rows
 from preprocess.read.rejects import Reason, Reject, reject
 
 _VALUE = rb'(?:"(?:[^"]++|"")*+"[^D]*+|[^"D][^D]*+|)'
@@ -24,17 +29,34 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, kw_only=True)
+class JsonForm:
+    """Which members of the objects of JSON lines become columns."""
+
+    values: tuple[str, ...]
+    """Columns of one value a row."""
+    lists: Mapping[str, JsonList]
+    """Columns that may hold lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextForm:
     """How a text file writes its columns."""
 
     delimiter: str = ","
     encoding: str = "utf-8"
+    json: JsonForm | None = None
+    """Columns of JSON lines; None: the file is CSV."""
 
     @classmethod
-    def of(cls, source: FlatSource, path: Path) -> "TextForm":
+    def of(cls, source: FlatSource, path: Path, json: JsonForm | None = None) -> "TextForm":
         """Return the form of a file: what the schema says, else what the file's name does."""
         delimiter = "\t" if path.name.endswith((".tsv", ".tsv.gz")) else ","
-        return cls(delimiter=source.delimiter or delimiter, encoding=source.encoding)
+        return cls(delimiter=source.delimiter or delimiter, encoding=source.encoding, json=json)
+
+    @property
+    def header_lines(self) -> int:
+        """Lines of a file before its first row."""
+        return 0 if self.json is not None else 1
 
     def as_utf8(self, line: bytes) -> bytes | None:
         """Return a line of another encoding as UTF-8, or None if it is not text of that encoding."""
@@ -47,7 +69,9 @@ class TextForm:
 
 
 def read_header(line: bytes, form: TextForm) -> list[str]:
-    """Return the column names of the first line of a file."""
+    """Return the column names of the first line of a file; of JSON lines those that are read."""
+    if form.json is not None:
+        return [*form.json.values, *form.json.lists]
     encoded = form.as_utf8(line.removeprefix(_BOM).rstrip(b"\r\n"))
     try:
         text = (encoded if encoded is not None else line).decode()
@@ -65,7 +89,7 @@ def read_header(line: bytes, form: TextForm) -> list[str]:
 def read_rows(
     lines: list[bytes], first: int, names: list[str], form: TextForm
 ) -> tuple[pa.Table, npt.NDArray[np.int64], list[Reject]]:
-    r"""Read lines of CSV text.
+    r"""Read lines of text.
 
     Args:
         lines: lines without ``\n``
@@ -74,8 +98,11 @@ def read_rows(
         form: form of the file
 
     Returns:
-        The good rows, all columns texts; the number of each row's line within the chunk; the rejected lines.
+        The good rows, columns of texts (of JSON lines also of lists); the number of each row's line within the chunk;
+        the rejected lines.
     """
+    if form.json is not None:
+        return _json_rows(lines, first, form, form.json)
     rejects = []
     numbers, kept = [], []
     closed = _closed(form.delimiter)
@@ -113,6 +140,19 @@ def read_rows(
     good = np.ones(len(kept), np.bool_)
     good[list(wrong)] = False
     return table, of_row[good], sorted(rejects, key=lambda r: r.line)
+
+
+def _json_rows(
+    lines: list[bytes], first: int, form: TextForm, json: JsonForm
+) -> tuple[pa.Table, npt.NDArray[np.int64], list[Reject]]:
+    encoded = [form.as_utf8(line.rstrip(b"\r")) for line in lines]
+    table, numbers, rejects = json_rows([b"" if e is None else e for e in encoded], first, json.values, json.lists)
+    not_text = [n for n, line in enumerate(encoded) if line is None]
+    if not_text:  # read as empty lines
+        of_line = {r.line: r for r in rejects}
+        of_line |= {first + n: reject(first + n, Reason.BAD_ENCODING, lines[n]) for n in not_text}
+        rejects = [of_line[line] for line in sorted(of_line)]
+    return table, numbers, rejects
 
 
 @cache

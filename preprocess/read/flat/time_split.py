@@ -97,9 +97,9 @@ def times_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes,
     """Write the sorted times of one chunk of text."""
     if text is None:
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
-    lines = split_lines(text)
     form = text_form(job, file)
-    table, _, _ = read_rows(lines[1 if chunk.chunk == 0 else 0 :], 0, read_header(header, form), form)
+    lines = split_lines(text)[form.header_lines if chunk.chunk == 0 else 0 :]
+    table, _, _ = read_rows(lines, 0, read_header(header, form), form)
     return _write(job, chunk, [table])
 
 

@@ -176,7 +176,7 @@ def test_column_that_the_log_lacks_is_named(tmp_path: Path):
 
 def test_file_of_an_unknown_kind_is_refused(tmp_path: Path):
     raw = write_csv(tmp_path, ROWS, "log.txt")
-    with pytest.raises(InputDataError, match=r"log\.txt ends in none of \.csv, \.csv\.gz, .*\.parquet"):
+    with pytest.raises(InputDataError, match=r"log\.txt ends in none of \.csv, .*\.jsonl, .*\.gz\) and \.parquet"):
         run(raw, tmp_path / "out", schema=schema(tmp_path, "log.txt"))
 
 
