@@ -128,13 +128,13 @@ def _command(line: list[str]) -> int:
         return 0
     outcome = run_line(line, resolved)
     if own_rank(COMMANDS[line[0]])[0] > 0:  # rank 0 reports the same
-        return 0 if outcome.done else 1
+        return 0 if outcome.done else outcome.failed_status
     report = sys.stderr if resolved.common.json else sys.stdout
     for text in outcome.lines:
         print(text, file=report)
     if resolved.common.json:
         print(json_line(outcome.result))
-    return 0 if outcome.done else 1
+    return 0 if outcome.done else outcome.failed_status
 
 
 def resolve_line(line: Sequence[str]) -> Resolved:

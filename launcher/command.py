@@ -25,7 +25,10 @@ class Outcome:
     """The same for a program: printed as one JSON line with ``--json``."""
 
     done: bool = True
-    """False: the work was not done (a check failed), and the process exits with 1."""
+    """False: the work was not done (a check failed), and the process exits with ``failed_status``."""
+
+    failed_status: int = 1
+    """Exit status of work that was not done."""
 
 
 RunLine = Callable[[Sequence[str]], Outcome]

@@ -100,6 +100,16 @@ _ROWS = (
         rest_settings="esmm_dist.train.config:TrainConfig",
     ),
     Command(
+        name="pipeline",
+        group=TRAIN,
+        summary="Take each new day of logs to a published model, unless it is worse than the one in service.",
+        example="esmm pipeline pipeline.yaml --until 2022-04-27",
+        settings="launcher.pipeline.config:PipelineConfig",
+        work="launcher.pipeline.run:pipeline_command",
+        file_first=True,
+        main=("raw", "work", "publish", "first_day", "day", "until"),
+    ),
+    Command(
         name="tune",
         group=TRAIN,
         summary="Search for the settings of esmm train that do best on the validation split, with many trainings.",

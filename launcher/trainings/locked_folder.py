@@ -27,7 +27,8 @@ def locked_folder(path: Path, *, marker: str, what: str, command: str, setting: 
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{setting} is {path}, which is a file. Give a folder.")
     found = {each.name for each in path.iterdir()} if path.exists() else set()
-    if found - {_LOCK_NAME} and marker not in found:
+    half_written = f".{marker}.writing"  # of a process that was killed as it wrote the first one
+    if found - {_LOCK_NAME, half_written} and marker not in found:
         raise ConfigError(f"{path} holds something else than {what} ({min(found)}). Give another folder as {setting}.")
     path.mkdir(parents=True, exist_ok=True)
     with (path / _LOCK_NAME).open("ab") as lock:
