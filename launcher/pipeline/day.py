@@ -15,7 +15,7 @@ from launcher.pipeline.gate import judge
 from launcher.pipeline.keys import key_of, log_listing, metrics_of, schema_text
 from launcher.pipeline.lines import DayLines
 from launcher.pipeline.places import Places
-from launcher.pipeline.progressive import progressive_metrics
+from launcher.pipeline.run_data_sets import has_learned, progressive_metrics
 from launcher.pipeline.state import DayState, PipelineState, StepState, VersionState
 from launcher.pipeline.step_runner import StepRunner
 from launcher.steps.step import Step
@@ -69,6 +69,9 @@ class DayWork:
         """Make the data set, and bring it to this machine. Once training has begun it stays as it is."""
         step = self.lines.preprocess()
         before = self.of_day.steps.get("preprocess")
+        begun = self.of_day.begun
+        if begun is not None and "train" not in self.of_day.steps and not has_learned(self.places.run, begun):
+            self.of_day.begun = None  # the training failed before its first step: the data set may be another one
         if before is not None and self.of_day.begun is not None:
             self.runner.show(step)
             self.runner.progress.message("  skipped: the model has learned from this data set")

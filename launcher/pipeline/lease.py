@@ -105,7 +105,7 @@ def leased(folder: Folder, progress: Progress, *, wait_s: float = WAIT_S, renew_
 def _wait_for_silence(folder: Folder, found: dict[str, Any], wait_s: float) -> None:
     end = time.monotonic() + wait_s
     while (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, wait_s / 10))
+        time.sleep(min(left, wait_s / 10, 1.0))
         now = _read(folder)
         if now is None:
             return

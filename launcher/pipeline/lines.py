@@ -42,8 +42,8 @@ class DayLines:
         """Return the step that trains."""
         places, train = self.places, self.config.train
         settings = ["--config", str(places.train_file), "--data", str(places.local_data(self.day)), "--run", places.run]
-        more = [] if self.before is None else ["--continue", "--eval-first"]
-        why = "Train a first model." if self.before is None else "Train on; the model is tested on the day first."
+        more = ["--continue", "--eval-first"]
+        why = "Train a first model." if self.before is None else "Test the model on the day, then train on with it."
         if not train.is_local_command:
             return Step(name="train", args=["train", *settings, *more], why=why)
         local = ["local", "--workers", str(train.workers), "--servers", str(train.servers)]

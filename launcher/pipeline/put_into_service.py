@@ -7,6 +7,7 @@ number, ``current.json`` comes when the version is whole, and the state says tha
 from typing import Any
 
 from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import without_credentials
 from launcher.pipeline.day import DayWork
 from launcher.pipeline.keys import key_of
 from launcher.pipeline.publish import (
@@ -63,7 +64,7 @@ def _publish(work: DayWork, publish: Folder, metrics: dict[str, Any]) -> None:
         metrics=metrics,
         checksum=checksum_of(files),
     )
-    about = {"run": str(Folder.open(work.places.run)), "data_set": day.begun}
+    about = {"run": without_credentials(Folder.open(work.places.run).location), "data_set": day.begun}
     if not is_published(publish, version):
         put_version(model, publish, version.version, work.runner.progress)
         write_current(publish, version, files, about)

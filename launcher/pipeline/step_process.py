@@ -44,7 +44,7 @@ def run_in_process(line: Sequence[str], progress: Progress) -> dict[str, Any]:
     """
     plan = ProcessPlan(
         name=f"esmm {line[0]}",
-        command=(*ESMM, *line, "--json"),
+        command=_command(line),
         environment={"PYTHONUNBUFFERED": "1", PROGRESS_FORM: "json"},
         reports=True,
     )
@@ -62,6 +62,10 @@ def run_in_process(line: Sequence[str], progress: Progress) -> dict[str, Any]:
         raise LocalError(ending.describe(_GRACE_S), ending.status if ending.status > 0 else 1)
     found: dict[str, Any] = json.loads(child.report[-1])
     return found
+
+
+def _command(line: Sequence[str]) -> tuple[str, ...]:
+    return (*ESMM, *line, "--json")
 
 
 def _follow(child: Child, signals: SignalInbox, progress: Progress) -> signal.Signals | None:

@@ -9,7 +9,7 @@ from launcher.pipeline.days import day_before, days_to_do
 from tests.unit.launcher.pipeline.pipelines import DAY_1, DAY_2, DAY_3, DAY_4, pipeline
 
 NOON = datetime(2022, 4, 28, 12, tzinfo=UTC)
-"""Of the day after the third."""
+"""On the day after the third one."""
 
 
 def days(done=(), now=NOON, **settings):
@@ -39,7 +39,9 @@ def test_days_up_to_the_one_that_is_named_are_done():
 def test_one_day_is_done_alone_after_those_before_it():
     assert days(day=DAY_1) == [DAY_1]
     assert days([DAY_1], day=DAY_2) == [DAY_1, DAY_2]
-    with pytest.raises(ConfigError, match=r"day is 2022-04-27, but 2022-04-26 before it is not done. .*--until 2022-04-"):
+    with pytest.raises(
+        ConfigError, match=r"day is 2022-04-27, but 2022-04-26 before it is not done. .*--until 2022-04-"
+    ):
         days([DAY_1], day=DAY_3)
     with pytest.raises(ConfigError, match=r"but 2022-04-25 before it is not done"):
         days(day=DAY_2)
