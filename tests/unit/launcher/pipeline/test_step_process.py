@@ -74,7 +74,7 @@ def test_several_processes_report_as_json():
 def test_a_step_is_shown_as_the_line_that_a_user_types():
     made = runner({}, [])
     made.run(step("copy", "a b"))
-    assert made.progress.texts == ["$ esmm copy 'a b'    # Because.", "  said"]  # type: ignore[attr-defined]
+    assert made.progress.texts == ["$ esmm copy 'a b'    # Because.", "  said"]
 
 
 def test_a_training_that_a_signal_stopped_stops_the_pipeline():
