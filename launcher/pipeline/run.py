@@ -27,10 +27,20 @@ GATE_STATUS = 3
 """Exit status of a pipeline whose newest day was refused by the gate: nothing is broken, and an older model serves."""
 
 
-def pipeline_command(
+def pipeline_command(settings: PipelineConfig, context: CommandContext) -> Outcome:
+    """Do the days that are not done."""
+    return run_pipeline(settings, context)
+
+
+def run_pipeline(
     settings: PipelineConfig, context: CommandContext, run_process: RunProcess = run_in_process
 ) -> Outcome:
-    """Do the days that are not done.
+    """Do the days that are not done, and report all.
+
+    Args:
+        settings: the pipeline
+        context: runs the lines that need no TensorFlow
+        run_process: runs the others
 
     Raises:
         EsmmError: a day's log is missing, a step fails, or another pipeline works in the same folder

@@ -62,7 +62,7 @@ def _count_changes(kill_before: int) -> None:
 
     for name in ("write_bytes", "delete", "delete_file", "rename_to"):
         setattr(Folder, name, counted(getattr(Folder, name)))
-    copy.copy_with_tries = counted(copy.copy_with_tries)
+    vars(copy)["copy_with_tries"] = counted(vars(copy)["copy_with_tries"])
 
 
 def _serve() -> None:

@@ -15,7 +15,9 @@ from launcher.commands.registry import _ROWS, COMMANDS, FIRST_STEPS
 from launcher.settings.setting_docs import nested_docs, setting_docs
 
 SEARCH = "{data: data, study: tune, search: {model.dropout: {low: 0, high: 0.6}}}"
-"""File of ``esmm tune``, the only command whose first word is a file of settings."""
+DAYS = "{raw: raw, work: work, publish: models, first_day: 2022-04-25, preprocess: {schema: aliccp}}"
+FILES = {"tune": SEARCH, "compare": SEARCH, "pipeline": DAYS}
+"""Files of the commands whose first word may be a file of settings."""
 
 
 def test_names_are_unique_and_rows_of_a_group_stand_together():
@@ -67,7 +69,7 @@ def test_the_example_is_a_line_that_can_be_typed(name, tmp_path, monkeypatch):
     words = shlex.split(COMMANDS[name].example)
     assert words[:2] == ["esmm", name]
     if COMMANDS[name].file_first:
-        (tmp_path / words[2]).write_text(SEARCH)
+        (tmp_path / words[2]).write_text(FILES[name])
     assert cli.resolve_line(words[1:]).cls is COMMANDS[name].load_settings()
 
 
