@@ -51,6 +51,8 @@ class StoredPlace:
     damage: Callable[[Path, Mapping[str, int]], str | None] | None = None
     """Given a folder that holds ``told_by`` and the sizes of all files in the store, by path, returns what is missing
     there or has another size; None if nothing."""
+    unless: str | None = None
+    """Setting with which, if it is given, the work reads and writes the store itself. None: it never does."""
 
 
 def own_rank(command: "Command | None") -> tuple[int, int]:

@@ -67,7 +67,7 @@ TASKS: Mapping[TaskName, JobTask] = {
     ),
     "predict": JobTask(
         settings="esmm_dist.inference.predict:PredictConfig",
-        stored={"data": StoredPlace(use="read"), "out": StoredPlace(use="write", kind="file")},
+        stored={"data": StoredPlace(use="read"), "out": StoredPlace(use="write", kind="file", unless="raw")},
     ),
     "export": JobTask(settings="esmm_dist.inference.export:ExportConfig", stored={"out": StoredPlace(use="write")}),
 }

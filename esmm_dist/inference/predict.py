@@ -47,18 +47,33 @@ class PredictConfig:
     step: int | None = None
     """Step of the checkpoint. None: the best of a run with early stopping, else the newest that is undamaged."""
 
-    data: Path
-    """The data set: a folder that ``esmm preprocess`` wrote with the run's schema."""
+    data: Path | None = None
+    """The data set: a folder that ``esmm preprocess`` wrote with the run's schema. None: ``raw`` is scored."""
+
+    raw: str | None = None
+    """A raw log to score as it is, without labels: path or URI of a file, a pattern in quotes (``'logs/*.csv'``), or a
+    folder, of which the files of ``split`` that the schema names are scored, or all where it names none."""
+
+    schema: str | None = None
+    """Schema of ``raw`` (a name, or a .yaml file) where it differs from the run's in what does not matter to a model,
+    such as names of files and separators. None: the run's."""
 
     split: str = "test"
     """Split of the data set to score."""
 
     out: Path
-    """File to write; replaced if it exists. Its ending decides the format: .parquet (or .pq), .csv, .csv.gz."""
+    """File to write; replaced if it exists. Its ending decides the format: .parquet (or .pq), .csv, .csv.gz. For
+    ``raw`` also a folder (a name without such an ending), which gets a Parquet file for each part, and with which a
+    scoring that was killed goes on."""
+
+    part_rows: int = 1_000_000
+    """Rows of a part of a folder ``out``, about: a part ends with 8 MB of text, or 65,536 rows of Parquet. Default: a
+    minute or less of work that is done again after a kill."""
 
     keep: tuple[str, ...] = ()
-    """Columns of the log to write beside the predictions, as texts: ``user_id,item_id``. Of a flat log those that the
-    schema's ``source.keep`` names; of the Ali-CCP form any fields, whose feature ids they are."""
+    """Columns of the log to write beside the predictions: ``user_id,item_id``. Of ``raw`` any columns, in Parquet with
+    their own types. Of a data set texts: those that the schema's ``source.keep`` names; of the Ali-CCP form any fields,
+    whose feature ids they are."""
 
     calibrate: bool = True
     """Whether to use the calibration that the checkpoint keeps. Without it, or if it keeps none, probabilities are
@@ -71,14 +86,25 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         _ = self.checkpoint  # checks run and step
+        if (self.data is None) == (self.raw is None):
+            given = "neither data nor raw is" if self.raw is None else "both data and raw are"
+            raise ConfigError(f"{given} given. Give --data DATA for a data set, or --raw PATH for a log as it is.")
+        if self.raw is None:
+            self._check_of_data_set()
+        if self.part_rows < 1:
+            raise ConfigError(f"part_rows is {self.part_rows}. Set 1 or more.")
+        twice = [name for name in self.keep if self.keep.count(name) > 1]
+        if twice:
+            raise ConfigError(f"keep names '{twice[0]}' twice. Name it once.")
+
+    def _check_of_data_set(self) -> None:
+        if self.schema is not None:
+            raise ConfigError(f"schema is {self.schema}, which is for raw: a data set has its own. Leave it out.")
         if self.out.is_dir():
             raise ConfigError(
                 f"out is {self.out}, a folder. Give the name of a file, such as {self.out}/scores.parquet."
             )
         check_format(self.out, setting="out")
-        twice = [name for name in self.keep if self.keep.count(name) > 1]
-        if twice:
-            raise ConfigError(f"keep names '{twice[0]}' twice. Name it once.")
 
     @property
     def checkpoint(self) -> CheckpointChoice:
@@ -127,6 +153,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         EsmmError: The run, the data set or the split is missing, damaged, or does not fit the other.
         WorkerLostError: Another rank has ended.
     """
+    assert config.data is not None  # raw is scored by esmm_dist.raw_scoring
     start = time.monotonic()
     world = open_world(config.store.token_file)
     import_tensorflow()  # here, so that reading settings and help does not wait for it

@@ -21,11 +21,16 @@ def check_format(path: Path, *, setting: str) -> None:
     Raises:
         ConfigError: It stands for another one, or none.
     """
-    if not path.name.endswith(_ENDINGS):
+    if not is_named_as_table(path):
         raise ConfigError(
             f"{setting} is {path}, whose name has no known ending. Give a name that ends in "
             f"{', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}."
         )
+
+
+def is_named_as_table(path: Path) -> bool:
+    """Return whether a file's name stands for a format that can be written."""
+    return path.name.endswith(_ENDINGS)
 
 
 def table_writer(path: Path, schema: pa.Schema, *, named: Path) -> Any:

@@ -15,7 +15,7 @@ from esmm_dist.inference.trained_model import TrainedModel
 from esmm_dist.raw_scoring.row_batches import row_batches
 from esmm_dist.raw_scoring.row_features import read_features
 from esmm_dist.raw_scoring.row_scorer import AskedBatch, answered
-from esmm_dist.raw_scoring.scored_schema import check_table, readable_table, scored_schema
+from esmm_dist.raw_scoring.scored_schema import ReadColumns, readable_table, scored_schema
 from preprocess.read.flat.columns import RowReasons
 from preprocess.read.flat.header import columns_scored
 from preprocess.read.flat.row_texts import value_shown
@@ -55,7 +55,7 @@ def score_table(
     twice = [name for name in keep if list(keep).count(name) > 1]
     if twice:
         raise ConfigError(f"keep names '{twice[0]}' twice. Name it once.")
-    check_table("the table", table.schema, schema, keep)
+    ReadColumns(schema=schema, keep=keep).check("the table", table.schema)
     rejected: dict[int, str] = {}
 
     def asked() -> Iterator[AskedBatch[int]]:

@@ -1,7 +1,8 @@
 """The part of a schema that rows without labels are read by."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,21 +43,40 @@ def scored_schema(model: Schema, own: Schema | None = None) -> Schema:
     return replace(schema, source=replace(source, weight=None, keep=(), split=None))
 
 
-def check_table(where: Path | str, types: pa.Schema, schema: Schema, keep: Iterable[str] = ()) -> None:
-    """Check that a table has the columns that scoring reads, in types that it can read.
+@dataclass(frozen=True, kw_only=True)
+class ReadColumns:
+    """The columns of a log that scoring reads."""
 
-    Args:
-        where: the file, or words that stand for a table in memory
-        types: the table's columns
-        schema: from ``scored_schema``
-        keep: columns that are written beside the scores
+    schema: Schema
+    """From ``scored_schema``."""
+    keep: Sequence[str] = ()
+    """Columns that are written beside the scores."""
+    sample_id: str | None = None
+    """Column that names the rows; None: they are numbered."""
 
-    Raises:
-        SchemaError: A column is missing, is there twice, or has another type.
-    """
-    read = columns_scored(schema)
-    check_columns(where, types.names, {**dict.fromkeys(keep, "keep"), **read})
-    check_types(where, types, schema, read)
+    @cached_property
+    def what(self) -> dict[str, str]:
+        """The columns, and what each is read for."""
+        named = {} if self.sample_id is None else {self.sample_id: "source.sample_id"}
+        return {**dict.fromkeys(self.keep, "keep"), **named, **columns_scored(self.schema)}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The columns."""
+        return tuple(self.what)
+
+    def check(self, where: Path | str, types: pa.Schema) -> None:
+        """Check that a table has the columns, in types that can be read.
+
+        Args:
+            where: the file, or words that stand for a table in memory
+            types: the table's columns
+
+        Raises:
+            SchemaError: A column is missing, is there twice, or has another type.
+        """
+        check_columns(where, types.names, self.what)
+        check_types(where, types, self.schema, columns_scored(self.schema))
 
 
 def readable_table(table: pa.Table) -> pa.Table:

@@ -179,7 +179,8 @@ class Folder:
         """
         with self._failures("cannot be written", name):
             if not self.is_local:
-                with self._filesystem.open_output_stream(self._inside(name)) as stream:
+                # As they are: Arrow would compress what goes into a file whose name ends in .gz
+                with self._filesystem.open_output_stream(self._inside(name), compression=None) as stream:
                     yield stream
                 return
             with pa.OSFile(self._inside(name), "wb") as stream:

@@ -158,7 +158,7 @@ _ROWS = (
     Command(
         **_task("predict"),
         group=SERVE,
-        summary="Write predictions to a file (Parquet or CSV): sample_id, pctr, pcvr, pctcvr (two labels).",
+        summary="Write predictions of a data set, or of a raw log without labels: sample_id, pctr, pcvr, pctcvr.",
         example="esmm predict --run run --data data --split test --out predictions.parquet",
         work="launcher.commands.inference:predict_command",
         in_ranks=True,

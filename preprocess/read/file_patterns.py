@@ -43,7 +43,7 @@ def matching_files(raw: Path, pattern: str) -> list[Path]:
                     f"{path} is a folder without a part of a log. Write it again, or move it away to go without it."
                 )
             found.update(parts)
-        elif not _is_bookkeeping(path.name):
+        elif not is_bookkeeping(path.name):
             found.add(path)
     _check_folders(raw, found)
     if len(found) > MAX_FILES:
@@ -70,12 +70,24 @@ def _parts(folder: Path) -> Iterator[Path]:
         if entry.is_dir():
             if not entry.name.startswith("."):
                 yield from _parts(Path(entry.path))
-        elif not _is_bookkeeping(entry.name):
+        elif not is_bookkeeping(entry.name):
             yield Path(entry.path)
 
 
-def _is_bookkeeping(name: str) -> bool:
+def is_bookkeeping(name: str) -> bool:
+    """Return whether a file of this name, beside the parts of a log, says how their writing went."""
     return name.startswith(".") or (name.startswith("_") and "." not in name)
+
+
+def check_finished(base: object, folders: Iterable[str]) -> None:
+    """Check the names of the folders between ``base`` and a file.
+
+    Raises:
+        InputDataError: One says that the files are still being written, or that they are a table of another kind.
+    """
+    for name in folders:
+        if name in _UNFINISHED:
+            raise InputDataError(_UNFINISHED[name].format(folder=base))
 
 
 def _check_folders(raw: Path, found: Iterable[Path]) -> None:

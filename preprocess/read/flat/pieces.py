@@ -7,6 +7,8 @@ changes nothing in the data set.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,33 +45,59 @@ def line_pieces(lines: Sequence[bytes], separators: Sequence[bytes], most: int) 
     yield begin, len(lines)
 
 
+@contextmanager
+def opened_parquet(path: Path, stream: pa.NativeFile | None = None) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file; what is wrong with it within the block is an ``InputDataError`` that names it.
+
+    Args:
+        path: its path, or the name of what the stream reads
+        stream: reads it where it is on no disk; None: the file at ``path``
+    """
+    with (
+        reading(path),
+        pq.ParquetFile(stream if stream is not None else arrow_path(path), buffer_size=_BUFFER_BYTES) as opened,
+    ):
+        yield opened
+
+
 def batches_of(file: InputFile, group: int, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a row group of a Parquet file, ``rows`` at a time, checked."""
-    with reading(file.path), pq.ParquetFile(arrow_path(file.path), buffer_size=_BUFFER_BYTES) as opened:
-        for batch in opened.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False):
-            batch.validate(full=True)  # a text that is not UTF-8, a dictionary's index beyond its end: found here
-            yield batch.cast(pa.schema([each.with_type(without_views(each.type)) for each in batch.schema]))
+    with opened_parquet(file.path) as opened:
+        yield from _batches(opened, group, columns, rows)
+
+
+def _batches(opened: pq.ParquetFile, group: int, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    for batch in opened.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False):
+        batch.validate(full=True)  # a text that is not UTF-8, a dictionary's index beyond its end: found here
+        yield batch.cast(pa.schema([each.with_type(without_views(each.type)) for each in batch.schema]))
 
 
 def row_pieces(
     file: InputFile, group: int, columns: list[str], list_separator: str, most: int
+) -> Iterator[tuple[int, pa.Table]]:
+    """Read a row group and yield (first row, rows) of pieces; see ``group_pieces``."""
+    with opened_parquet(file.path) as opened:
+        yield from group_pieces(opened, group, columns, list_separator, most)
+
+
+def group_pieces(
+    opened: pq.ParquetFile, group: int, columns: list[str], list_separator: str, most: int
 ) -> Iterator[tuple[int, pa.Table]]:
     """Read a row group and yield (first row, rows) of pieces with at most ``most`` items each, or one row.
 
     No piece lies in two chunks, of ``BATCH_ROWS`` rows each, a power of two.
 
     Args:
-        file: a Parquet file
+        opened: a Parquet file
         group: which of its row groups
         columns: columns to read
         list_separator: separator of the ids of a list that is a text
         most: items in a piece
     """
-    with reading(file.path):
-        at_once = _rows_at_once(pq.read_metadata(arrow_path(file.path)).row_group(group), columns, most)
+    at_once = _rows_at_once(opened.metadata.row_group(group), columns, most)
     waiting: list[pa.RecordBatch] = []
     first = end = items = 0
-    for batch in batches_of(file, group, columns, at_once):
+    for batch in _batches(opened, group, columns, at_once):
         for part, here in _halves(batch, list_separator, most):
             if waiting and (items + here > most or end % BATCH_ROWS == 0):
                 yield first, pa.Table.from_batches(waiting)

@@ -131,6 +131,12 @@ def test_a_local_folder_is_renamed_in_one_moment(tmp_path):
         before.rename_to(after)
 
 
+def test_bytes_are_stored_as_they_are_whatever_the_files_name(folder):
+    folder.make()
+    folder.write_bytes("log.csv.gz", b"not compressed")  # Arrow would compress it for the ending's sake
+    assert (folder.size("log.csv.gz"), folder.read_bytes("log.csv.gz")) == (14, b"not compressed")
+
+
 def test_where_a_folder_is(tmp_path, monkeypatch, s3):
     monkeypatch.chdir(tmp_path)
     relative = Folder.open("runs//a/")
