@@ -14,7 +14,7 @@ from esmm_dist.inference.trained_model import TrainedModel
 from esmm_dist.process.in_background import InBackground
 from esmm_dist.progress import Progress
 from esmm_dist.raw_scoring.raw_index import RawPart
-from esmm_dist.raw_scoring.raw_reader import RawReader, RawRows
+from esmm_dist.raw_scoring.raw_reader import RawReader, ReadRows
 from esmm_dist.raw_scoring.row_batches import row_batches
 from esmm_dist.raw_scoring.row_features import read_features
 from esmm_dist.raw_scoring.row_scorer import AskedBatch, answered
@@ -64,21 +64,21 @@ class PartScorer:
             EsmmError: The log cannot be read, or the files cannot be written.
         """
         tree = self.model.scorer.schema.label_tree
-        with score_file(files.folder, files.scores, self.types, tree) as scores:
-            with RejectLog(files.folder, files.rejects) as rejects:
-                asked = partial(self._asked, part, rejects)
-                told = 0
-                writer = InBackground(depth=_BATCHES_BEHIND, name="writer")
-                with writer, closing(answered(self.model.scorer, asked)) as batches:
-                    for batch in batches:
-                        writer.do(partial(scores.add, batch))
-                        rows = len(batch.rows.rows)
-                        told += rows
-                        progress.advance(rows)
-                progress.advance(part.rows - told)
+        told = 0
+        scores_written = score_file(files.folder, files.scores, self.types, tree)
+        with scores_written as scores, RejectLog(files.folder, files.rejects) as rejects:
+            asked = partial(self._asked, part, rejects)
+            writer = InBackground(depth=_BATCHES_BEHIND, name="writer")
+            with writer, closing(answered(self.model.scorer, asked)) as batches:
+                for batch in batches:
+                    writer.do(partial(scores.add, batch))
+                    rows = len(batch.rows.rows)
+                    told += rows
+                    progress.advance(rows)
+            progress.advance(part.rows - told)
         return ScoredPart(rows=scores.rows, rejected=rejects.counts, first=rejects.first)
 
-    def _asked(self, part: RawPart, rejects: RejectLog) -> Iterator[AskedBatch[tuple[RawRows, pa.Array]]]:
+    def _asked(self, part: RawPart, rejects: RejectLog) -> Iterator[AskedBatch[tuple[ReadRows, pa.Array]]]:
         first_rows = accumulate((chunk.rows for chunk in part.chunks), initial=part.first_row)
         first_row_of = dict(zip(part.chunks, first_rows, strict=False))
         for rows in self.reader.rows(part.chunks):
@@ -90,7 +90,7 @@ class PartScorer:
             for batch in row_batches(features, self.columns.schema):
                 yield AskedBatch(batch, (rows, names))
 
-    def _names(self, rows: RawRows, first_row: int, reasons: RowReasons) -> pa.Array:
+    def _names(self, rows: ReadRows, first_row: int, reasons: RowReasons) -> pa.Array:
         """Return what the rows are called: int64 [R], or string [R] where texts name them."""
         schema, column = self.columns.schema, self.columns.sample_id
         if column is None:

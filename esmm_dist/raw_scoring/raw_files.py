@@ -20,9 +20,9 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.location import Location
 from esmm_dist.storage.uris import COLLAPSED_URI, COPYING
+from preprocess.read.file_forms import Packing, packing_of
 from preprocess.read.file_patterns import check_finished, is_bookkeeping, matching_files, natural_order
 from preprocess.read.input_texts import reading
-from preprocess.read.inputs import Packing, _flat_packing
 
 _MOST_NAMES = 10  # of a folder, in messages
 _GLOB = re.compile(r"[*?\[]")
@@ -126,7 +126,7 @@ def _local_files(base: Path, paths: Sequence[Path] | set[Path]) -> list[ScoredFi
             folder=Folder.open(path.parent),
             name=path.name,
             shown_name=Path(os.path.relpath(path, base)).as_posix(),
-            packing=_flat_packing(path),
+            packing=packing_of(path),
         )
         for path in sorted(paths, key=natural_order)
     ]
@@ -189,7 +189,7 @@ def _stored_files(base: Folder, paths: Sequence[str]) -> list[ScoredFile]:
         folder = base
         for each in folders:
             folder = folder / each
-        files.append(ScoredFile(folder=folder, name=name, shown_name=path, packing=_flat_packing(Path(path))))
+        files.append(ScoredFile(folder=folder, name=name, shown_name=path, packing=packing_of(Path(path))))
     return files
 
 

@@ -6,7 +6,7 @@ second); several ranks share the files.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import google_crc32c
 import pyarrow.parquet as pq
@@ -43,7 +43,7 @@ class FileIndex(NamedTuple):
     chunks: list[RawChunk]
     file_bytes: int
     crc32c: int
-    """Of all text, inflated; of Parquet of its last 64 kB, which hold sizes and statistics of all columns"""
+    """Checksum of all text, inflated; of Parquet the last 64 kB, which hold sizes and statistics of all columns"""
 
 
 def index_files(
@@ -63,7 +63,7 @@ def index_files(
     """
     own = range(world.rank, len(files), world.size)
     progress.start("Count the rows", float(sum(files[place].size() for place in own)), "B")
-    found = {}
+    found: dict[str, Any] = {}
     for place in own:
         file = files[place]
         if file.packing == "parquet":

@@ -12,15 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esmm_dist.arrays import I64
-from esmm_dist.errors import InputDataError
+from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.raw_scoring.raw_files import ScoredFile
 from esmm_dist.raw_scoring.raw_index import RawChunk
 from esmm_dist.raw_scoring.scored_schema import ReadColumns
 from preprocess.read.chunks import MAX_LINE_BYTES, split_lines, stream_chunks
-from preprocess.read.flat.header import checked_header
+from preprocess.read.flat.header import checked_header, text_form
 from preprocess.read.flat.pieces import group_pieces, line_pieces, opened_parquet
 from preprocess.read.flat.row_texts import row_text, value_shown
 from preprocess.read.flat.text import TextForm, read_rows
+from preprocess.read.json_lines import check_json_head
 from preprocess.read.rejects import Reason, Reject, reject
 
 _PIECE_ITEMS = 1 << 20
@@ -29,7 +30,7 @@ _HEAD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class RawRows:
+class ReadRows:
     """The rows of one piece of a chunk as they were read, and the lines that are none."""
 
     file: ScoredFile
@@ -88,13 +89,19 @@ class RawReader:
         if file.packing == "parquet":
             with file.opened() as stream, opened_parquet(file.path, stream) as opened:
                 return column in opened.schema_arrow.names
-        return column in self._read_header(file, {})
+        if self._form(place).json is None:
+            return column in self._read_header(place, {})
+        try:
+            check_json_head(file.path, self._head(file), {column: ""})
+        except SchemaError:
+            return False
+        return True
 
     def header_lines(self, place: int) -> int:
         """Return how many lines stand in front of a file's rows."""
-        return 0 if self._files[place].packing == "parquet" else 1
+        return 0 if self._files[place].packing == "parquet" else self._form(place).header_lines
 
-    def rows(self, chunks: Sequence[RawChunk]) -> Iterator[RawRows]:
+    def rows(self, chunks: Sequence[RawChunk]) -> Iterator[ReadRows]:
         """Yield the rows of some chunks, in order, piece by piece.
 
         Raises:
@@ -112,7 +119,7 @@ class RawReader:
         self._stack.close()
         self._open = None
 
-    def _of_group(self, chunks: Sequence[RawChunk], place: int, group: int) -> Iterator[RawRows]:
+    def _of_group(self, chunks: Sequence[RawChunk], place: int, group: int) -> Iterator[ReadRows]:
         file, by_first = self._files[place], {chunk.begin: chunk for chunk in chunks}
         opened = self._opened(place, lambda: self._parquet(file))
         columns = list(self._columns.names)
@@ -121,7 +128,7 @@ class RawReader:
         for first, table in group_pieces(opened, group, columns, self._source.list_separator, _PIECE_ITEMS):
             at_hand = by_first.get(first, at_hand)
             if at_hand is not None:
-                yield RawRows(
+                yield ReadRows(
                     file=file,
                     chunk=at_hand,
                     table=table.select(columns),
@@ -132,9 +139,9 @@ class RawReader:
             if first + table.num_rows >= end:
                 return
 
-    def _of_text(self, chunk: RawChunk) -> Iterator[RawRows]:
+    def _of_text(self, chunk: RawChunk) -> Iterator[ReadRows]:
         file = self._files[chunk.file]
-        form = TextForm.of(self._source, file.path)
+        form = self._form(chunk.file)
         text = self._text(chunk)
         names = self._header(chunk.file)
         lines = split_lines(text)
@@ -146,7 +153,7 @@ class RawReader:
         separators = (form.delimiter.encode(), self._source.list_separator.encode())
         for begin, end in line_pieces(lines, separators, _PIECE_ITEMS):
             table, places, rejects = read_rows(lines[begin:end], begin, names, form)
-            yield RawRows(
+            yield ReadRows(
                 file=file,
                 chunk=chunk,
                 table=table.select(list(self._columns.names)),
@@ -180,17 +187,26 @@ class RawReader:
             self._open = (place, open_file())
         return self._open[1]
 
+    def _form(self, place: int) -> TextForm:
+        return text_form(self._columns.schema, self._files[place].path, self._columns.what)
+
     def _header(self, place: int) -> list[str]:
         if place not in self._headers:
-            self._headers[place] = self._read_header(self._files[place], self._columns.what)
+            self._headers[place] = self._read_header(place, self._columns.what)
         return self._headers[place]
 
-    def _read_header(self, file: ScoredFile, read: Mapping[str, str]) -> list[str]:
-        line = b""
+    def _read_header(self, place: int, read: Mapping[str, str]) -> list[str]:
+        file, form = self._files[place], self._form(place)
+        head = self._head(file)
+        return checked_header(file.path, head if form.json is not None else head.partition(b"\n")[0], form, read)
+
+    def _head(self, file: ScoredFile) -> bytes:
+        """Return the beginning of a text: its first line, and 64 kB or more of what follows."""
+        head = b""
         with file.opened_text() as stream:
-            while b"\n" not in line and len(line) < MAX_LINE_BYTES and (more := stream.read(_HEAD_BYTES)):
-                line += more
-        return checked_header(file.path, line.partition(b"\n")[0], TextForm.of(self._source, file.path), read)
+            while (b"\n" not in head) and len(head) < MAX_LINE_BYTES and (more := stream.read(_HEAD_BYTES)):
+                head += more
+        return head
 
 
 def _line(lines: list[bytes], places: I64, form: TextForm, row: int) -> bytes:

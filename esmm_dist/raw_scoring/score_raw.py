@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from esmm_dist.raw_scoring.part_scoring import PartScorer, ScoredPart
 
 REJECTS_ENDING = ".rejects.jsonl"
-"""Of the name of the rejects beside a file of scores"""
+"""Ending of the name of the rejects beside a file of scores"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +66,10 @@ class RawResult:
         if self.kept_parts:
             lines.append(f"{self.kept_parts:,} of the parts were there from before.")
         if self.rejected:
+            count = sum(self.rejected.values())
             lines.append(
-                f"{sum(self.rejected.values()):,} rows have no prediction: {_reasons(self.rejected, self.first_rejects)}. They are listed in "
-                f"{self.rejects_path}."
+                f"{count:,} rows have no prediction: {_reasons(self.rejected, self.first_rejects)}. "
+                f"They are listed in {self.rejects_path}."
             )
         return lines
 
@@ -124,7 +125,9 @@ def _check_out(out: Folder, world: World) -> None:
     """Check, before the model is loaded, that the output can be written as it is asked for."""
     if not is_named_as_table(Path(out.name)):
         if out.is_local and out.local_path.is_file():
-            raise ConfigError(f"out is {out}, a file whose name has no known ending. Give a folder, or a .parquet file.")
+            raise ConfigError(
+                f"out is {out}, a file whose name has no known ending. Give a folder, or a .parquet file."
+            )
         return
     if out.is_local and out.local_path.is_dir():
         raise ConfigError(f"out is {out}, a folder whose name ends as a file's. Give it a name without an ending.")
@@ -132,8 +135,8 @@ def _check_out(out: Folder, world: World) -> None:
         raise ConfigError(f"out is {out}. Give the URI of a file in it.")
     if world.size > 1:
         raise ConfigError(
-            f"out is {out}, one file, and {world.size} ranks share the parts of a folder. Give a folder: a name without "
-            "an ending, such as scores."
+            f"out is {out}, one file, and {world.size} ranks share the parts of a folder. Give a folder: a name "
+            "without an ending, such as scores."
         )
 
 

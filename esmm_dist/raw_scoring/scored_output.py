@@ -16,7 +16,7 @@ from esmm_dist.arrays import I64
 from esmm_dist.errors import InputDataError
 from esmm_dist.inference.probabilities import probabilities
 from esmm_dist.inference.table_format import table_writer
-from esmm_dist.raw_scoring.raw_reader import RawRows
+from esmm_dist.raw_scoring.raw_reader import ReadRows
 from esmm_dist.raw_scoring.row_scorer import AnsweredBatch
 from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.storage.file_copy import copy_with_tries
@@ -70,7 +70,7 @@ class RejectLog:
         self.first: dict[str, str] = {}
         """For each reason, the place of the first line."""
 
-    def add(self, rows: RawRows, rejects: list[Reject]) -> None:
+    def add(self, rows: ReadRows, rejects: list[Reject]) -> None:
         """Add the rejects of a piece, by their places in its chunk, ascending."""
         if rejects and self._file is None:
             path = self._stack.enter_context(whole_output(self._folder, self._name))
@@ -116,7 +116,7 @@ class ScoreWriter:
         self._waiting: list[pa.Table] = []
         self.rows = 0
 
-    def add(self, batch: AnsweredBatch[tuple[RawRows, pa.Array]]) -> None:
+    def add(self, batch: AnsweredBatch[tuple[ReadRows, pa.Array]]) -> None:
         """Write the rows of a batch in the order of the log.
 
         Raises:
@@ -125,7 +125,10 @@ class ScoreWriter:
         order: I64 = np.argsort(batch.rows.rows)
         rows, (piece, names) = pa.array(batch.rows.rows[order]), batch.of
         kept = [piece.table.column(name) for name in self._schema.names[1 : -len(self._tree.columns)]]
-        columns = [names.take(rows), *(column.take(rows) for column in kept)]
+        columns = [
+            names.take(rows),
+            *(_as_kept(column.take(rows), self._schema, n) for n, column in enumerate(kept, 1)),
+        ]
         columns += [pa.array(column) for column in probabilities(batch.logits[order], self._tree)]
         try:
             self._waiting.append(pa.table(columns, names=self._schema.names).cast(self._schema))
@@ -143,6 +146,14 @@ class ScoreWriter:
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
         self._waiting = []
+
+
+def _as_kept(column: pa.ChunkedArray, schema: pa.Schema, place: int) -> pa.ChunkedArray | pa.Array:
+    """Return a kept column; lists of JSON lines, beside which other rows may hold texts, as JSON."""
+    if not (pa.types.is_list(column.type) and pa.types.is_string(schema.field(place).type)):
+        return column
+    texts = (None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist())
+    return pa.array(texts, pa.string())
 
 
 @contextmanager

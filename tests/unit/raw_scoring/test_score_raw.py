@@ -42,9 +42,7 @@ def write_unlabelled(path: Path, rows: list[Row]) -> None:
         pq.write_table(pq.read_table(path).drop_columns(["row", "click", "buy"]), path)
         return
     write_shop_csv(path, rows)
-    table = pacsv.read_csv(
-        path, convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(rows[0], pa.string()))
-    )
+    table = pacsv.read_csv(path, convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(rows[0], pa.string())))
     pacsv.write_csv(table.drop_columns(["row", "click", "buy"]), path)
 
 
@@ -52,7 +50,8 @@ def write_unlabelled(path: Path, rows: list[Row]) -> None:
 def expected(model: TrainedModel, tmp_path: Path) -> list[Row]:
     """Return the scores of TEST as a table has them."""
     write_unlabelled(tmp_path / "expected.parquet", TEST)
-    return score_table(model, pq.read_table(tmp_path / "expected.parquet")).to_pylist()
+    rows: list[Row] = score_table(model, pq.read_table(tmp_path / "expected.parquet")).to_pylist()
+    return rows
 
 
 def test_a_file_has_a_score_for_each_row_in_its_order(shop: Path, expected: list[Row], tmp_path: Path):
@@ -227,6 +226,25 @@ def test_a_log_of_which_no_row_can_be_scored_is_refused(shop: Path, tmp_path: Pa
         scored(shop, tmp_path / "log.csv", tmp_path / "scores")
 
 
+def test_json_lines_score_as_csv_does(shop: Path, expected: list[Row], tmp_path: Path):
+    lines = []
+    for row in TEST:
+        left = {name: value for name, value in row.items() if name not in ("row", "click", "buy", "price")}
+        lines.append(json.dumps(left | {"price": row["price"], "interests": row["interests"]}))
+    lines.insert(2, "{")
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    result = scored(shop, tmp_path / "log.jsonl", tmp_path / "s.parquet", keep=("history", "views"))
+    found = pq.read_table(tmp_path / "s.parquet")
+    assert result.rejected == {"bad_json": 1}
+    assert found["pctcvr"].to_pylist() == pytest.approx([row["pctcvr"] for row in expected], rel=1e-6)
+    assert found["sample_id"].to_pylist() == [1, 2, *range(4, len(TEST) + 2)]
+    assert found["history"].to_pylist() == [json.dumps(row["history"]) for row in TEST]
+    assert found["views"].to_pylist() == [None if row["views"] is None else str(row["views"]) for row in TEST]
+    (tmp_path / "named.jsonl").write_text("\n".join(json.dumps({"row": 70 + n} | json.loads(lines[n])) for n in (0, 1)))
+    scored(shop, tmp_path / "named.jsonl", tmp_path / "named.parquet")
+    assert pq.read_table(tmp_path / "named.parquet")["sample_id"].to_pylist() == [70, 71]
+
+
 def test_rows_are_called_by_the_column_that_the_schema_names_where_it_is_there(shop: Path, tmp_path: Path):
     write_shop_csv(tmp_path / "log.csv", TEST[:4])
     text = (tmp_path / "log.csv").read_text().replace("\n5002,", "\nfive,")
@@ -246,7 +264,9 @@ def test_a_schema_of_other_separators_reads_the_same(shop: Path, expected: list[
     scored(shop, tmp_path / "log.csv", tmp_path / "s.parquet", schema=str(tmp_path / "other.yaml"))
     found = pq.read_table(tmp_path / "s.parquet")
     assert found["pctcvr"].to_pylist() == pytest.approx([row["pctcvr"] for row in expected], rel=1e-6)
-    (tmp_path / "less.yaml").write_text(schema.replace("  - {name: item, owner: item}\n", "").replace(", ids_of: item", ""))
+    (tmp_path / "less.yaml").write_text(
+        schema.replace("  - {name: item, owner: item}\n", "").replace(", ids_of: item", "")
+    )
     with pytest.raises(SchemaError, match="Schema 'shop' is not that of the model"):
         scored(shop, tmp_path / "log.csv", tmp_path / "s.parquet", schema=str(tmp_path / "less.yaml"))
 
