@@ -11,7 +11,6 @@ from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.impression_text import kept_of, name_of, with_kept
-from esmm_dist.schema.sources import FlatSource
 
 TextsOf = Callable[[GroupedBatch], Objects | None]
 
@@ -38,8 +37,8 @@ class KeptColumns:
         """
         self.names = names
         self._schema = schema
-        if isinstance(schema.source, FlatSource):
-            self._places = [_kept_place(name, schema.source.keep) for name in names]
+        if schema.flat_source is not None:
+            self._places = [_kept_place(name, schema.flat_source.keep) for name in names]
             self._fields: list[Field] = []
         else:
             self._places = list(range(len(names)))

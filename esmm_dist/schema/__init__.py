@@ -4,8 +4,9 @@ Here belongs what raw logs, records, training and checkpoints must agree on, dow
 file. Nothing here reads logs or records (``preprocess``, ``esmm_dist.input``), and nothing imports TensorFlow.
 """
 
+from esmm_dist.schema.event_source import EventsSource
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.files import available_presets, load_schema
 from esmm_dist.schema.sources import AliCcpSource, FlatSource
 
-__all__ = ["AliCcpSource", "Field", "FlatSource", "Schema", "available_presets", "load_schema"]
+__all__ = ["AliCcpSource", "EventsSource", "Field", "FlatSource", "Schema", "available_presets", "load_schema"]

@@ -48,10 +48,11 @@ def _flat(schema: Schema) -> dict[str, Any]:
 
 
 def _of_records(schema: Schema) -> dict[str, Any]:
-    return {
+    form = {"source.form": "flat" if schema.flat_source is not None else "aliccp"}  # joined events are a flat log
+    return form | {
         key: value
         for key, value in _flat(schema).items()
-        if key == "source.form" or not (key == "name" or key.startswith("source.") or key.endswith(".alias"))
+        if not (key == "name" or key.startswith("source.") or key.endswith(".alias"))
     }
 
 

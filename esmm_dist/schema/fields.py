@@ -8,6 +8,7 @@ from functools import cached_property
 from esmm_dist.errors import SchemaError
 from esmm_dist.schema.attention import check_attention
 from esmm_dist.schema.columns import check_columns
+from esmm_dist.schema.event_source import EventsSource, check_streams
 from esmm_dist.schema.field import COMBINER_POWER, TABLE_NAME, Combiner, Field, Owner
 from esmm_dist.schema.field_checks import check_crosses, check_dims, check_flat_only, check_id_spaces
 from esmm_dist.schema.label_tree import LabelTree, split_after
@@ -36,7 +37,7 @@ class Schema:
     """The label before each one that does not follow the one listed before it. None: the labels say it themselves, as
     ``favourite after click`` does. Given, also empty (``{}``), labels are names as they stand, whatever is in them."""
 
-    source: AliCcpSource | FlatSource = _ALICCP
+    source: AliCcpSource | FlatSource | EventsSource = _ALICCP
 
     def __post_init__(self) -> None:
         texts = self.after is None
@@ -60,6 +61,8 @@ class Schema:
             )
         try:
             object.__setattr__(self, "after", _needed(self._checked_tree(texts=texts)))
+            if self.events_source is not None:
+                check_streams(self.events_source, self.label_tree)
             check_flat_only(self.fields, is_flat=self.flat_source is not None)
             check_crosses(self.fields)
             check_dims(self.fields)
@@ -92,8 +95,15 @@ class Schema:
 
     @property
     def flat_source(self) -> FlatSource | None:
-        """Where the columns of a flat log come from; None: the log has the Ali-CCP form."""
+        """Where the columns of a flat log come from; of an event log, of its joined impressions. None: Ali-CCP form."""
+        if isinstance(self.source, EventsSource):
+            return self.source.flat
         return self.source if isinstance(self.source, FlatSource) else None
+
+    @property
+    def events_source(self) -> EventsSource | None:
+        """The files of events that are joined to a flat log; None: the log is none of events."""
+        return self.source if isinstance(self.source, EventsSource) else None
 
     @property
     def has_text_sample_ids(self) -> bool:

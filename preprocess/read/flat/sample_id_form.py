@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,7 +37,11 @@ def with_sample_id_form(schema: Schema, files: Sequence[InputFile]) -> Schema:
         return schema
     texts = _first_texts(schema, source, files[0], source.sample_id)
     numbers = sum(sample_number(text) >= 0 for text in texts)
-    return replace(schema, source=replace(source, sample_id_form="text")) if 2 * numbers < len(texts) else schema
+    if 2 * numbers >= len(texts):
+        return schema
+    form: Literal["text"] = "text"
+    own = schema.events_source
+    return replace(schema, source=replace(source if own is None else own, sample_id_form=form))
 
 
 def _first_texts(schema: Schema, source: FlatSource, file: InputFile, column: str) -> list[str]:

@@ -26,6 +26,8 @@ class FlatTask:
     """Called with ``job``, ``file``, ``chunk``, ``header`` and ``text``, as ``parse.parse_text`` is."""
     of_row_group: Callable[..., Result]
     """Called with ``job``, ``file``, ``first`` and ``group``, as ``parse.parse_row_group`` is."""
+    columns: Mapping[str, str] | None = None
+    """Columns that are read, and what for. None: all that the schema reads."""
 
 
 def flat_tasks(
@@ -55,7 +57,7 @@ def flat_tasks(
 
 
 def _tasks(job: ParseJob, files: Sequence[InputFile], what: FlatTask) -> Iterator[PoolTask]:
-    read = columns_read(job.schema)
+    read = columns_read(job.schema) if what.columns is None else what.columns
     for file in files:
         if file.packing == "plain":
             header = first_lines(file.path) if text_form(job, file).json is not None else first_line(file.path)
@@ -63,7 +65,7 @@ def _tasks(job: ParseJob, files: Sequence[InputFile], what: FlatTask) -> Iterato
             for chunk in range(num_chunks(file.path.stat().st_size, job.chunk_bytes)):
                 yield _text_task(job, what, file, chunk, header, None)
         elif file.packing == "parquet":
-            yield from _parquet_tasks(job, what, file)
+            yield from _parquet_tasks(job, what, file, read)
     header = b""
     for file, chunk, text in stream_texts([f for f in files if f.packing == "gz"], job.chunk_bytes):
         if chunk == 0:
@@ -97,13 +99,13 @@ def _text_task(
     )
 
 
-def _parquet_tasks(job: ParseJob, what: FlatTask, file: InputFile) -> Iterator[PoolTask]:
+def _parquet_tasks(job: ParseJob, what: FlatTask, file: InputFile, read: Mapping[str, str]) -> Iterator[PoolTask]:
     """One task for each row group, which makes one chunk of every ``BATCH_ROWS`` rows: Parquet cannot seek to a row."""
     with reading(file.path):
         metadata = pq.read_metadata(arrow_path(file.path))
         types = pq.read_schema(arrow_path(file.path))
-    check_columns(file.path, types.names, columns_read(job.schema))
-    check_types(file.path, types, job.schema)
+    check_columns(file.path, types.names, read)
+    check_types(file.path, types, job.schema, read)
     chunk = 0
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group).num_rows

@@ -1,0 +1,163 @@
+"""Times of events as microseconds since 1970 in UTC.
+
+=============================================  =========================================================
+value                                          time
+=============================================  =========================================================
+whole number, 19000101 to 29991231             the beginning of the day that its digits say
+number below 10^11, 10^14, 10^17; from there   seconds, milliseconds, microseconds; nanoseconds since 1970
+timestamp of Parquet with a zone               that moment
+timestamp of Parquet without, ISO 8601 text    what a clock in ``source.time_zone`` showed
+ISO 8601 text with a zone (``Z``, ``+02:00``)  that moment
+date of Parquet, ISO 8601 text of a date       the beginning of the day
+=============================================  =========================================================
+
+Where clocks are put back, the earlier of the two moments of a time without a zone is taken.
+"""
+
+import datetime
+import math
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+
+from esmm_dist.arrays import I64, Bools
+from esmm_dist.schema.number_text import number_of
+from esmm_dist.schema.sources import FlatSource
+from esmm_dist.schema.time_zone import UTC, zone_of
+from preprocess.read.flat.column_types import plain
+from preprocess.read.flat.columns import distinct_texts
+from preprocess.read.flat.compute import pc
+from preprocess.read.flat.value_texts import written_texts
+
+_SECOND = 1_000_000
+_MINUTE = 60 * _SECOND
+_DAY = 86_400 * _SECOND
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_NAIVE_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_FIRST_WHOLE_DAY, _LAST_WHOLE_DAY = 1900_01_01, 2999_12_31
+_BELOW = (1e11, 1e14, 1e17)
+_MOST_DIGITS = 18
+_MOST_US = 253_402_300_799 * _SECOND  # the end of the year 9999
+
+
+def moments(column: pa.Array, source: FlatSource, time_zone: str) -> tuple[I64, Bools]:
+    """Return the times of a column, int64 [N], and which of its values are times, bool [N].
+
+    Args:
+        column: values of any type that ``column_types.is_value`` knows
+        source: says the decimal mark
+        time_zone: zone of times that carry none
+    """
+    column, zone = plain(column), zone_of(time_zone)
+    kind, present = column.type, np.asarray(column.is_valid())
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        times = np.asarray(column.cast(_exact(kind), safe=False).cast(pa.int64()).fill_null(0))
+        has_zone = pa.types.is_timestamp(kind) and kind.tz is not None
+        return (times if has_zone else _from_clock(times, zone)), present
+    if pa.types.is_integer(kind):
+        return _kept(*_of_whole(np.asarray(column.cast(pa.int64(), safe=False).fill_null(-1)), zone), present)
+    texts = written_texts(column)[0]
+    digits = pc.match_substring_regex(texts, f"^[0-9]{{1,{_MOST_DIGITS}}}$")
+    if pc.all(digits, skip_nulls=False).as_py():
+        return _of_whole(np.asarray(texts.cast(pa.int64())), zone)
+    try:  # ISO 8601 texts without a zone, all of them
+        clock = np.asarray(texts.cast(pa.timestamp("us")).cast(pa.int64()).fill_null(0))
+    except pa.ArrowInvalid:
+        codes, distinct = distinct_texts(texts, source)
+        found = [*(_of_text(text, zone) for text in distinct), None]  # the last is code -1, a null
+        times = np.array([0 if each is None else each for each in found], np.int64)[codes]
+        return times, np.array([each is not None for each in found], np.bool_)[codes]
+    return _kept(_from_clock(clock, zone), np.ones(len(clock), np.bool_), present)
+
+
+def moment_shown(time_us: int, time_zone: str) -> str:
+    """Return a time as a text in a zone."""
+    return (_EPOCH + datetime.timedelta(microseconds=time_us)).astimezone(zone_of(time_zone)).isoformat()
+
+
+def moment_of(text: str, time_zone: str) -> int | None:
+    """Return the time that a text says, or None."""
+    return _of_text(text, zone_of(time_zone))
+
+
+def _exact(kind: pa.DataType) -> pa.DataType:
+    return pa.timestamp("us", kind.tz if pa.types.is_timestamp(kind) else None)
+
+
+def _kept(times: I64, is_time: Bools, present: Bools) -> tuple[I64, Bools]:
+    return times, is_time & present
+
+
+def _of_whole(numbers: I64, zone: ZoneInfo) -> tuple[I64, Bools]:
+    """Return the times of whole numbers, int64 [N], and which are times."""
+    times = np.where(
+        numbers < _BELOW[0],
+        numbers * np.where(numbers < _BELOW[0], _SECOND, 0),
+        np.where(
+            numbers < _BELOW[1],
+            numbers * np.where(numbers < _BELOW[1], 1000, 0),
+            np.where(numbers < _BELOW[2], numbers, numbers // 1000),
+        ),
+    )
+    is_time = (numbers >= 0) & (times <= _MOST_US)
+    at = np.flatnonzero((numbers >= _FIRST_WHOLE_DAY) & (numbers <= _LAST_WHOLE_DAY))
+    if len(at):
+        unique, place = np.unique(numbers[at], return_inverse=True)
+        days = [_whole_day(number) for number in unique.tolist()]
+        clock = np.array([0 if day is None else day for day in days], np.int64)
+        times[at] = _from_clock(clock, zone)[place]
+        is_time[at] = np.array([day is not None for day in days], np.bool_)[place]
+    return times, is_time
+
+
+def _whole_day(number: int) -> int | None:
+    try:
+        return (datetime.date(number // 10_000, number // 100 % 100, number % 100) - _NAIVE_EPOCH.date()).days * _DAY
+    except ValueError:
+        return None
+
+
+def _of_text(text: str, zone: ZoneInfo) -> int | None:
+    text = text.strip()
+    number = number_of(text)
+    if number is not None:
+        if not (math.isfinite(number) and 0 <= number < 2**63):
+            return None
+        if number == math.floor(number):
+            times, is_time = _of_whole(np.array([int(text) if text.isdecimal() else int(number)]), zone)
+            return int(times[0]) if is_time[0] else None
+        per_unit = next((unit for below, unit in zip(_BELOW, (1e6, 1e3, 1.0), strict=True) if number < below), 1e-3)
+        return round(number * per_unit)
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if time.tzinfo is not None:
+        return (time - _EPOCH) // _MICROSECOND
+    return int(_from_clock(np.array([(time - _NAIVE_EPOCH) // _MICROSECOND]), zone)[0])
+
+
+def _from_clock(clock: I64, zone: ZoneInfo) -> I64:
+    """Return the moments at which a clock of a zone shows these times, int64 [N]."""
+    if zone.key == UTC:
+        return clock
+    minutes, place = np.unique(clock // _MINUTE, return_inverse=True)
+    offsets = np.array(_offsets(minutes.tolist(), zone), np.int64)
+    return clock - offsets[place]
+
+
+def _offsets(minutes: Sequence[int], zone: ZoneInfo) -> list[int]:
+    """Return the microseconds by which a zone is before UTC when its clock shows each minute since 1970."""
+    found = []
+    for minute in minutes:
+        try:
+            offset = (_NAIVE_EPOCH + datetime.timedelta(minutes=minute)).replace(tzinfo=zone).utcoffset()
+        except OverflowError:  # beyond the years 1 to 9999
+            offset = None
+        found.append(0 if offset is None else offset // _MICROSECOND)
+    return found
+
+
