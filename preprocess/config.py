@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.manifest import Compression
@@ -16,6 +17,7 @@ DECIDING = (
     "shard_bytes",
     "validation_share",
     "keep_negatives",
+    "open_window",
 )
 """Settings that decide the bytes of a data set: those that ``--like`` takes over."""
 
@@ -74,6 +76,16 @@ class PreprocessConfig:
     keep_negatives: float = 1.0
     """Probability with which a train impression whose first label is 0 is kept, above 0 and at most 1; the seed and the
     sample id decide. The others are left out and counted. Validation and test stay whole. 1: all are kept."""
+
+    open_window: Literal["negative", "drop"] = "negative"
+    """What becomes of labels of an event log that can still change, as their windows (``window_days`` of the schema)
+    are not over at the end of the log: ``negative``, they are 0; ``drop``, impressions whose windows are not over are
+    left out, also those that have the label already, so that the last days keep their share of positives. Both are
+    counted."""
+
+    log_end: str | None = None
+    """The end of an event log: a time, such as ``2024-02-01T00:00:00``, in the schema's ``time_zone`` unless it says
+    another. None: the last time in any of its files."""
 
     workers: int | None = None
     """Number of worker processes. None: one for each core that this process may use. Fewer are started if

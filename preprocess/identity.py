@@ -28,10 +28,12 @@ def deciding_settings(config: PreprocessConfig, known: KnownIds | None = None) -
     The manifest keeps them with what was chosen.
     """
     settings = {name: getattr(config, name) for name in DECIDING}
-    # Data sets from before there were these two, and without them, do not name them
-    for name, without in (("validation_share", 0.0), ("keep_negatives", 1.0)):
+    # Data sets from before there were these, and without them, do not name them
+    for name, without in (("validation_share", 0.0), ("keep_negatives", 1.0), ("open_window", "negative")):
         if settings[name] == without:
             del settings[name]
+    if config.log_end is not None:  # of one log: not taken over
+        settings["log_end"] = config.log_end
     if known is not None:
         settings["known_ids_crc32c"] = known.checksums()
     return settings

@@ -7,6 +7,7 @@ import numpy as np
 
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Schema
+from preprocess.events.report import join_lines
 from preprocess.read.tally import TableTally
 from preprocess.work.workers import Result
 
@@ -38,7 +39,7 @@ def split_report(
     report: dict[str, Any] = {}
     for kind, tally in tables.items():
         rejected = dict(sorted(tally.rejected.items()))
-        if tally.lines != out[kind] + sum(rejected.values()) + tally.left_out:
+        if tally.lines != out[kind] + sum(rejected.values()) + tally.left_out + tally.too_recent:
             left_out = f", {tally.left_out} left out" if tally.left_out else ""
             raise InputDataError(
                 f"The {split} split does not add up: {tally.lines} {kind} lines in, but {out[kind]} out{left_out} and "
@@ -48,6 +49,7 @@ def split_report(
             "lines_in": tally.lines,
             "rows_out": out[kind],
             **({"left_out_negatives": tally.left_out} if tally.left_out else {}),
+            **({"too_recent": tally.too_recent} if tally.too_recent else {}),
             "rejected": rejected,
             "first_rejected": {reason: first_rejects[kind][reason] for reason in rejected},
             "text_bytes": tally.text_bytes,
@@ -114,7 +116,7 @@ def total(results: Sequence[Result], name: str) -> int:
 
 def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the report in sentences, for people."""
-    lines = []
+    lines = join_lines(report["events"]) if "events" in report else []
     for split, of_split in report["splits"].items():
         for kind in ("skeleton", "common", "log"):
             if kind in of_split:
@@ -142,6 +144,7 @@ def _table_line(split: str, kind: str, table: Mapping[str, Any]) -> str:
     reasons = f" ({'; '.join(each)})" if each else ""
     what = "common rows" if kind == "common" else "impressions"
     left_out = f"{table['left_out_negatives']:,} negatives left out, " if table.get("left_out_negatives") else ""
+    left_out += f"{table['too_recent']:,} left out as their windows are not over, " if table.get("too_recent") else ""
     return (
         f"{split}: {table['lines_in']:,} {kind} lines read, {table['rows_out']:,} {what} kept, "
         f"{left_out}{sum(rejected.values()):,} rejected{reasons}."

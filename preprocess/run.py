@@ -22,6 +22,7 @@ from preprocess.report import report_lines
 from preprocess.stages.context import RunContext
 from preprocess.stages.describe import describe_data_set, make_report
 from preprocess.stages.edges_stage import with_edges
+from preprocess.stages.events_stage import find_events, join_events
 from preprocess.stages.merge_stage import merge_rows
 from preprocess.stages.parse_stage import parse_log
 from preprocess.stages.records_stage import encode_records
@@ -55,16 +56,17 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     for split in absent_splits(files, schema):
         progress.message(f"The log has no {split} split, so the data set will have none.")
     schema = with_sample_id_form(schema, files)
-    settings, raw = deciding_settings(config, known), look_at(files)
+    events = find_events(config, schema, files, needs_all=known is None)
+    settings, raw = deciding_settings(config, known), look_at([*files, *events])
     manifest = find_finished(config, schema, settings, raw, progress)
     if manifest is not None:
         return manifest
-    sizes = text_bytes(files)
+    sizes = text_bytes([*files, *events])
     plan = plan_memory(
         memory_gb=config.memory_gb,
         workers=config.workers,
         text_bytes=sum(sizes.values()),
-        split_bytes=max(sizes.values()),
+        split_bytes=max(sizes.values()) if not events else sum(sizes.values()),  # the join reads all in partitions
     )
     identity = run_identity(settings, schema, raw, plan)
     with refusals_named(config.out), open_workspace(config.out, identity, progress) as work:
@@ -75,6 +77,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
                     settings=settings,
                     schema=schema,
                     files=tuple(files),
+                    event_files=tuple(events),
                     raw=raw,
                     known=known,
                     plan=plan,
@@ -99,6 +102,7 @@ def run_stages(run: RunContext) -> DatasetManifest:
     if run.config.validation_share and run.schema.flat_source is not None and run.schema.split_fields:
         names = ", ".join(field.name for field in run.schema.split_fields)
         run.progress.message(f"The validation split is cut out of train by {names}: a value is in one split.")
+    events = join_events(run)
     run = with_edges(run)
     parsed = parse_log(run)
     files = merge_rows(run, parsed)
@@ -109,6 +113,8 @@ def run_stages(run: RunContext) -> DatasetManifest:
     vocabulary = make_vocabulary(run, parsed, files, layout.min_count)
     records = encode_records(run, parsed, files, layout.group_size)
     report = make_report(run, accepted, layout, vocabulary, records)
+    if events is not None:
+        report["events"] = events
     splits = {split: write_shards(run, split, records[split], layout.lanes) for split in run.splits}
     return describe_data_set(run, parsed, layout, report, splits)
 

@@ -61,7 +61,9 @@ def _consequence(label: str, split: str, count: int, *, is_first: bool) -> str:
 
 def _where(schema: Schema, label: str) -> str:
     if schema.events_source is not None:
-        return f"Check the files of source.labels.{label}, its window and source.join; the report counts what was joined."
+        return (
+            f"Check the files of source.labels.{label}, its window and source.join; the report counts what was joined."
+        )
     if schema.flat_source is not None:
         return f"Check column '{schema.flat_source.labels[label]}' of the log, or source.labels of the schema."
     return "Check the label columns of the sample_skeleton file."

@@ -9,8 +9,8 @@ anchor. Those whose anchor is at most the window before the event are within its
     event                                  e                 reach of e: b, c    (d is later, a beyond the window)
                        ◀───── window ──────┤                 last: c; first: b; every: b and c
 
-Of several events that reach an impression the first counts, and gives the label its time; an event that is first for no
-impression is repeated. Equal times are in the order of the rows.
+The first of several events that reach an impression counts, and gives the label its time; an event that is first for
+no impression is repeated. Equal times are in the order of the rows.
 """
 
 from collections.abc import Mapping, Sequence

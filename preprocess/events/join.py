@@ -8,9 +8,9 @@ import numpy as np
 
 from esmm_dist.arrays import I64, U64, Array
 from preprocess.events.attribute import (
+    NEVER,
     EventFate,
     LabelTimes,
-    NEVER,
     Rows,
     Rule,
     attribute,
@@ -92,7 +92,8 @@ def join_partition(job: JoinJob, partition: int) -> Result:
 def _codes(found: Mapping[str, LabelTimes], rules: Sequence[Rule]) -> I64:
     """Return the labels of impressions as bits, that of the first label lowest: int64 [N]."""
     bits = [(found[rule.label].time != NEVER).astype(np.int64) << place for place, rule in enumerate(rules)]
-    return np.bitwise_or.reduce(np.stack(bits))
+    codes: I64 = np.bitwise_or.reduce(np.stack(bits))
+    return codes
 
 
 def _save(path: Path, positions: I64, values: I64) -> None:
@@ -138,5 +139,3 @@ class _Loaded:
             name=joined("name", np.zeros(0, np.uint64)) if has_names else np.zeros(0, np.uint64),
             counts=[len(part["time"]) for part in parts],
         )
-
-

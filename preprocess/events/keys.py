@@ -1,7 +1,7 @@
 """The keys by which events find their impressions: 128-bit hashes of the values of ``source.join``.
 
-Values are equal as feature ids are (``esmm_dist.schema.feature_id.value_text``): 7 of Parquet, "7" and "7.0" of CSV, and 7
-of JSON are one. Two of n keys collide with probability n² / 2^129: 1 in 10^18 for 10^10 keys.
+Values are equal as feature ids are (``esmm_dist.schema.feature_id.value_text``): 7 of Parquet, "7" and "7.0" of CSV,
+and 7 of JSON are one. Two of n keys collide with probability n² / 2^129: 1 in 10^18 for 10^10 keys.
 """
 
 from collections.abc import Sequence

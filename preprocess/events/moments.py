@@ -17,7 +17,6 @@ Where clocks are put back, the earlier of the two moments of a time without a zo
 import datetime
 import math
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +24,7 @@ import pyarrow as pa
 from esmm_dist.arrays import I64, Bools
 from esmm_dist.schema.number_text import number_of
 from esmm_dist.schema.sources import FlatSource
-from esmm_dist.schema.time_zone import UTC, zone_of
+from esmm_dist.schema.time_zone import zone_of
 from preprocess.read.flat.column_types import plain
 from preprocess.read.flat.columns import distinct_texts
 from preprocess.read.flat.compute import pc
@@ -35,7 +34,7 @@ _SECOND = 1_000_000
 _MINUTE = 60 * _SECOND
 _DAY = 86_400 * _SECOND
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_NAIVE_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows
+_NAIVE_EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _FIRST_WHOLE_DAY, _LAST_WHOLE_DAY = 1900_01_01, 2999_12_31
 _BELOW = (1e11, 1e14, 1e17)
@@ -91,7 +90,7 @@ def _kept(times: I64, is_time: Bools, present: Bools) -> tuple[I64, Bools]:
     return times, is_time & present
 
 
-def _of_whole(numbers: I64, zone: ZoneInfo) -> tuple[I64, Bools]:
+def _of_whole(numbers: I64, zone: datetime.tzinfo) -> tuple[I64, Bools]:
     """Return the times of whole numbers, int64 [N], and which are times."""
     times = np.where(
         numbers < _BELOW[0],
@@ -120,7 +119,7 @@ def _whole_day(number: int) -> int | None:
         return None
 
 
-def _of_text(text: str, zone: ZoneInfo) -> int | None:
+def _of_text(text: str, zone: datetime.tzinfo) -> int | None:
     text = text.strip()
     number = number_of(text)
     if number is not None:
@@ -140,16 +139,16 @@ def _of_text(text: str, zone: ZoneInfo) -> int | None:
     return int(_from_clock(np.array([(time - _NAIVE_EPOCH) // _MICROSECOND]), zone)[0])
 
 
-def _from_clock(clock: I64, zone: ZoneInfo) -> I64:
+def _from_clock(clock: I64, zone: datetime.tzinfo) -> I64:
     """Return the moments at which a clock of a zone shows these times, int64 [N]."""
-    if zone.key == UTC:
+    if zone is datetime.UTC:
         return clock
     minutes, place = np.unique(clock // _MINUTE, return_inverse=True)
     offsets = np.array(_offsets(minutes.tolist(), zone), np.int64)
     return clock - offsets[place]
 
 
-def _offsets(minutes: Sequence[int], zone: ZoneInfo) -> list[int]:
+def _offsets(minutes: Sequence[int], zone: datetime.tzinfo) -> list[int]:
     """Return the microseconds by which a zone is before UTC when its clock shows each minute since 1970."""
     found = []
     for minute in minutes:
@@ -159,5 +158,3 @@ def _offsets(minutes: Sequence[int], zone: ZoneInfo) -> list[int]:
             offset = None
         found.append(0 if offset is None else offset // _MICROSECOND)
     return found
-
-

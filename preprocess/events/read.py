@@ -153,7 +153,9 @@ def rows_of_text(
     )
 
 
-def rows_of_row_group(job: ParseJob, stream: Stream, file: InputFile, first: ChunkId, group: int) -> Iterator[EventRows]:
+def rows_of_row_group(
+    job: ParseJob, stream: Stream, file: InputFile, first: ChunkId, group: int
+) -> Iterator[EventRows]:
     """Read a row group of Parquet, some rows at a time."""
     before = 0
     for batch in batches_of(file, group, list(stream.columns), BATCH_ROWS):

@@ -108,14 +108,14 @@ def join_lines(report: Mapping[str, Any]) -> list[str]:
     still = {label: found["open"] for label, found in report["labels"].items() if found["open"]}
     if report["open_window"] == "drop":
         lines.append(
-            f"{report['left_out']:,} of {report['impressions']:,} impressions left out, as their windows are not over at "
-            f"the end of the log, {report['log_end']}."
+            f"{report['left_out']:,} of {report['impressions']:,} impressions left out, as their windows are not over "
+            f"at the end of the log, {report['log_end']}."
         )
     elif still:
         counts = ", ".join(f"{label} of {count:,}" for label, count in still.items())
         lines.append(
             f"Labels can still change after the end of the log, {report['log_end']}: {counts} impressions. They are "
-            f"negatives here; --open-window drop leaves out the {report['with_open_window']:,} impressions whose windows "
-            "are not over."
+            f"negatives here; --open-window drop leaves out the {report['with_open_window']:,} impressions whose "
+            "windows are not over."
         )
     return lines

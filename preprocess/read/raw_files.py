@@ -60,9 +60,14 @@ def check_unchanged(raw: Mapping[str, RawFile], files: Sequence[InputFile]) -> N
         )
 
 
-def checksum_tasks(files: Sequence[InputFile]) -> Iterable[PoolTask]:
-    """List a task for each file that is not read as plain text from end to end: its bytes are read once more."""
-    packed = {file.path: file.name for file in files if file.packing != "plain"}
+def checksum_tasks(files: Sequence[InputFile], events: Sequence[InputFile] = ()) -> Iterable[PoolTask]:
+    """List a task for each file that is not read as plain text from end to end: its bytes are read once more.
+
+    Args:
+        files: files whose plain ones are parsed, with the checksum of each chunk
+        events: other files of the log
+    """
+    packed = {file.path: file.name for file in (*files, *events) if file.packing != "plain" or file in events}
     for number, path in enumerate(packed):
         yield PoolTask(
             name=f"checksum-{number:06d}", function=_checksum, arguments={"path": path, "name": packed[path]}

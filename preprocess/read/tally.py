@@ -29,6 +29,9 @@ class TableTally:
     rejected: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
     """Negatives that are left out (``PreprocessConfig.keep_negatives``)."""
+    too_recent: int = 0
+    """Impressions of an event log that are left out, as their windows are not over
+    (``PreprocessConfig.open_window``)."""
     ignored: Counter[str] = field(default_factory=Counter)
     lost_digits: Counter[str] = field(default_factory=Counter)
     """By column of a flat log, values that are floats too large for their type."""
@@ -44,6 +47,7 @@ class TableTally:
         self.text_bytes += result["bytes"]
         self.rejected.update(result["rejected"])
         self.left_out += result.get("left_out", 0)
+        self.too_recent += result.get("too_recent", 0)
         self.ignored.update(result["ignored"])
         self.lost_digits.update(result.get("lost_digits", {}))
         self.chunk_lines[result["file"], result["chunk"], result.get("piece", 0)] = int(

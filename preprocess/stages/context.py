@@ -25,6 +25,8 @@ class RunContext:
     """The settings that decide the bytes; those that the log decides may be None."""
     schema: Schema
     files: tuple[InputFile, ...]
+    event_files: tuple[InputFile, ...]
+    """Files of the labels' events; none where the log is none of events."""
     raw: Mapping[str, RawFile]
     """The raw files as they stood when the run began."""
     known: KnownIds | None

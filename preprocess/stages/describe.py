@@ -14,6 +14,7 @@ from preprocess.layout import Layout
 from preprocess.read.raw_files import inputs_setting
 from preprocess.report import split_report, vocabulary_report
 from preprocess.stages.context import RunContext
+from preprocess.stages.events_stage import EVENT_REJECTS
 from preprocess.stages.parse_stage import ParsedLog
 from preprocess.stages.records_stage import Records
 from preprocess.stages.reject_stage import AcceptedLines
@@ -76,7 +77,7 @@ def _warnings(run: RunContext, layout: Layout, report: Mapping[str, Any], splits
 
 def _other_files(run: RunContext) -> Iterator[DataFile]:
     """Describe the finished files that hold no records."""
-    rejects = [run.reject_path(split) for split in run.splits]
+    rejects = [run.reject_path(name) for name in (*run.splits, EVENT_REJECTS)]
     for path in (run.final / VOCABULARY_NAME, run.final / KNOWN_IDS_NAME, *rejects):
         if path.is_file():
             name = path.relative_to(run.final).as_posix()

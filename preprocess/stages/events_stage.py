@@ -6,7 +6,10 @@ from typing import Any
 
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.event_source import EventsSource
+from esmm_dist.schema.fields import Schema
+from preprocess.config import PreprocessConfig
 from preprocess.events.attribute import Rule
+from preprocess.events.inputs import find_event_files
 from preprocess.events.join import JoinJob, join_partition
 from preprocess.events.moments import moment_of, moment_shown
 from preprocess.events.read import Stream, impression_stream, label_stream, read_task
@@ -20,6 +23,28 @@ from preprocess.work.workers import PoolTask, Result
 
 EVENT_REJECTS = "events"
 """Name of the rejects of events, beside those of the splits."""
+
+
+def find_events(
+    config: PreprocessConfig, schema: Schema, files: Sequence[InputFile], *, needs_all: bool
+) -> list[InputFile]:
+    """List the files of the labels' events; none where the log is none of events.
+
+    Raises:
+        ConfigError: Settings of event logs are made for another log.
+        InputDataError: A label has no file.
+    """
+    source = schema.events_source
+    if source is not None:
+        return find_event_files(config.raw, source, schema.labels, files, needs_all=needs_all)
+    named = {"open_window": config.open_window != "negative", "log_end": config.log_end is not None}
+    for name, is_set in named.items():
+        if is_set:
+            raise ConfigError(
+                f"{name} is {getattr(config, name)}, but the log of schema '{schema.name}' is none of events "
+                f"(source.form: events). Leave out {name}."
+            )
+    return []
 
 
 def join_events(run: RunContext) -> Mapping[str, Any] | None:
@@ -43,9 +68,7 @@ def _join_all(run: RunContext, source: EventsSource) -> Result:
     labels = run.schema.labels
     impressions = [file for file in run.files if not file.is_cut]
     streams = {label: label_stream(source, label, place) for place, label in enumerate(labels)}
-    of_label = {
-        label: [file for file in run.event_files if file.split == streams[label].name] for label in labels
-    }
+    of_label = {label: [file for file in run.event_files if file.split == streams[label].name] for label in labels}
     of_impressions = _read(run, impression_stream(source), impressions)
     of_events = {label: _read(run, streams[label], of_label[label]) for label in labels}
     for label in labels:
@@ -122,7 +145,7 @@ def _log_end(run: RunContext, source: EventsSource, read: Sequence[Result]) -> i
                 f"log_end is '{run.config.log_end}', which is no time. Write it as in 2024-01-31T00:00:00."
             )
         return end
-    times = [result["last_us"] for result in read if result["last_us"] is not None]
+    times: list[int] = [result["last_us"] for result in read if result["last_us"] is not None]
     if not times:
         raise InputDataError(
             "No impression and no event has a time. Check source.impressions.time and the times of source.labels."

@@ -80,8 +80,8 @@ def _parse_all(run: RunContext) -> Result:
             counts.add(chunk)
     if counts.hopeless is not None:
         _stop_early(run, counts.tables, *counts.hopeless)
-    packed = run.pool.run_all(checksum_tasks(files), run.progress).values()
-    check_unchanged(run.raw, run.files)
+    packed = run.pool.run_all(checksum_tasks(files, run.event_files), run.progress).values()
+    check_unchanged(run.raw, (*run.files, *run.event_files))
     return {
         "checksums": {
             **checksums_of_chunks(files, counts.checked),

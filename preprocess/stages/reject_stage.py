@@ -29,7 +29,9 @@ class AcceptedLines:
     def train_impressions(self) -> int:
         """Return the impressions of the train split; 0 if the log has none."""
         tally = self._train()
-        return tally.lines - sum(tally.rejected.values()) - tally.left_out if tally is not None else 0
+        return (
+            tally.lines - sum(tally.rejected.values()) - tally.left_out - tally.too_recent if tally is not None else 0
+        )
 
     def left_out_negatives(self) -> int:
         """Return the negatives of the train split that are left out."""

@@ -1,11 +1,11 @@
 """What the join of an event log found for the impressions of a chunk: their labels, or why they have none.
 
-``preprocess.events`` writes two kinds of files into ``.work/events``, int64 [2, N] each: for each partition of each split
-the positions of its impressions, ascending, and their codes (bits of the labels, and a ``RowState`` from bit 48 on); and for
-each chunk that has any, the positions and states of impressions without key or time.
+``preprocess.events`` writes two kinds of files into ``.work/events``, int64 [2, N] each: for each partition of each
+split the positions of its impressions, ascending, and their codes (bits of the labels, and a ``RowState`` from bit 48
+on); and for each chunk that has any, the positions and states of impressions without key or time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from esmm_dist.arrays import I64, U8, Bools
 from esmm_dist.errors import InputDataError
+from preprocess.read.chunks import BATCH_ROWS
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.rejects import Reason
 from preprocess.read.row_files import ChunkId
@@ -93,7 +94,23 @@ def kept_rows(job: ParseJob, chunk: ChunkId, numbers: I64) -> Bools:
     """Return which rows of a chunk the join keeps, all of a log that needs no join: bool [N]."""
     if job.schema.events_source is None:
         return np.ones(len(numbers), np.bool_)
-    return event_labels(job, chunk, numbers).states == RowState.KEPT
+    kept: Bools = event_labels(job, chunk, numbers).states == RowState.KEPT
+    return kept
+
+
+def kept_of_group(job: ParseJob, first: ChunkId, rows: I64) -> Bools:
+    """Return the same for rows of a row group of Parquet: bool [N].
+
+    Args:
+        job: says where the files are
+        first: chunk that the row group begins with
+        rows: places of the rows within the group, ascending: int64 [N]
+    """
+    kept = np.ones(len(rows), np.bool_)
+    for number in np.unique(rows // BATCH_ROWS).tolist():
+        here = rows // BATCH_ROWS == number
+        kept[here] = kept_rows(job, replace(first, chunk=first.chunk + number), rows[here] % BATCH_ROWS)
+    return kept
 
 
 def _fill(codes: I64, positions: I64, found: I64) -> None:

@@ -23,7 +23,8 @@ def columns_read(schema: Schema) -> dict[str, str]:
     source = schema.flat_source
     assert source is not None  # only flat logs have columns
     columns = {field.name: f"Field '{field.name}'" for field in schema.fields if not field.cross}
-    columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
+    if schema.events_source is None:  # the labels of an event log are not in its impressions
+        columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
     if source.sample_id is not None:
         columns[source.sample_id] = "source.sample_id"
     if source.weight is not None:

@@ -25,6 +25,7 @@ from preprocess.read.flat.columns import (
     read_sample_weights,
     with_kept_columns,
 )
+from preprocess.read.flat.event_labels import REASONS, RowState, event_labels
 from preprocess.read.flat.field_reader import FieldReader
 from preprocess.read.flat.header import columns_read
 from preprocess.read.flat.pieces import line_pieces, row_pieces
@@ -64,8 +65,8 @@ class FlatRows:
         return int(self.table.num_rows) + len(self.rejects)
 
     def reject(self, row: int, reason: Reason, column: str) -> Reject:
-        """Reject a row because of what a column holds."""
-        value = value_shown(self.table.column(column), row)
+        """Reject a row because of what a column holds; none where it is the row as a whole."""
+        value = value_shown(self.table.column(column), row) if column else ""
         return reject(int(self.numbers[row]), reason, self.text_of_row(row), column, value)
 
     def part(self, split: str, mask: Bools, rejects: tuple[Reject, ...]) -> "FlatRows":
@@ -109,7 +110,7 @@ def parse_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, te
             rejects=tuple(rejects),
             text_of_row=partial(_line_text, lines, numbers, form),
         )
-        chunks += [{**counts, **of_split} for of_split in write_splits(job, rows)]
+        chunks += [{**counts, **of_split} for of_split in write_rows_of_log(job, rows)]
         counts = dict.fromkeys(counts, 0)
     return {"chunks": chunks}
 
@@ -132,12 +133,31 @@ def parse_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) 
             numbers=row % BATCH_ROWS + np.arange(table.num_rows),
             text_of_row=partial(row_text, table),
         )
-        parsed = write_splits(job, rows)
+        parsed = write_rows_of_log(job, rows)
         chunks += [{"bytes": table.nbytes, "header_lines": 0, **of_split} for of_split in parsed]
     return {"chunks": chunks}
 
 
 PARSE = FlatTask(name="parse", of_text=parse_text, of_row_group=parse_row_group)
+
+
+def write_rows_of_log(job: ParseJob, rows: FlatRows) -> list[Result]:
+    """Write rows to their splits; those of an event log with the labels of their events, if the join keeps them."""
+    if job.schema.events_source is None:
+        return write_splits(job, rows)
+    found = event_labels(job, rows.chunk, rows.numbers)
+    labels = {label: pa.array(found.labels[:, place]) for place, label in enumerate(job.schema.labels)}
+    kept = [name for name in rows.table.column_names if name not in labels]
+    table = rows.table.select(kept)
+    for label, column in labels.items():
+        table = table.append_column(label, column)
+    rejected = [row for row, state in enumerate(found.states.tolist()) if state in REASONS]
+    rejects = (rows.reject(row, REASONS[RowState(found.states[row])], "") for row in rejected)
+    joined = replace(rows, table=table).part(rows.chunk.split, found.states == RowState.KEPT, (*rows.rejects, *rejects))
+    written = write_splits(job, joined)
+    too_recent = int((found.states == RowState.TOO_RECENT).sum())
+    written[0] = {**written[0], "lines": written[0]["lines"] + too_recent, "too_recent": too_recent}
+    return [{**each, "chunk_lines": rows.lines} for each in written]
 
 
 def write_splits(job: ParseJob, rows: FlatRows) -> list[Result]:

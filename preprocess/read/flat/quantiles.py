@@ -18,6 +18,7 @@ from esmm_dist.schema.numeric import without_tiny
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.flat.chosen_rows import read_names, validation_rows
 from preprocess.read.flat.columns import RowReasons, read_column
+from preprocess.read.flat.event_labels import kept_of_group, kept_rows
 from preprocess.read.flat.field_reader import FieldReader
 from preprocess.read.flat.first_sample_ids import find_first_sample_ids
 from preprocess.read.flat.header import columns_read
@@ -85,14 +86,21 @@ def numbers_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: byte
     form = text_form(job, file)
     lines = split_lines(text)[form.header_lines if chunk.chunk == 0 else 0 :]
     table, numbers, _ = read_rows(lines, 0, read_header(header, form), form)
-    return _write(job, chunk, [(table, numbers)])
+    in_file = numbers + (form.header_lines if chunk.chunk == 0 else 0)
+    return _write(job, chunk, [_kept(table, numbers, kept_rows(job, chunk, in_file))])
 
 
 def numbers_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Write the sorted numbers of one row group of a Parquet file."""
     columns = list(columns_read(job.schema))
     tables = map(pa.table, batches_of(file, group, columns, BATCH_ROWS))
-    return _write(job, first, _placed(tables))
+    placed = ((table, rows, kept_of_group(job, first, rows)) for table, rows in _placed(tables))
+    return _write(job, first, (_kept(*each) for each in placed))
+
+
+def _kept(table: pa.Table, places: I64, kept: Bools) -> tuple[pa.Table, I64]:
+    """Return the rows where ``kept`` (bool [rows]) is true, all but those that the join of an event log leaves out."""
+    return (table, places) if kept.all() else (table.filter(pa.array(kept)), places[kept])
 
 
 def _placed(tables: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, I64]]:

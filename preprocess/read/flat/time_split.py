@@ -4,7 +4,7 @@ The times of each chunk are written sorted, 8 bytes an impression. The one of th
 time, so that memory holds the times of one chunk whatever the log's size, and the result is exact.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.sources import ColumnSplit
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.flat.columns import read_column
+from preprocess.read.flat.event_labels import kept_of_group, kept_rows
 from preprocess.read.flat.ordered_keys import keys_of_ranks
 from preprocess.read.flat.pieces import batches_of
 from preprocess.read.flat.row_split import TimeKind, shown_key, time_keys
@@ -98,15 +99,24 @@ def times_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes,
     if text is None:
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
     form = text_form(job, file)
-    lines = split_lines(text)[form.header_lines if chunk.chunk == 0 else 0 :]
-    table, _, _ = read_rows(lines, 0, read_header(header, form), form)
-    return _write(job, chunk, [table])
+    begin = form.header_lines if chunk.chunk == 0 else 0
+    table, numbers, _ = read_rows(split_lines(text)[begin:], begin, read_header(header, form), form)
+    return _write(job, chunk, [table.filter(pa.array(kept_rows(job, chunk, numbers)))])
 
 
 def times_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Write the sorted times of one row group of a Parquet file."""
     rule = _rule(job)
-    return _write(job, first, map(pa.table, batches_of(file, group, [rule.column], BATCH_ROWS)))
+    return _write(job, first, _kept_tables(job, first, batches_of(file, group, [rule.column], BATCH_ROWS)))
+
+
+def _kept_tables(job: ParseJob, first: ChunkId, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield the rows of a row group, all but those that the join of an event log leaves out."""
+    before = 0
+    for batch in batches:
+        kept = kept_of_group(job, first, before + np.arange(batch.num_rows))
+        yield pa.table(batch.filter(pa.array(kept)))
+        before += batch.num_rows
 
 
 def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:

@@ -26,7 +26,9 @@ MANIFEST = data_set({"train": split(10, 4, 1)}, settings={**SETTINGS, INPUTS: RE
 def test_only_settings_that_change_the_bytes_decide():
     other = replace(CONFIG, workers=7, memory_gb=1.0, max_reject_share=1.0, verify=True, out=Path("elsewhere"))
     assert deciding_settings(other) == SETTINGS
-    assert sorted([*SETTINGS, "validation_share", "keep_negatives"]) == sorted(DECIDING)
+    of_events = replace(CONFIG, open_window="drop", log_end="2024-02-01")
+    assert deciding_settings(of_events) == {**SETTINGS, "open_window": "drop", "log_end": "2024-02-01"}
+    assert sorted([*SETTINGS, "validation_share", "keep_negatives", "open_window"]) == sorted(DECIDING)
     others: dict[str, Any] = {
         "validation_share": 0.1,
         "keep_negatives": 0.5,
