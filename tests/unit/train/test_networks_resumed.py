@@ -1,5 +1,8 @@
-"""With every network a run that was stopped and resumed ends with the bits of one that was not, and its export predicts
-what it predicts."""
+"""With every network in mixed precision, and with networks that meet other settings, a run that was stopped and resumed
+ends with the bits of one that was not, and its export predicts what it predicts.
+
+The networks by themselves are in test_resumed_equals_whole.py and test_networks_exported.py.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,13 @@ from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.support.network_cases import NETWORK_SETTINGS
+from tests.support.network_cases import NETWORK_CASES, NETWORK_SETTINGS
 from tests.support.saved_models import saved_arrays
 from tests.support.tiny_dataset import serialized, tiny_groups, tiny_schema, write_dataset
 
 STEPS = 8
+MET_SETTINGS = [name for name in NETWORK_SETTINGS if name not in NETWORK_CASES]
+MIXED_IN_CI = ("mlp", "ple", "dcn, one layer, shared")
 TEST = tiny_groups(30, seed=2, first_sample=5000)
 
 
@@ -43,8 +48,16 @@ def settings_of(network: str, data: Path, run: Path, **changes: Any) -> TrainCon
     return build(TrainConfig, settings, where="test")
 
 
-@pytest.mark.parametrize("mixed", [False, True], ids=["float32", "mixed precision"])
-@pytest.mark.parametrize("network", NETWORK_SETTINGS)
+def pieces_cases():
+    """Return those of this file; most in mixed precision are slow tests."""
+    cases = [pytest.param(network, False, id=f"{network}-float32") for network in MET_SETTINGS]
+    for network in NETWORK_SETTINGS:
+        marks = () if network in MIXED_IN_CI else (pytest.mark.slow,)
+        cases.append(pytest.param(network, True, id=f"{network}-mixed precision", marks=marks))
+    return cases
+
+
+@pytest.mark.parametrize(("network", "mixed"), pieces_cases())
 def test_a_run_in_two_pieces_ends_with_the_bits_of_one(network, mixed, data, tmp_path):
     hardware = {"mixed_precision": mixed}
     assert train(settings_of(network, data, tmp_path / "whole", hardware=hardware), NoProgress()).step == STEPS
@@ -57,7 +70,7 @@ def test_a_run_in_two_pieces_ends_with_the_bits_of_one(network, mixed, data, tmp
     }
 
 
-@pytest.mark.parametrize("network", NETWORK_SETTINGS)
+@pytest.mark.parametrize("network", MET_SETTINGS)
 def test_an_exported_model_gives_the_scores_of_predict(network, data, tmp_path):
     run = str(tmp_path / "run")
     train(settings_of(network, data, tmp_path / "run"), NoProgress())
