@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from launcher.command import StoredPlace
 
-TaskName = Literal["train", "synth", "preprocess", "evaluate", "predict", "export"]
+TaskName = Literal["train", "synth", "preprocess", "pipeline", "evaluate", "predict", "export"]
 
 
 def _missing_shard(folder: Path, sizes: Mapping[str, int]) -> str | None:
@@ -42,6 +42,9 @@ class JobTask:
     stored: Mapping[str, StoredPlace] = field(default_factory=dict)
     """Settings that may name a place in an object store though the work reads and writes files."""
 
+    final_statuses: tuple[int, ...] = ()
+    """Exit statuses, beside that of a wrong setting, that another try would end with too."""
+
     def load_settings(self) -> type[Any]:
         """Import and return the settings class."""
         found = pkgutil.resolve_name(self.settings)
@@ -62,6 +65,7 @@ TASKS: Mapping[TaskName, JobTask] = {
             "out": StoredPlace(use="write", told_by="manifest.json", damage=_missing_shard),
         },
     ),
+    "pipeline": JobTask(settings="launcher.pipeline.config:PipelineConfig", final_statuses=(3,)),
     "evaluate": JobTask(
         settings="esmm_dist.inference.evaluate:EvaluateConfig", stored={"data": StoredPlace(use="read")}
     ),

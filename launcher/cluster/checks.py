@@ -97,8 +97,14 @@ def check_needed(api: Api, job: JobFile, progress: Progress) -> None:
             )
 
 
-def check_objects(api: Api, manifests: Sequence[Object], progress: Progress) -> None:
+def check_objects(api: Api, manifests: Sequence[Object], progress: Progress, *, exists: bool = False) -> None:
     """Have the cluster check each object, and each template as a pod, and keep nothing: rights, quota, fields.
+
+    Args:
+        api: the cluster
+        manifests: the objects
+        progress: receives each object
+        exists: whether the job is there already, and only the templates of its pods can be checked
 
     Raises:
         ClusterError: It would refuse one.
@@ -107,7 +113,7 @@ def check_objects(api: Api, manifests: Sequence[Object], progress: Progress) -> 
         try:
             api.create(manifest, dry_run=True)
         except ClusterError as e:
-            if manifest["kind"] != "PersistentVolumeClaim" or e.reason != "AlreadyExists":
+            if not (exists or manifest["kind"] == "PersistentVolumeClaim") or e.reason != "AlreadyExists":
                 raise
         progress.advance(1, f"checked {manifest['kind']} {manifest['metadata']['name']}")
         for name, template in _templates(manifest):
@@ -120,6 +126,8 @@ def _templates(owner: Object) -> list[tuple[str, Object]]:
     if owner["kind"] == "MPIJob":
         replicas = owner["spec"]["mpiReplicaSpecs"]
         return [(f"{name}-{kind.lower()}-0", each["template"]) for kind, each in replicas.items()]
+    if owner["kind"] == "CronJob":
+        return [(f"{name}-0", owner["spec"]["jobTemplate"]["spec"]["template"])]
     return [(f"{name}-0", owner["spec"]["template"])] if owner["kind"] in POD_OWNERS else []
 
 

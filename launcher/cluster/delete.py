@@ -19,7 +19,10 @@ OWNED = (
 )
 """In this order: who makes pods first."""
 
-OPTIONAL = (kinds.MPI_JOB, kinds.SERVICE_MONITOR, kinds.DISRUPTION_BUDGET, kinds.OLD_DISRUPTION_BUDGET)
+OPTIONAL = (
+    *(kinds.CRON_JOB, kinds.OLD_CRON_JOB, kinds.MPI_JOB, kinds.SERVICE_MONITOR),
+    *(kinds.DISRUPTION_BUDGET, kinds.OLD_DISRUPTION_BUDGET),
+)
 """What not every cluster knows, or lets a user see."""
 
 
@@ -31,7 +34,9 @@ def delete(api: Api, job: str, wait: Wait, *, keep_data: bool) -> Outcome:
         RetryError: Pods are left after the time.
     """
     config, labels, progress = find_config(api, job), names.label_query(job), wait.progress
-    found = [(each, _name(thing)) for each in (*OPTIONAL, *OWNED) for thing in _all(api, each, labels)]
+    listed = [(each, _name(thing)) for each in (*OPTIONAL, *OWNED) for thing in _all(api, each, labels)]
+    # Clusters that know a kind in two versions list each object in both
+    found = list({(each.kind, name): (each, name) for each, name in reversed(listed)}.values())[::-1]
     claims = [_name(each) for each in api.all(kinds.CLAIM, labels)]
     if config is None and not found and (keep_data or not claims):
         left = f" It left claims: {', '.join(claims)}; --no-keep-data deletes them." if claims else ""

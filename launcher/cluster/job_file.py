@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ from esmm_dist.config import build_from, to_mapping
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.yaml_text import YamlText, read_text
 from launcher.cluster import names
+from launcher.cluster.carried_files import carry_files
 from launcher.cluster.cluster_config import ClusterConfig
 from launcher.cluster.quantities import bytes_of, cores_of
-from launcher.cluster.task_settings import FETCHED, OWN_KEYS, scratch_claim, stored_places, task_settings
+from launcher.cluster.schedule_config import ScheduleConfig, read_schedule
+from launcher.cluster.task_settings import FETCHED, own_keys, scratch_claim, stored_places, task_settings
 from launcher.tasks import TASKS, TaskName
+from preprocess.config import PreprocessConfig
 
 TRAIN_ONLY = (
     *("servers", "workers", "driver", "backend", "worker_node_selector"),
@@ -44,6 +47,12 @@ class JobFile:
     """Claims that settings name, in order."""
 
     cluster: ClusterConfig
+
+    schedule: ScheduleConfig | None = None
+    """When its task runs, again and again. None: once."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Texts of the files that it takes along, by name."""
 
     @property
     def known_namespace(self) -> str:
@@ -87,18 +96,33 @@ def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
     text = _open(source, where)
     data = text.data
     name, task, namespace = _name(text), _task(text), _namespace(text)
+    schedule = read_schedule(text, task)
     if "cluster" not in data:
         raise text.error([], "cluster is missing: where the job runs. Add it, with at least 'cluster: {image: IMAGE}'.")
     cluster = build_from(text, ClusterConfig, data["cluster"], ["cluster"])
-    given = {key: value for key, value in data.items() if key not in OWN_KEYS}
-    settings, claims = task_settings(task, given, text)
+    given = {key: value for key, value in data.items() if key not in own_keys(task)}
+    given, files = carry_files(task, given, text, source.parent if isinstance(source, Path) else None)
+    settings, claims = task_settings(task, given, text, files)
     if cluster.pod.scratch is not None:
         claims = tuple(dict.fromkeys((*claims, scratch_claim(cluster.pod.scratch, text))))
     _check_use(task, cluster, claims, text)
     if task == "preprocess":
-        settings = _fit_preprocess(settings, cluster, text)
+        settings = _fit_preprocess(settings, cluster, text, [])
+    if task == "pipeline":
+        # What the file leaves out has the defaults of preprocess, and memory_gb is one of them
+        whole = {f.name: f.default for f in fields(PreprocessConfig)} | settings["preprocess"]
+        fitted = _fit_preprocess(whole, cluster, text, ["preprocess"])
+        settings["preprocess"] = settings["preprocess"] | {"workers": fitted["workers"]}
     return JobFile(
-        name=name, task=task, namespace=namespace, given=given, settings=settings, claims=claims, cluster=cluster
+        name=name,
+        task=task,
+        namespace=namespace,
+        given=given,
+        settings=settings,
+        claims=claims,
+        cluster=cluster,
+        schedule=schedule,
+        files=files,
     )
 
 
@@ -115,8 +139,12 @@ def job_yaml(job: JobFile) -> str:
         cluster["workers"]["start"] = job.cluster.workers.first
     for name in ("pod",) if job.task == "train" else TRAIN_ONLY:
         del cluster[name]
-    head = {"name": job.name, "task": job.task, "namespace": job.namespace}
+    head: dict[str, Any] = {"name": job.name, "task": job.task, "namespace": job.namespace}
+    if job.schedule is not None:
+        head["schedule"] = to_mapping(job.schedule)
     whole = {key: value for key, value in head.items() if value is not None} | {**job.given, "cluster": cluster}
+    if job.files:
+        whole["files"] = dict(job.files)
     # Escapes what is not ASCII: PyYAML reads U+0085 and U+2028 as line breaks
     return yaml.safe_dump(whole, sort_keys=False, width=120)
 
@@ -188,12 +216,22 @@ def _check_use(task: str, cluster: ClusterConfig, claims: tuple[str, ...], text:
             )
 
 
-def _fit_preprocess(settings: dict[str, Any], cluster: ClusterConfig, text: YamlText) -> dict[str, Any]:
-    """Return the settings with as many processes as the pod has cores: in a pod all of the node's look usable."""
+def _fit_preprocess(
+    settings: dict[str, Any], cluster: ClusterConfig, text: YamlText, group: list[str | int]
+) -> dict[str, Any]:
+    """Return the settings with as many processes as the pod has cores: in a pod all of the node's look usable.
+
+    Args:
+        settings: those of preprocess
+        cluster: where it runs
+        text: the job file
+        group: where the settings stand in it
+    """
+    written = text.data if not group else text.data.get(str(group[0]), {})
     memory = bytes_of(cluster.pod.memory)
     if settings["memory_gb"] * 1e9 > memory:
         raise text.error(
-            ["memory_gb"] if "memory_gb" in text.data else ["cluster", "pod", "memory"],
+            [*group, "memory_gb"] if "memory_gb" in written else ["cluster", "pod", "memory"],
             f"memory_gb is {settings['memory_gb']}, but the pod has cluster.pod.memory: {cluster.pod.memory}, "
             f"{memory / 1e9:.2f} GB. Set less, or a larger pod.",
         )

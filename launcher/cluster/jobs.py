@@ -4,7 +4,8 @@ from esmm_dist.errors import ConfigError
 from launcher.cluster import names
 from launcher.cluster.api import kinds
 from launcher.cluster.api.client import Api
-from launcher.cluster.api.kinds import Object
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.api.kinds import Object, Resource
 from launcher.cluster.job_file import JobFile, read_job
 from launcher.cluster.snapshot import driver_resource, published_status, state_of
 from launcher.run_files.job import JobRow
@@ -22,6 +23,9 @@ def cluster_jobs(api: Api, *, everywhere: bool = False) -> list[JobRow]:
     drivers = {(kinds.JOB.kind, *_key(each)): each for each in api.all(kinds.JOB, query, everywhere=everywhere)}
     pods = api.all(kinds.POD, query, everywhere=everywhere)
     files = {key: _file(each) for key, each in by_name.items() if names.JOB_KEY in (each.get("data") or {})}
+    if any(file is not None and file.schedule is not None for file in files.values()):
+        for resource in (kinds.CRON_JOB, kinds.OLD_CRON_JOB):
+            drivers |= {(kinds.CRON_JOB.kind, *_key(each)): each for each in _known(api, resource, query, everywhere)}
     if any(file is not None and file.cluster.backend == "mpijob" for file in files.values()):
         more = api.all(kinds.MPI_JOB, query, everywhere=everywhere)
         drivers |= {(kinds.MPI_JOB.kind, *_key(each)): each for each in more}
@@ -49,6 +53,16 @@ def cluster_jobs(api: Api, *, everywhere: bool = False) -> list[JobRow]:
             )
         )
     return rows
+
+
+def _known(api: Api, resource: Resource, query: str, everywhere: bool) -> list[Object]:
+    """Return the objects of a kind that the cluster may not have in this version."""
+    try:
+        return api.all(resource, query, everywhere=everywhere)
+    except ClusterError as e:
+        if e.http_status == 404:
+            return []
+        raise
 
 
 def _key(thing: Object) -> tuple[str, str]:

@@ -18,9 +18,11 @@ CLAIM_SCHEME = "pvc://"
 
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 
-Kind = Literal["files", "folder", "schema"]
-"""What a setting may name. files: a claim only; folder: a claim or an object store; schema: a shipped schema's name, or
-a file in a claim."""
+_DAY = re.compile(r"\{[^{}]*\}")
+
+Kind = Literal["files", "folder", "days", "schema"]
+"""What a setting may name. files: a claim only; folder: a claim or an object store; days: a folder, with {day} in it;
+schema: a shipped schema's name, or a file in a claim."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ def resolve_place(setting: str, value: str, kind: Kind) -> Place:
     found = _URI.match(value)
     scheme = found["scheme"].lower() if found else ""
     if scheme in STORES:
-        if kind != "folder":
+        if kind not in ("folder", "days"):
             raise ConfigError(
                 f"{setting} is {without_credentials(value)}, but it is read or written as files. Copy it into a claim "
                 "and write pvc://CLAIM/PATH."
@@ -58,9 +60,9 @@ def resolve_place(setting: str, value: str, kind: Kind) -> Place:
                 "into a job file. Put them into a Secret, as the variables that the store's client reads "
                 "(AWS_ACCESS_KEY_ID), and name it in cluster.env_from_secrets."
             )
-        _check_uri(setting, value)
+        _check_uri(setting, _DAY.sub("DAY", value) if kind == "days" else value)
         return Place(location=value)
-    other = " or s3://BUCKET/PATH" if kind == "folder" else ""
+    other = " or s3://BUCKET/PATH" if kind in ("folder", "days") else ""
     if found and scheme != "file":
         raise ConfigError(
             f"{setting} is {without_credentials(value)}: nothing here opens {scheme}://. Write pvc://CLAIM/PATH{other}."

@@ -1,6 +1,5 @@
 """The lines that a job's processes write, also across pods that are replaced and containers that are started again."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,13 +8,12 @@ from launcher.cluster import names
 from launcher.cluster.api.client import Api
 from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.api.kinds import Object
+from launcher.cluster.log_lines import STAMP
+from launcher.cluster.schedule_runs import newest_run, pods_of_run
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
 from launcher.cluster.status import troubles_of
 
 POLL_S = 1.0
-
-_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[.\d]*(Z|[+-]\d\d:\d\d) ")
-"""What is in front of a line. Nodes give their own time zone's."""
 
 _NOT_THERE = (400, 404)
 """Refusals of a log whose container waits to start, or is gone meanwhile."""
@@ -42,6 +40,8 @@ def logs(
     reader, said = LogReader(api, tail=tail), None
     while True:
         pods = [pod for pod in snapshot.pods_of(component) if name is None or pod["metadata"]["name"] == name]
+        if snapshot.file.schedule is not None:  # of the newest run
+            pods = pods_of_run(pods, newest_run(snapshot.runs))
         lines = reader.read(pods)
         if not pods and not follow:
             raise ConfigError(_no_pod(snapshot, which or component))
@@ -93,7 +93,7 @@ class LogReader:
             if e.http_status in _NOT_THERE:
                 return []
             raise
-        if not all(map(_STAMP.match, lines)):
+        if not all(map(STAMP.match, lines)):
             return self._untimed(lines, earlier, (uid, restarts))
         new = [line for line in lines if line.partition(" ")[0] > last]
         if new:
@@ -162,5 +162,5 @@ def _no_pod(snapshot: JobSnapshot, which: str) -> str:
 
 def _second_of(stamp: str) -> str:
     """Return the time of a line to the second, which is all that can be asked for: lines of that second come twice."""
-    found = _STAMP.match(f"{stamp} ")
+    found = STAMP.match(f"{stamp} ")
     return found[1] + found[2] if found else ""

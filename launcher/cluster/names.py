@@ -203,6 +203,11 @@ def settings_path(task: str) -> str:
     return f"{CONFIG_PATH}/{settings_key(task)}"
 
 
+def carried_path(name: str) -> str:
+    """Return where pods find a file that the job takes along."""
+    return f"{CONFIG_PATH}/{name}"
+
+
 def claim_path(claim: str) -> str:
     """Return where pods find a claim."""
     return f"{CLAIMS_PATH}/{claim}"

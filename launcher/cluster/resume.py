@@ -9,6 +9,7 @@ from launcher.cluster.api.client import Api
 from launcher.cluster.cancel import publish
 from launcher.cluster.objects.all import ApiVersions, driver_manifest
 from launcher.cluster.objects.manifest import owned
+from launcher.cluster.schedule_verbs import unsuspend
 from launcher.cluster.snapshot import JobSnapshot, driver_resource, read_snapshot
 from launcher.cluster.wait import POLL_S, wait_for
 from launcher.command import Outcome
@@ -26,6 +27,8 @@ def resume(api: Api, job: str, wait: Wait) -> Outcome:
         RetryError: It does not train within the time.
     """
     before = read_snapshot(api, job)
+    if before.file.schedule is not None:
+        return unsuspend(api, before)
     _check_resumable(before)
     workers = start_again(api, before, wait)
     if wait.timeout_s == 0:

@@ -10,6 +10,7 @@ from launcher.cluster.api.client import Api
 from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.api.kinds import Object
 from launcher.cluster.job_file import JobFile, read_submitted_job
+from launcher.cluster.schedule_runs import schedule_state
 from launcher.run_files.run_status import ENDED, RunStatus, parse_status
 
 
@@ -23,7 +24,9 @@ class JobSnapshot:
     status: RunStatus | None
     """The status that the driver published last; None: not yet."""
     driver: Object | None
-    """The object that runs the driver or the task: a Job, or the MPIJob."""
+    """The object that runs the driver or the task: a Job, the MPIJob, or the CronJob of a schedule."""
+    runs: Sequence[Object] = ()
+    """Jobs of a schedule, one a run."""
     sets: Mapping[str, Object] = field(default_factory=dict)
     """StatefulSets by name."""
     pods: Sequence[Object] = ()
@@ -83,6 +86,7 @@ def read_snapshot(api: Api, job: str) -> JobSnapshot:
         config=config,
         status=published_status(published),
         driver=_find_driver(api, file),
+        runs=[] if file.schedule is None else api.all(kinds.JOB, names.label_query(job, "task")),
         sets={each["metadata"]["name"]: each | {"kind": "StatefulSet"} for each in sets},
         pods=sorted(api.all(kinds.POD, labels), key=lambda pod: str(pod["metadata"]["name"])),
         events=events,
@@ -118,6 +122,8 @@ def no_such_job(job: str, namespace: str) -> str:
 
 def driver_resource(file: JobFile) -> tuple[kinds.Resource, str]:
     """Return kind and name of the object that runs the driver, or the task."""
+    if file.schedule is not None:
+        return kinds.CRON_JOB, names.task(file.name)
     if file.task != "train":
         return kinds.JOB, names.task(file.name)
     if file.cluster.backend == "mpijob":
@@ -132,7 +138,9 @@ def published_status(config: Object | None) -> RunStatus | None:
 
 
 def state_of(file: JobFile, status: RunStatus | None, driver: Object | None, pods: Sequence[Object]) -> str:
-    """Return the state of a job: the state of its run, or what its Job tells."""
+    """Return the state of a job: the state of its run, or what its Job or CronJob tells."""
+    if file.schedule is not None:
+        return schedule_state(driver)
     if status is not None and status.ended:
         return status.state
     if driver is None:
@@ -158,11 +166,19 @@ def phase_of(pod: Object) -> str | None:
     return phase
 
 
+def has_ended(pod: Object) -> bool:
+    """Return whether all that ran in a pod has ended."""
+    return phase_of(pod) in ("Succeeded", "Failed")
+
+
 def _find_driver(api: Api, file: JobFile) -> Object | None:
-    found = api.find(*driver_resource(file))
+    resource, name = driver_resource(file)
+    found = api.find(resource, name)
+    if found is None and resource is kinds.CRON_JOB:
+        found = api.find(kinds.OLD_CRON_JOB, name)
     if found is None or "deletionTimestamp" in found["metadata"]:
         return None
-    return {"kind": "Job", **found}  # a listing leaves the kind out
+    return {"kind": resource.kind, **found}  # a listing leaves the kind out
 
 
 def _read_events(api: Api) -> tuple[list[Object], str]:

@@ -1,12 +1,40 @@
 """The state of a job of a cluster: what it does, how many of its pods are ready, and what holds it up."""
 
-from launcher.cluster.snapshot import JobSnapshot, condition
+from dataclasses import replace
+
+from launcher.cluster.api.client import Api
+from launcher.cluster.api.errors import ClusterError
+from launcher.cluster.log_lines import without_time
+from launcher.cluster.schedule_runs import is_active, pods_of_run, schedule_status
+from launcher.cluster.snapshot import JobSnapshot, condition, has_ended, phase_of, read_snapshot
 from launcher.cluster.troubles import find_troubles
 from launcher.run_files.job import JobStatus
+from launcher.run_files.schedule_status import ScheduleStatus
 from launcher.run_files.status_lines import is_stale
 
 STALE_S = 45.0
 """A driver publishes every 10 s at least, and clocks of machines differ."""
+
+
+def read_status(api: Api, job: str) -> JobStatus:
+    """Return the state of a job; of a schedule also what its newest run said last, which for a pipeline is the result.
+
+    Raises:
+        ConfigError: There is no such job.
+        ClusterError: The cluster cannot be reached, or refuses.
+    """
+    snapshot = read_snapshot(api, job)
+    status = job_status(snapshot)
+    if status.schedule is None or not status.schedule.runs or status.schedule.runs[0].state != "done":
+        return status
+    newest, *others = status.schedule.runs
+    pods = [pod for pod in pods_of_run(snapshot.pods, newest.name) if phase_of(pod) == "Succeeded"]
+    try:
+        lines = api.logs(str(pods[-1]["metadata"]["name"]), tail=1) if pods else []
+    except ClusterError:  # no right to read logs, or the pod has gone: the rest is worth showing
+        lines = []
+    said = replace(newest, last_words=without_time(lines[-1])) if lines else newest
+    return replace(status, schedule=replace(status.schedule, runs=[said, *others]))
 
 
 def job_status(snapshot: JobSnapshot, now: float | None = None) -> JobStatus:
@@ -20,7 +48,14 @@ def job_status(snapshot: JobSnapshot, now: float | None = None) -> JobStatus:
         stale=status is not None and not snapshot.ended and is_stale(status, now, stale_s=STALE_S),
         troubles=troubles_of(snapshot),
         pods={} if snapshot.ended else ready_pods(snapshot),
+        schedule=_schedule(snapshot),
     )
+
+
+def _schedule(snapshot: JobSnapshot) -> ScheduleStatus | None:
+    if snapshot.file.schedule is None:
+        return None
+    return schedule_status(snapshot.file, snapshot.driver, snapshot.runs, snapshot.pods)
 
 
 def troubles_of(snapshot: JobSnapshot) -> list[str]:
@@ -29,6 +64,8 @@ def troubles_of(snapshot: JobSnapshot) -> list[str]:
     troubles = [f"the run failed: {status.error}"] if status is not None and status.error else []
     if snapshot.state in ("done", "stopped"):
         return troubles
+    if snapshot.file.schedule is not None:
+        return _schedule_troubles(snapshot)
     owners = [*snapshot.sets.values(), *([snapshot.driver] if snapshot.driver is not None else [])]
     pods = list(snapshot.pods)
     if snapshot.ended:
@@ -40,11 +77,20 @@ def troubles_of(snapshot: JobSnapshot) -> list[str]:
     return troubles
 
 
+def _schedule_troubles(snapshot: JobSnapshot) -> list[str]:
+    """Return what holds up the run in progress; how earlier ones ended is in the list of runs."""
+    active = [{"kind": "Job", **each} for each in snapshot.runs if is_active(each)]
+    pods = [pod for each in active for pod in pods_of_run(snapshot.pods, str(each["metadata"]["name"]))]
+    return find_troubles(snapshot.job, pods=pods, events=snapshot.events, owners=active)
+
+
 def ready_pods(snapshot: JobSnapshot) -> dict[str, str]:
     """Return how many pods of each kind are ready, of those that should be."""
     found: dict[str, str] = {}
     for component in ("server", "worker", "driver", "task"):
         pods = snapshot.pods_of(component)
+        if snapshot.file.schedule is not None:  # pods of runs that have ended stay for their logs
+            pods = [pod for pod in pods if not has_ended(pod)]
         wanted = _wanted_pods(snapshot, component)
         if wanted or pods:
             ready = sum(1 for pod in pods if condition(pod, "Ready"))
@@ -69,4 +115,4 @@ def _wanted_pods(snapshot: JobSnapshot, component: str) -> int:
     if component == "worker":  # an MPIJob makes them
         replicas = ((snapshot.driver or {}).get("spec") or {}).get("mpiReplicaSpecs") or {}
         return int((replicas.get("Worker") or {}).get("replicas", len(pods)))
-    return min(1, len(pods))
+    return min(1, len(pods)) if snapshot.file.schedule is None else sum(1 for each in snapshot.runs if is_active(each))

@@ -21,6 +21,7 @@ from launcher.cluster.objects.all import ApiVersions, render
 from launcher.cluster.objects.manifest import owned
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
 from launcher.cluster.status import state_line, troubles_of
+from launcher.cluster.update import scheduled_before, update
 
 FOLLOW_S = 2.0
 LASTING_LOOKS = 3
@@ -34,6 +35,8 @@ class Submitted:
     job: str
     namespace: str
     objects: int
+    updated: bool = False
+    """Whether it was there already, with a schedule, and has become what the new file says."""
 
 
 def read(path: str, namespace: str | None) -> JobFile:
@@ -62,16 +65,25 @@ def dry_run(job: JobFile) -> list[Object]:
 def submit(api: Api, job: JobFile, progress: Progress) -> Submitted:
     """Check, then make all objects; if one is refused, those before it are removed again.
 
+    A job with a schedule that is there already becomes what this one says.
+
     Raises:
         ConfigError: The name is taken, or something that the job needs is not there.
         ClusterError: The cluster refuses.
     """
     job = job.in_namespace(api.namespace)
-    check_name_is_free(api, job.name)
+    before = scheduled_before(api, job)
+    if before is None:
+        check_name_is_free(api, job.name)
     check_needed(api, job, progress)
     drafts = render(job, make_secrets(job), api=ApiVersions.of(*api.version()))
     progress.start(f"check {job.name} in namespace {job.namespace}", len(drafts), "objects")
-    check_objects(api, drafts, progress)
+    check_objects(api, drafts, progress, exists=before is not None)
+    if before is not None:
+        progress.start(f"update {job.name} in namespace {job.namespace}", len(drafts), "objects")
+        update(api, before, drafts, progress)
+        progress.finish()
+        return Submitted(job=job.name, namespace=api.namespace, objects=len(drafts), updated=True)
     progress.start(f"submit {job.name} to namespace {job.namespace}", len(drafts), "objects")
     made: list[tuple[Resource, str]] = []
     try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -13,24 +14,43 @@ from launcher.cluster.locations import CLAIM_SCHEME, Kind, claim_place, resolve_
 from launcher.tasks import TASKS, TaskName
 from preprocess.config import DECIDING
 
-OWN_KEYS = ("name", "task", "namespace", "cluster")
+OWN_KEYS = ("name", "task", "namespace", "files", "cluster")
 """Keys of a job file that are no settings of the task."""
+
+
+def own_keys(task: TaskName) -> tuple[str, ...]:
+    """Return the keys of a job file that are no settings of a task; train has a setting ``schedule``."""
+    return OWN_KEYS if task == "train" else (*OWN_KEYS, "schedule")
+
 
 CLUSTERS = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
 """Settings of a task's group ``store`` that are decided by ``cluster``."""
 
-APART = ("data", "raw", "run", "out")
+APART = ("data", "raw", "run", "out", "work", "publish")
 """Settings that must lead to different places: one of them is written, the others are read."""
 
-FOLDERS = ("run", "init_from", "like", "vocabulary")
+FOLDERS = ("run", "init_from", "like", "vocabulary", "work", "publish")
 """Settings that may be in an object store in every task; others are those that the task's command can copy."""
+
+NESTED: Mapping[str, Mapping[tuple[str, ...], Kind | None]] = {
+    "pipeline": {("preprocess", "schema"): "schema", ("train", "settings", "init_from"): "folder"}
+}
+"""Places within groups of a task's settings."""
 
 FETCHED = {"train": ("data",)}
 """Settings that may be in an object store because each worker's pod copies what they name before it begins."""
 
 
-def task_settings(task: TaskName, given: Mapping[str, Any], text: YamlText) -> tuple[dict[str, Any], tuple[str, ...]]:
+def task_settings(
+    task: TaskName, given: Mapping[str, Any], text: YamlText, files: Iterable[str] = ()
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Check the task's settings by its own class.
+
+    Args:
+        task: the task
+        given: its settings as the job file has them
+        text: the job file
+        files: names of the files that the job takes along
 
     Returns:
         All of them as pods see them, and the claims that they name.
@@ -40,9 +60,12 @@ def task_settings(task: TaskName, given: Mapping[str, Any], text: YamlText) -> t
     known = [f.name for f in dataclasses.fields(cls)]
     for key in given:
         if key not in known:
-            raise text.error([str(key)], unknown_setting([str(key)], [*known, *OWN_KEYS]))
+            raise text.error([str(key)], unknown_setting([str(key)], [*known, *own_keys(task)]))
     claims: list[str] = []
-    resolved = {key: _resolve(value, _kind(task, key, hints[key]), text, [key], claims) for key, value in given.items()}
+    kinds: dict[tuple[str, ...], Kind | None] = {(key,): _kind(task, key, hints[key]) for key in given}
+    kinds |= NESTED.get(task, {})
+    places = _Places(text=text, kinds=kinds, files=frozenset(files), claims=claims)
+    resolved = {key: places.resolve(value, [key]) for key, value in given.items()}
     store = given.get("store")
     if isinstance(store, Mapping):
         for name in CLUSTERS:
@@ -83,24 +106,42 @@ def _kind(task: TaskName, name: str, hint: Any) -> Kind | None:
         return "folder"
     if name == "schema":
         return "schema"
+    if task == "pipeline" and name == "raw":
+        return "days"
     return "files" if hint is Path or Path in get_args(hint) else None
 
 
-def _resolve(value: Any, kind: Kind | None, text: YamlText, path: list[str | int], claims: list[str]) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _resolve(each, None, text, [*path, key], claims) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_resolve(each, None, text, [*path, i], claims) for i, each in enumerate(value)]
-    if not isinstance(value, str) or (kind is None and not value.startswith(CLAIM_SCHEME)):
-        return value
-    try:
-        setting = str(path[-1])
-        place = claim_place(setting, value) if kind is None else resolve_place(setting, value, kind)
-    except ConfigError as e:
-        raise text.error(path, str(e)) from e
-    if place.claim is not None:
-        claims.append(place.claim)
-    return place.location
+@dataclass(frozen=True, kw_only=True)
+class _Places:
+    """Resolves the places that settings name."""
+
+    text: YamlText
+    kinds: Mapping[tuple[str, ...], Kind | None]
+    """What kind of place a setting is; None, or not in here: no place."""
+    files: frozenset[str]
+    """Names of the files that the job takes along."""
+    claims: list[str]
+    """Receives the claims."""
+
+    def resolve(self, value: Any, path: list[str | int]) -> Any:
+        """Return a setting as pods see it."""
+        if isinstance(value, Mapping):
+            return {key: self.resolve(each, [*path, key]) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(each, [*path, i]) for i, each in enumerate(value)]
+        kind = self.kinds.get(tuple(str(part) for part in path if isinstance(part, str)))
+        if not isinstance(value, str) or (kind is None and not value.startswith(CLAIM_SCHEME)):
+            return value
+        if kind == "schema" and value in self.files:
+            return names.carried_path(value)
+        try:
+            setting = str(path[-1])
+            place = claim_place(setting, value) if kind is None else resolve_place(setting, value, kind)
+        except ConfigError as e:
+            raise self.text.error(path, str(e)) from e
+        if place.claim is not None:
+            self.claims.append(place.claim)
+        return place.location
 
 
 def _check_places(given: Mapping[str, Any], resolved: Mapping[str, Any], text: YamlText) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from esmm_dist.errors import ConfigError
 from esmm_dist.escaped import lines_of
 from esmm_dist.progress import Progress
 from launcher.cluster.api.client import Api
@@ -23,6 +24,11 @@ def submit_command(settings: SubmitConfig, context: CommandContext) -> Outcome:
     job = read(settings.file, settings.namespace)
     if warning := proxy_warning(job):
         progress.message(f"Warning: {warning}")
+    if settings.follow and job.schedule is not None:
+        raise ConfigError(
+            f"{settings.file} has a schedule, so following it would have no end. Leave --follow out; esmm logs "
+            f"{job.name} -f shows the lines of its newest run."
+        )
     if settings.dry_run:
         manifests = dry_run(job)
         return Outcome(lines=manifests_yaml(manifests).splitlines(), result=manifests_list(manifests))
@@ -30,7 +36,8 @@ def submit_command(settings: SubmitConfig, context: CommandContext) -> Outcome:
     made = submit(api, job, progress)
     result = {"job": made.job, "namespace": made.namespace, "objects": made.objects}
     flag = f" --namespace {made.namespace}" if settings.namespace or job.namespace else ""
-    line = f"Job {made.job} is submitted to namespace {made.namespace}. esmm status {made.job}{flag} shows how it is."
+    done = "updated in" if made.updated else "submitted to"
+    line = f"Job {made.job} is {done} namespace {made.namespace}. esmm status {made.job}{flag} shows how it is."
     if not settings.follow:
         return Outcome(lines=[line], result=result)
     progress.message(line)

@@ -8,8 +8,7 @@ from launcher.cluster.delete import delete
 from launcher.cluster.logs import logs
 from launcher.cluster.resume import resume
 from launcher.cluster.scale import scale_servers, scale_workers
-from launcher.cluster.snapshot import read_snapshot
-from launcher.cluster.status import job_status
+from launcher.cluster.status import read_status
 from launcher.command import Outcome, RunLine
 from launcher.jobs.backend import Say, ignore
 from launcher.run_files.job import JobStatus
@@ -29,7 +28,7 @@ class ClusterJob:
 
     def status(self) -> JobStatus:
         """Return its state."""
-        return job_status(read_snapshot(self._api, self._name))
+        return read_status(self._api, self._name)
 
     def logs(self, which: str | None, *, follow: bool, tail: int | None = None, say: Say = ignore) -> Iterator[str]:
         """Yield the lines of a process."""

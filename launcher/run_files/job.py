@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from launcher.run_files.plain_run import PlainProgress
 from launcher.run_files.run_status import RunStatus
+from launcher.run_files.schedule_status import ScheduleStatus
 
 THIS_MACHINE = "this machine"
 
@@ -20,7 +21,8 @@ class JobStatus:
     """``namespace NS`` or ``this machine``."""
 
     state: str
-    """The run's state; before there is a run ``pending``; a task of one pod is ``running``, ``done`` or ``failed``."""
+    """The run's state; before there is a run ``pending``; a task of one pod is ``running``, ``done`` or ``failed``,
+    one with a schedule ``running``, ``scheduled`` or ``suspended``."""
 
     run: RunStatus | None = None
     """The newest status of the driver. None: it has not written one yet, or there is no driver (tasks of one pod)."""
@@ -36,6 +38,9 @@ class JobStatus:
 
     pods: Mapping[str, str] = field(default_factory=dict)
     """How many pods of each kind are there and ready: ``worker`` -> ``2 of 3 ready``."""
+
+    schedule: ScheduleStatus | None = None
+    """Its runs and the next one. None: it runs once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from launcher.run_files.job import THIS_MACHINE, JobStatus
 from launcher.run_files.plain_run import progress_lines
+from launcher.run_files.schedule_status import schedule_lines
 from launcher.run_files.status_lines import status_lines
 from launcher.terminal.json_line import json_value
 
@@ -30,6 +31,8 @@ def job_lines(status: JobStatus, now: float | None = None) -> list[str]:
     if status.pods:
         lines.append("pods: " + ", ".join(f"{kind} {text}" for kind, text in status.pods.items()))
     lines += [f"trouble: {each}" for each in status.troubles]
+    if status.schedule is not None:
+        lines += schedule_lines(status.schedule)
     if status.run is not None:
         lines += ["", *run_lines]
     elif status.state == "pending":

@@ -33,7 +33,7 @@ GROUPS = {
         "events",
     ),
     "apps/v1": ("statefulsets",),
-    "batch/v1": ("jobs",),
+    "batch/v1": ("jobs", "cronjobs"),
     "rbac.authorization.k8s.io/v1": ("roles", "rolebindings"),
     "networking.k8s.io/v1": ("networkpolicies",),
     "policy/v1": ("poddisruptionbudgets",),

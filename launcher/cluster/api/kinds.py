@@ -37,6 +37,9 @@ POD = Resource("v1", "Pod", "pods")
 EVENT = Resource("v1", "Event", "events")
 STATEFUL_SET = Resource("apps/v1", "StatefulSet", "statefulsets")
 JOB = Resource("batch/v1", "Job", "jobs")
+CRON_JOB = Resource("batch/v1", "CronJob", "cronjobs")
+OLD_CRON_JOB = Resource("batch/v1beta1", "CronJob", "cronjobs")
+"""Before Kubernetes 1.21."""
 ROLE = Resource("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDING = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 NETWORK_POLICY = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
@@ -49,6 +52,7 @@ MPI_JOB = Resource("kubeflow.org/v2beta1", "MPIJob", "mpijobs")
 RESOURCES = (
     *(NAMESPACE, CONFIG_MAP, SECRET, SERVICE, SERVICE_ACCOUNT, CLAIM, POD, EVENT, STATEFUL_SET, JOB, ROLE),
     *(ROLE_BINDING, NETWORK_POLICY, DISRUPTION_BUDGET, OLD_DISRUPTION_BUDGET, PRIORITY_CLASS, SERVICE_MONITOR, MPI_JOB),
+    *(CRON_JOB, OLD_CRON_JOB),
 )
 
 

@@ -8,6 +8,7 @@ from launcher.cluster.api import kinds
 from launcher.cluster.certificates import Secrets
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.config import claims, config_map, secret, status_map
+from launcher.cluster.objects.cron_job import CronVersion, cron_job
 from launcher.cluster.objects.driver import driver
 from launcher.cluster.objects.manifest import Manifest
 from launcher.cluster.objects.monitor import service_monitor
@@ -28,6 +29,12 @@ class ApiVersions:
     job_policies: bool = True
     """Whether Jobs have podFailurePolicy and podReplacementPolicy. Others drop them, or kubectl refuses them."""
 
+    cron_job: CronVersion = "batch/v1"
+    """Where CronJobs are."""
+
+    cron_zones: bool = True
+    """Whether CronJobs have time zones: by default since 1.25. Others drop them without a word."""
+
     @classmethod
     def of(cls, major: int, minor: int) -> "ApiVersions":
         """Return what a version of Kubernetes knows."""
@@ -35,6 +42,8 @@ class ApiVersions:
         return cls(
             disruption_budget="policy/v1" if version >= (1, 21) else "policy/v1beta1",
             job_policies=version >= (1, 29),
+            cron_job="batch/v1" if version >= (1, 21) else "batch/v1beta1",
+            cron_zones=version >= (1, 25),
         )
 
 
@@ -58,6 +67,9 @@ def render(job: JobFile, secrets: Secrets | None, *, api: ApiVersions = NEWEST) 
         job: the job, its namespace decided
         secrets: token and certificates. None: the cluster has the job's Secret already, and it is left out
         api: what the cluster knows
+
+    Raises:
+        ConfigError: the job needs a newer cluster
     """
     config = job.cluster
     found = [config_map(job), *claims(job), pod_account(job)]
@@ -69,7 +81,13 @@ def render(job: JobFile, secrets: Secrets | None, *, api: ApiVersions = NEWEST) 
 
 
 def driver_manifest(job: JobFile, *, api: ApiVersions = NEWEST) -> Manifest:
-    """Return the object whose pod does the job: the driver, the MPIJob (with the workers), or the task's pod."""
+    """Return the object whose pod does the job: the driver, the MPIJob (with the workers), the task's pod or its times.
+
+    Raises:
+        ConfigError: the schedule needs a newer cluster
+    """
+    if job.schedule is not None:
+        return cron_job(job, policies=api.job_policies, version=api.cron_job, zones=api.cron_zones)
     if job.task != "train":
         return task_pod(job, policies=api.job_policies)
     if job.cluster.backend == "mpijob":

@@ -15,7 +15,7 @@ def config_map(job: JobFile) -> Manifest:
     """Return ConfigMap J, which owns all others: the job file, and the task's settings as its pods see them."""
     # Escapes what is not ASCII: PyYAML reads U+0085 and U+2028 as line breaks
     settings = yaml.safe_dump(dict(job.settings), sort_keys=False, width=120)
-    data = {names.JOB_KEY: job_yaml(job), names.settings_key(job.task): settings}
+    data = {names.JOB_KEY: job_yaml(job), names.settings_key(job.task): settings, **job.files}
     return manifest(job, kinds.CONFIG_MAP, names.config(job.name), "config", {"data": data})
 
 

@@ -1,4 +1,4 @@
-"""Tasks of one pod: synth, preprocess, evaluate, predict, export."""
+"""Tasks of one pod: synth, preprocess, pipeline, evaluate, predict, export."""
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
@@ -8,6 +8,7 @@ from launcher.cluster.locations import claim_place
 from launcher.cluster.objects.manifest import Manifest, manifest
 from launcher.cluster.objects.pods import PodPlan, pod_template
 from launcher.object_store import SCRATCH
+from launcher.tasks import TASKS
 
 
 def task_pod(job: JobFile, *, policies: bool) -> Manifest:
@@ -34,8 +35,9 @@ def task_pod(job: JobFile, *, policies: bool) -> Manifest:
     )
     template = pod_template(job, plan)
     template["spec"]["restartPolicy"] = "Never"
-    in_vain = {"containerName": "task", "operator": "In", "values": [ConfigError.exit_status]}
-    # A wrong setting fails the job at once; where that is unknown, it is tried as often as the rest
+    statuses = sorted({ConfigError.exit_status, *TASKS[job.task].final_statuses})
+    in_vain = {"containerName": "task", "operator": "In", "values": statuses}
+    # A wrong setting and a refusing gate fail the job at once; where that is unknown, they are tried like the rest
     failure = {"rules": [{"action": "FailJob", "onExitCodes": in_vain}]}
     spec = {
         "backoffLimit": config.pod.retries,

@@ -16,6 +16,13 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "train": {"data": "pvc://clicks/data", "run": "pvc://models/run"},
     "synth": {"out": "pvc://clicks/raw"},
     "preprocess": {"raw": "pvc://clicks/raw", "out": "pvc://clicks/data", "schema": "aliccp"},
+    "pipeline": {
+        "raw": "s3://clicks/raw/{day:%Y/%m/%d}",
+        "work": "pvc://models/pipeline",
+        "publish": "s3://models/serving",
+        "first_day": "2022-04-25",
+        "preprocess": {"schema": "guidebook"},
+    },
     "evaluate": {"data": "pvc://clicks/data", "run": "s3://models/run"},
     "predict": {"data": "pvc://clicks/data", "run": "s3://models/run", "out": "pvc://clicks/scores.parquet"},
     "export": {"run": "s3://models/run", "out": "pvc://clicks/model"},
@@ -56,6 +63,9 @@ def find(manifests: list[Manifest], kind: str, name: str) -> Any:
 
 def templates(manifests: list[Manifest]) -> list[Any]:
     """Return the pod templates of all workloads."""
+    manifests = [
+        each["spec"]["jobTemplate"] | {"kind": "Job"} if each["kind"] == "CronJob" else each for each in manifests
+    ]
     found = [each["spec"]["template"] for each in manifests if each["kind"] in ("StatefulSet", "Job")]
     for each in manifests:
         if each["kind"] == "MPIJob":

@@ -87,13 +87,14 @@ class PlayedJob:
 
     def __init__(self, task: str = "train", **cluster: Any) -> None:
         settings = {"servers": {"count": 2}, "workers": {"min": 1, "max": 4, "start": 2}, **cluster}
-        self.api, self.file = PlayedApi(), make_job(task, cluster=settings if task == "train" else cluster)
+        schedule = {"schedule": cluster.pop("schedule")} if "schedule" in cluster else {}
+        self.api, self.file = PlayedApi(), make_job(task, cluster=settings if task == "train" else cluster, **schedule)
         self.name = self.file.name
         config = rendered(self.file)[0]
         self.uid = self.api.create(config)["metadata"]["uid"]
         for manifest in rendered(self.file, owner_uid=self.uid)[1:]:
             self.api.create(manifest)
-        for component, count in (("driver", 1), ("server", 2), ("worker", 2)) if task == "train" else (("task", 1),):
+        for component, count in (("driver", 1), ("server", 2), ("worker", 2)) if task == "train" else (("task", int(not schedule)),):
             for index in range(count):
                 self.add_pod(component, index)
         self.api.changes.clear()

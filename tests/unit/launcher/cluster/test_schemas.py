@@ -5,6 +5,7 @@ import copy
 import kubernetes_validate
 import pytest
 
+from esmm_dist.errors import ConfigError
 from launcher.cluster.objects.all import ApiVersions
 from tests.unit.launcher.cluster.jobs import UID, find, make_job, rendered
 
@@ -52,10 +53,35 @@ def test_a_training_is_valid(version, cluster):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("task", ["synth", "preprocess", "evaluate", "predict", "export"])
+@pytest.mark.parametrize("task", ["synth", "preprocess", "pipeline", "evaluate", "predict", "export"])
 def test_a_task_of_one_pod_is_valid(version, task):
     for each in rendered(make_job(task), api=_api(version), owner_uid=UID):
         kubernetes_validate.validate(each, version, strict=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_schedule_is_valid(version):
+    schedule = {"cron": "@daily", "time_zone": "Europe/Berlin", "overlap": "Replace", "suspend": True}
+    manifests = rendered(make_job("pipeline", schedule=schedule), api=_api(version), owner_uid=UID)
+    assert find(manifests, "CronJob", "nightly-task")["spec"]["timeZone"] == "Europe/Berlin"
+    for each in manifests:
+        kubernetes_validate.validate(each, version, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "where", "zone"),
+    [((1, 20), "batch/v1beta1", None), ((1, 21), "batch/v1", None), ((1, 25), "batch/v1", "UTC")],
+)
+def test_an_old_cluster_gets_the_cron_job_that_it_knows(version, where, zone):
+    manifests = rendered(make_job("pipeline", schedule="0 4 * * *"), api=ApiVersions.of(*version))
+    found = find(manifests, "CronJob", "nightly-task")
+    assert (found["apiVersion"], found["spec"].get("timeZone")) == (where, zone)
+
+
+def test_a_time_zone_needs_a_cluster_that_knows_it():
+    job = make_job("pipeline", schedule={"cron": "0 4 * * *", "time_zone": "Europe/Berlin"})
+    with pytest.raises(ConfigError, match=r"time_zone is Europe/Berlin, and CronJobs have time zones since .* 1.25"):
+        rendered(job, api=ApiVersions.of(1, 24))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
