@@ -94,7 +94,9 @@ class PlayedJob:
         self.uid = self.api.create(config)["metadata"]["uid"]
         for manifest in rendered(self.file, owner_uid=self.uid)[1:]:
             self.api.create(manifest)
-        for component, count in (("driver", 1), ("server", 2), ("worker", 2)) if task == "train" else (("task", int(not schedule)),):
+        for component, count in (
+            (("driver", 1), ("server", 2), ("worker", 2)) if task == "train" else (("task", int(not schedule)),)
+        ):
             for index in range(count):
                 self.add_pod(component, index)
         self.api.changes.clear()

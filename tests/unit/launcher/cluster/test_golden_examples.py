@@ -31,8 +31,9 @@ def _of_any_version(part: Any) -> Any:
     return [_of_any_version(each) for each in part] if isinstance(part, list) else part
 
 
-def test_there_are_four_examples():
-    assert [path.name for path in EXAMPLES] == ["aliccp-gpu.yaml", "preprocess.yaml", "small-cpu.yaml", "synth.yaml"]
+def test_there_are_five_examples():
+    named = ["aliccp-gpu", "nightly", "preprocess", "small-cpu", "synth"]
+    assert [path.stem for path in EXAMPLES] == named
 
 
 def test_the_smallest_training_reads_what_the_preprocess_writes():

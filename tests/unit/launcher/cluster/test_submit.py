@@ -62,8 +62,8 @@ def test_a_claim_that_is_there_already_is_used_and_stays(api):
 def appear_after_checks(api: PlayedApi, monkeypatch: pytest.MonkeyPatch, resource: str, name: str) -> None:
     """Let somebody else make an object between the checks and the creates."""
 
-    def late(*args):
-        check_objects(*args)
+    def late(*args, **more):
+        check_objects(*args, **more)
         api.store.create(resource, NAMESPACE, {"metadata": {"name": name}})
 
     monkeypatch.setattr(module, "check_objects", late)
