@@ -6,10 +6,14 @@ same classes (``launcher/settings/resolve.py``).
 
 A setting that one of several classes may fill (``source: AliCcpSource | FlatSource``) tells which by its tag: the
 setting that all of them have as a ``Literal`` (``form``).
+
+A setting whose name is a Python keyword has an attribute with an underscore behind it, as PEP 8 has it: users write
+``continue: true`` and ``--continue``, code reads ``config.continue_`` (``setting_name``, ``attribute_name``).
 """
 
 import dataclasses
 import datetime
+import keyword
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,6 +142,17 @@ def _holds_settings(source: SettingsSource) -> bool:
     return getattr(source, "kind", ConfigError) is ConfigError
 
 
+def setting_name(attribute: str) -> str:
+    """Return the name of a setting as users write it, in files and as a flag, given its attribute's."""
+    name = attribute.removesuffix("_")
+    return name if keyword.iskeyword(name) else attribute
+
+
+def attribute_name(setting: str) -> str:
+    """Return the name of a setting's attribute, given the name that users write."""
+    return f"{setting}_" if keyword.iskeyword(setting) else setting
+
+
 def unknown_setting(path: SettingPath, known: Iterable[str]) -> str:
     """Return the message about a setting that does not exist."""
     return f"unknown setting '{shortened(dotted([*path[:-1], str(path[-1])]))}'.{nearest_hint(str(path[-1]), known)}"
@@ -165,7 +180,7 @@ def to_mapping(settings: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {setting_name(f.name): _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -191,7 +206,7 @@ def _settings(cls: type, mapping: Any, source: SettingsSource, path: SettingPath
         if name not in values:
             raise source.error(path, f"{dotted([*path, name])} is missing, and has no default.")
     try:
-        return cls(**values)
+        return cls(**{attribute_name(name): value for name, value in values.items()})
     except (EsmmError, ValueError) as e:
         refused = source.refused(path, e, mapping)
         if refused is e:
@@ -235,8 +250,8 @@ def _fields(cls: type) -> tuple[dict[str, Any], tuple[str, ...]]:
     hints = get_type_hints(cls, include_extras=True)  # a type may bring a check of its own
     fields = dataclasses.fields(cls)
     missing = dataclasses.MISSING
-    required = tuple(f.name for f in fields if f.default is missing and f.default_factory is missing)
-    return {f.name: hints[f.name] for f in fields}, required
+    required = tuple(setting_name(f.name) for f in fields if f.default is missing and f.default_factory is missing)
+    return {setting_name(f.name): hints[f.name] for f in fields}, required
 
 
 @cache

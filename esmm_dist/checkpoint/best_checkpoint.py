@@ -19,6 +19,8 @@ def best_evaluation(run: Folder) -> BestEvaluation | None:
             manifest = read_checkpoint_manifest(checkpoint_folder(run, step))
         except CheckpointError:
             continue
-        stopping = EarlyStopping.of_settings(manifest.settings)
+        data_sets = manifest.state.get("data_sets", ())
+        after_step = int(data_sets[-1]["first_step"]) if data_sets else 0
+        stopping = EarlyStopping.of_settings(manifest.settings, after_step=after_step)
         return stopping.best(manifest.state.get("evaluations", ()), manifest.step) if stopping is not None else None
     return None

@@ -40,10 +40,17 @@ class EarlyStopping:
     every_steps: int
     """Period of the evaluations. One between them, at the end of a run whose ``max_steps`` grew later, counts while it
     is the end: a run in pieces goes on like one that was not cut."""
+    after_step: int = 0
+    """Steps of the run before the data set at hand: evaluations up to there were of others, and do not count."""
 
     @classmethod
-    def of_settings(cls, settings: Mapping[str, Any]) -> "EarlyStopping | None":
-        """Read it from the resolved settings of a run; None if it has none, or is from before there was any."""
+    def of_settings(cls, settings: Mapping[str, Any], *, after_step: int = 0) -> "EarlyStopping | None":
+        """Read it from the resolved settings of a run; None if it has none, or is from before there was any.
+
+        Args:
+            settings: resolved settings of the run
+            after_step: steps of the run before its newest data set
+        """
         found = settings.get("evaluation", {})
         if not isinstance(found, Mapping) or not found.get("early_stopping"):
             return None
@@ -52,6 +59,7 @@ class EarlyStopping:
             metric=str(found["early_stopping_metric"]),
             split=str(found["eval_split"]),
             every_steps=int(found["eval_every_steps"]),
+            after_step=after_step,
         )
 
     def best(self, evaluations: Sequence[Mapping[str, Any]], step: int) -> BestEvaluation | None:
@@ -88,6 +96,7 @@ class EarlyStopping:
             (int(each["step"]), each["metrics"].get(task, {}).get(figure))
             for each in evaluations
             if each["split"] == self.split
+            and each["step"] > self.after_step
             and each["whole_split"]
             and (each["step"] == step or (each["step"] < step and each["step"] % self.every_steps == 0))
         )

@@ -208,6 +208,14 @@ def lane_reads(
     return reads
 
 
+def order_seed(seed: int, first_step: int) -> int:
+    """Return the seed of the shuffle of a data set that a run begins after ``first_step``; its own for the first one.
+
+    A data set that comes once more comes in another order.
+    """
+    return _shuffle_seed(seed, first_step) if first_step else seed
+
+
 def _block_records(manifest: DatasetManifest, split: str) -> int:
     """Return how many records of a lane are shuffled together, if its parts have so many."""
     of_split = manifest.splits[split]

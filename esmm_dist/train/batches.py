@@ -93,6 +93,7 @@ class BatchSource:
         *,
         seed: int | None,
         depth: int,
+        first: int = 0,
     ) -> None:
         """Make nothing yet.
 
@@ -103,7 +104,9 @@ class BatchSource:
             client: settings that decide how old rows may be
             seed: seed of the shuffle; None: file order
             depth: batches to hold ready
+            first: steps of the run before its first one with this data
         """
+        self._first = first
         self._reader, self._plan, self._store, self._seed, self._depth = reader, plan, store, seed, depth
         self._pulls_all = not client.embedded and client.update_mode != "sync"
         self._pulls_part = not client.embedded and client.update_mode == "sync"
@@ -134,7 +137,7 @@ class BatchSource:
     def _read(self, first_step: int, last_step: int) -> Iterator[GroupedBatch]:
         step = first_step
         while step < last_step:
-            epoch, offset = divmod(step, self._reader.steps_per_epoch)
+            epoch, offset = divmod(step - self._first, self._reader.steps_per_epoch)
             for batch in self._reader.epoch(epoch, first_step=offset, seed=self._seed):
                 yield batch
                 step += 1

@@ -20,6 +20,7 @@ from esmm_dist.schema.manifest import DatasetManifest
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.chosen_evaluation import choose_evaluation
 from esmm_dist.train.config import TrainConfig
+from esmm_dist.train.run_settings import chosen_names
 
 _LINEAR_SCALE = 12.0
 _ROOT_RATE = 0.0245
@@ -28,6 +29,8 @@ _START_ACCUMULATOR = 0.0144
 _DENSE_LEARNING_RATE = 0.0003
 _COOLDOWN = 0.65
 _HIDDEN_UNITS = (256,)
+_CONTINUED_EPOCHS = 1
+_CONTINUED_COOLDOWN = 0.65
 
 _TOGETHER = {
     "embedding": ("embedding_learning_rate", "start_scale", "start_accumulator"),
@@ -47,19 +50,29 @@ class ChosenSettings:
     config: TrainConfig
     lines: tuple[str, ...]
     """What was chosen and why, for people; empty if nothing was open."""
+    names: tuple[str, ...] = ()
+    """The settings that were chosen, such as ``input.epochs``."""
 
 
 def choose_settings(
-    config: TrainConfig, manifest: DatasetManifest, start: Mapping[str, Any] | None = None
+    config: TrainConfig,
+    manifest: DatasetManifest,
+    start: Mapping[str, Any] | None = None,
+    *,
+    continues: bool = False,
 ) -> ChosenSettings:
     """Return the settings, with what they leave open chosen for the data set.
 
     Args:
         config: settings that are given stay
         manifest: manifest of the data set
-        start: settings of the run that ``init_from`` names, whose weights ask for what they were trained with; None
-            without one
+        start: settings of the run that ``init_from`` names, whose weights ask for what they were trained with; or, of
+            a run that continues, those of its data set before; None without either
+        continues: whether the run has learned from other data sets before
     """
+    given = config
+    if continues:
+        config = _continued(config, start or {})
     plan = batch_plan(config.input, manifest)
     open_plan = {name: value for name, value in to_mapping(plan).items() if getattr(config.input, name) is None}
     small = _learns_as_small(config, manifest)
@@ -72,6 +85,8 @@ def choose_settings(
         values |= {name: start.get(group, {}).get(name) for group, names in _TOGETHER.items() for name in names}
         values["hidden_units"] = tuple(start.get("model", {}).get("hidden_units", values["hidden_units"]))
         reason = f"those of {without_credentials(config.init_from or '')}, whose weights this run starts from"
+        if continues:
+            reason = "those of the run so far"
     if config.model.linear_scale == 0:
         values["linear_lists"] = None  # there is no linear term
     open_values: dict[str, Any] = {}
@@ -88,21 +103,53 @@ def choose_settings(
         open_values["hidden_units"] = values["hidden_units"]
         groups["model"] = replace(groups["model"], hidden_units=values["hidden_units"])
     evaluation, reasons = choose_evaluation(config, manifest, plan)
+    resolved = replace(
+        config,
+        evaluation=evaluation,
+        input=replace(config.input, **to_mapping(plan)),
+        cooldown=open_values.get("cooldown", config.cooldown),
+        **groups,
+    )
     return ChosenSettings(
-        config=replace(
-            config,
-            evaluation=evaluation,
-            input=replace(config.input, **to_mapping(plan)),
-            cooldown=open_values.get("cooldown", config.cooldown),
-            **groups,
-        ),
+        config=resolved,
+        names=chosen_names(given, resolved),
         lines=(
+            *_continued_lines(given, config),
             *_line(open_plan, size),
             *_line(_with_effect(open_values, config), reason),
             *sliced,
             *(line for name, reason in reasons.items() for line in _line({name: getattr(evaluation, name)}, reason)),
         ),
     )
+
+
+def _continued(config: TrainConfig, before: Mapping[str, Any]) -> TrainConfig:
+    """Return the settings of a run's next data set with what they leave open of passes, batches and cool-down.
+
+    The batch is that of the run, for rates belong to a batch size.
+    """
+    batch, epochs, cooldown = config.input.global_batch_records, config.input.epochs, config.cooldown
+    return replace(
+        config,
+        input=replace(
+            config.input,
+            global_batch_records=before.get("input", {}).get("global_batch_records") if batch is None else batch,
+            epochs=_CONTINUED_EPOCHS if epochs is None else epochs,
+        ),
+        cooldown=_CONTINUED_COOLDOWN if cooldown is None else cooldown,
+    )
+
+
+def _continued_lines(given: TrainConfig, config: TrainConfig) -> list[str]:
+    values = {
+        name: value
+        for name, before, value in (
+            ("epochs", given.input.epochs, config.input.epochs),
+            ("cooldown", given.cooldown, config.cooldown),
+        )
+        if before is None and value is not None and given is not config
+    }
+    return _line(values, "for the next data set of a run")
 
 
 def with_dims(embedding: EmbeddingConfig, manifest: DatasetManifest) -> EmbeddingConfig:

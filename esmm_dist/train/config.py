@@ -67,6 +67,11 @@ class EvaluationConfig:
     """Impressions (about) of each evaluation during training, from the start of the split. The one at the end uses
     the whole split. 0: the whole split always."""
 
+    eval_first: bool = False
+    """Evaluate the run on the train split of its next data set before it learns from it: progressive validation, as
+    online learning is judged. The metrics stand in ``progressive.json``. A run that has learned nothing yet is not
+    evaluated."""
+
     calibrate: CalibrationMethod | None = None
     """How probabilities are calibrated, label by label, on the logits of the whole validation split: ``platt``, a line,
     which keeps every AUC but that of products; ``isotonic``, a rising curve, for thousands of positives; ``none``.
@@ -159,8 +164,18 @@ class TrainConfig:
     """What init_from brings. ``all``: dense weights and rows; ``sparse``: rows only, for other towers. Rows come with
     their slot variables (an Adagrad row keeps its own rate) and counts; to evictions they are as new as the run."""
 
+    continue_: bool = False
+    """Go on with the run and its next data set, such as the log of the next day: rows, towers and the state of their
+    optimizers are those that the data set before left, and steps are counted on. That one must be finished. A run
+    without a checkpoint begins with this data set. The same command again resumes this data set, and does nothing once
+    it is finished. Settings are those of the run; what training had chosen from the log is chosen anew."""
+
+    again: bool = False
+    """With continue: learn once more from a data set that the run has learned from before, which is refused
+    otherwise."""
+
     max_steps: int | None = None
-    """Stop after this many steps, counted from the run's beginning. None: when all epochs are done."""
+    """Stop after this many steps, counted from the first one of the data set. None: when all epochs are done."""
 
     schedule: Schedule = "constant"
     """Course of both learning rates after the warm-up: ``constant``; ``cosine``, half a cosine from the full rate to 0
@@ -192,6 +207,11 @@ class TrainConfig:
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 
     def __post_init__(self) -> None:
+        if self.again and not self.continue_:
+            raise ConfigError(
+                "again is set, which says that a run may go on with a data set that it has seen, and continue is not. "
+                "Set continue too, or leave out again."
+            )
         if self.max_steps is not None and self.max_steps < 1:
             raise ConfigError(f"max_steps is {self.max_steps}. Set 1 or more, or leave it out.")
         if self.warmup_steps < 0:

@@ -53,7 +53,8 @@ class Evaluator:
             on_bad_record=context.config.input.on_bad_record,
         )
         self._users = BatchUsers(scorer.schema, self._config.gauc_field)
-        self._stopping = self._config.stopping
+        stopping = self._config.stopping
+        self._stopping = replace(stopping, after_step=context.steps.first) if stopping is not None else None
 
     @property
     def done(self) -> list[dict[str, Any]]:
@@ -80,6 +81,17 @@ class Evaluator:
         """
         most = self._config.eval_max_impressions if self._stopping is None else 0
         self._evaluate(step, most, last=False)
+
+    def evaluate_first(self, step: int) -> dict[str, Any]:
+        """Return the metrics of the train split, before the model learns from it, as plain values; a collective.
+
+        They are no evaluation of the run: they stand in its log, and with the data set.
+        """
+        metrics = self._scored("train", max_impressions=0, counts=None)
+        self._log.metrics(step, "progressive", metrics)
+        aucs = ", ".join(f"{name} {m.auc:.4f} ± {m.auc_standard_error:.4f}" for name, m in metrics.items())
+        self._context.progress.message(f"Before learning from {self._context.config.data}: AUC {aucs}")
+        return dict(metrics_to_mapping(metrics))
 
     @property
     def best(self) -> BestEvaluation | None:
@@ -133,7 +145,8 @@ class Evaluator:
             context.world, context.config.data, context.manifest, split, self._input.on_bad_record, context.progress
         )
         if found is not None:
-            baseline = {"split": split, **found.to_mapping()}
+            of_data_set = {"first_step": context.steps.first} if context.steps.first else {}
+            baseline = {"split": split, **of_data_set, **found.to_mapping()}
             context.world.on_root(lambda: self._write(last=True, baseline=baseline))
         return found
 
@@ -142,7 +155,8 @@ class Evaluator:
         run = self._context.run
         assert run is not None
         stored = run.read_baseline() or {}
-        return stored if stored.pop("split", None) == self._split else None
+        same = (stored.pop("split", None), stored.pop("first_step", 0)) == (self._split, self._context.steps.first)
+        return stored if same else None
 
     def _evaluate(self, step: int, max_impressions: int, *, last: bool) -> dict[str, TaskMetrics]:
         context, split = self._context, self._split
@@ -150,23 +164,11 @@ class Evaluator:
         if split not in manifest.splits:
             progress.message(f"Not evaluated: {context.config.data} has no split '{split}'.")
             return {}
-        impressions = manifest.splits[split].impressions
-        if max_impressions >= impressions:
+        if max_impressions >= manifest.splits[split].impressions:
             max_impressions = 0
-        share = RankShare(rank=world.rank, world_size=world.size)
-        records = self._input.global_batch_records
-        if not max_impressions and records is not None:  # else the end is that of one of training's batches
-            records = scoring_batch_records(records, manifest, split)
-        config = replace(self._input, global_batch_records=records)
-        reader = BatchReader(context.config.data, manifest, split, config, share=share)
-        progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
         calibrates = not max_impressions and self._config.calibrate not in (None, "none")
         counts = LabelTreeCounts(self._scorer.schema.label_tree) if calibrates else None
-        with closing(own_batches(self._scorer, reader, self._users)) as scored:
-            batches = scored if counts is None else _counted(scored, counts)
-            metrics = evaluate_batches(batches, self._scorer.schema.label_tree, progress, world, max_impressions)
-        progress.finish()
-        self._skipped.collect(reader.skipped)
+        metrics = self._scored(split, max_impressions, counts)
         evaluation = {
             "step": step,
             "split": split,
@@ -184,6 +186,31 @@ class Evaluator:
                 progress.message(line)
         return metrics
 
+    def _scored(self, split: str, max_impressions: int, counts: LabelTreeCounts | None) -> dict[str, TaskMetrics]:
+        """Return the metrics of a split, or of its first impressions, with the model as it is; a collective.
+
+        Args:
+            split: split of the data set
+            max_impressions: impressions to score, about; 0: all
+            counts: receives the logits and labels for a calibration; None: none is fitted
+        """
+        context = self._context
+        world, progress, manifest = context.world, context.progress, context.manifest
+        impressions = manifest.splits[split].impressions
+        share = RankShare(rank=world.rank, world_size=world.size)
+        records = self._input.global_batch_records
+        if not max_impressions and records is not None:  # else the end is that of one of training's batches
+            records = scoring_batch_records(records, manifest, split)
+        config = replace(self._input, global_batch_records=records)
+        reader = BatchReader(context.config.data, manifest, split, config, share=share)
+        progress.start(f"Evaluating {split}", min(impressions, max_impressions or impressions), "impressions")
+        with closing(own_batches(self._scorer, reader, self._users)) as scored:
+            batches = scored if counts is None else _counted(scored, counts)
+            metrics = evaluate_batches(batches, self._scorer.schema.label_tree, progress, world, max_impressions)
+        progress.finish()
+        self._skipped.collect(reader.skipped)
+        return metrics
+
     def _fitted(self, counts: LabelTreeCounts, step: int) -> Calibration:
         """Fit the calibration of the weights as they are, on rank 0 for all; a collective."""
         method, world = self._config.calibrate, self._context.world
@@ -198,7 +225,8 @@ class Evaluator:
         assert run is not None
         try:
             best = self._stopping.best(self.done, self._state.steps) if self._stopping is not None else None
-            run.write_metrics(self.done, baseline or run.read_baseline(), best=best)
+            kept = run.read_baseline() if self._stored_baseline() is not None else None
+            run.write_metrics(self.done, baseline or kept, best=best)
         except StorageError as e:
             if last:
                 raise

@@ -1,4 +1,4 @@
-"""The schedule of the learning rates over a run."""
+"""The schedule of the learning rates over the steps of a run with one data set."""
 
 import math
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ Schedule = Literal["constant", "cosine", "inverse_sqrt"]
 
 @dataclass(frozen=True, kw_only=True)
 class LearningRateSchedule:
-    """The factor of both learning rates, the towers' and the rows', at each step of a run."""
+    """The factor of both learning rates, the towers' and the rows', at each step with a data set."""
 
     total_steps: int
-    """Steps of all epochs."""
+    """Steps of all epochs over the data set."""
     schedule: Schedule = "constant"
     warmup_steps: int = 0
     cooldown: float = 0.0

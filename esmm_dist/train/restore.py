@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from esmm_dist.checkpoint.reader import Checkpoint, restore_newest
+from esmm_dist.checkpoint.reader import Checkpoint, open_checkpoint, restore_newest
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import ConfigError
 from esmm_dist.model.dense_state import load_dense
 from esmm_dist.train.context import TrainingContext
 from esmm_dist.train.init_from import load_other_run
-from esmm_dist.train.run_settings import check_settings_fit
+from esmm_dist.train.run_settings import check_settings_fit, check_settings_to_continue
 from esmm_dist.train.step_count import refuse_past_end
 from esmm_dist.train.train_state import TrainState
 
@@ -43,20 +43,47 @@ def _restore_on_root(context: TrainingContext, store: EmbeddingStore, state: Tra
     assert run is not None
     found: list[dict[str, Any]] = []
 
+    now = context.data_sets[-1]
+
     def load(checkpoint: Checkpoint) -> None:
-        _refuse_other_training(context, checkpoint)
+        begins = len(context.data_sets) > max(1, len(checkpoint.manifest.state.get("data_sets", ())))
+        if begins:
+            checkpoint = _checkpoint_before(context, checkpoint)
+            check_settings_to_continue(config, checkpoint.manifest.settings, checkpoint.folder)
+        else:
+            _refuse_other_training(context, checkpoint)
         manifest, compiled = checkpoint.manifest, state.compiled
-        store.restore(checkpoint.folder, manifest.tables, step=manifest.step)
+        store.restore(checkpoint.folder, manifest.tables, step=now.first_step if begins else manifest.step)
         load_dense(compiled.model, compiled.optimizer, checkpoint.dense())
+        if begins:
+            of_new = {**TrainState(compiled, len(context.schema.labels)).to_mapping(), "first": now.first}
+            evaluations = [each for each in manifest.state["evaluations"] if each["step"] <= now.first_step]
+            # Rows are evicted before they are saved
+            found.append({**of_new, "evaluations": evaluations, "evicted_step": now.first_step})
+            _warn_of_other_negatives(context, checkpoint)
+            return
         # Rows are evicted before they are saved
         calibration = to_mapping(manifest.calibration) if manifest.calibration is not None else None
-        found.append({**manifest.state, "calibration": calibration, "evicted_step": manifest.step})
+        saved = manifest.state.get("data_sets", [{}])[-1]
+        found.append(
+            {
+                **manifest.state,
+                "calibration": calibration,
+                "evicted_step": manifest.step,
+                "first": saved.get("first"),
+            }
+        )
 
     checkpoint = restore_newest(run.folder, progress, load)
     if checkpoint is not None:
-        step = checkpoint.manifest.step
+        step = max(checkpoint.manifest.step, now.first_step)
         run.write_log(run.read_log(step))
-        progress.message(f"Resuming {run.folder} after step {step:,} of {context.steps.total:,}.")
+        if step == now.first_step and len(context.data_sets) > 1:
+            progress.message(
+                f"Going on with data set {len(context.data_sets)} of {run.folder}, {now.data}, after step {step:,}."
+            )
+        else:
+            progress.message(f"Resuming {run.folder} after step {step:,} of {context.steps.last:,}.")
         return {"step": step, "state": found[-1]}
     run.write_log([])
     new = TrainState(state.compiled, len(context.schema.labels))
@@ -67,11 +94,41 @@ def _restore_on_root(context: TrainingContext, store: EmbeddingStore, state: Tra
 
 def _refuse_other_training(context: TrainingContext, checkpoint: Checkpoint) -> None:
     """Check that a checkpoint was made with the settings and the data of this training."""
-    manifest = checkpoint.manifest
+    manifest, now = checkpoint.manifest, context.data_sets[-1]
     check_settings_fit(context.config, manifest.settings, checkpoint.folder)
-    if manifest.state["data_manifest_crc32c"] != context.manifest_crc32c:
+    if manifest.state["data_manifest_crc32c"] != now.manifest_crc32c:
         raise ConfigError(
             f"{context.config.data} is not the data set that {checkpoint.folder} was trained on (its manifest "
             "differs). Give the same data, or start a new run with another --run."
         )
-    refuse_past_end(context.config, context.steps, done=manifest.step, checkpoint=checkpoint.folder)
+    done = manifest.step - now.first_step
+    refuse_past_end(context.config, context.steps, done=done, checkpoint=checkpoint.folder)
+
+
+def _checkpoint_before(context: TrainingContext, checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with which the run goes on to its next data set: that at its end, or the best one.
+
+    Raises:
+        ConfigError: The checkpoint at the end of the data set before is damaged.
+        CheckpointError: The best one is damaged, or gone.
+    """
+    now, run = context.data_sets[-1], context.run
+    assert run is not None
+    if checkpoint.manifest.step != now.first_step:
+        raise ConfigError(
+            f"{run.folder} goes on with {now.data} after step {now.first_step:,}, but the newest checkpoint that is "
+            f"not damaged is of step {checkpoint.manifest.step:,}. Restore that of step {now.first_step:,} from a "
+            f"backup, or learn from the data set before to its end again: esmm train --run {run.folder} --data "
+            f"{context.data_sets[-2].data}."
+        )
+    return checkpoint if now.from_step == now.first_step else open_checkpoint(run.folder, now.from_step)
+
+
+def _warn_of_other_negatives(context: TrainingContext, checkpoint: Checkpoint) -> None:
+    before, now = float(checkpoint.manifest.state.get("keep_negatives", 1.0)), context.manifest.keep_negatives
+    if before != now:
+        context.progress.message(
+            f"Warning: the run was trained on {before:g} of the negatives, and this data set has {now:g}. Until the "
+            f"run has learned the difference, probabilities of {context.schema.labels[0]} are off: preprocess with "
+            f"--keep-negatives {before:g}."
+        )

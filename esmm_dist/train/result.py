@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from esmm_dist.checkpoint.early_stopping import BestEvaluation
 from esmm_dist.input.skipped import SkippedShard, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics
+from esmm_dist.train.data_sets import DataSetRecord
 
 if TYPE_CHECKING:
     from esmm_dist.inference.baseline import Baseline
@@ -39,7 +40,9 @@ class TrainResult:
     values_after_best: tuple[float, ...] = ()
     """What early stopping goes by, of each evaluation after the best one."""
     skipped: tuple[SkippedShard, ...] = ()
-    """Records that could not be read, by shard, since the run's beginning."""
+    """Records of the data set that could not be read, by shard."""
+    data_sets: tuple[DataSetRecord, ...] = ()
+    """The data sets that the run has learned from, the one at hand last."""
 
     @property
     def impressions_per_second(self) -> float:

@@ -4,6 +4,8 @@
 
     RUN/config.yaml        resolved settings with which the newest steps were made, see run_settings.py
     RUN/metrics.json       the newest evaluation, all before it, the best one of early stopping, and the baseline
+    RUN/data_sets.json     the data sets that the run has learned from, see data_sets.py
+    RUN/progressive.json   metrics of each data set before the run learned from it; no such file without --eval-first
     RUN/skipped.json       records that could not be read and were skipped, by shard; no such file if none were
     RUN/train_log.jsonl    mean training losses, a line every log_every_steps
     RUN/tensorboard/       the same as scalars
@@ -23,11 +25,14 @@ from typing import Any
 from esmm_dist.checkpoint.early_stopping import BestEvaluation
 from esmm_dist.checkpoint.run_check import refuse_other_folder
 from esmm_dist.config import to_mapping
-from esmm_dist.errors import ConfigError, StorageError
+from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.storage.folder import Folder
+from esmm_dist.train.data_sets import DataSetRecord, records_from_mapping, records_to_mapping
 
 METRICS_NAME = "metrics.json"
+DATA_SETS_NAME = "data_sets.json"
+PROGRESSIVE_NAME = "progressive.json"
 SKIPPED_NAME = "skipped.json"
 LOG_NAME = "train_log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
@@ -98,6 +103,21 @@ class RunFolder:
         except (FileNotFoundError, ValueError):  # it is computed anew
             return None
         return content.get("baseline") if isinstance(content, dict) else None
+
+    def write_data_sets(self, records: Sequence[DataSetRecord]) -> None:
+        """Write the data sets of the run, the newest last."""
+        text = json.dumps({"data_sets": records_to_mapping(records)}, indent=1) + "\n"
+        self.folder.write_bytes(DATA_SETS_NAME, text.encode())
+
+    def write_progressive(self, records: Sequence[DataSetRecord]) -> None:
+        """Write the metrics that the run had on each data set before it learned from that one."""
+        names = ("data", "id", "first_step", "impressions")
+        found = [
+            {**{name: getattr(each, name) for name in names}, "metrics": each.first}
+            for each in records
+            if each.first is not None
+        ]
+        self.folder.write_bytes(PROGRESSIVE_NAME, (json.dumps({"data_sets": found}, indent=1) + "\n").encode())
 
     def read_skipped(self) -> list[dict[str, Any]]:
         """Return what ``write_skipped`` wrote last, as plain values; nothing if that cannot be read."""
@@ -175,6 +195,25 @@ class RunFolder:
         """Remove the folder of this machine, if there is one."""
         if self._staging is not None:
             self._staging.cleanup()
+
+
+def read_data_sets(folder: Folder) -> tuple[DataSetRecord, ...]:
+    """Return the data sets that a run has begun to learn from, the newest last; none if it does not say, or is older.
+
+    Raises:
+        CheckpointError: The file is damaged.
+        StorageError: The storage refuses.
+    """
+    where = f"{folder}/{DATA_SETS_NAME}"
+    try:
+        stored = json.loads(folder.read_bytes(DATA_SETS_NAME))["data_sets"]
+        return records_from_mapping(stored, where=where)
+    except FileNotFoundError:
+        return ()
+    except (ValueError, TypeError, KeyError, CheckpointError) as e:
+        raise CheckpointError(
+            f"{where} cannot be read ({e}). Remove it: checkpoints hold the same, up to the newest of them."
+        ) from e
 
 
 @contextmanager

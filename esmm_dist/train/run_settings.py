@@ -1,6 +1,6 @@
 """The settings of a run: ``config.yaml`` in its folder, and which of them a run that resumes must not change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from esmm_dist.model.stored_settings import stored_model_settings
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
+from esmm_dist.train.run_folder import read_data_sets
 from esmm_dist.words import in_words
 from esmm_dist.yaml_text import YamlWriter, parse_yaml
 
@@ -25,6 +26,29 @@ _FREE_WITHIN_FIXED = {
     ("input", "prefetch"),
     ("input", "on_bad_record"),
     ("embedding", "row_slices"),  # follows from settings of the model, which must not change
+}
+
+_FOLLOWING = (
+    "input.epochs",
+    "cooldown",
+    "evaluation.eval_split",
+    "evaluation.eval_every_steps",
+    "evaluation.calibrate",
+    "evaluation.early_stopping_metric",
+)
+"""Settings that follow the data set where nobody gave them. All others stay as they are for the life of a run, also
+those that were chosen from the size of its first data set: weights and rows were learned with them."""
+
+_OF_ONE_DATA_SET = ("data", "max_steps", "init_from", "init_what", "continue", "again")
+"""Settings that say nothing about the next data set of a run."""
+
+_FREE_BETWEEN_DATA_SETS = {
+    ("embedding", "embedding_learning_rate"),
+    ("embedding", "row_slices"),
+    ("embedding", "evict_every_steps"),
+    ("embedding", "ttl_steps"),
+    ("embedding", "max_rows"),
+    ("dense", "dense_learning_rate"),
 }
 
 _EARLIER_ADAM_EPSILON = 1e-7
@@ -78,6 +102,71 @@ def read_settings(location: str | Path) -> dict[str, Any] | None:
         ) from e
 
 
+def read_settings_to_continue(location: str | Path) -> dict[str, Any] | None:
+    """Return the settings with which a run goes on to its next data set; None if it has none yet.
+
+    Those of ``read_settings``, without what belongs to the data set before, and what was chosen from it.
+
+    Raises:
+        ConfigError: The file is damaged.
+        CheckpointError: The run's list of data sets is.
+        StorageError: The storage refuses.
+    """
+    settings = read_settings(location)
+    if settings is None:
+        return None
+    records = read_data_sets(Folder.open(location))
+    chosen = records[-1].chosen if records else _FOLLOWING
+    left: dict[str, Any] = {}
+    for group, value in settings.items():
+        if isinstance(value, dict):
+            names = {name for name in value if f"{group}.{name}" in _FOLLOWING and f"{group}.{name}" in chosen}
+            left[group] = {name: each for name, each in value.items() if name not in names}
+        elif group not in _OF_ONE_DATA_SET and not (group in _FOLLOWING and group in chosen):
+            left[group] = value
+    return left
+
+
+def chosen_names(given: TrainConfig, resolved: TrainConfig) -> tuple[str, ...]:
+    """Return the settings that the given ones leave open and the resolved ones do not, such as ``input.epochs``."""
+    before, after = (_by_name(to_mapping(each)) for each in (given, resolved))
+    return tuple(name for name, value in after.items() if value is not None and before.get(name) is None)
+
+
+def still_chosen(names: Sequence[str], config: TrainConfig, before: Mapping[str, Any] | None) -> list[str]:
+    """Return the chosen settings that were not given other values since.
+
+    Args:
+        names: settings that were chosen
+        config: settings as they are given now
+        before: resolved settings with which the run was trained last; None: not known
+    """
+    if before is None:
+        return list(names)
+    now, then = _by_name(to_mapping(config)), _by_name(before)
+    return [name for name in names if now.get(name) in (None, then.get(name))]
+
+
+def _by_name(settings: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for group, value in settings.items():
+        found |= (
+            {f"{group}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {group: value}
+        )
+    return found
+
+
+def check_settings_to_continue(config: TrainConfig, saved: dict[str, Any], checkpoint: object) -> None:
+    """Compare the settings of a data set with those of the checkpoint that the data set before has left.
+
+    Rates, their schedule, batches and passes may differ from one data set to the next.
+
+    Raises:
+        ConfigError: A setting that shapes weights or rows has changed; the message names it and both values.
+    """
+    _check_equal(config, saved, checkpoint, ("seed", "embedding", "model", "dense"), _FREE_BETWEEN_DATA_SETS)
+
+
 def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: object) -> None:
     """Compare the settings with those of the checkpoint that training would resume from.
 
@@ -89,12 +178,27 @@ def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: o
     Raises:
         ConfigError: A setting that shapes the saved state has changed; the message names it and both values.
     """
+    _check_equal(config, saved, checkpoint, _FIXED, _FREE_WITHIN_FIXED)
+
+
+def _check_equal(
+    config: TrainConfig,
+    saved: dict[str, Any],
+    checkpoint: object,
+    groups: Sequence[str],
+    free: Collection[tuple[str, str | None]],
+) -> None:
+    """Compare groups of settings but for some that are free.
+
+    Raises:
+        ConfigError: One differs.
+    """
     current, saved = to_mapping(config), _with_later_settings(saved)
-    for group in _FIXED:
+    for group in groups:
         now, before = current[group], saved[group]
         names = now.keys() if isinstance(now, dict) else [None]
         for name in names:
-            if (group, name) in _FREE_WITHIN_FIXED:
+            if (group, name) in free:
                 continue
             value, old = (now, before) if name is None else (now[name], before.get(name))
             if value != old:

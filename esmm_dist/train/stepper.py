@@ -82,7 +82,7 @@ class Stepper:
         """
         impressions = 0
         progress = self._context.progress
-        progress.start("Training", self._context.steps.total, "steps", self.step)
+        progress.start("Training", self._context.steps.last, "steps", self.step)
         pushed = PushedSteps(self.step)
         with self._batches.between(self.step, last_step, pushed) as prepared:
             start = time.monotonic()
@@ -130,7 +130,7 @@ class Stepper:
         )
         rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, prepared.tickets, step=step)
         pushed.note_rows(step)
-        factor = self._schedule.factor(step)
+        factor = self._schedule.factor(step - context.steps.first)
         compiled.optimizer.learning_rate.assign(context.config.dense.learning_rate * factor)
         inputs = model_inputs(batch, lookups, rows, with_norms=compiled.model.uses_norms)
         result = compiled.step(inputs, step, requests)
@@ -157,7 +157,7 @@ class Stepper:
         if at_fault:
             own = numerical_error(
                 step=step,
-                epoch=self.step // context.steps.per_epoch,
+                epoch=(self.step - context.steps.first) // context.steps.per_epoch,
                 schema=context.schema,
                 batch=prepared.batch,
                 lookups=prepared.lookups,
@@ -168,7 +168,7 @@ class Stepper:
     def _report(self, step: int, impressions: int) -> None:
         self._impressions += impressions
         self._context.reporter.note(step=step, impressions=self._impressions)
-        is_logged = self._log_steps.is_due(step) or step == self._context.steps.all_epochs
+        is_logged = self._log_steps.is_due(step) or step == self._context.steps.last_of_epochs
         self._context.progress.advance(1, self._log_losses() if is_logged else "")
 
     def _log_losses(self) -> str:

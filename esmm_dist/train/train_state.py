@@ -8,6 +8,7 @@ from esmm_dist.arrays import F32
 from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.config import build, to_mapping
 from esmm_dist.train.compiled_model import CompiledModel
+from esmm_dist.train.data_sets import DataSetRecord
 from esmm_dist.train.loss_window import LossWindow
 from esmm_dist.train.resume_point import RankStep
 
@@ -32,6 +33,8 @@ class TrainState:
         """The newest calibration, which holds for the weights of its own step alone; None if there was none."""
         self.evicted_step = 0
         """Step after which rows were evicted last."""
+        self.first: dict[str, Any] | None = None
+        """Metrics of the data set's train split before it was learned from, as plain values; None: not evaluated."""
         self._window_before: LossWindow | None = None
 
     @property
@@ -78,6 +81,7 @@ class TrainState:
             "evaluations": self.evaluations,
             "calibration": to_mapping(self.calibration) if self.calibration is not None else None,
             "evicted_step": self.evicted_step,
+            "first": self.first,
         }
 
     def load_mapping(self, mapping: dict[str, Any]) -> None:
@@ -87,6 +91,7 @@ class TrainState:
         calibration = mapping["calibration"]
         self.calibration = build(Calibration, calibration, where="calibration") if calibration is not None else None
         self.evicted_step = int(mapping["evicted_step"])
+        self.first = mapping.get("first")
 
 
 @dataclass(kw_only=True)
@@ -94,6 +99,8 @@ class ProcessMemory:
     """What a process keeps from one trainer to the next, when the ranks have changed in between."""
 
     state: TrainState | None = None
+    data_sets: tuple[DataSetRecord, ...] = ()
+    """Data sets of the run, the one that is learned from last; empty: not known yet."""
     impressions: int = 0
     """Impressions trained on since this process began, over all ranks; without those of an interrupted stretch."""
     seconds: float = 0.0

@@ -1,6 +1,7 @@
 """The course of a training: its beginning, its steps, the pauses between them, its end."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +15,7 @@ from esmm_dist.errors import EsmmError
 from esmm_dist.inference.baseline import Baseline
 from esmm_dist.inference.scoring import Scorer
 from esmm_dist.input.defaults import batch_plan
-from esmm_dist.input.order import idle_ranks_warning
+from esmm_dist.input.order import idle_ranks_warning, order_seed
 from esmm_dist.model.dense_state import dense_state
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.in_words import model_in_words
@@ -30,6 +31,7 @@ from esmm_dist.train.batches import BatchSource
 from esmm_dist.train.compiled_model import compile_model
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.context import TrainingContext, make_context
+from esmm_dist.train.data_sets import DataSetRecord, records_to_mapping
 from esmm_dist.train.evaluator import Evaluator
 from esmm_dist.train.every_steps import EverySteps
 from esmm_dist.train.rendezvous import Agreement, rendezvous
@@ -78,8 +80,9 @@ class Trainer:
         world = world or SoloWorld()
         _set_up_tensorflow(config)
         folder = (run or RunFolder(config.run)) if world.rank == 0 else None
-        self._context = context = make_context(config, world, folder, progress, reporter)
         self._memory = memory = memory or ProcessMemory()
+        self._context = context = make_context(config, world, folder, progress, reporter, memory.data_sets)
+        memory.data_sets = context.data_sets
         if memory.state is None:
             compiled = compile_model(context.config, context.schema, world, LabelShares.of(context.manifest))
             memory.state = TrainState(compiled, len(context.schema.labels))
@@ -111,7 +114,9 @@ class Trainer:
         if stop is None:
             with StopSignal() as stop:
                 return self.train(stop)
-        if self._step > 0:
+        if self._step == self._context.steps.first:
+            self._evaluate_first()
+        else:
             self._pause(stop)  # what the process, or the ranks, before had not come to
         while not self._is_complete and not self._stepper.is_stopping(stop):
             impressions, seconds = self._stepper.until(self._next_pause(), stop)
@@ -140,7 +145,7 @@ class Trainer:
     def train_steps(self, most: int) -> int:
         """Make up to ``most`` steps, without evaluation or checkpoint; return the impressions (for benchmarks)."""
         with StopSignal() as stop:
-            return self._stepper.until(min(self._step + most, self._context.steps.total), stop)[0]
+            return self._stepper.until(min(self._step + most, self._context.steps.last), stop)[0]
 
     @property
     def _step(self) -> int:
@@ -149,7 +154,7 @@ class Trainer:
     @property
     def _is_complete(self) -> bool:
         """Whether no step is left to make: all are done, or early stopping ends the training."""
-        return self._step == self._context.steps.total or self._evaluator.ends_training
+        return self._step == self._context.steps.last or self._evaluator.ends_training
 
     def _begin(self, agreement: Agreement) -> None:
         """Restore or initialise weights and rows unless memory has them, and make all that goes with them."""
@@ -161,10 +166,13 @@ class Trainer:
             self._report_begin(agreement)
         elif run is not None:
             run.write_log(run.read_log(state.steps))  # the undone step may have been logged
+        now = context.data_sets[-1]
+        self._saved_as_finished = now.finished and now.last_step == state.steps
         saved = state.steps > 0 and world.on_root(lambda: run is not None and is_saved(run, state.steps))
         self._log = RunLog(run)
-        self._settings = SettingsWriter(context)
-        self._skipped = SkippedRecords(context, resumed=state.steps > 0 or agreement.resume_point is not None)
+        self._settings = SettingsWriter(context, self._data_sets)
+        resumed = state.steps > context.steps.first or agreement.resume_point is not None
+        self._skipped = SkippedRecords(context, resumed=resumed)
         self._stepper = Stepper(
             context,
             state,
@@ -183,7 +191,7 @@ class Trainer:
         self._saver = Saver(context, store, saved_step=state.steps if saved else None)
         self._evictions = EverySteps(context.config.embedding.evict_every_steps or 0)
         context.reporter.note(
-            rank=world.rank, size=world.size, step=self._step, total_steps=context.steps.total, phase=Phase.TRAINING
+            rank=world.rank, size=world.size, step=self._step, total_steps=context.steps.last, phase=Phase.TRAINING
         )
 
     def _report_begin(self, agreement: Agreement) -> None:
@@ -200,7 +208,7 @@ class Trainer:
     def _next_pause(self) -> int:
         """Return the next step after which something else than training is due."""
         due = [
-            self._context.steps.total,
+            self._context.steps.last,
             self._evaluator.next_step(self._step),
             self._saver.next_step(self._step),
             self._evictions.next_after(self._step),
@@ -227,9 +235,12 @@ class Trainer:
         best_step = best.step if best is not None else None
         if ending or best_step == step or self._saver.is_due(step):
             reporter.note(phase=Phase.SAVING)
+            if not self._saver.has_saved(step):
+                self._saved_as_finished = self._is_complete
             self._saver.save(step, self._content_to_save, last=ending or best_step == step, best_step=best_step)
+            world.on_root(self._settings.note_saved)
         # Whoever follows the steps is told that these are all
-        total = step if self._is_complete else self._context.steps.total
+        total = step if self._is_complete else self._context.steps.last
         reporter.note(phase=Phase.TRAINING, total_steps=total)
 
     def _content_to_save(self) -> CheckpointContent:
@@ -250,22 +261,48 @@ class Trainer:
         return {
             "loss_window": self._state.window.to_state(),
             "evaluations": self._state.evaluations,
-            "data_manifest_crc32c": self._context.manifest_crc32c,
+            "data_manifest_crc32c": self._context.data_sets[-1].manifest_crc32c,
             "keep_negatives": self._context.manifest.keep_negatives,
+            "data_sets": records_to_mapping(self._data_sets()),
         }
+
+    def _data_sets(self) -> tuple[DataSetRecord, ...]:
+        """Return the data sets of the run up to the step at hand."""
+        *before, now = self._context.data_sets
+        return (*before, replace(now, last_step=self._step, finished=self._is_complete, first=self._state.first))
+
+    def _evaluate_first(self) -> None:
+        """Evaluate the model on the data set that it is about to learn from, unless that is done; a collective.
+
+        A model that has learned nothing yet has nothing to show.
+        """
+        context, state = self._context, self._state
+        if not context.config.evaluation.eval_first or state.first is not None:
+            return
+        if self._step == 0 and context.config.init_from is None:
+            context.progress.message("Not evaluated first: the run has learned nothing yet.")
+            return
+        context.reporter.note(phase=Phase.EVALUATING)
+        state.first = self._evaluator.evaluate_first(self._step)
+        context.reporter.note(phase=Phase.TRAINING)
+        run = context.run
+        if run is not None:
+            run.write_progressive(self._data_sets())
 
     def _result(self, stop: StopSignal) -> TrainResult:
         """Evaluate on the whole split if all steps are done; say how the training ended."""
         context, world = self._context, self._context.world
         complete = self._is_complete
         metrics, baseline = self._final_metrics() if complete else ({}, None)
+        if complete and not self._saved_as_finished:  # a data set of which the rest is left out by max_steps
+            self._add_metrics()
         method = context.config.evaluation.calibrate
         world.on_root(lambda: self._settings.write(last=True))
         return TrainResult(
             stopped_by=None if complete else self._stepper.stop_name(stop),
             run=without_credentials(context.config.run),
             step=self._step,
-            total_steps=context.steps.total,
+            total_steps=context.steps.last,
             impressions=self._memory.impressions,
             seconds=self._memory.seconds,
             rows=world.on_root(lambda: sum(self._store.num_rows(table) for table in context.schema.tables)),
@@ -275,6 +312,7 @@ class Trainer:
             best=self._evaluator.best,
             values_after_best=tuple(self._evaluator.values_after_best),
             skipped=tuple(self._skipped.shards),
+            data_sets=self._data_sets(),
         )
 
     def _final_metrics(self) -> tuple[dict[str, TaskMetrics], Baseline | None]:
@@ -296,6 +334,8 @@ class Trainer:
             metrics=self._evaluator.newest_metrics,
             calibration=self._state.calibration_of_step,
         )
+        self._saved_as_finished = self._is_complete
+        self._context.world.on_root(self._settings.note_saved)
 
     def _report_evaluation(self) -> None:
         if self._context.world.rank == 0 and self._evaluator.done:
@@ -332,8 +372,9 @@ def _batch_source(context: TrainingContext, model: Esmm, store: EmbeddingStore) 
         ),
         store,
         config.store,
-        seed=config.seed if config.input.shuffle else None,
+        seed=order_seed(config.seed, context.steps.first) if config.input.shuffle else None,
         depth=config.input.prefetch,
+        first=context.steps.first,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from esmm_dist.config import build_from, to_mapping, unknown_setting
+from esmm_dist.config import build_from, setting_name, to_mapping, unknown_setting
 from esmm_dist.errors import ConfigError
 from esmm_dist.yaml_text import YamlText
 from launcher.cluster import names
@@ -56,8 +56,8 @@ def task_settings(
         All of them as pods see them, and the claims that they name.
     """
     cls = TASKS[task].load_settings()
-    hints = get_type_hints(cls)
-    known = [f.name for f in dataclasses.fields(cls)]
+    hints = {setting_name(name): hint for name, hint in get_type_hints(cls).items()}
+    known = [setting_name(f.name) for f in dataclasses.fields(cls)]
     for key in given:
         if key not in known:
             raise text.error([str(key)], unknown_setting([str(key)], [*known, *own_keys(task)]))

@@ -41,13 +41,15 @@ def local_command(settings: "LocalConfig", context: CommandContext) -> Outcome:
 def settings_of_run(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
     """Return the settings of an existing run, so that ``esmm train --run RUN`` alone resumes it.
 
-    Where its rows were is left out: without ``--servers`` it goes on in this process.
+    Where its rows were is left out: without ``--servers`` it goes on in this process. With ``--continue`` so is what
+    belongs to its data set before.
     """
     if "run" not in flags:
         return None
-    from esmm_dist.train.run_settings import read_settings
+    from esmm_dist.train.run_settings import read_settings, read_settings_to_continue
 
-    stored = read_settings(flags["run"])
+    continues = flags.get("continue") == "true"
+    stored = read_settings_to_continue(flags["run"]) if continues else read_settings(flags["run"])
     if stored is None or not isinstance(stored.get("store"), Mapping):
         return stored
     store = {name: value for name, value in stored["store"].items() if name not in _OF_ONE_START}

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 import tyro
 
-from esmm_dist.config import build
+from esmm_dist.config import build, setting_name
 from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import near_names
 from launcher.command import Command
@@ -30,6 +30,8 @@ def peek(args: Sequence[str]) -> dict[str, str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in ("--config", "--run", "--like"):
         parser.add_argument(name, nargs="?")
+    parser.add_argument("--continue", action="store_const", const="true")
+    parser.add_argument("--no-continue", dest="continue", action="store_const", const="false")
     try:
         known, _ = parser.parse_known_args(list(args))
     except argparse.ArgumentError:  # tyro will say what is wrong with the line
@@ -85,10 +87,11 @@ def missing(cls: type, values: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     hints = get_type_hints(cls)
     for f in dataclasses.fields(cls):
-        if f.name not in values:
-            found.append(f.name)
+        setting = setting_name(f.name)
+        if setting not in values:
+            found.append(setting)
         elif dataclasses.is_dataclass(hints[f.name]):
-            found += [f"{f.name}.{name}" for name in missing(hints[f.name], values[f.name])]
+            found += [f"{setting}.{name}" for name in missing(hints[f.name], values[setting])]
     return found
 
 
@@ -99,7 +102,7 @@ def _flag_names(cls: type) -> dict[str, Any]:
     for f in dataclasses.fields(cls):
         hint: Any = hints[f.name]
         is_group = isinstance(hint, type) and dataclasses.is_dataclass(hint)
-        names |= _flag_names(hint) if is_group else {f.name.replace("_", "-"): hint}
+        names |= _flag_names(hint) if is_group else {setting_name(f.name).replace("_", "-"): hint}
     return names
 
 

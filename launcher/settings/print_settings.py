@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from esmm_dist.config import to_mapping
+from esmm_dist.config import setting_name, to_mapping
 from esmm_dist.yaml_text import YamlWriter
 from launcher.settings.setting_docs import class_doc, setting_docs
 
@@ -29,16 +29,16 @@ def _lines(cls: type, values: Mapping[str, Any], indent: int) -> Iterator[str]:
     docs = setting_docs(cls)
     hints = get_type_hints(cls)
     for f in dataclasses.fields(cls):
-        hint = hints[f.name]
+        hint, setting = hints[f.name], setting_name(f.name)
         nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
         yield from _comment(docs.get(f.name) or (class_doc(hint) if nested else ""), indent)
-        if f.name not in values:
-            yield " " * indent + f"# {f.name}:    (required; no default)"
+        if setting not in values:
+            yield " " * indent + f"# {setting}:    (required; no default)"
         elif nested:
-            yield " " * indent + f"{f.name}:"
-            yield from _lines(hint, values[f.name], indent + 2)
+            yield " " * indent + f"{setting}:"
+            yield from _lines(hint, values[setting], indent + 2)
         else:
-            yield " " * indent + _setting(f.name, values[f.name])
+            yield " " * indent + _setting(setting, values[setting])
 
 
 def _comment(text: str, indent: int) -> list[str]:

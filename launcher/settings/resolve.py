@@ -40,6 +40,8 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
     file = _read_settings(given["config"], cls) if "config" in given else None
     data = file.data if file is not None else {}
     named = {name: data[name] for name in _NAMING if isinstance(data.get(name), str)}
+    if data.get("continue") is True:
+        named["continue"] = "true"
     base = typed_settings(Named("the run's stored settings"), cls, command.find_earlier_settings({**named, **given}))
     if file is not None:
         base = merge(base, typed_settings(file, cls, data))

@@ -11,6 +11,7 @@ from typing import Annotated, Any, cast, get_type_hints
 
 import tyro
 
+from esmm_dist.config import setting_name
 from launcher.command import Command
 from launcher.settings.flag_values import reader
 from launcher.settings.setting_docs import class_doc, setting_docs
@@ -67,10 +68,11 @@ def twin_defaults(twin: type, cls: type, base: Mapping[str, Any], *, optional: b
     for f in dataclasses.fields(cls):
         if dataclasses.is_dataclass(hints[f.name]):
             group, group_twin = cast(type, hints[f.name]), cast(type, twins[f.name])
-            given = _instance_mapping(_default(f, optional)) | base.get(f.name, {})
+            given = _instance_mapping(_default(f, optional)) | base.get(setting_name(f.name), {})
             values[f.name] = twin_defaults(group_twin, group, given, optional=optional)
         else:
-            values[f.name] = base[f.name] if f.name in base else _default(f, optional)
+            name = setting_name(f.name)
+            values[f.name] = base[name] if name in base else _default(f, optional)
     return twin(**values)
 
 
@@ -79,11 +81,11 @@ def read_twin(parsed: Any, cls: type, *, optional: bool) -> dict[str, Any]:
     values: dict[str, Any] = {}
     hints = get_type_hints(cls)
     for f in dataclasses.fields(cls):
-        value = getattr(parsed, f.name)
+        value, name = getattr(parsed, f.name), setting_name(f.name)
         if dataclasses.is_dataclass(hints[f.name]):
-            values[f.name] = read_twin(value, cast(type, hints[f.name]), optional=optional)
+            values[name] = read_twin(value, cast(type, hints[f.name]), optional=optional)
         elif not (optional and value is None and _is_required(f)):
-            values[f.name] = value
+            values[name] = value
     return values
 
 
@@ -116,8 +118,13 @@ def _argument(f: dataclasses.Field[Any], hint: Any, text: str, command: Command 
     is_positional = command is not None and name in command.positional
     short = command.short.get(name) if command is not None else None
     place = name.upper() if _is_required(f) else f"[{name.upper()}]"
-    described = tyro.conf.arg(help=text, metavar=place if is_positional else None, aliases=[short] if short else None)
-    read = reader(hint, name.upper() if is_positional else f"--{name.replace('_', '-')}")
+    described = tyro.conf.arg(
+        name=setting_name(name) if setting_name(name) != name else None,
+        help=text,
+        metavar=place if is_positional else None,
+        aliases=[short] if short else None,
+    )
+    read = reader(hint, name.upper() if is_positional else f"--{setting_name(name).replace('_', '-')}")
     annotated = Annotated[hint, described] if read is None else Annotated[hint, read, described]
     return _POSITIONAL[annotated] if is_positional else annotated
 
@@ -140,7 +147,7 @@ def _instance_mapping(value: Any) -> dict[str, Any]:
     """Return the settings of a default group; empty if the group has no default (its settings may have)."""
     if not dataclasses.is_dataclass(value):
         return {}
-    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {setting_name(f.name): getattr(value, f.name) for f in dataclasses.fields(value)}
 
 
 def _is_required(f: dataclasses.Field[Any]) -> bool:

@@ -45,7 +45,7 @@ def clock(monkeypatch):
 
 def test_settings_are_written_once_with_the_reasons_of_what_was_chosen(context_of, tmp_path):
     context = context_of(tmp_path, input={"global_batch_records": 4})
-    writer = SettingsWriter(context)
+    writer = SettingsWriter(context, lambda: context.data_sets)
     writer.write()
     text = (tmp_path / "config.yaml").read_text()
     assert text.startswith("# Chosen: epochs")
@@ -57,7 +57,8 @@ def test_settings_are_written_once_with_the_reasons_of_what_was_chosen(context_o
 
 def test_a_disk_that_refuses_is_reported_once_and_retried_after_a_pause(context_of, tmp_path, disk, clock):
     progress = Messages()
-    writer = SettingsWriter(context_of(tmp_path, progress))
+    context = context_of(tmp_path, progress)
+    writer = SettingsWriter(context, lambda: context.data_sets)
     for _ in range(3):
         writer.write()
     assert disk.tries == 1  # a step is no place to wait for a disk
@@ -73,7 +74,8 @@ def test_a_disk_that_refuses_is_reported_once_and_retried_after_a_pause(context_
 
 
 def test_the_last_call_does_not_wait_and_raises(context_of, tmp_path, disk, clock):
-    writer = SettingsWriter(context_of(tmp_path))
+    context = context_of(tmp_path)
+    writer = SettingsWriter(context, lambda: context.data_sets)
     writer.write()
     with pytest.raises(StorageError, match="the disk is full"):
         writer.write(last=True)

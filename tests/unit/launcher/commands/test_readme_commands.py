@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from esmm_dist.config import setting_name
 from launcher.commands import COMMANDS
 from launcher.settings.twin import CommonFlags
 from tests.unit.launcher.setup.docs.markdown import Text, all_texts
@@ -33,7 +34,8 @@ def flags_of(cls: type) -> set[str]:
     for f in dataclasses.fields(cls):
         hint: Any = hints[f.name]
         nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
-        found |= flags_of(hint) if nested else {f"--{f.name.replace('_', '-')}", f"--no-{f.name.replace('_', '-')}"}
+        flag = setting_name(f.name).replace("_", "-")
+        found |= flags_of(hint) if nested else {f"--{flag}", f"--no-{flag}"}
     return found
 
 
