@@ -29,6 +29,8 @@ class CheckpointInfo:
     """Whether early stopping has found it to be the best of the run."""
     is_pinned: bool
     """Whether it is kept however many newer ones come."""
+    data_set: int
+    """Which of its run's data sets it learns from, 1, 2, ...; 0 if damaged."""
     state: str
     """``ok``, ``ok by size`` (the checksums of the rows were not compared), or what is damaged."""
 
@@ -73,6 +75,7 @@ def _info(run: Folder, step: int, *, is_best: bool, is_pinned: bool) -> Checkpoi
             calibrated="",
             is_best=is_best,
             is_pinned=is_pinned,
+            data_set=0,
             state=f"damaged: {e}",
         )
     manifest = checkpoint.manifest
@@ -85,5 +88,6 @@ def _info(run: Folder, step: int, *, is_best: bool, is_pinned: bool) -> Checkpoi
         is_best=is_best,
         is_pinned=is_pinned,
         calibrated=manifest.calibration.method if manifest.calibration is not None else "",
+        data_set=max(1, len(manifest.state.get("data_sets", ()))),
         state="ok" if run.is_local else "ok by size",
     )

@@ -1,7 +1,7 @@
 """Summarise one checkpoint, and look single rows up in it, without a model and without TensorFlow."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,9 @@ class CheckpointSummary:
     """The newest evaluation it was saved with; empty if there was none."""
     calibration: Calibration | None
     """How its probabilities are calibrated; None: they are not."""
+    data_sets: Sequence[Mapping[str, Any]]
+    """The data sets that the run had learned from, as ``DataSetRecord`` has them; empty in one from before they were
+    listed."""
     state: str
     """``ok``: all files have their checksums. Otherwise what is damaged."""
 
@@ -101,6 +104,7 @@ def summarise_checkpoint(run: Folder, step: int) -> CheckpointSummary:
         settings={name: manifest.settings[name] for name in SHOWN_SETTINGS if name in manifest.settings},
         metrics=manifest.metrics,
         calibration=manifest.calibration,
+        data_sets=tuple(manifest.state.get("data_sets", ())),
         state=state,
     )
 

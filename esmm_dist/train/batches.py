@@ -11,6 +11,7 @@ this rank has not pushed: such a wait could not be ended when training stops.
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from esmm_dist.arrays import F32
@@ -36,6 +37,16 @@ class Prepared(NamedTuple):
     tickets: dict[str, Ticket]
     rows: dict[str, F32] | None
     """float32 [U, D] by table; None: still to be pulled, as far as the tickets do not have them"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOrder:
+    """The order in which a run reads a data set."""
+
+    seed: int | None
+    """Seed of the shuffle; None: file order."""
+    first_step: int = 0
+    """Steps of the run before the first one with this data set."""
 
 
 class PushedSteps:
@@ -91,9 +102,8 @@ class BatchSource:
         store: EmbeddingStore,
         client: ClientConfig,
         *,
-        seed: int | None,
+        order: ReadingOrder,
         depth: int,
-        first: int = 0,
     ) -> None:
         """Make nothing yet.
 
@@ -102,12 +112,10 @@ class BatchSource:
             plan: finds the unique ids
             store: holds the rows
             client: settings that decide how old rows may be
-            seed: seed of the shuffle; None: file order
+            order: where the data begins in the run, and how it is shuffled
             depth: batches to hold ready
-            first: steps of the run before its first one with this data
         """
-        self._first = first
-        self._reader, self._plan, self._store, self._seed, self._depth = reader, plan, store, seed, depth
+        self._reader, self._plan, self._store, self._order, self._depth = reader, plan, store, order, depth
         self._pulls_all = not client.embedded and client.update_mode != "sync"
         self._pulls_part = not client.embedded and client.update_mode == "sync"
         self._staleness = client.max_staleness_steps if client.update_mode == "bounded" else None
@@ -137,8 +145,8 @@ class BatchSource:
     def _read(self, first_step: int, last_step: int) -> Iterator[GroupedBatch]:
         step = first_step
         while step < last_step:
-            epoch, offset = divmod(step - self._first, self._reader.steps_per_epoch)
-            for batch in self._reader.epoch(epoch, first_step=offset, seed=self._seed):
+            epoch, offset = divmod(step - self._order.first_step, self._reader.steps_per_epoch)
+            for batch in self._reader.epoch(epoch, first_step=offset, seed=self._order.seed):
                 yield batch
                 step += 1
                 if step == last_step:

@@ -73,7 +73,7 @@ def make_context(
         known: data sets of the run that this process has agreed on with other ranks before; empty: not yet
 
     Raises:
-        ConfigError: The settings do not fit the data set, it is not the one that the run is to learn from now, or the data set is gone.
+        ConfigError: The settings do not fit the data set; it is gone, or not the one to learn from now.
         EsmmError: As ``read_manifest`` and ``check_learnable``.
     """
     manifest = _read_data(config)

@@ -53,6 +53,20 @@ class DataSetRecord:
         return same_id or self.manifest_crc32c == other.manifest_crc32c
 
 
+def data_set_lines(records: Sequence[DataSetRecord]) -> list[str]:
+    """Return a line for each data set of a run, the newest last; none where there is only one."""
+    if len(records) < 2:
+        return []
+    lines = []
+    for number, each in enumerate(records, start=1):
+        steps = f"steps {each.first_step + 1:,} to {each.last_step:,}"
+        if each.last_step == each.first_step:
+            steps = f"from step {each.first_step + 1:,} on"
+        ended = "" if each.finished else ", not finished"
+        lines.append(f"data set {number}: {each.data}, {steps}{ended}")
+    return lines
+
+
 def records_to_mapping(records: Sequence[DataSetRecord]) -> list[dict[str, Any]]:
     """Return records as plain values."""
     return [to_mapping(each) for each in records]
@@ -94,8 +108,10 @@ def next_data_sets(
     known = tuple(begun if ahead else saved)
     if not known or (not saved and not continues):
         return (replace(now, chosen=known[0].chosen) if known and known[0].is_same(now) else now,)
-    newest = known[-1]
+    newest = replace(known[-1], finished=known[-1].finished and not ahead)  # a list may be ahead of the checkpoints
     if newest.is_same(now) and not (continues and again and newest.finished):
+        if newest.manifest_crc32c != now.manifest_crc32c:
+            raise ConfigError(f"{_other_data(run, now, newest)} Give the data set as it was, or start a new run.")
         if ahead and saved and not (saved[-1].finished and saved[-1].last_step == newest.first_step):
             raise ConfigError(_lost(run, saved[-1], newest))
         return (*saved, replace(newest, data=now.data)) if ahead else (*known[:-1], replace(newest, data=now.data))
@@ -103,9 +119,8 @@ def next_data_sets(
         return (*saved[:-1], replace(saved[-1], data=now.data))
     if not continues:
         raise ConfigError(
-            f"{now.data} is not the data set that {run} was trained on last, {newest.data} (its manifest differs). "
-            f"Give that one; or, to go on with {now.data} as the next data set of the run, add --continue; or start a "
-            "new run with another --run."
+            f"{_other_data(run, now, newest)} Give that one; or, to go on with {now.data} as the next data set of the "
+            "run, add --continue; or start a new run with another --run."
         )
     if not newest.finished:
         raise ConfigError(_unfinished(run, newest, has_checkpoint=not ahead))
@@ -116,6 +131,10 @@ def next_data_sets(
             f"{seen[-1].last_step:,}. Give the next data set, or --again to learn from this one once more."
         )
     return (*known, replace(now, first_step=newest.last_step, last_step=newest.last_step, from_step=newest.last_step))
+
+
+def _other_data(run: str, now: DataSetRecord, newest: DataSetRecord) -> str:
+    return f"{now.data} is not the data set that {run} was trained on last, {newest.data} (its manifest differs)."
 
 
 def _unfinished(run: str, newest: DataSetRecord, *, has_checkpoint: bool) -> str:
@@ -136,6 +155,6 @@ def _lost(run: str, saved: DataSetRecord, newest: DataSetRecord) -> str:
     return (
         f"{run} has begun to learn from {newest.data} after step {newest.first_step:,}, but its newest checkpoint that "
         f"is not damaged is of step {saved.last_step:,}, while it learned from {saved.data}. Restore the checkpoint of "
-        f"step {newest.first_step:,} from a backup, or learn from {saved.data} to its end again: esmm train --run {run} "
-        f"--data {saved.data}; then go on with --data {newest.data} --continue."
+        f"step {newest.first_step:,} from a backup, or learn from {saved.data} to its end again: esmm train --run "
+        f"{run} --data {saved.data}; then go on with --data {newest.data} --continue."
     )

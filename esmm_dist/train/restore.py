@@ -93,14 +93,9 @@ def _restore_on_root(context: TrainingContext, store: EmbeddingStore, state: Tra
 
 
 def _refuse_other_training(context: TrainingContext, checkpoint: Checkpoint) -> None:
-    """Check that a checkpoint was made with the settings and the data of this training."""
+    """Check that a checkpoint was made with the settings of this training; that its data is the same is known."""
     manifest, now = checkpoint.manifest, context.data_sets[-1]
     check_settings_fit(context.config, manifest.settings, checkpoint.folder)
-    if manifest.state["data_manifest_crc32c"] != now.manifest_crc32c:
-        raise ConfigError(
-            f"{context.config.data} is not the data set that {checkpoint.folder} was trained on (its manifest "
-            "differs). Give the same data, or start a new run with another --run."
-        )
     done = manifest.step - now.first_step
     refuse_past_end(context.config, context.steps, done=done, checkpoint=checkpoint.folder)
 

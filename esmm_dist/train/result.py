@@ -51,7 +51,15 @@ class TrainResult:
 
     def lines(self) -> list[str]:
         """Return the report, a line each."""
-        return [*self._ending(), *self._choice(), *skipped_lines(self.skipped)]
+        return [*self._ending(), *self._data_set(), *self._choice(), *skipped_lines(self.skipped)]
+
+    def _data_set(self) -> list[str]:
+        """Say which data set of the run it was, if it has several."""
+        if len(self.data_sets) < 2 or not self.impressions:
+            return []
+        now = self.data_sets[-1]
+        number, first = len(self.data_sets), now.first_step + 1
+        return [f"Data set {number} of the run: {now.data}, steps {first:,} to {now.last_step:,}."]
 
     def _choice(self) -> list[str]:
         """Say which step early stopping has chosen, and why."""

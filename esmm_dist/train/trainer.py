@@ -27,7 +27,7 @@ from esmm_dist.ranks.world import World
 from esmm_dist.reporter import NO_REPORTER, Phase, Reporter
 from esmm_dist.schema.learnable import label_warnings
 from esmm_dist.storage.uris import without_credentials
-from esmm_dist.train.batches import BatchSource
+from esmm_dist.train.batches import BatchSource, ReadingOrder
 from esmm_dist.train.compiled_model import compile_model
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.context import TrainingContext, make_context
@@ -372,9 +372,11 @@ def _batch_source(context: TrainingContext, model: Esmm, store: EmbeddingStore) 
         ),
         store,
         config.store,
-        seed=order_seed(config.seed, context.steps.first) if config.input.shuffle else None,
+        order=ReadingOrder(
+            seed=order_seed(config.seed, context.steps.first) if config.input.shuffle else None,
+            first_step=context.steps.first,
+        ),
         depth=config.input.prefetch,
-        first=context.steps.first,
     )
 
 

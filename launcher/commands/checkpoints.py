@@ -78,22 +78,27 @@ def checkpoints_command(settings: CheckpointsConfig, context: CommandContext) ->
     result = {"run": str(run), "checkpoints": found}
     if not found:
         return Outcome(lines=[f"{run} holds no checkpoint yet."], result=json_value(result))
+    several = any(c.data_set > 1 for c in found)
     rows = [
         [
             f"{c.step:,}{' (best)' * c.is_best}{' (pinned)' * c.is_pinned}",
             short_bytes(c.size_bytes),
             f"{c.rows:,}",
+            *([str(c.data_set) if c.data_set else "-"] if several else []),
             c.calibrated or "-",
             _metrics(c.metrics),
             c.state,
         ]
         for c in found
     ]
-    lines = text_table(["step", "size", "rows", "calibrated", "metrics", "state"], rows)
+    data_set = ["data set"] if several else []
+    lines = text_table(["step", "size", "rows", *data_set, "calibrated", "metrics", "state"], rows)
     return Outcome(lines=lines, result=json_value(result))
 
 
 def _summary_lines(summary: "CheckpointSummary") -> list[str]:
+    from esmm_dist.train.data_sets import data_set_lines, records_from_mapping
+
     values = sum(math.prod(shape) for shape in summary.dense_shapes.values())
     lines = [
         f"Step {summary.step:,}, saved {summary.saved_at}, schema {summary.schema}",
@@ -101,6 +106,7 @@ def _summary_lines(summary: "CheckpointSummary") -> list[str]:
         f"checksums: {summary.state}",
         f"metrics: {_metrics(summary.metrics) or 'not evaluated yet'}",
         *(summary.calibration.lines(summary.labels) if summary.calibration is not None else []),
+        *data_set_lines(records_from_mapping(summary.data_sets, where=summary.path)),
         "",
         *text_table(
             ["table", "rows", "candidates"],

@@ -17,11 +17,17 @@ _OF_ONE_START = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
 
 def train_command(settings: "TrainConfig", context: CommandContext) -> Outcome:
     """Train a model, or resume a run from its last checkpoint."""
+    from esmm_dist.model.metrics.summary import from_mapping
     from esmm_dist.train.run import train
     from launcher.agent.worker_link import worker_link
 
     result = train(settings, context.progress, worker_link())
     lines = result.lines()
+    now = result.data_sets[-1] if result.data_sets else None
+    if now is not None and now.first is not None:
+        lines += [f"Before it learned from {now.data}:", *metrics_table(from_mapping(now.first))]
+    if now is not None and now.first is not None and result.metrics:
+        lines.append("After it:")
     if result.metrics:
         if result.calibrated_by is not None:
             lines.append("Before calibration; esmm evaluate shows it calibrated:")

@@ -15,7 +15,7 @@ from launcher.jobs.backend import Say, ignore
 from launcher.jobs.local_files import delete_files
 from launcher.jobs.local_logs import find_log, follow_lines, read_lines
 from launcher.run_files.job import THIS_MACHINE, JobStatus
-from launcher.run_files.plain_run import TRAIN_LOCK_NAME, is_training, read_progress
+from launcher.run_files.plain_run import TRAIN_LOCK_NAME, data_sets_if_readable, is_training, read_progress
 from launcher.run_files.run_record import RECORD_NAME, is_held, read_record, request_stop
 from launcher.run_files.run_status import STATUS_NAME, RunStatus, read_status
 from launcher.run_files.scale_request import (
@@ -59,6 +59,7 @@ class LocalRun:
             run=status,
             stale=self._is_stale(status),
             troubles=(status.error,) if status.error else (),
+            data_sets=data_sets_if_readable(self._run),
         )
 
     def logs(self, which: str | None, *, follow: bool, tail: int | None = None, say: Say = ignore) -> Iterator[str]:
@@ -193,7 +194,8 @@ class LocalRun:
         running = self._is_running() or self._trains_by_itself()
         ended = "done" if progress is not None and progress.done else "stopped"
         state = "running" if running else ended
-        return JobStatus(job=str(self._run), where=THIS_MACHINE, state=state, progress=progress)
+        data_sets = data_sets_if_readable(self._run)
+        return JobStatus(job=str(self._run), where=THIS_MACHINE, state=state, progress=progress, data_sets=data_sets)
 
     def _kill(self) -> None:
         record = read_record(self._run)

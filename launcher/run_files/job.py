@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from esmm_dist.train.data_sets import DataSetRecord
 from launcher.run_files.plain_run import PlainProgress
 from launcher.run_files.run_status import RunStatus
 from launcher.run_files.schedule_status import ScheduleStatus
@@ -35,6 +36,9 @@ class JobStatus:
 
     troubles: Sequence[str] = ()
     """Why it does not go on: one line each."""
+
+    data_sets: Sequence[DataSetRecord] = ()
+    """Data sets that the run has learned from, the newest last; empty for a job of a cluster."""
 
     pods: Mapping[str, str] = field(default_factory=dict)
     """How many pods of each kind are there and ready: ``worker`` -> ``2 of 3 ready``."""

@@ -14,11 +14,12 @@ import pydantic
 
 from esmm_dist.checkpoint.early_stopping import EarlyStopping
 from esmm_dist.checkpoint.format import checkpoint_steps
-from esmm_dist.errors import ConfigError, InputDataError
+from esmm_dist.errors import CheckpointError, ConfigError, InputDataError
 from esmm_dist.input.order import steps_in_epoch
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.storage.folder import Folder
-from esmm_dist.train.run_folder import LOG_NAME, METRICS_NAME
+from esmm_dist.train.data_sets import DataSetRecord
+from esmm_dist.train.run_folder import LOG_NAME, METRICS_NAME, read_data_sets
 from esmm_dist.train.run_settings import read_settings
 from launcher.run_files.status_lines import auc_line, steps_text
 
@@ -92,6 +93,18 @@ def is_training(run: Folder) -> bool:
     return run.has(LOG_NAME)
 
 
+def data_sets_if_readable(run: Folder) -> tuple[DataSetRecord, ...]:
+    """Return the data sets that a run has begun to learn from; none if its list is damaged.
+
+    Raises:
+        StorageError: The storage refuses.
+    """
+    try:
+        return read_data_sets(run)
+    except CheckpointError:  # training says so
+        return ()
+
+
 def read_progress(run: Folder) -> PlainProgress:
     """Read what the files of a run tell.
 
@@ -150,9 +163,9 @@ def _newest_evaluation(run: Folder) -> dict[str, Any]:
         return {}
 
 
-def _early_end(run: Folder, settings: Mapping[str, Any]) -> int | None:
+def _early_end(run: Folder, settings: Mapping[str, Any], first_step: int) -> int | None:
     """Return the step after which early stopping has ended a training; None if it has not."""
-    stopping = EarlyStopping.of_settings(settings)
+    stopping = EarlyStopping.of_settings(settings, after_step=first_step)
     if stopping is None:
         return None
     try:
@@ -164,8 +177,10 @@ def _early_end(run: Folder, settings: Mapping[str, Any]) -> int | None:
 
 
 def _total_steps(run: Folder, settings: Mapping[str, Any]) -> int | None:
-    """Return the steps that a run's settings mean for its data set; None if that cannot be read."""
-    early_end = _early_end(run, settings)
+    """Return the step after which a run has done with its newest data set; None if that cannot be read."""
+    data_sets = data_sets_if_readable(run)
+    first_step = data_sets[-1].first_step if data_sets else 0
+    early_end = _early_end(run, settings, first_step)
     if early_end is not None:
         return early_end
     try:
@@ -174,4 +189,4 @@ def _total_steps(run: Folder, settings: Mapping[str, Any]) -> int | None:
     except (pydantic.ValidationError, InputDataError, ConfigError):
         return None
     all_steps = steps_in_epoch(manifest, "train", length.input.global_batch_records) * length.input.epochs
-    return min(all_steps, length.max_steps or all_steps)
+    return first_step + min(all_steps, length.max_steps or all_steps)

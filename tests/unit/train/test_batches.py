@@ -15,7 +15,7 @@ from esmm_dist.embedding.ticket import Ticket
 from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.parameter_server.config import ClientConfig
-from esmm_dist.train.batches import BatchSource, PushedSteps
+from esmm_dist.train.batches import BatchSource, PushedSteps, ReadingOrder
 from tests.support.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 
 STEPS = 5
@@ -44,7 +44,7 @@ def source(data: tuple[Path, object], store: EmbeddedStore, *, depth: int = 3, *
     reader = BatchReader(folder, manifest, "train", InputConfig(global_batch_records=8))  # type: ignore[arg-type]
     servers = {"servers": "127.0.0.1:1", **client} if client else {}
     config = ClientConfig(**servers)  # type: ignore[arg-type]
-    return BatchSource(reader, LookupPlan(tiny_schema()), store, config, seed=1, depth=depth)
+    return BatchSource(reader, LookupPlan(tiny_schema()), store, config, order=ReadingOrder(seed=1), depth=depth)
 
 
 def settled(steps: list[int | None]) -> list[int | None]:

@@ -26,7 +26,8 @@ class TwoRanks(SoloWorld):
 
     def __init__(self, rank: int, other: RankStep, *, elastic: bool = True, others_state: str = "") -> None:
         self.rank, self.elastic = rank, elastic
-        self._answers: list[Any] = [asdict(other), others_state]
+        data_sets: list[Any] = []  # it has just come
+        self._answers: list[Any] = [*([data_sets] if elastic else []), asdict(other), others_state]
 
     def gather_values(self, value: Any) -> list[Any]:
         """Return both values, rank 0's first."""

@@ -1,6 +1,7 @@
 """Checkpoints while training, on storage that refuses for a while."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,8 @@ def saver_of(context_of):
 
     def make(run: Path, progress: NoProgress, *, every: int = 100, saved_step: int | None = None) -> Saver:
         checkpoint = {"checkpoint_every_steps": every, "keep_checkpoints": 9}
-        context = context_of(run, progress, checkpoint=checkpoint)
+        # The run is looked into before the storage refuses
+        context = replace(context_of(run / "before", progress, checkpoint=checkpoint), run=RunFolder(run))
         store = EmbeddedStore(("main",), EmbeddingConfig(embedding_dim=2), seed=1)
         return Saver(context, store, saved_step=saved_step, pauses_s=(0.0, 0.0))
 

@@ -29,6 +29,7 @@ def info(step, **changes):
         "calibrated": "",
         "is_best": False,
         "is_pinned": False,
+        "data_set": 1,
         "state": "ok",
     }
     return CheckpointInfo(step=step, **{**values, **changes})
@@ -63,6 +64,7 @@ def test_one_checkpoint_is_summarised(run, monkeypatch):
         rows={"user": 1500, "item": 20}, candidates={"user": 7},
         dense_shapes={"tower/kernel": (256, 128), "tower/bias": (128,), "steps": ()},
         settings={"seed": 1, "model": {"dropout": 0.1, "units": [2]}}, metrics={}, calibration=None, state="ok",
+        data_sets=(),
     )  # fmt: skip
     monkeypatch.setattr("esmm_dist.checkpoint.summary.summarise_checkpoint", lambda folder, step: summary)
     outcome = checkpoints_command(CheckpointsConfig(run=run, show=1000), CONTEXT)
