@@ -3,10 +3,13 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import pydantic
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.manifest import Compression
+from preprocess.day_settings import DayChoice, check_day_settings, day_text, parse_day, parse_days
 
 DECIDING = (
     "min_count",
@@ -20,6 +23,9 @@ DECIDING = (
     "open_window",
 )
 """Settings that decide the bytes of a data set: those that ``--like`` takes over."""
+
+DECIDING_DAYS = ("train_until", "validation_days", "test_days", "days")
+"""Those that decide which days of the log make it. They are of one log: ``--like`` does not take them over."""
 
 MAX_LANES = 4096
 MAX_WORKERS = 1024
@@ -87,6 +93,28 @@ class PreprocessConfig:
     """The end of an event log: a time, such as ``2024-02-01T00:00:00``, in the schema's ``time_zone`` unless it says
     another. None: the last time in any of its files."""
 
+    train_until: Annotated[str | None, pydantic.BeforeValidator(day_text)] = None
+    """Last calendar day of the train split, such as ``2024-01-31`` (the schema's ``source.time`` names the column of
+    the time, ``source.time_zone`` its zone). The days after it are the test split, or the next ``validation_days`` the
+    validation split and those after them test. None: train is what ``validation_days`` and ``test_days`` leave."""
+
+    validation_days: int = 0
+    """Calendar days that are the validation split: the last ones before the test split; with ``train_until`` the first
+    ones after it. Days without impressions count. 0: no validation split by days."""
+
+    test_days: int = 0
+    """Calendar days that are the test split: the last ones of the log; with ``train_until`` those after it and after
+    ``validation_days``, and later ones are in no split. 0: no test split by days, or with ``train_until`` all
+    later days."""
+
+    days: Annotated[str | None, pydantic.BeforeValidator(day_text)] = None
+    """Calendar days whose impressions make the data set: ``2024-01-31`` or ``2024-01-31..2024-02-02``. Others are
+    counted. None: all."""
+
+    by_day: bool = False
+    """Whether to make a data set of each calendar day of the log (of ``days``), in OUT/2024-01-31 and so on, each
+    continuing the one before (``like``)."""
+
     workers: int | None = None
     """Number of worker processes. None: one for each core that this process may use. Fewer are started if
     ``memory_gb`` does not hold them, or if the log is so small that one process reads it before a second has started.
@@ -137,9 +165,20 @@ class PreprocessConfig:
             raise ConfigError(
                 f"validation_share is {self.validation_share:g}. Set a share of at least 0 and below 1, such as 0.1."
             )
+        check_day_settings(vars(self))
         if not 0 < self.keep_negatives <= 1:
             raise ConfigError(
                 f"keep_negatives is {self.keep_negatives:g}. Set a probability above 0 and at most 1, such as 0.1."
             )
         if not 0 <= self.max_reject_share <= 1:
             raise ConfigError(f"max_reject_share is {self.max_reject_share}. Set a share from 0 to 1, such as 0.01.")
+
+    @property
+    def day_choice(self) -> DayChoice:
+        """What is cut by days."""
+        return DayChoice(
+            days=parse_days(self.days) if self.days is not None else None,
+            train_until=parse_day("train_until", self.train_until) if self.train_until is not None else None,
+            validation_days=self.validation_days,
+            test_days=self.test_days,
+        )

@@ -10,7 +10,7 @@ from esmm_dist.schema.differences import deciding_mapping, schema_differences
 from esmm_dist.schema.edges import with_edges_of
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import DatasetManifest
-from preprocess.config import DECIDING, PreprocessConfig
+from preprocess.config import DECIDING, DECIDING_DAYS, PreprocessConfig
 from preprocess.join.known_ids import KnownIds
 from preprocess.layout import choose_layout
 from preprocess.memory_plan import MemoryPlan
@@ -19,7 +19,7 @@ from preprocess.read.raw_files import RawFile, input_differences
 INPUTS = "inputs"
 """Name of the raw files among the settings of a manifest."""
 
-_LAYOUT_VERSION = 5  # of the files in .work; another one means that an older program began the run
+_LAYOUT_VERSION = 6  # of the files in .work; another one means that an older program began the run
 
 
 def deciding_settings(config: PreprocessConfig, known: KnownIds | None = None) -> dict[str, Any]:
@@ -34,6 +34,7 @@ def deciding_settings(config: PreprocessConfig, known: KnownIds | None = None) -
             del settings[name]
     if config.log_end is not None:  # of one log: not taken over
         settings["log_end"] = config.log_end
+    settings |= {name: getattr(config, name) for name in DECIDING_DAYS if getattr(config, name)}
     if known is not None:
         settings["known_ids_crc32c"] = known.checksums()
     return settings
@@ -63,10 +64,18 @@ def check_same(
     manifest: DatasetManifest,
     settings: Mapping[str, Any],
     schema: Schema,
-    raw: Mapping[str, RawFile],
+    raw: Mapping[str, RawFile] | None,
     progress: Progress,
 ) -> None:
     """Raise if a finished data set was made with other settings or of other logs.
+
+    Args:
+        out: folder of the data set
+        manifest: its manifest
+        settings: settings that decide the bytes
+        schema: schema of the log
+        raw: the raw files; None: they are not compared
+        progress: receives the bytes that are read to compare files
 
     Raises:
         ConfigError: With what differs.
@@ -83,7 +92,8 @@ def check_same(
     differences += [
         f"schema: {each}" for each in schema_differences(with_edges_of(schema, manifest.schema), manifest.schema)
     ]
-    differences += input_differences(out, raw, manifest.settings.get(INPUTS, {}), progress)
+    if raw is not None:
+        differences += input_differences(out, raw, manifest.settings.get(INPUTS, {}), progress)
     if differences:
         raise ConfigError(
             f"{out} holds a finished data set made with other settings or logs: {'; '.join(differences)}. "

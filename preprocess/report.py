@@ -1,5 +1,6 @@
 """The end report: what went in, what came out, and that the two add up."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.fields import Schema
 from preprocess.events.report import join_lines
+from preprocess.read.days import day_shown
 from preprocess.read.tally import TableTally
 from preprocess.work.workers import Result
 
@@ -39,8 +41,11 @@ def split_report(
     report: dict[str, Any] = {}
     for kind, tally in tables.items():
         rejected = dict(sorted(tally.rejected.items()))
-        if tally.lines != out[kind] + sum(rejected.values()) + tally.left_out + tally.too_recent:
+        other_days = tally.other_days.total()
+        not_taken = tally.left_out + tally.too_recent + other_days
+        if tally.lines != out[kind] + sum(rejected.values()) + not_taken:
             left_out = f", {tally.left_out} left out" if tally.left_out else ""
+            left_out += f", {other_days} of other days" if other_days else ""
             raise InputDataError(
                 f"The {split} split does not add up: {tally.lines} {kind} lines in, but {out[kind]} out{left_out} and "
                 f"{sum(rejected.values())} rejected. Files in .work were changed; delete it and run again."
@@ -50,6 +55,7 @@ def split_report(
             "rows_out": out[kind],
             **({"left_out_negatives": tally.left_out} if tally.left_out else {}),
             **({"too_recent": tally.too_recent} if tally.too_recent else {}),
+            **({"other_days": other_days} if other_days else {}),
             "rejected": rejected,
             "first_rejected": {reason: first_rejects[kind][reason] for reason in rejected},
             "text_bytes": tally.text_bytes,
@@ -127,6 +133,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
                 f"{split}: {of_split['impressions_without_user']:,} impressions have no common row; they are kept "
                 "without user fields."
             )
+    lines += days_lines(report)
     kept, dropped, unseen = (
         sum(field[name] for field in report["vocabulary"].values())
         for name in ("kept_ids", "dropped_ids", "unseen_ids")
@@ -138,6 +145,43 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def days_report(column: str, zone: str, tables: Mapping[str, TableTally]) -> dict[str, Any]:
+    """Report the days of a log that was cut by them.
+
+    Args:
+        column: column of the time
+        zone: its zone
+        tables: counts of the impressions of each split
+    """
+    others: Counter[str] = sum((tally.other_days for tally in tables.values()), Counter())
+    return {
+        "column": column,
+        "time_zone": zone,
+        "splits": {split: _by_date(tally.days) for split, tally in tables.items()},
+        "other_days": _by_date(others),
+    }
+
+
+def _by_date(days: Mapping[str, int]) -> dict[str, int]:
+    return {day_shown(day): days[str(day)] for day in sorted(map(int, days))}
+
+
+def days_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return what a report says of the days of a log, in sentences, for people."""
+    found = report.get("days")
+    if found is None:
+        return []
+    splits = [f"{split} {_span(days)}" for split, days in found["splits"].items() if days]
+    others = found["other_days"]
+    more = f"; {sum(others.values()):,} impressions of {_span(others)} are in no split" if others else ""
+    return [f"days of column '{found['column']}' ({found['time_zone']}): {', '.join(splits)}{more}."]
+
+
+def _span(days: Mapping[str, int]) -> str:
+    first, last = next(iter(days)), list(days)[-1]
+    return first if first == last else f"{first} to {last}"
+
+
 def _table_line(split: str, kind: str, table: Mapping[str, Any]) -> str:
     rejected, first = table["rejected"], table["first_rejected"]
     each = [f"{reason} {n:,}, first in {first[reason]}" for reason, n in rejected.items()]
@@ -145,6 +189,7 @@ def _table_line(split: str, kind: str, table: Mapping[str, Any]) -> str:
     what = "common rows" if kind == "common" else "impressions"
     left_out = f"{table['left_out_negatives']:,} negatives left out, " if table.get("left_out_negatives") else ""
     left_out += f"{table['too_recent']:,} left out as their windows are not over, " if table.get("too_recent") else ""
+    left_out += f"{table['other_days']:,} of other days, " if table.get("other_days") else ""
     return (
         f"{split}: {table['lines_in']:,} {kind} lines read, {table['rows_out']:,} {what} kept, "
         f"{left_out}{sum(rejected.values()):,} rejected{reasons}."

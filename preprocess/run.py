@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from esmm_dist.errors import ConfigError
 from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import Progress
 from esmm_dist.schema import load_schema
@@ -10,12 +11,13 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from esmm_dist.storage.whole_file import sync_tree, write_durable
 from preprocess.config import PreprocessConfig
+from preprocess.day_settings import cut_splits
 from preprocess.finished import find_finished
 from preprocess.identity import deciding_settings, run_identity
 from preprocess.join.known_ids import KnownIds
 from preprocess.layout import choose_layout
 from preprocess.memory_plan import plan_memory
-from preprocess.read.flat.sample_id_form import with_sample_id_form
+from preprocess.read.flat.first_values import check_hours, with_sample_id_form
 from preprocess.read.inputs import absent_splits, find_inputs, text_bytes
 from preprocess.read.raw_files import look_at
 from preprocess.report import report_lines
@@ -24,7 +26,7 @@ from preprocess.stages.describe import describe_data_set, make_report
 from preprocess.stages.edges_stage import with_edges
 from preprocess.stages.events_stage import find_events, join_events
 from preprocess.stages.merge_stage import merge_rows
-from preprocess.stages.parse_stage import parse_log
+from preprocess.stages.parse_stage import parse_log, with_filled_splits
 from preprocess.stages.records_stage import encode_records
 from preprocess.stages.reject_stage import reject_repeats
 from preprocess.stages.shards_stage import write_shards
@@ -49,13 +51,18 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
         StackError: A worker process died.
         StorageError: The system refuses a file: no space, no right, too large.
     """
-    schema = _schema(config)
-    known_from = config.vocabulary or config.like
-    known = KnownIds.find(Path(known_from)) if known_from is not None else None
-    files = find_inputs(config.raw, schema, needs_all=known is None, validation_share=config.validation_share)
+    if config.by_day:
+        raise ConfigError("by_day makes several data sets: preprocess.by_day.preprocess_by_day does.")
+    schema = schema_of(config)
+    known = known_ids(config)
+    by_days = cut_splits(vars(config), schema)
+    files = find_inputs(
+        config.raw, schema, needs_all=known is None, validation_share=config.validation_share, by_days=by_days
+    )
     for split in absent_splits(files, schema):
         progress.message(f"The log has no {split} split, so the data set will have none.")
     schema = with_sample_id_form(schema, files)
+    check_hours(schema, files)
     events = find_events(config, schema, files, needs_all=known is None)
     settings, raw = deciding_settings(config, known), look_at([*files, *events])
     manifest = find_finished(config, schema, settings, raw, progress)
@@ -79,6 +86,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
                     files=tuple(files),
                     event_files=tuple(events),
                     raw=raw,
+                    cut_splits=by_days,
                     known=known,
                     plan=plan,
                     work=work,
@@ -105,6 +113,7 @@ def run_stages(run: RunContext) -> DatasetManifest:
     events = join_events(run)
     run = with_edges(run)
     parsed = parse_log(run)
+    run = with_filled_splits(run, parsed)
     files = merge_rows(run, parsed)
     accepted = reject_repeats(run, parsed.tables, files)
     layout = choose_layout(run.settings, accepted.train_impressions())
@@ -119,8 +128,15 @@ def run_stages(run: RunContext) -> DatasetManifest:
     return describe_data_set(run, parsed, layout, report, splits)
 
 
-def _schema(config: PreprocessConfig) -> Schema:
-    """Return the schema that is given, with the edges of the data set that is continued; or the latter's."""
+def known_ids(config: PreprocessConfig) -> KnownIds | None:
+    """Return the ids that are known: those of ``vocabulary``, else of ``like``, whose counts always count."""
+    like = Path(config.like) if config.like is not None else None
+    known_from = Path(config.vocabulary) if config.vocabulary is not None else like
+    return KnownIds.find(known_from, like) if known_from is not None else None
+
+
+def schema_of(config: PreprocessConfig) -> Schema:
+    """Return the schema that the settings give, with the edges of the data set that is continued; or the latter's."""
     like = read_manifest(Path(config.like)).schema if config.like is not None else None
     if config.schema is None:
         assert like is not None  # __post_init__ of the settings

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from esmm_dist.inference.exported_ids import category_ids, cross_ids, number_ids, value_texts
+from esmm_dist.inference.exported_times import ExportedTimes
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.feature_id import missing_id
 from esmm_dist.schema.fields import Field, Schema
@@ -46,14 +47,15 @@ class ValueInputs:
         """
         self._schema, self._knows = schema, knows
         self.columns = _named_inputs(schema)
-        """The inputs of each field that is a column, by its name."""
+        """The inputs of each column that a field reads, by its name: of fields, and of the time."""
 
     @property
     def specs(self) -> dict[str, tf.DType]:
         """The type of each input, all of them of one dimension."""
         specs: dict[str, tf.DType] = {}
+        numbers = {field.name for field in self._schema.fields if field.numeric is not None}
         for name, column in self.columns.items():
-            specs[column.value] = tf.string if self._schema.field(name).numeric is None else tf.float64
+            specs[column.value] = tf.float64 if name in numbers else tf.string
             if column.lengths is not None:
                 specs[column.lengths] = tf.int64
             if column.weights is not None:
@@ -133,6 +135,7 @@ class _Reader:
         self._schema, self._columns, self._inputs = schema, columns, inputs
         self._group_of_impression = group_of_impression
         self._one_hot: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
+        self._times: ExportedTimes | None = None
 
     def values(self, field: Field, rows: tf.Tensor) -> _Values:
         """Return the ids of a field, by rows ascending; ``rows`` is the number of groups, or of impressions."""
@@ -168,7 +171,8 @@ class _Reader:
     def _single(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the id of each row, ``missing_id`` where there is no value, and where there is one: [rows] each."""
         if field.name not in self._one_hot:
-            self._one_hot[field.name] = self._cross(field, rows) if field.cross else self._column(field, rows)
+            read = self._cross if field.cross else self._part_of_time if field.of_time else self._column
+            self._one_hot[field.name] = read(field, rows)
         return self._one_hot[field.name]
 
     def _column(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -181,6 +185,15 @@ class _Reader:
             return number_ids(field.numeric, field.name, values), ~tf.math.is_nan(values)
         texts = value_texts(values)
         return category_ids(field.id_space, texts), texts != ""
+
+    def _part_of_time(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        source = self._schema.flat_source
+        assert source is not None  # checked by the schema
+        assert field.of_time is not None  # the caller asked
+        if self._times is None:
+            name = self._columns[time_column(self._schema)].value
+            self._times = ExportedTimes(name, self._checked(name, rows), source.time_zone)
+        return self._times.ids(field.name, field.of_time)
 
     def _cross(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = []
@@ -232,6 +245,15 @@ class _Reader:
             return tf.identity(values)
 
 
+def time_column(schema: Schema) -> str:
+    """Return the name of the time among the columns of a request; it is one of its own where a field has its name."""
+    source = schema.flat_source
+    assert source is not None  # only flat logs have columns
+    assert source.time is not None  # the caller asked for its hour
+    is_field = any(field.is_column and field.name == source.time for field in schema.fields)
+    return f"{source.time} (time)" if is_field else source.time
+
+
 def _named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
     """Name the inputs after the fields; what is no letter, digit or underscore becomes one, and no name comes twice."""
     taken = {IMPRESSIONS_PER_GROUP}
@@ -246,11 +268,12 @@ def _named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
         taken.add(unique)
         return unique
 
-    columns = [field for field in schema.fields if not field.cross]
+    columns = [field for field in schema.fields if field.is_column]
+    of_time = [time_column(schema)] if any(field.of_time for field in schema.fields) else []
     # Those that are plain names, and values before lengths and weights, keep their names
-    in_turn = sorted((field.name for field in columns), key=lambda name: not _PLAIN_NAME.fullmatch(name))
-    values = {name: free(name) for name in in_turn}
-    return {
+    names = [*(field.name for field in columns), *of_time]
+    values = {name: free(name) for name in sorted(names, key=lambda name: not _PLAIN_NAME.fullmatch(name))}
+    found = {
         field.name: ColumnInputs(
             value=values[field.name],
             lengths=free(f"{values[field.name]}_lengths") if field.multi_hot else None,
@@ -258,3 +281,4 @@ def _named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
         )
         for field in columns
     }
+    return found | {name: ColumnInputs(value=values[name], lengths=None, weights=None) for name in of_time}

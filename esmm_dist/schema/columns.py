@@ -55,6 +55,7 @@ def check_columns(source: FlatSource, labels: Sequence[str], fields: Sequence[st
         "sample_id": source.sample_id,
         "weight": source.weight,
         "split": source.split.column if source.split is not None else None,
+        "time": source.time,
     }
     for use, column in others.items():
         if column in label_of:

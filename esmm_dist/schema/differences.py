@@ -26,8 +26,8 @@ def record_differences(now: Schema, before: Schema, *, before_is: str = "was") -
     """Return the same for the settings alone that decide what a record means to a model.
 
     These are the labels, the fields and their order, and the form of the log, which decides how values become feature
-    ids. Where the files are, how their columns are called, and what the schema and its fields are called in reports
-    make no difference to a model.
+    ids; and the time zone, if a field is the hour or the weekday of a time. Where the files are, how their columns are
+    called, and what the schema and its fields are called in reports make no difference to a model.
     """
     return _phrases(_of_records(now), _of_records(before), before_is)
 
@@ -49,10 +49,11 @@ def _flat(schema: Schema) -> dict[str, Any]:
 
 def _of_records(schema: Schema) -> dict[str, Any]:
     form = {"source.form": "flat" if schema.flat_source is not None else "aliccp"}  # joined events are a flat log
+    decides = ["source.time_zone"] if any(field.of_time for field in schema.fields) else []
     return form | {
         key: value
         for key, value in _flat(schema).items()
-        if not (key == "name" or key.startswith("source.") or key.endswith(".alias"))
+        if key in decides or not (key == "name" or key.startswith("source.") or key.endswith(".alias"))
     }
 
 

@@ -195,6 +195,7 @@ class EventsSource:
             files=dict(self.impressions.of_splits),
             labels={label: label for label in self.labels},
             split=split,
+            time=self.impressions.time,
             **shared,
         )
 

@@ -1,4 +1,4 @@
-"""One field of a schema: a column of the log, or the cross of several."""
+"""One field of a schema: a column of the log, the cross of several, or the hour or weekday of its time."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ COMBINER_POWER: dict[Combiner, int] = {"sum": 0, "mean": 1, "sqrtn": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One field: a column of the log, or the cross of several. Whatever it is, what a model sees of it is ids."""
+    """One field: a column of the log, the cross of several, or the hour or weekday of the log's time.
+
+    Whatever it is, what a model sees of it is ids.
+    """
 
     name: str
     """Name in the raw log: the field code of the Ali-CCP form, or the column of a flat log."""
@@ -52,10 +55,15 @@ class Field:
     """Names of the one-hot fields of a flat log whose values together are this field's value: ``[gender, category]``.
     Empty: the field is a column."""
 
+    of_time: Literal["hour", "weekday"] | None = None
+    """What this field is of the time of an impression (``source.time`` of a flat log), in ``source.time_zone``: its
+    ``hour``, 0 to 23, or its ``weekday``, 1 (Monday) to 7. Its owner is the context. None: the field is a column, or a
+    cross."""
+
     missing: Literal["none", "id"] | None = None
     """What a missing value (null, NaN, empty text, empty list) of a flat log is: ``none``, no id, which adds nothing;
     or ``id``, a value of its own, which learns what its absence means. In a cross: a part that is missing leaves no id
-    (``none``), or counts as a value. None: ``id`` for numbers and crosses, ``none`` for categories."""
+    (``none``), or counts as a value. None: ``id`` for numbers, crosses and times, ``none`` for categories."""
 
     embedding_dim: int | None = None
     """D, columns of this field's rows. All fields of a table have the same. None: the setting of the training."""
@@ -98,7 +106,12 @@ class Field:
     @property
     def is_category(self) -> bool:
         """Whether each value of a column is an id of its own."""
-        return self.numeric is None and not self.cross
+        return self.numeric is None and not self.cross and self.of_time is None
+
+    @property
+    def is_column(self) -> bool:
+        """Whether the field is the column of its name."""
+        return not self.cross and self.of_time is None
 
     @property
     def id_space(self) -> str:
@@ -117,7 +130,10 @@ def _check_kind(field: Field) -> None:
     where = f"Field '{field.name}'"
     if field.numeric is not None and field.cross:
         raise SchemaError(f"{where}: it has numeric and cross. Make two fields: the number, and the cross with it.")
+    if field.of_time is not None:
+        _check_of_time(field, where)
     kind = "numeric: a number has one bucket" if field.numeric is not None else "a cross: it has one value"
+    kind = kind if field.of_time is None else f"the {field.of_time} of the time: it has one value"
     for name in ("multi_hot", "weighted", "ids_of"):
         if getattr(field, name):
             raise SchemaError(f"{where} is {kind}. Leave out {name}.")
@@ -127,3 +143,19 @@ def _check_kind(field: Field) -> None:
             raise SchemaError(f"{where}: cross names '{twice[0]}' twice. Name it once.")
         if len(field.cross) < 2:
             raise SchemaError(f"{where}: cross names one field, '{field.cross[0]}'. Name two or more, or leave it out.")
+
+
+def _check_of_time(field: Field, where: str) -> None:
+    """Check that the hour or weekday of a time is nothing else, and belongs to the impression.
+
+    Raises:
+        SchemaError: It is, or does not.
+    """
+    for name in ("numeric", "cross"):
+        if getattr(field, name):
+            raise SchemaError(f"{where}: it has of_time and {name}. Make two fields.")
+    if field.owner != "context":
+        raise SchemaError(
+            f"{where}: its owner is {field.owner}, but the {field.of_time} of an impression changes with each. Set "
+            "owner: context."
+        )

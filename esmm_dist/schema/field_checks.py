@@ -7,13 +7,24 @@ from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.field import Field
 
 
-def check_flat_only(fields: Sequence[Field], *, is_flat: bool) -> None:
+def check_flat_only(fields: Sequence[Field], *, is_flat: bool, has_time: bool = False) -> None:
     """Check that only a flat log, whose ids are hashes, has fields whose ids are computed from more than one value.
 
+    Args:
+        fields: fields of one schema
+        is_flat: whether the log is a flat one
+        has_time: whether it has a column of the time
+
     Raises:
-        SchemaError: Another has.
+        SchemaError: Another has; or a field is the hour or weekday of a time, and the log names none.
     """
     for field in fields:
+        if field.of_time is not None and not has_time:
+            name = "source.time names no column" if is_flat else "the Ali-CCP form has no time"
+            raise SchemaError(
+                f"field '{field.name}' is the {field.of_time} of the time (of_time), but {name}. "
+                + ("Set source.time to the column of the time." if is_flat else "Leave it out.")
+            )
         uses = {"numeric": field.numeric is not None, "cross": bool(field.cross), "missing: id": field.missing == "id"}
         for setting, used in uses.items():
             if used and not is_flat:
@@ -96,6 +107,7 @@ def check_id_spaces(fields: Sequence[Field], *, shares_values: bool) -> None:
             raise SchemaError(f"{where}, the field itself. Name another field, or leave ids_of out.")
         if not target.is_category:
             kind = "numeric: its ids are those of buckets" if target.numeric is not None else "a cross"
+            kind = kind if target.of_time is None else f"the {target.of_time} of the time"
             raise SchemaError(f"{where}, which is {kind}. Name a field of categories, or leave ids_of out.")
         if target.ids_of is not None:
             raise SchemaError(

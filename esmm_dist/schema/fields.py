@@ -63,13 +63,14 @@ class Schema:
             object.__setattr__(self, "after", _needed(self._checked_tree(texts=texts)))
             if self.events_source is not None:
                 check_streams(self.events_source, self.label_tree)
-            check_flat_only(self.fields, is_flat=self.flat_source is not None)
+            flat = self.flat_source
+            check_flat_only(self.fields, is_flat=flat is not None, has_time=flat is not None and flat.time is not None)
             check_crosses(self.fields)
             check_dims(self.fields)
             check_attention(self.fields)
             check_id_spaces(self.fields, shares_values=self.flat_source is not None)
             if self.flat_source is not None:
-                check_columns(self.flat_source, self.labels, [f.name for f in self.fields])
+                check_columns(self.flat_source, self.labels, [f.name for f in self.fields if f.is_column])
         except SchemaError as e:
             raise SchemaError(f"Schema '{self.name}': {e}") from e
 

@@ -10,6 +10,7 @@ import pydantic
 from esmm_dist.errors import SchemaError
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.schema.feature_id import ID_HASH
+from esmm_dist.schema.time_zone import UTC, zone_of
 
 SPLITS = ("train", "validation", "test")
 """The splits of a log, in the order of a data set."""
@@ -51,7 +52,8 @@ class ColumnSplit:
 
     time: str = "time"
     """Column of the time where ``by`` is ``time``: numbers (seconds, milliseconds, 20240131), ISO 8601 texts, or
-    dates and timestamps of Parquet. Rows of one time are in one split. A time without a zone is UTC."""
+    dates and timestamps of Parquet. Rows of one time are in one split. A time without a zone is in
+    ``source.time_zone``."""
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
@@ -114,6 +116,16 @@ class FlatSource:
     split: ColumnSplit | None = None
     """How to cut the test split out of the files of ``train``. None: ``files`` names its files, or there is none."""
 
+    time: str | None = None
+    """Column with the time of the impression: seconds, milliseconds, micro- or nanoseconds since 1970, ISO 8601 texts,
+    dates and timestamps of Parquet, or whole days as numbers (20240131). ``esmm preprocess`` cuts the log by its
+    calendar days (``--test-days``, ``--days`` and others), and fields with ``of_time`` have its hour or weekday. None:
+    the log is not cut by days."""
+
+    time_zone: str = UTC
+    """Zone of the calendar days and hours, and of times that carry none: a name of the IANA database, such as
+    ``Europe/Berlin``."""
+
     delimiter: str | None = None
     """The character between the columns of a text file; ``tab`` for a tab. None: a tab in ``.tsv``, a comma in
     ``.csv``."""
@@ -145,6 +157,9 @@ class FlatSource:
         self._check_separators()
         self._check_delimiter()
         object.__setattr__(self, "encoding", _known_encoding(self.encoding))
+        if self.time == "":
+            raise SchemaError("source.time is empty. Name a column of the log, or leave it out.")
+        zone_of(self.time_zone)
         twice = [column for column in self.keep if self.keep.count(column) > 1]
         if twice:
             raise SchemaError(f"source.keep names column '{twice[0]}' twice. Name it once.")

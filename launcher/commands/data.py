@@ -21,11 +21,16 @@ def synth_command(settings: "SynthConfig", context: CommandContext) -> Outcome:
 
 def preprocess_command(settings: "PreprocessConfig", context: CommandContext) -> Outcome:
     """Turn a raw log into a data set."""
-    from launcher.commands.data_set_report import report_lines, report_mapping
+    from launcher.commands.data_set_report import days_lines, report_lines, report_mapping
     from launcher.object_store.known_ids import known_ids_fetched
+    from preprocess.by_day import preprocess_by_day
     from preprocess.run import preprocess
 
     with known_ids_fetched(settings, context.progress) as fetched:
+        if settings.by_day:
+            days = preprocess_by_day(fetched, context.progress)
+            found = {day: report_mapping(settings.out / day, manifest) for day, manifest in days.items()}
+            return Outcome(lines=days_lines(settings.out, days), result={"data": str(settings.out), "days": found})
         manifest = preprocess(fetched, context.progress)
     return Outcome(lines=report_lines(settings.out, manifest), result=report_mapping(settings.out, manifest))
 

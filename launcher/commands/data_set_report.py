@@ -1,5 +1,6 @@
 """What ``esmm preprocess`` says about the data set that it has written, for a reader and for a program."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from esmm_dist.schema.manifest import DatasetManifest
 from launcher.terminal.coverage_table import coverage_table
 from launcher.terminal.json_line import json_value
 from launcher.terminal.progress import short_bytes
+from launcher.terminal.text_table import text_table
 
 
 def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
@@ -38,6 +40,25 @@ def report_lines(out: Path, manifest: DatasetManifest) -> list[str]:
         ]
     lines += [f"Warning: {line}" for line in manifest.report.get("warnings", [])]
     return lines
+
+
+def days_lines(out: Path, days: Mapping[str, DatasetManifest]) -> list[str]:
+    """Return what the data sets of days hold, for a reader: a line for each, and the warnings of the last one."""
+    labels = next(iter(days.values())).schema.labels
+    rows: list[list[str]] = []
+    known = 0
+    for day, manifest in days.items():
+        for number, (name, split) in enumerate(manifest.splits.items()):
+            counts = [f"{split.label_counts[label]:,}" for label in labels]
+            ids = [f"{manifest.vocabulary_size:,}", f"{manifest.vocabulary_size - known:,}"] if not number else ["", ""]
+            rows.append([day if not number else "", name, f"{split.impressions:,}", *counts, *ids])
+        known = manifest.vocabulary_size
+    warnings = list(days.values())[-1].report.get("warnings", [])
+    return [
+        f"{len(days)} data sets in {out}, each continuing the one before:",
+        *text_table(["day", "split", "impressions", *labels, "ids", "new ids"], rows),
+        *(f"Warning of the last day: {line}" for line in warnings),
+    ]
 
 
 def report_mapping(out: Path, manifest: DatasetManifest) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from esmm_dist.storage.folder import Folder
 from preprocess.config import PreprocessConfig
 from preprocess.identity import settings_like
 from preprocess.join.known_ids import KNOWN_IDS_NAME, write_known_ids
-from preprocess.join.vocabulary import VOCABULARY_NAME
+from preprocess.join.vocabulary import RARE_IDS_NAME, VOCABULARY_NAME
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def _data_set(folder: Folder, copy: Path, progress: Progress) -> Path:
         return folder.local_path
     target = Folder.open(copy)
     target.make()
-    for name in (MANIFEST_NAME, VOCABULARY_NAME, KNOWN_IDS_NAME):
+    for name in (MANIFEST_NAME, VOCABULARY_NAME, RARE_IDS_NAME, KNOWN_IDS_NAME):
         if folder.has(name):
             copy_file(folder, name, target, name, progress)
     return copy

@@ -4,6 +4,8 @@ They come as files in a folder, which may be a data set's:
 
 - ``vocabulary.parquet``: ids by field, with the train impressions that held them. These count here too, so that
   ``min_count`` is over both logs.
+- ``rare_ids.parquet``: ids by field that too few train impressions held. They count here too, and are kept only if both
+  logs together reach ``min_count`` and this one holds them. Data sets from before there was this file have none.
 - ``known_ids.parquet`` (``table``, ``feature_id``): ids by embedding table: the rows of a model, which do not say whose
   field an id is. Such an id is kept in every field of its table.
 
@@ -25,33 +27,41 @@ from esmm_dist.hashing import mix64
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
 from esmm_dist.storage.arrow_path import arrow_path
-from preprocess.join.vocabulary import VOCABULARY_NAME
+from preprocess.join.vocabulary import RARE_IDS_NAME, VOCABULARY_NAME
 from preprocess.read.feature_rows import index_dtype, splits_of
 from preprocess.read.input_texts import reading
 from preprocess.work.blocks import Column, write_blocks
 from preprocess.work.workers import Result
 
-Scope = Literal["field", "table"]
+Scope = Literal["field", "table", "count"]
+"""Ids that are kept in a field, those that are kept in all fields of a table, and those of a field that only count."""
 
 KNOWN_IDS_NAME = "known_ids.parquet"
 _BATCH_ROWS = 1 << 20  # 17 MB, and as much again while it is put in order
-_SCOPES: dict[Scope, str] = {"field": VOCABULARY_NAME, "table": KNOWN_IDS_NAME}
+_KEPT: dict[Scope, str] = {"field": VOCABULARY_NAME, "table": KNOWN_IDS_NAME}
+_COLUMN: dict[Scope, str] = {"field": "field", "table": "table", "count": "field"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownIds:
-    """A folder with one or both of the files."""
+    """A folder with some of the files."""
 
     folder: Path
+    counts_folder: Path | None = None
+    """Data set whose counts are added where the folder has none, which are then all that it is asked for."""
 
     @classmethod
-    def find(cls, folder: Path) -> "KnownIds":
+    def find(cls, folder: Path, counts_folder: Path | None = None) -> "KnownIds":
         """Look for the files.
 
+        Args:
+            folder: folder with the ids that are kept
+            counts_folder: data set whose counts are added where the folder has none, as the rows of a model have
+
         Raises:
-            ConfigError: The folder has neither.
+            ConfigError: The folder has no ids.
         """
-        known = cls(folder=folder)
+        known = cls(folder=folder, counts_folder=counts_folder)
         if not known.paths:
             raise ConfigError(
                 f"{folder} is not a data set: it holds no {VOCABULARY_NAME}. Give the folder that esmm preprocess "
@@ -61,13 +71,21 @@ class KnownIds:
 
     @property
     def paths(self) -> dict[Scope, Path]:
-        """The files that are there."""
-        found = {scope: self.folder / name for scope, name in _SCOPES.items()}
+        """The files of ids that are kept."""
+        found = {scope: self.folder / name for scope, name in _KEPT.items()}
         return {scope: path for scope, path in found.items() if path.is_file()}
+
+    @property
+    def counts(self) -> tuple[Path, ...]:
+        """The files of ids whose counts are added, and which are not kept for being there."""
+        found = [self.folder / RARE_IDS_NAME]
+        if "field" not in self.paths and self.counts_folder is not None:
+            found = [self.counts_folder / name for name in (VOCABULARY_NAME, RARE_IDS_NAME)]
+        return tuple(path for path in found if path.is_file())
 
     def checksums(self) -> dict[str, int]:
         """Return the CRC-32C of each file, by its name: what decides the bytes of a data set."""
-        return {path.name: file_crc32c(path) for path in self.paths.values()}
+        return {path.name: file_crc32c(path) for path in (*self.paths.values(), *self.counts)}
 
 
 def write_known_ids(path: Path, batches: Iterable[tuple[str, I64]]) -> int:
@@ -97,14 +115,15 @@ def scatter_known(work: Path, known: KnownIds, schema: Schema, buckets: int) -> 
         ConfigError: The schema has none of their fields and tables.
         InputDataError: A file cannot be read.
     """
-    blocks: dict[Scope, int] = {"field": 0, "table": 0}
+    blocks: dict[Scope, int] = {"field": 0, "table": 0, "count": 0}
     unused: set[str] = set()
     used = 0
-    for scope, path in known.paths.items():
+    of_counts: list[tuple[Scope, Path]] = [("count", path) for path in known.counts]
+    for scope, path in (*known.paths.items(), *of_counts):
         numbers = _numbers(scope, schema)
         for name, ids, counts in _batches(path, scope):
             if name not in numbers:
-                unused.add(f"{scope} {name}")
+                unused.add(f"{_COLUMN[scope]} {name}")
                 continue
             used += len(ids)
             _write(known_path(work, scope, blocks[scope]), numbers[name], ids, counts, buckets)
@@ -128,26 +147,24 @@ def known_paths(work: Path, scope: Scope, blocks: Mapping[str, int]) -> list[Pat
 
 
 def _numbers(scope: Scope, schema: Schema) -> dict[str, int]:
-    names = [field.name for field in schema.fields] if scope == "field" else list(schema.tables)
+    names = list(schema.tables) if scope == "table" else [field.name for field in schema.fields]
     return {name: number for number, name in enumerate(names)}
 
 
 def _batches(path: Path, scope: Scope) -> Iterator[tuple[str, I64, I64]]:
     """Yield (name, ids, counts) of one field or table at a time."""
+    column = _COLUMN[scope]
     with reading(path), pq.ParquetFile(arrow_path(path)) as file:
         for batch in file.iter_batches(_BATCH_ROWS):
             batch.validate(full=True)
-            names = batch.column(scope).dictionary_encode() if not _is_dictionary(batch, scope) else batch.column(scope)
+            names = batch.column(column)
+            names = names if pa.types.is_dictionary(names.type) else names.dictionary_encode()
             ids = np.asarray(batch.column("feature_id"))
-            counts = np.asarray(batch.column("count")) if scope == "field" else np.zeros(len(ids), np.int64)
+            counts = np.zeros(len(ids), np.int64) if scope == "table" else np.asarray(batch.column("count"))
             codes = np.asarray(names.indices)
             for code in np.unique(codes).tolist():
                 of_name = codes == code
                 yield names.dictionary[code].as_py(), ids[of_name], counts[of_name]
-
-
-def _is_dictionary(batch: pa.RecordBatch, scope: Scope) -> bool:
-    return bool(pa.types.is_dictionary(batch.column(scope).type))
 
 
 def _write(path: Path, number: int, ids: I64, counts: I64, buckets: int) -> None:

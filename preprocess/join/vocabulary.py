@@ -1,11 +1,13 @@
 """Stage 4: the vocabulary: ids that enough train impressions hold, or that are known from before (``known_ids``).
 
 ``vocabulary.parquet`` lists them by field (in schema order), then by id. For the filter, each field and each table also
-gets a file of ``lookup_files``.
+gets a file of ``lookup_files``. ``rare_ids.parquet`` lists the ids that are not kept in the same way, so that the next
+day's log can count on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 
 from esmm_dist.arrays import I64, Array, Bools
 from esmm_dist.errors import ConfigError
+from esmm_dist.schema.feature_id import ID_MASK
 from esmm_dist.schema.fields import Schema
 from esmm_dist.storage.arrow_path import arrow_path
 from preprocess.join.count import counts_path
@@ -22,8 +25,11 @@ from preprocess.work.blocks import Column, read_block, write_blocks
 from preprocess.work.workers import Result
 
 VOCABULARY_NAME = "vocabulary.parquet"
+RARE_IDS_NAME = "rare_ids.parquet"
 _COLUMNS = ("field", "id", "count")
 _SORT_BYTES_PER_ID = 64  # measured peak of gathering and sorting one field
+_GROUP_ROWS = 1 << 20  # of a row group of rare ids
+_SAMPLED = 256  # of so many rare ids one is looked at, to cut them into ranges that memory holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,45 +46,56 @@ class MergeJob:
     known_tables: tuple[Path, ...]
     """Block files of ids that are known by table."""
     min_count: int
+    known_counts: tuple[Path, ...] = ()
+    """Block files of ids with the impressions that held them before, which are not kept for being known."""
 
 
 def merge_counts(job: MergeJob, bucket: int) -> Result:
-    """Add up the counts of one bucket over all partitions; write the ids that are kept, by field.
+    """Add up the counts of one bucket over all partitions; write the ids that are kept, and the others, by field.
 
-    An id of a field is kept if it reaches ``min_count``, counting what held it before, or is known.
+    An id of a field is kept if it reaches ``min_count``, counting what held it before, or is known. What no impression
+    here holds is kept only if it is known: there is nothing to learn of it.
 
     Returns:
-        For each field: ids and occurrences that were dropped, ids that were kept, and those of them that no impression
-        of this train split holds; and the largest count of all.
+        For each field: ids of this train split and their occurrences there that were dropped, ids that were kept, those
+        of them that no impression of this train split holds, and all ids that are not kept; and the largest count of
+        all.
     """
     num_fields = len(job.schema.fields)
     counted = [read_block(counts_path(job.work, name), bucket, _COLUMNS) for name in job.names]
+    before = [read_block(path, bucket, _COLUMNS) for path in job.known_counts]
     known = [read_block(path, bucket, _COLUMNS) for path in job.known_fields]
-    field, ids, counts = (_joined([*counted, *known], name) for name in _COLUMNS)
-    is_known = np.arange(len(ids)) >= sum(len(block["id"]) for block in counted)
+    field, ids, counts = (_joined([*counted, *before, *known], name) for name in _COLUMNS)
+    num_here, num_known = (sum(len(block["id"]) for block in blocks) for blocks in (counted, known))
+    place = np.arange(len(ids))
+    here, is_known = place < num_here, place >= len(ids) - num_known
     order = np.lexsort((ids, field))
-    field, ids, counts, is_known = field[order], ids[order], counts[order], is_known[order]
+    field, ids, counts, here, is_known = field[order], ids[order], counts[order], here[order], is_known[order]
     first = np.ones(len(ids), np.bool_)
     first[1:] = (ids[1:] != ids[:-1]) | (field[1:] != field[:-1])
     starts = np.flatnonzero(first)
-    totals, known_before = _summed(counts, starts), _summed(is_known.astype(np.int64), starts)
-    unseen = known_before == np.diff(np.append(starts, len(ids)))
+    totals, counts_here = _summed(counts, starts), _summed(counts * here, starts)
     field, ids = field[starts], ids[starts]
-    kept = (totals >= job.min_count) | (known_before > 0) | _in_tables(job, bucket, field, ids)
-    splits = np.searchsorted(field[kept], np.arange(num_fields + 1)).astype(np.int64)
-    write_blocks(
-        bucket_path(job.work, bucket),
-        {"id": Column(data=ids[kept], splits=splits), "count": Column(data=totals[kept], splits=splits)},
-    )
+    kept = (counts_here > 0) & (totals >= job.min_count)
+    kept |= _summed(is_known.astype(np.int64), starts) > 0
+    kept |= _in_tables(job, bucket, field, ids)
+    dropped_here = ~kept & (counts_here > 0)
+    occurrences = np.bincount(field[dropped_here], weights=counts_here[dropped_here], minlength=num_fields)
     return {
-        "dropped_ids": np.bincount(field[~kept], minlength=num_fields).tolist(),
-        "dropped_occurrences": np.bincount(field[~kept], weights=totals[~kept], minlength=num_fields)
-        .astype(np.int64)
-        .tolist(),
-        "kept_ids": np.diff(splits).tolist(),
-        "unseen_ids": np.bincount(field[unseen], minlength=num_fields).tolist(),
+        "dropped_ids": np.bincount(field[dropped_here], minlength=num_fields).tolist(),
+        "dropped_occurrences": occurrences.astype(np.int64).tolist(),
+        "kept_ids": _write_bucket(job, bucket_path(job.work, bucket), field[kept], ids[kept], totals[kept]),
+        "unseen_ids": np.bincount(field[kept & (counts_here == 0)], minlength=num_fields).tolist(),
+        "rare_ids": _write_bucket(job, rare_path(job.work, bucket), field[~kept], ids[~kept], totals[~kept]),
         "largest_count": int(totals.max(initial=0)),
     }
+
+
+def _write_bucket(job: MergeJob, path: Path, field: I64, ids: I64, counts: I64) -> list[int]:
+    """Write ids, ordered by field and id, and their counts, by field; return how many each field has."""
+    splits = np.searchsorted(field, np.arange(len(job.schema.fields) + 1)).astype(np.int64)
+    write_blocks(path, {"id": Column(data=ids, splits=splits), "count": Column(data=counts, splits=splits)})
+    return [int(size) for size in np.diff(splits)]
 
 
 def _joined(blocks: Sequence[Mapping[str, Array]], name: str) -> I64:
@@ -115,22 +132,71 @@ def write_vocabulary(path: Path, job: MergeJob, kept_ids: Sequence[int], memory_
     Raises:
         ConfigError: The ids of one field do not fit ``memory_bytes`` while they are sorted.
     """
-    table_schema = pa.schema(
-        [("feature_id", pa.int64()), ("field", pa.dictionary(pa.int32(), pa.string())), ("count", pa.int64())]
-    )
-    names = pa.array([field.name for field in job.schema.fields], pa.string())
     temporary = job.work / f"{VOCABULARY_NAME}.tmp"
-    with pq.ParquetWriter(arrow_path(temporary), table_schema, compression="zstd") as writer:
+    with pq.ParquetWriter(arrow_path(temporary), _TABLE, compression="zstd") as writer:
         for index, field in enumerate(job.schema.fields):
             _check_memory(f"Field '{field.name}'", kept_ids[index], memory_bytes)
             ids, counts = _merged_field(job, index)
-            codes = pa.DictionaryArray.from_arrays(pa.array(np.full(len(ids), index, np.int32)), names)
-            writer.write_table(pa.table([pa.array(ids), codes, pa.array(counts)], schema=table_schema))
+            writer.write_table(_table(job, index, ids, counts))
             write_lookup(lookup_path(job.work, index), ids)
     for number, table in enumerate(job.schema.tables):
         ids = _known_of_table(job, number, table, memory_bytes)
         write_lookup(table_lookup_path(job.work, number), ids)
     temporary.replace(path)
+
+
+def write_rare_ids(path: Path, job: MergeJob, rare_ids: Sequence[int], memory_bytes: int) -> None:
+    """Write ``rare_ids.parquet`` (at ``path``): what is not kept, ordered by field and id, however much it is.
+
+    Args:
+        path: the file
+        job: what the merges shared
+        rare_ids: ids that each field does not keep
+        memory_bytes: what sorting ids may take; with more of them a field is written range by range
+    """
+    temporary = job.work / f"{RARE_IDS_NAME}.tmp"
+    with pq.ParquetWriter(arrow_path(temporary), _TABLE, compression="zstd") as writer:
+        for index, number in enumerate(rare_ids):
+            ranges = -(-number * _SORT_BYTES_PER_ID // max(1, memory_bytes))
+            waiting = _table(job, index, np.zeros(0, np.int64), np.zeros(0, np.int64))
+            for ids, counts in _rare_ranges(job, index, ranges):
+                waiting = pa.concat_tables([waiting, _table(job, index, ids, counts)])
+                whole = waiting.num_rows // _GROUP_ROWS * _GROUP_ROWS  # so that the ranges do not change the file
+                if whole:
+                    writer.write_table(waiting.slice(0, whole).combine_chunks(), row_group_size=_GROUP_ROWS)
+                    waiting = waiting.slice(whole)
+            if waiting.num_rows:
+                writer.write_table(waiting.combine_chunks(), row_group_size=_GROUP_ROWS)
+    temporary.replace(path)
+
+
+def _rare_ranges(job: MergeJob, field: int, ranges: int) -> Iterator[tuple[I64, I64]]:
+    """Yield the ids of a field that are not kept and their counts, ascending, in about so many parts."""
+    paths = [rare_path(job.work, bucket) for bucket in range(job.buckets)]
+    begins: list[int] = []
+    if ranges > 1:
+        sample = np.sort(np.concatenate([read_block(path, field, ("id",))["id"][::_SAMPLED] for path in paths]))
+        begins = sorted(set(sample[np.arange(1, ranges) * len(sample) // ranges].tolist()))
+    for begin, end in pairwise([-1, *begins, ID_MASK]):
+        parts: list[tuple[I64, I64]] = []
+        for path in paths:
+            block = read_block(path, field, ("id", "count"))
+            places = slice(*(int(np.searchsorted(block["id"], bound, side="right")) for bound in (begin, end)))
+            parts.append((block["id"][places], block["count"][places]))
+        ids, counts = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
+        order = np.argsort(ids, kind="stable")
+        yield ids[order], counts[order]
+
+
+_TABLE = pa.schema(
+    [("feature_id", pa.int64()), ("field", pa.dictionary(pa.int32(), pa.string())), ("count", pa.int64())]
+)
+
+
+def _table(job: MergeJob, field: int, ids: I64, counts: I64) -> pa.Table:
+    names = pa.array([each.name for each in job.schema.fields], pa.string())
+    codes = pa.DictionaryArray.from_arrays(pa.array(np.full(len(ids), field, np.int32)), names)
+    return pa.table([pa.array(ids), codes, pa.array(counts)], schema=_TABLE)
 
 
 def _merged_field(job: MergeJob, field: int) -> tuple[I64, I64]:
@@ -165,3 +231,8 @@ def _check_memory(what: str, ids: int, memory_bytes: int) -> None:
 def bucket_path(work: Path, bucket: int) -> Path:
     """Return the path of the kept ids of one bucket."""
     return work / "counts" / f"kept-{bucket:04d}.blocks"
+
+
+def rare_path(work: Path, bucket: int) -> Path:
+    """Return the path of the ids of one bucket that are not kept."""
+    return work / "counts" / f"rare-{bucket:04d}.blocks"

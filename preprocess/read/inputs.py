@@ -44,7 +44,14 @@ class InputFile:
         return f"{self.name}:{self.member}" if self.member else self.name
 
 
-def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True, validation_share: float = 0.0) -> list[InputFile]:
+def find_inputs(
+    raw: Path,
+    schema: Schema,
+    *,
+    needs_all: bool = True,
+    validation_share: float = 0.0,
+    by_days: Sequence[str] = (),
+) -> list[InputFile]:
     """List the raw files of all splits that the folder holds.
 
     Args:
@@ -52,6 +59,7 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True, validation
         schema: names the files
         needs_all: whether the train split, and each one that the schema names, must be there; False: any one of them
         validation_share: share of the train split that is cut out of it as the validation split
+        by_days: splits that are cut out of the train files by days
 
     Raises:
         ConfigError: A validation split is to be cut out of the train split, and the log has one of its own.
@@ -76,8 +84,8 @@ def find_inputs(raw: Path, schema: Schema, *, needs_all: bool = True, validation
     if validation_share:
         _refuse_two_validations(files, validation_share)
         files += [replace(file, split="validation", is_cut=True) for file in train]
-    if source is not None and source.split is not None:
-        files += [replace(file, split="test", is_cut=True) for file in train]
+    cut = (*by_days, *(("test",) if source is not None and source.split is not None else ()))
+    files += [replace(file, split=split, is_cut=True) for split in cut for file in train]
     return sorted(files, key=lambda file: SPLITS.index(file.split))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import FlatSource
+from preprocess.read.day_cut import DayCut
 from preprocess.read.row_choice import RowChoice
 
 _NOTHING = RowChoice()
@@ -24,6 +25,8 @@ class ParseJob:
     """What is taken out of the train split."""
     first_sample_id: int = 0
     """Sample id of the first row of the chunk, where rows are numbered and ``choice`` goes by their numbers."""
+    cut: DayCut | None = None
+    """Days of the data set and of its splits. None: the time decides nothing."""
     test_begin: int | None = None
     """Key of the first time of the test split, where the schema cuts it by time out of the train files."""
 

@@ -15,6 +15,8 @@ from preprocess.work.workers import Result
 Tables = dict[str, dict[str, "TableTally"]]
 """Counts of lines by split and kind of file."""
 
+_COUNTERS = ("rejected", "days", "other_days", "ignored", "lost_digits")
+
 HOPELESS_SHARE = 0.5
 """So many rejects in what was read so far mean a wrong file: the run stops before it reads all of it."""
 
@@ -32,6 +34,10 @@ class TableTally:
     too_recent: int = 0
     """Impressions of an event log that are left out, as their windows are not over
     (``PreprocessConfig.open_window``)."""
+    days: Counter[str] = field(default_factory=Counter)
+    """Rows of each day (``day_cut``), where the log is cut by days; rejected ones and negatives left out too."""
+    other_days: Counter[str] = field(default_factory=Counter)
+    """Rows of each day that is in no split."""
     ignored: Counter[str] = field(default_factory=Counter)
     lost_digits: Counter[str] = field(default_factory=Counter)
     """By column of a flat log, values that are floats too large for their type."""
@@ -48,6 +54,8 @@ class TableTally:
         self.rejected.update(result["rejected"])
         self.left_out += result.get("left_out", 0)
         self.too_recent += result.get("too_recent", 0)
+        self.days.update(result.get("days", {}))
+        self.other_days.update(result.get("other_days", {}))
         self.ignored.update(result["ignored"])
         self.lost_digits.update(result.get("lost_digits", {}))
         self.chunk_lines[result["file"], result["chunk"], result.get("piece", 0)] = int(
@@ -91,7 +99,7 @@ class TableTally:
     def from_mapping(cls, mapping: dict[str, Any]) -> "TableTally":
         """Read what ``to_mapping`` returned."""
         chunks = {(file, chunk, piece): lines for file, chunk, piece, lines in mapping["chunk_lines"]}
-        counters = {name: Counter(mapping[name]) for name in ("rejected", "ignored", "lost_digits")}
+        counters = {name: Counter(mapping[name]) for name in _COUNTERS}
         return cls(**{**mapping, **counters, "chunk_lines": chunks})
 
     def is_hopeless(self, most: float) -> bool:

@@ -29,6 +29,8 @@ class RunContext:
     """Files of the labels' events; none where the log is none of events."""
     raw: Mapping[str, RawFile]
     """The raw files as they stood when the run began."""
+    cut_splits: tuple[str, ...]
+    """Splits that are cut out of the train files by days."""
     known: KnownIds | None
     """Ids that are kept however rare they are in the log."""
     plan: MemoryPlan

@@ -9,10 +9,10 @@ from esmm_dist.schema.learnable import label_warnings
 from esmm_dist.schema.manifest import DataFile, DatasetManifest, Split
 from preprocess.identity import INPUTS
 from preprocess.join.known_ids import KNOWN_IDS_NAME
-from preprocess.join.vocabulary import VOCABULARY_NAME
+from preprocess.join.vocabulary import RARE_IDS_NAME, VOCABULARY_NAME
 from preprocess.layout import Layout
 from preprocess.read.raw_files import inputs_setting
-from preprocess.report import split_report, vocabulary_report
+from preprocess.report import days_report, split_report, vocabulary_report
 from preprocess.stages.context import RunContext
 from preprocess.stages.events_stage import EVENT_REJECTS
 from preprocess.stages.parse_stage import ParsedLog
@@ -35,7 +35,12 @@ def make_report(
         )
         for split in run.splits
     }
-    return {"layout": layout.report(), "splits": splits, "vocabulary": vocabulary_report(run.schema, vocabulary)}
+    report = {"layout": layout.report(), "splits": splits, "vocabulary": vocabulary_report(run.schema, vocabulary)}
+    source = run.schema.flat_source
+    if run.config.day_choice.is_made and source is not None and source.time is not None:
+        tables = {split: tally["log"] for split, tally in accepted.tables.items()}
+        report["days"] = days_report(source.time, source.time_zone, tables)
+    return report
 
 
 def describe_data_set(
@@ -78,7 +83,7 @@ def _warnings(run: RunContext, layout: Layout, report: Mapping[str, Any], splits
 def _other_files(run: RunContext) -> Iterator[DataFile]:
     """Describe the finished files that hold no records."""
     rejects = [run.reject_path(name) for name in (*run.splits, EVENT_REJECTS)]
-    for path in (run.final / VOCABULARY_NAME, run.final / KNOWN_IDS_NAME, *rejects):
+    for path in (*(run.final / name for name in (VOCABULARY_NAME, RARE_IDS_NAME, KNOWN_IDS_NAME)), *rejects):
         if path.is_file():
             name = path.relative_to(run.final).as_posix()
             yield DataFile(path=name, file_bytes=path.stat().st_size, crc32c=file_crc32c(path))

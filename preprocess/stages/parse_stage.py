@@ -8,7 +8,9 @@ import numpy as np
 
 from esmm_dist.arrays import I64
 from preprocess.read.aliccp.parse import parse_tasks
+from preprocess.read.day_cut import DayCut, choose_cut, cut_line, cut_of_days, no_impressions
 from preprocess.read.empty_files import empty_file_notes
+from preprocess.read.flat.day_scan import rows_of_days
 from preprocess.read.flat.first_sample_ids import find_first_sample_ids
 from preprocess.read.flat.parse import PARSE
 from preprocess.read.flat.tasks import flat_tasks
@@ -50,6 +52,8 @@ def parse_log(run: RunContext) -> ParsedLog:
         for split, of_split in kept["tables"].items()
     }
     empty_files = empty_file_notes(run.files, tables)
+    if run.config.day_choice.is_made:
+        _check_days(run, {split: _impressions(of_split) for split, of_split in tables.items()})
     source, share = run.schema.flat_source, run.config.validation_share
     if source is not None and source.split is not None:
         check_both_splits(source.split, {split: tables[split]["log"] for split in ("train", "test")})
@@ -63,6 +67,28 @@ def parse_log(run: RunContext) -> ParsedLog:
         checksums=kept["checksums"],
         empty_files=empty_files,
     )
+
+
+def with_filled_splits(run: RunContext, parsed: ParsedLog) -> RunContext:
+    """Return the run without the splits whose files have no impression of the days that were asked for."""
+    empty = [split for split, of_split in parsed.tables.items() if _has_other_days_alone(_impressions(of_split))]
+    for split in empty:
+        run.progress.message(
+            f"No impression of the {split} split is of {run.config.days}, so the data set will have no such split."
+        )
+    return replace(run, files=tuple(file for file in run.files if file.split not in empty)) if empty else run
+
+
+def _has_other_days_alone(tally: TableTally) -> bool:
+    return not tally.days and bool(tally.other_days)
+
+
+def _check_days(run: RunContext, tables: Mapping[str, TableTally]) -> None:
+    """Raise if the log has no impressions of the days that were asked for; with known ids, those of test suffice."""
+    empty = {split for split, tally in tables.items() if _has_other_days_alone(tally)}
+    if empty == set(tables) or ("train" in empty and run.known is None):
+        days = {int(day) for tally in tables.values() for day in tally.other_days}
+        raise no_impressions(run.config.day_choice, sorted(days))
 
 
 def _impressions(of_split: Mapping[str, TableTally]) -> TableTally:
@@ -122,9 +148,30 @@ def parse_job(run: RunContext) -> ParseJob:
         ),
     )
     source = run.schema.flat_source
+    if run.config.day_choice.is_made:
+        job = replace(job, cut=_day_cut(run, job))
     if source is not None and source.split is not None and source.split.is_by_time:
         job = replace(job, test_begin=find_test_begin(job, files_to_read(run), run.pool, run.progress))
     return job
+
+
+def _day_cut(run: RunContext, job: ParseJob) -> DayCut:
+    """Return the cut by days; where it makes splits, the days of the log are read first."""
+    choice = replace(run.config.day_choice, splits=run.cut_splits)
+    if not choice.cuts_train:
+        return cut_of_days(choice)
+    files = [file for file in files_to_read(run) if file.split == "train"]
+    rows = rows_of_days(job, files, run.pool, run.progress)
+    if not rows:
+        return cut_of_days(choice)  # reading tells that the files are empty
+    cut = choose_cut(choice, rows)
+
+    def told() -> Result:
+        run.progress.message(cut_line(cut, rows, job.flat_source))
+        return {}
+
+    run.pool.once("all-days-told", told)
+    return cut
 
 
 class _Counts:

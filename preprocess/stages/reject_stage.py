@@ -29,9 +29,10 @@ class AcceptedLines:
     def train_impressions(self) -> int:
         """Return the impressions of the train split; 0 if the log has none."""
         tally = self._train()
-        return (
-            tally.lines - sum(tally.rejected.values()) - tally.left_out - tally.too_recent if tally is not None else 0
-        )
+        if tally is None:
+            return 0
+        left_out = tally.left_out + tally.too_recent + tally.other_days.total()
+        return tally.lines - sum(tally.rejected.values()) - left_out
 
     def left_out_negatives(self) -> int:
         """Return the negatives of the train split that are left out."""

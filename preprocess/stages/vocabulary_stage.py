@@ -6,7 +6,14 @@ import numpy as np
 
 from preprocess.join.count import count_partition
 from preprocess.join.known_ids import KNOWN_IDS_NAME, known_paths, scatter_known
-from preprocess.join.vocabulary import VOCABULARY_NAME, MergeJob, merge_counts, write_vocabulary
+from preprocess.join.vocabulary import (
+    RARE_IDS_NAME,
+    VOCABULARY_NAME,
+    MergeJob,
+    merge_counts,
+    write_rare_ids,
+    write_vocabulary,
+)
 from preprocess.read.row_files import RowFiles
 from preprocess.report import check_kept
 from preprocess.stages.context import RunContext
@@ -56,14 +63,19 @@ def _merge(run: RunContext, counted: tuple[str, ...], min_count: int) -> list[Re
         known_fields=tuple(known_paths(run.work, "field", blocks)),
         known_tables=tuple(known_paths(run.work, "table", blocks)),
         min_count=min_count,
+        known_counts=tuple(known_paths(run.work, "count", blocks)),
     )
     tasks = (
         PoolTask(name=f"merge-{b:04d}", function=merge_counts, arguments={"job": job, "bucket": b}, size=1.0)
         for b in range(buckets)
     )
     merged = list(run.run_all("make the vocabulary", tasks, float(buckets), "buckets").values())
-    kept_ids = np.sum([bucket["kept_ids"] for bucket in merged], axis=0).tolist()
-    write_vocabulary(run.final / VOCABULARY_NAME, job, kept_ids, int(run.config.memory_gb * 1e9))
+    memory_bytes = int(run.config.memory_gb * 1e9)
+    kept_ids, rare_ids = (
+        np.sum([bucket[name] for bucket in merged], axis=0).tolist() for name in ("kept_ids", "rare_ids")
+    )
+    write_vocabulary(run.final / VOCABULARY_NAME, job, kept_ids, memory_bytes)
+    write_rare_ids(run.final / RARE_IDS_NAME, job, rare_ids, memory_bytes)
     return merged
 
 

@@ -23,7 +23,7 @@ from esmm_dist.storage.whole_file import make_folder_durable, write_durable
 from preprocess.work.power_failure import drop_unsynced, note_boot, same_boot
 
 WORK_NAME = ".work"
-PRODUCTS = (*SPLITS, "rejects", "vocabulary.parquet", "known_ids.parquet")
+PRODUCTS = (*SPLITS, "rejects", "vocabulary.parquet", "rare_ids.parquet", "known_ids.parquet")
 """What a finished run moves into the data set's folder, beside the manifest."""
 FINAL_FOLDER = "final"
 """Folder within ``.work`` with the finished files of the data set."""

@@ -1,6 +1,7 @@
-"""A small flat log with numbers, crosses, lists and missing values, as rows, as CSV and as Parquet."""
+"""A small flat log with numbers, crosses, lists, times and missing values, as rows, as CSV and as Parquet."""
 
 import csv
+import datetime
 import random
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ source:
   files: {train: train.FORM, test: test.FORM}
   labels: {click: click, conversion: buy}
   sample_id: row
+  time: shown at
+  time_zone: Europe/Berlin
 fields:
   - {name: user id, owner: user}
   - {name: gender, owner: user, missing: id}
@@ -33,6 +36,9 @@ fields:
   - {name: category, owner: item, embedding_dim: 6}
   - {name: gender x category, owner: item, cross: [gender, category], missing: none}
   - {name: age x price x category, owner: item, cross: [age, price, category]}
+  - {name: hour, owner: context, of_time: hour}
+  - {name: weekday, owner: context, of_time: weekday, missing: none}
+  - {name: category x hour, owner: context, cross: [category, hour]}
 """
 
 GENDERS = ["f", "m", "other", None]
@@ -65,11 +71,19 @@ def shop_rows(count: int, *, seed: int = 1, first: int = 1, users: int = 12) -> 
                 "price": own.choice([None, round(own.lognormvariate(2, 1), 2), 0.1, 0.7]),
                 "views": own.choice([None, 0, 1, own.randrange(10**6)]),
                 "category": own.choice(CATEGORIES),
+                "shown at": _time(first + number),
                 "click": int(click),
                 "buy": int(click and draw.random() < (0.8 if item % 2 == 0 else 0.2)),
             }
         )
     return rows
+
+
+def _time(number: int) -> str | None:
+    """Return a time around the night in which Berlin's clocks are put forward, as ISO 8601 text; seldom none."""
+    draw = random.Random(number)
+    time = datetime.datetime(2024, 3, 30, 12, tzinfo=datetime.UTC) + datetime.timedelta(seconds=draw.randrange(150_000))
+    return None if draw.random() < 0.05 else time.isoformat()
 
 
 def write_shop_csv(path: Path, rows: list[Row]) -> None:
@@ -92,7 +106,9 @@ def write_shop_parquet(path: Path, rows: list[Row]) -> None:
         "views": pa.int32(),
         "history": pa.list_(pa.string()),
         "interests": pairs,
+        "shown at": pa.timestamp("us", "Asia/Tokyo"),
     }
+    rows = [{**row, "shown at": row["shown at"] and datetime.datetime.fromisoformat(row["shown at"])} for row in rows]
     columns = {
         name: pa.array(
             [

@@ -1,4 +1,4 @@
-"""Read the fields of a flat log: categories, numbers in buckets, and crosses of one-hot fields."""
+"""Read the fields of a flat log: categories, numbers in buckets, crosses of one-hot fields, hours and weekdays."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,17 @@ import numpy as np
 import pyarrow as pa
 
 from esmm_dist.arrays import I64
-from esmm_dist.schema.feature_id import cross_id, missing_id
+from esmm_dist.schema.feature_id import cross_id, feature_id, missing_id
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, index_dtype
 from preprocess.read.flat.columns import RowReasons, read_category, read_column
+from preprocess.read.flat.local_time import LocalTimes, read_times
 from preprocess.read.flat.number_column import read_numbers
+from preprocess.read.rejects import Reason
 
 _NO_ID = -1
+_PARTS = 24  # more hours than weekdays
 
 
 class FieldReader:
@@ -32,6 +35,7 @@ class FieldReader:
         self._table, self._schema, self._reasons = table, schema, reasons
         self._source: FlatSource = source
         self._one_hot: dict[str, I64] = {}
+        self._times: LocalTimes | None = None
         self._crossed = {part for field in schema.fields for part in field.cross}
 
     def read(self, fields: Sequence[Field]) -> FeatureRows:
@@ -70,7 +74,8 @@ class FieldReader:
     def _ids(self, field: Field) -> I64:
         """Return the id of each row of a field that has at most one, or ``_NO_ID``; int64 [rows]."""
         if field.name not in self._one_hot:
-            self._one_hot[field.name] = self._cross_ids(field) if field.cross else self._column_ids(field)
+            read = self._cross_ids if field.cross else self._time_ids if field.of_time else self._column_ids
+            self._one_hot[field.name] = read(field)
         return self._one_hot[field.name]
 
     def _column_ids(self, field: Field) -> I64:
@@ -84,6 +89,23 @@ class FieldReader:
             ids = np.full(self._table.num_rows, _NO_ID, np.int64)
             ids[entries.row] = entries.ids  # of a row with several, which is rejected, the last
         return np.where(ids == _NO_ID, missing_id(field.id_space), ids) if field.missing == "id" else ids
+
+    def _time_ids(self, field: Field) -> I64:
+        """Return the ids of hours or weekdays; rows whose time cannot be read, or has no hour, are rejected."""
+        times = self._read_times()
+        has_part = times.is_time if field.of_time == "weekday" else times.has_hour
+        assert self._source.time is not None  # checked by the schema
+        bad = np.flatnonzero(~has_part & ~times.is_missing)
+        self._reasons.of(self._source.time).add(bad, Reason.BAD_TIME)
+        parts = times.weekday if field.of_time == "weekday" else times.hour
+        ids = np.array([feature_id(field.name, part) for part in range(_PARTS)], np.int64)[parts * has_part]
+        return np.where(has_part, ids, missing_id(field.name) if field.missing == "id" else _NO_ID)
+
+    def _read_times(self) -> LocalTimes:
+        if self._times is None:
+            assert self._source.time is not None  # checked by the schema
+            self._times = read_times(read_column(self._table, self._source.time), self._source)
+        return self._times
 
     def _cross_ids(self, field: Field) -> I64:
         parts = [self._schema.field(name) for name in field.cross]

@@ -22,7 +22,7 @@ def columns_read(schema: Schema) -> dict[str, str]:
     """Return the columns that a schema reads, and what for."""
     source = schema.flat_source
     assert source is not None  # only flat logs have columns
-    columns = {field.name: f"Field '{field.name}'" for field in schema.fields if not field.cross}
+    columns = {field.name: f"Field '{field.name}'" for field in schema.fields if field.is_column}
     if schema.events_source is None:  # the labels of an event log are not in its impressions
         columns |= {column: f"Label '{label}'" for label, column in source.labels.items()}
     if source.sample_id is not None:
@@ -33,6 +33,8 @@ def columns_read(schema: Schema) -> dict[str, str]:
         columns.setdefault(column, "source.keep")
     if source.split is not None:
         columns.setdefault(source.split.column, "source.split")
+    if source.time is not None:
+        columns.setdefault(source.time, "source.time")
     return columns
 
 
@@ -60,12 +62,17 @@ def _list_columns(schema: Schema) -> set[str]:
     source = schema.flat_source
     assert source is not None  # only flat logs have columns
     by = {source.split.column, *source.keep} if source.split is not None else set(source.keep)
-    return {field.name for field in schema.fields if field.numeric is None and not field.cross} - by
+    by |= {source.time} if source.time is not None else set()
+    return {field.name for field in schema.fields if field.numeric is None and field.is_column} - by
 
 
 def columns_scored(schema: Schema) -> dict[str, str]:
     """Return the columns that the fields of a schema read, and what for: all that a row needs to be scored."""
-    return {field.name: f"Field '{field.name}'" for field in schema.fields if not field.cross}
+    columns = {field.name: f"Field '{field.name}'" for field in schema.fields if field.is_column}
+    source = schema.flat_source
+    if source is not None and source.time is not None and any(field.of_time for field in schema.fields):
+        columns.setdefault(source.time, "source.time")
+    return columns
 
 
 def check_columns(path: Path | str, names: Sequence[str], read: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from esmm_dist.arrays import I64, U64, Bools
 from esmm_dist.hashing import mix64
 from esmm_dist.schema.fields import Schema
-from esmm_dist.schema.sources import FlatSource
+from esmm_dist.schema.sources import SPLITS, FlatSource
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.feature_rows import FeatureRows
 from preprocess.read.flat.chosen_rows import content_keys, of_split_fields, read_names, validation_rows
@@ -25,11 +25,12 @@ from preprocess.read.flat.columns import (
     read_sample_weights,
     with_kept_columns,
 )
+from preprocess.read.flat.day_scan import counted_days
 from preprocess.read.flat.event_labels import REASONS, RowState, event_labels
 from preprocess.read.flat.field_reader import FieldReader
 from preprocess.read.flat.header import columns_read
 from preprocess.read.flat.pieces import line_pieces, row_pieces
-from preprocess.read.flat.row_split import test_rows
+from preprocess.read.flat.row_split import rows_by_day, test_rows
 from preprocess.read.flat.row_texts import row_text, value_shown
 from preprocess.read.flat.tasks import FlatTask, text_form
 from preprocess.read.flat.text import TextForm, read_header, read_rows
@@ -161,21 +162,44 @@ def write_rows_of_log(job: ParseJob, rows: FlatRows) -> list[Result]:
 
 
 def write_splits(job: ParseJob, rows: FlatRows) -> list[Result]:
-    """Write rows to the split of their file, or to both where the schema cuts the test split out of it.
+    """Write rows to the split of their file, or to all those that are cut out of it by days or by the schema.
 
-    What is no row of either split is a reject of the file's own.
+    What is no row of a split is a reject of the file's own, or of other days than the data set's.
     """
+    if job.cut is None:
+        return [{**part, "chunk_lines": rows.lines} for part in _by_rule(job, rows)]
+    source, own = job.flat_source, rows.chunk.split
+    by_day = rows_by_day(rows.table, source, job.cut)
+    place = by_day.place if own == "train" else np.where(job.cut.holds(by_day.day), SPLITS.index(own), -1)
+    place = np.where(by_day.is_bad, -1, place)
+    assert source.time is not None  # nothing is cut by days without
+    rejects = _bad_times(rows, by_day.is_bad, source.time)
+    written: list[Result] = []
+    for split in dict.fromkeys((own, *(job.cut.splits if own == "train" else ()))):
+        part = rows.part(split, place == SPLITS.index(split), rejects if split == own else ())
+        of_part = [{**each, "days": {}} for each in _by_rule(job, part)]
+        of_part[0]["days"] = counted_days(by_day.day[place == SPLITS.index(split)])
+        written += of_part
+    others = (place < 0) & ~by_day.is_bad
+    written[0]["lines"] += int(others.sum())
+    written[0]["other_days"] = counted_days(by_day.day[others])
+    return [{**each, "chunk_lines": rows.lines} for each in written]
+
+
+def _by_rule(job: ParseJob, rows: FlatRows) -> list[Result]:
+    """Write rows to the split of their chunk, or to train and test where ``source.split`` cuts the latter out of it."""
     source = job.flat_source
     if source.split is None:
-        return [{**part, "chunk_lines": rows.lines} for part in write_part(job, rows)]
+        return write_part(job, rows)
     is_test, bad = test_rows(rows.table, source, job.test_begin)
-    bad_times = (rows.reject(row, Reason.BAD_TIME, source.split.column) for row in np.flatnonzero(bad).tolist())
-    own = rows.part(rows.chunk.split, ~is_test & ~bad, (*rows.rejects, *bad_times))
-    return [
-        {**written, "chunk_lines": rows.lines}
-        for part in (own, rows.part("test", is_test, ()))
-        for written in write_part(job, part)
-    ]
+    rejects = _bad_times(rows, bad, source.split.column)
+    own = rows.part(rows.chunk.split, ~is_test & ~bad, rejects)
+    return [written for part in (own, rows.part("test", is_test, ())) for written in write_part(job, part)]
+
+
+def _bad_times(rows: FlatRows, bad: Bools, column: str) -> tuple[Reject, ...]:
+    """Return the rejects of the rows with those that have no time, bool [rows]."""
+    return (*rows.rejects, *(rows.reject(row, Reason.BAD_TIME, column) for row in np.flatnonzero(bad).tolist()))
 
 
 def write_part(job: ParseJob, rows: FlatRows) -> list[Result]:

@@ -1,7 +1,8 @@
 """Decide which rows of a flat log are the test split, where ``source.split`` cuts it out of the train files.
 
-By a column, the hash of its value decides, so that a value is in the same split in every file and in tomorrow's log. By
-time, rows are test from one time on, which ``time_split`` finds first.
+By days, the calendar day of ``source.time`` decides (``day_cut``), also which rows are validation, and which are in no
+split. By a column, the hash of its value decides, so that a value is in the same split in every file and in tomorrow's
+log. By time, rows are test from one time on, which ``time_split`` finds first.
 
 A time becomes one number that orders as the time does (``time_keys``). The numbers of a log are of one kind: plain
 numbers (seconds, milliseconds, 20240131), or points in time, which count the microseconds since 1970 in UTC.
@@ -9,17 +10,22 @@ numbers (seconds, milliseconds, 20240131), or points in time, which count the mi
 
 import datetime
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from esmm_dist.arrays import U64, Bools
+from esmm_dist.arrays import I64, U64, Bools
 from esmm_dist.schema.feature_id import hashed_id, value_text
 from esmm_dist.schema.number_text import number_of
-from esmm_dist.schema.sources import FlatSource
+from esmm_dist.schema.sources import SPLITS, FlatSource
+from esmm_dist.schema.time_zone import zone_of
+from preprocess.read.day_cut import DayCut
 from preprocess.read.flat.column_types import plain
 from preprocess.read.flat.columns import distinct_texts, read_column
+from preprocess.read.flat.local_time import read_times
 from preprocess.read.flat.ordered_keys import number_of_key, ordered
 from preprocess.read.flat.value_texts import written_texts
 from preprocess.read.parse_job import ParseJob
@@ -53,10 +59,34 @@ def test_rows(table: pa.Table, source: FlatSource, test_begin: int | None) -> tu
 
 def train_rows(table: pa.Table, job: ParseJob) -> Bools:
     """Return which rows of the train files are in the train split: bool [rows]."""
+    found = np.ones(table.num_rows, np.bool_)
+    if job.cut is not None:
+        found = rows_by_day(table, job.flat_source, job.cut).place == SPLITS.index("train")
     if job.flat_source.split is None:
-        return np.ones(table.num_rows, np.bool_)
+        return found
     is_test, bad = test_rows(table, job.flat_source, job.test_begin)
-    return ~is_test & ~bad
+    return found & ~is_test & ~bad
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsByDay:
+    """Where the day of each of N rows of the train files puts it."""
+
+    day: I64
+    """int64 [N]"""
+    place: npt.NDArray[np.int8]
+    """Place of the row's split in ``SPLITS``, int8 [N]; -1: the row has no time, or its day is in no split."""
+    is_bad: Bools
+    """bool [N]: the row has no time."""
+
+
+def rows_by_day(table: pa.Table, source: FlatSource, cut: DayCut) -> RowsByDay:
+    """Return the day and the split of each row."""
+    assert source.time is not None  # nothing is cut by days without
+    times = read_times(read_column(table, source.time), source)
+    return RowsByDay(
+        day=times.day, place=np.where(times.is_time, cut.split_of(times.day), np.int8(-1)), is_bad=~times.is_time
+    )
 
 
 def _is_test(text: str, share: float) -> bool:
@@ -75,7 +105,8 @@ def time_keys(column: pa.Array, source: FlatSource) -> tuple[U64, Bools, set[Tim
         values = np.asarray(counts).astype(np.float64) * _MICROSECONDS[unit]
         return ordered(values), is_time, {"date"} if is_time.any() else set()
     codes, texts = distinct_texts(written_texts(column)[0], source)
-    parsed = [*map(_time, texts), None]  # the last is code -1, a null
+    zone = zone_of(source.time_zone)
+    parsed = [*(_time(text, zone) for text in texts), None]  # the last is code -1, a null
     values = np.array([math.nan if each is None else each[1] for each in parsed])[codes]
     return ordered(values), ~np.isnan(values), {each[0] for each in parsed if each is not None}
 
@@ -91,7 +122,7 @@ def shown_key(key: int, kind: TimeKind) -> str:
     return str(int(value)) if value == math.floor(value) else repr(value)
 
 
-def _time(text: str) -> tuple[TimeKind, float] | None:
+def _time(text: str, zone: datetime.tzinfo) -> tuple[TimeKind, float] | None:
     number = number_of(text)
     if number is not None:
         return ("number", number) if math.isfinite(number) else None
@@ -99,5 +130,5 @@ def _time(text: str) -> tuple[TimeKind, float] | None:
         time = datetime.datetime.fromisoformat(text.strip())
     except ValueError:
         return None
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=datetime.UTC)
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=zone)
     return "date", float((aware - _EPOCH) / _MICROSECOND)

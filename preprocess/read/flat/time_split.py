@@ -18,7 +18,7 @@ from preprocess.read.flat.columns import read_column
 from preprocess.read.flat.event_labels import kept_of_group, kept_rows
 from preprocess.read.flat.ordered_keys import keys_of_ranks
 from preprocess.read.flat.pieces import batches_of
-from preprocess.read.flat.row_split import TimeKind, shown_key, time_keys
+from preprocess.read.flat.row_split import TimeKind, rows_by_day, shown_key, time_keys
 from preprocess.read.flat.row_texts import value_shown
 from preprocess.read.flat.tasks import FlatTask, flat_tasks, text_form
 from preprocess.read.flat.text import read_header, read_rows
@@ -106,8 +106,10 @@ def times_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes,
 
 def times_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Write the sorted times of one row group of a Parquet file."""
-    rule = _rule(job)
-    return _write(job, first, _kept_tables(job, first, batches_of(file, group, [rule.column], BATCH_ROWS)))
+    columns = [_rule(job).column]
+    if job.cut is not None and job.flat_source.time is not None:
+        columns = list(dict.fromkeys([*columns, job.flat_source.time]))
+    return _write(job, first, _kept_tables(job, first, batches_of(file, group, columns, BATCH_ROWS)))
 
 
 def _kept_tables(job: ParseJob, first: ChunkId, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -126,6 +128,8 @@ def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:
     for table in tables:
         column = read_column(table, rule.column)
         keys, is_time, of_table = time_keys(column, job.flat_source)
+        if job.cut is not None:  # the share is one of the days that make the data set
+            is_time &= rows_by_day(table, job.flat_source, job.cut).place >= 0
         found.append(keys[is_time])
         kinds |= of_table
         rows += table.num_rows

@@ -80,7 +80,7 @@ def test_without_known_ids_the_same_day_keeps_only_its_own(two_days: Path):
 
 
 def test_impressions_of_both_data_sets_count(tmp_path: Path):
-    """Item: held before, held now. min_count 3; 1 is known, 2 was not, 3 is new."""
+    """Item: held before, held now. min_count 3; 1 is known, 2 was too rare and is not any more, 3 is new."""
     first = log_of_items({1: 3, 2: 2})
     run(first.write(tmp_path / "raw-1"), tmp_path / "day-1", min_count=3)
     assert vocabulary(tmp_path / "day-1") == {("205", 1): 3}
@@ -88,13 +88,13 @@ def test_impressions_of_both_data_sets_count(tmp_path: Path):
     manifest = run(
         second.write(tmp_path / "raw-2"), tmp_path / "day-2", min_count=3, vocabulary=str(tmp_path / "day-1")
     )
-    assert vocabulary(tmp_path / "day-2") == {("205", 1): 3 + 1, ("205", 3): 4}
+    assert vocabulary(tmp_path / "day-2") == {("205", 1): 3 + 1, ("205", 2): 2 + 1, ("205", 3): 4}
     third = log_of_items({3: 1})
     manifest = run(third.write(tmp_path / "raw-3"), tmp_path / "day-3", min_count=3, vocabulary=str(tmp_path / "day-2"))
-    assert vocabulary(tmp_path / "day-3") == {("205", 1): 4, ("205", 3): 5}
+    assert vocabulary(tmp_path / "day-3") == {("205", 1): 4, ("205", 2): 3, ("205", 3): 5}
     counts = manifest.report["vocabulary"]["205"]
     assert counts == {
-        "distinct_ids": 1, "kept_ids": 2, "unseen_ids": 1, "dropped_ids": 0, "dropped_occurrences": 0
+        "distinct_ids": 1, "kept_ids": 3, "unseen_ids": 2, "dropped_ids": 0, "dropped_occurrences": 0
     }  # fmt: skip
 
 

@@ -1,18 +1,21 @@
-"""Find out whether a log names its impressions by numbers or by texts, where the schema does not say so."""
+"""Find out from the first rows of a log what the schema does not say, and what it says and the log has not."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from esmm_dist.errors import SchemaError
 from esmm_dist.schema.fields import Schema
-from esmm_dist.schema.sources import FlatSource
 from esmm_dist.storage.arrow_path import arrow_path
 from preprocess.read.chunks import read_chunk, split_lines
 from preprocess.read.flat.columns import sample_number
 from preprocess.read.flat.header import check_columns, check_types, checked_header, columns_read, text_form
+from preprocess.read.flat.local_time import read_times
+from preprocess.read.flat.row_texts import value_shown
 from preprocess.read.flat.text import read_rows
 from preprocess.read.flat.value_texts import written_texts
 from preprocess.read.input_texts import first_line, reading, stream_texts
@@ -35,7 +38,8 @@ def with_sample_id_form(schema: Schema, files: Sequence[InputFile]) -> Schema:
     source = schema.flat_source
     if source is None or source.sample_id is None or source.sample_id_form is not None:
         return schema
-    texts = _first_texts(schema, source, files[0], source.sample_id)
+    values = _first_values(schema, files[0], source.sample_id)
+    texts = [text for text in written_texts(values)[0].to_pylist() if text]
     numbers = sum(sample_number(text) >= 0 for text in texts)
     if 2 * numbers >= len(texts):
         return schema
@@ -44,7 +48,29 @@ def with_sample_id_form(schema: Schema, files: Sequence[InputFile]) -> Schema:
     return replace(schema, source=replace(source if own is None else own, sample_id_form=form))
 
 
-def _first_texts(schema: Schema, source: FlatSource, file: InputFile, column: str) -> list[str]:
+def check_hours(schema: Schema, files: Sequence[InputFile]) -> None:
+    """Check that the times of a log have an hour where a field of the schema is the hour.
+
+    Raises:
+        SchemaError: All times of the first rows are whole days.
+        EsmmError: The first file cannot be read, or has no such column.
+    """
+    source = schema.flat_source
+    hours = [field.name for field in schema.fields if field.of_time == "hour"]
+    if source is None or source.time is None or not hours:
+        return
+    column = _first_values(schema, files[0], source.time)
+    times = read_times(column, source)
+    if times.is_time.any() and not times.has_hour.any():
+        first = value_shown(column, int(np.argmax(times.is_time)))
+        raise SchemaError(
+            f"Field '{hours[0]}' is the hour of the time (of_time: hour), but source.time reads column "
+            f"'{source.time}', which holds whole days such as {first}. Set source.time to a column with the time of "
+            "the day, or leave the field out; of_time: weekday needs no hour."
+        )
+
+
+def _first_values(schema: Schema, file: InputFile, column: str) -> pa.Array:
     if file.packing == "parquet":
         with reading(file.path), pq.ParquetFile(arrow_path(file.path)) as opened:
             check_columns(file.path, opened.schema_arrow.names, columns_read(schema))
@@ -53,7 +79,7 @@ def _first_texts(schema: Schema, source: FlatSource, file: InputFile, column: st
         values = pa.nulls(0) if batch is None else batch.column(0)
     else:
         values = _first_rows(schema, file).column(column).combine_chunks()
-    return [text for text in written_texts(values)[0].to_pylist() if text]
+    return values
 
 
 def _first_rows(schema: Schema, file: InputFile) -> pa.Table:
