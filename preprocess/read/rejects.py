@@ -28,8 +28,8 @@ class Reason(StrEnum):
     BAD_SAMPLE_ID = "bad_sample_id"
     """The sample id is not a whole number from 0 to 2^63 - 1; or, where sample ids are texts, it is empty."""
     BAD_TIME = "bad_time"
-    """The column of ``source.split``, of ``source.time`` or of the time of an event log holds no time; or no hour, where
-    a field is the hour."""
+    """The column of ``source.split``, of ``source.time`` or of the time of an event log holds no time; or no hour,
+    where a field is the hour."""
     NO_JOIN_KEY = "no_join_key"
     """A column of ``source.join`` holds no value."""
     REPEATED_IMPRESSION = "repeated_impression"
