@@ -18,60 +18,16 @@ from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.open_world import open_world
 from esmm_dist.ranks.world import World
+from esmm_dist.raw_scoring.prepared_log import score_prepared
 from esmm_dist.raw_scoring.raw_files import uris_named
 from esmm_dist.raw_scoring.raw_log import RawLog, open_log, out_place
+from esmm_dist.raw_scoring.raw_result import REJECTS_ENDING, RawResult, reasons_shown
 from esmm_dist.raw_scoring.scored_folder import REJECTS_NAMES, ScoredFolder
 from esmm_dist.storage.folder import Folder
 
 if TYPE_CHECKING:
     from esmm_dist.inference.trained_model import TrainedModel
     from esmm_dist.raw_scoring.part_scoring import PartScorer, ScoredPart
-
-REJECTS_ENDING = ".rejects.jsonl"
-"""Ending of the name of the rejects beside a file of scores"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RawResult:
-    """What became of the rows of a raw log."""
-
-    path: str
-    """The file or folder of scores."""
-    rows: int
-    """Rows with scores."""
-    rejected: Mapping[str, int]
-    """Rows without, by reason."""
-    first_rejects: Mapping[str, str]
-    """Where the first one of each reason stands, in the parts that were scored now."""
-    rejects_path: str
-    """Where they are listed."""
-    parts: int
-    """Files of scores."""
-    kept_parts: int
-    """Files that were there from before."""
-    step: int
-    """Step of the checkpoint that was used."""
-    seconds: float
-    scored_now: int
-    """Rows that this call has read."""
-
-    def lines(self) -> list[str]:
-        """Return the report, a line each."""
-        rate = self.scored_now / max(self.seconds, 1e-9)
-        parts = f" in {self.parts:,} parts" if self.parts > 1 else ""
-        lines = [
-            f"Wrote {self.rows:,} predictions of the model at step {self.step} to {self.path}{parts} "
-            f"({rate:,.0f} rows/s)"
-        ]
-        if self.kept_parts:
-            lines.append(f"{self.kept_parts:,} of the parts were there from before.")
-        if self.rejected:
-            count = sum(self.rejected.values())
-            lines.append(
-                f"{count:,} rows have no prediction: {_reasons(self.rejected, self.first_rejects)}. "
-                f"They are listed in {self.rejects_path}."
-            )
-        return lines
 
 
 def score_raw(config: PredictConfig, progress: Progress) -> RawResult:
@@ -86,10 +42,14 @@ def score_raw(config: PredictConfig, progress: Progress) -> RawResult:
         WorkerLostError: Another rank has ended.
     """
     start = time.monotonic()
-    world = open_world(config.store.token_file)
     out = out_place(config)
-    _check_out(out, world)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
+    checkpoint = config.checkpoint.restore(NoProgress(), lambda checkpoint: None)
+    world = open_world(config.store.token_file)
+    _check_out(out, world)
+    if checkpoint.manifest.schema.flat_source is None:
+        _check_alone(config, world)
+        return score_prepared(config, checkpoint, out, progress)
     from esmm_dist.inference.trained_model import open_model
 
     progress = progress if world.rank == 0 else NoProgress()
@@ -103,8 +63,9 @@ def score_raw(config: PredictConfig, progress: Progress) -> RawResult:
         else:
             scored = _score_to_folder(config, model, log, ScoredFolder(folder=out), world, progress)
     if scored.rejected and not scored.rows:
+        reasons = reasons_shown(scored.rejected, scored.first)
         raise InputDataError(
-            f"None of {sum(scored.rejected.values()):,} rows can be scored: {_reasons(scored.rejected, scored.first)}. "
+            f"None of {sum(scored.rejected.values()):,} rows can be scored: {reasons}. "
             f"They are listed in {scored.rejects_path}. Correct the log, or give its schema (--schema)."
         )
     return RawResult(
@@ -137,6 +98,16 @@ def _check_out(out: Folder, world: World) -> None:
         raise ConfigError(
             f"out is {out}, one file, and {world.size} ranks share the parts of a folder. Give a folder: a name "
             "without an ending, such as scores."
+        )
+
+
+def _check_alone(config: PredictConfig, world: World) -> None:
+    """Check that one process alone prepares a log."""
+    if world.size > 1:
+        raise ConfigError(
+            f"raw is {config.raw}, a log of the Ali-CCP form, which is made a data set first, and {world.size} ranks "
+            f"would each make one. Score it with one process; or make it once (esmm preprocess RAW DATA --vocabulary "
+            "RUN), and give --data DATA."
         )
 
 
@@ -233,11 +204,4 @@ def _together(world: World, found: Mapping[int, "ScoredPart"], kept: int, now: i
         rejects_path="",
         kept_parts=sum(rank["kept"] for rank in ranks),
         now=sum(rank["now"] for rank in ranks),
-    )
-
-
-def _reasons(rejected: Mapping[str, int], first: Mapping[str, str]) -> str:
-    return "; ".join(
-        f"{reason} {count:,}" + (f", first in {first[reason]}" if reason in first else "")
-        for reason, count in rejected.items()
     )

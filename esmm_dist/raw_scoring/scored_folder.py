@@ -23,6 +23,8 @@ from esmm_dist.storage.folder import Folder
 
 RECORD_NAME = "_scores.json"
 REJECTS_NAMES = "_rejects-*.jsonl"
+REJECTS_OF_PART = "_rejects-00000.jsonl"
+"""Rejects of an only part"""
 
 _THINGS = {
     "model": "of other weights",

@@ -36,7 +36,8 @@ def evaluate_command(settings: "EvaluateConfig", context: CommandContext) -> Out
 def predict_command(settings: "PredictConfig", context: CommandContext) -> Outcome:
     """Write a model's predictions for one split, or for a raw log."""
     from esmm_dist.inference.predict import PredictResult, predict
-    from esmm_dist.raw_scoring.score_raw import RawResult, score_raw
+    from esmm_dist.raw_scoring.raw_result import RawResult
+    from esmm_dist.raw_scoring.score_raw import score_raw
 
     result: PredictResult | RawResult
     result = (predict if settings.raw is None else score_raw)(settings, context.progress)

@@ -18,7 +18,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.world import World
 from esmm_dist.raw_scoring import raw_log
 from esmm_dist.raw_scoring import score_raw as of_score_raw
-from esmm_dist.raw_scoring.score_raw import RawResult, score_raw
+from esmm_dist.raw_scoring.raw_result import RawResult
+from esmm_dist.raw_scoring.score_raw import score_raw
 from esmm_dist.raw_scoring.score_table import score_table
 from esmm_dist.storage.folder import Folder
 from launcher import cli
