@@ -33,19 +33,16 @@ class RawResult:
 
     def lines(self) -> list[str]:
         """Return the report, a line each."""
-        rate = self.scored_now / max(self.seconds, 1e-9)
+        rate = f" ({self.scored_now / max(self.seconds, 1e-9):,.0f} rows/s)" if self.scored_now else ""
         parts = f" in {self.parts:,} parts" if self.parts > 1 else ""
-        lines = [
-            f"Wrote {self.rows:,} predictions of the model at step {self.step} to {self.path}{parts} "
-            f"({rate:,.0f} rows/s)"
-        ]
+        lines = [f"Wrote {self.rows:,} predictions of the model at step {self.step} to {self.path}{parts}{rate}"]
         if self.kept_parts:
-            lines.append(f"{self.kept_parts:,} of the parts were there from before.")
+            lines.append(f"{self.kept_parts:,} part{'s were' if self.kept_parts > 1 else ' was'} there from before.")
         if self.rejected:
             count = sum(self.rejected.values())
             lines.append(
-                f"{count:,} rows have no prediction: {reasons_shown(self.rejected, self.first_rejects)}. "
-                f"They are listed in {self.rejects_path}."
+                f"{count:,} row{'s have' if count > 1 else ' has'} no prediction: "
+                f"{reasons_shown(self.rejected, self.first_rejects)}. See {self.rejects_path}"
             )
         return lines
 

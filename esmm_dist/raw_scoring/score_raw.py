@@ -142,7 +142,7 @@ def _score_to_file(model: "TrainedModel", log: RawLog, out: Folder, progress: Pr
         rows=found.rows,
         rejected=dict(sorted(found.rejected.items())),
         first=found.first,
-        rejects_path=f"{folder}/{files.rejects}",
+        rejects_path=f"{out}{REJECTS_ENDING}",
         now=log.rows,
     )
 

@@ -27,13 +27,18 @@ def scored_schema(model: Schema, own: Schema | None = None) -> Schema:
     Raises:
         SchemaError: The fields or labels are not the model's, or it is no schema of a flat log.
     """
-    schema = model if own is None else with_edges_of(own, model)
-    differences = record_differences(schema, model, before_is="the model has")
+    schema = _rows_of(model if own is None else with_edges_of(own, model))
+    differences = record_differences(schema, _rows_of(model), before_is="the model has")
     if differences:
         raise SchemaError(
             f"Schema '{schema.name}' is not that of the model ('{model.name}'): {'; '.join(differences)}. Leave it out "
             "to use the model's own, or give the fields and labels that the model has."
         )
+    return schema
+
+
+def _rows_of(schema: Schema) -> Schema:
+    """Return a schema with what its rows are read by alone; of an event log these are its impressions."""
     source = schema.flat_source
     if source is None:
         raise SchemaError(

@@ -35,12 +35,21 @@ def evaluate_command(settings: "EvaluateConfig", context: CommandContext) -> Out
 
 def predict_command(settings: "PredictConfig", context: CommandContext) -> Outcome:
     """Write a model's predictions for one split, or for a raw log."""
-    from esmm_dist.inference.predict import PredictResult, predict
-    from esmm_dist.raw_scoring.raw_result import RawResult
+    if settings.raw is not None:
+        return _predict_raw(settings, context)
+    from esmm_dist.inference.predict import predict
+
+    result = predict(settings, context.progress)
+    return Outcome(lines=result.lines(), result=json_value(result))
+
+
+def _predict_raw(settings: "PredictConfig", context: CommandContext) -> Outcome:
+    from esmm_dist.process.quiet import import_tensorflow
+
+    import_tensorflow()  # before what imports it with all its warnings
     from esmm_dist.raw_scoring.score_raw import score_raw
 
-    result: PredictResult | RawResult
-    result = (predict if settings.raw is None else score_raw)(settings, context.progress)
+    result = score_raw(settings, context.progress)
     return Outcome(lines=result.lines(), result=json_value(result))
 
 

@@ -157,6 +157,10 @@ def test_a_scoring_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
     assert progress.started[-1] == ("Scoring", undisturbed.rows, done)
     again = score_raw(config, NoProgress())
     assert (again.kept_parts, again.scored_now, again.rows) == (undisturbed.parts, 0, undisturbed.rows)
+    assert again.lines() == [
+        f"Wrote 362 predictions of the model at step {result.step} to {tmp_path}/scores in {again.parts} parts",
+        f"{again.parts} parts were there from before.",
+    ]
 
 
 def test_ranks_share_the_parts_and_write_the_same_bytes(
@@ -215,7 +219,7 @@ def test_each_row_has_a_score_or_is_a_counted_reject(shop: Path, tmp_path: Path)
     }  # fmt: skip
     assert result.lines()[1] == (
         "3 rows have no prediction: non_numeric_value 1, first in bad.csv line 5, column 'age' is 'young'; "
-        f"wrong_columns 2, first in bad.csv line 4. They are listed in {tmp_path}/scores.csv.rejects.jsonl."
+        f"wrong_columns 2, first in bad.csv line 4. See {tmp_path}/scores.csv.rejects.jsonl"
     )
     assert good.lines()[0].startswith(f"Wrote 6 predictions of the model at step {result.step} to {tmp_path}/good.sc")
     assert len(good.lines()) == 1
