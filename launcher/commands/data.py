@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 def synth_command(settings: "SynthConfig", context: CommandContext) -> Outcome:
     """Write a synthetic raw log."""
+    from preprocess.synthetic.events import synthesize_events
     from preprocess.synthetic.synthesize import synthesize
 
+    if settings.form == "events":
+        of_events = synthesize_events(settings, context.progress)
+        return Outcome(lines=of_events.lines(), result=json_value(of_events))
     report = synthesize(settings, context.progress)
     return Outcome(lines=report.lines(), result=json_value(report))
 

@@ -31,6 +31,7 @@ class Block:
     """B impressions on R common rows."""
 
     common: CommonRows
+    shown: ShownImpressions
     warts: BlockWarts
     good: npt.NDArray[np.bool_]
     """Lines that are neither malformed nor repeated, bool [B]."""
@@ -92,6 +93,7 @@ class Generator:
         good = ~warts.unusable(size)
         return Block(
             common=common,
+            shown=shown,
             warts=warts,
             good=good,
             conditional=conditional,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from esmm_dist.errors import ConfigError, SchemaError
 from esmm_dist.schema.label_tree import LabelTree, split_after
@@ -30,6 +31,7 @@ MOST_LABELS = 4
 MIN_IMPRESSIONS = 100
 MAX_IMPRESSIONS = 10**9
 MOST_SELECTION_BIAS = 5.0
+MOST_DAYS = 366
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,17 @@ class SynthConfig:
     """Folder for the raw files; made if it does not exist. An earlier synthetic log in it is replaced, any other log is
     refused."""
 
+    form: Literal["aliccp", "events"] = "aliccp"
+    """``aliccp``: the raw Ali-CCP form. ``events``: impressions, clicks and conversions in files of their own, with
+    times, and the one-hot fields alone; their schema joins them, and cuts the last ``test_share`` off as the test
+    split."""
+
+    days: int = 7
+    """Days over which the impressions of ``events`` are spread."""
+
     impressions: int = 300_000
-    """Lines of both skeleton files together. The default takes seconds to write and a minute or two to train on."""
+    """Lines of both skeleton files together, or impressions of ``events``. The default takes seconds to write and a
+    minute or two to train on."""
 
     seed: int = 1
     """Seed of all random draws: the same settings and seed give the same bytes."""
@@ -85,6 +96,13 @@ class SynthConfig:
         if not MIN_IMPRESSIONS <= self.impressions <= MAX_IMPRESSIONS:
             raise ConfigError(
                 f"impressions is {self.impressions}. Set {MIN_IMPRESSIONS} to {MAX_IMPRESSIONS}; try 300000."
+            )
+        if not 1 <= self.days <= MOST_DAYS:
+            raise ConfigError(f"days is {self.days}. Set 1 to {MOST_DAYS}.")
+        if self.form == "aliccp" and self.days != SynthConfig.days:
+            raise ConfigError(
+                f"days is {self.days}, but a log in the Ali-CCP form has no times. Set form to events (--form events), "
+                "or leave out days."
             )
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}. Set 0 or more.")

@@ -108,6 +108,8 @@ def schema_text(tree: LabelTree) -> str:
 
 
 def _check_folder(out: Path) -> None:
+    if (out / "impressions").is_dir():
+        raise ConfigError(f"{out} holds a log of events. Choose another folder, or move it away.")
     if (out / REPORT_NAME).exists() or _partial(out / REPORT_NAME).exists():  # or killed while renaming
         return
     for name in file_names():

@@ -12,9 +12,16 @@ from esmm_dist.schema import FlatSource, available_presets, load_schema
 
 def test_shipped_presets_are_these_and_all_load():
     names = available_presets()
-    assert names == ["aliccp", "aliccp-full", "flat-example", "guidebook", "kuairand-flat"]
+    assert names == ["aliccp", "aliccp-full", "events-example", "flat-example", "guidebook", "kuairand-flat"]
     sizes = {name: len(load_schema(name).fields) for name in names}
-    assert sizes == {"aliccp": 19, "aliccp-full": 23, "flat-example": 15, "guidebook": 12, "kuairand-flat": 24}
+    assert sizes == {
+        "aliccp": 19,
+        "aliccp-full": 23,
+        "events-example": 7,
+        "flat-example": 15,
+        "guidebook": 12,
+        "kuairand-flat": 24,
+    }
 
 
 def test_guidebook_has_the_twelve_fields_of_the_guide():
@@ -89,8 +96,8 @@ fields: [{name: user, owner: user}, {name: item, owner: item}]
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("form: flat", "form: flatt", r"source\.form is 'flatt'\. Did you mean 'flat'\? Known: aliccp, flat\."),
-        ("  form: flat\n", "", r"source\.form is missing\. Known: aliccp, flat\."),
+        ("form: flat", "form: flatt", r"source\.form is 'flatt'\. Did you mean 'flat'\? Known: aliccp, events, flat\."),
+        ("  form: flat\n", "", r"source\.form is missing\. Known: aliccp, events, flat\."),
         ("form: flat", "form: aliccp", r"unknown setting 'source\.files'\. Known: form\."),
         ("sample_id", "sampel_id", r"unknown setting 'source\.sampel_id'\. Did you mean 'sample_id'\?"),
         ("  files: {train: train.csv, test: test.csv}\n", "", r"source\.files is missing, and has no default\."),
