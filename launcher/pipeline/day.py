@@ -10,6 +10,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.schema.data_set_id import data_set_id
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.uris import without_credentials
 from launcher.pipeline.config import PipelineConfig
 from launcher.pipeline.gate import judge
 from launcher.pipeline.keys import key_of, log_listing, metrics_of, schema_text
@@ -82,7 +83,7 @@ class DayWork:
             settings=self.config.preprocess,
             schema=schema_text(self.config),
             like=known,
-            raw=self.config.raw_of(self.day),
+            raw=without_credentials(self.config.raw_of(self.day)),
         )
         self.done("preprocess", key, step, lambda: self._made(step))
 

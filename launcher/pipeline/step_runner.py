@@ -6,6 +6,7 @@ from typing import Any
 
 from esmm_dist.process.signals import StoppedBySignal
 from esmm_dist.progress import Progress
+from esmm_dist.storage.uris import without_credentials
 from launcher.command import CommandContext
 from launcher.pipeline.step_process import run_in_process
 from launcher.steps.step import Step
@@ -35,8 +36,9 @@ class StepRunner:
         return self._context.progress
 
     def show(self, step: Step) -> None:
-        """Show the line of a step."""
-        self.progress.message(f"$ {step.line}    # {step.why}")
+        """Show the line of a step, without the credentials of its places."""
+        line = Step(name=step.name, args=without_credentials(list(step.args)), why=step.why).line
+        self.progress.message(f"$ {line}    # {step.why}")
 
     def run(self, step: Step) -> dict[str, Any]:
         """Show and run a step; return what it prints with ``--json``.

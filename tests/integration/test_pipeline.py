@@ -1,5 +1,6 @@
 """A pipeline on a planted log: three days, of which one is worse; killed between any two writes of its publishing."""
 
+import functools
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 from esmm_dist.process.signals import StoppedBySignal
+from esmm_dist.progress import NoProgress
 from esmm_dist.schema.data_set_id import data_set_id
 from esmm_dist.schema.manifest import read_manifest
+from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
 from launcher.cli import main, run_line, settings_of_line
 from launcher.command import Outcome
@@ -46,7 +49,7 @@ def lines_run(messages: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def at_publishing(tmp_path_factory) -> Path:
+def at_publishing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder ``days`` in which one day is published and the second is about to be; ``stopped`` holds a copy of it."""
     folder = tmp_path_factory.mktemp("pipeline")
     days = folder / "days"
@@ -81,15 +84,20 @@ def killer() -> Iterator[LineKiller]:
         yield found
 
 
-def published(folder: Path) -> dict[str, bytes]:
+def content(folder: Folder) -> dict[str, bytes]:
+    """Return the bytes of all files below a folder."""
+    found = {}
+    for path in folder.tree():
+        *folders, name = path.split("/")
+        found[path] = functools.reduce(Folder.__truediv__, folders, folder).read_bytes(name)
+    return found
+
+
+def published(folder: Path, publish: Folder | None = None) -> dict[str, bytes]:
     """Return all that a pipeline leaves for others: what is published, its state, its pins."""
-    found = {
-        f"models/{path.relative_to(folder / 'models')}": path.read_bytes()
-        for path in (folder / "models").rglob("*")
-        if path.is_file()
-    }
     pins = {path.name: b"" for path in (folder / "work/run/checkpoints").glob("*.pin")}
-    return {**found, **pins, "pipeline.json": (folder / "work/pipeline.json").read_bytes()}
+    state = (folder / "work/pipeline.json").read_bytes()
+    return {**content(publish or Folder.open(folder / "models")), **pins, "pipeline.json": state}
 
 
 def test_a_second_day_replaces_the_first(days: Path):
@@ -122,21 +130,46 @@ def test_what_is_done_is_skipped_and_the_report_is_the_same(days: Path):
     assert again == first
 
 
-def test_killed_between_any_two_changes_of_its_publishing_it_ends_the_same(days: Path, at_publishing, killer):
-    line = ["pipeline", str(days / "pipeline.yaml"), "--until", str(DAYS[1])]
-    assert killer.run(line) == 0
-    expected = published(days)
-    kills = 0
-    for number in range(1, 100):
+@pytest.mark.parametrize(
+    ("place", "every"),
+    [
+        ("disk", 3),
+        ("store", 6),
+        pytest.param("disk", 1, marks=pytest.mark.slow),
+        pytest.param("store", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_between_two_changes_of_its_publishing_it_ends_the_same(
+    place: str, every: int, at_publishing: Path, killer: LineKiller, request: pytest.FixtureRequest
+):
+    days, stopped = at_publishing / "days", at_publishing / "stopped"
+    uri = request.getfixturevalue("s3").uri("bucket/models") if place == "store" else str(days / "models")
+    publish = Folder.open(uri)
+    line = ["pipeline", str(days / "pipeline.yaml"), "--until", str(DAYS[1]), "--publish", uri]
+
+    def begin() -> None:
+        """Go back to where the first day is published and the second is about to be."""
+        publish.delete()
         shutil.rmtree(days)
-        shutil.copytree(at_publishing / "stopped", days)
-        if killer.run(line, kill_before=number) == 0:
+        shutil.copytree(stopped, days)
+        if place == "store":
+            copy_tree(Folder.open(stopped / "models"), publish, NoProgress())
+
+    begin()
+    assert killer.run(line) == 0
+    expected = published(days, publish)
+    kills = 0
+    for number in range(1, 200, every):
+        begin()
+        status = killer.run(line, kill_before=number)
+        if status == 0:
             break
+        assert status == KILLED
         kills += 1
         assert killer.run(line) == 0
-        assert published(days) == expected, f"killed before change {number}"
-    # Five files of a model, their folder's rename, current.json, the state, what version 1 leaves
-    assert kills >= 15
+        assert published(days, publish) == expected, f"killed before change {number}"
+    # Five files of a model, their folder, current.json, the state and the pins twice, what version 1 leaves
+    assert kills * every >= 15
 
 
 def test_a_worse_day_is_refused_and_the_next_one_goes_on(days: Path):

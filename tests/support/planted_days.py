@@ -14,7 +14,6 @@ source:
   labels: {click: click, conversion: buy}
 fields:
   - {name: user, owner: user}
-  - {name: taste, owner: user}
   - {name: item, owner: item}
 """
 
@@ -22,7 +21,7 @@ DAYS = [date(2022, 4, day) for day in (25, 26, 27, 28)]
 
 
 def write_day(raw: Path, day: date, *, impressions: int = 700, shuffled: bool = False) -> None:
-    """Write the log of a day: users of a taste click on the items of their kind.
+    """Write the log of a day: items of one kind are clicked, and some of these are bought.
 
     Args:
         raw: folder of the logs, with a folder for each day
@@ -34,18 +33,18 @@ def write_day(raw: Path, day: date, *, impressions: int = 700, shuffled: bool = 
     rows = []
     for _ in range(impressions):
         user, item = draw.randrange(120), draw.randrange(20)
-        click = draw.random() < (0.7 if user % 2 == item % 2 else 0.15)
+        click = draw.random() < (0.7 if item % 2 == 0 else 0.15)
         buy = click and draw.random() < (0.7 if item % 4 < 2 else 0.15)
-        rows.append([f"u{user}", f"t{user % 2}", f"i{item}", int(click), int(buy)])
+        rows.append([f"u{user}", f"i{item}", int(click), int(buy)])
     if shuffled:
-        labels = [row[3:] for row in rows]
+        labels = [row[2:] for row in rows]
         draw.shuffle(labels)
-        rows = [row[:3] + label for row, label in zip(rows, labels, strict=True)]
+        rows = [row[:2] + label for row, label in zip(rows, labels, strict=True)]
     folder = raw / str(day)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["user", "taste", "item", "click", "buy"])
+        writer.writerow(["user", "item", "click", "buy"])
         writer.writerows(rows)
 
 

@@ -77,6 +77,12 @@ def test_a_step_is_shown_as_the_line_that_a_user_types():
     assert made.progress.texts == ["$ esmm copy 'a b'    # Because.", "  said"]
 
 
+def test_credentials_of_a_store_are_not_shown():
+    made = runner({}, [])
+    made.show(step("copy", "s3://KEY:SECRET@bucket/a?region=eu", "here"))
+    assert made.progress.texts == ["$ esmm copy 's3://bucket/a?region=eu' here    # Because."]
+
+
 def test_a_training_that_a_signal_stopped_stops_the_pipeline():
     with pytest.raises(StoppedBySignal) as caught:
         runner({"stopped_by": "SIGTERM"}, []).run(step("train"))
