@@ -16,7 +16,7 @@ from launcher.pipeline.gate_config import GateConfig
 from launcher.trainings.settings_file import shared_settings
 from preprocess.config import PreprocessConfig
 
-_OF_PREPROCESS = ("raw", "out", "like", "vocabulary", "days")
+_OF_PREPROCESS = ("raw", "out", "like", "vocabulary", "days", "by_day")
 """Settings of preprocess that the pipeline gives itself."""
 
 _OF_TRAIN = ("data", "run")

@@ -105,6 +105,13 @@ class DayWork:
                 f"The data set of {self.day} has no {split} split to compare models on; its splits are "
                 f"{', '.join(manifest.splits)}. Set preprocess: {{validation_share: 0.1}}, or gate: {{split: NAME}}."
             )
+        tasks = manifest.schema.label_tree.task_names
+        for task in (*self.config.gate.tasks, *self.config.gate.min_auc):
+            if task not in tasks:
+                raise ConfigError(
+                    f"gate names the task {task}, but the labels of {self.config.preprocess['schema']} have the tasks "
+                    f"{', '.join(tasks)}. Name one of them."
+                )
         impressions = {name: each.impressions for name, each in manifest.splits.items()}
         return {"data_set": data_set_id(manifest), "impressions": impressions, "split": split}
 

@@ -176,6 +176,8 @@ def test_a_worse_day_is_refused_and_the_next_one_goes_on(days: Path):
     file = days / "pipeline.yaml"
     run(file, "--until", str(DAYS[1]))
     write_day(days / "raw", DAYS[2], shuffled=True)
+    for folder in ("work/days", "raw"):  # of days that are over nothing is needed
+        shutil.rmtree(days / folder / str(DAYS[0]))
     current = (days / "models/current.json").read_bytes()
     outcome, messages = run(file, "--until", str(DAYS[2]))
     assert (outcome.done, outcome.failed_status) == (False, GATE_STATUS)
@@ -221,6 +223,17 @@ def test_two_at_once_are_refused(days: Path, capsys):
     ):
         assert main(["pipeline", str(days / "pipeline.yaml"), "--until", str(DAYS[1])]) == 2
     assert "Another esmm pipeline works on" in capsys.readouterr().err
+
+
+def test_what_the_gate_cannot_judge_is_said_before_the_training(tmp_path: Path, capsys):
+    line = ["pipeline", str(write_planted(tmp_path, 1)), "--day", str(DAYS[0])]
+    assert main([*line, "--split", "test"]) == 2
+    assert f"The data set of {DAYS[0]} has no test split to compare models on; its splits are train, valid" in (
+        capsys.readouterr().err
+    )
+    assert main([*line, "--tasks", "ctr,order"]) == 2
+    assert "gate names the task order, but the labels of" in capsys.readouterr().err
+    assert not (tmp_path / "work/run").exists()
 
 
 def test_a_log_that_has_changed_before_it_was_learned_from_makes_another_data_set(tmp_path: Path):
