@@ -36,9 +36,7 @@ def some_state() -> PipelineState:
 
 def test_each_day_has_a_row_for_each_task():
     lines = [line.split() for line in days_table(some_state())]
-    assert " ".join(lines[0]) == (
-        "day task before learning AUC std. error in service calibration gate version"
-    )
+    assert " ".join(lines[0]) == ("day task before learning AUC std. error in service calibration gate version")
     assert lines[1] == [str(DAY_1), "ctr", "-", "0.7000", "±", "0.0100", "-", "1.020", "first", "1"]
     assert lines[2] == ["cvr", "-", "-", "±", "0.0100", "-", "1.020"]
     assert lines[3] == [str(DAY_2), "ctr", "0.6500", "0.5000", "±", "0.0100", "0.6900", "1.020", "refused", "-"]
