@@ -1,4 +1,4 @@
-"""A model of everything at once scores rows as it scores a data set of them: lists, times, trees, weights, negatives."""
+"""A model of everything at once scores rows as in a data set: lists, times, trees, weights, negatives, calibration."""
 
 import json
 import random
