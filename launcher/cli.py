@@ -16,9 +16,9 @@ from esmm_dist.errors import ConfigError, EsmmError, StorageError
 from esmm_dist.escaped import lines_of
 from esmm_dist.process.signals import StoppedBySignal
 from esmm_dist.process.system_refusal import refusal
-from esmm_dist.storage.uris import stored_uri
+from esmm_dist.storage.stored_place import stored_uris
 from launcher.agent.worker_link import worker_link
-from launcher.command import RUN_AGAIN, Command, CommandContext, Outcome, own_rank
+from launcher.command import RUN_AGAIN, CommandContext, Outcome, own_rank
 from launcher.commands.overview import overview
 from launcher.commands.registry import COMMANDS, FIRST_STEPS
 from launcher.doctor import versions
@@ -171,13 +171,7 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
     command, progress = COMMANDS[line[0]], make_progress()
     context = CommandContext(progress=progress, run_line=run_line, settings_of_line=settings_of_line)
     try:
-        uris = {
-            name: uri
-            for name, value in resolved.values.items()
-            if isinstance(value, Path)
-            and (uri := stored_uri(value)) is not None
-            and not _opened_by_work(command, name, resolved)
-        }
+        uris = stored_uris(command.stored, resolved.values)
         if not uris:
             return command.run(flags.finish(resolved.cls, resolved.values), context)
         from launcher.object_store.places import run_on_copies
@@ -187,11 +181,6 @@ def run_line(line: Sequence[str], resolved: Resolved | None = None) -> Outcome:
         )
     finally:
         progress.finish()
-
-
-def _opened_by_work(command: Command, name: str, resolved: Resolved) -> bool:
-    place = command.stored.get(name)
-    return place is not None and place.unless is not None and resolved.values.get(place.unless) is not None
 
 
 def _print_versions(as_json: bool) -> int:

@@ -3,12 +3,12 @@
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import Progress
 from esmm_dist.ranks.environment import process_rank
+from esmm_dist.storage.stored_place import StoredPlace
 
 RUN_AGAIN = "Run the same command again to continue or start over."
 """What to do after a command was interrupted."""
@@ -33,26 +33,6 @@ class Outcome:
 
 RunLine = Callable[[Sequence[str]], Outcome]
 """Runs the words after ``esmm`` within this process."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredPlace:
-    """A setting that names files, and may name files in an object store.
-
-    What is read is copied to this machine before the command runs; what it wrote is copied to the store afterwards
-    (``launcher/object_store/places.py``).
-    """
-
-    use: Literal["read", "write"]
-    kind: Literal["folder", "file"] = "folder"
-    told_by: str | None = None
-    """File that says what a folder that is not empty holds. The command finds it in its ``out`` and decides.
-    None: a folder that is not empty is refused."""
-    damage: Callable[[Path, Mapping[str, int]], str | None] | None = None
-    """Given a folder that holds ``told_by`` and the sizes of all files in the store, by path, returns what is missing
-    there or has another size; None if nothing."""
-    unless: str | None = None
-    """Setting with which, if it is given, the work reads and writes the store itself. None: it never does."""
 
 
 def own_rank(command: "Command | None") -> tuple[int, int]:

@@ -10,6 +10,10 @@ from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError
+from esmm_dist.inference.tables.coverage_table import coverage_table
+from esmm_dist.inference.tables.deciles_table import deciles_table
+from esmm_dist.inference.tables.metrics_table import metrics_table
+from esmm_dist.inference.tables.segments_table import segments_tables
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.input.skipped import gather_skipped, skipped_lines
 from esmm_dist.input.users import BatchUsers
@@ -21,6 +25,7 @@ from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.open_world import open_world
 from esmm_dist.ranks.world import World
+from esmm_dist.reported import Reported
 from esmm_dist.schema.coverage import FieldCoverage, fields_cut_by, scored_coverage, scored_warnings
 from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.schema.manifest import DatasetManifest
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from esmm_dist.inference.baseline import Baseline
     from esmm_dist.inference.scoring import LabelledBatch
     from esmm_dist.inference.segments import SegmentTable
+    from esmm_dist.inference.trained_model import TrainedModel
 
 _MOST_VALUES = 1000
 
@@ -98,8 +104,8 @@ class EvaluateConfig:
         return CheckpointChoice.parse(self.run, self.step)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evaluation(Reported):
     """Result of an evaluation."""
 
     split: str
@@ -116,6 +122,24 @@ class Evaluation:
     """What probabilities are calibrated by; None: they are not."""
     segments: "Sequence[SegmentTable]" = ()
     """All impressions cut into segments, in each of the ways that were asked for."""
+
+    def lines(self, *, deciles: bool = False) -> list[str]:
+        """Return the report, a line each.
+
+        Args:
+            deciles: whether to show the calibration of each task by decile of its predictions
+        """
+        return [
+            *metrics_table(self.tasks, self.baseline, calibration_errors=True),
+            "ECE: mean distance of predictions and labels over deciles; of noise: about what right predictions have",
+            *(deciles_table(self.deciles) if deciles else []),
+            *segments_tables(self.segments),
+            "",
+            *coverage_table(self.fields),
+            "empty: impressions without an id in the log; unknown: without one that the model has learned (in train: "
+            "kept)",
+            *(f"Warning: {line}" for line in self.warnings),
+        ]
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the metrics of each task by its name, and beside them what else was found.
@@ -151,43 +175,60 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
     """
     world = open_world(config.store.token_file)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
-    from esmm_dist.inference.baseline import baseline_of_root
-    from esmm_dist.inference.learned_ids import LearnedIds
-    from esmm_dist.inference.scoring import own_batches
-    from esmm_dist.inference.segments import SegmentRequest, named_segments, requested_keys
-    from esmm_dist.inference.trained_model import open_model, open_split
+    from esmm_dist.inference.trained_model import open_model
 
     progress = progress if world.rank == 0 else NoProgress()
     opened = open_model(config.checkpoint, progress, connection=config.store, world=world, calibrate=config.calibrate)
     with opened as trained:
-        reader, manifest = open_split(
-            trained, config.data, config.split, world, on_bad_record=config.on_bad_record, with_names=bool(config.by)
-        )
-        split = manifest.split_to_evaluate(config.split)
-        if config.split is None:
-            others = [f"--split {name}" for name in manifest.splits if name not in ("train", split)]
-            more = f" (others: {', '.join(others)})" if others else ""
-            progress.message(f"Evaluating on the {split} split{more}.")
-        users = BatchUsers(trained.scorer.schema, config.gauc_field)
-        request = SegmentRequest(
-            by=config.by, by_values=config.by_values, segments=config.segments, item_field=config.item_field
-        )
-        seen = trained.scorer.forward.model.seen_fields
-        user_field = users.field.name if users.field in seen else None
-        keys = requested_keys(request, config.data, manifest, progress, user_field=user_field)
-        progress.start(f"Evaluating {split}", manifest.splits[split].impressions, "impressions")
-        learned_ids = LearnedIds(seen, trained.start_values)
-        try:
-            batches = own_batches(trained.scorer, reader, users, learned_ids=learned_ids, keys=keys)
-            with closing(batches) as scored:
-                tree = trained.scorer.schema.label_tree
-                reports = report_batches(scored, tree, progress, world, segments=keys.most)
-        finally:
-            progress.finish()
-        for line in skipped_lines(gather_skipped(world, reader.skipped)):
-            progress.message(line)
-        segments = named_segments(keys, reports, manifest.schema, world)
-        fields = scored_coverage(manifest, split, learned_ids.counts(world))
+        return evaluate_model(trained, config, world, progress)
+
+
+def evaluate_model(trained: "TrainedModel", config: EvaluateConfig, world: World, progress: Progress) -> Evaluation:
+    """Evaluate a model that is loaded; a collective.
+
+    Args:
+        trained: the model, whatever checkpoint the settings name
+        config: what it is evaluated on, and what is shown
+        world: ranks of the evaluation
+        progress: receives the number of impressions, on rank 0
+
+    Raises:
+        EsmmError: As ``evaluate``.
+    """
+    from esmm_dist.inference.baseline import baseline_of_root
+    from esmm_dist.inference.learned_ids import LearnedIds
+    from esmm_dist.inference.scoring import own_batches
+    from esmm_dist.inference.segments import SegmentRequest, named_segments, requested_keys
+    from esmm_dist.inference.trained_model import open_split
+
+    reader, manifest = open_split(
+        trained, config.data, config.split, world, on_bad_record=config.on_bad_record, with_names=bool(config.by)
+    )
+    split = manifest.split_to_evaluate(config.split)
+    if config.split is None:
+        others = [f"--split {name}" for name in manifest.splits if name not in ("train", split)]
+        more = f" (others: {', '.join(others)})" if others else ""
+        progress.message(f"Evaluating on the {split} split{more}.")
+    users = BatchUsers(trained.scorer.schema, config.gauc_field)
+    request = SegmentRequest(
+        by=config.by, by_values=config.by_values, segments=config.segments, item_field=config.item_field
+    )
+    seen = trained.scorer.forward.model.seen_fields
+    user_field = users.field.name if users.field in seen else None
+    keys = requested_keys(request, config.data, manifest, progress, user_field=user_field)
+    progress.start(f"Evaluating {split}", manifest.splits[split].impressions, "impressions")
+    learned_ids = LearnedIds(seen, trained.start_values)
+    try:
+        batches = own_batches(trained.scorer, reader, users, learned_ids=learned_ids, keys=keys)
+        with closing(batches) as scored:
+            tree = trained.scorer.schema.label_tree
+            reports = report_batches(scored, tree, progress, world, segments=keys.most)
+    finally:
+        progress.finish()
+    for line in skipped_lines(gather_skipped(world, reader.skipped)):
+        progress.message(line)
+    segments = named_segments(keys, reports, manifest.schema, world)
+    fields = scored_coverage(manifest, split, learned_ids.counts(world))
     tasks = {name: report.metrics for name, report in reports.items()}
     baseline = None
     if config.baseline:

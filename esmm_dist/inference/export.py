@@ -14,6 +14,7 @@ from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.process.system_refusal import error_in_text, refusal
 from esmm_dist.progress import Progress
+from esmm_dist.reported import Reported
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.storage.whole_file import make_folder_durable, replace_durable
@@ -51,8 +52,8 @@ class ExportConfig:
         return CheckpointChoice.parse(self.run, self.step)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ExportResult(Reported):
     """What was written."""
 
     path: str

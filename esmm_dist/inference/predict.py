@@ -24,6 +24,7 @@ from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.open_world import open_world
+from esmm_dist.reported import Reported
 from esmm_dist.storage.whole_file import durable_file, make_folder_durable
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ class PredictConfig:
         return CheckpointChoice.parse(self.run, self.step)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PredictResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PredictResult(Reported):
     """What was written."""
 
     path: str

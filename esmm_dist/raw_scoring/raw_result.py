@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from esmm_dist.reported import Reported
+
 REJECTS_ENDING = ".rejects.jsonl"
 """Ending of the name of the rejects beside a file of scores"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RawResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RawResult(Reported):
     """What became of the rows of a raw log."""
 
     path: str

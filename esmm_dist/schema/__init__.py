@@ -6,7 +6,8 @@ file. Nothing here reads logs or records (``preprocess``, ``esmm_dist.input``), 
 
 from esmm_dist.schema.event_source import EventsSource
 from esmm_dist.schema.fields import Field, Schema
-from esmm_dist.schema.files import available_presets, load_schema
+from esmm_dist.schema.files import load_schema
+from esmm_dist.schema.presets_folder import available_presets
 from esmm_dist.schema.sources import AliCcpSource, FlatSource
 
 __all__ = ["AliCcpSource", "EventsSource", "Field", "FlatSource", "Schema", "available_presets", "load_schema"]

@@ -1,18 +1,27 @@
 """The schema: which fields a log has, who owns them, and which labels form its funnel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
+import yaml
+
+from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import SchemaError
+from esmm_dist.reported import Reported
 from esmm_dist.schema.attention import check_attention
 from esmm_dist.schema.columns import check_columns
 from esmm_dist.schema.event_source import EventsSource, check_streams
 from esmm_dist.schema.field import COMBINER_POWER, TABLE_NAME, Combiner, Field, Owner
 from esmm_dist.schema.field_checks import check_crosses, check_dims, check_flat_only, check_id_spaces
 from esmm_dist.schema.label_tree import LabelTree, split_after
+from esmm_dist.schema.presets_folder import schema_path
 from esmm_dist.schema.sources import AliCcpSource, FlatSource
+from esmm_dist.text_table import text_table
+from esmm_dist.yaml_text import YamlWriter, read_yaml
 
 __all__ = ["COMBINER_POWER", "TABLE_NAME", "Combiner", "Field", "Owner", "Schema"]
 
@@ -38,6 +47,56 @@ class Schema:
     ``favourite after click`` does. Given, also empty (``{}``), labels are names as they stand, whatever is in them."""
 
     source: AliCcpSource | FlatSource | EventsSource = _ALICCP
+
+    @classmethod
+    def from_yaml(cls, name_or_path: str | Path) -> "Schema":
+        """Read a shipped schema by name, or a schema file by path.
+
+        Args:
+            name_or_path: ``aliccp``, ``aliccp-full``, ``guidebook``, or a path that ends in ``.yaml`` or ``.yml``
+
+        Raises:
+            SchemaError: There is no such preset or file, or it is wrong; the message names the file and the setting.
+        """
+        path = schema_path(str(name_or_path))
+        return build(cls, read_yaml(path, error=SchemaError, words=True), where=str(path), error=SchemaError)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> "Schema":
+        """Make a schema of what a schema file holds.
+
+        Args:
+            mapping: ``{"name": ..., "labels": [...], "source": {...}, "fields": [{"name": ..., "owner": ...}, ...]}``
+
+        Raises:
+            SchemaError: A setting is unknown, missing or wrong; the message names it.
+        """
+        return build(cls, mapping, where="the schema", error=SchemaError)
+
+    @classmethod
+    def from_table(cls, table: Any, labels: Sequence[str] = (), *, name: str = "guessed") -> "GuessedSchema":
+        """Guess a first schema of a flat log; every guess is in what is returned, to be looked at and corrected.
+
+        Args:
+            table: R rows (pandas, polars or Arrow), some thousand or more: whom a column belongs to is told from values
+            labels: columns of the labels in the order of the funnel; empty: columns of 0 and 1 that are named as labels
+                are, the more positives the earlier
+            name: name of the schema
+
+        Raises:
+            SchemaError: The table has no rows, a named label is no column of 0 and 1, or fewer than two are found.
+            ConfigError: It is no table of these kinds.
+        """
+        from esmm_dist.schema.guessed_columns import guess_columns  # here: Arrow takes a tenth of a second
+        from esmm_dist.table_kinds import given_table
+
+        guess = guess_columns(given_table(table).table, labels, name)
+        rows = tuple((each.column, each.role, each.reason) for each in guess.columns)
+        return GuessedSchema(schema=cls.from_dict(guess.mapping), columns=rows, split=guess.split)
+
+    def to_yaml(self) -> str:
+        """Return the text of a schema file that says the same, every setting with its value."""
+        return yaml.dump(to_mapping(self), Dumper=YamlWriter, sort_keys=False, allow_unicode=True)
 
     def __post_init__(self) -> None:
         texts = self.after is None
@@ -167,6 +226,29 @@ class Schema:
             if field.name == name:
                 return field
         raise SchemaError(f"Schema '{self.name}' has no field '{name}'. Known: {[f.name for f in self.fields]}.")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GuessedSchema(Reported):
+    """A schema to begin with, from ``Schema.from_table``; its ``repr`` shows every guess.
+
+    ``preprocess`` takes it as it is. To correct it, write ``to_yaml()`` to a file and edit that.
+    """
+
+    schema: Schema
+    columns: tuple[tuple[str, str, str], ...]
+    """Each column of the table, what it is taken for, and why."""
+    split: str
+    """How the test split is cut out, and why."""
+
+    def to_yaml(self) -> str:
+        """Return the text of a schema file, with the guesses as comments above it."""
+        return "".join(f"# {line}\n" for line in self.lines()) + self.schema.to_yaml()
+
+    def lines(self) -> list[str]:
+        """Return every guess, a line each."""
+        head = f"Schema guessed from a table; labels: {', '.join(self.schema.labels)}"
+        return [head, *text_table(["column", "is", "because"], self.columns), f"split: {self.split}"]
 
 
 def _needed(tree: LabelTree) -> dict[str, str]:

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from esmm_dist.checkpoint.early_stopping import BestEvaluation
+from esmm_dist.inference.tables.metrics_table import metrics_table
 from esmm_dist.input.skipped import SkippedShard, skipped_lines
-from esmm_dist.model.metrics.summary import TaskMetrics
+from esmm_dist.model.metrics.summary import TaskMetrics, from_mapping
+from esmm_dist.reported import Reported
 from esmm_dist.train.data_sets import DataSetRecord
 
 if TYPE_CHECKING:
     from esmm_dist.inference.baseline import Baseline
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TrainResult(Reported):
     """How a training ended."""
 
     run: str
@@ -51,7 +53,13 @@ class TrainResult:
 
     def lines(self) -> list[str]:
         """Return the report, a line each."""
-        return [*self._ending(), *self._data_set(), *self._choice(), *skipped_lines(self.skipped)]
+        return [
+            *self._ending(),
+            *self._data_set(),
+            *self._choice(),
+            *skipped_lines(self.skipped),
+            *self._evaluations(),
+        ]
 
     def _data_set(self) -> list[str]:
         """Say which data set of the run it was, if it has several."""
@@ -60,6 +68,19 @@ class TrainResult:
         now = self.data_sets[-1]
         number, first = len(self.data_sets), now.first_step + 1
         return [f"Data set {number} of the run: {now.data}, steps {first:,} to {now.last_step:,}."]
+
+    def _evaluations(self) -> list[str]:
+        """Return the metrics before the data set was learned from, those at the end, and what the baseline says."""
+        lines = []
+        now = self.data_sets[-1] if self.data_sets else None
+        if now is not None and now.first is not None:
+            lines += [f"Before it learned from {now.data}:", *metrics_table(from_mapping(now.first))]
+            lines += ["After it:"] if self.metrics else []
+        if self.metrics and self.calibrated_by is not None:
+            lines.append("Before calibration; esmm evaluate shows it calibrated:")
+        lines += metrics_table(self.metrics, self.baseline) if self.metrics else []
+        warnings = self.baseline.warnings(self.metrics) if self.baseline is not None else []
+        return [*lines, *(f"Warning: {line}" for line in warnings)]
 
     def _choice(self) -> list[str]:
         """Say which step early stopping has chosen, and why."""

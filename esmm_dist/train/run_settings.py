@@ -51,6 +51,9 @@ _FREE_BETWEEN_DATA_SETS = {
     ("dense", "dense_learning_rate"),
 }
 
+_OF_ONE_START = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
+"""How the servers of one start were reached: those of esmm local are gone with it; a run goes on with any."""
+
 _EARLIER_ADAM_EPSILON = 1e-7
 """What runs had that began before dense_adam_epsilon was a setting: Keras' default."""
 
@@ -165,6 +168,27 @@ def check_settings_to_continue(config: TrainConfig, saved: dict[str, Any], check
         ConfigError: A setting that shapes weights or rows has changed; the message names it and both values.
     """
     _check_equal(config, saved, checkpoint, ("seed", "embedding", "model", "dense"), _FREE_BETWEEN_DATA_SETS)
+
+
+def resumed_settings(location: str | Path, *, continues: bool = False) -> dict[str, Any] | None:
+    """Return the settings that a run goes on with where none are given; None if it has none yet.
+
+    Where its rows were is left out: without ``servers`` it goes on in this process.
+
+    Args:
+        location: folder or URI of the run
+        continues: whether it goes on with its next data set
+
+    Raises:
+        ConfigError: The file is damaged.
+        CheckpointError: The run's list of data sets is.
+        StorageError: The storage refuses.
+    """
+    stored = read_settings_to_continue(location) if continues else read_settings(location)
+    if stored is None or not isinstance(stored.get("store"), dict):
+        return stored
+    store = {name: value for name, value in stored["store"].items() if name not in _OF_ONE_START}
+    return {**stored, "store": store}
 
 
 def check_settings_fit(config: TrainConfig, saved: dict[str, Any], checkpoint: object) -> None:

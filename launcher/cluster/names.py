@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
+from esmm_dist.storage.on_copies import SCRATCH
 from launcher.doctor.versions import installed
-from launcher.object_store import SCRATCH
 from launcher.run_files.run_status import EVENTS_NAME, STATUS_NAME
 
 Component = Literal["config", "server", "worker", "driver", "task"]

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.words import in_words
+from esmm_dist.text_table import text_table
+from esmm_dist.words import in_words, short_bytes
 from launcher.command import CommandContext, Outcome
 from launcher.terminal.json_line import json_value
-from launcher.terminal.progress import short_bytes
-from launcher.terminal.text_table import text_table
 
 if TYPE_CHECKING:
     from esmm_dist.checkpoint.summary import CheckpointSummary

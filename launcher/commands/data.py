@@ -25,8 +25,9 @@ def synth_command(settings: "SynthConfig", context: CommandContext) -> Outcome:
 
 def preprocess_command(settings: "PreprocessConfig", context: CommandContext) -> Outcome:
     """Turn a raw log into a data set."""
-    from launcher.commands.data_set_report import days_lines, report_lines, report_mapping
-    from launcher.object_store.known_ids import known_ids_fetched
+    from esmm_dist.api.data_set import DataSet
+    from esmm_dist.api.known_ids import known_ids_fetched
+    from launcher.commands.data_set_report import days_lines, report_mapping
     from preprocess.by_day import preprocess_by_day
     from preprocess.run import preprocess
 
@@ -36,13 +37,14 @@ def preprocess_command(settings: "PreprocessConfig", context: CommandContext) ->
             found = {day: report_mapping(settings.out / day, manifest) for day, manifest in days.items()}
             return Outcome(lines=days_lines(settings.out, days), result={"data": str(settings.out), "days": found})
         manifest = preprocess(fetched, context.progress)
-    return Outcome(lines=report_lines(settings.out, manifest), result=report_mapping(settings.out, manifest))
+    made = DataSet(path=str(settings.out), manifest=manifest)
+    return Outcome(lines=made.lines(), result=report_mapping(settings.out, manifest))
 
 
 def settings_like(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
     """Return the settings of the data set that ``--like`` names."""
     if "like" not in flags:
         return None
-    from launcher.object_store.known_ids import stored_settings_like
+    from esmm_dist.api.known_ids import stored_settings_like
 
     return stored_settings_like(flags["like"])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from esmm_dist.escaped import lines_of
+from esmm_dist.text_table import text_table
 from launcher.command import CommandContext, Outcome
 from launcher.jobs.config import (
     CancelConfig,
@@ -20,7 +21,6 @@ from launcher.jobs.find import find_job
 from launcher.run_files.job import JobRow
 from launcher.run_files.job_lines import job_lines, job_result
 from launcher.terminal.json_line import json_value
-from launcher.terminal.text_table import text_table
 from launcher.terminal.wait import Wait
 from launcher.terminal.watch import read_and_watch
 

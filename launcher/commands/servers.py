@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from esmm_dist.errors import ConfigError
 from esmm_dist.parameter_server.config import ConnectionConfig, ServerConfig
 from esmm_dist.parameter_server.stats import CallStats, ServerStats
+from esmm_dist.text_table import text_table
+from esmm_dist.words import short_bytes, short_number
 from launcher.command import CommandContext, Outcome
 from launcher.terminal.json_line import json_value
-from launcher.terminal.progress import duration, short_bytes, short_number
-from launcher.terminal.text_table import text_table
+from launcher.terminal.progress import duration
 from launcher.terminal.watch import read_and_watch
 
 HEAD = [

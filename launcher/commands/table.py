@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.text_table import text_table
 from launcher.command import CommandContext, Outcome
 from launcher.commands.checkpoints import refuse_missing_run
 from launcher.terminal.json_line import json_value
-from launcher.terminal.text_table import text_table
 
 if TYPE_CHECKING:
     from esmm_dist.checkpoint.choice import CheckpointChoice

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from esmm_dist.api.shipped_settings import settings_path, shipped_names
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import ConfigError
+from esmm_dist.flat_settings import merge
 from esmm_dist.model.network_names import NETWORKS
 from esmm_dist.model.objectives.config import objective_names
 from esmm_dist.near_names import near_names
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.yaml_text import read_yaml
 from launcher.compare.config import CompareConfig
-from launcher.settings.resolve import merge
-from launcher.settings.shipped_settings import settings_path, shipped_names
 from launcher.trainings.settings_file import has, shared_settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from esmm_dist.schema.label_tree import LabelTree
+from esmm_dist.text_table import text_table
 from launcher.compare.comparison import Comparison, ModelRow
 from launcher.compare.figures import Figure, part_names, task_title
 from launcher.compare.folder import CompareFolder
 from launcher.compare.headline import headline, main_figure, p_text, split_error
 from launcher.compare.statistics import PairedDifference, Summary, summary
 from launcher.compare.truth import measured_tasks
-from launcher.terminal.text_table import text_table
 
 _TRUTH_ROW = "truth"
 _WIDTH = 110

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from esmm_dist.text_table import text_table
 from launcher.command import CommandContext, Outcome
 from launcher.demo.plan import plan
 from launcher.demo.summary import auc_rows, what_next
@@ -16,7 +17,6 @@ from launcher.steps.run import run_steps, stopped_outcome
 from launcher.steps.speed_table import path_bytes, speed_table, speeds
 from launcher.steps.step import Step
 from launcher.terminal.json_line import json_value
-from launcher.terminal.text_table import text_table
 
 JOURNAL_NAME = "demo.json"
 

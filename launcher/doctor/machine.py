@@ -10,8 +10,8 @@ from pathlib import Path
 
 from esmm_dist.errors import StackError
 from esmm_dist.ranks.gloo_device import check_host_name
+from esmm_dist.words import short_bytes
 from launcher.doctor.finding import Finding, failed, note, ok
-from launcher.terminal.progress import short_bytes
 
 MIN_MEMORY_BYTES = 3 * 10**9
 """TensorFlow takes 0.6 GB, the demo's training 1.5 GB at its peak; twice that leaves room for the system."""

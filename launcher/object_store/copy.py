@@ -7,9 +7,9 @@ from esmm_dist.progress import Progress
 from esmm_dist.storage.copy import PARALLEL, Copied, CopyOptions, copy_file, copy_tree
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
+from esmm_dist.words import short_bytes
 from launcher.command import CommandContext, Outcome
 from launcher.terminal.json_line import json_value
-from launcher.terminal.progress import short_bytes
 
 MOST_PARALLEL = 128
 

@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 
 from esmm_dist.storage.folder import Folder
+from esmm_dist.storage.on_copies import SCRATCH
 from esmm_dist.storage.uris import without_credentials
-from launcher.object_store import SCRATCH
 from launcher.pipeline.config import PipelineConfig
 
 

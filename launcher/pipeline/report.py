@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from esmm_dist.text_table import text_table
 from launcher.pipeline.state import DayState, PipelineState
-from launcher.terminal.text_table import text_table
 
 _HEAD = ["day", "task", "before learning", "AUC", "std. error", "in service", "calibration", "gate", "version"]
 

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from esmm_dist.text_table import text_table
+from esmm_dist.words import short_bytes, short_number
 from launcher.plan.constants import PlanConstants
 from launcher.plan.suggestion import MEMORY_SHARE, Candidate, Suggestion
 from launcher.plan.workload import Workload
 from launcher.terminal.json_line import json_value
-from launcher.terminal.progress import duration, short_bytes, short_number
-from launcher.terminal.text_table import text_table
+from launcher.terminal.progress import duration
 
 _REMEDIES = {
     "reading": "Reading and finding unique ids limits it: more workers, each with a smaller share, help.",

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from esmm_dist.api.shipped_settings import settings_path
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.near_names import nearest_hint
+from esmm_dist.text_table import text_table
 from esmm_dist.train.config import TrainConfig
 from launcher.command import CommandContext, Outcome
 from launcher.preset.check import check_training
 from launcher.preset.presets import FEWEST_STEPS, HELPFUL_PASSES, PRESETS, plan
-from launcher.settings.shipped_settings import settings_path
 from launcher.steps.journal import DoneStep, Journal, lines_of, open_journal
 from launcher.steps.run import run_steps, stopped_outcome
 from launcher.steps.speed_table import path_bytes, speed_table, speeds
 from launcher.steps.step import Step
 from launcher.terminal.json_line import json_value
-from launcher.terminal.text_table import text_table
 from preprocess.config import PreprocessConfig
 from preprocess.read.inputs import NotAliCcpError
 

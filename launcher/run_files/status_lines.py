@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from esmm_dist.escaped import one_line
+from esmm_dist.text_table import text_table
+from esmm_dist.words import short_bytes, short_number
 from launcher.run_files.run_status import STALE_S, RunStatus, ServerStatus, WorkerStatus
-from launcher.terminal.progress import duration, short_bytes, short_number
-from launcher.terminal.text_table import text_table
+from launcher.terminal.progress import duration
 
 
 def status_lines(status: RunStatus, now: float | None = None, *, remedy: str | None = None) -> list[str]:

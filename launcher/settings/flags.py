@@ -15,13 +15,14 @@ from typing import Any, get_type_hints
 
 import tyro
 
+from esmm_dist.api.shipped_settings import shipped_names
 from esmm_dist.config import build, setting_name
 from esmm_dist.errors import ConfigError
+from esmm_dist.flat_settings import flat_settings
 from esmm_dist.near_names import near_names
 from launcher.command import Command
 from launcher.settings.flag_values import takes_many
 from launcher.settings.setting_docs import command_doc
-from launcher.settings.shipped_settings import shipped_names
 from launcher.settings.twin import CommonFlags, make_twin, read_twin, twin_defaults
 
 
@@ -97,13 +98,7 @@ def missing(cls: type, values: Mapping[str, Any]) -> list[str]:
 
 def _flag_names(cls: type) -> dict[str, Any]:
     """Return the types of the flags of a settings class and of its groups; names have no dashes in front."""
-    names: dict[str, Any] = {}
-    hints = get_type_hints(cls)
-    for f in dataclasses.fields(cls):
-        hint: Any = hints[f.name]
-        is_group = isinstance(hint, type) and dataclasses.is_dataclass(hint)
-        names |= _flag_names(hint) if is_group else {setting_name(f.name).replace("_", "-"): hint}
-    return names
+    return {name.replace("_", "-"): setting.hint for name, setting in flat_settings(cls).items()}
 
 
 def _refuse_repeated_lists(cls: type, args: Sequence[str]) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from esmm_dist.api.shipped_settings import settings_path
 from esmm_dist.config import Named, typed_settings
+from esmm_dist.flat_settings import merge
 from esmm_dist.yaml_text import YamlText, read_text
 from launcher.command import Command
 from launcher.settings import flags
-from launcher.settings.shipped_settings import settings_path
 from launcher.settings.twin import CommonFlags
 
 _NAMING = ("like",)
@@ -70,12 +71,3 @@ def split_rest(args: Sequence[str]) -> tuple[list[str], list[str]]:
         if rest and flag in own + rest:
             own, rest = ([*part, flag] if flag not in part else part for part in (own, rest))
     return own, rest
-
-
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one nested mapping over another: groups are merged, everything else is replaced."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from esmm_dist.text_table import text_table
+from esmm_dist.words import short_bytes, short_number
 from launcher.steps.journal import DoneStep
-from launcher.terminal.progress import duration, short_bytes, short_number
-from launcher.terminal.text_table import text_table
+from launcher.terminal.progress import duration
 
 TRAIN_NOTE = "train: impressions/s counts the steps alone; the time includes start-up, evaluation and saving"
 

@@ -20,6 +20,7 @@ from rich.text import Text
 from esmm_dist.errors import ConfigError
 from esmm_dist.escaped import lines_of
 from esmm_dist.progress import Progress
+from esmm_dist.words import amount_text, short_number
 from launcher.terminal.progress_events import JsonProgress
 
 PROGRESS_FORM = "ESMM_PROGRESS"
@@ -210,29 +211,6 @@ class BarProgress:
             self._bar = None
 
 
-def short_number(value: float | None) -> str:
-    """Return a count with three digits and k, M, G: 1234567 -> "1.23 M"."""
-    if value is None:
-        return "?"
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size * 0.9995:
-            return f"{_three_digits(value / size)} {letter}"
-    return _three_digits(value)
-
-
-def short_bytes(count: float) -> str:
-    """Return a size in powers of 1000: 1234567 -> "1.23 MB"."""
-    return amount_text(count, "B")
-
-
-def amount_text(value: float, unit: str) -> str:
-    """Return an amount with its unit: 1234567 bytes ("B") -> "1.23 MB", steps -> "1.23 M steps", 1 -> "1 step"."""
-    text = short_number(value)
-    if value == 1:
-        unit = unit.removesuffix("s")
-    return f"{text}{unit}" if unit == "B" and text[-1].isalpha() else f"{text} {unit}"
-
-
 def duration(seconds: float) -> str:
     """Return seconds as "8.4 s", "2 min 05 s" or "3 h 07 min"."""
     if seconds < 59.95:
@@ -241,10 +219,3 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _three_digits(value: float) -> str:
-    if value == int(value) and abs(value) < 1000:
-        return str(int(value))
-    digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
-    return f"{value:.{digits}f}"

@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from esmm_dist.text_table import text_table
 from launcher.terminal.json_line import json_value
 from launcher.terminal.progress import duration
-from launcher.terminal.text_table import text_table
 from launcher.tune.config import TuneConfig
 from launcher.tune.space import label
 from launcher.tune.study import Study, newest_report, result_of

@@ -13,9 +13,9 @@ import yaml
 
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import ConfigError
+from esmm_dist.flat_settings import merge
 from esmm_dist.near_names import near_names
 from esmm_dist.train.config import TrainConfig
-from launcher.settings.resolve import merge
 from launcher.trainings.settings_file import has, shared_settings
 from launcher.tune.setting_range import SettingRange
 

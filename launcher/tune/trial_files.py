@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from launcher.settings.resolve import merge
+from esmm_dist.flat_settings import merge
 from launcher.tune.config import TuneConfig
 from launcher.tune.study_data import StudyData
 

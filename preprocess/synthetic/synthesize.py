@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from esmm_dist.errors import ConfigError
 from esmm_dist.process.system_refusal import refusals_named
 from esmm_dist.progress import NoProgress, Progress
-from esmm_dist.schema.files import preset_text
 from esmm_dist.schema.label_tree import LabelTree
+from esmm_dist.schema.presets_folder import preset_text
 from esmm_dist.storage.arrow_path import arrow_path
 from esmm_dist.storage.whole_file import replace_durable
 from preprocess.synthetic.best_auc import BinnedAuc

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from esmm_dist.api.shipped_settings import settings_path
 from esmm_dist.config import build
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.model.metrics.auc import paired_auc_difference
@@ -15,7 +16,6 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from esmm_dist.yaml_text import read_yaml
-from launcher.settings.shipped_settings import settings_path
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
 from preprocess.synthetic.config import SynthConfig

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps, folder_name
+from esmm_dist.flat_settings import merge
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from launcher.settings.resolve import merge
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)

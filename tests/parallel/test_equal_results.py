@@ -13,11 +13,11 @@ from esmm_dist.calibration.calibration import Calibration
 from esmm_dist.calibration.curves import PlattScaling
 from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.config import build
+from esmm_dist.flat_settings import merge
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from launcher.settings.resolve import merge
 from tests.parallel.horovod_ranks import run_ranks
 from tests.support.saved_models import saved_rows
 from tests.support.tiny_dataset import tiny_groups, write_dataset

@@ -1,13 +1,13 @@
 """Tasks of one pod: synth, preprocess, pipeline, evaluate, predict, export."""
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.storage.on_copies import SCRATCH
 from launcher.cluster import names
 from launcher.cluster.api import kinds
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.locations import claim_place
 from launcher.cluster.objects.manifest import Manifest, manifest
 from launcher.cluster.objects.pods import PodPlan, pod_template
-from launcher.object_store import SCRATCH
 from launcher.tasks import TASKS
 
 

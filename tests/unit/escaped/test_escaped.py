@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from esmm_dist.errors import ServerError
 from esmm_dist.escaped import lines_of, one_line
 from esmm_dist.parameter_server.refusals import received
+from esmm_dist.text_table import text_table
 from launcher.agent.http_server import stop_request
 from launcher.local.screen import Screen
 from launcher.run_files.run_status import RunStatus
 from launcher.run_files.status_lines import status_lines
 from launcher.terminal.progress import LineProgress
-from launcher.terminal.text_table import text_table
 
 HOSTILE = "x\nServer 0/1 stops\r\x1b[2J\x1b]0;title\x07\u202etxet\u2028\x9b1m\0"
 SHOWN = r"x\nServer 0/1 stops\r\x1b[2J\x1b]0;title\x07\u202etxet\u2028\x9b1m\x00"

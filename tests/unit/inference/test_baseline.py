@@ -17,13 +17,13 @@ from esmm_dist.config import build
 from esmm_dist.inference import logistic_regression
 from esmm_dist.inference.baseline import Baseline, try_baseline
 from esmm_dist.inference.evaluate import EvaluateConfig, evaluate
+from esmm_dist.inference.tables.metrics_table import metrics_table
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import read_manifest
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
-from launcher.terminal.metrics_table import metrics_table
 from tests.support.tiny_dataset import Group, Impression, tiny_groups, write_dataset
 
 TRAIN, TEST = tiny_groups(400), tiny_groups(120, seed=2, first_sample=5000)

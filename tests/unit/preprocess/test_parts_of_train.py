@@ -11,10 +11,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from esmm_dist.api.data_set import DataSet
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from launcher.cli import resolve_line
-from launcher.commands.data_set_report import report_lines as data_set_lines
 from preprocess.read.aliccp.line import context_key
 from preprocess.read.row_choice import RowChoice
 from preprocess.report import report_lines
@@ -268,7 +268,7 @@ def test_files_of_a_validation_split(tmp_path: Path):
         "validation": [*range(300, 400)],
         "test": [*range(400, 600)],
     }
-    lines = data_set_lines(tmp_path / "out", manifest)
+    lines = DataSet(path=str(tmp_path / "out"), manifest=manifest).lines()
     assert any(line.startswith("  validation: 100 impressions in ") for line in lines)
     assert any("validation empty" in line and "validation unknown" in line for line in lines)
     with pytest.raises(ConfigError, match=r"validation_share is 0\.1, but the log has a validation split of its own"):

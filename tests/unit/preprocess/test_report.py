@@ -6,10 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from esmm_dist.api.data_set import DataSet
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.coverage import coverage_of
 from esmm_dist.schema.manifest import DatasetManifest
-from launcher.commands.data_set_report import report_lines, report_mapping
+from launcher.commands.data_set_report import report_mapping
 from tests.unit.preprocess.raw_logs import run
 
 SCHEMA = """
@@ -59,7 +60,7 @@ def test_each_field_has_its_ids_and_its_empty_and_unknown_impressions(tmp_path: 
         "item": (2, 1, (0, 1), (1, 2)),  # a 3 times, b once; test: no item, c, b
         "tags": (2, 2, (1, 0), (2, 1)),  # x and y twice each; test: z|w is unknown, y|z is not
     }
-    table = [line.split() for line in report_lines(tmp_path / "out", manifest)]
+    table = [line.split() for line in DataSet(path=str(tmp_path / "out"), manifest=manifest).lines()]
     assert ["item", "goods", "2", "1", "0", "25.0%", "20.0%", "40.0%"] in table
     fields = report_mapping(tmp_path / "out", manifest)["report"]["splits"]["test"]["fields"]
     assert fields["tags"] == {"empty": 2, "unknown": 1}
@@ -81,7 +82,10 @@ def test_number_that_is_used_as_a_category_is_warned_of(tmp_path: Path):
     manifest = make(tmp_path, rows, ["u1,7,x,1,1"], min_count=2)
     assert "Field 'item' (goods): 1 of 201 ids kept" in warnings(manifest)
     assert "If it is a number (a time, a price, a count), make it numeric in the schema" in warnings(manifest)
-    assert any(line.startswith("Warning: Field 'item'") for line in report_lines(tmp_path / "out", manifest))
+    assert any(
+        line.startswith("Warning: Field 'item'")
+        for line in DataSet(path=str(tmp_path / "out"), manifest=manifest).lines()
+    )
 
 
 def test_field_that_keeps_nothing_and_one_that_is_mostly_unknown_are_warned_of(tmp_path: Path):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from esmm_dist.api.known_ids import known_ids_fetched
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError, InputDataError, SchemaError
@@ -23,7 +24,6 @@ from esmm_dist.raw_scoring.score_table import score_table
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from launcher.object_store.known_ids import known_ids_fetched
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
 from tests.support.s3_server import S3Server

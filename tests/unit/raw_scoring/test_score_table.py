@@ -8,12 +8,12 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
+from esmm_dist.api.known_ids import known_ids_fetched
 from esmm_dist.errors import ConfigError, InputDataError, SchemaError
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.inference.trained_model import TrainedModel
 from esmm_dist.progress import NoProgress
 from esmm_dist.raw_scoring.score_table import score_table
-from launcher.object_store.known_ids import known_ids_fetched
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
 from tests.support.shop_log import Row, write_shop_csv, write_shop_parquet, write_shop_schema

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from esmm_dist.api.data_set import DataSet
 from esmm_dist.errors import InputDataError
 from esmm_dist.schema.manifest import read_manifest
 from launcher.commands.data import preprocess_command, settings_like, synth_command
-from launcher.commands.data_set_report import report_lines, report_mapping
+from launcher.commands.data_set_report import report_mapping
 from preprocess.config import PreprocessConfig
 from preprocess.synthetic.config import SynthConfig
 from tests.unit.launcher.commands.played_context import CONTEXT
@@ -37,7 +38,7 @@ def test_a_synthetic_log_reports_the_best_auc_of_each_task(tmp_path):
 
 def test_a_data_set_is_reported_as_its_manifest_has_it(folder, outcome):
     manifest = read_manifest(folder / "data")
-    assert list(outcome.lines) == report_lines(folder / "data", manifest)
+    assert list(outcome.lines) == DataSet(path=str(folder / "data"), manifest=manifest).lines()
     assert outcome.result == report_mapping(folder / "data", manifest)
     # 300 impressions, the default quarter of them in test
     assert sum(split["impressions"] for split in outcome.result["splits"].values()) == 300

@@ -10,15 +10,15 @@ from esmm_dist.inference.evaluate import EvaluateConfig, Evaluation
 from esmm_dist.inference.export import ExportConfig, ExportResult
 from esmm_dist.inference.predict import PredictConfig, PredictResult
 from esmm_dist.inference.segments import Segment, SegmentTable
+from esmm_dist.inference.tables.coverage_table import coverage_table
+from esmm_dist.inference.tables.deciles_table import deciles_table
+from esmm_dist.inference.tables.metrics_table import metrics_table
+from esmm_dist.inference.tables.segments_table import segments_tables
 from esmm_dist.model.metrics.deciles import Decile
 from esmm_dist.model.metrics.segment_sums import SegmentMetrics
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.schema.coverage import FieldCoverage, SplitCoverage
 from launcher.commands.inference import evaluate_command, export_command, predict_command
-from launcher.terminal.coverage_table import coverage_table
-from launcher.terminal.deciles_table import deciles_table
-from launcher.terminal.metrics_table import metrics_table
-from launcher.terminal.segments_table import segments_tables
 from tests.unit.launcher.commands.played_context import CONTEXT
 
 METRICS = {

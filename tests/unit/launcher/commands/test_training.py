@@ -6,13 +6,13 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.inference.baseline import Baseline
+from esmm_dist.inference.tables.metrics_table import metrics_table
 from esmm_dist.model.metrics.summary import TaskMetrics
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.result import TrainResult
 from launcher.command import Outcome
 from launcher.commands.training import local_command, settings_of_run, train_command
 from launcher.local.config import LocalConfig
-from launcher.terminal.metrics_table import metrics_table
 from tests.unit.launcher.commands.played_context import CONTEXT, make_context
 
 
@@ -78,8 +78,9 @@ def test_metrics_follow_and_a_model_that_is_below_the_baseline_is_warned_of(trai
     found = result(metrics=METRICS, baseline=BASELINE)
     trained(found)
     lines = list(train_command(SETTINGS, CONTEXT).lines)
-    assert lines[: len(found.lines())] == found.lines()
-    assert lines[len(found.lines()) : -1] == metrics_table(METRICS, BASELINE)
+    ending = result().lines()
+    assert lines[: len(ending)] == ending
+    assert lines[len(ending) : -1] == metrics_table(METRICS, BASELINE)
     assert lines[-1].startswith("Warning: ctr: the model's AUC 0.5000 is below the 0.7000 of logistic regression")
 
 

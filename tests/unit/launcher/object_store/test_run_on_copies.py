@@ -9,8 +9,9 @@ import pytest
 
 from esmm_dist.errors import ConfigError, InputDataError, StorageError
 from esmm_dist.storage.folder import Folder
-from launcher.command import Command, Outcome, StoredPlace
-from launcher.object_store import SCRATCH
+from esmm_dist.storage.on_copies import SCRATCH
+from esmm_dist.storage.stored_place import StoredPlace
+from launcher.command import Command, Outcome
 from launcher.object_store.places import run_on_copies
 from tests.unit.launcher.commands.played_context import Messages, make_context
 

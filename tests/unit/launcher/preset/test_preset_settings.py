@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from esmm_dist.api.shipped_settings import settings_path, shipped_names
 from esmm_dist.config import build
 from esmm_dist.schema import load_schema
 from esmm_dist.train.chosen_settings import choose_settings
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.yaml_text import read_yaml
 from launcher.preset.presets import PRESETS
-from launcher.settings.shipped_settings import settings_path, shipped_names
 from preprocess.config import PreprocessConfig
 from tests.unit.train.test_chosen_settings import manifest_of
 

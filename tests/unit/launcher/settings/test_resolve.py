@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.flat_settings import merge
 from launcher.command import Command
 from launcher.settings.flags import finish
-from launcher.settings.resolve import merge, resolve, split_rest
+from launcher.settings.resolve import resolve, split_rest
 from tests.unit.launcher.settings.sample_settings import SampleConfig, TableConfig
 
 

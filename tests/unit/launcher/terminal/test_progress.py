@@ -5,15 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from launcher.terminal.progress import (
-    BarProgress,
-    LineProgress,
-    amount_text,
-    duration,
-    make_progress,
-    short_bytes,
-    short_number,
-)
+from esmm_dist.words import amount_text, short_bytes, short_number
+from launcher.terminal.progress import BarProgress, LineProgress, duration, make_progress
 
 
 class Clock:

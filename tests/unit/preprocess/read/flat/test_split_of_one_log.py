@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from esmm_dist.api.data_set import DataSet
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema.feature_id import hashed_id
 from esmm_dist.schema.manifest import DatasetManifest
-from launcher.commands.data_set_report import report_lines
 from tests.unit.preprocess.plans import use_plan
 from tests.unit.preprocess.raw_logs import read_impressions, run, shard_bytes
 
@@ -255,7 +255,7 @@ def test_next_day_is_scored_as_a_whole_by_a_schema_with_test_files_alone(tmp_pat
     manifest = run(raw, tmp_path / "scored", schema=score, like=str(tmp_path / "today"))
     assert list(manifest.splits) == ["test"]
     assert sorted(numbers(tmp_path / "scored", manifest, "test")) == list(range(1, len(USER_ROWS) + 1))
-    table = report_lines(tmp_path / "scored", manifest)
+    table = DataSet(path=str(tmp_path / "scored"), manifest=manifest).lines()
     assert any(line.split() == ["field", "test", "empty", "test", "unknown"] for line in table)
     (raw / "log.csv").unlink()
     with pytest.raises(InputDataError, match=r"holds no file for the test split: .* source\.files\.test = 'log\.\*'"):

@@ -1,7 +1,7 @@
 """How far known ids cover a data set, as a table."""
 
+from esmm_dist.inference.tables.coverage_table import coverage_table
 from esmm_dist.schema.coverage import FieldCoverage, SplitCoverage
-from launcher.terminal.coverage_table import coverage_table
 
 
 def field(name, splits, **changes):

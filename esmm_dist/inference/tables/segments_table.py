@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from launcher.terminal.text_table import text_table
+from esmm_dist.text_table import text_table
 
 _HEAD = ("impressions", "positives", "AUC", "std. error", "calibration", "std. error")
 

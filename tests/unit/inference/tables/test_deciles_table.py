@@ -2,8 +2,8 @@
 
 import math
 
+from esmm_dist.inference.tables.deciles_table import deciles_table
 from esmm_dist.model.metrics.deciles import Decile
-from launcher.terminal.deciles_table import deciles_table
 
 
 def decile(number, label=0.25, error=0.0123456, calibration=0.98765):

@@ -3,8 +3,8 @@
 import math
 
 from esmm_dist.inference.segments import Segment, SegmentTable
+from esmm_dist.inference.tables.segments_table import segments_tables
 from esmm_dist.model.metrics.segment_sums import SegmentMetrics
-from launcher.terminal.segments_table import segments_tables
 
 GOOD = SegmentMetrics(
     kind="key", key=1, distinct_keys=1, impressions=1234, positives=56, auc=0.71234, auc_standard_error=0.01239,

@@ -1,6 +1,6 @@
 """Tables as text."""
 
-from launcher.terminal.text_table import text_table
+from esmm_dist.text_table import text_table
 
 
 def test_columns_are_aligned_and_never_cut():

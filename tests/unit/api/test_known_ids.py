@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from esmm_dist.api.known_ids import known_ids_fetched
 from esmm_dist.progress import NoProgress
-from launcher.object_store.known_ids import known_ids_fetched
 from preprocess.config import PreprocessConfig
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from launcher.terminal.text_table import text_table
+from esmm_dist.text_table import text_table
 
 
 def metrics_table(metrics: Mapping[str, Any], baseline: Any = None, *, calibration_errors: bool = False) -> list[str]:

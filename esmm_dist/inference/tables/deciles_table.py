@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from esmm_dist.model.metrics.deciles import Decile
-from launcher.terminal.text_table import text_table
+from esmm_dist.text_table import text_table
 
 _HEAD = ("decile", "impressions", "mean prediction", "mean label", "std. error", "calibration")
 

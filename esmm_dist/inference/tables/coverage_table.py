@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from esmm_dist.schema.coverage import FieldCoverage
-from launcher.terminal.text_table import text_table
+from esmm_dist.text_table import text_table
 
 
 def coverage_table(fields: Sequence[FieldCoverage]) -> list[str]:

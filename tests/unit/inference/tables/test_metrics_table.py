@@ -5,8 +5,8 @@ import math
 import pytest
 
 from esmm_dist.inference.baseline import Baseline
+from esmm_dist.inference.tables.metrics_table import metrics_table
 from esmm_dist.model.metrics.summary import TaskMetrics
-from launcher.terminal.metrics_table import metrics_table
 
 
 def metrics(auc, gauc=0.6, **more):

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from esmm_dist.api.shipped_settings import settings_path, shipped_names
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
 from esmm_dist.train.chosen_settings import choose_settings
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.yaml_text import read_yaml
 from launcher.commands import COMMANDS
-from launcher.settings.shipped_settings import settings_path, shipped_names
 from tests.unit.train.test_chosen_settings import manifest_of
 
 
