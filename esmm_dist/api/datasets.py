@@ -18,8 +18,9 @@ from esmm_dist.errors import ConfigError, SchemaError
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import GuessedSchema, Schema
 from esmm_dist.schema.manifest import read_manifest
-from esmm_dist.schema.sources import SPLITS
+from esmm_dist.schema.sources import SPLITS, FlatSource
 from esmm_dist.table_kinds import given_table, is_table
+from preprocess.by_day import preprocess_by_day as preprocess_log_by_day
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess as preprocess_log
 
@@ -69,7 +70,7 @@ def preprocess_by_day(
     progress: Progress | bool = False,
     **settings: Any,
 ) -> dict[str, DataSet]:
-    """Make a data set of each calendar day of a log, as ``esmm preprocess --by-day``; arguments and errors as preprocess.
+    """Make a data set of each calendar day of a log, as ``esmm preprocess --by-day``; else as ``preprocess``.
 
     Returns:
         The data sets by date, in their order.

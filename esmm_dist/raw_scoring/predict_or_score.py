@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from esmm_dist.inference.predict import PredictConfig, PredictResult, predict
+from esmm_dist.inference import predict
+from esmm_dist.inference.predict import PredictConfig, PredictResult
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.progress import Progress
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 def predict_or_score_raw(config: PredictConfig, progress: Progress) -> "PredictResult | RawResult":
     """Score a split of a data set, or a raw log where the settings name one; as ``predict`` and ``score_raw``."""
     if config.raw is None:
-        return predict(config, progress)
+        return predict.predict(config, progress)
     import_tensorflow()  # quietly, before the modules below do it otherwise
     from esmm_dist.raw_scoring.score_raw import score_raw
 

@@ -1,7 +1,7 @@
 """Load TensorFlow and TFRA through the quiet door before any test module does: they warn, and warnings are errors."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +15,7 @@ import esmm_dist  # noqa: E402
 from esmm_dist.train.result import TrainResult  # noqa: E402
 from tests.support.shop_log import Row, shop_rows, write_shop_parquet, write_shop_schema  # noqa: E402
 
-SETTINGS = {
+SETTINGS: Any = {
     "epochs": 1,
     "embedding_dim": 4,
     "hidden_units": [8],

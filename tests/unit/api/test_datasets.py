@@ -1,6 +1,7 @@
 """Tables in memory become the data set that files of the same rows become."""
 
 import multiprocessing
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -58,7 +59,8 @@ def test_one_table_is_cut_as_the_schema_says_and_a_schema_may_be_a_value(shop, t
 
 
 def test_a_process_that_may_start_none_does_the_work_itself(shop, tmp_path, monkeypatch):
-    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)  # as in a worker of a Pool
+    process: Any = multiprocessing.current_process()
+    monkeypatch.setitem(process._config, "daemon", True)  # as in a worker of a Pool
     found = esmm_dist.preprocess(shop.tables, tmp_path / "data", schema=shop.schema, workers=2)
     assert data_set_id(found.manifest) == data_set_id(shop.data.manifest)
 

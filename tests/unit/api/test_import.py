@@ -1,5 +1,7 @@
 """``import esmm_dist`` in a process of its own, where nothing else was imported."""
 
+import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -36,9 +38,6 @@ def test_all_names_are_there_and_no_others():
 
 
 def test_the_package_that_trains_is_the_function_that_trains():
-    import inspect
-
-    import esmm_dist.train.config
-
-    assert esmm_dist.train.config.TrainConfig
+    assert importlib.import_module("esmm_dist.train.config").TrainConfig
+    assert vars(esmm_dist)["train"] is importlib.import_module("esmm_dist.train")
     assert list(inspect.signature(esmm_dist.train).parameters)[:2] == ["data", "run"]

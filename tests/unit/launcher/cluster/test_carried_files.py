@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from esmm_dist.errors import ConfigError, SchemaError
-from esmm_dist.schema.files import preset_text
+from esmm_dist.schema.presets_folder import preset_text
 from launcher.cluster.carried_files import MOST_BYTES
 from launcher.cluster.job_file import job_yaml, read_job
 from launcher.cluster.objects.config import config_map
