@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from esmm_dist.schema.files import preset_text
+from esmm_dist.schema.presets_folder import preset_text
 from esmm_dist.storage.folder import Folder
 from launcher.pipeline.lease import LEASE_NAME
 from launcher.pipeline.run import GATE_STATUS
