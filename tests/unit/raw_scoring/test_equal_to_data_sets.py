@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from launcher.object_store.known_ids import known_ids_fetched
 
 from esmm_dist.config import build
 from esmm_dist.inference.predict import PredictConfig, predict
@@ -14,7 +15,6 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.raw_scoring.score_raw import score_raw
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from launcher.object_store.known_ids import known_ids_fetched
 from preprocess.config import PreprocessConfig
 from preprocess.run import preprocess
 
