@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from launcher.object_store.known_ids import known_ids_fetched
 
+from esmm_dist.api.known_ids import known_ids_fetched
 from esmm_dist.config import build
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.progress import NoProgress
