@@ -60,7 +60,7 @@ class PredictConfig:
     such as names of files and separators. None: the run's."""
 
     split: str = "test"
-    """Split of the data set to score."""
+    """Split of the data set to score; of a folder as ``raw`` the one whose files are scored, if the schema names it."""
 
     out: Path
     """File to write; replaced if it exists. Its ending decides the format: .parquet (or .pq), .csv, .csv.gz. For
@@ -92,6 +92,11 @@ class PredictConfig:
             raise ConfigError(f"{given} given. Give --data DATA for a data set, or --raw PATH for a log as it is.")
         if self.raw is None:
             self._check_of_data_set()
+        elif self.on_bad_record != "fail":
+            raise ConfigError(
+                f"on_bad_record is '{self.on_bad_record}', which is for the records of a data set. Leave it out: bad "
+                "rows of raw are counted and listed in any case."
+            )
         if self.part_rows < 1:
             raise ConfigError(f"part_rows is {self.part_rows}. Set 1 or more.")
         twice = [name for name in self.keep if self.keep.count(name) > 1]

@@ -18,9 +18,11 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.world import World
 from esmm_dist.raw_scoring import raw_log
 from esmm_dist.raw_scoring import score_raw as of_score_raw
+from esmm_dist.raw_scoring.raw_files import find_raw_files
 from esmm_dist.raw_scoring.raw_result import RawResult
 from esmm_dist.raw_scoring.score_raw import score_raw
 from esmm_dist.raw_scoring.score_table import score_table
+from esmm_dist.schema import load_schema
 from esmm_dist.storage.folder import Folder
 from launcher import cli
 from tests.support.s3_server import S3Server
@@ -347,3 +349,68 @@ def test_a_log_and_its_scores_may_lie_in_a_store(
     assert pacsv.read_csv(tmp_path / "all.csv.gz").equals(
         pacsv.read_csv(io.BytesIO(gzip.decompress(Folder.open(s3.uri("scored")).read_bytes("all.csv.gz"))))
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "neither data nor raw is given. Give --data DATA for a data set, or --raw PATH"),
+        ({"raw": "log.csv", "data": Path("data")}, "both data and raw are given"),
+        ({"data": Path("data"), "schema": "aliccp"}, "schema is aliccp, which is for raw"),
+        ({"data": Path("data"), "out": Path("scores")}, "whose name has no known ending"),
+        ({"raw": "log.csv", "part_rows": 0}, "part_rows is 0. Set 1 or more"),
+        (
+            {"raw": "log.csv", "on_bad_record": "skip"},
+            "on_bad_record is 'skip', which is for the records of a data set",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings: dict[str, object], message: str):
+    with pytest.raises(ConfigError, match=message):
+        PredictConfig(**{"run": "run", "out": Path("scores.csv")} | settings)  # type: ignore[arg-type]
+
+
+def test_a_kept_column_of_another_type_in_another_file_is_refused_where_a_value_does_not_fit(
+    shop: Path, tmp_path: Path
+):
+    for day, extra in ((1, pa.array([7] * 4)), (2, pa.array(["8", "nine", "10", None]))):
+        path = tmp_path / f"day-{day}.parquet"
+        write_unlabelled(path, TEST[:4])
+        pq.write_table(pq.read_table(path).append_column("place", extra), path)
+    with pytest.raises(InputDataError, match=r"keep has another type in .*/day-2.parquet than in the first file"):
+        scored(shop, tmp_path / "day-*.parquet", tmp_path / "s.parquet", keep=("place",))
+    assert not (tmp_path / "s.parquet").exists()
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(shop: Path, tmp_path: Path):
+    write_unlabelled(tmp_path / "log.csv", TEST)
+    text = (tmp_path / "log.csv").read_text()
+
+    class Shortens(NoProgress):
+        def start(self, task: str, total: float | None, unit: str, done: float = 0.0) -> None:
+            if task == "Scoring":
+                (tmp_path / "log.csv").write_text(text[:500])
+
+    config = PredictConfig(run=str(shop / "run"), raw=str(tmp_path / "log.csv"), out=tmp_path / "s.csv")
+    with pytest.raises(InputDataError, match="log.csv was changed while it was read"):
+        score_raw(config, Shortens())
+
+
+def test_files_of_a_folder_are_those_of_the_schema_or_the_parts_of_a_log(shop: Path, tmp_path: Path):
+    def names(raw: Path, split: str = "test") -> list[str]:
+        schema = load_schema(str(shop / "shop-csv.yaml"))
+        return [file.shown_name for file in find_raw_files(str(raw), schema, split)]
+
+    (tmp_path / "log").mkdir()
+    for name in ("train.csv", "test.csv", "notes.csv"):
+        (tmp_path / "log" / name).touch()
+    assert names(tmp_path / "log") == ["test.csv"]
+    assert names(tmp_path / "log", "validation") == ["test.csv", "train.csv"]
+    (tmp_path / "day.parquet").mkdir()
+    for name in ("part-10.parquet", "part-2.parquet", "_SUCCESS"):
+        (tmp_path / "day.parquet" / name).touch()
+    assert names(tmp_path / "day.parquet") == ["part-2.parquet", "part-10.parquet"]
+    assert names(tmp_path / "*" / "part-[0-9].parquet") == ["day.parquet/part-2.parquet"]
+    (tmp_path / "day.parquet" / ".copying").touch()
+    with pytest.raises(InputDataError, match="is an incomplete copy"):
+        names(tmp_path / "day.parquet")
