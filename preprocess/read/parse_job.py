@@ -21,6 +21,8 @@ class ParseJob:
     chunk_bytes: int
     piece_items: int
     """Ids and other values of a flat log that are parsed at once."""
+    is_joined: bool = False
+    """Whether the impressions are those of an event log, whose events were joined (``event_labels``)."""
     choice: RowChoice = _NOTHING
     """What is taken out of the train split."""
     first_sample_id: int = 0

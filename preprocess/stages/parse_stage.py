@@ -141,6 +141,7 @@ def parse_job(run: RunContext) -> ParseJob:
         partitions=run.plan.partitions,
         chunk_bytes=run.plan.chunk_bytes,
         piece_items=run.plan.piece_items,
+        is_joined=run.schema.events_source is not None,
         choice=RowChoice(
             validation_share=run.config.validation_share,
             keep_negatives=run.config.keep_negatives,

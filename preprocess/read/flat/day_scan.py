@@ -11,6 +11,7 @@ from esmm_dist.errors import InputDataError
 from esmm_dist.progress import Progress
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.flat.columns import read_column
+from preprocess.read.flat.event_labels import kept_rows, kept_tables
 from preprocess.read.flat.local_time import read_times
 from preprocess.read.flat.pieces import batches_of
 from preprocess.read.flat.row_texts import value_shown
@@ -65,15 +66,15 @@ def days_of_text(job: ParseJob, file: InputFile, chunk: ChunkId, header: bytes, 
     if text is None:
         text = read_chunk(file.path, chunk.chunk, job.chunk_bytes)
     form = text_form(job, file)
-    lines = split_lines(text)[form.header_lines if chunk.chunk == 0 else 0 :]
-    table, _, _ = read_rows(lines, 0, read_header(header, form), form)
-    return _count(job, [table])
+    begin = form.header_lines if chunk.chunk == 0 else 0
+    table, numbers, _ = read_rows(split_lines(text)[begin:], begin, read_header(header, form), form)
+    return _count(job, [table.filter(pa.array(kept_rows(job, chunk, numbers)))])
 
 
 def days_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: int) -> Result:
     """Count the days of one row group of a Parquet file."""
     assert job.flat_source.time is not None  # the caller asked for its days
-    return _count(job, map(pa.table, batches_of(file, group, [job.flat_source.time], BATCH_ROWS)))
+    return _count(job, kept_tables(job, first, batches_of(file, group, [job.flat_source.time], BATCH_ROWS)))
 
 
 def _count(job: ParseJob, tables: Iterable[pa.Table]) -> Result:

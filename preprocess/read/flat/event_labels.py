@@ -5,11 +5,13 @@ split the positions of its impressions, ascending, and their codes (bits of the 
 on); and for each chunk that has any, the positions and states of impressions without key or time.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from esmm_dist.arrays import I64, U8, Bools
 from esmm_dist.errors import InputDataError
@@ -91,11 +93,26 @@ def event_labels(job: ParseJob, chunk: ChunkId, numbers: I64) -> EventLabels:
 
 
 def kept_rows(job: ParseJob, chunk: ChunkId, numbers: I64) -> Bools:
-    """Return which rows of a chunk the join keeps, all of a log that needs no join: bool [N]."""
-    if job.schema.events_source is None:
+    """Return which rows of a chunk the join keeps, all of a log that is not joined: bool [N]."""
+    if not job.is_joined:
         return np.ones(len(numbers), np.bool_)
     kept: Bools = event_labels(job, chunk, numbers).states == RowState.KEPT
     return kept
+
+
+def kept_tables(job: ParseJob, first: ChunkId, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield the rows of a row group of Parquet that the join keeps.
+
+    Args:
+        job: says where the files are
+        first: chunk that the row group begins with
+        batches: all rows of the group
+    """
+    before = 0
+    for batch in batches:
+        kept = kept_of_group(job, first, before + np.arange(batch.num_rows))
+        yield pa.table(batch.filter(pa.array(kept)))
+        before += batch.num_rows
 
 
 def kept_of_group(job: ParseJob, first: ChunkId, rows: I64) -> Bools:

@@ -144,7 +144,7 @@ PARSE = FlatTask(name="parse", of_text=parse_text, of_row_group=parse_row_group)
 
 def write_rows_of_log(job: ParseJob, rows: FlatRows) -> list[Result]:
     """Write rows to their splits; those of an event log with the labels of their events, if the join keeps them."""
-    if job.schema.events_source is None:
+    if not job.is_joined:
         return write_splits(job, rows)
     found = event_labels(job, rows.chunk, rows.numbers)
     labels = {label: pa.array(found.labels[:, place]) for place, label in enumerate(job.schema.labels)}

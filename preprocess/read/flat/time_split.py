@@ -4,7 +4,7 @@ The times of each chunk are written sorted, 8 bytes an impression. The one of th
 time, so that memory holds the times of one chunk whatever the log's size, and the result is exact.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.sources import ColumnSplit
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.flat.columns import read_column
-from preprocess.read.flat.event_labels import kept_of_group, kept_rows
+from preprocess.read.flat.event_labels import kept_rows, kept_tables
 from preprocess.read.flat.ordered_keys import keys_of_ranks
 from preprocess.read.flat.pieces import batches_of
 from preprocess.read.flat.row_split import TimeKind, rows_by_day, shown_key, time_keys
@@ -109,16 +109,7 @@ def times_of_row_group(job: ParseJob, file: InputFile, first: ChunkId, group: in
     columns = [_rule(job).column]
     if job.cut is not None and job.flat_source.time is not None:
         columns = list(dict.fromkeys([*columns, job.flat_source.time]))
-    return _write(job, first, _kept_tables(job, first, batches_of(file, group, columns, BATCH_ROWS)))
-
-
-def _kept_tables(job: ParseJob, first: ChunkId, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yield the rows of a row group, all but those that the join of an event log leaves out."""
-    before = 0
-    for batch in batches:
-        kept = kept_of_group(job, first, before + np.arange(batch.num_rows))
-        yield pa.table(batch.filter(pa.array(kept)))
-        before += batch.num_rows
+    return _write(job, first, kept_tables(job, first, batches_of(file, group, columns, BATCH_ROWS)))
 
 
 def _write(job: ParseJob, chunk: ChunkId, tables: Iterable[pa.Table]) -> Result:

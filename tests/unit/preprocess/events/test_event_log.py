@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.errors import ConfigError, InputDataError, SchemaError
+from esmm_dist.progress import NoProgress
 from esmm_dist.schema.manifest import DatasetManifest
+from preprocess.by_day import preprocess_by_day
+from preprocess.config import PreprocessConfig
 from preprocess.events.join import join_partition
 from preprocess.stages import events_stage
 from tests.unit.preprocess.events.event_logs import DAY, EVENTS, FIELDS, make_log, write_flat, write_log, write_rows
@@ -238,3 +241,26 @@ def test_splits_and_edges_are_those_of_the_impressions_that_are_kept(tmp_path: P
     prices = sorted(row["price"] for row in train)
     ranks = [-(-k * len(prices) // 4) for k in (1, 2, 3)]
     assert _edges(made) == tuple(sorted({prices[rank - 1] for rank in ranks}))
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_days_are_those_of_the_impressions_that_are_kept(tmp_path: Path, log, ending: str):
+    raw, schema = write_log(tmp_path, log, ending)
+    made = run(raw, tmp_path / "data", schema=schema, open_window="drop", log_end="2024-03-07", test_days=1)
+    last = 6 * DAY - 3 * DAY - DAY // 12  # of the impressions whose windows are over: in the third day
+    shown = [row["shown_at"] for row in log.impressions if row["shown_at"] <= last]
+    assert made.splits["test"].impressions == sum(at >= 2 * DAY for at in shown) > 0
+    assert made.splits["train"].impressions == sum(at < 2 * DAY for at in shown)
+
+
+def test_data_sets_by_day_have_the_events_of_later_days(tmp_path: Path, log):
+    raw, schema = write_log(tmp_path, log)
+    whole = run(raw, tmp_path / "whole", schema=schema)
+    config = PreprocessConfig(
+        raw=raw, out=tmp_path / "days", schema=schema, by_day=True, min_count=1, group_size=4, lanes=3, workers=1
+    )
+    by_day = preprocess_by_day(config, NoProgress())
+    assert len(by_day) == 8
+    counts = [made.splits["train"].label_counts for made in by_day.values()]
+    total = {label: sum(each[label] for each in counts) for label in ("click", "buy")}
+    assert total == whole.splits["train"].label_counts
