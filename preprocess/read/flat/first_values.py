@@ -85,9 +85,12 @@ def _first_values(schema: Schema, file: InputFile, column: str) -> pa.Array:
 def _first_rows(schema: Schema, file: InputFile) -> pa.Table:
     form, read = text_form(schema, file.path), columns_read(schema)
     if file.packing == "plain":
+        if form.json is None:  # before a chunk is cut by line ends, which the first line checks
+            names = checked_header(file.path, first_line(file.path), form, read)
         with reading(file.path):
             text = read_chunk(file.path, 0, _HEAD_BYTES)
-        names = checked_header(file.path, first_line(file.path) if form.json is None else text, form, read)
+        if form.json is not None:
+            names = checked_header(file.path, text, form, read)
     else:
         _, _, text = next(stream_texts([file], _HEAD_BYTES))
         names = checked_header(file.path, text.partition(b"\n")[0] if form.json is None else text, form, read)
