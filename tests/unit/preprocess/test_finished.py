@@ -195,7 +195,7 @@ def test_every_file_and_folder_is_on_the_disk_before_the_manifest_and_the_manife
 
     listed, moves = first(("named", str(out / WORK_NAME / MANIFEST_NAME))), first(("named", str(out / MANIFEST_NAME)))
     paths = [path for path in out.rglob("*") if path.is_file() and path.name not in (MANIFEST_NAME, ".inputs.json")]
-    assert len(paths) == 3 + 3 + 1 + 2
+    assert len(paths) == 3 + 3 + 2 + 2  # shards of train and of test, ids and rare ids, rejects
     for path in paths:
         assert first(("synced", path.stat().st_ino)) < listed, path
     for folder in (out, out / "train", out / "test", out / "rejects", tmp_path / "deep", tmp_path):

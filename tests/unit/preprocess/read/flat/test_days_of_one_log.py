@@ -219,11 +219,14 @@ def test_what_is_printed_says_dates_and_numbers(tmp_path: Path):
     )
 
 
+LAST = (20220428, 20220430)
+
+
 def test_rows_without_a_time_are_rejected_and_numbers_of_quantiles_are_those_of_train(tmp_path: Path):
     rows = [*ROWS, (1, 1, "", 1, 0, 0), (1, 1, "soon", 1, 0, 0), (1, 1, -5, 1, 0, 0)]
-    raw, schema = write(tmp_path, [(*row[:3], row[3] if row[2] != 20220430 else 10**6, *row[4:]) for row in rows]), ""
+    raw, schema = write(tmp_path, [(*row[:3], row[3] if row[2] not in LAST else 10**6, *row[4:]) for row in rows]), ""
     schema = write_schema(tmp_path)
-    manifest = run(raw, tmp_path / "out", schema=schema, test_days=1)
+    manifest = run(raw, tmp_path / "out", schema=schema, test_days=3)
     assert rejects(tmp_path / "out") == [("log.csv", 62 + n, "bad_time") for n in range(3)]
     listed = [json.loads(line) for line in (tmp_path / "out" / "rejects" / "train.jsonl").read_text().splitlines()]
     assert [(each["column"], each["value"]) for each in listed] == [("at", ""), ("at", "soon"), ("at", "-5")]
