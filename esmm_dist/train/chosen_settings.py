@@ -30,7 +30,7 @@ _DENSE_LEARNING_RATE = 0.0003
 _COOLDOWN = 0.65
 _HIDDEN_UNITS = (256,)
 _CONTINUED_EPOCHS = 1
-_CONTINUED_COOLDOWN = 0.65
+_CONTINUED_SMALL_COOLDOWN = 0.0
 
 _TOGETHER = {
     "embedding": ("embedding_learning_rate", "start_scale", "start_accumulator"),
@@ -72,7 +72,7 @@ def choose_settings(
     """
     given = config
     if continues:
-        config = _continued(config, start or {})
+        config = _continued(config, start or {}, manifest)
     plan = batch_plan(config.input, manifest)
     open_plan = {name: value for name, value in to_mapping(plan).items() if getattr(config.input, name) is None}
     small = _learns_as_small(config, manifest)
@@ -123,10 +123,10 @@ def choose_settings(
     )
 
 
-def _continued(config: TrainConfig, before: Mapping[str, Any]) -> TrainConfig:
+def _continued(config: TrainConfig, before: Mapping[str, Any], manifest: DatasetManifest) -> TrainConfig:
     """Return the settings of a run's next data set with what they leave open of passes, batches and cool-down.
 
-    The batch is that of the run, for rates belong to a batch size.
+    The batch is that of the run, for rates belong to a batch size. The figures are in README.md, "Day after day".
     """
     batch, epochs, cooldown = config.input.global_batch_records, config.input.epochs, config.cooldown
     return replace(
@@ -136,20 +136,21 @@ def _continued(config: TrainConfig, before: Mapping[str, Any]) -> TrainConfig:
             global_batch_records=before.get("input", {}).get("global_batch_records") if batch is None else batch,
             epochs=_CONTINUED_EPOCHS if epochs is None else epochs,
         ),
-        cooldown=_CONTINUED_COOLDOWN if cooldown is None else cooldown,
+        cooldown=cooldown if cooldown is not None else _continued_cooldown(config, manifest),
     )
 
 
+def _continued_cooldown(config: TrainConfig, manifest: DatasetManifest) -> float:
+    return _CONTINUED_SMALL_COOLDOWN if is_small_log(manifest) else config.cooldown_share
+
+
 def _continued_lines(given: TrainConfig, config: TrainConfig) -> list[str]:
-    values = {
-        name: value
-        for name, before, value in (
-            ("epochs", given.input.epochs, config.input.epochs),
-            ("cooldown", given.cooldown, config.cooldown),
-        )
-        if before is None and value is not None and given is not config
-    }
-    return _line(values, "for the next data set of a run")
+    pairs = (
+        ("epochs", given.input.epochs, config.input.epochs),
+        ("cooldown", given.cooldown, config.cooldown),
+    )
+    values = {name: value for name, before, value in pairs if before is None and value is not None}
+    return _line(values, "for the next data set of a run") if given is not config else []
 
 
 def with_dims(embedding: EmbeddingConfig, manifest: DatasetManifest) -> EmbeddingConfig:

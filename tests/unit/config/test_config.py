@@ -237,3 +237,17 @@ def test_what_was_measured_may_be_no_number():
     nan = float("nan")
     assert str(build(Numbers, {"rate": nan}, where="f", error=SchemaError).rate) == "nan"
     assert str(build(Numbers, {"found": {"auc": nan}}, where="f").found["auc"]) == "nan"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithKeyword:
+    continue_: bool = False
+    last_: int = 1
+
+
+def test_a_setting_that_is_a_python_keyword_has_its_name_in_files_and_an_underscore_in_code():
+    built = build(WithKeyword, {"continue": True}, where="f")
+    assert built.continue_
+    assert to_mapping(built) == {"continue": True, "last_": 1}
+    with pytest.raises(ConfigError, match="unknown setting 'continue_'"):
+        build(WithKeyword, {"continue_": True}, where="f")

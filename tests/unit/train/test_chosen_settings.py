@@ -301,3 +301,20 @@ def test_a_run_is_evaluated_on_validation_where_there_is_one_and_no_split_is_nam
         else []
     )
     assert choose_settings(chosen.config, manifest).lines == ()
+
+
+def test_the_next_data_set_of_a_run_is_one_pass_with_the_batch_and_weights_of_the_run():
+    first = choose_settings(config_of(), manifest_of(1_000)).config
+    before = to_mapping(first)
+    for impressions, cooldown in ((1_000, 0.0), (3_000_000, 0.2)):
+        found = choose_settings(config_of(), manifest_of(impressions), before, continues=True)
+        chosen = found.config
+        assert (chosen.input.epochs, chosen.cooldown) == (1, cooldown)
+        assert chosen.input.global_batch_records == first.input.global_batch_records
+        assert (chosen.embedding, chosen.dense) == (first.embedding, first.dense)
+        assert chosen.model == first.model
+        assert f"Chosen: epochs 1, cooldown {cooldown} (for the next data set of a run)" in found.lines
+        assert {"input.epochs", "cooldown", "model.hidden_units"} <= set(found.names)
+    given = config_of(cooldown=0.5, input={"epochs": 4})
+    chosen = choose_settings(given, manifest_of(1_000), before, continues=True).config
+    assert (chosen.input.epochs, chosen.cooldown) == (4, 0.5)
