@@ -19,7 +19,7 @@ class ScheduledRun:
     state: str
     """``running``, ``done``, ``failed``, or of a pipeline ``refused``: by the gate, an older model serves."""
     last_words: str = ""
-    """Of one that failed or was refused, and of the newest: what it said last."""
+    """What a pod that failed or was refused said last, and what the newest one did."""
 
 
 @dataclass(frozen=True, kw_only=True)
