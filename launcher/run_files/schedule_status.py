@@ -19,7 +19,7 @@ class ScheduledRun:
     state: str
     """``running``, ``done``, ``failed``, or of a pipeline ``refused``: by the gate, an older model serves."""
     last_words: str = ""
-    """What a pod that failed or was refused said last, and what the newest one did."""
+    """What one that failed or was refused, or the newest one, said last."""
 
 
 @dataclass(frozen=True, kw_only=True)
