@@ -1,9 +1,10 @@
-"""Gathers the pages of the documentation site: the READMEs where they stand, and a page of docstrings a package.
+"""Gathers the pages of the documentation site: READMEs and notebooks where they stand, a page of docstrings a package.
 
 mkdocs calls the functions ``on_...`` while it builds the site (see ``mkdocs.yml``). Links lead from page to page as in
 the repository; a link to a module leads to its docstrings, and one to another file to a copy of that file.
 """
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -39,6 +40,23 @@ def api_pages() -> dict[str, str]:
     return pages
 
 
+def notebook_pages() -> dict[str, str]:
+    """Return the pages of the notebooks: the name of each in the site and its Markdown."""
+    found = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.ipynb"))
+    return {path.relative_to(ROOT).with_suffix(".md").as_posix(): notebook_markdown(path) for path in found}
+
+
+def notebook_markdown(path: Path) -> str:
+    """Return a notebook as Markdown: its texts, its code, and what the code shows."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        texts = ["".join(output["text"]).rstrip("\n") for output in cell.get("outputs", [])]
+        parts += [f"```text\n{text}\n```" for text in texts]
+    return "\n\n".join(parts) + "\n"
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the API pages to the navigation, a section for each of the three packages."""
     assert config.nav is not None
@@ -51,12 +69,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the READMEs, the files that they link to, and the API pages."""
+    """Add the READMEs, the files that they link to, the notebooks and the API pages."""
     for path in texts():
         files.append(File.generated(config, path.as_posix(), abs_src_path=str(ROOT / path)))
     for linked in sorted({target for path in texts() for target in _files_linked_from(path)}):
         files.append(File.generated(config, linked, abs_src_path=str(ROOT / linked)))
-    for name, text in api_pages().items():
+    for name, text in (api_pages() | notebook_pages()).items():
         files.append(File.generated(config, name, content=text))
     return files
 
