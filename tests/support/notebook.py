@@ -35,9 +35,9 @@ def run_cells(notebook: dict[str, Any], folder: Path) -> list[str]:
         for cell in code_cells(notebook):
             printed = io.StringIO()
             body = ast.parse("".join(cell["source"])).body
-            last = body.pop() if isinstance(body[-1], ast.Expr) else None
+            last = body[-1] if isinstance(body[-1], ast.Expr) else None
             with contextlib.redirect_stdout(printed):
-                exec(compile(ast.Module(body=body, type_ignores=[]), "cell", "exec"), scope)
+                exec(compile(ast.Module(body=body[:-1] if last else body, type_ignores=[]), "cell", "exec"), scope)
                 value = eval(compile(ast.Expression(body=last.value), "cell", "eval"), scope) if last else None
                 if value is not None:
                     print(repr(value))

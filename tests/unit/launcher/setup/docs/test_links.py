@@ -95,6 +95,8 @@ def test_a_list_within_a_paragraph_is_found():
     assert text_of("Not promised:\n\n- this,\n  indented\n- that\n\n| a |\n").lists_in_paragraphs() == []
 
 
-def test_every_readme_stands_in_the_navigation_of_the_site_once():
+def test_every_readme_and_notebook_stands_in_the_navigation_of_the_site_once():
+    notebooks = [path.with_suffix(".md").relative_to(ROOT).as_posix() for path in (ROOT / "esmm_dist").rglob("*.ipynb")]
+    assert notebooks
     navigation = SITE.read_text(encoding="utf-8").partition("\nnav:")[2].partition("\n\n")[0]
-    assert sorted(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)) == NAMES
+    assert sorted(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)) == sorted([*NAMES, *notebooks])
