@@ -1,6 +1,8 @@
 """Imports without the garbage collector: it is as before afterwards, and has less to look at."""
 
 import gc
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -16,13 +18,21 @@ def collector():
     gc.enable()
 
 
-def test_nothing_is_collected_in_the_block_and_what_exists_is_frozen_after_it():
+def test_nothing_is_collected_in_the_block_and_what_exists_is_frozen_after_it(monkeypatch):
     gc.unfreeze()
     with paused_collection():
         assert not gc.isenabled()
+        monkeypatch.setitem(sys.modules, "imported_in_the_block", ModuleType("imported_in_the_block"))
         kept = [[] for _ in range(1000)]
     assert gc.isenabled()
     assert gc.get_freeze_count() > len(kept)
+
+
+def test_a_block_that_imports_nothing_new_freezes_nothing():
+    gc.unfreeze()
+    with paused_collection():
+        assert not gc.isenabled()
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_block_that_fails_leaves_the_collector_on():
