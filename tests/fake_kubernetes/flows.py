@@ -28,6 +28,18 @@ schema: pvc://data/schema.yaml
 cluster: {image: "registry.example/esmm:1", claims: {data: {size: 1Gi}}}
 """
 
+SCHEDULE = """\
+name: every-night
+task: pipeline
+schedule: "0 4 * * *"
+raw: pvc://data/raw/{day}
+work: pvc://data/pipeline
+publish: pvc://data/models
+first_day: 2022-04-25
+preprocess: {schema: guidebook}
+cluster: {image: "registry.example/esmm:1", claims: {data: {size: 1Gi}}}
+"""
+
 
 def write(folder: Path, text: str) -> str:
     path = folder / "job.yaml"

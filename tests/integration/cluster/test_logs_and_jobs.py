@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_kubernetes.flows import last_json, published
+from tests.fake_kubernetes.flows import SCHEDULE, last_json, published, write
 from tests.fake_kubernetes.server import wait_until
 
 README = Path(__file__).parents[3] / "k8s/README.md"
@@ -100,6 +100,10 @@ def test_the_verbs_need_the_rights_that_the_readme_lists_and_no_others(running, 
     esmm("resume", "nightly")
     esmm("jobs")
     esmm("delete", "nightly", "--no-keep-data")
+    for _ in range(2):
+        esmm("submit", write(tmp_path, SCHEDULE))
+    for verb in ("status", "cancel", "resume", "delete"):
+        esmm(verb, "every-night")
     found: dict[str, set[str]] = {}
     for each in running.calls:
         found.setdefault(each.resource, set()).add(each.verb)
