@@ -128,7 +128,7 @@ class DriverPod(PodSize):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskPod(PodSize):
-    """The one pod of synth, preprocess, evaluate, predict and export."""
+    """The one pod of synth, preprocess, pipeline, evaluate, predict and export."""
 
     cpu: str | int | float = 2
     """preprocess runs as many processes as there are whole cores here, unless its setting ``workers`` says another
@@ -136,6 +136,10 @@ class TaskPod(PodSize):
 
     memory: str | int = "6Gi"
     """preprocess may hold memory_gb of it; leave a third more for what its processes hold beside data."""
+
+    workers: int = 1
+    """Processes that share the impressions of evaluate or predict, in this pod, beside one parameter server that holds
+    the rows (``esmm local --workers``). Set a core for each. A pipeline has train.workers, and preprocess workers."""
 
     retries: int = 6
     """Times that the pod is started again after a failure. It goes on where it was: preprocess keeps finished pieces. A
@@ -147,6 +151,8 @@ class TaskPod(PodSize):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.workers < 1:
+            raise ConfigError(f"workers is {self.workers}. Set 1 or more.")
         if self.retries < 0:
             raise ConfigError(f"retries is {self.retries}. Set 0 or more.")
 

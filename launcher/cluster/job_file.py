@@ -17,7 +17,14 @@ from launcher.cluster.carried_files import carry_files
 from launcher.cluster.cluster_config import ClusterConfig
 from launcher.cluster.quantities import bytes_of, cores_of
 from launcher.cluster.schedule_config import ScheduleConfig, read_schedule
-from launcher.cluster.task_settings import FETCHED, own_keys, scratch_claim, stored_places, task_settings
+from launcher.cluster.task_settings import (
+    IN_RANKS,
+    fetched_settings,
+    own_keys,
+    scratch_claim,
+    stored_places,
+    task_settings,
+)
 from launcher.tasks import TASKS, TaskName
 from preprocess.config import PreprocessConfig
 
@@ -26,6 +33,10 @@ TRAIN_ONLY = (
     *("metrics_namespace", "service_monitor"),
 )
 """Settings of ``cluster`` that mean nothing to a task of one pod."""
+
+
+TABLE_ENDINGS = (".parquet", ".pq", ".csv", ".csv.gz")
+"""By which the output of predict is one file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +79,7 @@ class JobFile:
     @property
     def fetched(self) -> Mapping[str, str]:
         """URI of each setting that names data to be copied into the workers' pods."""
-        return stored_places(self.given, FETCHED.get(self.task, ()))
+        return stored_places(self.given, fetched_settings(self.task, self.cluster.pod.workers))
 
     def in_namespace(self, namespace: str) -> "JobFile":
         """Return the job with its namespace decided."""
@@ -102,10 +113,11 @@ def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
     cluster = build_from(text, ClusterConfig, data["cluster"], ["cluster"])
     given = {key: value for key, value in data.items() if key not in own_keys(task)}
     given, files = carry_files(task, given, text, source.parent if isinstance(source, Path) else None)
-    settings, claims = task_settings(task, given, text, files)
+    settings, claims = task_settings(task, given, text, files, fetched_settings(task, cluster.pod.workers))
     if cluster.pod.scratch is not None:
         claims = tuple(dict.fromkeys((*claims, scratch_claim(cluster.pod.scratch, text))))
     _check_use(task, cluster, claims, text)
+    _check_ranks(task, cluster, settings, text)
     if task == "preprocess":
         settings = _fit_preprocess(settings, cluster, text, [])
     if task == "pipeline":
@@ -214,6 +226,31 @@ def _check_use(task: str, cluster: ClusterConfig, claims: tuple[str, ...], text:
                 f"cluster.claims has '{claim}', but no setting leads there. Settings name: {named}. Write "
                 f"pvc://{claim}/PATH in one, or leave it out.",
             )
+
+
+def _check_ranks(task: str, cluster: ClusterConfig, settings: Mapping[str, Any], text: YamlText) -> None:
+    """Check that several processes can share a task of one pod."""
+    if cluster.pod.workers == 1:
+        return
+    if task not in IN_RANKS:
+        raise text.error(
+            ["cluster", "pod", "workers"],
+            f"cluster.pod.workers is for {' and '.join(IN_RANKS)}. Leave it out; task {task} has settings of its own "
+            "for its processes, if it has more than one.",
+        )
+    out = str(settings.get("out", ""))
+    if "://" in out and settings.get("raw") is None:
+        raise text.error(
+            ["out"],
+            f"out is {out}, which is copied there by one process, and cluster.pod.workers is {cluster.pod.workers}. "
+            "Write pvc://CLAIM/PATH, or score a raw log (raw) into a folder of the store.",
+        )
+    if settings.get("raw") is not None and out.endswith(TABLE_ENDINGS):
+        raise text.error(
+            ["out"],
+            f"out is {out}, one file, and {cluster.pod.workers} processes (cluster.pod.workers) share the parts of a "
+            "folder. Give a folder: a name without an ending, such as scores.",
+        )
 
 
 def _fit_preprocess(

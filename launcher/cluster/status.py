@@ -109,10 +109,12 @@ def state_line(snapshot: JobSnapshot) -> str:
 
 
 def _wanted_pods(snapshot: JobSnapshot, component: str) -> int:
+    if snapshot.file.schedule is not None:
+        return sum(1 for each in snapshot.runs if is_active(each)) if component == "task" else 0
     pods, whole = snapshot.pods_of(component), snapshot.sets.get(f"{snapshot.job}-{component}")
     if whole is not None:
         return int((whole.get("spec") or {}).get("replicas") or 0)
     if component == "worker":  # an MPIJob makes them
         replicas = ((snapshot.driver or {}).get("spec") or {}).get("mpiReplicaSpecs") or {}
         return int((replicas.get("Worker") or {}).get("replicas", len(pods)))
-    return min(1, len(pods)) if snapshot.file.schedule is None else sum(1 for each in snapshot.runs if is_active(each))
+    return min(1, len(pods))

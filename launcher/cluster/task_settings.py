@@ -37,12 +37,25 @@ NESTED: Mapping[str, Mapping[tuple[str, ...], Kind | None]] = {
 }
 """Places within groups of a task's settings."""
 
-FETCHED = {"train": ("data",)}
-"""Settings that may be in an object store because each worker's pod copies what they name before it begins."""
+FETCHED = ("data",)
+"""Settings that may be in an object store because the pod copies what they name before several ranks read it."""
+
+IN_RANKS = ("evaluate", "predict")
+"""Tasks of one pod that several processes can share (``cluster.pod.workers``)."""
+
+
+def fetched_settings(task: TaskName, workers: int) -> tuple[str, ...]:
+    """Return the settings whose data are copied before the processes of a pod begin.
+
+    Args:
+        task: the task
+        workers: number of processes of a task of one pod
+    """
+    return FETCHED if task == "train" or (task in IN_RANKS and workers > 1) else ()
 
 
 def task_settings(
-    task: TaskName, given: Mapping[str, Any], text: YamlText, files: Iterable[str] = ()
+    task: TaskName, given: Mapping[str, Any], text: YamlText, files: Iterable[str] = (), fetched: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Check the task's settings by its own class.
 
@@ -51,6 +64,7 @@ def task_settings(
         given: its settings as the job file has them
         text: the job file
         files: names of the files that the job takes along
+        fetched: settings whose data are copied into the pod before it begins
 
     Returns:
         All of them as pods see them, and the claims that they name.
@@ -62,7 +76,7 @@ def task_settings(
         if key not in known:
             raise text.error([str(key)], unknown_setting([str(key)], [*known, *own_keys(task)]))
     claims: list[str] = []
-    kinds: dict[tuple[str, ...], Kind | None] = {(key,): _kind(task, key, hints[key]) for key in given}
+    kinds: dict[tuple[str, ...], Kind | None] = {(key,): _kind(task, key, hints[key], fetched) for key in given}
     kinds |= NESTED.get(task, {})
     places = _Places(text=text, kinds=kinds, files=frozenset(files), claims=claims)
     resolved = {key: places.resolve(value, [key]) for key, value in given.items()}
@@ -74,9 +88,11 @@ def task_settings(
                     ["store", name], f"store.{name} is decided by the cluster section (servers, tls). Leave it out."
                 )
     _check_places(given, resolved, text)
-    resolved |= {key: names.fetched_path(key) for key in stored_places(given, FETCHED.get(task, ()))}
+    resolved |= {key: names.fetched_path(key) for key in stored_places(given, fetched)}
     # URIs as they were given: a path made of one has a slash less
-    settings = to_mapping(build_from(text, cls, resolved)) | stored_places(given, TASKS[task].stored)
+    settings = to_mapping(build_from(text, cls, resolved)) | stored_places(
+        given, [key for key in TASKS[task].stored if key not in fetched]
+    )
     if "like" in resolved:  # what the file leaves out comes from that data set, which pods see
         settings = {key: value for key, value in settings.items() if key in resolved or key not in DECIDING}
     if "store" in settings:
@@ -100,14 +116,16 @@ def scratch_claim(place: str, text: YamlText) -> str:
     return claim
 
 
-def _kind(task: TaskName, name: str, hint: Any) -> Kind | None:
+def _kind(task: TaskName, name: str, hint: Any, fetched: tuple[str, ...]) -> Kind | None:
     """Return what kind of place a setting is. None: no place."""
-    if name in FOLDERS or name in FETCHED.get(task, ()) or name in TASKS[task].stored:
+    if name in FOLDERS or name in fetched or name in TASKS[task].stored:
         return "folder"
     if name == "schema":
         return "schema"
     if task == "pipeline" and name == "raw":
         return "days"
+    if task == "predict" and name == "raw":
+        return "folder"
     return "files" if hint is Path or Path in get_args(hint) else None
 
 

@@ -22,12 +22,14 @@ def task_pod(job: JobFile, *, policies: bool) -> Manifest:
         policies: whether the cluster knows ``podFailurePolicy`` and ``podReplacementPolicy``.
     """
     config = job.cluster
-    scratch = config.pod.scratch
+    scratch, workers = config.pod.scratch, config.pod.workers
+    ranks = ["local", "--workers", str(workers), "--servers", "1", "--"] if workers > 1 else []
     plan = PodPlan(
         component="task",
         size=config.pod,
         command=["esmm"],
-        args=[job.task, "--config", names.settings_path(job.task)],
+        args=[*ranks, job.task, "--config", names.settings_path(job.task)],
+        fetched=job.fetched,
         settings=True,
         env={} if scratch is None else {SCRATCH: claim_place("scratch", scratch).location},
         account=names.pod_account(job.name),

@@ -13,7 +13,7 @@ from launcher.commands import COMMANDS
 from launcher.settings.print_settings import settings_yaml
 from launcher.settings.resolve import resolve
 from launcher.tasks import TASKS
-from tests.unit.launcher.cluster.jobs import NAMESPACE, TASK_SETTINGS, job_text, make_job
+from tests.unit.launcher.cluster.jobs import NAMESPACE, TASK_SETTINGS, job_text, make_job, rendered, templates
 
 TEXT = """\
 name: nightly
@@ -288,6 +288,40 @@ def test_a_schema_is_a_shipped_name_or_in_a_claim():
     job = make_job("preprocess", schema="pvc://clicks/my.yaml")
     assert job.settings["schema"] == "/mnt/claims/clicks/my.yaml"
     assert "schema is my.yaml, a path of this machine" in _refusal(job_text("preprocess", schema="my.yaml"))
+
+
+@pytest.mark.parametrize("task", ["evaluate", "predict"])
+def test_several_processes_of_one_pod_share_a_task_by_esmm_local(task):
+    job = make_job(task, data="s3://clicks/data", cluster={"pod": {"workers": 3}})
+    pod = templates(rendered(job))[0]["spec"]
+    [container], [fetch] = pod["containers"], pod["initContainers"]
+    assert container["args"][:6] == ["local", "--workers", "3", "--servers", "1", "--"]
+    assert container["args"][6:] == [task, "--config", f"/run/esmm/config/{task}.yaml"]
+    assert (fetch["args"], job.settings["data"]) == (
+        ["copy", "s3://clicks/data", "/mnt/fetched/data"],
+        "/mnt/fetched/data",
+    )
+    assert read_job(job_yaml(job)) == job
+
+
+def test_a_raw_log_is_scored_where_it_is():
+    job = make_job("predict", data=None, raw="s3://clicks/today/*.csv", out="s3://clicks/scores")
+    assert (job.settings["raw"], job.settings["out"]) == ("s3://clicks/today/*.csv", "s3://clicks/scores")
+    assert make_job("predict", data=None, raw="pvc://logs/today").settings["raw"] == "/mnt/claims/logs/today"
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "text"),
+    [
+        ("preprocess", {}, "cluster.pod.workers is for evaluate and predict"),
+        ("predict", {"out": "s3://clicks/scores.parquet"}, "which is copied there by one process"),
+        ("predict", {"data": None, "raw": "s3://c/log", "out": "s3://c/scores.csv"}, "share the parts of a folder"),
+        ("predict", {"data": None, "raw": "logs/today", "out": "s3://c/scores"}, "a path of this machine"),
+    ],
+)
+def test_what_several_processes_cannot_share_is_refused(task, more, text):
+    with pytest.raises(ConfigError, match=rf"job.yaml:\d+: .*{text}"):
+        make_job(task, cluster={"pod": {"workers": 2}}, **more)
 
 
 def test_every_task_of_the_tests_is_a_task():

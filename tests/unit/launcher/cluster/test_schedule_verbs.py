@@ -70,6 +70,8 @@ def test_a_schedule_waits_runs_and_can_be_suspended(job):
     assert read_status(job.api, job.name).state == "scheduled"
     job.change(status={"active": [{"name": "nightly-task-0"}]})
     assert read_status(job.api, job.name).state == "running"
+    job.run(0)
+    assert read_status(job.api, job.name).pods == {"task": "1 of 1 ready"}
     [row] = cluster_jobs(job.api)
     assert (row.task, row.state) == ("pipeline", "running")
     job.change(status={"active": None}, spec={"suspend": True})
