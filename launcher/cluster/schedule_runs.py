@@ -68,14 +68,15 @@ def _run(file: JobFile, job: Object, pods: Sequence[Object]) -> ScheduledRun:
     if ending["type"] == "Complete":
         ended = str(status.get("completionTime") or ending.get("lastTransitionTime") or "")
         return ScheduledRun(name=name, started=started, ended=ended, state="done")
-    code, words = _last_ending(pods_of_run(pods, name))
+    own = pods_of_run(pods, name)
+    code, words = _last_ending(own)
     refused = code in TASKS[file.task].final_statuses
     return ScheduledRun(
         name=name,
         started=started,
         ended=str(ending.get("lastTransitionTime") or ""),
         state="refused" if refused else "failed",
-        last_words=words or str(ending.get("message") or ending.get("reason") or ""),
+        last_words=words if own else str(ending.get("message") or ending.get("reason") or ""),
     )
 
 

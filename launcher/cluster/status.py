@@ -6,11 +6,14 @@ from launcher.cluster.api.client import Api
 from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.log_lines import without_time
 from launcher.cluster.schedule_runs import is_active, pods_of_run, schedule_status
-from launcher.cluster.snapshot import JobSnapshot, condition, has_ended, phase_of, read_snapshot
+from launcher.cluster.snapshot import JobSnapshot, condition, has_ended, read_snapshot
 from launcher.cluster.troubles import find_troubles
 from launcher.run_files.job import JobStatus
 from launcher.run_files.schedule_status import ScheduleStatus
 from launcher.run_files.status_lines import is_stale
+
+WORDS_OF_A_FAILURE = 3
+"""Number of last lines of a failed run that are shown where its pod does not tell them."""
 
 STALE_S = 45.0
 """A driver publishes every 10 s at least, and clocks of machines differ."""
@@ -25,16 +28,20 @@ def read_status(api: Api, job: str) -> JobStatus:
     """
     snapshot = read_snapshot(api, job)
     status = job_status(snapshot)
-    if status.schedule is None or not status.schedule.runs or status.schedule.runs[0].state != "done":
+    if status.schedule is None:
         return status
-    newest, *others = status.schedule.runs
-    pods = [pod for pod in pods_of_run(snapshot.pods, newest.name) if phase_of(pod) == "Succeeded"]
+    runs = list(status.schedule.runs)
+    place = next((i for i, run in enumerate(runs) if run.ended), None)
+    if place is None or runs[place].last_words:
+        return status
+    pods = [pod for pod in pods_of_run(snapshot.pods, runs[place].name) if has_ended(pod)]
+    count = 1 if runs[place].state == "done" else WORDS_OF_A_FAILURE
     try:
-        lines = api.logs(str(pods[-1]["metadata"]["name"]), tail=1) if pods else []
+        lines = api.logs(str(pods[-1]["metadata"]["name"]), tail=count) if pods else []
     except ClusterError:  # no right to read logs, or the pod has gone: the rest is worth showing
         lines = []
-    said = replace(newest, last_words=without_time(lines[-1])) if lines else newest
-    return replace(status, schedule=replace(status.schedule, runs=[said, *others]))
+    runs[place] = replace(runs[place], last_words=" / ".join(without_time(line).strip() for line in lines))
+    return replace(status, schedule=replace(status.schedule, runs=runs))
 
 
 def job_status(snapshot: JobSnapshot, now: float | None = None) -> JobStatus:

@@ -176,8 +176,15 @@ def _failure(supervisor: Supervisor, config: LocalConfig) -> BaseException | Non
 def _outcome(config: LocalConfig, report: Sequence[str]) -> Outcome:
     """Return what rank 0 printed: its result if it prints one as JSON, else its lines."""
     if "--json" in config.command and report:
-        return Outcome(lines=report[:-1], result=json.loads(report[-1]))
+        # Agents of an elastic training print what they did beside it, in any order
+        place = max((i for i, line in enumerate(report) if _is_of_a_run(line)), default=len(report) - 1)
+        others = [line for i, line in enumerate(report) if i != place and not (config.elastic and line.startswith("{"))]
+        return Outcome(lines=others, result=json.loads(report[place]))
     return Outcome(lines=report, result={})
+
+
+def _is_of_a_run(line: str) -> bool:
+    return line.startswith("{") and "run" in json.loads(line)
 
 
 def _plan_result(process: ProcessPlan) -> dict[str, object]:

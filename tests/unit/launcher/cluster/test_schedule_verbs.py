@@ -110,6 +110,15 @@ def test_status_tells_how_runs_ended_and_what_the_gate_said(job):
     assert status.troubles == []  # they are of the past
 
 
+def test_a_failure_is_told_by_the_log_where_the_pod_does_not_tell_it(job):
+    job.run(0, "Failed", code=70)
+    job.run(1)
+    job.api.lines["nightly-task-0-x"] = ["2026-11-29T04:09:00.5Z one", "2026-11-29T04:09:01.5Z esmm: no log"]
+    status = read_status(job.api, job.name)
+    assert status.schedule is not None
+    assert [each.last_words for each in status.schedule.runs] == ["", "one / esmm: no log"]
+
+
 def test_status_does_without_a_log_that_it_may_not_read(job):
     job.run(0, "Complete")
     job.api.lines["nightly-task-0-x"] = 403

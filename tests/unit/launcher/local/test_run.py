@@ -227,6 +227,22 @@ def test_an_elastic_training_that_is_done_returns_what_its_rank_0_printed(world)
     assert world.local(script(), min_workers=1).lines == ["Trained."]
 
 
+@pytest.mark.parametrize("last", ["agent", "run"])
+def test_the_json_of_an_elastic_training_is_its_runs_and_not_an_agents(world, last):
+    of_run, of_agent = json.dumps({"run": "run", "step": 4}), json.dumps({"name": "worker-0", "starts": 1})
+
+    def script() -> Iterator[None]:
+        yield from world.pass_s(1)
+        lines = (of_run, of_agent) if last == "agent" else (of_agent, of_run)
+        world.newest("worker-0").end(0, report=("Trained.", *lines))
+        yield from world.pass_s(1)
+        world.newest("driver").end(0)
+        yield
+
+    outcome = world.local(script(), "train", "--json", min_workers=1)
+    assert (outcome.lines, outcome.result) == (["Trained."], {"run": "run", "step": 4})
+
+
 @pytest.mark.parametrize(("number", "error"), [(INT, KeyboardInterrupt), (TERM, LocalError)])
 def test_an_elastic_training_that_is_stopped_before_its_servers_listen_is_not_done(world, number, error):
     world.listen = lambda: world.signals.send(number)
