@@ -1,11 +1,12 @@
 """The runs of a schedule: which there were, how they ended, and when the next one is due."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from launcher.cluster.api.kinds import Object
 from launcher.cluster.job_file import JobFile
+from launcher.cluster.troubles import MOST_LINES, MOST_WORDS
 from launcher.run_files.schedule_status import ScheduledRun, ScheduleStatus
 from launcher.tasks import TASKS
 
@@ -53,6 +54,11 @@ def pods_of_run(pods: Sequence[Object], run: str | None) -> list[Object]:
     return [pod for pod in pods if run is not None and run in _job_names(pod)]
 
 
+def last_words(lines: Iterable[str]) -> str:
+    """Return the end of what a process wrote, on one line."""
+    return " / ".join([line.strip() for line in lines if line.strip()][-MOST_LINES:])[-MOST_WORDS:]
+
+
 def is_active(job: Object) -> bool:
     """Return whether a Job has not ended."""
     return _ending(job) is None
@@ -92,8 +98,7 @@ def _last_ending(pods: Sequence[Object]) -> tuple[int | None, str]:
     for pod in sorted(pods, key=_created, reverse=True):
         for each in (pod.get("status") or {}).get("containerStatuses") or []:
             if ended := (each.get("state") or {}).get("terminated"):
-                lines = [line.strip() for line in str(ended.get("message") or "").splitlines() if line.strip()]
-                return int(ended.get("exitCode") or 0), " / ".join(lines[-3:])[-400:]
+                return int(ended.get("exitCode") or 0), last_words(str(ended.get("message") or "").splitlines())
     return None, ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from launcher.cluster.api.client import Api
 from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.log_lines import without_time
-from launcher.cluster.schedule_runs import is_active, pods_of_run, schedule_status
+from launcher.cluster.schedule_runs import is_active, last_words, pods_of_run, schedule_status
 from launcher.cluster.snapshot import JobSnapshot, condition, has_ended, read_snapshot
 from launcher.cluster.troubles import find_troubles
 from launcher.run_files.job import JobStatus
@@ -40,7 +40,7 @@ def read_status(api: Api, job: str) -> JobStatus:
         lines = api.logs(str(pods[-1]["metadata"]["name"]), tail=count) if pods else []
     except ClusterError:  # no right to read logs, or the pod has gone: the rest is worth showing
         lines = []
-    runs[place] = replace(runs[place], last_words=" / ".join(without_time(line).strip() for line in lines))
+    runs[place] = replace(runs[place], last_words=last_words(map(without_time, lines)))
     return replace(status, schedule=replace(status.schedule, runs=runs))
 
 
