@@ -173,7 +173,7 @@ def days_lines(report: Mapping[str, Any]) -> list[str]:
         return []
     splits = [f"{split} {_span(days)}" for split, days in found["splits"].items() if days]
     others = found["other_days"]
-    more = f"; {sum(others.values()):,} impressions of {_span(others)} are in no split" if others else ""
+    more = f"; {sum(others.values()):,} impressions of other days ({_span(others)}) are in no split" if others else ""
     return [f"days of column '{found['column']}' ({found['time_zone']}): {', '.join(splits)}{more}."]
 
 

@@ -56,6 +56,8 @@ def score_raw(config: PredictConfig, progress: Progress) -> RawResult:
     opened = open_model(config.checkpoint, progress, connection=config.store, world=world, calibrate=config.calibrate)
     with opened as model, refusals_named(config.out), uris_named():
         log = open_log(config, model.scorer.schema, world, progress)
+        if not log.rows:
+            progress.message(f"Warning: {config.raw} holds no rows, so nothing is scored. Check what wrote the log.")
         files = "1 file" if len(log.files) == 1 else f"{len(log.files):,} files"
         progress.message(f"Scoring {log.rows:,} rows of {files}.")
         if is_named_as_table(Path(out.name)):

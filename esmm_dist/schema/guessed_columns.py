@@ -131,10 +131,11 @@ def _field(table: pa.Table, column: str, user: str | None, item: str | None) -> 
         return {**field, "multi_hot": True, "combiner": "mean"}, f"{owner}, list", f"{reason}; holds lists"
     if pa.types.is_nested(type_) or pa.types.is_binary(type_) or pa.types.is_null(type_):
         return None, "left out", f"no field can be made of {type_}"
-    if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+    if _has_decimals(table[column]):
         numeric = {**field, "numeric": {"buckets": _QUANTILES}}
         return numeric, f"{owner}, number", f"{reason}; has decimals, so in {_QUANTILES.split()[1]} buckets"
-    return field, f"{owner}, category", f"{reason}; each value is a category"
+    whole = "whole numbers, some missing: " if pa.types.is_floating(type_) else ""
+    return field, f"{owner}, category", f"{reason}; {whole}each value is a category"
 
 
 def _owner(table: pa.Table, column: str, user: str | None, item: str | None) -> tuple[str, str]:
@@ -163,7 +164,7 @@ def _depends_on(table: pa.Table, column: str, key: str) -> bool:
 def _key(table: pa.Table, columns: Sequence[str], words: set[str]) -> str | None:
     """Return the column of users or of items: named so, and of those the one with the most values."""
     named = [c for c in columns if _words(c) & words and not pa.types.is_nested(table.schema.field(c).type)]
-    named = [c for c in named if not pa.types.is_floating(table.schema.field(c).type)]
+    named = [c for c in named if not _has_decimals(table[c])]
     ids = [c for c in named if "id" in _words(c) or _words(c) <= words] or named
     return max(ids, key=lambda column: pc.count_distinct(table[column]).as_py(), default=None)
 
@@ -201,6 +202,14 @@ def _is_binary(column: pa.ChunkedArray) -> bool:
     if not pa.types.is_integer(column.type) and not pa.types.is_floating(column.type):
         return False
     return bool(column.null_count == 0) and set(pc.unique(column).to_pylist()) <= {0, 1}
+
+
+def _has_decimals(column: pa.ChunkedArray) -> bool:
+    """Return whether a column holds numbers that are not whole; pandas has whole ones with gaps as floats."""
+    if not pa.types.is_floating(column.type) and not pa.types.is_decimal(column.type):
+        return False
+    numbers = pc.drop_null(pc.cast(column, pa.float64()))
+    return not pc.all(pc.or_(pc.is_nan(numbers), pc.equal(numbers, pc.round(numbers)))).as_py()
 
 
 def _truth(column: pa.ChunkedArray) -> pa.ChunkedArray:

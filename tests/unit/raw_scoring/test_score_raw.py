@@ -29,6 +29,7 @@ from tests.support.s3_server import S3Server
 from tests.support.shop_log import Row, shop_rows, write_shop_csv, write_shop_parquet
 from tests.support.shop_run import TEST
 from tests.support.thread_ranks import on_thread_ranks
+from tests.unit.preprocess.raw_logs import Messages
 
 COLUMNS = ["pctr", "pcvr", "pctcvr"]
 
@@ -320,7 +321,10 @@ def test_an_empty_log_gives_an_empty_file(shop: Path, tmp_path: Path):
     (tmp_path / "log.csv").write_text((tmp_path / "log.csv").read_text().partition("\n")[0] + "\n")
     result = scored(shop, tmp_path / "log.csv", tmp_path / "scores.parquet")
     assert result.rows == pq.read_table(tmp_path / "scores.parquet").num_rows == 0
-    assert scored(shop, tmp_path / "log.csv", tmp_path / "scores").parts == 0
+    said = Messages()
+    out = tmp_path / "scores"
+    assert score_raw(PredictConfig(run=str(shop / "run"), raw=str(tmp_path / "log.csv"), out=out), said).parts == 0
+    assert f"Warning: {tmp_path}/log.csv holds no rows, so nothing is scored. Check what wrote the log." in said.texts
 
 
 def test_a_log_and_its_scores_may_lie_in_a_store(

@@ -58,6 +58,17 @@ def test_labels_ids_owners_and_the_split_are_found_and_said():
         assert any(column in line and role in line and reason in line for line in repr(guess).splitlines())
 
 
+def test_whole_numbers_with_gaps_are_categories_as_without_them():
+    """pandas reads a column of integers with empty cells as floats."""
+    brands = [None if row % 9 == 0 else float(row % 15 + 100) for row in range(ROWS)]
+    users = [None if row % 50 == 0 else float(row % 20) for row in range(ROWS)]
+    guess = Schema.from_table(planted(brand=brands, userId=users))
+    said = {column: (role, reason) for column, role, reason in guess.columns}
+    assert said["brand"][0] == "context, category"
+    assert "whole numbers, some missing" in said["brand"][1]
+    assert said["userId"][0] == "user, category"
+
+
 def test_what_a_guess_writes_is_the_schema_with_its_reasons(tmp_path):
     guess = Schema.from_table(planted())
     path = tmp_path / "mine.yaml"

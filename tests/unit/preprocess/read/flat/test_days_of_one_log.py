@@ -215,7 +215,7 @@ def test_what_is_printed_says_dates_and_numbers(tmp_path: Path):
     assert lines[0] == "train: 36 log lines read, 24 impressions kept, 12 of other days, 0 rejected."
     assert (
         "days of column 'at' (UTC): train 2022-04-25 to 2022-04-26, validation 2022-04-27, test 2022-04-28; 12 "
-        "impressions of 2022-04-30 are in no split." in lines
+        "impressions of other days (2022-04-30) are in no split." in lines
     )
 
 
