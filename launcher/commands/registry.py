@@ -100,11 +100,10 @@ _ROWS = (
         rest_settings="esmm_dist.train.config:TrainConfig",
     ),
     Command(
-        name="pipeline",
+        **_task("pipeline"),
         group=TRAIN,
         summary="Take each new day of logs to a published model, unless it is worse than the one in service.",
         example="esmm pipeline pipeline.yaml --until 2022-04-27",
-        settings="launcher.pipeline.config:PipelineConfig",
         work="launcher.pipeline.run:pipeline_command",
         file_first=True,
         main=("raw", "work", "publish", "first_day", "day", "until"),
