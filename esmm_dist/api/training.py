@@ -46,6 +46,9 @@ def train(
     given = {**settings, **{name: value for name, value in (("data", data), ("run", run)) if value is not None}}
     named = call_settings(TrainConfig, given, config)
     continues = bool(named.get("continue"))
-    earlier = resumed_settings(named["run"], continues=continues) if "run" in named else None
+    next_data, again = named.get("data"), bool(named.get("again"))
+    earlier = (
+        resumed_settings(named["run"], continues=continues, data=next_data, again=again) if "run" in named else None
+    )
     values = call_settings(TrainConfig, given, config, earlier)
     return run_task("train", TrainConfig, values, shown_progress(progress), train_run)

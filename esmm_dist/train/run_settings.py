@@ -5,11 +5,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import yaml
 
 from esmm_dist.config import to_mapping
-from esmm_dist.errors import ConfigError
+from esmm_dist.errors import ConfigError, EsmmError
 from esmm_dist.model.stored_settings import stored_model_settings
+from esmm_dist.schema.manifest import MANIFEST_NAME
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.config import DenseOptimizerConfig, TrainConfig
@@ -105,10 +107,17 @@ def read_settings(location: str | Path) -> dict[str, Any] | None:
         ) from e
 
 
-def read_settings_to_continue(location: str | Path) -> dict[str, Any] | None:
+def read_settings_to_continue(location: str | Path, data: str | Path | None, *, again: bool) -> dict[str, Any] | None:
     """Return the settings with which a run goes on to its next data set; None if it has none yet.
 
-    Those of ``read_settings``, without what belongs to the data set before, and what was chosen from it.
+    Those of ``read_settings``, without what belongs to the data set before, and what was chosen from it. Where the next
+    data set is the one that the run has begun, what was chosen from it stays: a second choice would take what stands
+    beside it for given.
+
+    Args:
+        location: folder or URI of the run
+        data: the data set to go on with; None: not named
+        again: whether a data set that the run has learned from is learned from once more
 
     Raises:
         ConfigError: The file is damaged.
@@ -119,7 +128,10 @@ def read_settings_to_continue(location: str | Path) -> dict[str, Any] | None:
     if settings is None:
         return None
     records = read_data_sets(Folder.open(location))
-    chosen = records[-1].chosen if records else _FOLLOWING
+    is_begun = (
+        not again and data is not None and bool(records) and _manifest_crc32c(data) == records[-1].manifest_crc32c
+    )
+    chosen = () if is_begun else records[-1].chosen if records else _FOLLOWING
     left: dict[str, Any] = {}
     for group, value in settings.items():
         if isinstance(value, dict):
@@ -128,6 +140,14 @@ def read_settings_to_continue(location: str | Path) -> dict[str, Any] | None:
         elif group not in _OF_ONE_DATA_SET and not (group in _FOLLOWING and group in chosen):
             left[group] = value
     return left
+
+
+def _manifest_crc32c(data: str | Path) -> int | None:
+    """Return the checksum of a data set's manifest; None if there is none, which whoever opens it says."""
+    try:
+        return int(google_crc32c.value(Folder.open(data).read_bytes(MANIFEST_NAME)))
+    except (OSError, EsmmError):
+        return None
 
 
 def chosen_names(given: TrainConfig, resolved: TrainConfig) -> tuple[str, ...]:
@@ -170,7 +190,9 @@ def check_settings_to_continue(config: TrainConfig, saved: dict[str, Any], check
     _check_equal(config, saved, checkpoint, ("seed", "embedding", "model", "dense"), _FREE_BETWEEN_DATA_SETS)
 
 
-def resumed_settings(location: str | Path, *, continues: bool = False) -> dict[str, Any] | None:
+def resumed_settings(
+    location: str | Path, *, continues: bool = False, data: str | Path | None = None, again: bool = False
+) -> dict[str, Any] | None:
     """Return the settings that a run goes on with where none are given; None if it has none yet.
 
     Where its rows were is left out: without ``servers`` it goes on in this process.
@@ -178,13 +200,15 @@ def resumed_settings(location: str | Path, *, continues: bool = False) -> dict[s
     Args:
         location: folder or URI of the run
         continues: whether it goes on with its next data set
+        data: the data set that it goes on with; None: not named
+        again: whether it may be one that the run has learned from
 
     Raises:
         ConfigError: The file is damaged.
         CheckpointError: The run's list of data sets is.
         StorageError: The storage refuses.
     """
-    stored = read_settings_to_continue(location) if continues else read_settings(location)
+    stored = read_settings_to_continue(location, data, again=again) if continues else read_settings(location)
     if stored is None or not isinstance(stored.get("store"), dict):
         return stored
     store = {name: value for name, value in stored["store"].items() if name not in _OF_ONE_START}

@@ -37,4 +37,9 @@ def settings_of_run(flags: Mapping[str, str]) -> Mapping[str, Any] | None:
         return None
     from esmm_dist.train.run_settings import resumed_settings
 
-    return resumed_settings(flags["run"], continues=flags.get("continue") == "true")
+    return resumed_settings(
+        flags["run"],
+        continues=flags.get("continue") == "true",
+        data=flags.get("data"),
+        again=flags.get("again") == "true",
+    )

@@ -29,10 +29,11 @@ from launcher.settings.twin import CommonFlags, make_twin, read_twin, twin_defau
 def peek(args: Sequence[str]) -> dict[str, str]:
     """Return the values of the flags that say which files of settings to read, before anything else is parsed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in ("--config", "--run", "--like"):
+    for name in ("--config", "--run", "--like", "--data"):
         parser.add_argument(name, nargs="?")
-    parser.add_argument("--continue", action="store_const", const="true")
-    parser.add_argument("--no-continue", dest="continue", action="store_const", const="false")
+    for name in ("continue", "again"):
+        parser.add_argument(f"--{name}", action="store_const", const="true")
+        parser.add_argument(f"--no-{name}", dest=name, action="store_const", const="false")
     try:
         known, _ = parser.parse_known_args(list(args))
     except argparse.ArgumentError:  # tyro will say what is wrong with the line

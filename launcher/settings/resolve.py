@@ -12,7 +12,7 @@ from launcher.command import Command
 from launcher.settings import flags
 from launcher.settings.twin import CommonFlags
 
-_NAMING = ("like",)
+_NAMING = ("like", "data")
 """Settings of a file that name where other settings are stored. ``run`` is not one: a file starts new runs."""
 
 
@@ -41,8 +41,7 @@ def resolve(command: Command, args: Sequence[str]) -> Resolved:
     file = _read_settings(given["config"], cls) if "config" in given else None
     data = file.data if file is not None else {}
     named = {name: data[name] for name in _NAMING if isinstance(data.get(name), str)}
-    if data.get("continue") is True:
-        named["continue"] = "true"
+    named |= {name: "true" for name in ("continue", "again") if data.get(name) is True}
     base = typed_settings(Named("the run's stored settings"), cls, command.find_earlier_settings({**named, **given}))
     if file is not None:
         base = merge(base, typed_settings(file, cls, data))

@@ -30,6 +30,7 @@ from esmm_dist.train.data_sets import DataSetRecord
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import train
 from esmm_dist.train.run_folder import read_data_sets
+from esmm_dist.train.run_settings import resumed_settings
 from esmm_dist.train.trainer import Trainer
 from launcher.cli import run_line
 from launcher.run_files.plain_run import read_progress
@@ -235,7 +236,9 @@ def test_what_is_done_is_not_done_again_and_another_needs_to_be_told(days, secon
     shutil.copytree(second[0], run)
     result = learn_second(days, run)
     assert (result.step, result.impressions) == (LAST, 0)
-    assert result.lines() == [f"Nothing left to do: {run} is complete (step 22 of 22; {result.rows} embedding rows)."]
+    assert result.lines()[0] == (
+        f"Nothing left to do: {run} is complete (step 22 of 22; {result.rows} embedding rows)."
+    )
     with pytest.raises(ConfigError, match="is not the data set that .* was trained on last, .*--continue"):
         learn(days[2], run, input={"epochs": 1})
     with pytest.raises(ConfigError, match=r"has learned from .* already, in steps 1 to 6\. Give the next"):
@@ -442,3 +445,29 @@ def test_the_record_says_where_it_began(second):
     assert isinstance(first_record, DataSetRecord)
     assert (first_record.first_step, first_record.last_step, first_record.finished) == (0, FIRST, True)
     assert (now.first_step, now.last_step, now.from_step, now.finished) == (FIRST, LAST, FIRST, True)
+
+
+def test_a_first_data_set_that_was_killed_before_a_checkpoint_keeps_what_was_chosen_for_it(days, tmp_path):
+    """A second choice would take the rates that were chosen for given, and the cool-down of a large log with them."""
+    line = ["train", "--data", str(days[0]), "--run", str(tmp_path / "run"), "--continue", "--hidden-units", "6"]
+    run_line(line)
+    expected = [(tmp_path / "run" / name).read_bytes() for name in ("config.yaml", "train_log.jsonl", "data_sets.json")]
+    shutil.rmtree(tmp_path / "run/checkpoints")  # as if it had been killed between its first step and a checkpoint
+    run_line(line)
+    found = [(tmp_path / "run" / name).read_bytes() for name in ("config.yaml", "train_log.jsonl", "data_sets.json")]
+    assert found == expected
+
+
+def test_what_was_chosen_stays_for_the_data_set_that_was_begun_and_no_other(days, tmp_path):
+    run = tmp_path / "run"
+    train(build(TrainConfig, {"data": days[0], "run": str(run), "continue": True}, where="test"), NoProgress())
+    begun, next_one, again = (
+        resumed_settings(run, continues=True, **given)
+        for given in ({"data": days[0]}, {"data": days[1]}, {"data": days[0], "again": True})
+    )
+    assert begun is not None
+    assert begun["cooldown"] == 0.65
+    for other in (next_one, again):
+        assert other is not None
+        assert "cooldown" not in other
+        assert other["embedding"] == begun["embedding"]

@@ -177,7 +177,7 @@ def test_a_required_setting_may_be_missing_when_settings_are_printed():
 
 def test_peek_reads_the_files_to_open_and_leaves_the_rest():
     line = ["--data", "d", "--run=r", "--config", "c.yaml", "--json"]
-    assert flags.peek(line) == {"run": "r", "config": "c.yaml"}
+    assert flags.peek(line) == {"data": "d", "run": "r", "config": "c.yaml"}
     assert flags.peek(["--run"]) == {}
 
 
