@@ -243,7 +243,7 @@ def test_a_result_that_was_put_by_half_is_put_whole(s3, local, tmp_path, monkeyp
 
     try:
         with monkeypatch.context() as context:
-            context.setattr("launcher.object_store.places.copy_tree", ends)
+            context.setattr("esmm_dist.storage.on_copies.copy_tree", ends)
             assert main(["preprocess", raw, data, *PREPROCESS]) == 1
     finally:
         s3.refuse_after(float("inf"))

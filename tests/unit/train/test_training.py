@@ -183,7 +183,7 @@ def test_a_finished_run_started_again_does_nothing_and_says_so(trained):
     run, result, _ = trained
     before = state_of(run, 60)
     again = train(build(TrainConfig, _stored(run), where="test"), Messages())
-    assert again.lines() == [f"Nothing left to do: {run} is complete (step 60 of 60; {result.rows} embedding rows)."]
+    assert again.lines()[0] == f"Nothing left to do: {run} is complete (step 60 of 60; {result.rows} embedding rows)."
     assert again.metrics == result.metrics
     assert state_of(run, 60) == before
 

@@ -98,8 +98,17 @@ def test_bad_line_is_rejected_with_its_reason_alone_and_among_good_ones(line: by
 
 def test_every_reason_of_a_line_has_a_case_above():
     later = {Reason.REPEATED_SAMPLE_ID, Reason.REPEATED_COMMON_ROW}
-    of_flat_logs = {Reason.BAD_ENCODING, Reason.BAD_TIME}
-    assert {reason for _, reason in BAD_LINES} == set(Reason) - later - of_flat_logs
+    of_other_forms = {Reason.BAD_ENCODING, Reason.BAD_TIME, Reason.BAD_JSON}
+    of_events = {
+        Reason.NO_JOIN_KEY,
+        Reason.REPEATED_IMPRESSION,
+        Reason.EVENT_WITHOUT_IMPRESSION,
+        Reason.EVENT_WITHOUT_LABEL_BEFORE,
+        Reason.EVENT_BEFORE_IMPRESSION,
+        Reason.EVENT_BEYOND_WINDOW,
+        Reason.REPEATED_EVENT,
+    }
+    assert {reason for _, reason in BAD_LINES} == set(Reason) - later - of_other_forms - of_events
 
 
 @pytest.mark.parametrize("ending", [b"", b"\r"])
