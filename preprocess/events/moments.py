@@ -11,19 +11,22 @@ ISO 8601 text with a zone (``Z``, ``+02:00``)  that moment
 date of Parquet, ISO 8601 text of a date       the beginning of the day
 =============================================  =========================================================
 
-Where clocks are put back, the earlier of the two moments of a time without a zone is taken.
+Where clocks are put back, the earlier of the two moments of a time without a zone is taken. What is a time, and on
+which day it is, is the same as in ``read.flat.local_time``, which cuts the same log by days: both follow
+``schema.time_text``.
 """
 
 import datetime
-import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from esmm_dist.arrays import I64, Bools
-from esmm_dist.schema.number_text import number_of
+from esmm_dist.schema.feature_id import value_text
 from esmm_dist.schema.sources import FlatSource
+from esmm_dist.schema.time_text import BELOW, CLOCK_TIME, DAY_S, FIRST_WHOLE_DAY, LAST_WHOLE_DAY, NUMBER, PER_SECOND
 from esmm_dist.schema.time_zone import zone_of
 from preprocess.read.flat.column_types import plain
 from preprocess.read.flat.columns import distinct_texts
@@ -32,14 +35,13 @@ from preprocess.read.flat.value_texts import written_texts
 
 _SECOND = 1_000_000
 _MINUTE = 60 * _SECOND
-_DAY = 86_400 * _SECOND
+_DAY = DAY_S * _SECOND
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _NAIVE_EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
-_FIRST_WHOLE_DAY, _LAST_WHOLE_DAY = 1900_01_01, 2999_12_31
-_BELOW = (1e11, 1e14, 1e17)
+_NUMBER = re.compile(NUMBER)
+_CLOCK_TIME = re.compile(CLOCK_TIME)
 _MOST_DIGITS = 18
-_MOST_US = 253_402_300_799 * _SECOND  # the end of the year 9999
 
 
 def moments(column: pa.Array, source: FlatSource, time_zone: str) -> tuple[I64, Bools]:
@@ -63,6 +65,8 @@ def moments(column: pa.Array, source: FlatSource, time_zone: str) -> tuple[I64, 
     if pc.all(digits, skip_nulls=False).as_py():
         return _of_whole(np.asarray(texts.cast(pa.int64())), zone)
     try:  # ISO 8601 texts without a zone, all of them
+        if not pc.all(pc.match_substring_regex(texts, f"^{CLOCK_TIME}$")).as_py():
+            raise pa.ArrowInvalid("Arrow reads further forms, which are no times elsewhere")
         clock = np.asarray(texts.cast(pa.timestamp("us")).cast(pa.int64()).fill_null(0))
     except pa.ArrowInvalid:
         codes, distinct = distinct_texts(texts, source)
@@ -92,17 +96,11 @@ def _kept(times: I64, is_time: Bools, present: Bools) -> tuple[I64, Bools]:
 
 def _of_whole(numbers: I64, zone: datetime.tzinfo) -> tuple[I64, Bools]:
     """Return the times of whole numbers, int64 [N], and which are times."""
-    times = np.where(
-        numbers < _BELOW[0],
-        numbers * np.where(numbers < _BELOW[0], _SECOND, 0),
-        np.where(
-            numbers < _BELOW[1],
-            numbers * np.where(numbers < _BELOW[1], 1000, 0),
-            np.where(numbers < _BELOW[2], numbers, numbers // 1000),
-        ),
-    )
-    is_time = (numbers >= 0) & (times <= _MOST_US)
-    at = np.flatnonzero((numbers >= _FIRST_WHOLE_DAY) & (numbers <= _LAST_WHOLE_DAY))
+    is_time = (numbers >= 0) & (numbers < BELOW[-1])
+    per_second = np.array(PER_SECOND)[np.searchsorted(np.array(BELOW[:-1]), numbers, side="right")]
+    # Either factor is 1; where the number is too large to be a time, it is not multiplied
+    times = np.where(is_time, numbers, 0) * np.maximum(_SECOND // per_second, 1) // np.maximum(per_second // _SECOND, 1)
+    at = np.flatnonzero((numbers >= FIRST_WHOLE_DAY) & (numbers <= LAST_WHOLE_DAY))
     if len(at):
         unique, place = np.unique(numbers[at], return_inverse=True)
         days = [_whole_day(number) for number in unique.tolist()]
@@ -120,23 +118,31 @@ def _whole_day(number: int) -> int | None:
 
 
 def _of_text(text: str, zone: datetime.tzinfo) -> int | None:
-    text = text.strip()
-    number = number_of(text)
-    if number is not None:
-        if not (math.isfinite(number) and 0 <= number < 2**63):
-            return None
-        if number == math.floor(number):
-            times, is_time = _of_whole(np.array([int(text) if text.isdecimal() else int(number)]), zone)
-            return int(times[0]) if is_time[0] else None
-        per_unit = next((unit for below, unit in zip(_BELOW, (1e6, 1e3, 1.0), strict=True) if number < below), 1e-3)
-        return round(number * per_unit)
-    try:
-        time = datetime.datetime.fromisoformat(text)
-    except ValueError:
+    known = value_text(text.strip())
+    if known is None:
         return None
-    if time.tzinfo is not None:
-        return (time - _EPOCH) // _MICROSECOND
+    if _NUMBER.fullmatch(known) is not None:
+        whole, _, fraction = known.partition(".")
+        times, is_time = _of_whole(np.array([int(whole)]), zone)
+        return int(times[0]) + _fraction_us(int(whole), fraction) if is_time[0] else None
+    if _CLOCK_TIME.fullmatch(known) is None:
+        return None
+    try:
+        time = datetime.datetime.fromisoformat(known)
+        if time.tzinfo is not None:
+            time.astimezone(zone)  # must be a day of the zone's calendar
+            return (time - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError):
+        return None
     return int(_from_clock(np.array([(time - _NAIVE_EPOCH) // _MICROSECOND]), zone)[0])
+
+
+def _fraction_us(whole: int, fraction: str) -> int:
+    """Return the microseconds that the decimals of a number say beyond its whole part; a whole day has none."""
+    if not fraction or FIRST_WHOLE_DAY <= whole <= LAST_WHOLE_DAY:
+        return 0
+    per_second = next(unit for below, unit in zip(BELOW, PER_SECOND, strict=True) if whole < below)
+    return round(float(f"0.{fraction}") * _SECOND / per_second)
 
 
 def _from_clock(clock: I64, zone: datetime.tzinfo) -> I64:

@@ -7,6 +7,7 @@ import pytest
 
 from esmm_dist.storage.folder import Folder
 from launcher.cli import main
+from tests.support.folder_content import folder_content
 from tests.support.s3_server import S3Server
 from tests.unit.preprocess.raw_logs import files
 from tests.unit.preprocess.test_by_day import ROWS, write
@@ -21,14 +22,7 @@ def raw(tmp_path: Path) -> Path:
 
 def stored(uri: str) -> dict[str, bytes]:
     """Return the files of a data set in a store, without the times of its raw files."""
-    whole = Folder.open(uri)
-    found = {}
-    for path in whole.tree():
-        *above, name = path.split("/")
-        inner = whole
-        for each in above:
-            inner = inner / each
-        found[path] = inner.read_bytes(name)
+    found = folder_content(Folder.open(uri))
     return {path: content for path, content in found.items() if not path.endswith(".inputs.json")}
 
 
@@ -58,3 +52,17 @@ def test_a_day_that_continues_another_one_in_a_store_is_the_same_as_on_a_disk(
     assert "3 data sets in s3://bucket/by-day, each continuing the one before:" in capsys.readouterr().out
     for day in days:
         assert stored(s3.uri(f"bucket/by-day/{day}")) == local(tmp_path / "local" / day)
+    # A folder of days in a store takes no further days: each is a data set of its own there
+    assert main(["preprocess", s3.uri("bucket/days/raw"), s3.uri("bucket/by-day"), *schema, "--by-day", *SETTINGS]) == 2
+    assert "holds files already. Give a new place" in capsys.readouterr().err
+
+
+def test_events_in_a_store_are_joined_to_the_data_set_of_a_disk(s3: S3Server, tmp_path: Path):
+    raw, schema = tmp_path / "events", ["--schema", str(tmp_path / "events/schema.yaml")]
+    assert main(["synth", str(raw), "--form", "events", "--impressions", "3000", "--days", "2"]) == 0
+    assert main(["copy", str(raw), s3.uri("bucket/events/raw")]) == 0
+    assert main(["preprocess", str(raw), str(tmp_path / "data"), *schema, *SETTINGS]) == 0
+    assert main(["preprocess", s3.uri("bucket/events/raw"), s3.uri("bucket/events/data"), *schema, *SETTINGS]) == 0
+    found = stored(s3.uri("bucket/events/data"))
+    assert found == local(tmp_path / "data")
+    assert found["rejects/events.jsonl"]

@@ -15,6 +15,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
 from launcher.cli import main
+from tests.support.folder_content import folder_content
 from tests.support.s3_server import S3Server
 
 SYNTH = ["--impressions", "3000", "--seed", "5"]
@@ -51,13 +52,7 @@ def no_copies_left(tmp_path, monkeypatch):
 
 def content(folder: Folder) -> dict[str, bytes]:
     """Return all files but the times of the raw files, which a store sets itself."""
-    found = {}
-    for path in folder.tree():
-        *folders, name = path.split("/")
-        inner = folder
-        for each in folders:
-            inner = inner / each
-        found[path] = inner.read_bytes(name)
+    found = folder_content(folder)
     found.pop(".inputs.json", None)
     return found
 

@@ -1,6 +1,5 @@
 """A pipeline on a planted log: three days, of which one is worse; killed between any two writes of its publishing."""
 
-import functools
 import json
 import shutil
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from launcher.pipeline import put_into_service as publishing
 from launcher.pipeline.run import GATE_STATUS, run_pipeline
 from launcher.pipeline.state import StateFile
 from launcher.terminal.json_line import json_value
+from tests.support.folder_content import folder_content
 from tests.support.killed_lines import KILLED, LineKiller
 from tests.support.planted_days import DAYS, write_day, write_planted
 from tests.unit.launcher.commands.played_context import Messages, make_context
@@ -84,20 +84,11 @@ def killer() -> Iterator[LineKiller]:
         yield found
 
 
-def content(folder: Folder) -> dict[str, bytes]:
-    """Return the bytes of all files below a folder."""
-    found = {}
-    for path in folder.tree():
-        *folders, name = path.split("/")
-        found[path] = functools.reduce(Folder.__truediv__, folders, folder).read_bytes(name)
-    return found
-
-
 def published(folder: Path, publish: Folder | None = None) -> dict[str, bytes]:
     """Return all that a pipeline leaves for others: what is published, its state, its pins."""
     pins = {path.name: b"" for path in (folder / "work/run/checkpoints").glob("*.pin")}
     state = (folder / "work/pipeline.json").read_bytes()
-    return {**content(publish or Folder.open(folder / "models")), **pins, "pipeline.json": state}
+    return {**folder_content(publish or Folder.open(folder / "models")), **pins, "pipeline.json": state}
 
 
 def test_a_second_day_replaces_the_first(days: Path):

@@ -17,6 +17,7 @@ from esmm_dist.storage.folder import Folder
 from launcher.pipeline.lease import LEASE_NAME
 from launcher.pipeline.run import GATE_STATUS
 from launcher.pipeline.state import STATE_NAME, StateFile
+from tests.support.folder_content import folder_content
 from tests.support.planted_days import DAYS, pipeline_text, write_day, write_planted
 
 KUAIRAND = Path(__file__).parents[3] / "shared/data/kuairand"
@@ -54,23 +55,11 @@ class Pipeline:
             return None
 
 
-def content(folder: Folder) -> dict[str, bytes]:
-    """Return the bytes of all files below a folder."""
-    found = {}
-    for path in folder.tree():
-        *folders, name = path.split("/")
-        inner = folder
-        for each in folders:
-            inner = inner / each
-        found[path] = inner.read_bytes(name)
-    return found
-
-
 def left(work: Folder, publish: Folder) -> dict[str, bytes]:
     """Return all that a pipeline leaves for others: what is published, its state, its pins."""
     pins = {name: b"" for name in (work / "run" / "checkpoints").names() if name.endswith(".pin")}
     assert LEASE_NAME not in work.names()
-    return {**content(publish), **pins, "state": work.read_bytes(STATE_NAME)}
+    return {**folder_content(publish), **pins, "state": work.read_bytes(STATE_NAME)}
 
 
 def ends_the_same(pipeline: Pipeline, work: Folder, publish: Folder, *, status: int, seed: int) -> None:

@@ -7,10 +7,14 @@ import pyarrow as pa
 import pytest
 
 from esmm_dist.schema.sources import FlatSource
+from esmm_dist.schema.time_zone import zone_of
 from preprocess.events.moments import moment_of, moment_shown, moments
+from preprocess.read.days import day_of
+from preprocess.read.flat.local_time import read_times
 
 SOURCE = FlatSource(form="flat", files={"train": "x.csv"}, labels={})
 NOON = datetime.datetime(2024, 3, 30, 12, tzinfo=datetime.UTC)
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 NOON_US = int(NOON.timestamp()) * 10**6
 
 
@@ -80,3 +84,40 @@ def test_whole_day_begins_at_midnight_of_the_zone():
 def test_moment_is_shown_in_its_zone():
     assert moment_shown(NOON_US, "Europe/Berlin") == "2024-03-30T13:00:00+01:00"
     assert moment_of(moment_shown(NOON_US, "Europe/Berlin"), "UTC") == NOON_US
+
+
+TEXTS = [
+    *(
+        "2024-01-31",
+        " 2024-01-31 ",
+        "2024-01-31T09",
+        "2024-01-31T09:30",
+        "2024-01-31 09:30:00.5",
+        "2024-01-31T09:30:00,5",
+    ),
+    *("2024-01-31T09:30:00Z", "2024-01-31T23:30:00-05", "2024-01-31T23:30:00+0530", "2024-01-31T09:30:00.1234567"),
+    *("1900-01-01", "2999-12-31", "2999-12-31T23:59:59", "1900-01-01T00:00:00"),
+    *("20240131", "20240131.0", "20240131.5", "0", "1706690000", "1706690000.5", "1706690000 ", "5.", "30000101"),
+    *("1706690000123", "1706690000123456", "1706690000123456789", "9" * 18, "8" * 19),
+    # no times
+    *("", "nan", "1e9", "-5", "+5", ".5", "9" * 19, "9" * 20, "20240231", "20240231.5", "2024-02-31"),
+    *("20240131T093000", "2024-01-31T0930", "2024-01-31T093000", "2024-W05-3", "2024-031", "2024-01-31t09:30"),
+    *("2024-01-31T24:00", "2024-01-31T09:30:60", "2024-01-31T09:30:00+05:30:15", "2024-01-31T9:30"),
+]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_a_time_and_on_which_day_is_the_same_where_a_log_is_cut_by_days(text: str, zone: str):
+    """A row must not join by a time that the cut by days refuses, nor the other way round."""
+    source = FlatSource(form="flat", files={"train": "x.csv"}, labels={}, time_zone=zone)
+    # One by one, and among others of its kind: columns of one form are read at once
+    for column in (pa.array([text]), pa.array([text, "2024-01-30T01:00"]), pa.array([text, "2024-01-30T01:00Z"])):
+        expected, (times, is_time) = read_times(column, source), moments(column, source, zone)
+        assert is_time.tolist() == expected.is_time.tolist()
+        days = [
+            day_of((EPOCH + datetime.timedelta(microseconds=each)).astimezone(zone_of(zone)).date())
+            for each, there in zip(times.tolist(), is_time, strict=True)
+            if there
+        ]
+        assert days == expected.day[expected.is_time].tolist()
