@@ -81,7 +81,8 @@ class ExportResult(Reported):
         if not self.value_inputs:
             return []
         return [
-            f"It takes the columns of the log: {', '.join(self.value_inputs)}. "
+            f"It takes the columns of the log, with the number of impressions of each user context: "
+            f"{', '.join(self.value_inputs)}. "
             'signatures["serving_default"] takes records.'
         ]
 

@@ -299,6 +299,9 @@ def test_a_model_of_a_flat_log_is_loaded_by_the_signature_that_takes_its_columns
     of_ids = ExportResult(path="model", step=1, rows={"t": 3}, folder_bytes=10, seconds=1.0)
     _, load = of_ids.lines()
     assert load.endswith('tf.saved_model.load("model").signatures["serving_default"]')
-    _, load, takes = replace(of_ids, value_inputs=("user", "item")).lines()
+    _, load, takes = replace(of_ids, value_inputs=("user", "item", "impressions_per_group")).lines()
     assert load.endswith('tf.saved_model.load("model").signatures["values"]')
-    assert takes == 'It takes the columns of the log: user, item. signatures["serving_default"] takes records.'
+    assert takes == (
+        "It takes the columns of the log, with the number of impressions of each user context: user, item, "
+        'impressions_per_group. signatures["serving_default"] takes records.'
+    )
