@@ -81,8 +81,8 @@ class Stepper:
             WorkerLostError: Another rank has ended.
         """
         impressions = 0
-        progress = self._context.progress
-        progress.start("Training", self._context.steps.last, "steps", self.step)
+        progress, steps = self._context.progress, self._context.steps
+        progress.start("Training", steps.last - steps.first, "steps", self.step - steps.first)
         pushed = PushedSteps(self.step)
         with self._batches.between(self.step, last_step, pushed) as prepared:
             start = time.monotonic()

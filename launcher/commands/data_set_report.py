@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from esmm_dist.schema.manifest import DatasetManifest
+from esmm_dist.text_table import text_table
 from launcher.terminal.json_line import json_value
-from launcher.terminal.text_table import text_table
 
 
 def days_lines(out: Path, days: Mapping[str, DatasetManifest]) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from launcher.terminal.text_table import text_table
+from esmm_dist.text_table import text_table
 
 
 @dataclass(frozen=True, kw_only=True)
