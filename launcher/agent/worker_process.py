@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from esmm_dist.process.tied_process import tied_to_this_process
 from launcher.agent.worker_link import REPORT_FD
 from launcher.agent.worker_reports import WorkerReports
 from launcher.processes.process_plan import without_rank
-from launcher.processes.tied_process import tied_to_this_process
 
 WARM_WORKER = (sys.executable, "-P", "-m", "launcher.agent.warm_worker")
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from esmm_dist.escaped import lines_of
+from esmm_dist.process.progress_events import replay, split_event
 from esmm_dist.progress import Progress
 from launcher.run_files.log_files import OWN_NAME, LogFiles
-from launcher.terminal.progress_events import replay, split_event
 
 # ANSI colours that are readable on dark and on light ground.
 _COLOURS = (36, 35, 32, 33, 34, 96, 95, 92, 93, 94)

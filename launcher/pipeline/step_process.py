@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from esmm_dist.escaped import lines_of
+from esmm_dist.process.progress_events import replay, split_event
 from esmm_dist.process.signals import SignalInbox, StoppedBySignal
 from esmm_dist.progress import Progress
 from launcher.local.process_plans import ESMM
@@ -20,7 +21,6 @@ from launcher.processes.child import Child
 from launcher.processes.ending import LocalError
 from launcher.processes.process_plan import ProcessPlan
 from launcher.terminal.progress import PROGRESS_FORM
-from launcher.terminal.progress_events import replay, split_event
 
 _GRACE_S = 30.0
 

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import IO
 
+from esmm_dist.process.tied_process import tied_to_this_process
 from launcher.processes.ending import Ending
 from launcher.processes.lines import LineSplitter
 from launcher.processes.process_plan import ProcessPlan, full_environment
-from launcher.processes.tied_process import tied_to_this_process
 
 TAIL_LINES = 8
 """Last lines kept for the message about a process that ended badly."""

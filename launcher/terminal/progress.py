@@ -1,7 +1,7 @@
 """Show the progress of long work on stderr: a bar on a terminal, a plain line every few seconds elsewhere.
 
 Both show how far the work is, how fast it goes and when it ends. A process that another one has started reports to that
-one instead (``progress_events.py``).
+one instead (``esmm_dist/process/progress_events.py``).
 """
 
 import math
@@ -19,9 +19,9 @@ from rich.text import Text
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.escaped import lines_of
+from esmm_dist.process.progress_events import JsonProgress
 from esmm_dist.progress import Progress
 from esmm_dist.words import amount_text, short_number
-from launcher.terminal.progress_events import JsonProgress
 
 PROGRESS_FORM = "ESMM_PROGRESS"
 """Environment variable: ``json`` for lines that a program reads; unset or empty for what suits the stream."""

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from esmm_dist.process.progress_events import replay, split_event
 from launcher.processes.child import Child
 from launcher.processes.ending import Ending
 from launcher.processes.process_plan import ProcessPlan
 from launcher.terminal.progress import PROGRESS_FORM
-from launcher.terminal.progress_events import replay, split_event
 from launcher.trainings.work_share import WorkShare
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from esmm_dist.process.progress_events import MARK, JsonProgress
 from esmm_dist.progress import Progress
 from launcher.local.screen import Screen
 from launcher.run_files.log_files import LogFiles
-from launcher.terminal.progress_events import MARK, JsonProgress
 
 
 class Recorded(Progress):

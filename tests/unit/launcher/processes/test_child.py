@@ -155,7 +155,7 @@ def test_a_tied_process_ends_with_the_one_that_started_it(start):
     inner = "import os, signal, sys; print(os.getpid(), file=sys.stderr, flush=True); signal.pause()"
     program = (
         "import subprocess\n"
-        "from launcher.processes.tied_process import tied_to_this_process\n"
+        "from esmm_dist.process.tied_process import tied_to_this_process\n"
         f"subprocess.Popen(tied_to_this_process([sys.executable, '-c', {inner!r}]), start_new_session=True)\n"
         "signal.pause()"
     )

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from esmm_dist.errors import ConfigError
+from esmm_dist.process.progress_events import MARK, JsonProgress, replay, split_event
 from esmm_dist.progress import NoProgress
 from launcher.terminal.progress import make_progress
-from launcher.terminal.progress_events import MARK, JsonProgress, replay, split_event
 
 
 class Clock:
