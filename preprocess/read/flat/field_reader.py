@@ -8,10 +8,11 @@ import pyarrow as pa
 from esmm_dist.arrays import I64
 from esmm_dist.schema.feature_id import cross_id, feature_id, missing_id
 from esmm_dist.schema.fields import Field, Schema
+from esmm_dist.schema.local_time import LocalTimes
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, index_dtype
 from preprocess.read.flat.columns import RowReasons, read_category, read_column
-from preprocess.read.flat.local_time import LocalTimes, read_times
+from preprocess.read.flat.local_time import read_times
 from preprocess.read.flat.number_column import read_numbers
 from preprocess.read.rejects import Reason
 

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from esmm_dist.errors import SchemaError
+from esmm_dist.schema.local_time import LocalTimes
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.days import day_of, day_shown
-from preprocess.read.flat.local_time import LocalTimes, read_times
+from preprocess.read.flat.local_time import read_times
 
 
 def source(zone: str = "UTC", **more: object) -> FlatSource:
