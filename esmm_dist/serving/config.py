@@ -31,7 +31,16 @@ class ServeConfig(RequestLimits):
     a token, and the metrics with one."""
 
     workers: int = 1
-    """Processes that answer. They share the port and the pages of the model in memory; one core each is about right."""
+    """Processes that answer. They share the port and the pages of the tables in memory; each has its own TensorFlow
+    (about 0.4 GB). Set the number of cores, less one where a new version must not be felt: it is loaded by the same
+    processes. More than cores is of no use."""
+
+    threads: int = 1
+    """Threads with which one process computes. With 1, a process keeps one core busy; a process for each core answers
+    more requests than threads do, and more threads answer one very large request sooner."""
+
+    address_file: Path | None = None
+    """File that gets the HOST:PORT once the server listens, for whoever starts it with port 0."""
 
     token_file: Path | None = None
     """File with the secret that every request must carry as ``Authorization: Bearer``. Needed to bind anything but
@@ -47,12 +56,14 @@ class ServeConfig(RequestLimits):
     tls_key: Path | None = None
     """PEM file of the certificate's private key."""
 
-    poll_s: float = 5.0
-    """Seconds between looks for a new version."""
+    poll_s: float | None = None
+    """Seconds between looks for a new version. None: 1 on a disk, 10 in an object store, where a look costs requests.
+    """
 
     cache: Path | None = None
-    """Folder that gets the files of versions in an object store, which are mapped from disk. None: one below the
-    user's cache. Of no use where the versions are on disk."""
+    """Folder that gets the files of versions in an object store, which are mapped from disk. None: a
+    temporary one, which is removed at the end; with a folder, a server that is started again fetches only what has
+    changed. The versions in use and the next one must fit. Of no use where the versions are on disk."""
 
     max_batch_impressions: int = 2_000
     """Most candidates that are computed together: requests that wait are taken together until there are so many. A
@@ -85,11 +96,12 @@ class ServeConfig(RequestLimits):
                 "into a file and give it to the server as --token-file and to clients, bind 127.0.0.1, or accept with "
                 "--insecure-no-token that anyone can ask for scores."
             )
-        if self.workers < 1:
-            raise ConfigError(f"workers is {self.workers}. Set 1 or more.")
+        for name in ("workers", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}. Set 1 or more.")
         if self.max_batch_impressions < 1:
             raise ConfigError(f"max_batch_impressions is {self.max_batch_impressions}. Set 1 or more.")
         for name, least in (("poll_s", 0.05), ("batch_wait_ms", 0.0), ("drain_s", 0.0)):
             value = getattr(self, name)
-            if not least <= value < float("inf"):
+            if value is not None and not least <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}. Set {least:g} or more.")
