@@ -12,7 +12,7 @@ from esmm_dist.checkpoint.reader import Checkpoint
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError, StorageError
 from esmm_dist.process.quiet import import_tensorflow
-from esmm_dist.process.system_refusal import error_in_text, refusal
+from esmm_dist.process.system_refusal import refusal
 from esmm_dist.progress import Progress
 from esmm_dist.reported import Reported
 from esmm_dist.storage.folder import Folder
@@ -113,7 +113,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     for line in probability_lines(checkpoint.manifest, calibrate=config.calibrate):
         progress.message(line)
     rows = {table: int(served.ids.shape[0]) for table, served in model.tables.items()}
-    transform = model.transform
+    transform = model.towers.transform
     description = {
         "run": without_credentials(Folder.open(config.checkpoint.run).location),
         "step": checkpoint.manifest.step,
@@ -144,6 +144,7 @@ def _model_to_export(checkpoint: Checkpoint, progress: Progress, calibrate: bool
     from esmm_dist.checkpoint.sorted_rows import read_sorted_rows
     from esmm_dist.embedding.start_values import StartValues
     from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+    from esmm_dist.inference.exported_towers import ExportedTowers
     from esmm_dist.inference.trained_model import dense_model, embedding_of, transform_of
 
     manifest = checkpoint.manifest
@@ -161,20 +162,20 @@ def _model_to_export(checkpoint: Checkpoint, progress: Progress, calibrate: bool
     transform = transform_of(checkpoint)
     if not calibrate:
         transform = replace(transform, curves=None)
-    return ExportedModel(manifest.schema, dense_model(checkpoint), tables, transform)
+    towers = ExportedTowers(manifest.schema, dense_model(checkpoint), transform)
+    return ExportedModel(manifest.schema, towers, tables)
 
 
 def _write(out: Path, model: Any, description: dict[str, Any]) -> int:
     """Save a model, and return the bytes of its files."""
-    tf = import_tensorflow()
+    from esmm_dist.inference.served_export import save_model, write_towers
+
     temporary = out.with_name(f".{out.name}.exporting")
     shutil.rmtree(temporary, ignore_errors=True)
     make_folder_durable(out.parent)
     try:
-        try:
-            tf.saved_model.save(model, str(temporary), signatures=model.signatures())
-        except tf.errors.OpError as e:  # TensorFlow writes files itself, and has errors of its own for a full disk
-            raise error_in_text(str(e)) from e
+        save_model(model, temporary)
+        write_towers(model.towers, temporary)
         about = temporary / DESCRIPTION
         about.parent.mkdir()
         about.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")

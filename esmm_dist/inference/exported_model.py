@@ -5,21 +5,18 @@ line of this project: whoever loads it needs TensorFlow only.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, cast
 
 import tensorflow as tf
 
-from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.checkpoint.sorted_rows import SortedRows
 from esmm_dist.embedding.start_values import PICK_BITS, StartValues
 from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.inference.exported_lists import Ragged, element_lists
 from esmm_dist.inference.exported_pooling import pool, weight_norms
-from esmm_dist.inference.exported_probabilities import exported_probabilities
+from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.exported_values import ValueInputs
 from esmm_dist.input.record_parsing import parse_spec
-from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.pooled_fields import BesidePooled, ListElements
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import COMBINER_POWER, Field, Schema
@@ -76,27 +73,18 @@ class ExportedTable(tf.Module):
 class ExportedModel(tf.Module):
     """Probabilities of impressions; ``signatures`` are the functions that are called from outside."""
 
-    def __init__(
-        self, schema: Schema, model: Esmm, tables: Mapping[str, ExportedTable], transform: LogitTransform
-    ) -> None:
+    def __init__(self, schema: Schema, towers: ExportedTowers, tables: Mapping[str, ExportedTable]) -> None:
         """Take over the parts.
 
         Args:
             schema: schema of the data that the model was trained with
-            model: model with its weights
+            towers: its networks
             tables: rows of each table of the schema
-            transform: what probabilities are computed from, instead of the model's logits
         """
         super().__init__()
         self._schema = schema
-        self.transform = transform
         self._fields = {"user": schema.user_fields, "impression": schema.impression_fields}
-        # Behind a function: what is saved is the variables and not the Keras object, which would want Keras to load
-        self._call_model: Callable[..., tf.Tensor] = partial(_call, model)
-        self.dense_variables = [variable.value for variable in model.weights]
-        self._uses_norms = model.uses_norms
-        self._seen_fields = model.seen_fields
-        self._lists = tuple(model.layout.attended)
+        self.towers = towers
         self.tables = dict(tables)
         knows = {name: table.knows for name, table in tables.items()}
         self.value_inputs = ValueInputs(schema, knows) if schema.flat_source is not None else None
@@ -164,8 +152,7 @@ class ExportedModel(tf.Module):
             features = {name: tf.identity(tensor) for name, tensor in features.items()}
         pooled, beside = self._pooled(features, groups, impressions)
         group_of_impression = tf.repeat(tf.range(groups), features["impressions_per_group"])
-        logits = self._call_model(pooled, group_of_impression, groups, beside=beside)
-        return exported_probabilities(logits, self._schema.label_tree, self.transform)
+        return self.towers.probabilities(pooled, beside, group_of_impression, groups)
 
     def _checks(self, features: Tensors, groups: tf.Tensor, impressions: tf.Tensor) -> list[tf.Operation]:
         """Return assertions that fail on records of another schema, whose scores would be nonsense."""
@@ -209,8 +196,8 @@ class ExportedModel(tf.Module):
             power = per_segment(lambda field: COMBINER_POWER[field.combiner])
             weights = _normalised(weights, segments, power)
         tables = list(self._schema.tables)
-        table_of = per_segment(lambda field: tables.index(field.table) if field in self._seen_fields else -1)
-        lists = element_lists(self._schema, self._lists, Ragged(segments, ids, weights), groups)
+        table_of = per_segment(lambda field: tables.index(field.table) if field in self.towers.seen_fields else -1)
+        lists = element_lists(self._schema, self.towers.lists, Ragged(segments, ids, weights), groups)
         pooled, norms = {}, {}
         for number, table in enumerate(tables):
             of_table = table_of == number
@@ -220,17 +207,12 @@ class ExportedModel(tf.Module):
             unique, place = tf.unique(tf.boolean_mask(ids, chosen), out_idx=tf.int64)
             matrix = (tf.stack([own_segments, place], axis=1), tf.boolean_mask(weights, chosen))
             pooled[table] = pool(self.tables[table].lookup(unique), *matrix, tf.math.count_nonzero(of_table))
-            if self._uses_norms:
+            if self.towers.uses_norms:
                 norms[table] = weight_norms(*matrix, tf.size(unique), tf.math.count_nonzero(of_table))
             rows = [self.tables[table].lookup(each.ids) for each in lists.values() if each.table == table]
             pooled[table] = tf.concat([pooled[table], *rows], axis=0) if rows else pooled[table]
         elements = {name: ListElements(each.lengths, each.weights) for name, each in lists.items()}
         return pooled, BesidePooled(norms, elements)
-
-
-def _call(model: Any, *inputs: Any, **named: Any) -> Any:
-    """Return the logits of the conditional probabilities, float32 [B, K]."""
-    return model.objective.conditional_logits(model(*inputs, **named))
 
 
 def _weighted(fields: tuple[Field, ...]) -> bool:

@@ -23,6 +23,7 @@ from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, ExportResult, export
 from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.inference.probabilities import probabilities
 from esmm_dist.model.config import ModelConfig
@@ -224,9 +225,9 @@ def test_a_longer_chain_has_the_columns_of_predict():
     rows = SortedRows(ids=np.empty(0, np.int64), rows=np.empty((0, 4), np.float32))
     table = ExportedTable(rows, StartValues(embedding_dim=4, scale=0.0, seed=1), seed=1, name="main")
     record = serialized(replace(EMPTY, impressions=[replace(EMPTY.impressions[0], labels=(0, 0, 0))]), schema)
-    found = ExportedModel(schema, model, {"main": table}, LogitTransform()).signatures()["serving_default"](
-        tf.constant([record])
-    )
+    found = ExportedModel(schema, ExportedTowers(schema, model, LogitTransform()), {"main": table}).signatures()[
+        "serving_default"
+    ](tf.constant([record]))
     assert list(found) == ["sample_id", *schema.label_tree.columns]
     expected = probabilities(np.array([[0.5, 0.0, 0.0]], dtype=np.float32), schema.label_tree)
     np.testing.assert_array_equal([found[name].numpy() for name in schema.label_tree.columns], expected)

@@ -16,6 +16,7 @@ from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.probabilities import probabilities
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
@@ -88,7 +89,7 @@ def test_a_step_learns_and_the_export_predicts_what_the_model_does(objective, ne
     tables = {
         table: ExportedTable(empty[table], start_values(dim), seed=SEED, name=table) for table, dim in dims(model)
     }
-    found = ExportedModel(SCHEMA, model, tables, transform).signatures()["features"](
+    found = ExportedModel(SCHEMA, ExportedTowers(SCHEMA, model, transform), tables).signatures()["features"](
         tf.constant(BATCH.user_ids, tf.int64),
         tf.constant(BATCH.user_lengths, tf.int64),
         tf.constant(BATCH.impression_ids, tf.int64),
