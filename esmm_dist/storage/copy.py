@@ -1,7 +1,8 @@
 """Copy files between folders on a disk and in object stores, and continue where a copy was ended.
 
 A copy shows as begun (``COPYING`` in the target) until its last file is there, and the manifest of a data set or of a
-checkpoint is its last file, as ``saved_model.pb`` is of a model: whoever reads a half copy finds no data set.
+checkpoint is its last file: whoever reads a half copy finds no data set. Of a model ``saved_model.pb`` comes after all
+that it names, and the manifest of a served model after that.
 """
 
 import shutil
@@ -20,7 +21,8 @@ from esmm_dist.storage.uris import COPYING
 PARALLEL = 8
 """Files at once: a store answers one request late and many in the same time."""
 
-_LAST = ("manifest.json", "saved_model.pb")
+_LAST = ("saved_model.pb", "manifest.json")
+"""Files that come after all others, in this order."""
 
 
 class _EndedError(Exception):
@@ -204,7 +206,9 @@ def _place(top: Folder, path: str) -> tuple[Folder, str]:
 
 def _groups(files: Iterable[str]) -> list[list[str]]:
     """Return the files in the order in which they may appear: what tells about others comes after them."""
-    inner = [path for path in files if path.rpartition("/")[2] not in _LAST]
-    manifests = [path for path in files if path.rpartition("/")[2] in _LAST]
-    deepest_first = sorted({path.count("/") for path in manifests}, reverse=True)
-    return [inner, *([path for path in manifests if path.count("/") == depth] for depth in deepest_first)]
+    groups = [[path for path in files if path.rpartition("/")[2] not in _LAST]]
+    for name in _LAST:
+        found = [path for path in files if path.rpartition("/")[2] == name]
+        depths = sorted({path.count("/") for path in found}, reverse=True)
+        groups += [[path for path in found if path.count("/") == depth] for depth in depths]
+    return groups

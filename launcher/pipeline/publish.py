@@ -2,12 +2,11 @@
 
 ::
 
-    PUBLISH/7/                the SavedModel; 7 is the version, as TensorFlow Serving wants it
+    PUBLISH/7/                what esmm export wrote; 7 is the version, as TensorFlow Serving wants it
     PUBLISH/current.json      which version is in service, what it was made of and what its files must be
 
-On a disk a version appears under its name by a rename. In an object store its files appear one by one, and
-``saved_model.pb``, without which no program loads it, last. ``current.json`` is replaced at once on both. What a killed
-publishing has left is replaced or removed by the next one.
+How a version comes and goes stands in ``esmm_dist.served_model.version_folders``. ``current.json`` is replaced at once,
+on a disk and in a store. What a killed publishing has left is replaced or removed by the next one.
 """
 
 import json
@@ -16,19 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from esmm_dist.errors import ConfigError
-from esmm_dist.progress import Progress
 from esmm_dist.schema.checksum import file_crc32c, mapping_crc32c
-from esmm_dist.storage.copy import CopyOptions, copy_tree
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX, remove_hidden, remove_version
 from esmm_dist.storage.folder import Folder
-from esmm_dist.storage.uris import COPYING
-from esmm_dist.storage.whole_file import sync_tree
 from launcher.pipeline.state import VersionState
 
 CURRENT_NAME = "current.json"
 FORMAT = "esmm_dist.current"
 FORMAT_VERSION = 1
-
-MODEL_FILE = "saved_model.pb"
 
 
 def files_of(model: Path) -> dict[str, dict[str, int]]:
@@ -46,8 +40,12 @@ def checksum_of(files: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def next_version(publish: Folder, versions: Sequence[VersionState]) -> int:
-    """Return the number of the next version: one more than all that are published or stand in the folder."""
-    there = [int(name) for name in publish.names() if name.isascii() and name.isdigit()]
+    """Return the number of the next version: one more than all that are published or stand in the folder.
+
+    Deltas that somebody has put there have numbers, too.
+    """
+    numbers = [name.removesuffix(DELTA_SUFFIX) for name in publish.names()]
+    there = [int(number) for number in numbers if number.isascii() and number.isdigit()]
     return max([0, *there, *(each.version for each in versions)]) + 1
 
 
@@ -106,25 +104,6 @@ def is_published(publish: Folder, version: VersionState) -> bool:
     return sizes == {path: file["file_bytes"] for path, file in current["files"].items()}
 
 
-def put_version(model: Path, publish: Folder, version: int, progress: Progress) -> None:
-    """Copy a model to the folder of its version, which is whole or not there, and replaces what was there before."""
-    task = f"publish version {version}"
-    if not publish.is_local:
-        # All files again: those of a publishing that was killed may be of a model that was exported before this one
-        copy_tree(
-            Folder.open(model), publish / str(version), progress, task=task, options=CopyOptions(again=True, exact=True)
-        )
-        return
-    publish.make()
-    target, temporary = publish / str(version), publish / f".{version}.publishing"
-    temporary.delete()
-    copy_tree(Folder.open(model), temporary, progress, task=task)
-    sync_tree(temporary.local_path)
-    if target.exists():
-        hide(target).delete()
-    temporary.rename_to(target)
-
-
 def write_current(publish: Folder, version: VersionState, files: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """Put a version into service.
 
@@ -157,27 +136,7 @@ def remove_old(publish: Folder, versions: Sequence[VersionState], keep: int) -> 
     removed = []
     for each in versions[:-keep]:
         if str(each.version) in there:
-            folder = publish / str(each.version)
-            (hide(folder) if publish.is_local else _without_model(folder)).delete()
+            remove_version(publish, str(each.version))
             removed.append(each.version)
-    for name in publish.names():
-        if name.startswith(".") and name.endswith((".publishing", ".removing")):
-            (publish / name).delete()
+    remove_hidden(publish)
     return removed
-
-
-def hide(folder: Folder) -> Folder:
-    """Give a folder on a disk a name that no server looks at, so that nobody sees half of it."""
-    above = folder.parent
-    assert above is not None
-    hidden = above / f".{folder.name}.removing"
-    hidden.delete()
-    folder.rename_to(hidden)
-    return hidden
-
-
-def _without_model(folder: Folder) -> Folder:
-    """Remove the file without which no program loads a model, before the others."""
-    folder.delete_file(MODEL_FILE)
-    folder.delete_file(COPYING)
-    return folder

@@ -6,6 +6,7 @@ number, ``current.json`` comes when the version is whole, and the state says tha
 
 from typing import Any
 
+from esmm_dist.served_model.version_folders import put_version
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from launcher.pipeline.day import DayWork
@@ -15,7 +16,6 @@ from launcher.pipeline.publish import (
     files_of,
     is_published,
     next_version,
-    put_version,
     remove_old,
     write_current,
 )
@@ -66,7 +66,7 @@ def _publish(work: DayWork, publish: Folder, metrics: dict[str, Any]) -> None:
     )
     about = {"run": without_credentials(Folder.open(work.places.run).location), "data_set": day.begun}
     if not is_published(publish, version):
-        put_version(model, publish, version.version, work.runner.progress)
+        put_version(model, publish, str(version.version), work.runner.progress)
         write_current(publish, version, files, about)
     work.state.versions = (*(each for each in work.state.versions if each.version != version.version), version)
     day.published = True

@@ -7,6 +7,7 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
+from esmm_dist.served_model.version_folders import put_version
 from esmm_dist.storage.folder import Folder
 from launcher.pipeline.publish import (
     check_publish_folder,
@@ -14,7 +15,6 @@ from launcher.pipeline.publish import (
     files_of,
     is_published,
     next_version,
-    put_version,
     read_current,
     remove_old,
     write_current,
@@ -45,7 +45,7 @@ def version(number: int, checksum: str = "") -> VersionState:
 
 def publish(place: Folder, number: int, made: Path) -> VersionState:
     found = version(number, checksum_of(files_of(made)))
-    put_version(made, place, number, NoProgress())
+    put_version(made, place, str(number), NoProgress())
     write_current(place, found, files_of(made), {"run": "work/run"})
     return found
 
@@ -54,7 +54,7 @@ def test_a_version_is_whole_and_in_service_once_it_is_written(places, tmp_path):
     place, made = places("whole"), model(tmp_path / "model")
     published = version(1, checksum_of(files_of(made)))
     assert not is_published(place, published)
-    put_version(made, place, 1, NoProgress())
+    put_version(made, place, "1", NoProgress())
     assert not is_published(place, published)  # whole, and not in service
     write_current(place, published, files_of(made), {"run": "work/run", "data_set": "abc"})
     assert is_published(place, published)
@@ -80,7 +80,7 @@ def test_what_a_killed_publishing_has_left_is_replaced(places, tmp_path):
     place = places("half")
     old = model(tmp_path / "old", "longer")
     (old / "of_the_old_one").write_text("x")
-    put_version(old, place, 1, NoProgress())
+    put_version(old, place, "1", NoProgress())
     (place / ".1.publishing").make()
     (place / ".1.publishing").write_bytes("saved_model.pb", b"half")
     published = publish(place, 1, model(tmp_path / "new"))
@@ -92,7 +92,7 @@ def test_what_a_killed_publishing_has_left_is_replaced(places, tmp_path):
 def test_old_versions_go_and_those_of_others_stay(places, tmp_path):
     place, made = places("old"), model(tmp_path / "model")
     for number in (1, 2, 3):
-        put_version(made, place, number, NoProgress())
+        put_version(made, place, str(number), NoProgress())
     (place / "9").make()
     (place / "9").write_bytes("saved_model.pb", b"of somebody else")
     versions = [version(number) for number in (1, 2, 3)]
@@ -105,6 +105,13 @@ def test_old_versions_go_and_those_of_others_stay(places, tmp_path):
 def test_versions_go_on_though_their_folders_are_gone(places):
     assert next_version(places("empty"), []) == 1
     assert next_version(places("empty"), [version(1), version(2)]) == 3
+
+
+def test_a_version_takes_no_number_of_a_delta(places):
+    place = places("with-delta")
+    (place / "3.delta").make()
+    (place / "3.delta").write_bytes("of", b"somebody else")
+    assert next_version(place, [version(2)]) == 4
 
 
 def test_a_folder_of_something_else_or_of_another_pipeline_is_refused(places, tmp_path):
@@ -137,18 +144,23 @@ def test_the_checksum_is_of_paths_and_bytes(tmp_path):
     assert len(checksum_of(first)) == 8
 
 
-def test_the_model_file_is_the_last_of_a_copy_to_a_store(s3, tmp_path, monkeypatch):
+def test_the_files_that_say_what_is_there_come_last_in_a_store(s3, tmp_path, monkeypatch):
     """Servers that poll a store must not load half a model."""
     written: list[str] = []
     real = Folder.open_output
 
     def note(self, name):
-        written.append(name)
+        written.append(f"{str(self).partition('?')[0]}/{name}")
         return real(self, name)
 
+    made = model(tmp_path / "model")
+    for name in ("served/towers/saved_model.pb", "served/towers/variables/variables.index", "served/manifest.json"):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(name)
     monkeypatch.setattr(Folder, "open_output", note)
-    put_version(model(tmp_path / "model"), Folder.open(s3.uri("bucket/order")), 1, NoProgress())
-    assert written.index("saved_model.pb") > written.index("variables.index")
+    put_version(made, Folder.open(s3.uri("bucket/order")), "1", NoProgress())
+    last = ("served/towers/saved_model.pb", "saved_model.pb", "served/manifest.json")
+    assert written[-3:] == [f"s3://bucket/order/1/{name}" for name in last]
 
 
 def test_current_has_no_time_in_it(tmp_path):
