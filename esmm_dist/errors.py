@@ -9,6 +9,7 @@
     │   ├── InputDataError      raw logs or records: unreadable, damaged, too many rejects
     │   ├── CheckpointError     a checkpoint that is damaged or missing
     │   │   └── CheckpointMismatchError   a whole one, of another model
+    │   ├── ServedModelError    files of a served model that are damaged or missing, or a delta of another model
     │   ├── StackError          the machine: compiler, library, disk, memory
     │   ├── NumericalError      a loss or gradient that is not finite
     │   └── ServerError         a parameter server refuses: another run, other settings, no access
@@ -55,6 +56,10 @@ class CheckpointError(GiveUpError):
 
 class CheckpointMismatchError(CheckpointError):
     """A checkpoint is whole but belongs to another model or other settings: an older one would not fit either."""
+
+
+class ServedModelError(GiveUpError):
+    """Files of a served model are damaged or missing, or a delta belongs to another model."""
 
 
 class StackError(GiveUpError):

@@ -11,14 +11,22 @@
       served/tables/NAME.start_rows.npy  float32 [2^16, D]: rows of ids that have none
     MODELS/4.delta/                    the same, of rows that changed since its base; towers are whole
 
-A version without this file does not exist. ``crc32c``, its last member, is the CRC-32C of the text of all the others.
+A version without this file does not exist: whoever copies a version writes it last. ``crc32c``, its last member, is
+the CRC-32C of the text (JSON, indented by 1) of all the others. README.md says what holds for the files.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from esmm_dist.config import build, to_mapping
+from esmm_dist.embedding.placement import NUM_BUCKETS
+from esmm_dist.errors import ServedModelError
+from esmm_dist.schema.checksum import mapping_crc32c
 from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.stored import with_old_meaning
+from esmm_dist.storage.folder import Folder, is_plain_name
 
 FORMAT = "esmm_dist.served_model"
 FORMAT_VERSION = 1
@@ -60,7 +68,11 @@ class ServedShard:
     scales: ServedFile | None
     """float32 [n]: what the values of each row are multiplied by; None: 1, of float32 rows"""
     removed: ServedFile | None = None
-    """Of a delta: int64, ascending: ids that have no row any more. None: there are none."""
+    """Of a delta: int64 [m], ascending: ids that have no row any more. None: there are none."""
+
+    def files(self) -> Iterator[ServedFile]:
+        """Yield the files of the shard."""
+        yield from (file for file in (self.ids, self.begins, self.values, self.scales, self.removed) if file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +84,18 @@ class ServedTable:
     """D."""
     row_type: RowType
     rows: int
-    start_rows: ServedFile
-    """float32 [2^16, D], see ``embedding.start_values``"""
+    """Rows that the table has in this version, with those of a delta's bases; its own are the sum of the shards'."""
+    start_rows: ServedFile | None
+    """float32 [2^16, D], see ``embedding.start_values``. None in a delta: those of its base."""
     shards: tuple[ServedShard, ...]
     """Ascending by bucket; each bucket lies in one shard at most."""
+
+    def files(self) -> Iterator[ServedFile]:
+        """Yield the files of the table."""
+        if self.start_rows is not None:
+            yield self.start_rows
+        for shard in self.shards:
+            yield from shard.files()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,3 +135,67 @@ class ServedManifest:
     towers: tuple[ServedFile, ...]
     settings: Mapping[str, str | int | bool | list[str] | None]
     """Settings of the export that decide the content: row_type, min_count, fields, calibrate."""
+    format: Literal["esmm_dist.served_model"] = "esmm_dist.served_model"
+    format_version: int = FORMAT_VERSION
+
+    def files(self) -> Iterator[ServedFile]:
+        """Yield all files but the manifest itself."""
+        yield from self.towers
+        for table in self.tables:
+            yield from table.files()
+
+    def to_json(self) -> str:
+        """Return the text of ``manifest.json``."""
+        mapping = to_mapping(self)
+        return json.dumps({**mapping, "crc32c": mapping_crc32c(mapping)}, indent=1) + "\n"
+
+
+def read_served_manifest(served: Folder) -> ServedManifest:
+    """Read the manifest of a version.
+
+    Args:
+        served: folder ``served`` of the version
+
+    Raises:
+        FileNotFoundError: There is none: the folder is no version of a served model, or not yet.
+        ServedModelError: It is damaged, of another version of the format, or names a file outside its folder.
+        StorageError: The storage refuses.
+    """
+    where, repair = f"{served}/{MANIFEST_NAME}", "Export the version again, or copy it again."
+    data = served.read_bytes(MANIFEST_NAME)
+    try:
+        mapping: Any = json.loads(data)
+    except (ValueError, RecursionError) as e:
+        raise ServedModelError(f"{where} cannot be read ({e}). {repair}") from e
+    if not isinstance(mapping, dict) or mapping.get("format") != FORMAT:
+        raise ServedModelError(f"{where} is not the manifest of a served model. Give a folder that esmm export wrote.")
+    if mapping.get("format_version") != FORMAT_VERSION:
+        raise ServedModelError(
+            f"{where} has format version {mapping.get('format_version')}, not {FORMAT_VERSION}. Serve it with the "
+            "version of esmm_dist that wrote it, or export the version again."
+        )
+    if mapping.pop("crc32c", None) != mapping_crc32c(mapping):
+        raise ServedModelError(f"{where} has another checksum than the one it ends with: its bytes changed. {repair}")
+    manifest = build(ServedManifest, with_old_meaning(mapping), where=where, error=ServedModelError)
+    problem = _problem(manifest)
+    if problem:
+        raise ServedModelError(f"{where} {problem}. {repair}")
+    return manifest
+
+
+def _problem(manifest: ServedManifest) -> str:
+    """Return what no export writes; empty if there is nothing."""
+    for file in manifest.files():
+        if not all(is_plain_name(part) for part in file.path.split("/")):
+            return f"names '{file.path}', which is outside of its folder"
+    for table in manifest.tables:
+        end = 0
+        for shard in table.shards:
+            if not end <= shard.first_bucket < shard.last_bucket <= NUM_BUCKETS:
+                return f"has a shard of table '{table.name}' with buckets {shard.first_bucket} to {shard.last_bucket}"
+            if (shard.scales is None) != (table.row_type == "float32"):
+                return f"has a shard of table '{table.name}' whose scales do not fit rows of {table.row_type}"
+            end = shard.last_bucket
+        if (table.start_rows is None) != (manifest.base is not None):
+            return f"has a table '{table.name}' whose start rows do not fit a {'delta' if manifest.base else 'model'}"
+    return ""
