@@ -83,7 +83,13 @@ def write_log(path: Path, names: list[str], parents: tuple[int, ...], rows: int,
     path.write_text("\n".join(lines) + "\n")
 
 
-@pytest.fixture(scope="module", params=list(FUNNELS.values()), ids=list(FUNNELS))
+@pytest.fixture(
+    scope="module",
+    # A tree has all that stages have: labels that follow one another, and more than two of them
+    params=[
+        pytest.param(each, id=name, marks=() if name == "tree" else pytest.mark.slow) for name, each in FUNNELS.items()
+    ],
+)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of a funnel, and a run on it in one process."""
     labels, parents = request.param

@@ -74,6 +74,7 @@ def assert_same_end(run: Path, alone: Path) -> None:
     assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
+@pytest.mark.slow  # its short form: the next one, which ends where one process does too
 def test_two_ranks_and_a_server_end_where_one_process_does(folder: Path, alone: Path):
     run = folder / "two"
     line: list[str | Path] = [ESMM, "train", "--config", folder / "settings.json", "--run", run, "--json"]

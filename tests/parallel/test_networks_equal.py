@@ -39,7 +39,13 @@ def settings_of(network: str, data: Path) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module", params=NETWORK_SETTINGS)
+IN_SHORT = ("mlp", "ple", "dcn, one layer, shared", "din, a linear term, without shared embeddings")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(each, marks=() if each in IN_SHORT else pytest.mark.slow) for each in NETWORK_SETTINGS],
+)
 def alone(request, data, tmp_path_factory):
     """Settings with a network, and all that a run of one process with rows of its own ends with."""
     settings, run = settings_of(request.param, data), tmp_path_factory.mktemp("alone") / "run"

@@ -26,6 +26,9 @@ CASES: dict[str, dict[str, Any]] = {
     **NETWORK_CASES,
 }
 
+IN_SHORT = ("fields", "a network that leaves a table and a weight alone", "a network a label", "ple", "din")
+"""Of the other networks, test_exported_objectives.py compares the exported graph with the model at each run."""
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -49,7 +52,9 @@ def trained(data, folder, model: dict[str, Any]) -> str:
     return str(folder / "run")
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in IN_SHORT else pytest.mark.slow) for case in CASES]
+)
 def test_scores_are_those_of_predict(data, tmp_path, case):
     run = trained(data, tmp_path, CASES[case])
     predict(PredictConfig(run=run, data=data, out=tmp_path / "scores.parquet"), NoProgress())

@@ -71,6 +71,22 @@ CASES: dict[str, dict[str, Any]] = {
 }
 """By the settings that they change. ``test_each_setting_has_a_case`` finds one that shapes the graph and is missing."""
 
+IN_SHORT = (
+    "defaults",
+    "network with dropout",
+    "network dcn, cross_layers, cross_rank",
+    "network deepfm, linear_scale",
+    "network din, attend, attention_units",
+    "ple in mixed_precision",
+    "networks a label",
+    "linear_lists pooled",
+    "objective base, amt",
+    "objective escm2-dr, imputation_weight",
+    "objective dcmt, counterfactual_weight",
+    "all at once, dense_optimizer adagrad",
+)
+"""Those with operations that no other has; all of them are slow tests."""
+
 
 def schemas() -> dict[str, Schema]:
     """Every combiner and several tables, a longer chain, and no field of users."""
@@ -130,7 +146,9 @@ def test_what_stays_on_the_cpu_of_a_machine_with_a_gpu_moves_shapes_alone():
         assert on_cpu(graph) <= set(BESIDE_THE_GPU), sorted(on_cpu(graph) - set(BESIDE_THE_GPU))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in IN_SHORT else pytest.mark.slow) for case in CASES]
+)
 def test_no_operation_of_a_step_lands_on_a_gpu_without_a_deterministic_kernel(case):
     assert_deterministic(compiled(CASES[case], tiny_schema()))
 
@@ -145,6 +163,7 @@ def test_nor_where_steps_can_be_undone():
 
 
 def test_each_setting_has_a_case():
+    assert set(IN_SHORT) < set(CASES)
     hints = get_type_hints(TrainConfig)
     settings = [each.name for group in ("model", "hardware", "dense") for each in dataclasses.fields(hints[group])]
     assert len(settings) > 5

@@ -24,7 +24,8 @@ from tests.support.tiny_dataset import serialized, tiny_groups, tiny_schema, wri
 
 STEPS = 8
 MET_SETTINGS = [name for name in NETWORK_SETTINGS if name not in NETWORK_CASES]
-MIXED_IN_CI = ("mlp", "ple", "dcn, one layer, shared")
+MIXED_IN_SHORT = ("ple",)
+MET_IN_SHORT = ("dcn, one layer, shared", "din, a linear term, without shared embeddings")
 TEST = tiny_groups(30, seed=2, first_sample=5000)
 
 
@@ -49,12 +50,19 @@ def settings_of(network: str, data: Path, run: Path, **changes: Any) -> TrainCon
 
 
 def pieces_cases():
-    """Return those of this file; most in mixed precision are slow tests."""
-    cases = [pytest.param(network, False, id=f"{network}-float32") for network in MET_SETTINGS]
-    for network in NETWORK_SETTINGS:
-        marks = () if network in MIXED_IN_CI else (pytest.mark.slow,)
-        cases.append(pytest.param(network, True, id=f"{network}-mixed precision", marks=marks))
-    return cases
+    """Return those of this file; most are slow tests."""
+    cases = [
+        pytest.param(network, False, id=f"{network}-float32", marks=slow_unless(network in MET_IN_SHORT))
+        for network in MET_SETTINGS
+    ]
+    return cases + [
+        pytest.param(network, True, id=f"{network}-mixed precision", marks=slow_unless(network in MIXED_IN_SHORT))
+        for network in NETWORK_SETTINGS
+    ]
+
+
+def slow_unless(in_short: bool) -> Any:
+    return () if in_short else (pytest.mark.slow,)
 
 
 @pytest.mark.parametrize(("network", "mixed"), pieces_cases())
@@ -70,7 +78,9 @@ def test_a_run_in_two_pieces_ends_with_the_bits_of_one(network, mixed, data, tmp
     }
 
 
-@pytest.mark.parametrize("network", MET_SETTINGS)
+@pytest.mark.parametrize(
+    "network", [pytest.param(each, marks=slow_unless(each in MET_IN_SHORT)) for each in MET_SETTINGS]
+)
 def test_an_exported_model_gives_the_scores_of_predict(network, data, tmp_path):
     run = str(tmp_path / "run")
     train(settings_of(network, data, tmp_path / "run"), NoProgress())

@@ -26,6 +26,10 @@ from tests.support.tiny_dataset import tiny_groups, weighted, weighted_schema, w
 STEPS = 16
 """Two epochs of 8."""
 
+NETWORKS_IN_SHORT = ("ple", "dcn")
+"""With experts, and with crosses; the other networks by themselves are slow tests. ``din`` and ``mlp`` stand in the cases
+that set several settings."""
+
 CASES: dict[str, dict[str, Any]] = {
     "adam on both sides, dropout, cosine after a warm-up": {
         "embedding": {"embedding_dim": 4, "embedding_optimizer": "adam"},
@@ -119,7 +123,13 @@ def contents(run: Path) -> dict[str, Any]:
     return found | {"log": (run / "train_log.jsonl").read_text(), "metrics": newest}
 
 
-@pytest.fixture(scope="module", params=CASES, ids=list(CASES))
+def cases() -> list[Any]:
+    slow = {f"network {name}" for name in NETWORK_CASES} - {f"network {name}" for name in NETWORKS_IN_SHORT}
+    assert slow < set(CASES)
+    return [pytest.param(name, marks=(pytest.mark.slow,) if name in slow else ()) for name in CASES]
+
+
+@pytest.fixture(scope="module", params=cases())
 def whole(request, data, tmp_path_factory):
     """The settings of a case, a run that was not stopped, and what it holds."""
     settings, run = CASES[request.param], tmp_path_factory.mktemp("whole") / "run"
