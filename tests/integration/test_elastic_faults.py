@@ -30,7 +30,7 @@ PAIRS = [
     for fault in MATRIX
     if (TARGETS.index(fault.target) + HOWS.index(fault.how) + MOMENTS.index(fault.during)) % len(MOMENTS) == 0
 ]
-"""A third of the matrix, a Latin square: each pair of a target and a signal, a target and a moment, a signal and a moment."""
+"""A third of the matrix: a Latin square, in which every target, signal and moment meets every one of the others."""
 
 pytestmark = pytest.mark.timeout(600)  # all faults are in one run
 

@@ -27,7 +27,7 @@ STEPS = 16
 """Two epochs of 8."""
 
 NETWORKS_IN_SHORT = ("ple", "dcn")
-"""With experts, and with crosses; the other networks by themselves are slow tests. ``din`` and ``mlp`` stand in the cases
+"""With experts, and with crosses; the other networks by themselves are slow tests. ``din`` and ``mlp`` are in the cases
 that set several settings."""
 
 CASES: dict[str, dict[str, Any]] = {
