@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ ASKED = {"user_id": "u17", "candidates": [{"item_id": "i1"}, {"item_id": None}]}
 def short_waits(monkeypatch):
     """Pauses between tries; what is waited is looked at, not waited for."""
     waits: list[float] = []
-    monkeypatch.setattr(esmm_client.time, "sleep", waits.append)
+    monkeypatch.setattr(time, "sleep", waits.append)
     return waits
 
 
