@@ -27,15 +27,19 @@ class UnfitBatchError(ValueError):
 class RecordDecoder:
     """Decodes the records of one schema. Thread-safe; without Python for each record."""
 
-    def __init__(self, schema: Schema, *, with_names: bool = False) -> None:
+    def __init__(self, schema: Schema, *, with_names: bool = False, for_scoring: bool = False) -> None:
         """Prepare to decode.
 
         Args:
             schema: schema of the records
             with_names: whether to read the texts that name impressions
+            for_scoring: whether labels and sample weights are not read, which need not be there then: labels are all 0
         """
-        self._schema = schema
+        self._schema, self._for_scoring = schema, for_scoring
         self._kinds = record_kinds(schema, with_names=with_names)
+        if for_scoring:
+            del self._kinds[keys.LABELS]
+            self._kinds.pop(keys.SAMPLE_WEIGHTS, None)
         encoded = [key.encode() for key in self._kinds]
         self._keys = np.frombuffer(bytearray().join(encoded), dtype=np.uint8)
         self._key_ends = np.cumsum([len(key) for key in encoded])
@@ -49,7 +53,11 @@ class RecordDecoder:
                 fit together.
         """
         lists = self._lists(records)
-        sample_ids, labels = lists.int64(keys.SAMPLE_IDS), lists.int64(keys.LABELS)
+        sample_ids = lists.int64(keys.SAMPLE_IDS)
+        if self._for_scoring:
+            labels = np.zeros(len(sample_ids) * len(self._schema.labels), np.int64)
+        else:
+            labels = lists.int64(keys.LABELS)
         if len(labels) != len(sample_ids) * len(self._schema.labels):
             raise UnfitBatchError(f"{len(labels)} labels of {len(sample_ids)} impressions")
         batch = GroupedBatch(

@@ -1,17 +1,20 @@
 """Reads requests for one model: values become the ids that ``esmm preprocess`` gives them."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from esmm_dist.arrays import Bools, Ids
 from esmm_dist.schema.fields import Schema
+from esmm_dist.serving.batch_of_columns import ColumnBatches, Knows
+from esmm_dist.serving.column_request import read_columns
+from esmm_dist.serving.input_names import InputNames
+from esmm_dist.serving.packed_request import RecordRequests, read_features, unknown_ids
 from esmm_dist.serving.requests import AskedRequest, RequestForm
+from esmm_dist.serving.short_request import read_short
 
 
 class RequestReader:
     """Reads requests of all forms. Thread-safe."""
 
-    def __init__(self, schema: Schema, knows: Mapping[str, Callable[[Ids], Bools]]) -> None:
+    def __init__(self, schema: Schema, knows: Knows) -> None:
         """Prepare to read.
 
         Args:
@@ -19,7 +22,22 @@ class RequestReader:
             knows: for each table the function that tells which of ids int64 [N] have a row, bool [N]
         """
         self.schema, self._knows = schema, knows
+        self._names = InputNames(schema)
+        self._columns = ColumnBatches(schema)
+        self._records = RecordRequests(schema)
+
+    def with_rows(self, knows: Knows) -> "RequestReader":
+        """Return a reader for other rows of the same schema, which shares the ids of values that are known so far."""
+        reader = RequestReader.__new__(RequestReader)
+        reader.schema, reader._knows = self.schema, knows
+        reader._names, reader._columns, reader._records = self._names, self._columns, self._records
+        return reader
 
     def read(self, form: RequestForm, body: Any) -> AskedRequest:
         """See ``requests.read_request``."""
-        raise NotImplementedError
+        if form in ("short", "values"):
+            asked = (read_short if form == "short" else read_columns)(body, self._names)
+            batch, unknown = self._columns.batch(asked, self._knows)
+            return AskedRequest(batch=batch, several_users=asked.several_users, unknown=unknown)
+        batch = read_features(body, self.schema) if form == "features" else self._records.batch(body)
+        return AskedRequest(batch=batch, several_users=True, unknown=unknown_ids(batch, self.schema, self._knows))
