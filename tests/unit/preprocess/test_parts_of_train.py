@@ -154,10 +154,23 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("settings", [{"validation_share": 0.2}, {"validation_share": 0.1, "keep_negatives": 0.4}])
+VALIDATION, BOTH = {"validation_share": 0.2}, {"validation_share": 0.1, "keep_negatives": 0.4}
+IN_SHORT = [(BOTH, "names"), (BOTH, "no users, numbers")]
+"""Both parts are taken out: of a log with users and ids of its own, and of one with neither."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "form"),
+    [
+        pytest.param(
+            settings, form, id=f"{form}-{number}", marks=() if (settings, form) in IN_SHORT else pytest.mark.slow
+        )
+        for number, settings in enumerate((VALIDATION, BOTH))
+        for form in FORMS
+    ],
+)
 def test_workers_chunks_and_packing_do_not_change_the_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, settings: dict[str, float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, float], form: str
 ):
     made = {}
     for name, plan in {
