@@ -63,23 +63,32 @@ class ScoringApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         began_at = time.monotonic()
-        endpoint, status = "other", _GONE
+        counted_as, status = "other", _GONE
         try:
-            endpoint, answer = await self._answer(scope, receive)
+            address = self._address(scope)
+            if isinstance(address, Address):
+                counted_as = address.endpoint
+                answer = await self._answer(address, scope, receive)
+            else:
+                answer = address
             status = answer.status
             await self._send(answer, send)
         except ClientGoneError:
             pass  # counted by its status
         finally:
-            self._metrics.requests.labels(endpoint, str(int(status))).inc()
-            self._metrics.duration.labels(endpoint).observe(time.monotonic() - began_at)
+            self._metrics.requests.labels(counted_as, str(int(status))).inc()
+            self._metrics.duration.labels(counted_as).observe(time.monotonic() - began_at)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[str, Answer]:
-        """Return the name of the endpoint, and what it answers."""
-        endpoint = "other"
+    def _address(self, scope: Scope) -> Address | Answer:
+        """Return what the path names, or the refusal."""
         try:
-            address = address_of(scope["path"], self._name)
-            endpoint = address.endpoint
+            return address_of(scope["path"], self._name)
+        except RefusedError as e:
+            return error_answer(e.status, str(e), e.headers)
+
+    async def _answer(self, address: Address, scope: Scope, receive: Receive) -> Answer:
+        """Return the answer, also to what is refused or fails."""
+        try:
             if scope["method"] not in address.methods:
                 allowed = ", ".join(address.methods)
                 raise RefusedError(
@@ -87,19 +96,17 @@ class ScoringApp:
                     f"{scope['path'][:80]!r} has no {scope['method']}: it has {allowed}",
                     {"Allow": allowed},
                 )
-            return endpoint, await self._answer_at(address, scope, receive)
+            return await self._answer_at(address, scope, receive)
         except BadRequestError as e:
-            return endpoint, error_answer(HTTPStatus.BAD_REQUEST, str(e))
+            return error_answer(HTTPStatus.BAD_REQUEST, str(e))
         except RefusedError as e:
-            return endpoint, error_answer(e.status, str(e), e.headers)
-        except (ClientGoneError, asyncio.CancelledError):
+            return error_answer(e.status, str(e), e.headers)
+        except ClientGoneError:
             raise
         except Exception as e:
             self._metrics.errors.labels(type(e).__name__).inc()
-            _log.error("%s failed: %s", endpoint, e, exc_info=e)
-            return endpoint, error_answer(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request; its log says why"
-            )
+            _log.error("%s failed: %s", address.endpoint, e, exc_info=e)
+            return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request; its log says why")
 
     async def _answer_at(self, address: Address, scope: Scope, receive: Receive) -> Answer:
         match address.endpoint:
