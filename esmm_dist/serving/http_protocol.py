@@ -15,6 +15,8 @@ from esmm_dist.serving.answers import error_answer
 from esmm_dist.serving.limits import RequestLimits
 from esmm_dist.serving.metrics import ServingMetrics
 
+_OFFERS = (b"upgrade", b"http2-settings")
+
 
 class GuardedProtocol(HttpToolsProtocol):
     """One connection. ``limits`` and ``metrics`` are set in the class that ``guarded_protocol`` returns."""
@@ -46,7 +48,13 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._in_head and self._timer is None:
             self._start_timer()
         before = self._in_head
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+        except httptools.HttpParserUpgrade as e:
+            self._go_on_without_upgrade(data[e.args[0] :])
         if before and self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)  # of what the parser keeps until a name or value is whole
             if self._head_bytes > self.limits.max_header_bytes:
@@ -66,12 +74,16 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the application begin."""
+        if self.parser.should_upgrade():  # the parser stops here, and takes the body for another protocol
+            return
         self._in_head, self._head_bytes = False, 0
         self._stop_timer()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Wait for the next head."""
+        if self.parser.should_upgrade():
+            return
         self._in_head = True
         self._stop_timer()
         super().on_message_complete()
@@ -100,6 +112,28 @@ class GuardedProtocol(HttpToolsProtocol):
         head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[int(status)] + head.encode() + body)
         self.transport.close()
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Read a request again, without its offer to go on with another protocol, which nobody need accept.
+
+        Java's client offers HTTP/2 so in each of its requests.
+
+        Args:
+            rest: what came behind the head
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("")
+            return
+        lines = [method + b" " + self.url + b" HTTP/1.1"]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(each for each in value.split(b",") if each.strip().lower() not in _OFFERS)
+            if name not in _OFFERS and value:
+                lines.append(name + b": " + value)
+        self._head_bytes = 0
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

@@ -59,7 +59,8 @@ class Held:
         return request.answer
 
     def dropped(self, reason: str) -> float:
-        return self.metrics.dropped.labels(reason)._value.get()
+        value: float = self.metrics.dropped.labels(reason)._value.get()
+        return value
 
 
 @contextlib.contextmanager
