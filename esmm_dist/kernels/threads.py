@@ -18,9 +18,17 @@ _PARTS_A_THREAD = 2
 """More than one, so that a thread that gets no core does not keep the others waiting for half of the range."""
 
 
+_most_threads: list[int] = []
+
+
+def limit_threads(most: int) -> None:
+    """Use so many threads at the most from now on: for a process that shares its cores with others like it."""
+    _most_threads[:] = [most]
+
+
 def num_threads() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Return the number of threads to use: one for each core of this process, or fewer by ``limit_threads``."""
+    return min([len(os.sched_getaffinity(0)), *_most_threads])
 
 
 def in_ranges(run: Callable[[int, int], object], length: int, work: I64 | None = None) -> None:

@@ -1,32 +1,19 @@
-"""A server's figures as Prometheus text over HTTP, and its health.
+"""A server's figures as Prometheus text over HTTP, and its health: see ``process/health_endpoint.py``.
 
-::
-
-    GET /healthz   200 while the process serves
-    GET /readyz    200 while the rows of a run are open and whole, else 503 with a line that says why
-    GET /metrics   the figures; so does any other path
+It is ready while the rows of a run are open and whole.
 """
 
-import socket
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
-from esmm_dist.errors import ConfigError
 from esmm_dist.parameter_server.stats import ServerStats
-from esmm_dist.process.request_deadline import RequestDeadline, SilentErrors
-
-PATIENCE_S = 10.0
-"""A client that does not finish its request by then is dropped, so that none holds a thread for ever."""
+from esmm_dist.process.health_endpoint import HealthEndpoint
 
 
-class MetricsEndpoint:
+class MetricsEndpoint(HealthEndpoint):
     """Answers ``GET /metrics``, ``/healthz`` and ``/readyz`` from threads of its own until it is closed.
 
     Pulls, pushes and saves run in other threads, so none of them keeps an answer waiting.
@@ -48,52 +35,7 @@ class MetricsEndpoint:
         """
         registry = CollectorRegistry()
         registry.register(_ServerCollector(stats))
-        figures: Callable[[dict[str, Any], Any], Iterable[bytes]] = make_wsgi_app(registry)
-
-        def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-            match environ["PATH_INFO"]:
-                case "/healthz":
-                    return _say(start_response, "200 OK", "serving")
-                case "/readyz":
-                    why = why_not_ready()
-                    return _say(start_response, "503 Service Unavailable" if why else "200 OK", why or "ready")
-            return figures(environ, start_response)
-
-        server_class = _Server6 if ":" in host else _Server
-        try:
-            self._server = make_server(host, port, answer, server_class, handler_class=_Handler)
-        except OSError as e:
-            raise ConfigError(f"metrics_port {port} on {host} is refused: {e.strerror}. Choose a free port.") from e
-        self.port = int(self._server.server_port)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop answering; harmless when called twice."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Server(SilentErrors, ThreadingWSGIServer):
-    pass
-
-
-class _Server6(_Server):
-    address_family = socket.AF_INET6
-
-
-class _Handler(RequestDeadline, WSGIRequestHandler):
-    timeout = PATIENCE_S
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing: a probe comes every few seconds."""
-
-
-def _say(start_response: Any, status: str, line: str) -> Iterable[bytes]:
-    data = f"{line}\n".encode()
-    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(data)))])
-    return [data]
+        super().__init__(make_wsgi_app(registry), why_not_ready=why_not_ready, host=host, port=port)
 
 
 class _ServerCollector(Collector):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 NICENESS = 10
-"""Of 19: the thread still gets a share of a busy core."""
+"""19 is the most: with 10 the thread still gets a share of a busy core."""
 
 SWITCH_S = 0.0005
 """How long a thread that computes in Python keeps the interpreter while another waits for it."""

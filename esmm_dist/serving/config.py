@@ -36,8 +36,8 @@ class ServeConfig(RequestLimits):
     processes. More than cores is of no use."""
 
     threads: int = 1
-    """Threads with which one process computes. With 1, a process keeps one core busy; a process for each core answers
-    more requests than threads do, and more threads answer one very large request sooner."""
+    """Threads with which one process looks up and pools the rows of one large request; its networks have one. More
+    workers answer more requests than more threads do."""
 
     address_file: Path | None = None
     """File that gets the HOST:PORT once the server listens, for whoever starts it with port 0."""

@@ -170,6 +170,16 @@ _ROWS = (
         work="launcher.commands.inference:export_command",
     ),
     Command(
+        name="serve",
+        group=SERVE,
+        summary="Answer requests over HTTP with the newest version of an exported model, until SIGTERM.",
+        example="esmm serve models --port 8501",
+        settings="esmm_dist.serving.config:ServeConfig",
+        work="launcher.commands.serve:serve_command",
+        positional=("models",),
+        main=("models", "port", "workers", "bind", "token_file", "poll_s", "cache"),
+    ),
+    Command(
         name="submit",
         group=JOBS,
         summary="Run a job in a Kubernetes cluster: a training, or another task in one pod.",
