@@ -60,8 +60,8 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundRows:
-    """Rows in stored form, by (bucket, id), and ids that have none."""
+class RowChanges:
+    """Rows in stored form, by (bucket, id), and ids that have none: what a version changes, or all that it has."""
 
     ids: Ids
     """int64 [n]"""
@@ -75,25 +75,24 @@ class FoundRows:
 
 def merged(
     layers: Sequence[Layer], first_bucket: int, last_bucket: int, *, embedding_dim: int, row_type: RowType
-) -> FoundRows:
+) -> RowChanges:
     """Return what layers, newest first, together say about buckets ``[first_bucket, last_bucket)``: a copy."""
-    ids, ages, have_row, values, scales = [_NO_IDS], [_NO_IDS], [_NO_BOOLS], [], []
-    for age, layer in enumerate(layers):
+    ids, have_row, values, scales = [_NO_IDS], [_NO_BOOLS], [], []
+    for layer in layers:
         for shard in layer.shards:
             places = shard.places_of(first_bucket, last_bucket)
             found = shard.ids[places]
             ids.append(found)
-            ages.append(np.full(len(found), age, dtype=np.int64))
             have_row.append(np.full(len(found), shard.values is not None))
             if shard.values is not None:
                 values.append(shard.values[places])
                 scales.append(_NO_SCALES if shard.scales is None else shard.scales[places])
     all_ids, all_have_row = np.concatenate(ids), np.concatenate(have_row)
-    newest = _newest(all_ids, np.concatenate(ages))
+    newest = np.arange(len(all_ids)) if len(layers) == 1 else _newest(all_ids)
     have_row_of_newest = all_have_row[newest]
     row_numbers = (np.cumsum(all_have_row) - 1)[newest[have_row_of_newest]]
     all_values = np.concatenate([np.empty((0, embedding_dim), dtype_of(row_type)), *values])
-    return FoundRows(
+    return RowChanges(
         ids=all_ids[newest[have_row_of_newest]],
         values=all_values[row_numbers],
         scales=None if row_type == "float32" else np.concatenate([_NO_SCALES, *scales])[row_numbers],
@@ -101,7 +100,7 @@ def merged(
     )
 
 
-def in_memory(found: FoundRows) -> list[Layer]:
+def in_memory(found: RowChanges) -> list[Layer]:
     """Return rows as layers, those of a version that changes others: what it sets, and what it removes."""
     layers = []
     if len(found.ids):
@@ -119,13 +118,16 @@ def begins_of(ids: Ids, first_bucket: int, last_bucket: int) -> I64:
 
 
 def in_bucket_order(ids: Ids) -> I64:
-    """Return the places that put ids int64 [n] into the order (bucket, id): int64 [n]."""
-    return np.asarray(np.lexsort((ids, bucket_of(ids))))
+    """Return the places that put ids int64 [n] into the order (bucket, id), equal ones as they come: int64 [n]."""
+    ascends = (ids[1:] >= ids[:-1]).all()
+    order = np.arange(len(ids)) if ascends else np.argsort(ids, kind="stable")
+    buckets = bucket_of(ids[order]).astype(np.uint16)  # of 16 bits, which NumPy sorts by radix
+    return order[np.argsort(buckets, kind="stable")]
 
 
-def _newest(ids: Ids, ages: I64) -> I64:
-    """Return the places of the newest of each id, by (bucket, id)."""
-    order = np.lexsort((ages, ids, bucket_of(ids)))
+def _newest(ids: Ids) -> I64:
+    """Return the places of the first of each id, by (bucket, id)."""
+    order = in_bucket_order(ids)
     ordered = ids[order]
     first: Bools = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(order)]
     return np.asarray(order[first])

@@ -68,7 +68,7 @@ class ServedShard:
     scales: ServedFile | None
     """float32 [n]: what the values of each row are multiplied by; None: 1, of float32 rows"""
     removed: ServedFile | None = None
-    """Of a delta: int64 [m], ascending: ids that have no row any more. None: there are none."""
+    """int64 [m], ascending: ids that a delta removes. None: there are none."""
 
     def files(self) -> Iterator[ServedFile]:
         """Yield the files of the shard."""

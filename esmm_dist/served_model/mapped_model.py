@@ -25,7 +25,7 @@ from esmm_dist.served_model.row_types import dtype_of
 from esmm_dist.storage.folder import Folder
 
 _HEADER_BYTES = 128
-"""Of a file of NumPy's format whose array has one or two dimensions."""
+"""Header of a file of NumPy's format whose array has one or two dimensions."""
 
 _MOST_DELTAS = 4
 """Deltas that are looked up one after the other. One more, and their rows are copied into one layer in memory."""

@@ -8,8 +8,8 @@ from esmm_dist.arrays import F32, I64, Bools, Ids
 from esmm_dist.embedding.placement import NUM_BUCKETS
 from esmm_dist.embedding.start_values import PICK_BITS
 from esmm_dist.hashing import GOLDEN
-from esmm_dist.kernels.mapped_rows import find_rows, read_float16, read_float32, read_int8
-from esmm_dist.served_model.layers import FoundRows, Layer, merged
+from esmm_dist.kernels.mapped_rows import SEARCHED_TOGETHER, find_rows, read_float16, read_float32, read_int8
+from esmm_dist.served_model.layers import Layer, RowChanges, merged
 from esmm_dist.served_model.manifest import RowType
 from esmm_dist.served_model.row_types import dtype_of
 
@@ -61,22 +61,21 @@ class MappedTable:
             float32 [U, D] and bool [U].
         """
         ids = np.ascontiguousarray(ids)
-        rows_at, scales_at = self._places(ids)
+        places = self._places(ids)
         rows, found = np.empty((len(ids), self.embedding_dim), dtype=np.float32), np.empty(len(ids), dtype=np.bool_)
-        self._read(ids, rows_at, scales_at, self.start_rows, self._start_offset, rows, found)
+        self._read(ids, places, self.start_rows, self._start_offset, rows, found)
         return rows, found
 
     def knows(self, ids: Ids) -> Bools:
-        """Return which ids int64 [U] have a row, bool [U]."""
-        rows_at, _ = self._places(np.ascontiguousarray(ids))
-        return np.not_equal(rows_at, 0)
+        """Return which ids int64 [U], in any order, have a row: bool [U]."""
+        return np.not_equal(self._places(np.ascontiguousarray(ids))[0], 0)
 
-    def rows_in(self, first_bucket: int, last_bucket: int) -> FoundRows:
+    def rows_in(self, first_bucket: int, last_bucket: int) -> RowChanges:
         """Return the rows of buckets ``[first_bucket, last_bucket)`` in stored form, by (bucket, id): a copy."""
         return merged(self.layers, first_bucket, last_bucket, embedding_dim=self.embedding_dim, row_type=self.row_type)
 
-    def _places(self, ids: Ids) -> tuple[I64, I64]:
-        """Return the addresses of the rows of ids and of their scales, 0 where there is none: int64 [U] each."""
+    def _places(self, ids: Ids) -> I64:
+        """Return the addresses of the rows of ids, 0 where there is none, and of their scales: int64 [2, U]."""
         places = np.empty((2, len(ids)), dtype=np.int64)
-        find_rows(self._index, ids, self._row_bytes, 0, places[0], places[1])
-        return places[0], places[1]
+        find_rows(self._index, ids, self._row_bytes, places, np.empty((3, SEARCHED_TOGETHER), dtype=np.int64))
+        return places

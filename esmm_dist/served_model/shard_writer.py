@@ -6,7 +6,7 @@ import numpy as np
 
 from esmm_dist.arrays import I64, Ids
 from esmm_dist.embedding.placement import bucket_of
-from esmm_dist.served_model.layers import FoundRows, begins_of
+from esmm_dist.served_model.layers import RowChanges, begins_of
 from esmm_dist.served_model.manifest import TABLES_FOLDER, RowType, ServedShard
 from esmm_dist.served_model.npy_files import NpyOutput, write_npy
 from esmm_dist.served_model.row_types import dtype_of
@@ -36,7 +36,7 @@ class ShardWriter:
         self._shards: list[ServedShard] = []
         self._open: _OpenShard | None = None
 
-    def add(self, first_bucket: int, last_bucket: int, found: FoundRows) -> None:
+    def add(self, first_bucket: int, last_bucket: int, found: RowChanges) -> None:
         """Write what a table has in buckets ``[first_bucket, last_bucket)``, which follow those before."""
         begins = begins_of(found.ids, first_bucket, last_bucket)
         removed_buckets = bucket_of(found.removed)
@@ -90,7 +90,7 @@ class _OpenShard:
         """Rows written."""
         return self._ids.rows
 
-    def add(self, last_bucket: int, begins: I64, found: FoundRows, removed: Ids) -> None:
+    def add(self, last_bucket: int, begins: I64, found: RowChanges, removed: Ids) -> None:
         """Write the rows of the next buckets, up to ``last_bucket``, whose places in ``found`` are ``begins``."""
         rows = slice(int(begins[0]), int(begins[-1]))
         self._begins.append(self.rows + begins[1:] - begins[0])

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from esmm_dist.arrays import F32, Array
+from esmm_dist.arrays import F32, Array, Bools
 from esmm_dist.config import to_mapping
+from esmm_dist.embedding.placement import NUM_BUCKETS
 from esmm_dist.errors import ConfigError
+from esmm_dist.kernels.bucket_order import find_places
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.schema.fields import Schema
-from esmm_dist.served_model.layers import FoundRows
+from esmm_dist.served_model.layers import RowChanges
 from esmm_dist.served_model.manifest import (
     MANIFEST_NAME,
     TABLES_FOLDER,
@@ -164,45 +166,46 @@ def write_delta(
 class _StoredPart:
     first_bucket: int
     last_bucket: int
-    found: FoundRows
+    found: RowChanges
 
 
 def _stored_parts(table: TableRowsToServe) -> Iterable[_StoredPart]:
     where, dim = f"Table '{table.name}'", table.start_rows.shape[1]
     for part in ordered_parts(table.parts, where=where):
         stored = stored_rows(part.ids, part.rows.reshape(len(part.ids), dim), table.row_type, where=where)
-        found = FoundRows(ids=part.ids, values=stored.values, scales=stored.scales, removed=np.empty(0, dtype=np.int64))
+        found = RowChanges(
+            ids=part.ids, values=stored.values, scales=stored.scales, removed=np.empty(0, dtype=np.int64)
+        )
         yield _StoredPart(first_bucket=part.first_bucket, last_bucket=part.last_bucket, found=found)
 
 
-def _changes(part: _StoredPart, base: MappedTable) -> FoundRows:
+def _changes(part: _StoredPart, base: MappedTable) -> RowChanges:
     """Return the rows of a part that the base has not, or not so, and the base's ids that it has not."""
     new, old = part.found, base.rows_in(part.first_bucket, part.last_bucket)
-    order = np.argsort(old.ids)
-    old_ids = old.ids[order]
-    place = np.minimum(np.searchsorted(old_ids, new.ids), max(len(old_ids) - 1, 0))
-    if len(old_ids):
-        is_there = old_ids[place] == new.ids
-        old_place = order[place]
-        differs = _bits_differ(new.values, old.values[old_place])
-        if new.scales is not None and old.scales is not None:
-            differs |= _bits_differ(new.scales, old.scales[old_place])
-        changed = ~is_there | differs
-    else:
-        changed = np.ones(len(new.ids), dtype=np.bool_)
-    return FoundRows(
+    in_old = np.empty(len(new.ids), dtype=np.int64)
+    find_places(new.ids, old.ids, NUM_BUCKETS, in_old)
+    changed = in_old < 0
+    both = np.flatnonzero(~changed)
+    in_old = in_old[both]
+    differs = _bits_differ(new.values[both], old.values[in_old])
+    if new.scales is not None and old.scales is not None:
+        differs |= _bits_differ(new.scales[both], old.scales[in_old])
+    changed[both] = differs
+    removed = np.ones(len(old.ids), dtype=np.bool_)
+    removed[in_old] = False
+    return RowChanges(
         ids=new.ids[changed],
         values=new.values[changed],
         scales=None if new.scales is None else new.scales[changed],
-        removed=old.ids[~np.isin(old.ids, new.ids)],
+        removed=old.ids[removed],
     )
 
 
-def _bits_differ(first: Array, second: Array) -> Array:
+def _bits_differ(first: Array, second: Array) -> Bools:
     """Return for each row whether any of its bits does, bool [n]."""
-    rows = len(first)
-    of_first, of_second = (np.ascontiguousarray(each).view(np.uint8).reshape(rows, -1) for each in (first, second))
-    return np.asarray((of_first != of_second).any(axis=1))
+    bits = np.dtype(f"u{first.itemsize}")  # so that NaN equals itself, and 0 does not equal -0
+    differ = first.view(bits) != second.view(bits)
+    return np.asarray(differ if differ.ndim == 1 else differ.any(axis=1))
 
 
 def _check_fits(
