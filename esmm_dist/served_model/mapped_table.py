@@ -68,7 +68,8 @@ class MappedTable:
 
     def knows(self, ids: Ids) -> Bools:
         """Return which ids int64 [U], in any order, have a row: bool [U]."""
-        return np.not_equal(self._places(np.ascontiguousarray(ids))[0], 0)
+        rows_at = self._places(np.ascontiguousarray(ids))[0]
+        return np.asarray(rows_at != 0)
 
     def rows_in(self, first_bucket: int, last_bucket: int) -> RowChanges:
         """Return the rows of buckets ``[first_bucket, last_bucket)`` in stored form, by (bucket, id): a copy."""

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 
 from esmm_dist.errors import ServedModelError
 from esmm_dist.served_model.manifest import MANIFEST_NAME, SERVED_FOLDER, ServedBase, read_served_manifest
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX
 from esmm_dist.storage.folder import Folder
 
 CURRENT_NAME = "current.json"
 """Names the version in service, ``{"version": 3}``, among other things; ``esmm pipeline`` writes it."""
 
-DELTA_SUFFIX = ".delta"
+
 _NAME = re.compile(r"([0-9]{1,18})(\.delta)?")
 
 
