@@ -5,6 +5,7 @@ of a data set reads a start value for an id of its vocabulary that has no row.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -102,20 +103,17 @@ class RecordRequests:
                     f'examples[{at}] is {shown(record)}, which is no serialized tf.train.Example. Write {{"b64": ...}}.'
                 )
         try:
-            return self._decoder.batch(body)
+            batch = self._decoder.batch(body)
         except UnfitBatchError as e:
             raise BadRequestError(
                 f"The examples are no records of the schema '{self._schema.name}': {e}. Write records as esmm "
                 "preprocess writes them with this schema."
             ) from e
-
-
-def sample_names(batch: GroupedBatch) -> list[str] | list[int]:
-    """Return what names the impressions of records: texts where the log has texts, else numbers."""
-    if batch.sample_names is None:
-        numbers: list[int] = batch.sample_ids.tolist()
-        return numbers
-    return [name_of(text).decode(errors="replace") for text in batch.sample_names]
+        if batch.sample_names is None:
+            return batch
+        names = np.empty(len(batch.sample_names), np.object_)
+        names[:] = [name_of(text) for text in batch.sample_names]  # without the columns that are kept behind them
+        return replace(batch, sample_names=names)
 
 
 def unknown_ids(batch: GroupedBatch, schema: Schema, knows: Knows) -> dict[str, int]:
