@@ -165,7 +165,8 @@ def test_a_request_has_the_records_of_preprocess(rows: list[dict[str, Any]], com
     user, own = by_preprocess(rows, schema)
     assert batch.user_ids.tolist() == user.ids.tolist()
     assert batch.user_lengths.tolist() == user.lengths.ravel().tolist()
-    np.testing.assert_array_equal(batch.user_weights, user.values)
+    assert batch.user_weights is not None
+    assert batch.user_weights.tolist() == user.values.tolist()
     assert batch.impression_ids.tolist() == own.ids.tolist()
     assert batch.impression_lengths.tolist() == own.lengths.ravel().tolist()
     assert batch.impression_weights is None
