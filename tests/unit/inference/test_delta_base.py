@@ -19,7 +19,7 @@ def tables(seed=0, **ids):
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory) -> Path:
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Versions 1 (step 10), 2.delta (step 20), 20 (step 30), 21 and 22 (step 40, two models)."""
     folder = tmp_path_factory.mktemp("models")
     rows = tables()

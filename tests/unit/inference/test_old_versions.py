@@ -30,7 +30,7 @@ def test_the_newest_stay_with_what_they_build_on(versions, keep, needed):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Versions 1, 2.delta, 3.delta, 4, 5.delta of a run, and 2 of another one."""
     folder = tmp_path_factory.mktemp("made")
     rows = [{name: random_rows(range(20), dim, seed) for name, dim in DIMS.items()} for seed in range(5)]
