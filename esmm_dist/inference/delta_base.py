@@ -9,7 +9,8 @@ from typing import Any
 from esmm_dist.errors import ConfigError
 from esmm_dist.served_model.manifest import SERVED_FOLDER, ServedManifest, read_served_manifest
 from esmm_dist.served_model.mapped_model import MappedModel
-from esmm_dist.served_model.versions import DELTA_SUFFIX, ServedVersion, chain_of, versions_in
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX
+from esmm_dist.served_model.versions import ServedVersion, chain_of, versions_in
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 

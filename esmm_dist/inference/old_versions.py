@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from esmm_dist.errors import ServedModelError
 from esmm_dist.served_model.manifest import SERVED_FOLDER, read_served_manifest
-from esmm_dist.served_model.version_folders import remove_hidden, remove_version
-from esmm_dist.served_model.versions import DELTA_SUFFIX, ServedVersion, chain_of, versions_in
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX, remove_hidden, remove_version
+from esmm_dist.served_model.versions import ServedVersion, chain_of, versions_in
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import COPYING
 

@@ -17,6 +17,9 @@ from esmm_dist.storage.whole_file import sync_tree
 
 MODEL_FILE = "saved_model.pb"
 
+DELTA_SUFFIX = ".delta"
+"""What the name of a delta ends in; TensorFlow Serving leaves such folders alone."""
+
 _PUBLISHING, _REMOVING = ".publishing", ".removing"
 
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.checksum import file_crc32c, mapping_crc32c
-from esmm_dist.served_model.version_folders import remove_hidden, remove_version
-from esmm_dist.served_model.versions import CURRENT_NAME, DELTA_SUFFIX
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX, remove_hidden, remove_version
 from esmm_dist.storage.folder import Folder
 from launcher.pipeline.state import VersionState
 
+CURRENT_NAME = "current.json"
 FORMAT = "esmm_dist.current"
 FORMAT_VERSION = 1
 
