@@ -101,6 +101,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     start = time.monotonic()
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.inference.exported_model import ExportedModel
+    from esmm_dist.inference.exported_table import ExportedTable
     from esmm_dist.inference.trained_model import probability_lines
 
     found: list[tuple[Checkpoint, ExportedModel]] = []
@@ -122,8 +123,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         "calibration": to_mapping(checkpoint.manifest.calibration) if transform.curves is not None else None,
         "schema": to_mapping(checkpoint.manifest.schema),
     }
-    if model.value_inputs is not None:
-        description["values"] = {name: asdict(column) for name, column in model.value_inputs.columns.items()}
+    description["values"] = {name: asdict(column) for name, column in model.value_inputs.columns.items()}
     try:
         folder_bytes = _write(config.out, model, description)
     except OSError as e:
@@ -136,14 +136,15 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         rows=rows,
         folder_bytes=folder_bytes,
         seconds=seconds,
-        value_inputs=tuple(model.value_inputs.specs) if model.value_inputs is not None else (),
+        value_inputs=tuple(model.value_inputs.specs),
     )
 
 
 def _model_to_export(checkpoint: Checkpoint, progress: Progress, calibrate: bool) -> Any:
     from esmm_dist.checkpoint.sorted_rows import read_sorted_rows
     from esmm_dist.embedding.start_values import StartValues
-    from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+    from esmm_dist.inference.exported_model import ExportedModel
+    from esmm_dist.inference.exported_table import ExportedTable
     from esmm_dist.inference.exported_towers import ExportedTowers
     from esmm_dist.inference.trained_model import dense_model, embedding_of, transform_of
 

@@ -22,7 +22,8 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, ExportResult, export
-from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+from esmm_dist.inference.exported_model import ExportedModel
+from esmm_dist.inference.exported_table import ExportedTable
 from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.inference.probabilities import probabilities
