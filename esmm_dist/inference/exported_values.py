@@ -1,8 +1,8 @@
 """The values of a log as inputs of an exported model: from texts and numbers by column to the ids of a record.
 
-It does in TensorFlow what ``esmm preprocess`` does with the columns of a flat log, and takes the ids of the Ali-CCP form
-as they are (``exported_id_values``). Ids without a row in the model are
-left out, as preprocess leaves out those that are not in the vocabulary.
+It does in TensorFlow what ``esmm preprocess`` does with the columns of a flat log, and takes the ids of the Ali-CCP
+form as they are (``exported_id_values``). Ids without a row in the model are left out, as preprocess leaves out those
+that are not in the vocabulary.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from esmm_dist.inference.exported_ids import category_ids, cross_ids, number_ids, value_texts
 from esmm_dist.inference.exported_id_values import IdReader
+from esmm_dist.inference.exported_ids import category_ids, cross_ids, number_ids, value_texts
 from esmm_dist.inference.exported_inputs import FieldValues, RequestInputs
 from esmm_dist.inference.exported_times import ExportedTimes
 from esmm_dist.schema import record_format as keys

@@ -59,9 +59,7 @@ class RowChoice:
         return kept
 
 
-def ids_of_other_fields(
-    data: Path, manifest: DatasetManifest, schema: Schema, used: Collection[str]
-) -> dict[str, Ids]:
+def ids_of_other_fields(data: Path, manifest: DatasetManifest, schema: Schema, used: Collection[str]) -> dict[str, Ids]:
     """Return the ids that a data set's vocabulary has for fields that are not used, and for none that is.
 
     Args:

@@ -90,9 +90,7 @@ def tables_to_serve(
         dim = embedding.dim_of(name)
         start = StartValues(embedding_dim=dim, scale=embedding.start_range, seed=seed)
         parts = _parts(checkpoint, name, dim, choice, progress, left_out)
-        tables.append(
-            TableRowsToServe(name=name, row_type=choice.row_type, start_rows=start.choices, parts=parts)
-        )
+        tables.append(TableRowsToServe(name=name, row_type=choice.row_type, start_rows=start.choices, parts=parts))
     return tables
 
 

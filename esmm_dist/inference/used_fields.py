@@ -16,7 +16,9 @@ Tensors = dict[str, tf.Tensor]
 class UsedFields:
     """Blanks what other fields have pooled."""
 
-    def __init__(self, seen: Sequence[Field], tables: Sequence[str], lists: Sequence[str], used: Collection[str]) -> None:
+    def __init__(
+        self, seen: Sequence[Field], tables: Sequence[str], lists: Sequence[str], used: Collection[str]
+    ) -> None:
         """Lay out the segments of each table, as ``LookupPlan`` does.
 
         Args:
