@@ -166,7 +166,7 @@ class ScoringApp:
         if address.endpoint in ("classify", "regress"):
             raise BadRequestError(f"The model has no signature to {address.endpoint} by. POST to :predict")
         headers = Headers(scope=scope)
-        check_body_type(headers, forms_too=address.endpoint == "predict")
+        check_body_type(headers)
         snapshot = self._snapshot(
             address,
             "Servable not found for request: Latest({name})",
