@@ -10,6 +10,7 @@ from launcher.cluster import names
 from launcher.cluster.api import kinds
 from launcher.cluster.api.client import Api
 from launcher.cluster.schedule_verbs import suspend
+from launcher.cluster.serving_verbs import stop_serving
 from launcher.cluster.snapshot import JobSnapshot, driver_resource, phase_of, read_snapshot
 from launcher.cluster.status import troubles_of
 from launcher.cluster.wait import wait_for
@@ -28,6 +29,8 @@ def cancel(api: Api, job: str, wait: Wait, *, now: bool) -> Outcome:
     snapshot = read_snapshot(api, job)
     if snapshot.file.schedule is not None:
         return suspend(api, snapshot, wait)
+    if snapshot.file.task == "serve":
+        return stop_serving(api, snapshot, wait)
     if snapshot.ended:
         raise ConfigError(
             f"Job {job} has ended ({snapshot.state}); there is nothing to cancel. esmm resume {job} goes on with it, "

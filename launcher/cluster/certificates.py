@@ -41,7 +41,7 @@ def make_secrets(job: JobFile, *, now: datetime.datetime | None = None) -> Secre
         now: when they begin to be valid. None: now
     """
     files = {names.TOKEN_KEY: random_secrets.token_urlsafe(32)}
-    if job.cluster.tls:
+    if job.cluster.tls and job.task == "train":
         authority = _Authority(job.name, now or datetime.datetime.now(datetime.UTC))
         files[names.CA_KEY] = authority.certificate
         dns = names.certified_names(job.name, job.known_namespace)

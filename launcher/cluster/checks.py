@@ -12,7 +12,7 @@ from launcher.cluster.api.kinds import Object
 from launcher.cluster.job_file import JobFile
 from launcher.cluster.objects.all import needed
 
-POD_OWNERS = ("StatefulSet", "Job")
+POD_OWNERS = ("StatefulSet", "Job", "Deployment")
 
 MAKE = {
     "Secret": "Make it (kubectl create secret), or correct the name.",

@@ -7,7 +7,9 @@ from typing import Literal
 
 from esmm_dist.errors import ConfigError
 from launcher.cluster import names
-from launcher.cluster.quantities import bytes_of, check_quantity, cores_of
+from launcher.cluster.pod_size import PodSize
+from launcher.cluster.quantities import check_quantity
+from launcher.cluster.serving_pods import ServingPods
 
 Backend = Literal["plain", "mpijob"]
 Access = Literal["ReadWriteMany", "ReadWriteOnce"]
@@ -16,33 +18,6 @@ MOST_SERVERS = 512
 """Their addresses are one argument of each worker, which Linux limits to 128 KB."""
 
 MOST_WORKERS = 4096
-
-
-@dataclass(frozen=True, kw_only=True)
-class PodSize:
-    """What a pod gets."""
-
-    cpu: str | int | float
-    """Cores (``2``, ``500m``) that the pod is promised. There is no limit: cores that nobody uses would stay
-    idle, and a throttled worker holds up all others."""
-
-    memory: str | int
-    """Memory (``4Gi``), promised and limit at once: a pod that holds more is killed, and none is killed for another's
-    need."""
-
-    storage: str | int | None = None
-    """Space on the node for /tmp and for copies of data in an object store, promised and limit at once. None: what the
-    node has left. Rows, checkpoints and data in claims do not lie there."""
-
-    def __post_init__(self) -> None:
-        check_quantity("cpu", self.cpu)
-        check_quantity("memory", self.memory)
-        if cores_of(self.cpu) * 1000 < 1:
-            raise ConfigError(f"cpu is {self.cpu}. Set 1m (a thousandth of a core) or more.")
-        if bytes_of(self.memory) < 2**26:
-            raise ConfigError(f"memory is {self.memory}, less than 64Mi. Write the unit too, such as 4Gi.")
-        if self.storage is not None:
-            check_quantity("storage", self.storage)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +201,7 @@ class ClusterConfig:
     workers: WorkerPods = field(default_factory=WorkerPods)
     driver: DriverPod = field(default_factory=DriverPod)
     pod: TaskPod = field(default_factory=TaskPod)
+    serve: ServingPods = field(default_factory=ServingPods)
 
     claims: dict[str, ClaimConfig] = field(default_factory=dict)
     """Claims that submit makes: ``{NAME: {size: 100Gi}}``. Those that settings name (pvc://NAME/...) and that are not
@@ -268,7 +244,7 @@ class ClusterConfig:
     """Further annotations of all pods, such as ``scheduling.k8s.io/group-name``."""
 
     queue_labels: dict[str, str] = field(default_factory=dict)
-    """Further labels of the StatefulSets, Jobs and MPIJob themselves, such as ``kueue.x-k8s.io/queue-name``."""
+    """Further labels of StatefulSets, Jobs, Deployment and MPIJob themselves, such as ``kueue.x-k8s.io/queue-name``."""
 
     grace_seconds: int = 120
     """Seconds that a worker has to leave by itself, and a server to finish a save under way, before they are killed. At
@@ -282,8 +258,8 @@ class ClusterConfig:
     """Network interface of pods, over which workers reach each other."""
 
     metrics_namespace: str | None = None
-    """Namespace whose pods may read the servers' metrics (port 7072), such as ``monitoring``. None: none may. Needs
-    Kubernetes 1.21, which labels namespaces with their names."""
+    """Namespace whose pods may read the metrics of servers, or of a serve job's pods (port 7072), such as
+    ``monitoring``. None: none may. Needs Kubernetes 1.21, which labels namespaces with their names."""
 
     service_monitor: bool = False
     """Whether to make a ServiceMonitor, by which the Prometheus operator finds the metrics. The cluster must
@@ -329,6 +305,12 @@ class ClusterConfig:
                 "service_monitor is true, but the job's NetworkPolicy lets no Prometheus in. Set metrics_namespace to "
                 "the namespace in which it runs, such as monitoring (kubectl get prometheus --all-namespaces shows "
                 "it), or network_policy: false."
+            )
+        if self.service_monitor and self.serve.service != "ClusterIP":
+            raise ConfigError(
+                f"service_monitor is true, but serve.service is {self.serve.service}: that Service leads outside, and "
+                "has no port of the metrics. Leave one of them out; pod_annotations such as prometheus.io/scrape let a "
+                "Prometheus without the operator find the pods."
             )
         if self.metrics_namespace is not None and not names.is_label(self.metrics_namespace):
             raise ConfigError(f"metrics_namespace is '{self.metrics_namespace}', which no namespace can be called.")

@@ -21,6 +21,7 @@ OWNED = (
 
 OPTIONAL = (
     *(kinds.CRON_JOB, kinds.OLD_CRON_JOB, kinds.MPI_JOB, kinds.SERVICE_MONITOR),
+    *(kinds.AUTOSCALER, kinds.OLD_AUTOSCALER, kinds.DEPLOYMENT),
     *(kinds.DISRUPTION_BUDGET, kinds.OLD_DISRUPTION_BUDGET),
 )
 """What not every cluster knows, or lets a user see."""

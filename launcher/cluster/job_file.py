@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 
 from esmm_dist.config import build_from, to_mapping
+from esmm_dist.errors import ConfigError
 from esmm_dist.near_names import nearest_hint
+from esmm_dist.serving.config import ServeConfig
 from esmm_dist.yaml_text import YamlText, read_text
 from launcher.cluster import names
 from launcher.cluster.carried_files import carry_files
@@ -28,12 +30,12 @@ from launcher.cluster.task_settings import (
 from launcher.tasks import TASKS, TaskName
 from preprocess.config import PreprocessConfig
 
-TRAIN_ONLY = (
-    *("servers", "workers", "driver", "backend", "worker_node_selector"),
-    *("metrics_namespace", "service_monitor"),
-)
-"""Settings of ``cluster`` that mean nothing to a task of one pod."""
+TRAIN_ONLY = ("servers", "workers", "driver", "backend", "worker_node_selector")
+METRICS = ("metrics_namespace", "service_monitor")
+"""Settings of ``cluster`` that mean nothing to a task of one pod, nor the first ones to pods that answer."""
 
+OPERATOR_TAKES = {"-server": "servers", "-worker": "workers", "-serving": "pods that answer"}
+"""What has the name of a Service, by its end."""
 
 TABLE_ENDINGS = (".parquet", ".pq", ".csv", ".csv.gz")
 """By which the output of predict is one file."""
@@ -93,6 +95,19 @@ class JobFile:
         """
         return replace(self, cluster=replace(self.cluster, servers=replace(self.cluster.servers, count=count)))
 
+    def with_replicas(self, least: int, most: int) -> "JobFile":
+        """Return a serve job with another number of pods.
+
+        Args:
+            least: number of pods
+            most: number up to which the autoscaler goes; as ``least``: there is none
+
+        Raises:
+            ConfigError: There cannot be so many.
+        """
+        pods = replace(self.cluster.serve, min=least, max=most if most != least else None)
+        return replace(self, cluster=replace(self.cluster, serve=pods))
+
 
 def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
     """Read and check a job file.
@@ -120,6 +135,8 @@ def read_job(source: Path | str, *, where: str = names.JOB_KEY) -> JobFile:
     _check_ranks(task, cluster, settings, text)
     if task == "preprocess":
         settings = _fit_preprocess(settings, cluster, text, [])
+    if task == "serve":
+        settings |= _fit_serve(given, cluster, text)
     if task == "pipeline":
         # What the file leaves out has the defaults of preprocess, and memory_gb is one of them
         whole = {f.name: f.default for f in fields(PreprocessConfig)} | settings["preprocess"]
@@ -149,7 +166,7 @@ def job_yaml(job: JobFile) -> str:
     cluster = to_mapping(job.cluster)
     if job.task == "train":
         cluster["workers"]["start"] = job.cluster.workers.first
-    for name in ("pod",) if job.task == "train" else TRAIN_ONLY:
+    for name in _unused(job.task):
         del cluster[name]
     head: dict[str, Any] = {"name": job.name, "task": job.task, "namespace": job.namespace}
     if job.schedule is not None:
@@ -203,20 +220,37 @@ def _namespace(text: YamlText) -> str | None:
     return namespace
 
 
-def _check_use(task: str, cluster: ClusterConfig, claims: tuple[str, ...], text: YamlText) -> None:
+def _unused(task: TaskName) -> tuple[str, ...]:
+    """Return the settings of ``cluster`` that mean nothing to a task."""
+    if task == "train":
+        return ("pod", "serve")
+    return (*TRAIN_ONLY, "pod") if task == "serve" else (*TRAIN_ONLY, *METRICS, "serve")
+
+
+def _own(task: TaskName) -> str:
+    """Return which settings say what the pods of a task are."""
+    if task == "train":
+        return "A training has servers, workers and driver."
+    if task == "serve":
+        return "Task serve has cluster.serve."
+    return f"A task of one pod such as {task} has cluster.pod."
+
+
+def _check_use(task: TaskName, cluster: ClusterConfig, claims: tuple[str, ...], text: YamlText) -> None:
     """Check that nothing in ``cluster`` is without effect, and that no other job's objects are called the same."""
     written = text.data["cluster"]
-    for setting in ("pod",) if task == "train" else TRAIN_ONLY:
+    for setting in _unused(task):
         if setting in written:
-            whose = "tasks of one pod; a training has servers, workers and driver" if task == "train" else "task: train"
-            hint = "" if task == "train" else f" A task of one pod such as {task} has cluster.pod."
-            raise text.error(["cluster", setting], f"cluster.{setting} is for {whose}. Leave it out.{hint}")
+            whose = {"pod": "tasks of one pod", "serve": "task: serve"}.get(setting, "task: train")
+            if setting in METRICS:
+                whose = "task: train and task: serve"
+            raise text.error(["cluster", setting], f"cluster.{setting} is for {whose}. Leave it out. {_own(task)}")
     end = names.operator_takes(text.data["name"]) if cluster.backend == "mpijob" else None
     if end is not None:
         raise text.error(
             ["name"],
             f"name ends with '{end}', and with backend: mpijob the operator makes a Service of this name, which is "
-            f"that of another job's {end.removeprefix('-')}s. Choose another name.",
+            f"that of another job's {OPERATOR_TAKES[end]}. Choose another name.",
         )
     for claim in cluster.claims:
         if claim not in claims:
@@ -251,6 +285,16 @@ def _check_ranks(task: str, cluster: ClusterConfig, settings: Mapping[str, Any],
             f"out is {out}, one file, and {cluster.pod.workers} processes (cluster.pod.workers) share the parts of a "
             "folder. Give a folder: a name without an ending, such as scores.",
         )
+
+
+def _fit_serve(given: Mapping[str, Any], cluster: ClusterConfig, text: YamlText) -> dict[str, Any]:
+    """Return the settings that ``cluster.serve`` tells: the model's name, and a process for each core of a pod."""
+    try:
+        name = ServeConfig(models=str(given["models"]), name=cluster.serve.model).name
+    except ConfigError as e:
+        raise text.error(["cluster", "serve", "model"], str(e)) from e
+    workers = max(1, math.floor(cores_of(cluster.serve.cpu)))
+    return {"name": name, "workers": given.get("workers", workers)}
 
 
 def _fit_preprocess(

@@ -26,6 +26,9 @@ def cluster_jobs(api: Api, *, everywhere: bool = False) -> list[JobRow]:
     if any(file is not None and file.schedule is not None for file in files.values()):
         for resource in (kinds.CRON_JOB, kinds.OLD_CRON_JOB):
             drivers |= {(kinds.CRON_JOB.kind, *_key(each)): each for each in _known(api, resource, query, everywhere)}
+    if any(file is not None and file.task == "serve" for file in files.values()):
+        more = api.all(kinds.DEPLOYMENT, query, everywhere=everywhere)
+        drivers |= {(kinds.DEPLOYMENT.kind, *_key(each)): each for each in more}
     if any(file is not None and file.cluster.backend == "mpijob" for file in files.values()):
         more = api.all(kinds.MPI_JOB, query, everywhere=everywhere)
         drivers |= {(kinds.MPI_JOB.kind, *_key(each)): each for each in more}

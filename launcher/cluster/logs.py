@@ -27,7 +27,8 @@ def logs(
     Args:
         api: the cluster
         job: the job's name
-        which: ``driver``, ``worker-0``, ``server-1``, ``rank-0``. None: the driver, or the pod of a task of one pod
+        which: ``driver``, ``worker-0``, ``server-1``, ``rank-0``. None: the driver, the pod of a task of one pod, or
+            all pods that answer
         follow: whether to go on until the job has ended
         tail: number of last lines to begin with. None: all that are kept
         say: receives why there are no lines yet
@@ -42,7 +43,8 @@ def logs(
         pods = [pod for pod in snapshot.pods_of(component) if name is None or pod["metadata"]["name"] == name]
         if snapshot.file.schedule is not None:  # of the newest run
             pods = pods_of_run(pods, newest_run(snapshot.runs))
-        lines = reader.read(pods)
+        several = snapshot.file.task == "serve" and len(pods) > 1
+        lines = [line for each in pods for line in _named(each, reader.read([each]))] if several else reader.read(pods)
         if not pods and not follow:
             raise ConfigError(_no_pod(snapshot, which or component))
         yield from lines
@@ -126,6 +128,13 @@ def find_process(snapshot: JobSnapshot, which: str | None) -> tuple[str, str | N
         ConfigError: The job has no such process.
     """
     job = snapshot.job
+    if snapshot.file.task == "serve":
+        if which is not None:
+            raise ConfigError(
+                f"Job {job} is a serve job: the lines of all its pods are shown. Leave out --rank, --worker, --server "
+                f"and --driver; kubectl logs POD -n {snapshot.namespace} shows those of one."
+            )
+        return "serving", None
     if snapshot.file.task != "train":
         if which is not None:
             raise ConfigError(
@@ -138,6 +147,12 @@ def find_process(snapshot: JobSnapshot, which: str | None) -> tuple[str, str | N
         return "worker", _worker_of_rank(snapshot, int(number))
     pod_names = {"worker": f"{names.worker(job)}-{number}", "server": f"{names.server(job)}-{number}"}
     return component, pod_names.get(component)
+
+
+def _named(pod: Object, lines: list[str]) -> list[str]:
+    """Return lines with the end of their pod's name in front, by which pods that answer differ."""
+    end = str(pod["metadata"]["name"]).rpartition("-")[2]
+    return [f"[{end}] {line}" for line in lines]
 
 
 def _worker_of_rank(snapshot: JobSnapshot, rank: int) -> str:

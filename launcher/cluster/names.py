@@ -13,7 +13,7 @@ from esmm_dist.storage.on_copies import SCRATCH
 from launcher.doctor.versions import installed
 from launcher.run_files.run_status import EVENTS_NAME, STATUS_NAME
 
-Component = Literal["config", "server", "worker", "driver", "task"]
+Component = Literal["config", "server", "worker", "driver", "task", "serving"]
 
 MOST_NAME = 40
 RESERVED_END = "-status"
@@ -38,16 +38,24 @@ REQUEST = "esmm-dist/wish"
 SERVER_PORT = 7070
 AGENT_PORT = 7071
 METRICS_PORT = 7072
+SCORES_PORT = 8501
 SERVER_PORT_NAME = "grpc"
 AGENT_PORT_NAME = "agent"
 METRICS_PORT_NAME = "metrics"
+SCORES_PORT_NAMES = {False: "http", True: "https"}
+"""By whether it is encrypted: service meshes choose the protocol by this name."""
 
 SECRETS_PATH = "/run/esmm/secrets"
 CONFIG_PATH = "/run/esmm/config"
 CLAIMS_PATH = "/mnt/claims"
 TMP_PATH = "/tmp"
+CACHE_PATH = "/mnt/cache"
+TLS_PATH = "/run/esmm/tls"
 FETCH, FETCHED_PATH = "fetch", "/mnt/fetched"
 """Container that copies data of an object store before a worker begins, and where the worker finds them."""
+
+SETTINGS_HASH = "esmm-dist/settings"
+"""Annotation of a serve job's pods: with changed settings it changes, and so the pods are replaced."""
 
 JOB_KEY = "job.yaml"
 """Key of ConfigMap J: the job file."""
@@ -55,6 +63,9 @@ JOB_KEY = "job.yaml"
 STATUS_KEY = STATUS_NAME
 EVENTS_KEY = EVENTS_NAME
 """Keys of ConfigMap J-status."""
+
+TLS_CERT_KEY, TLS_KEY_KEY = "tls.crt", "tls.key"
+"""Keys of a Secret of type kubernetes.io/tls."""
 
 TOKEN_KEY, CA_KEY = "token", "ca.crt"
 SERVER_CERT_KEY, SERVER_KEY_KEY = "server.crt", "server.key"
@@ -81,7 +92,7 @@ def operator_takes(name: str) -> str | None:
 
     The operator names a Service after the MPIJob: that of J-server would be the Service of J's servers.
     """
-    return next((end for end in ("-server", "-worker") if name.endswith(end)), None)
+    return next((end for end in ("-server", "-worker", "-serving") if name.endswith(end)), None)
 
 
 def is_label(name: str) -> bool:
@@ -181,6 +192,16 @@ def driver(job: str) -> str:
 def task(job: str) -> str:
     """Return the name of the Job of a task of one pod."""
     return f"{job}-task"
+
+
+def serving(job: str) -> str:
+    """Return the name of the Deployment, Service, autoscaler and PodDisruptionBudget of a serve job."""
+    return f"{job}-serving"
+
+
+def serving_host(job: str, namespace: str) -> str:
+    """Return the DNS name at which a serve job answers within the cluster."""
+    return f"{serving(job)}.{namespace}.svc"
 
 
 def pod_account(job: str) -> str:

@@ -10,6 +10,7 @@ from launcher.cluster.cancel import publish
 from launcher.cluster.objects.all import ApiVersions, driver_manifest
 from launcher.cluster.objects.manifest import owned
 from launcher.cluster.schedule_verbs import unsuspend
+from launcher.cluster.serving_verbs import start_serving
 from launcher.cluster.snapshot import JobSnapshot, driver_resource, read_snapshot
 from launcher.cluster.wait import POLL_S, wait_for
 from launcher.command import Outcome
@@ -29,6 +30,8 @@ def resume(api: Api, job: str, wait: Wait) -> Outcome:
     before = read_snapshot(api, job)
     if before.file.schedule is not None:
         return unsuspend(api, before)
+    if before.file.task == "serve":
+        return start_serving(api, before, wait)
     _check_resumable(before)
     workers = start_again(api, before, wait)
     if wait.timeout_s == 0:

@@ -130,6 +130,11 @@ def ended_meanwhile(job: str, state: str) -> ConfigError:
 
 
 def _check_trains(snapshot: JobSnapshot) -> None:
+    if snapshot.file.task == "serve":
+        raise ConfigError(
+            f"Job {snapshot.job} is a serve job, which has neither workers nor servers of a training. esmm scale "
+            f"{snapshot.job} --replicas 4 sets the number of its pods; with --max-replicas 8 an autoscaler chooses it."
+        )
     if snapshot.file.task != "train":
         raise ConfigError(
             f"Job {snapshot.job} is a {snapshot.file.task} job, which runs in one pod; there is nothing to scale. To "

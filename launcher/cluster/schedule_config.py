@@ -103,6 +103,10 @@ def read_schedule(text: YamlText, task: TaskName) -> ScheduleConfig | None:
         return None
     if given is None:
         return None
+    if task == "serve":
+        raise text.error(
+            ["schedule"], "task: serve has no times: its pods answer until esmm cancel. Leave schedule out."
+        )
     if isinstance(given, str):
         try:
             return ScheduleConfig(cron=given)

@@ -11,6 +11,7 @@ from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.api.kinds import Object
 from launcher.cluster.job_file import JobFile, read_submitted_job
 from launcher.cluster.schedule_runs import schedule_state
+from launcher.cluster.serving_state import serving_state, why_stuck
 from launcher.run_files.run_status import ENDED, RunStatus, parse_status
 
 
@@ -24,7 +25,9 @@ class JobSnapshot:
     status: RunStatus | None
     """The status that the driver published last; None: not yet."""
     driver: Object | None
-    """The object that runs the driver or the task: a Job, the MPIJob, or the CronJob of a schedule."""
+    """The object that runs the driver or the task: a Job, the MPIJob, the CronJob of a schedule, or the Deployment."""
+    autoscaler: Object | None = None
+    """The HorizontalPodAutoscaler of a job that serves; None: there is none, or it may not be read."""
     runs: Sequence[Object] = ()
     """Jobs of a schedule, one a run."""
     sets: Mapping[str, Object] = field(default_factory=dict)
@@ -60,6 +63,18 @@ class JobSnapshot:
         """Whether it has come to an end of its own."""
         return self.state in ENDED
 
+    @property
+    def rolled_out(self) -> bool | None:
+        """Whether all pods of a job that serves are what its file says and ready; None: not yet, or it does not serve.
+
+        False: they will not be, for the rolling update is stuck.
+        """
+        if self.file.task != "serve" or self.driver is None:
+            return None
+        if self.state == "running":
+            return True
+        return False if why_stuck(self.driver) else None
+
     def pods_of(self, component: str) -> list[Object]:
         """Return its pods of one kind."""
         return [pod for pod in self.pods if (pod["metadata"].get("labels") or {}).get(names.COMPONENT) == component]
@@ -86,6 +101,7 @@ def read_snapshot(api: Api, job: str) -> JobSnapshot:
         config=config,
         status=published_status(published),
         driver=_find_driver(api, file),
+        autoscaler=_find_autoscaler(api, file),
         runs=[] if file.schedule is None else api.all(kinds.JOB, names.label_query(job, "task")),
         sets={each["metadata"]["name"]: each | {"kind": "StatefulSet"} for each in sets},
         pods=sorted(api.all(kinds.POD, labels), key=lambda pod: str(pod["metadata"]["name"])),
@@ -124,6 +140,8 @@ def driver_resource(file: JobFile) -> tuple[kinds.Resource, str]:
     """Return kind and name of the object that runs the driver, or the task."""
     if file.schedule is not None:
         return kinds.CRON_JOB, names.task(file.name)
+    if file.task == "serve":
+        return kinds.DEPLOYMENT, names.serving(file.name)
     if file.task != "train":
         return kinds.JOB, names.task(file.name)
     if file.cluster.backend == "mpijob":
@@ -141,6 +159,8 @@ def state_of(file: JobFile, status: RunStatus | None, driver: Object | None, pod
     """Return the state of a job: the state of its run, or what its Job or CronJob tells."""
     if file.schedule is not None:
         return schedule_state(driver)
+    if file.task == "serve":
+        return serving_state(driver)
     if status is not None and status.ended:
         return status.state
     if driver is None:
@@ -179,6 +199,19 @@ def _find_driver(api: Api, file: JobFile) -> Object | None:
     if found is None or "deletionTimestamp" in found["metadata"]:
         return None
     return {"kind": resource.kind, **found}  # a listing leaves the kind out
+
+
+def _find_autoscaler(api: Api, file: JobFile) -> Object | None:
+    if file.task != "serve" or not file.cluster.serve.scales_itself:
+        return None
+    for resource in (kinds.AUTOSCALER, kinds.OLD_AUTOSCALER):
+        try:
+            if (found := api.find(resource, names.serving(file.name))) is not None:
+                return found
+        except ClusterError as e:
+            if e.http_status != 403:
+                raise
+    return None
 
 
 def _read_events(api: Api) -> tuple[list[Object], str]:

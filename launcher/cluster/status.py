@@ -6,21 +6,35 @@ from launcher.cluster.api.client import Api
 from launcher.cluster.api.errors import ClusterError
 from launcher.cluster.log_lines import without_time
 from launcher.cluster.schedule_runs import is_active, last_words, pods_of_run, schedule_status
+from launcher.cluster.serving_state import (
+    autoscaler_trouble,
+    serving_status,
+    version_of,
+    wanted_pods,
+    why_stuck,
+)
 from launcher.cluster.snapshot import JobSnapshot, condition, has_ended, read_snapshot
 from launcher.cluster.troubles import find_troubles
 from launcher.run_files.job import JobStatus
 from launcher.run_files.schedule_status import ScheduleStatus
+from launcher.run_files.serving_status import ServingStatus
 from launcher.run_files.status_lines import is_stale
 
 WORDS_OF_A_FAILURE = 3
 """Number of last lines of a failed run that are shown where its pod does not tell them."""
+
+LAST_LINES = 200
+"""Lines of a pod that are looked through for the version that serves; it says so when one is taken."""
+
+MOST_LOGS = 4
+"""Pods whose lines are read for it: a status is to take a moment, whatever the number of pods."""
 
 STALE_S = 45.0
 """A driver publishes every 10 s at least, and clocks of machines differ."""
 
 
 def read_status(api: Api, job: str) -> JobStatus:
-    """Return the state of a job; of a schedule also what its newest run said last, which for a pipeline is the result.
+    """Return the state of a job; from the logs also what the newest run of a schedule said, and which versions serve.
 
     Raises:
         ConfigError: There is no such job.
@@ -28,6 +42,8 @@ def read_status(api: Api, job: str) -> JobStatus:
     """
     snapshot = read_snapshot(api, job)
     status = job_status(snapshot)
+    if status.serving is not None:
+        return replace(status, serving=replace(status.serving, versions=_versions(api, snapshot)))
     if status.schedule is None:
         return status
     runs = list(status.schedule.runs)
@@ -56,7 +72,26 @@ def job_status(snapshot: JobSnapshot, now: float | None = None) -> JobStatus:
         troubles=troubles_of(snapshot),
         pods={} if snapshot.ended else ready_pods(snapshot),
         schedule=_schedule(snapshot),
+        serving=_serving(snapshot),
     )
+
+
+def _serving(snapshot: JobSnapshot) -> ServingStatus | None:
+    if snapshot.file.task != "serve":
+        return None
+    return serving_status(snapshot.file, snapshot.driver, snapshot.autoscaler)
+
+
+def _versions(api: Api, snapshot: JobSnapshot) -> tuple[str, ...]:
+    """Return the versions that the first pods said last that they serve."""
+    found = []
+    for pod in [each for each in snapshot.pods_of("serving") if condition(each, "Ready")][:MOST_LOGS]:
+        try:
+            lines = api.logs(str(pod["metadata"]["name"]), tail=LAST_LINES)
+        except ClusterError:  # no right to read logs, or the pod has gone: the rest is worth showing
+            continue
+        found += version_of(map(without_time, lines))
+    return tuple(dict.fromkeys(found))
 
 
 def _schedule(snapshot: JobSnapshot) -> ScheduleStatus | None:
@@ -75,6 +110,9 @@ def troubles_of(snapshot: JobSnapshot) -> list[str]:
         return _schedule_troubles(snapshot)
     owners = [*snapshot.sets.values(), *([snapshot.driver] if snapshot.driver is not None else [])]
     pods = list(snapshot.pods)
+    if snapshot.file.task == "serve":
+        found = [why_stuck(snapshot.driver or {}), autoscaler_trouble(snapshot.autoscaler)]
+        troubles += [each for each in found if each]
     if snapshot.ended:
         owners = [each for each in owners if each["kind"] != "StatefulSet"]
         pods = snapshot.pods_of("driver") + snapshot.pods_of("task")
@@ -94,7 +132,7 @@ def _schedule_troubles(snapshot: JobSnapshot) -> list[str]:
 def ready_pods(snapshot: JobSnapshot) -> dict[str, str]:
     """Return how many pods of each kind are ready, of those that should be."""
     found: dict[str, str] = {}
-    for component in ("server", "worker", "driver", "task"):
+    for component in ("server", "worker", "driver", "task", "serving"):
         pods = snapshot.pods_of(component)
         if snapshot.file.schedule is not None:  # pods of runs that have ended stay for their logs
             pods = [pod for pod in pods if not has_ended(pod)]
@@ -118,6 +156,9 @@ def state_line(snapshot: JobSnapshot) -> str:
 def _wanted_pods(snapshot: JobSnapshot, component: str) -> int:
     if snapshot.file.schedule is not None:
         return sum(1 for each in snapshot.runs if is_active(each)) if component == "task" else 0
+    if component == "serving":
+        serves = snapshot.file.task == "serve" and snapshot.driver is not None
+        return wanted_pods(snapshot.driver or {}) if serves else 0
     pods, whole = snapshot.pods_of(component), snapshot.sets.get(f"{snapshot.job}-{component}")
     if whole is not None:
         return int((whole.get("spec") or {}).get("replicas") or 0)

@@ -21,9 +21,12 @@ from launcher.cluster.objects.all import ApiVersions, render
 from launcher.cluster.objects.manifest import owned
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
 from launcher.cluster.status import state_line, troubles_of
-from launcher.cluster.update import scheduled_before, update
+from launcher.cluster.update import job_before, replicas_now, update
 
 FOLLOW_S = 2.0
+FOLLOWED = {"train": "driver", "serve": "serving"}
+"""Pods whose lines are shown, by task; of other tasks it is the one pod."""
+
 LASTING_LOOKS = 3
 """A trouble that goes by itself within some seconds (a claim that is not bound yet) is none."""
 
@@ -36,7 +39,7 @@ class Submitted:
     namespace: str
     objects: int
     updated: bool = False
-    """Whether it was there already, with a schedule, and has become what the new file says."""
+    """Whether it was there already, with a schedule or serving, and has become what the new file says."""
 
 
 def read(path: str, namespace: str | None) -> JobFile:
@@ -50,33 +53,40 @@ def read(path: str, namespace: str | None) -> JobFile:
 
 
 def dry_run(job: JobFile) -> list[Object]:
-    """Return the manifests for ``kubectl apply -f -``; a cluster, if there is one, is asked for its version only."""
+    """Return the manifests for ``kubectl apply -f -``.
+
+    A cluster, if there is one, is asked for its version, and for a job that serves already: that keeps its token.
+    """
     api: Api | None = None
+    before: JobSnapshot | None = None
     versions = ApiVersions()
     try:
         api = connect(job.namespace)
         versions = ApiVersions.of(*api.version())
+        before = job_before(api, job) if job.task == "serve" else None
     except ClusterError:  # none is needed to look at manifests
         pass
     job = job.in_namespace(job.namespace or (api.namespace if api is not None else "default"))
-    return render(job, make_secrets(job), api=versions)
+    keeps_token = before is not None and before.file.cluster.serve.token
+    return render(job, None if keeps_token else make_secrets(job), api=versions, replicas=replicas_now(before))
 
 
 def submit(api: Api, job: JobFile, progress: Progress) -> Submitted:
     """Check, then make all objects; if one is refused, those before it are removed again.
 
-    A job with a schedule that is there already becomes what this one says.
+    A job with a schedule, or one that serves, that is there already becomes what this one says.
 
     Raises:
         ConfigError: The name is taken, or something that the job needs is not there.
         ClusterError: The cluster refuses.
     """
     job = job.in_namespace(api.namespace)
-    before = scheduled_before(api, job)
+    before = job_before(api, job)
     if before is None:
         check_name_is_free(api, job.name)
     check_needed(api, job, progress)
-    drafts = render(job, make_secrets(job), api=ApiVersions.of(*api.version()))
+    versions = ApiVersions.of(*api.version())
+    drafts = render(job, make_secrets(job), api=versions, replicas=replicas_now(before))
     progress.start(f"check {job.name} in namespace {job.namespace}", len(drafts), "objects")
     check_objects(api, drafts, progress, exists=before is not None)
     if before is not None:
@@ -108,7 +118,7 @@ def follow(
     wait_s: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> JobSnapshot:
-    """Show the job's state, troubles and the driver's (or task's) lines as they come, until it has ended.
+    """Show the job's state, troubles and the driver's (or task's) lines as they come, until it has ended, or answers.
 
     Args:
         api: the cluster
@@ -125,7 +135,7 @@ def follow(
     lasting: dict[str, int] = {}
     while True:
         snapshot = read_snapshot(api, job)
-        for line in reader.read(snapshot.pods_of("driver" if snapshot.file.task == "train" else "task")):
+        for line in reader.read(snapshot.pods_of(FOLLOWED.get(snapshot.file.task, "task"))):
             show(line)
         troubles = [] if snapshot.ended else troubles_of(snapshot)
         lasting = {each: lasting.get(each, 0) + 1 for each in troubles}
@@ -133,7 +143,7 @@ def follow(
         if text != said:
             said = text
             show(f"[{job}] {text}")
-        if snapshot.ended:
+        if snapshot.ended or snapshot.rolled_out is not None:
             for each in troubles_of(snapshot):
                 show(f"[{job}] {each}")
             return snapshot

@@ -26,10 +26,13 @@ def own_keys(task: TaskName) -> tuple[str, ...]:
 CLUSTERS = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
 """Settings of a task's group ``store`` that are decided by ``cluster``."""
 
+SERVED = ("bind", "port", "metrics_port", "token_file", "insecure_no_token", "tls_cert", "tls_key", "cache")
+"""Settings of task serve that are decided by ``cluster``."""
+
 APART = ("data", "raw", "run", "out", "work", "publish")
 """Settings that must lead to different places: one of them is written, the others are read."""
 
-FOLDERS = ("run", "init_from", "like", "vocabulary", "work", "publish")
+FOLDERS = ("run", "init_from", "like", "vocabulary", "work", "publish", "models")
 """Settings that may be in an object store in every task; others are those that the task's command can copy."""
 
 NESTED: Mapping[str, Mapping[tuple[str, ...], Kind | None]] = {
@@ -75,6 +78,8 @@ def task_settings(
     for key in given:
         if key not in known:
             raise text.error([str(key)], unknown_setting([str(key)], [*known, *own_keys(task)]))
+    if task == "serve":
+        _check_served(given, text)
     claims: list[str] = []
     kinds: dict[tuple[str, ...], Kind | None] = {(key,): _kind(task, key, hints[key], fetched) for key in given}
     kinds |= NESTED.get(task, {})
@@ -97,6 +102,8 @@ def task_settings(
         settings = {key: value for key, value in settings.items() if key in resolved or key not in DECIDING}
     if "store" in settings:
         settings["store"] = {key: value for key, value in settings["store"].items() if key not in CLUSTERS}
+    if task == "serve":
+        settings = {key: value for key, value in settings.items() if key not in SERVED}
     return settings, tuple(dict.fromkeys(claims))
 
 
@@ -160,6 +167,13 @@ class _Places:
         if place.claim is not None:
             self.claims.append(place.claim)
         return place.location
+
+
+def _check_served(given: Mapping[str, Any], text: YamlText) -> None:
+    """Check that nothing is set that ``cluster`` decides for pods that answer."""
+    for name in SERVED:
+        if name in given:
+            raise text.error([name], f"{name} is decided by the cluster section (cluster.serve). Leave it out.")
 
 
 def _check_places(given: Mapping[str, Any], resolved: Mapping[str, Any], text: YamlText) -> None:

@@ -43,10 +43,12 @@ def logs_command(settings: LogsConfig, context: CommandContext) -> Outcome:
 
 
 def scale_command(settings: ScaleConfig, context: CommandContext) -> Outcome:
-    """Change the number of workers or servers of a job."""
+    """Change the number of workers, servers or pods that answer of a job."""
     job, wait = find_job(settings.job, settings.namespace), _wait(settings, context)
     if settings.workers is not None:
         return job.scale_workers(settings.workers, wait)
+    if settings.replicas is not None:
+        return job.scale_replicas(settings.replicas, settings.max_replicas or settings.replicas, wait)
     assert settings.servers is not None
     return job.scale_servers(settings.servers, wait)
 

@@ -170,11 +170,10 @@ _ROWS = (
         work="launcher.commands.inference:export_command",
     ),
     Command(
-        name="serve",
+        **_task("serve"),
         group=SERVE,
         summary="Answer requests over HTTP with the newest version of an exported model, until SIGTERM.",
         example="esmm serve models --port 8501",
-        settings="esmm_dist.serving.config:ServeConfig",
         work="launcher.commands.serve:serve_command",
         positional=("models",),
         main=("models", "port", "workers", "bind", "token_file", "poll_s", "cache"),
@@ -182,7 +181,7 @@ _ROWS = (
     Command(
         name="submit",
         group=JOBS,
-        summary="Run a job in a Kubernetes cluster: a training, or another task in one pod.",
+        summary="Run a job in a Kubernetes cluster: a training, another task in one pod, or pods that serve.",
         example="esmm submit job.yaml --follow",
         settings="launcher.jobs.config:SubmitConfig",
         work="launcher.commands.submit:submit_command",
@@ -218,7 +217,7 @@ _ROWS = (
     Command(
         name="scale",
         group=JOBS,
-        summary="Change the number of workers of a run or job while it trains, or of a job's servers.",
+        summary="Change the number of workers of a run or job while it trains, or of a job's servers or pods.",
         example="esmm scale run --workers 3",
         settings="launcher.jobs.config:ScaleConfig",
         work="launcher.commands.jobs:scale_command",

@@ -51,4 +51,5 @@ def _follow(api: Api, job: str, result: dict[str, Any], progress: Progress) -> O
         progress.message(f"The job goes on. esmm logs {job} -f shows its lines, esmm cancel {job} ends it.")
         raise
     status = job_status(snapshot)
-    return Outcome(lines=job_lines(status), result=result | {"status": json_value(status)}, done=status.state == "done")
+    done = status.state == ("running" if status.serving is not None else "done")
+    return Outcome(lines=job_lines(status), result=result | {"status": json_value(status)}, done=done)

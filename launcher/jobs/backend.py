@@ -42,6 +42,15 @@ class JobBackend(Protocol):
     def scale_servers(self, count: int, wait: Wait) -> Outcome:
         """Change the number of parameter servers: save, stop, start again with so many, and wait until it trains."""
 
+    def scale_replicas(self, least: int, most: int, wait: Wait) -> Outcome:
+        """Change the number of pods that answer, and wait until they do.
+
+        Args:
+            least: number of pods
+            most: number up to which an autoscaler goes; as ``least``: there is none
+            wait: how long to wait
+        """
+
     def cancel(self, wait: Wait, *, now: bool) -> Outcome:
         """End the job so that it can be resumed, and wait for its end.
 

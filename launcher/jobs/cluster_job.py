@@ -8,6 +8,7 @@ from launcher.cluster.delete import delete
 from launcher.cluster.logs import logs
 from launcher.cluster.resume import resume
 from launcher.cluster.scale import scale_servers, scale_workers
+from launcher.cluster.serving_verbs import scale_replicas
 from launcher.cluster.status import read_status
 from launcher.command import Outcome, RunLine
 from launcher.jobs.backend import Say, ignore
@@ -41,6 +42,10 @@ class ClusterJob:
     def scale_servers(self, count: int, wait: Wait) -> Outcome:
         """Save, stop, and go on with another number of servers."""
         return scale_servers(self._api, self._name, count, wait)
+
+    def scale_replicas(self, least: int, most: int, wait: Wait) -> Outcome:
+        """Change the number of pods that answer."""
+        return scale_replicas(self._api, self._name, least, most, wait)
 
     def cancel(self, wait: Wait, *, now: bool) -> Outcome:
         """Have it save and stop; ``now``: without saving."""

@@ -60,7 +60,7 @@ class StatusConfig(JobConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleConfig(WaitingConfig):
-    """Change the number of workers of a job while it trains, or of its servers."""
+    """Change the number of workers of a job while it trains, of its servers, or of pods that answer (task: serve)."""
 
     workers: int | None = None
     """Number of workers that is wanted, within the run's min_workers and max_workers."""
@@ -68,16 +68,30 @@ class ScaleConfig(WaitingConfig):
     servers: int | None = None
     """Number of servers that is wanted: the job saves, stops, and goes on with so many."""
 
+    replicas: int | None = None
+    """Number of pods of a job that serves."""
+
+    max_replicas: int | None = None
+    """Number up to which an autoscaler goes, from ``replicas`` on. None: there is none."""
+
     wait_s: float = 120.0
-    """Seconds to wait until so many train; it takes a few. 0: ask, and do not wait."""
+    """Seconds to wait until so many train, or answer; it takes a few. 0: ask, and do not wait."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.workers is None) == (self.servers is None):
-            raise ConfigError("Set either workers or servers: --workers 3 or --servers 2.")
-        for name, count in (("workers", self.workers), ("servers", self.servers)):
+        counts = {"workers": self.workers, "servers": self.servers, "replicas": self.replicas}
+        if sum(count is not None for count in counts.values()) != 1:
+            raise ConfigError(
+                "Set either workers or servers: --workers 3 or --servers 2; or --replicas 3 of a job that serves."
+            )
+        for name, count in counts.items():
             if count is not None and count < 1:
                 raise ConfigError(f"{name} is {count}. Set 1 or more.")
+        if self.max_replicas is not None and (self.replicas is None or self.max_replicas < self.replicas):
+            raise ConfigError(
+                f"max_replicas is {self.max_replicas}, and replicas is {self.replicas}. Set --replicas too, to the "
+                "same or less: between them the autoscaler chooses."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

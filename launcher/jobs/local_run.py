@@ -113,6 +113,16 @@ class LocalRun:
             f"give that command again with --servers {count}: it goes on from the last checkpoint."
         )
 
+    def scale_replicas(self, least: int, most: int, wait: Wait) -> Outcome:
+        """Say what can be scaled.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            f"{self._run} is a training, and --replicas is for cluster jobs with task: serve. Set --workers."
+        )
+
     def cancel(self, wait: Wait, *, now: bool) -> Outcome:
         """Have all workers save and end, as Ctrl-C does; with ``now`` kill all processes.
 

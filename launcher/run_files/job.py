@@ -7,6 +7,7 @@ from esmm_dist.train.data_sets import DataSetRecord
 from launcher.run_files.plain_run import PlainProgress
 from launcher.run_files.run_status import RunStatus
 from launcher.run_files.schedule_status import ScheduleStatus
+from launcher.run_files.serving_status import ServingStatus
 
 THIS_MACHINE = "this machine"
 
@@ -23,7 +24,8 @@ class JobStatus:
 
     state: str
     """The run's state; before there is a run ``pending``; a task of one pod is ``running``, ``done`` or ``failed``,
-    one with a schedule ``running``, ``scheduled`` or ``suspended``."""
+    one with a schedule ``running``, ``scheduled`` or ``suspended``, one that serves ``pending``, ``updating``,
+    ``running`` or ``stopped``."""
 
     run: RunStatus | None = None
     """The newest status of the driver. None: it has not written one yet, or there is no driver (tasks of one pod)."""
@@ -45,6 +47,9 @@ class JobStatus:
 
     schedule: ScheduleStatus | None = None
     """Its runs and the next one. None: it runs once."""
+
+    serving: ServingStatus | None = None
+    """Its pods that answer requests. None: it does not serve."""
 
 
 @dataclass(frozen=True, kw_only=True)

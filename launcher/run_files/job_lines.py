@@ -6,6 +6,7 @@ from esmm_dist.train.data_sets import data_set_lines
 from launcher.run_files.job import THIS_MACHINE, JobStatus
 from launcher.run_files.plain_run import progress_lines
 from launcher.run_files.schedule_status import schedule_lines
+from launcher.run_files.serving_status import serving_lines
 from launcher.run_files.status_lines import status_lines
 from launcher.terminal.json_line import json_value
 
@@ -35,6 +36,8 @@ def job_lines(status: JobStatus, now: float | None = None) -> list[str]:
     lines += [f"trouble: {each}" for each in status.troubles]
     if status.schedule is not None:
         lines += schedule_lines(status.schedule)
+    if status.serving is not None:
+        return lines + serving_lines(status.serving)
     if status.run is not None:
         lines += ["", *run_lines]
     elif status.state == "pending":

@@ -36,6 +36,10 @@ CLAIM = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 POD = Resource("v1", "Pod", "pods")
 EVENT = Resource("v1", "Event", "events")
 STATEFUL_SET = Resource("apps/v1", "StatefulSet", "statefulsets")
+DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
+AUTOSCALER = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+OLD_AUTOSCALER = Resource("autoscaling/v2beta2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+"""Before Kubernetes 1.23."""
 JOB = Resource("batch/v1", "Job", "jobs")
 CRON_JOB = Resource("batch/v1", "CronJob", "cronjobs")
 OLD_CRON_JOB = Resource("batch/v1beta1", "CronJob", "cronjobs")
@@ -52,7 +56,7 @@ MPI_JOB = Resource("kubeflow.org/v2beta1", "MPIJob", "mpijobs")
 RESOURCES = (
     *(NAMESPACE, CONFIG_MAP, SECRET, SERVICE, SERVICE_ACCOUNT, CLAIM, POD, EVENT, STATEFUL_SET, JOB, ROLE),
     *(ROLE_BINDING, NETWORK_POLICY, DISRUPTION_BUDGET, OLD_DISRUPTION_BUDGET, PRIORITY_CLASS, SERVICE_MONITOR, MPI_JOB),
-    *(CRON_JOB, OLD_CRON_JOB),
+    *(CRON_JOB, OLD_CRON_JOB, DEPLOYMENT, AUTOSCALER, OLD_AUTOSCALER),
 )
 
 

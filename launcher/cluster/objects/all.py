@@ -13,8 +13,15 @@ from launcher.cluster.objects.driver import driver
 from launcher.cluster.objects.manifest import Manifest
 from launcher.cluster.objects.monitor import service_monitor
 from launcher.cluster.objects.mpijob import mpijob
-from launcher.cluster.objects.security import disruption_budgets, driver_access, network_policy, pod_account
+from launcher.cluster.objects.security import (
+    disruption_budgets,
+    driver_access,
+    network_policy,
+    pod_account,
+    serving_budget,
+)
 from launcher.cluster.objects.servers import servers
+from launcher.cluster.objects.serving import AutoscalerVersion, autoscaler, deployment, service
 from launcher.cluster.objects.task_pod import task_pod
 from launcher.cluster.objects.workers import workers
 
@@ -35,6 +42,9 @@ class ApiVersions:
     cron_zones: bool = True
     """Whether CronJobs have time zones: by default since 1.25. Others drop them without a word."""
 
+    autoscaler: AutoscalerVersion = "autoscaling/v2"
+    """Where HorizontalPodAutoscalers are that know more than one kind of metric."""
+
     @classmethod
     def of(cls, major: int, minor: int) -> "ApiVersions":
         """Return what a version of Kubernetes knows."""
@@ -44,6 +54,7 @@ class ApiVersions:
             job_policies=version >= (1, 29),
             cron_job="batch/v1" if version >= (1, 21) else "batch/v1beta1",
             cron_zones=version >= (1, 25),
+            autoscaler="autoscaling/v2" if version >= (1, 23) else "autoscaling/v2beta2",
         )
 
 
@@ -60,13 +71,16 @@ class Needed:
     """The setting that names it, such as ``cluster.pull_secrets``."""
 
 
-def render(job: JobFile, secrets: Secrets | None, *, api: ApiVersions = NEWEST) -> list[Manifest]:
+def render(
+    job: JobFile, secrets: Secrets | None, *, api: ApiVersions = NEWEST, replicas: int | None = None
+) -> list[Manifest]:
     """Return the manifests of a job; the first is the ConfigMap that owns the others (``owned``).
 
     Args:
         job: the job, its namespace decided
         secrets: token and certificates. None: the cluster has the job's Secret already, and it is left out
         api: what the cluster knows
+        replicas: pods that answer now, where an autoscaler chooses their number. None: the job file decides
 
     Raises:
         ConfigError: the job needs a newer cluster
@@ -77,17 +91,24 @@ def render(job: JobFile, secrets: Secrets | None, *, api: ApiVersions = NEWEST) 
         found.append(network_policy(job))
     if job.task == "train":
         found += _training(job, secrets, api)
-    return [*found, driver_manifest(job, api=api)]
+    if job.task == "serve":
+        found += _serving(job, secrets, api)
+    driver = driver_manifest(job, api=api)
+    if job.task == "serve" and replicas is not None:
+        driver["spec"]["replicas"] = min(max(replicas, config.serve.min), config.serve.most)
+    return [*found, driver]
 
 
 def driver_manifest(job: JobFile, *, api: ApiVersions = NEWEST) -> Manifest:
-    """Return the object whose pod does the job: the driver, the MPIJob (with the workers), the task's pod or its times.
+    """Return the object whose pod does the job: driver, MPIJob (with the workers), task's pod or its times, Deployment.
 
     Raises:
         ConfigError: the schedule needs a newer cluster
     """
     if job.schedule is not None:
         return cron_job(job, policies=api.job_policies, version=api.cron_job, zones=api.cron_zones)
+    if job.task == "serve":
+        return deployment(job)
     if job.task != "train":
         return task_pod(job, policies=api.job_policies)
     if job.cluster.backend == "mpijob":
@@ -100,6 +121,8 @@ def needed(job: JobFile) -> list[Needed]:
     config = job.cluster
     named = [("Secret", name, "cluster.env_from_secrets") for name in config.env_from_secrets]
     named += [("Secret", name, "cluster.pull_secrets") for name in config.pull_secrets]
+    if job.task == "serve" and config.serve.tls_secret is not None:
+        named.append(("Secret", config.serve.tls_secret, "cluster.serve.tls_secret"))
     if config.priority_class is not None:
         named.append(("PriorityClass", config.priority_class, "cluster.priority_class"))
     named += [("PersistentVolumeClaim", name, f"pvc://{name}") for name in job.claims if name not in config.claims]
@@ -114,10 +137,27 @@ def manifests_list(manifests: Sequence[Manifest]) -> Manifest:
 def _training(job: JobFile, secrets: Secrets | None, api: ApiVersions) -> list[Manifest]:
     config = job.cluster
     found = [status_map(job), *([] if secrets is None else [secret(job, secrets)]), *driver_access(job)]
-    if api.disruption_budget is not None:
-        old = api.disruption_budget == "policy/v1beta1"
-        found += disruption_budgets(job, kinds.OLD_DISRUPTION_BUDGET if old else kinds.DISRUPTION_BUDGET)
+    if budgets := _budget_kind(api):
+        found += disruption_budgets(job, budgets)
     if config.service_monitor:
         found.append(service_monitor(job))
     found += servers(job)
     return found if config.backend == "mpijob" else [*found, *workers(job)]
+
+
+def _serving(job: JobFile, secrets: Secrets | None, api: ApiVersions) -> list[Manifest]:
+    config = job.cluster
+    found = [secret(job, secrets)] if secrets is not None and config.serve.token else []
+    if budgets := _budget_kind(api):
+        found.append(serving_budget(job, budgets))
+    if config.service_monitor:
+        found.append(service_monitor(job))
+    if config.serve.scales_itself:
+        found.append(autoscaler(job, api.autoscaler))
+    return [*found, service(job)]
+
+
+def _budget_kind(api: ApiVersions) -> kinds.Resource | None:
+    if api.disruption_budget is None:
+        return None
+    return kinds.DISRUPTION_BUDGET if api.disruption_budget == "policy/v1" else kinds.OLD_DISRUPTION_BUDGET

@@ -1,4 +1,4 @@
-"""The ServiceMonitor, by which the Prometheus operator finds the servers' metrics."""
+"""The ServiceMonitor, by which the Prometheus operator finds the metrics of servers, or of a serve job's pods."""
 
 from launcher.cluster import names
 from launcher.cluster.api import kinds
@@ -8,9 +8,10 @@ from launcher.cluster.objects.manifest import Manifest, manifest
 
 def service_monitor(job: JobFile) -> Manifest:
     """Return ServiceMonitor J."""
+    component: names.Component = "serving" if job.task == "serve" else "server"
     spec = {
-        "selector": {"matchLabels": names.selector(job.name, "server")},
+        "selector": {"matchLabels": names.selector(job.name, component)},
         "endpoints": [{"port": names.METRICS_PORT_NAME, "path": "/metrics", "interval": "15s"}],
         "targetLabels": [names.INSTANCE],
     }
-    return manifest(job, kinds.SERVICE_MONITOR, names.config(job.name), "server", {"spec": spec})
+    return manifest(job, kinds.SERVICE_MONITOR, names.config(job.name), component, {"spec": spec})

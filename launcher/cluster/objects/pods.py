@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from launcher.cluster import names
-from launcher.cluster.cluster_config import ClusterConfig, PodSize, Toleration
+from launcher.cluster.cluster_config import ClusterConfig, Toleration
 from launcher.cluster.job_file import JobFile
+from launcher.cluster.pod_size import PodSize
 
 HEALTH_SCHEMES = {True: "HTTPS", False: "HTTP"}
 
@@ -40,6 +41,11 @@ class PodPlan:
     """URIs of data to be copied before it begins, by the setting that names them."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Further variables."""
+    volumes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]] = ()
+    """Further volumes, each with its mount."""
+    changes_claims: bool = True
+    """Whether it writes into claims."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
     gpus: int = 0
     node_selector: Mapping[str, str] = field(default_factory=dict)
     account: str
@@ -52,8 +58,8 @@ def pod_template(job: JobFile, plan: PodPlan) -> dict[str, Any]:
     """Return the template of a StatefulSet, Job or MPIJob."""
     config = job.cluster
     metadata: dict[str, Any] = {"labels": {**config.pod_labels, **names.labels(job.name, plan.component)}}
-    if config.pod_annotations:
-        metadata["annotations"] = dict(config.pod_annotations)
+    if annotations := {**config.pod_annotations, **plan.annotations}:
+        metadata["annotations"] = annotations
     node_selector = {**config.node_selector, **plan.node_selector}
     optional = {
         "imagePullSecrets": [{"name": name} for name in config.pull_secrets],
@@ -204,6 +210,7 @@ def _volumes(job: JobFile, plan: PodPlan) -> list[dict[str, Any]]:
         volumes.append({"name": SECRET_VOLUME, "secret": source})
     if plan.settings:
         volumes.append({"name": CONFIG_VOLUME, "configMap": {"name": names.config(job.name)}})
+    volumes += [dict(volume) for volume, _ in plan.volumes]
     return [*volumes, *({"name": f"claim-{c}", "persistentVolumeClaim": {"claimName": c}} for c in job.claims)]
 
 
@@ -215,7 +222,12 @@ def _mounts(job: JobFile, plan: PodPlan) -> list[dict[str, Any]]:
         mounts.append({"name": SECRET_VOLUME, "mountPath": names.SECRETS_PATH, "readOnly": True})
     if plan.settings:
         mounts.append({"name": CONFIG_VOLUME, "mountPath": names.CONFIG_PATH, "readOnly": True})
-    return [*mounts, *({"name": f"claim-{claim}", "mountPath": names.claim_path(claim)} for claim in job.claims)]
+    mounts += [{"name": volume["name"], **mount} for volume, mount in plan.volumes]
+    reads: dict[str, Any] = {} if plan.changes_claims else {"readOnly": True}
+    return [
+        *mounts,
+        *({"name": f"claim-{claim}", "mountPath": names.claim_path(claim), **reads} for claim in job.claims),
+    ]
 
 
 def _keys(job: JobFile, plan: PodPlan) -> list[str]:

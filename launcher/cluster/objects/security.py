@@ -1,5 +1,6 @@
 """Who may do what: service accounts, the driver's rights, who gets in, and what a drained node may take."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from launcher.cluster import names
@@ -43,15 +44,16 @@ def driver_access(job: JobFile) -> list[Manifest]:
 def network_policy(job: JobFile) -> Manifest:
     """Return the NetworkPolicy: only pods of this job get in, and the named namespace to the metrics.
 
+    The port of scores is open to ``cluster.serve.from_namespaces``.
     All ports of a job's own pods are open to each other: Horovod listens on ports that nobody knows before. What goes
     out is not limited: names, the object store and the API are reached at addresses that nobody knows here.
     """
     own = {names.NAME: names.APP, names.INSTANCE: job.name}
     ingress: list[dict[str, Any]] = [{"from": [{"podSelector": {"matchLabels": own}}]}]
     if job.cluster.metrics_namespace is not None:
-        namespace = {"matchLabels": {"kubernetes.io/metadata.name": job.cluster.metrics_namespace}}
-        ports = [{"protocol": "TCP", "port": names.METRICS_PORT}]
-        ingress.append({"from": [{"namespaceSelector": namespace}], "ports": ports})
+        ingress.append(_from_namespaces([job.cluster.metrics_namespace], names.METRICS_PORT))
+    if job.task == "serve":
+        ingress.append(_from_namespaces(job.cluster.serve.from_namespaces, names.SCORES_PORT))
     spec = {"podSelector": {"matchLabels": own}, "policyTypes": ["Ingress"], "ingress": ingress}
     return manifest(job, kinds.NETWORK_POLICY, names.config(job.name), "config", {"spec": spec})
 
@@ -68,9 +70,20 @@ def disruption_budgets(job: JobFile, resource: kinds.Resource) -> list[Manifest]
     return budgets
 
 
+def serving_budget(job: JobFile, resource: kinds.Resource) -> Manifest:
+    """Return the PodDisruptionBudget of a serve job."""
+    return _budget(job, resource, names.serving(job.name), "serving", job.cluster.serve.max_unavailable)
+
+
 def _budget(job: JobFile, resource: kinds.Resource, name: str, component: names.Component, most: int) -> Manifest:
     spec = {"maxUnavailable": most, "selector": {"matchLabels": names.selector(job.name, component)}}
     return manifest(job, resource, name, component, {"spec": spec})
+
+
+def _from_namespaces(namespaces: Sequence[str], port: int) -> dict[str, Any]:
+    """Return the rule that lets pods of some namespaces reach a port; of none named: everyone."""
+    sources = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": each}}} for each in namespaces]
+    return {**({"from": sources} if sources else {}), "ports": [{"protocol": "TCP", "port": port}]}
 
 
 def _account(job: JobFile, name: str, component: names.Component) -> Manifest:

@@ -26,6 +26,7 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "evaluate": {"data": "pvc://clicks/data", "run": "s3://models/run"},
     "predict": {"data": "pvc://clicks/data", "run": "s3://models/run", "out": "pvc://clicks/scores.parquet"},
     "export": {"run": "s3://models/run", "out": "pvc://clicks/model"},
+    "serve": {"models": "pvc://models/serving"},
 }
 
 KEYS = ("token", "ca.crt", "server.crt", "server.key", "client.crt", "client.key")
@@ -46,7 +47,7 @@ def make_job(task: str = "train", **more: Any) -> JobFile:
 
 def fixed_secrets(job: JobFile) -> Secrets:
     """Return secrets that are the same each time."""
-    return Secrets(files={key: f"<{key}>" for key in (KEYS if job.cluster.tls else KEYS[:1])})
+    return Secrets(files={key: f"<{key}>" for key in (KEYS if job.cluster.tls and job.task == "train" else KEYS[:1])})
 
 
 def rendered(job: JobFile, *, api: ApiVersions = NEWEST, owner_uid: str | None = None) -> list[Manifest]:
@@ -66,7 +67,7 @@ def templates(manifests: list[Manifest]) -> list[Any]:
     manifests = [
         each["spec"]["jobTemplate"] | {"kind": "Job"} if each["kind"] == "CronJob" else each for each in manifests
     ]
-    found = [each["spec"]["template"] for each in manifests if each["kind"] in ("StatefulSet", "Job")]
+    found = [each["spec"]["template"] for each in manifests if each["kind"] in ("StatefulSet", "Job", "Deployment")]
     for each in manifests:
         if each["kind"] == "MPIJob":
             found += [replicas["template"] for replicas in each["spec"]["mpiReplicaSpecs"].values()]

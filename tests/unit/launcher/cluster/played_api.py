@@ -95,7 +95,11 @@ class PlayedJob:
         for manifest in rendered(self.file, owner_uid=self.uid)[1:]:
             self.api.create(manifest)
         for component, count in (
-            (("driver", 1), ("server", 2), ("worker", 2)) if task == "train" else (("task", int(not schedule)),)
+            (("driver", 1), ("server", 2), ("worker", 2))
+            if task == "train"
+            else (("serving", 2),)
+            if task == "serve"
+            else (("task", int(not schedule)),)
         ):
             for index in range(count):
                 self.add_pod(component, index)

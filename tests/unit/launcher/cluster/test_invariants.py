@@ -14,7 +14,7 @@ from launcher.cluster.objects.yaml_text import manifests_yaml
 from tests.unit.launcher.cluster.jobs import TASK_SETTINGS, UID, make_job, rendered, templates
 
 JOB_NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True).filter(
-    lambda name: not name.endswith(("-status", "-server", "-worker"))
+    lambda name: not name.endswith(("-status", "-server", "-worker", "-serving"))
 )
 CLUSTERS = st.fixed_dictionaries(
     {
@@ -34,12 +34,31 @@ TRAININGS = st.fixed_dictionaries(
         "workers": st.fixed_dictionaries({"max": st.integers(1, 4096), "gpus": st.integers(0, 1)}),
     }
 )
+SERVING = st.fixed_dictionaries(
+    {
+        "service_monitor": st.booleans(),
+        "metrics_namespace": st.just("monitoring"),
+        "serve": st.fixed_dictionaries(
+            {
+                "min": st.integers(1, 3),
+                "max": st.sampled_from([None, 3, 1000]),
+                "token": st.booleans(),
+                "tls_secret": st.sampled_from([None, "shop-tls"]),
+                "from_namespaces": st.sampled_from([[], ["shop", "web"]]),
+            }
+        ),
+    }
+)
 
 
 @st.composite
 def _jobs(draw):
-    task = draw(st.sampled_from(["train", "train", "synth", "preprocess", "evaluate", "predict", "export"]))
-    cluster = draw(CLUSTERS) | (draw(TRAININGS) if task == "train" else {})
+    tasks = ["train", "train", "synth", "preprocess", "evaluate", "predict", "export", "serve", "serve"]
+    task = draw(st.sampled_from(tasks))
+    cluster = draw(CLUSTERS) | draw({"train": TRAININGS, "serve": SERVING}.get(task, st.just({})))
+    if task == "serve":
+        cluster["claims"] = {}
+        return make_job(task, name=draw(JOB_NAMES), cluster=cluster)
     more = {"data": "s3://clicks/data"} if "data" in TASK_SETTINGS[task] and draw(st.booleans()) else {}
     if task != "train" and draw(st.booleans()):
         cluster["pod"] = {"scratch": "pvc://work/scratch"}
@@ -65,7 +84,7 @@ def _containers(template: Any) -> list[Any]:
 def test_selectors_match_the_labels_of_exactly_their_pods(job):
     manifests = rendered(job)
     for each in manifests:
-        if each["kind"] == "StatefulSet":
+        if each["kind"] in ("StatefulSet", "Deployment"):
             labels = each["spec"]["template"]["metadata"]["labels"]
             assert _matches(each["spec"]["selector"]["matchLabels"], labels)
     pods = [template["metadata"]["labels"] for template in templates(manifests)]
@@ -131,7 +150,8 @@ def test_every_object_that_is_referred_to_is_made_or_declared_as_needed(job):
         for volume in spec["volumes"]:
             if "secret" in volume:
                 secret = ("Secret", volume["secret"]["secretName"])
-                assert {item["key"] for item in volume["secret"]["items"]} <= keys[secret]
+                assert secret in there
+                assert secret not in keys or {item["key"] for item in volume["secret"]["items"]} <= keys[secret]
             if "configMap" in volume:
                 assert ("ConfigMap", volume["configMap"]["name"]) in there
             if "persistentVolumeClaim" in volume:
@@ -139,6 +159,8 @@ def test_every_object_that_is_referred_to_is_made_or_declared_as_needed(job):
     for each in manifests:
         if each["kind"] == "StatefulSet":
             assert ("Service", each["spec"]["serviceName"]) in there
+        if each["kind"] == "HorizontalPodAutoscaler":
+            assert ("Deployment", each["spec"]["scaleTargetRef"]["name"]) in there
         if each["kind"] == "RoleBinding":
             assert ("Role", each["roleRef"]["name"]) in there
             assert all(("ServiceAccount", subject["name"]) in there for subject in each["subjects"])

@@ -249,11 +249,13 @@ def test_metrics_that_no_policy_guards_need_no_namespace():
     assert make_job(cluster={"service_monitor": True, "network_policy": False}).cluster.metrics_namespace is None
 
 
-@pytest.mark.parametrize("end", ["server", "worker"])
-def test_the_service_of_an_mpijob_is_no_other_jobs(end):
+@pytest.mark.parametrize(
+    ("end", "whose"), [("server", "servers"), ("worker", "workers"), ("serving", "pods that answer")]
+)
+def test_the_service_of_an_mpijob_is_no_other_jobs(end, whose):
     message = _refusal(job_text(name=f"nightly-{end}", cluster={"backend": "mpijob"}))
     assert message.startswith(f"job.yaml:1: name ends with '-{end}'")
-    assert f"another job's {end}s" in message
+    assert f"another job's {whose}" in message
     assert make_job(name=f"nightly-{end}").name == f"nightly-{end}"
 
 

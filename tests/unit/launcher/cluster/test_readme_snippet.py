@@ -25,7 +25,7 @@ def test_the_job_files_of_the_readme_are_job_files():
     blocks = (ROOT / "launcher/cluster/README.md").read_text(encoding="utf-8").split("```yaml\n")[1:]
     texts = [block.partition("```")[0] for block in blocks]
     jobs = [read_job(text) for text in texts if text.startswith("name:")]
-    assert [(job.name, job.task) for job in jobs] == [("day-2", "train"), ("scores", "predict")]
+    assert [(job.name, job.task) for job in jobs] == [("day-2", "train"), ("scores", "predict"), ("shop", "serve")]
     assert jobs[0].settings["continue"] is True
     [schedule] = [text for text in texts if text.startswith("schedule:")]
     assert read_job(f"{schedule}{job_text('pipeline')}").schedule is not None

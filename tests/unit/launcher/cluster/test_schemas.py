@@ -59,6 +59,37 @@ def test_a_task_of_one_pod_is_valid(version, task):
         kubernetes_validate.validate(each, version, strict=True)
 
 
+SERVING = {
+    "min": 1,
+    "max": 3,
+    "storage": "5Gi",
+    "service": "LoadBalancer",
+    "service_annotations": {"a/b": "c"},
+    "from_namespaces": ["shop"],
+    "tls_secret": "shop-tls",
+}
+
+
+@pytest.mark.parametrize("version", ["1.25", *VERSIONS, "1.36"])
+@pytest.mark.parametrize("serve", [{}, SERVING], ids=["defaults", "everything"])
+def test_pods_that_answer_are_valid(version, serve):
+    kinds = set()
+    for each in rendered(make_job("serve", cluster={"serve": serve}), api=_api(version), owner_uid=UID):
+        kinds.add(each["kind"])
+        kubernetes_validate.validate(each, version, strict=True)
+    assert {"ConfigMap", "Secret", "Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"} <= kinds
+    assert ("HorizontalPodAutoscaler" in kinds) == bool(serve)
+
+
+@pytest.mark.parametrize(
+    ("version", "where"),
+    [((1, 20), "autoscaling/v2beta2"), ((1, 22), "autoscaling/v2beta2"), ((1, 23), "autoscaling/v2")],
+)
+def test_an_old_cluster_gets_the_autoscaler_that_it_knows(version, where):
+    manifests = rendered(make_job("serve", cluster={"serve": {"max": 3}}), api=ApiVersions.of(*version))
+    assert find(manifests, "HorizontalPodAutoscaler", "nightly-serving")["apiVersion"] == where
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_schedule_is_valid(version):
     schedule = {"cron": "@daily", "time_zone": "Europe/Berlin", "overlap": "Replace", "suspend": True}

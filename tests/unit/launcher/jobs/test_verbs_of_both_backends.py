@@ -31,6 +31,7 @@ def started_again(line: object) -> Outcome:
 VERBS: dict[str, Callable[[JobBackend, Wait], Outcome]] = {
     "scale workers": lambda job, wait: job.scale_workers(3, wait),
     "scale servers": lambda job, wait: job.scale_servers(3, wait),
+    "scale replicas": lambda job, wait: job.scale_replicas(3, 3, wait),
     "cancel": lambda job, wait: job.cancel(wait, now=False),
     "cancel now": lambda job, wait: job.cancel(wait, now=True),
     "resume": lambda job, wait: job.resume(wait, started_again),
@@ -48,6 +49,7 @@ LOCAL: dict[str, dict[str, Any]] = {
         "lost": ConfigError("is not running: its driver has written nothing for 0 s. esmm resume .* goes on with it"),
     },
     "scale servers": dict.fromkeys(STATES, ConfigError(BY_HAND)),
+    "scale replicas": {"running": ConfigError("--replicas is for cluster jobs with task: serve. Set --workers")},
     "cancel": {
         "running": "RUN is asked to save and stop.",
         **dict.fromkeys(("done", "stopped", "failed", "lost"), ConfigError(NOT_RUNNING)),
@@ -82,6 +84,7 @@ CLUSTER: dict[str, dict[str, Any]] = {
         ),
         "lost": ConfigError("Job nightly has no running driver that could have its workers save"),
     },
+    "scale replicas": {"running": ConfigError("is a train job, and --replicas is for task: serve")},
     "cancel": {
         "running": "Job nightly is asked to stop.",
         **dict.fromkeys(("done", "stopped", "failed"), ConfigError(NOTHING_TO_CANCEL)),
