@@ -9,11 +9,9 @@ from typing import Any, cast
 
 import tensorflow as tf
 
-from esmm_dist.checkpoint.sorted_rows import SortedRows
-from esmm_dist.embedding.start_values import PICK_BITS, StartValues
-from esmm_dist.hashing import GOLDEN, MIX_1, MIX_2
 from esmm_dist.inference.exported_lists import Ragged, element_lists
 from esmm_dist.inference.exported_pooling import pool, weight_norms
+from esmm_dist.inference.exported_table import ExportedTable
 from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.exported_values import ValueInputs
 from esmm_dist.input.record_parsing import parse_spec
@@ -22,52 +20,6 @@ from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import COMBINER_POWER, Field, Schema
 
 Tensors = dict[str, tf.Tensor]
-
-
-class ExportedTable(tf.Module):
-    """The rows of one table, found by binary search; an id without a row reads its start value, as in a store."""
-
-    def __init__(self, rows: SortedRows, start: StartValues, *, seed: int, name: str) -> None:
-        """Take over the rows.
-
-        Args:
-            rows: all rows of the table
-            start: start values, which ids without a row read
-            seed: seed of the run
-            name: prefix of the variables' names
-        """
-        super().__init__()
-        self._has_rows = len(rows.ids) > 0
-        self._hash_offset = ((seed & 0xFFFF_FFFF_FFFF_FFFF) + 1) * int(GOLDEN) & 0xFFFF_FFFF_FFFF_FFFF
-        self.ids = tf.Variable(rows.ids, trainable=False, name=f"{name}_ids")
-        self.rows = tf.Variable(rows.rows, trainable=False, name=f"{name}_rows")
-        self.start_rows = tf.Variable(start.choices, trainable=False, name=f"{name}_start_rows")
-
-    def lookup(self, ids: tf.Tensor) -> tf.Tensor:
-        """Return the rows of ids int64 [U], in any order: float32 [U, D]."""
-        start = tf.gather(self.start_rows, self._picks(ids))
-        if not self._has_rows:
-            return start
-        known = self.ids.read_value()
-        place = tf.minimum(tf.searchsorted(known, ids, out_type=tf.int64), tf.size(known, out_type=tf.int64) - 1)
-        has_row = tf.gather(known, place) == ids
-        return tf.where(has_row[:, tf.newaxis], tf.gather(self.rows, place), start)
-
-    def knows(self, ids: tf.Tensor) -> tf.Tensor:
-        """Return which ids have a row, bool [N]; ids are int64 [N], in any order."""
-        if not self._has_rows:
-            return tf.zeros_like(ids, tf.bool)
-        known = self.ids.read_value()
-        place = tf.minimum(tf.searchsorted(known, ids, out_type=tf.int64), tf.size(known, out_type=tf.int64) - 1)
-        return tf.gather(known, place) == ids
-
-    def _picks(self, ids: tf.Tensor) -> tf.Tensor:
-        """Return the start row of each id: ``StartValues.rows`` in TensorFlow, whose uint64 wraps around as NumPy's."""
-        h = tf.bitcast(ids, tf.uint64) + tf.constant(self._hash_offset, tf.uint64)
-        for shift, factor in ((30, int(MIX_1)), (27, int(MIX_2)), (31, 1)):
-            h = tf.bitwise.bitwise_xor(h, tf.bitwise.right_shift(h, tf.constant(shift, tf.uint64)))
-            h *= tf.constant(factor, tf.uint64)
-        return tf.cast(tf.bitwise.right_shift(h, tf.constant(64 - PICK_BITS, tf.uint64)), tf.int64)
 
 
 class ExportedModel(tf.Module):
@@ -87,16 +39,16 @@ class ExportedModel(tf.Module):
         self.towers = towers
         self.tables = dict(tables)
         knows = {name: table.knows for name, table in tables.items()}
-        self.value_inputs = ValueInputs(schema, knows) if schema.flat_source is not None else None
-        """The columns of a flat log as inputs; None: the log has ids."""
+        self.value_inputs = ValueInputs(schema, knows)
+        """The columns of the log as inputs."""
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Return the functions of the SavedModel by name.
 
         ``serving_default`` takes ``examples``, string [G]: records as ``esmm preprocess`` writes them. ``features``
         takes the lists of ``schema/record_format.py`` as tensors, those of all users or impressions one after the
-        other, and ``impressions_per_group`` int64 [G]. ``values``, which models of flat logs have, takes the columns of
-        the log (``exported_values.ValueInputs``). All ignore labels.
+        other, and ``impressions_per_group`` int64 [G]. ``values`` takes the columns of the log
+        (``exported_values.ValueInputs``). All ignore labels.
         """
         spec = {
             keys.USER_IDS: tf.int64,
@@ -120,9 +72,7 @@ class ExportedModel(tf.Module):
             "serving_default": of_records,
             "features": tf.function(of_features, input_signature=specs, autograph=False),
         }
-        if self.value_inputs is not None:
-            signatures["values"] = self._of_values(self.value_inputs)
-        return signatures
+        return signatures | {"values": self._of_values(self.value_inputs)}
 
     def _of_values(self, inputs: ValueInputs) -> Callable[..., Any]:
         spec = inputs.specs

@@ -4,7 +4,7 @@ An exported model has them in it, and ``served/towers`` of a served model holds 
 pooled by whoever serves, as ``embedding.lookup`` and ``embedding.pooling`` do it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.inference.exported_probabilities import exported_probabilities
+from esmm_dist.inference.used_fields import UsedFields
 from esmm_dist.model.esmm import Esmm
 from esmm_dist.model.pooled_fields import BesidePooled, ListElements
 from esmm_dist.schema.fields import Field, Schema
@@ -24,13 +25,16 @@ TOWERS_SIGNATURE = "towers"
 class ExportedTowers(tf.Module):
     """Probabilities of pooled rows; ``signatures`` are what is called from outside."""
 
-    def __init__(self, schema: Schema, model: Esmm, transform: LogitTransform) -> None:
+    def __init__(
+        self, schema: Schema, model: Esmm, transform: LogitTransform, *, used: Collection[str] | None = None
+    ) -> None:
         """Take over the weights.
 
         Args:
             schema: schema of the data that the model was trained with
             model: model with its weights
             transform: what probabilities are computed from, instead of the model's logits
+            used: names of the fields whose values count; None: all
         """
         super().__init__()
         self._schema, self._transform = schema, transform
@@ -41,6 +45,9 @@ class ExportedTowers(tf.Module):
         self._lists = tuple(model.layout.attended)
         self._seen_fields: tuple[Field, ...] = tuple(model.seen_fields)
         self._uses_norms = model.uses_norms
+        self._used = None
+        if used is not None:
+            self._used = UsedFields(self._seen_fields, schema.tables, self._lists, used)
 
     @property
     def transform(self) -> LogitTransform:
@@ -66,6 +73,9 @@ class ExportedTowers(tf.Module):
         self, pooled: Tensors, beside: BesidePooled, group_of_impression: tf.Tensor, groups: tf.Tensor
     ) -> Tensors:
         """Return the columns of predictions, float32 [B] each; the arguments are those of ``Esmm.call``."""
+        if self._used is not None:
+            impressions = tf.size(group_of_impression, out_type=tf.int64)
+            pooled, beside = self._used.only(pooled, beside, impressions, groups)
         logits = self._call_model(pooled, group_of_impression, groups, beside=beside)
         return exported_probabilities(logits, self._schema.label_tree, self._transform)
 

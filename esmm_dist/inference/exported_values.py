@@ -1,7 +1,8 @@
 """The values of a log as inputs of an exported model: from texts and numbers by column to the ids of a record.
 
-It does in TensorFlow what ``esmm preprocess`` does with the columns of a flat log. Ids without a row in the model are
-left out, as preprocess leaves out those that are not in the vocabulary.
+It does in TensorFlow what ``esmm preprocess`` does with the columns of a flat log, and takes the ids of the Ali-CCP
+form as they are (``exported_id_values``). Ids without a row in the model are left out, as preprocess leaves out those
+that are not in the vocabulary.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from esmm_dist.inference.exported_id_values import IdReader
 from esmm_dist.inference.exported_ids import category_ids, cross_ids, number_ids, value_texts
+from esmm_dist.inference.exported_inputs import FieldValues, RequestInputs
 from esmm_dist.inference.exported_times import ExportedTimes
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.feature_id import missing_id
@@ -26,7 +29,7 @@ class ValueInputs:
         """Name the inputs.
 
         Args:
-            schema: schema of a flat log, with the edges of its numeric fields
+            schema: schema of the log, with the edges of its numeric fields
             knows: for each table the function that tells which of ids int64 [N] have a row, bool [N]
         """
         self._schema, self._knows = schema, knows
@@ -39,7 +42,8 @@ class ValueInputs:
         specs: dict[str, tf.DType] = {}
         numbers = {field.name for field in self._schema.fields if field.numeric is not None}
         for name, column in self.columns.items():
-            specs[column.value] = tf.float64 if name in numbers else tf.string
+            of_text = tf.string if self._schema.flat_source is not None else tf.int64
+            specs[column.value] = tf.float64 if name in numbers else of_text
             if column.lengths is not None:
                 specs[column.lengths] = tf.int64
             if column.weights is not None:
@@ -54,7 +58,7 @@ class ValueInputs:
             per_group = tf.identity(per_group)
         groups, impressions = tf.size(per_group, out_type=tf.int64), tf.reduce_sum(per_group)
         group_of_impression = tf.repeat(tf.range(groups), per_group)
-        reader = _Reader(self._schema, self.columns, inputs, group_of_impression)
+        reader = self._reader(RequestInputs(inputs), group_of_impression)
         user = self._lists(reader, self._schema.user_fields, groups)
         impression = self._lists(reader, self._schema.impression_fields, impressions)
         features = {
@@ -70,7 +74,12 @@ class ValueInputs:
             features[keys.IMPRESSION_WEIGHTS] = impression.weights
         return features
 
-    def _lists(self, reader: "_Reader", fields: tuple[Field, ...], rows: tf.Tensor) -> "_Lists":
+    def _reader(self, inputs: RequestInputs, group_of_impression: tf.Tensor) -> "_Reader | IdReader":
+        if self._schema.flat_source is None:
+            return IdReader(self.columns, inputs)
+        return _Reader(self._schema, self.columns, inputs, group_of_impression)
+
+    def _lists(self, reader: "_Reader | IdReader", fields: tuple[Field, ...], rows: tf.Tensor) -> "_Lists":
         """Return the ids of some fields as records have them: row after row, and within a row field after field."""
         place, ids, weights = [], [tf.zeros([0], tf.int64)], [tf.zeros([0], tf.float32)]
         place.append(tf.zeros([0], tf.int64))
@@ -97,15 +106,6 @@ class _Lists:
     weights: tf.Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Values:
-    """Ids of one field: the row of each, int64 [N], the id, int64 [N], and its weight, float32 [N]."""
-
-    row: tf.Tensor
-    ids: tf.Tensor
-    weights: tf.Tensor
-
-
 class _Reader:
     """Makes ids of the inputs of one request."""
 
@@ -113,7 +113,7 @@ class _Reader:
         self,
         schema: Schema,
         columns: Mapping[str, ColumnInputs],
-        inputs: Tensors,
+        inputs: RequestInputs,
         group_of_impression: tf.Tensor,
     ) -> None:
         self._schema, self._columns, self._inputs = schema, columns, inputs
@@ -121,7 +121,7 @@ class _Reader:
         self._one_hot: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
         self._times: ExportedTimes | None = None
 
-    def values(self, field: Field, rows: tf.Tensor) -> _Values:
+    def values(self, field: Field, rows: tf.Tensor) -> FieldValues:
         """Return the ids of a field, by rows ascending; ``rows`` is the number of groups, or of impressions."""
         if field.multi_hot:
             return self._many(field, rows)
@@ -129,28 +129,12 @@ class _Reader:
         if field.missing == "id":
             present = tf.ones_like(present)
         row = tf.boolean_mask(tf.range(rows), present)
-        return _Values(row=row, ids=tf.boolean_mask(ids, present), weights=self._weights(field, present))
+        return FieldValues(row=row, ids=tf.boolean_mask(ids, present), weights=self._weights(field, present))
 
     def _weights(self, field: Field, present: tf.Tensor) -> tf.Tensor:
         name = self._columns[field.name].weights if field.name in self._columns else None
-        of_row = tf.ones_like(present, tf.float32) if name is None else self._weights_of(name, tf.size(present))
+        of_row = tf.ones_like(present, tf.float32) if name is None else self._inputs.weights(name, tf.size(present))
         return tf.boolean_mask(of_row, present)
-
-    def _weights_of(self, name: str, number: tf.Tensor) -> tf.Tensor:
-        """Return an input of weights, one for each of ``number`` values, each finite and 0 or more as in a log."""
-        weights = self._inputs[name]
-        with tf.control_dependencies(
-            [
-                tf.debugging.assert_equal(
-                    tf.size(weights), number, message=f"{name} has another number of weights than there are values."
-                ),
-                tf.debugging.Assert(
-                    tf.reduce_all(tf.math.is_finite(weights) & (weights >= 0)),
-                    [f"{name} has a weight that is negative or not finite."],
-                ),
-            ]
-        ):
-            return tf.identity(weights)
 
     def _single(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the id of each row, ``missing_id`` where there is no value, and where there is one: [rows] each."""
@@ -160,7 +144,7 @@ class _Reader:
         return self._one_hot[field.name]
 
     def _column(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        values = self._checked(self._columns[field.name].value, rows)
+        values = self._inputs.one_a_row(self._columns[field.name].value, rows)
         if field.numeric is not None:
             name = self._columns[field.name].value
             finite = tf.reduce_all(~tf.math.is_inf(values))
@@ -176,7 +160,7 @@ class _Reader:
         assert field.of_time is not None  # the caller asked
         if self._times is None:
             name = self._columns[time_column(self._schema)].value
-            self._times = ExportedTimes(name, self._checked(name, rows), source.time_zone)
+            self._times = ExportedTimes(name, self._inputs.one_a_row(name, rows), source.time_zone)
         return self._times.ids(field.name, field.of_time)
 
     def _cross(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -184,29 +168,15 @@ class _Reader:
         for name in field.cross:
             part = self._schema.field(name)
             of_user = part.owner == "user" and field.owner != "user"
-            groups = tf.size(self._inputs[IMPRESSIONS_PER_GROUP], out_type=tf.int64)
-            ids, present = self._single(part, groups if of_user else rows)
+            ids, present = self._single(part, self._inputs.groups if of_user else rows)
             if of_user:
                 ids, present = tf.gather(ids, self._group_of_impression), tf.gather(present, self._group_of_impression)
             found.append((ids, present))
         present = tf.reduce_all(tf.stack([each for _, each in found]), axis=0)
         return cross_ids(field.name, [ids for ids, _ in found]), present
 
-    def _many(self, field: Field, rows: tf.Tensor) -> _Values:
-        column = self._columns[field.name]
-        assert column.lengths is not None  # of a multi-hot field
-        texts, lengths = self._inputs[column.value], self._checked(column.lengths, rows)
-        weights = tf.ones_like(texts, tf.float32)
-        if column.weights is not None:
-            weights = self._weights_of(column.weights, tf.size(texts))
-        message = f"{column.lengths} does not add up to the number of values of {column.value}."
-        with tf.control_dependencies(
-            [
-                tf.debugging.assert_equal(tf.reduce_sum(lengths), tf.size(texts, out_type=tf.int64), message=message),
-                tf.debugging.assert_non_negative(lengths, message=f"{column.lengths} has a negative length."),
-            ]
-        ):
-            row = tf.repeat(tf.range(rows), lengths)
+    def _many(self, field: Field, rows: tf.Tensor) -> FieldValues:
+        texts, row, weights = self._inputs.lists(self._columns[field.name], rows)
         texts = value_texts(texts)
         present = texts != ""
         row, texts, weights = (tf.boolean_mask(each, present) for each in (row, texts, weights))
@@ -217,13 +187,4 @@ class _Reader:
             row = tf.concat([row, empty], 0)
             ids = tf.concat([ids, tf.fill(tf.shape(empty), tf.constant(missing_id(field.id_space), tf.int64))], 0)
             weights = tf.concat([weights, tf.ones_like(empty, tf.float32)], 0)
-        return _Values(row=row, ids=ids, weights=weights)
-
-    def _checked(self, name: str, rows: tf.Tensor) -> tf.Tensor:
-        """Return an input that has one value a row."""
-        values = self._inputs[name]
-        message = f"{name} has another number of rows than {IMPRESSIONS_PER_GROUP} says."
-        with tf.control_dependencies(
-            [tf.debugging.assert_equal(tf.size(values, out_type=tf.int64), rows, message=message)]
-        ):
-            return tf.identity(values)
+        return FieldValues(row=row, ids=ids, weights=weights)

@@ -134,7 +134,7 @@ class ServedManifest:
     """In the order of ``Schema.tables``."""
     towers: tuple[ServedFile, ...]
     settings: Mapping[str, str | int | bool | list[str] | None]
-    """Settings of the export that decide the content: row_type, min_count, fields, calibrate."""
+    """Settings of the export that decide the content: dtype, min_count, fields, calibrate."""
     format: Literal["esmm_dist.served_model"] = "esmm_dist.served_model"
     format_version: int = FORMAT_VERSION
 

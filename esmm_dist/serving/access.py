@@ -36,16 +36,15 @@ class TokenGuard:
             )
 
 
-def check_body_type(headers: Mapping[str, str], *, forms_too: bool) -> None:
+def check_body_type(headers: Mapping[str, str]) -> None:
     """Let a body pass that is JSON, or that no page in a browser has sent.
 
     A page that the user of a machine looks at can post text and forms to any port that the machine reaches, but JSON
-    only where the server allows it, and this one never does. Programs are let pass that name no type, and those that
-    send TensorFlow Serving's REST form as ``curl -d`` does, by the type of a form.
+    only where the server allows it, and this one never does. Programs may name no type, or that of a form, as
+    ``curl -d`` does: browsers say where a form is from.
 
     Args:
         headers: headers of the request
-        forms_too: whether the type of a form is let pass, of a request that names no Origin
 
     Raises:
         RefusedError: The body is of another type, or compressed.
@@ -61,7 +60,7 @@ def check_body_type(headers: Mapping[str, str], *, forms_too: bool) -> None:
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
         return
     from_browser = "origin" in headers or "sec-fetch-site" in headers
-    if not from_browser and (kind == "" or (kind == _FORM and forms_too)):
+    if not from_browser and kind in ("", _FORM):
         return
     said = f"Content-Type {given[:60]!r}" if given else "no Content-Type"
     raise RefusedError(

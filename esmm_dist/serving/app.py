@@ -166,7 +166,7 @@ class ScoringApp:
         if address.endpoint in ("classify", "regress"):
             raise BadRequestError(f"The model has no signature to {address.endpoint} by. POST to :predict")
         headers = Headers(scope=scope)
-        check_body_type(headers, forms_too=address.endpoint == "predict")
+        check_body_type(headers)
         snapshot = self._snapshot(
             address,
             "Servable not found for request: Latest({name})",
@@ -184,19 +184,19 @@ class ScoringApp:
         self._metrics.in_flight.inc()
         try:
             body = await read_body(receive, headers, self._limits)
-            form: AnswersRequest = ShortForm(body, self._limits)
+            work: AnswersRequest = ShortForm(body, self._limits)
             if address.endpoint == "predict":
-                form = RestForm(body, self._limits, self._signatures_of)
+                work = RestForm(body, self._limits, self._signatures_of)
             # The version of the moment when the whole request is there
             current = self._serving.current() if address.version is None else snapshot
-            return await self._computed(form, current or snapshot, receive)
+            return await self._computed(work, current or snapshot, receive)
         finally:
             self._under_way -= 1
             self._metrics.in_flight.dec()
 
-    async def _computed(self, form: AnswersRequest, snapshot: Snapshot, receive: Receive) -> Answer:
+    async def _computed(self, work: AnswersRequest, snapshot: Snapshot, receive: Receive) -> Answer:
         timeout_s = self._limits.timeout_ms / 1000
-        request = Waiting(form=form, snapshot=snapshot, due_at=time.monotonic() + timeout_s)
+        request = Waiting(work=work, snapshot=snapshot, due_at=time.monotonic() + timeout_s)
         self._batching.ask(request)
         answer: asyncio.Future[Answer] = asyncio.wrap_future(request.answer)
         gone = asyncio.ensure_future(receive())

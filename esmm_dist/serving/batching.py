@@ -8,7 +8,7 @@ the load brings: no delay is added, unless ``wait_ms`` asks for one.
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from esmm_dist.arrays import F32
 from esmm_dist.serving.metrics import ServingMetrics, Stage
-from esmm_dist.serving.requests import AskedRequest, joined, split_scores
+from esmm_dist.serving.requests import AskedRequest, RequestForm, joined, split_scores
 from esmm_dist.serving.snapshot import Snapshot
+from esmm_dist.serving.value_counts import value_counts
 
 _log = logging.getLogger("esmm.serve")
 
@@ -35,6 +36,10 @@ class Scored:
 class AnswersRequest(Protocol):
     """Reads one request, and writes its answer."""
 
+    @property
+    def form(self) -> RequestForm:
+        """Form of the request, once it is read."""
+
     def read(self, snapshot: Snapshot) -> AskedRequest:
         """Return what is asked of a version, or raise what is wrong with the request."""
 
@@ -46,7 +51,7 @@ class AnswersRequest(Protocol):
 class Waiting:
     """A request on its way to the computing thread."""
 
-    form: AnswersRequest
+    work: AnswersRequest
     snapshot: Snapshot
     due_at: float
     """When nobody waits any more, by ``time.monotonic``."""
@@ -130,7 +135,7 @@ class Batching:
             return None
         self._metrics.queue_wait.observe(began_at - request.came_at)
         try:
-            return request.form.read(request.snapshot)
+            return request.work.read(request.snapshot)
         except BaseException as e:
             _fail(request, e)
             return None
@@ -155,23 +160,30 @@ class Batching:
         began_at = time.monotonic()
         for (request, each), columns in zip(batch, split_scores(scores, asked), strict=True):
             try:
-                answer = request.form.write(Scored(asked=each, scores=columns, snapshot=request.snapshot))
+                answer = request.work.write(Scored(asked=each, scores=columns, snapshot=request.snapshot))
             except BaseException as e:
                 _fail(request, e)
             else:
                 _settle(request, answer)
         self._took("write", began_at)
-        self._count(asked)
+        self._count(batch)
 
     def _took(self, stage: Stage, began_at: float) -> None:
         self._metrics.stages.labels(stage).inc(time.monotonic() - began_at)
 
-    def _count(self, asked: Sequence[AskedRequest]) -> None:
-        impressions = sum(each.batch.num_impressions for each in asked)
-        self._metrics.batch_requests.observe(len(asked))
+    def _count(self, batch: Sequence[tuple[Waiting, AskedRequest]]) -> None:
+        schema = batch[0][0].snapshot.scorer.model.manifest.schema
+        values: Counter[str] = Counter()
+        unknown: Counter[str] = Counter()
+        for request, asked in batch:
+            values += value_counts(request.work.form, asked, schema)
+            unknown.update(asked.unknown)
+        impressions = sum(asked.batch.num_impressions for _, asked in batch)
+        self._metrics.batch_requests.observe(len(batch))
         self._metrics.batch_impressions.observe(impressions)
         self._metrics.impressions.inc(impressions)
-        self._metrics.users.inc(sum(each.batch.num_groups for each in asked))
+        self._metrics.users.inc(sum(asked.batch.num_groups for _, asked in batch))
+        self._metrics.count_values(values, unknown)
 
 
 def _settle(request: Waiting, answer: Any) -> None:

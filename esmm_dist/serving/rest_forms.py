@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.serving.answers import Answer, json_answer
 from esmm_dist.serving.bad_request import BadRequestError
 from esmm_dist.serving.batching import Scored
@@ -61,6 +62,12 @@ class RestForm:
         """
         self._body, self._limits, self._signatures_of = body, limits, signatures_of
         self._request: RestRequest | None = None
+
+    @property
+    def form(self) -> RequestForm:
+        """Form of what was read."""
+        assert self._request is not None  # a request is read before it is counted
+        return self._request.form
 
     def read(self, snapshot: Snapshot) -> AskedRequest:
         """Return what is asked.
@@ -121,7 +128,7 @@ def rest_answer(scored: Scored, request: RestRequest) -> Answer:
     """Return the answer to a request of the REST interface."""
     outputs: dict[str, Any] = {}
     if SAMPLE_ID in request.signature.outputs:
-        outputs[SAMPLE_ID] = _sample_ids(scored)
+        outputs[SAMPLE_ID] = _sample_ids(scored.asked.batch)
     outputs |= scored.scores
     value: Any
     if request.rows:
@@ -183,8 +190,8 @@ def _shortest(column: Any) -> list[float]:
     return found
 
 
-def _sample_ids(scored: Scored) -> Any:
-    batch = scored.asked.batch
+def _sample_ids(batch: GroupedBatch) -> Any:
+    """Return what names the impressions of records: texts where the log has texts, else numbers."""
     if batch.sample_names is None:
         return batch.sample_ids
     return [name.decode("utf-8", errors="replace") for name in batch.sample_names.tolist()]

@@ -29,7 +29,10 @@ class ServedTowers:
         tf = import_tensorflow()
         from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-        function = tf.saved_model.load(str(folder)).signatures[TOWERS_SIGNATURE]
+        loaded = tf.saved_model.load(
+            str(folder)
+        )  # its variables are gone with it, and must be there until they are frozen
+        function = loaded.signatures[TOWERS_SIGNATURE]
         frozen = convert_variables_to_constants_v2(function)
         graph = tf.Graph()
         with graph.as_default():

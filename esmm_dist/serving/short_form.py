@@ -12,13 +12,15 @@ from esmm_dist.serving.batching import Scored
 from esmm_dist.serving.json_text import json_of
 from esmm_dist.serving.limits import RequestLimits
 from esmm_dist.serving.request_size import read_within
-from esmm_dist.serving.requests import AskedRequest, scores_of_users
+from esmm_dist.serving.requests import AskedRequest, RequestForm, scores_of_users
 from esmm_dist.serving.scored_headers import scored_headers
 from esmm_dist.serving.snapshot import Snapshot
 
 
 class ShortForm:
     """Reads and answers a request of the form ``short``."""
+
+    form: RequestForm = "short"
 
     def __init__(self, body: bytes, limits: RequestLimits) -> None:
         """Keep the request."""

@@ -7,17 +7,23 @@ from typing import Any
 import numpy as np
 
 from esmm_dist.input.batch import GroupedBatch
-from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.serving.bad_request import BadRequestError
 from esmm_dist.serving.requests import AskedRequest
 from esmm_dist.serving.snapshot import Snapshot
+
+SCHEMA = Schema(
+    name="stand-in",
+    labels=("click", "conversion"),
+    fields=(Field(name="user", owner="user"), Field(name="item", owner="item")),
+)
 
 
 class StandInScorer:
     """Takes ``{"candidates": [0.1, 0.2]}`` of one user or several; the scores are the candidates."""
 
-    def __init__(self, schema: Schema | None = None, step: int = 7) -> None:
-        self.model = SimpleNamespace(manifest=SimpleNamespace(schema=schema, step=step))
+    def __init__(self) -> None:
+        self.model = SimpleNamespace(manifest=SimpleNamespace(schema=SCHEMA, step=7))
         self.reader = self
         self.batches: list[list[float]] = []
         """What was computed together."""
@@ -38,7 +44,7 @@ class StandInScorer:
         none, of_impressions = np.empty(0, np.int64), np.ones(len(bits), np.int64)
         batch = GroupedBatch(
             user_ids=none,
-            user_lengths=none,
+            user_lengths=np.zeros(len(lists), np.int64),
             user_weights=None,
             impression_ids=bits,
             impression_lengths=of_impressions,

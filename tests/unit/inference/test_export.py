@@ -22,7 +22,8 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, ExportResult, export
-from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+from esmm_dist.inference.exported_model import ExportedModel
+from esmm_dist.inference.exported_table import ExportedTable
 from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.inference.probabilities import probabilities
@@ -296,13 +297,15 @@ def test_what_a_killed_export_left_is_removed_and_a_place_that_cannot_be_written
         export(ExportConfig(run=str(folder / "run"), out=out), NoProgress())
 
 
-def test_a_model_of_a_flat_log_is_loaded_by_the_signature_that_takes_its_columns():
-    of_ids = ExportResult(path="model", step=1, rows={"t": 3}, folder_bytes=10, seconds=1.0)
-    _, load = of_ids.lines()
-    assert load.endswith('tf.saved_model.load("model").signatures["serving_default"]')
-    _, load, takes = replace(of_ids, value_inputs=("user", "item", "impressions_per_group")).lines()
-    assert load.endswith('tf.saved_model.load("model").signatures["values"]')
+def test_the_report_says_how_to_load_a_saved_model_and_how_to_serve_shards_that_have_none():
+    shards = ExportResult(path="models/1", step=1, rows={"t": 3}, folder_bytes=10, seconds=1.0)
+    _, serve = shards.lines()
+    assert serve == "Serve it over HTTP: esmm serve models"
+    _, load, takes, records, serve = replace(shards, value_inputs=("user", "item", "impressions_per_group")).lines()
+    assert load.endswith('tf.saved_model.load("models/1").signatures["values"]')
     assert takes == (
         "It takes the columns of the log, with the number of impressions of each user context: user, item, "
-        'impressions_per_group. signatures["serving_default"] takes records.'
+        "impressions_per_group."
     )
+    assert records == 'tf.saved_model.load("models/1").signatures["serving_default"] takes records.'
+    assert serve == "Serve it over HTTP: esmm serve models"

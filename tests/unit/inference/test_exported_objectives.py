@@ -15,7 +15,8 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.embedded_store import EmbeddedStore
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.start_values import StartValues
-from esmm_dist.inference.exported_model import ExportedModel, ExportedTable
+from esmm_dist.inference.exported_model import ExportedModel
+from esmm_dist.inference.exported_table import ExportedTable
 from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.probabilities import probabilities
 from esmm_dist.model.config import ModelConfig

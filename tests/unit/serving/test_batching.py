@@ -10,12 +10,15 @@ import pytest
 from esmm_dist.serving.bad_request import BadRequestError
 from esmm_dist.serving.batching import Batching, Scored, Waiting
 from esmm_dist.serving.metrics import ServingMetrics
+from esmm_dist.serving.requests import RequestForm
 from esmm_dist.serving.snapshot import Snapshot
 from tests.support.stand_in_model import StandInScorer
 
 
 class ScoresOf:
     """Asks for candidates, and answers with their scores."""
+
+    form: RequestForm = "short"
 
     def __init__(self, candidates: Any, *, writes: bool = True) -> None:
         self.body = {"candidates": candidates}
@@ -53,8 +56,8 @@ class Held:
         self, candidates: Any, *, version: Snapshot | None = None, due_in_s: float = 60.0, writes: bool = True
     ) -> "Future[Any]":
         due_at = time.monotonic() + due_in_s
-        form = ScoresOf(candidates, writes=writes)
-        request = Waiting(form=form, snapshot=version or self.version, due_at=due_at)
+        work = ScoresOf(candidates, writes=writes)
+        request = Waiting(work=work, snapshot=version or self.version, due_at=due_at)
         self.batching.ask(request)
         return request.answer
 
@@ -198,3 +201,4 @@ def test_batches_are_counted():
     assert "esmm_serving_batch_impressions_sum 4.0" in text
     assert "esmm_serving_impressions_total 4.0" in text
     assert "esmm_serving_users_total 3.0" in text
+    assert 'esmm_serving_values_total{field="item"} 4.0' in text
