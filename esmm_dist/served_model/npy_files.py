@@ -34,9 +34,10 @@ class NpyOutput:
             dtype: type of the elements
             columns: shape of a row
         """
-        self._path, self._dtype, self._columns = path, np.dtype(dtype), tuple(columns)
-        self._file = (served / path).open("wb")
-        self._header_bytes = self._file.write(self._header(0))
+        self._place, self._path, self._dtype, self._columns = served / path, path, np.dtype(dtype), tuple(columns)
+        header = self._header(0)
+        self._place.write_bytes(header)
+        self._header_bytes = len(header)
         self.rows = 0
         """Rows written."""
         self._crc32c, self._data_bytes = 0, 0
@@ -46,7 +47,8 @@ class NpyOutput:
         assert rows.dtype == self._dtype
         assert rows.shape[1:] == self._columns
         data = np.ascontiguousarray(rows).reshape(-1).view(np.uint8)
-        self._file.write(data.data)
+        with self._place.open("ab") as file:  # not held open: there may be no end
+            file.write(data.data)
         self._crc32c = int(google_crc32c.extend(self._crc32c, data))
         self._data_bytes += rows.nbytes
         self.rows += len(rows)
@@ -55,8 +57,7 @@ class NpyOutput:
         """Write the header; the file is on the disk on return."""
         header = self._header(self.rows)
         assert len(header) == self._header_bytes
-        with self._file as file:
-            file.seek(0)
+        with self._place.open("r+b") as file:
             file.write(header)
             file.flush()
             os.fsync(file.fileno())

@@ -85,9 +85,10 @@ def ordered_parts(parts: Iterable[RowsPart], *, where: str) -> Iterator[RowsPart
         if (ids[1:] == ids[:-1]).any():
             again = ids[1:][ids[1:] == ids[:-1]][0]
             raise CheckpointError(f"{where}: {buckets} have two rows of id {again}. Use another checkpoint.")
-        found = bucket_of(ids[[0, -1]]) if len(ids) else np.empty(0, dtype=np.int64)
-        if not ((found >= part.first_bucket) & (found < part.last_bucket)).all():
-            raise CheckpointError(f"{where}: {buckets} hold an id of bucket {found}. Use another checkpoint.")
+        outer = bucket_of(ids[[0, -1]]) if len(ids) else np.empty(0, dtype=np.int64)  # they ascend
+        elsewhere = outer[(outer < part.first_bucket) | (outer >= part.last_bucket)]
+        if len(elsewhere):
+            raise CheckpointError(f"{where}: {buckets} hold an id of bucket {elsewhere[0]}. Use another checkpoint.")
         yield RowsPart(first_bucket=part.first_bucket, last_bucket=part.last_bucket, ids=ids, rows=part.rows[order])
         end = part.last_bucket
     if end < NUM_BUCKETS:

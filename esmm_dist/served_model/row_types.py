@@ -68,7 +68,7 @@ def stored_rows(ids: Ids, rows: F32, row_type: RowType, *, where: str) -> Stored
     if row_type == "float32":
         return StoredRows(values=rows, scales=None)
     greatest = np.abs(rows).max(axis=1, initial=0)
-    scales = _power_of_two(greatest) if row_type == "float16" else greatest / _LEVELS
+    scales = _power_of_two(greatest) if row_type == "float16" else _level(greatest)
     scales = np.where(greatest == 0, np.float32(1), np.maximum(scales, _LEAST_SCALE)).astype(np.float32)
     scaled = rows / scales[:, np.newaxis]
     if row_type == "int8":
@@ -80,6 +80,14 @@ def read_back(values: Array, scales: F32 | None) -> F32:
     """Return stored rows as they are read: float32 [n, D]."""
     rows: F32 = values.astype(np.float32)
     return rows if scales is None else rows * scales[:, np.newaxis]
+
+
+def _level(greatest: F32) -> F32:
+    """Return the scales by which the greatest value of each row is the last level."""
+    scales = greatest / _LEVELS
+    with np.errstate(over="ignore"):
+        overflows = ~np.isfinite(scales * _LEVELS)  # that of the greatest numbers, where it was rounded up
+    return np.where(overflows, np.nextafter(scales, np.float32(0)), scales)
 
 
 def _power_of_two(greatest: F32) -> npt.NDArray[Any]:
