@@ -23,6 +23,7 @@ CURRENT_NAME = "current.json"
 """Names the version in service, ``{"version": 3}``, among other things; ``esmm pipeline`` writes it."""
 
 
+_NOTHING = "no manifest"
 _NAME = re.compile(r"([0-9]{1,18})(\.delta)?")
 
 
@@ -88,6 +89,8 @@ class VersionList:
             if _NAME.fullmatch(name) is None:
                 continue
             stamp = self._stamp(name)
+            if stamp == _NOTHING:
+                continue
             if name in self._known and self._known[name][0] == stamp:
                 known[name] = self._known[name]
                 continue
@@ -131,8 +134,8 @@ class VersionList:
             return None
         try:
             about = (self.folder.local_path / name / SERVED_FOLDER / MANIFEST_NAME).stat()
-        except OSError:
-            return None
+        except OSError:  # not there, or the name is a file's
+            return _NOTHING
         return about.st_ino, about.st_size, about.st_mtime_ns
 
 

@@ -1,5 +1,8 @@
 """A full version with its deltas answers as a full export of the last one, to the bit, and has its id."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from esmm_dist.errors import ConfigError, ServedModelError
 from esmm_dist.schema.fields import Field
+from esmm_dist.served_model.manifest import ServedBase
 from esmm_dist.served_model.mapped_model import MappedModel
 from esmm_dist.served_model.writing import write_delta
 from tests.support.served_models import (
@@ -98,11 +102,12 @@ def test_a_delta_holds_the_rows_that_changed_those_that_are_new_and_the_ids_that
     [shard] = manifest.tables[0].shards
     served = tmp_path / "2.delta/served"
     assert sorted(np.load(served / shard.ids.path)) == [7, 60, 70]
+    assert shard.removed is not None
     assert np.load(served / shard.removed.path).tolist() == [9, 11]
     assert [table.rows for table in manifest.tables] == [50, 1]  # 51 + 1 - 2
     assert manifest.tables[1].shards == ()  # nothing changed
     assert all(table.start_rows is None for table in manifest.tables)
-    assert (manifest.base.version, manifest.base.model_id) == ("1", base.manifest.model_id)
+    assert manifest.base == ServedBase(version="1", model_id=base.manifest.model_id)
 
 
 def test_a_delta_of_removed_ids_alone_removes_them(tmp_path):
@@ -128,7 +133,7 @@ def test_a_delta_of_no_change_has_the_id_of_its_base(tmp_path):
     rows = {"main": random_rows(range(50), 4), "items": {}}
     base = MappedModel.open([write_version(tmp_path / "1", rows)])
     manifest = write_change(tmp_path / "2.delta", rows, base)
-    assert manifest.model_id == manifest.base.model_id
+    assert manifest.model_id == base.manifest.model_id
     assert base.with_delta(tmp_path / "2.delta").tables["main"].num_rows == 50
 
 
@@ -184,11 +189,9 @@ def test_other_tables_and_other_start_rows_are_refused_when_a_delta_is_written(t
 
 @pytest.mark.parametrize("what", ["schema", "seed", "form of the tables"])
 def test_a_delta_whose_manifest_does_not_fit_its_base_is_refused_when_it_is_applied(tmp_path, base, what):
-    from dataclasses import replace
-
     manifest = write_change(tmp_path / "2.delta", {"main": {}, "items": {}}, base)
     fields = (Field(name="other", owner="user"), SCHEMA.fields[1])
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "schema": {"schema": replace(SCHEMA, fields=fields)},
         "seed": {"seed": 8},
         "form of the tables": {"tables": (manifest.tables[0], replace(manifest.tables[1], embedding_dim=9))},

@@ -47,12 +47,14 @@ def test_the_error_of_int8_is_within_its_bound(rows):
 def test_the_greatest_value_of_a_row_is_the_last_level_of_int8_and_the_others_round_to_the_nearest():
     stored = stored_rows(IDS[:2], np.array([[-254, 3, 1, 0.9], [0, 0, 0, 0]], np.float32), "int8", where="test")
     assert stored.values.tolist() == [[-127, 2, 0, 0], [0, 0, 0, 0]]  # steps of 2; ties to even: 1.5 -> 2, 0.5 -> 0
+    assert stored.scales is not None
     assert stored.scales.tolist() == [2, 1]
 
 
 def test_the_scale_of_float16_is_the_power_of_two_that_makes_the_greatest_value_large():
     rows = np.array([[1.0, 2**-30], [3e38, 1.0], [0, 0]], np.float32)
     stored = stored_rows(IDS, rows, "float16", where="test")
+    assert stored.scales is not None
     assert stored.scales.tolist() == [2**-14, 2**113, 1]  # 1 = 2^14 * 2^-14; 3e38 is in [2^127, 2^128)
     np.testing.assert_array_equal(read_back(stored.values, stored.scales)[0], rows[0])  # 2^-16 is denormal, and exact
     assert np.isfinite(stored.values).all()
@@ -70,4 +72,5 @@ def test_a_row_that_is_not_finite_is_refused_with_its_id(value, row_type):
 def test_no_rows_have_a_stored_form():
     stored = stored_rows(IDS[:0], np.empty((0, 4), np.float32), "int8", where="test")
     assert stored.values.shape == (0, 4)
+    assert stored.scales is not None
     assert stored.scales.shape == (0,)
