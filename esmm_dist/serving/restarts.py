@@ -5,7 +5,7 @@ from dataclasses import dataclass
 QUICK_S = 30.0
 """A process that ends so soon after its start has done nothing for anyone; its start alone takes several seconds."""
 
-MOST_QUICK_ENDS = 6
+MOST_QUICK_ENDS = 5
 """A process that ends so often in a row, each time soon after its start, will not run."""
 
 LONGEST_PAUSE_S = 10.0

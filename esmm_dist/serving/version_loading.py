@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from esmm_dist.process.low_priority import interpreter_shared_in_small_pieces
+from esmm_dist.served_model.manifest import SERVED_FOLDER, read_served_manifest
 from esmm_dist.serving.loaded_versions import LoadedVersions
 from esmm_dist.serving.metrics import ServingMetrics
 from esmm_dist.serving.offered_version import OfferedVersion
 from esmm_dist.serving.self_check import self_check
 from esmm_dist.serving.served_scorer import ServedScorer
 from esmm_dist.serving.snapshot import Snapshot
+from esmm_dist.storage.folder import Folder
 
 
 class VersionLoading:
@@ -56,7 +59,7 @@ class VersionLoading:
             "step": manifest.step,
             "run": manifest.run,
             "rows": sum(table.num_rows for table in scorer.model.tables.values()),
-            "file_bytes": sum(file.file_bytes for table in manifest.tables for file in table.files()),
+            "file_bytes": sum(_mapped_bytes(folder) for folder in offered.folders),
             "golden": compared,
             "seconds": time.monotonic() - before,
         }
@@ -70,3 +73,8 @@ class VersionLoading:
         for folder in deltas:
             scorer = scorer.with_delta(folder, verify=check)
         return scorer
+
+
+def _mapped_bytes(folder: Path) -> int:
+    manifest = read_served_manifest(Folder.open(folder) / SERVED_FOLDER)
+    return sum(file.file_bytes for table in manifest.tables for file in table.files())

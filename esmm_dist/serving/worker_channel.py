@@ -2,7 +2,8 @@
 
 ::
 
-    to a worker      {"do": "serve"}                                   take connections from now on
+    to a worker      {"settings": {...}, "counts": folder}             first of all
+                     {"do": "serve"}                                   take connections from now on
                      {"do": "load", "version": {...}, "check": true}   load a version and put it into service
                      {"do": "wait", "reason": text}                    what the first version waits for
     from a worker    {"is": "started"}                                 its modules are imported
@@ -29,6 +30,7 @@ class WorkerChannel:
         self._socket = end
         self._lock = threading.Lock()
         self._begun = b""
+        self._kept: list[dict[str, Any]] = []
         self.ended = False
         """Whether the other end is gone."""
 
@@ -46,6 +48,9 @@ class WorkerChannel:
 
     def receive(self) -> list[dict[str, Any]]:
         """Block for a piece of data; return the messages that it completes. None, and ``ended``: the end is gone."""
+        if self._kept:
+            kept, self._kept = self._kept, []
+            return kept
         try:
             piece = self._socket.recv(_PIECE)
         except OSError:
@@ -55,6 +60,14 @@ class WorkerChannel:
             return []
         *lines, self._begun = (self._begun + piece).split(b"\n")
         return [json.loads(line) for line in lines]
+
+    def receive_first(self) -> dict[str, Any]:
+        """Block for one message and return it; those that came with it are what ``receive`` returns next."""
+        while not self.ended:
+            if found := self.receive():
+                first, *self._kept = found
+                return first
+        raise EOFError("the other end of the channel is gone")
 
     def close(self) -> None:
         """Close this end."""

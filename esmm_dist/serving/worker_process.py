@@ -30,7 +30,7 @@ def main(descriptors: list[int]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = WorkerChannel(socket.socket(fileno=descriptors[0]))
     listening = socket.socket(fileno=descriptors[1])
-    [first] = channel.receive()
+    first = channel.receive_first()
     config = build(ServeConfig, first["settings"], where="settings of the worker")
     import_tensorflow().config.set_visible_devices([], "GPU")  # the networks are small: a GPU's way is longer
     limit_threads(config.threads)

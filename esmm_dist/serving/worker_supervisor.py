@@ -62,6 +62,7 @@ class WorkerSupervisor:
             report: receives what happens
         """
         self._config, self._versions, self._report = config, versions, report
+        self._listening = listening
         self._counts, self._metrics = counts, ServingMetrics(counts)
         self._workers = [Worker(index, config, listening, counts) for index in range(config.workers)]
         self._offered: OfferedVersion | None = None
@@ -225,6 +226,8 @@ class WorkerSupervisor:
     def _drain(self, signals: SignalInbox) -> None:
         """Have all workers answer what they have begun; a second signal ends them at once."""
         self._stopping = True
+        # The workers hold it, too: with their end new connections are refused, in place of waiting in vain
+        self._listening.close()
         for worker in self._workers:
             worker.signal(signal.SIGTERM)
         give_up_s = time.monotonic() + self._config.drain_s + self._config.timeout_ms / 1000 + _GRACE_S
