@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -58,7 +58,7 @@ class CheckpointContent:
 
 
 def write_checkpoint(
-    run: Folder, content: CheckpointContent, store: EmbeddingStore, *, keep: int, best_step: int | None = None
+    run: Folder, content: CheckpointContent, store: EmbeddingStore, *, keep: int, kept_steps: Collection[int] = ()
 ) -> Folder:
     """Write a checkpoint and remove the oldest beyond ``keep`` that are not pinned.
 
@@ -70,7 +70,7 @@ def write_checkpoint(
         content: all but the rows
         store: writes the rows of all tables
         keep: checkpoints to keep, 1 or more
-        best_step: step of a checkpoint that is kept beside them; None: none is
+        kept_steps: steps of checkpoints that are kept beside them
 
     Returns:
         The checkpoint's folder.
@@ -93,7 +93,7 @@ def write_checkpoint(
     try:
         # Those of later steps are damaged, or training would not be here: they must not push out good ones
         written = [each for each in checkpoint_steps(run) if each <= step]
-        kept = {best_step, *pinned_steps(run)}
+        kept = {*kept_steps, *pinned_steps(run)}
         for old in written[keep:]:
             if old not in kept:
                 _remove(run, old, unless_pinned=True)

@@ -4,7 +4,7 @@ Beside it stands what ``esmm serve`` maps from disk.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +14,8 @@ from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.reader import Checkpoint
 from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError
+from esmm_dist.inference.delta_base import DeltaBase, check_delta_out, find_base, settings_of_base
+from esmm_dist.inference.delta_rows import DeltaRows
 from esmm_dist.inference.export_folder import DESCRIPTION, write_description, write_version
 from esmm_dist.inference.export_result import ExportResult
 from esmm_dist.inference.row_choice import LeftOutRows, RowChoice, ids_of_other_fields
@@ -22,6 +24,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.value_ids import field_of_name
 from esmm_dist.served_model.manifest import RowType
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 
@@ -67,10 +70,23 @@ class ExportConfig:
     """Data set whose validation split (test, if it has none) the change of AUC is measured on, and whose vocabulary
     says which rows belong to which field. None: the one that the run was trained on, if it is there."""
 
+    delta_since: str | None = None
+    """Write a delta, what has changed since another version beside ``out``: its name (``1``, ``2.delta``), or the step
+    of the checkpoint that it was made of (``step:1200``, or 1200 where no version has that number). dtype, min_count,
+    fields and calibrate are those of that version. None: a whole version."""
+
     out: Path
-    """Folder to write, which must not exist: a model must not change while a server serves it."""
+    """Folder to write, which must not exist: a model must not change while a server serves it. That of a delta has a
+    number and ends in ``.delta``."""
 
     def __post_init__(self) -> None:
+        if self.delta_since is not None:
+            check_delta_out(self.out)
+        elif self.out.name.endswith(DELTA_SUFFIX):
+            raise ConfigError(
+                f"out is {self.out}, which is the name of a delta. Say since when (--delta-since VERSION), or leave "
+                f"{DELTA_SUFFIX} out."
+            )
         if self.out.exists() or self.out.is_symlink():
             raise ConfigError(f"out is {self.out}, which exists. Give the name of a new folder, or remove it.")
         if self.min_count < 0:
@@ -88,18 +104,34 @@ class ExportConfig:
         return self.dtype != "float32" or self.min_count > 0 or bool(self.fields)
 
 
-def export(config: ExportConfig, progress: Progress) -> ExportResult:
+def export(
+    config: ExportConfig, progress: Progress, *, base: DeltaBase | None = None, measures: bool = True
+) -> ExportResult:
     """Write a version; see README.md for what it holds.
 
     It is written under a hidden temporary name beside ``out`` and renamed, so a folder ``out`` is always whole. What an
     export that was killed has left there is removed by the next one to the same ``out``.
 
+    Args:
+        config: settings
+        progress: receives progress
+        base: version that a delta is made from, wherever it is; None: the one that ``delta_since`` names, if it does
+        measures: whether the change of AUC is measured where settings make one
+
     Raises:
         CheckpointError: The run has no (such) checkpoint, or it is damaged.
+        ConfigError: There is no such version to make a delta from, or it does not fit the run or the settings.
+        ServedModelError: The version to make a delta from is damaged.
         StorageError: The folder cannot be written.
         EsmmError: Whatever else reading the run raises.
     """
     start = time.monotonic()
+    if base is None and config.delta_since is not None:
+        models = Folder.open(config.out.parent)
+        base = DeltaBase.of(models, find_base(models, config.delta_since))
+    if base is not None:
+        base.check_run(config.checkpoint.run)
+        config = _like_base(config, base)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.inference.auc_change import measure_change
     from esmm_dist.inference.trained_model import probability_lines
@@ -107,7 +139,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     exports: list[_Export] = []
 
     def take(checkpoint: Checkpoint) -> None:
-        exports.append(_Export(config, checkpoint, progress))
+        exports.append(_Export(config, checkpoint, progress, base))
 
     config.checkpoint.restore(progress, take)
     [one] = exports
@@ -115,7 +147,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         progress.message(line)
     folder_bytes = write_version(config.out, one.write)
     change = None
-    if config.changes_answers and one.data.manifest is not None:
+    if measures and base is None and config.changes_answers and one.data.manifest is not None:
         change = measure_change(one.checkpoint, one.data, one.choice, (one.trained_towers, one.towers), progress)
     return ExportResult(
         path=str(config.out),
@@ -127,14 +159,42 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         model_id=one.model_id,
         rows_left_out=asdict(one.left_out),
         auc_change=change,
+        delta=one.delta,
         notes=one.notes(),
     )
+
+
+def _like_base(config: ExportConfig, base: DeltaBase) -> ExportConfig:
+    """Return the settings with those of a base that decide what a version holds.
+
+    Raises:
+        ConfigError: One that is given contradicts the base.
+    """
+    all_ = {
+        "dtype": config.dtype,
+        "min_count": config.min_count,
+        "fields": sorted(config.fields) or None,
+        "calibrate": config.calibrate,
+    }
+    defaults = {"dtype": "float32", "min_count": 0, "fields": None, "calibrate": True}
+    return config_like(
+        config, settings_of_base(base, {name: value for name, value in all_.items() if value != defaults[name]})
+    )
+
+
+def config_like(config: ExportConfig, settings: Mapping[str, Any]) -> ExportConfig:
+    """Return settings with others that decide what a version holds: those that a manifest has."""
+    names = ("dtype", "min_count", "calibrate")
+    fields = tuple(settings["fields"] or ())
+    return replace(config, **{name: settings[name] for name in names}, fields=fields)
 
 
 class _Export:
     """One export of a checkpoint that can be read."""
 
-    def __init__(self, config: ExportConfig, checkpoint: Checkpoint, progress: Progress) -> None:
+    def __init__(
+        self, config: ExportConfig, checkpoint: Checkpoint, progress: Progress, base: DeltaBase | None
+    ) -> None:
         """Read what is to be written, but for the rows of ``served``.
 
         Raises:
@@ -147,7 +207,7 @@ class _Export:
         from esmm_dist.inference.reached_data import ReachedData
         from esmm_dist.inference.trained_model import dense_model, transform_of
 
-        self.config, self.checkpoint, self._progress = config, checkpoint, progress
+        self.config, self.checkpoint, self._progress, self._base = config, checkpoint, progress, base
         manifest = checkpoint.manifest
         model, transform = dense_model(checkpoint), transform_of(checkpoint)
         if not config.calibrate:
@@ -161,12 +221,13 @@ class _Export:
             others = ids_of_other_fields(self.data.folder, self.data.manifest, manifest.schema, used)
             self.choice = replace(self.choice, of_other_fields=others)
         self._model = None
-        if config.form == "whole":
+        if config.form == "whole" and base is None:
             self._model = self._whole()
         else:
             verify_tables(checkpoint)  # before anything is written: another checkpoint may do
         self.left_out = LeftOutRows()
         self.rows: dict[str, int] = {}
+        self.delta: DeltaRows | None = None
         self.model_id = ""
 
     @property
@@ -193,7 +254,13 @@ class _Export:
             ServedModelError: A row is not finite.
             OSError: The folder cannot be written.
         """
-        from esmm_dist.inference.served_export import content_of, save_model, tables_to_serve, write_served
+        from esmm_dist.inference.served_export import (
+            content_of,
+            save_model,
+            tables_to_serve,
+            write_served,
+            write_served_delta,
+        )
 
         if self._model is not None:
             self._progress.message("Writing the SavedModel.")
@@ -202,7 +269,10 @@ class _Export:
         content = content_of(self.checkpoint, run, self.towers, self._settings())
         with self._rows_progress("Writing served rows"):
             tables = tables_to_serve(self.checkpoint, self.choice, self._progress, self.left_out)
-            served = write_served(version, content, self.towers, tables)
+            if self._base is None:
+                served = write_served(version, content, self.towers, tables)
+            else:
+                served, self.delta = write_served_delta(version, content, self.towers, tables, self._base)
         self.rows, self.model_id = {table.name: table.rows for table in served.tables}, served.model_id
         write_description(version, self._description(run))
 

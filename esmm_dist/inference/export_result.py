@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from esmm_dist.inference.auc_change import AucChange
+from esmm_dist.inference.delta_rows import DeltaRows
 from esmm_dist.reported import Reported
 
 
@@ -27,6 +28,8 @@ class ExportResult(Reported):
     """Rows that were not exported: ``rare`` ones, and those ``of_other_fields``."""
     auc_change: AucChange | None = None
     """What ``dtype``, ``min_count`` and ``fields`` change; None: nothing does, or it was not measured."""
+    delta: DeltaRows | None = None
+    """What a delta changes; None: a whole version was written."""
     notes: tuple[str, ...] = ()
     """What else there is to know, a line each."""
 
@@ -35,6 +38,7 @@ class ExportResult(Reported):
         lines = [
             f"Wrote the model at step {self.step} with {sum(self.rows.values()):,} rows to {self.path} "
             f"({self.folder_bytes / 1e6:,.1f} MB, {self.seconds:.1f} s)",
+            *([self.delta.line()] if self.delta is not None else []),
             *self._of_left_out(),
             *(self.auc_change.lines() if self.auc_change is not None else []),
             *self.notes,

@@ -11,6 +11,8 @@ from esmm_dist.checkpoint.reader import Checkpoint
 from esmm_dist.config import to_mapping
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table_rows import TableRows
+from esmm_dist.inference.delta_base import DeltaBase
+from esmm_dist.inference.delta_rows import DeltaRows, count_delta
 from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.row_choice import LeftOutRows, RowChoice
 from esmm_dist.inference.trained_model import embedding_of
@@ -20,7 +22,7 @@ from esmm_dist.progress import Progress
 from esmm_dist.schema.checksum import file_crc32c
 from esmm_dist.served_model.manifest import SERVED_FOLDER, TOWERS_FOLDER, ServedFile, ServedManifest
 from esmm_dist.served_model.row_parts import RowsPart, checkpoint_parts
-from esmm_dist.served_model.writing import ServedContent, TableRowsToServe, write_full
+from esmm_dist.served_model.writing import ServedContent, TableRowsToServe, write_delta, write_full
 
 ContentSettings = dict[str, str | int | bool | list[str] | None]
 
@@ -46,6 +48,30 @@ def write_served(
     """
     write_towers(towers, version)
     return write_full(version / SERVED_FOLDER, content, tables)
+
+
+def write_served_delta(
+    version: Path, content: ServedContent, towers: ExportedTowers, tables: list[TableRowsToServe], base: DeltaBase
+) -> tuple[ServedManifest, DeltaRows]:
+    """Write ``served`` of a delta, its manifest last; return that, and what it changes.
+
+    Args:
+        version: folder of the version, which exists
+        content: from ``content_of``
+        towers: the networks
+        tables: from ``tables_to_serve``: all rows of the new model
+        base: version that the delta is made from
+
+    Raises:
+        CheckpointError: A file of rows is missing or damaged.
+        ConfigError: The base has another schema, other tables or another seed.
+        ServedModelError: The base is damaged, or a row is not finite.
+        OSError: The folder cannot be written.
+    """
+    served, model = version / SERVED_FOLDER, base.open()
+    write_towers(towers, version)
+    manifest = write_delta(served, content, tables, model, base_version=base.name)
+    return manifest, count_delta(served, manifest, model, name=base.name, full_bytes=base.full_bytes())
 
 
 def content_of(checkpoint: Checkpoint, run: str, towers: ExportedTowers, settings: ContentSettings) -> ServedContent:

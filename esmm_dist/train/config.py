@@ -13,6 +13,7 @@ from esmm_dist.model.config import HardwareConfig, ModelConfig
 from esmm_dist.near_names import nearest_hint
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.learning_rate import Schedule
+from esmm_dist.train.publish_config import PublishConfig
 
 _ADAM_EPSILON = 1e-8
 _DENSE_LEARNING_RATE = 1e-3
@@ -205,6 +206,7 @@ class TrainConfig:
     store: ClientConfig = field(default_factory=ClientConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    publishing: PublishConfig = field(default_factory=PublishConfig)
 
     def __post_init__(self) -> None:
         if self.again and not self.continue_:

@@ -9,6 +9,7 @@ from esmm_dist.input.skipped import SkippedShard, skipped_lines
 from esmm_dist.model.metrics.summary import TaskMetrics, from_mapping
 from esmm_dist.reported import Reported
 from esmm_dist.train.data_sets import DataSetRecord
+from esmm_dist.train.published import Published
 
 if TYPE_CHECKING:
     from esmm_dist.inference.baseline import Baseline
@@ -45,6 +46,8 @@ class TrainResult(Reported):
     """Records of the data set that could not be read, by shard."""
     data_sets: tuple[DataSetRecord, ...] = ()
     """The data sets that the run has learned from, the one at hand last."""
+    published: Published | None = None
+    """What was published since this start; None: the training publishes nothing."""
 
     @property
     def impressions_per_second(self) -> float:
@@ -59,6 +62,7 @@ class TrainResult(Reported):
             *self._choice(),
             *skipped_lines(self.skipped),
             *self._evaluations(),
+            *(self.published.lines() if self.published is not None else ()),
         ]
 
     def _data_set(self) -> list[str]:

@@ -1,6 +1,6 @@
 """Save a run's checkpoints, and live with storage that refuses for a while."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from esmm_dist.calibration.calibration import Calibration
@@ -71,7 +71,7 @@ class Saver:
         return self._saved_step == step
 
     def save(
-        self, step: int, content: Callable[[], CheckpointContent], *, last: bool, best_step: int | None = None
+        self, step: int, content: Callable[[], CheckpointContent], *, last: bool, kept_steps: Collection[int] = ()
     ) -> None:
         """Write the checkpoint of a step, unless it is there; a collective.
 
@@ -79,7 +79,7 @@ class Saver:
             step: steps done
             content: returns what the checkpoint holds beside the rows; called on rank 0, once a try
             last: whether it cannot wait for a later step: this process will make no more, or it is the best
-            best_step: step of the best checkpoint, which is kept however old it is; None: there is no best one
+            kept_steps: steps of checkpoints that are kept however old they are; those of rank 0 count
 
         Raises:
             RetryError: The storage, or a server, has refused three times in a row.
@@ -88,7 +88,7 @@ class Saver:
             return
         world, progress = self._context.world, self._context.progress
         pauses_s = self._pauses_s if last else ()
-        problem = world.on_root(lambda: self._tried(lambda: self._write(content(), best_step), pauses_s))
+        problem = world.on_root(lambda: self._tried(lambda: self._write(content(), kept_steps), pauses_s))
         if problem is None:
             self._saved_step, self._failures, self._retry_step = step, 0, None
             return
@@ -115,11 +115,11 @@ class Saver:
 
         self._context.world.on_root(rewrite)
 
-    def _write(self, content: CheckpointContent, best_step: int | None) -> None:
+    def _write(self, content: CheckpointContent, kept_steps: Collection[int]) -> None:
         context = self._context
         assert context.run is not None
         keep = context.config.checkpoint.keep_checkpoints
-        write_checkpoint(context.run.folder, content, self._store, keep=keep, best_step=best_step)
+        write_checkpoint(context.run.folder, content, self._store, keep=keep, kept_steps=kept_steps)
         context.run.publish()
         context.reporter.event("saved", step=content.step)
         context.reporter.note(saved_step=content.step)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from esmm_dist.calibration.logit_transform import LogitTransform
 from esmm_dist.checkpoint.writer import CheckpointContent
-from esmm_dist.config import to_mapping
+from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.store import EmbeddingStore
 from esmm_dist.errors import EsmmError
@@ -34,6 +34,8 @@ from esmm_dist.train.context import TrainingContext, make_context
 from esmm_dist.train.data_sets import DataSetRecord, records_to_mapping
 from esmm_dist.train.evaluator import Evaluator
 from esmm_dist.train.every_steps import EverySteps
+from esmm_dist.train.published import Published
+from esmm_dist.train.publisher import calibration_warning, check_publish_place, publisher_of_rank
 from esmm_dist.train.rendezvous import Agreement, rendezvous
 from esmm_dist.train.restore import restore_run
 from esmm_dist.train.result import TrainResult
@@ -82,6 +84,8 @@ class Trainer:
         folder = (run or RunFolder(config.run)) if world.rank == 0 else None
         self._memory = memory = memory or ProcessMemory()
         self._context = context = make_context(config, world, folder, progress, reporter, memory.data_sets)
+        if context.config.publishing.publish is not None:
+            world.on_root(lambda: check_publish_place(context.config))
         memory.data_sets = context.data_sets
         if memory.state is None:
             compiled = compile_model(context.config, context.schema, world, LabelShares.of(context.manifest))
@@ -98,6 +102,8 @@ class Trainer:
 
     def __exit__(self, *error: Any) -> None:
         """Close the log and the store; without an error, once all ranks are here."""
+        if self._memory.publisher is not None and not (self._context.world.elastic and error[0] is not None):
+            self._memory.publisher.close()  # else the ranks change, and it goes on with them, or the process ends
         self._log.close()
         self._exit.__exit__(*error)
 
@@ -179,7 +185,7 @@ class Trainer:
             store,
             _batch_source(context, state.compiled.model, store),
             self._log,
-            on_step=self._settings.write,
+            on_step=self._after_step,
         )
         self._scorer = Scorer(
             schema=context.schema,
@@ -190,6 +196,8 @@ class Trainer:
         self._evaluator = Evaluator(context, state, self._scorer, self._log, self._skipped)
         self._saver = Saver(context, store, saved_step=state.steps if saved else None)
         self._evictions = EverySteps(context.config.embedding.evict_every_steps or 0)
+        self._publications = EverySteps(context.config.publishing.publish_every_steps)
+        self._memory.publisher = publisher_of_rank(context, self._memory.publisher)
         context.reporter.note(
             rank=world.rank, size=world.size, step=self._step, total_steps=context.steps.last, phase=Phase.TRAINING
         )
@@ -212,11 +220,12 @@ class Trainer:
             self._evaluator.next_step(self._step),
             self._saver.next_step(self._step),
             self._evictions.next_after(self._step),
+            self._publications.next_after(self._step),
         ]
         return min(step for step in due if step is not None)
 
     def _pause(self, stop: StopSignal) -> None:
-        """Do what is due after the step at hand: evict, evaluate, save."""
+        """Do what is due after the step at hand: evict, evaluate, save, publish."""
         world, reporter, step = self._context.world, self._context.reporter, self._step
         world.barrier()  # until all ranks' pushes have arrived
         self._skipped.collect(self._context.reader.skipped)
@@ -233,15 +242,41 @@ class Trainer:
             ending = self._is_complete
         best = self._evaluator.best
         best_step = best.step if best is not None else None
-        if ending or best_step == step or self._saver.is_due(step):
+        publishes = self._publications.is_due(step) and not ending  # the end is published once all is known of it
+        if ending or best_step == step or self._saver.is_due(step) or publishes:
             reporter.note(phase=Phase.SAVING)
             if not self._saver.has_saved(step):
                 self._saved_as_finished = self._is_complete
-            self._saver.save(step, self._content_to_save, last=ending or best_step == step, best_step=best_step)
+            publisher = self._memory.publisher
+            in_work = publisher.step_in_work if publisher is not None else None
+            kept = [each for each in (best_step, in_work) if each is not None]
+            self._saver.save(step, self._content_to_save, last=ending or best_step == step, kept_steps=kept)
             world.on_root(self._settings.note_saved)
+        if publishes and self._saver.has_saved(step) and self._memory.publisher is not None:
+            self._memory.publisher.begin(step)
         # Whoever follows the steps is told that these are all
         total = step if self._is_complete else self._context.steps.last
         reporter.note(phase=Phase.TRAINING, total_steps=total)
+
+    def _after_step(self) -> None:
+        """Do what costs next to nothing and waits for no pause."""
+        self._settings.write()
+        if self._memory.publisher is not None:
+            self._memory.publisher.poll()
+
+    def _publish_end(self, stop: StopSignal) -> Published | None:
+        """Publish the model at the end of the training, once all is known of it; a collective."""
+        publisher = self._memory.publisher
+
+        def finish() -> dict[str, Any] | None:
+            if publisher is None:
+                return None
+            if self._is_complete:
+                publisher.finish(self._step, stop)
+            return to_mapping(publisher.published)
+
+        found = self._context.world.on_root(finish)
+        return build(Published, found, where="rank 0") if found is not None else None
 
     def _content_to_save(self) -> CheckpointContent:
         """Bring the logs to their files; return what a checkpoint of the step at hand holds beside the rows."""
@@ -298,6 +333,7 @@ class Trainer:
             self._add_metrics()
         method = context.config.evaluation.calibrate
         world.on_root(lambda: self._settings.write(last=True))
+        published = self._publish_end(stop)
         return TrainResult(
             stopped_by=None if complete else self._stepper.stop_name(stop),
             run=without_credentials(context.config.run),
@@ -313,6 +349,7 @@ class Trainer:
             values_after_best=tuple(self._evaluator.values_after_best),
             skipped=tuple(self._skipped.shards),
             data_sets=self._data_sets(),
+            published=published,
         )
 
     def _final_metrics(self) -> tuple[dict[str, TaskMetrics], Baseline | None]:
@@ -395,6 +432,6 @@ def _report_plan(context: TrainingContext) -> None:
             "split: esmm preprocess RAW DATA --validation-share 0.1."
         )
     labels = label_warnings(manifest.schema, {"train": manifest.splits["train"]})
-    of_model = [context.config.model.warning] if context.config.model.warning else []
-    for line in [*of_model, *labels, *idle_ranks_warning(manifest, context.world.size)]:
+    others = [context.config.model.warning, calibration_warning(context.config, manifest)]
+    for line in [*(each for each in others if each), *labels, *idle_ranks_warning(manifest, context.world.size)]:
         progress.message(f"Warning: {line}")

@@ -24,6 +24,7 @@ _NOT_GIVEN = {
     ("run",): "Each training has a run of its own",
     ("evaluation", "eval_split"): "Set eval_split of the comparison; training looks at the validation split alone",
     ("store", "servers"): "Rows stay in the process of each training",
+    ("publishing", "publish"): "Models of a comparison are not served",
 }
 _NOT_OF_A_MODEL = {**_NOT_GIVEN, ("seed",): "All models train with the same seeds"}
 

@@ -64,6 +64,7 @@ class PipelineTraining:
             (name,): "The pipeline gives it to each day's training" for name in _OF_TRAIN
         }
         not_given["store", "servers"] = "Servers are started with the training (train.servers)"
+        not_given["publishing", "publish"] = "The pipeline publishes the models that its gate lets pass"
         return shared_settings("train.settings", self.settings, not_given)
 
 

@@ -38,6 +38,7 @@ _NOT_GIVEN = {
     ("run",): "Each trial has a run of its own",
     ("evaluation", "eval_split"): "Trials are compared on the validation split; test is for the end",
     ("store", "servers"): "Trials keep their rows in their own process",
+    ("publishing", "publish"): "Models of trials are not served",
 }
 
 
