@@ -27,7 +27,7 @@ class DeltaBase:
     folders: tuple[Path, ...]
     """Folder of a full version, then those of its deltas; the last is the version's."""
     manifest: ServedManifest
-    """Of the version."""
+    """What the version itself says."""
 
     @classmethod
     def of(cls, models: Folder, name: str) -> "DeltaBase":

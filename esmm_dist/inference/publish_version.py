@@ -61,9 +61,9 @@ class PublishedVersion:
     is_new: bool
     """False: the newest version was this model already, and nothing was written."""
     rows: int
-    """Rows in it; of a delta those that are changed or new."""
+    """Rows that it holds; of a delta those that are changed or new."""
     removed_rows: int
-    """Of a delta: ids that have no row any more."""
+    """Ids that have no row any more, in a delta."""
     version_bytes: int
     seconds: float
 

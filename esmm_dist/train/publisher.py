@@ -67,7 +67,7 @@ def calibration_warning(config: TrainConfig, manifest: DatasetManifest) -> str |
     )
 
 
-class Publisher:
+class ModelPublisher:
     """Publishes checkpoints one at a time, each in a process beside the training; on rank 0.
 
     A publishing that fails costs the training nothing: it is said and counted, and the next one is made as if it had
@@ -200,7 +200,7 @@ class Publisher:
         self._reporter.event("not_published", step=step, error=text)
 
 
-def publisher_of_rank(context: TrainingContext, before: Publisher | None) -> Publisher | None:
+def publisher_of_rank(context: TrainingContext, before: ModelPublisher | None) -> ModelPublisher | None:
     """Return what publishes on this rank: on rank 0, which may have been it among other ranks, too.
 
     Args:
@@ -211,4 +211,4 @@ def publisher_of_rank(context: TrainingContext, before: Publisher | None) -> Pub
         if before is not None:
             before.close()
         return None
-    return before or Publisher(context.config.publishing, context.run.folder, context.progress, context.reporter)
+    return before or ModelPublisher(context.config.publishing, context.run.folder, context.progress, context.reporter)

@@ -10,7 +10,7 @@ from esmm_dist.config import build, to_mapping
 from esmm_dist.train.compiled_model import CompiledModel
 from esmm_dist.train.data_sets import DataSetRecord
 from esmm_dist.train.loss_window import LossWindow
-from esmm_dist.train.publisher import Publisher
+from esmm_dist.train.publisher import ModelPublisher
 from esmm_dist.train.resume_point import RankStep
 
 
@@ -106,7 +106,7 @@ class ProcessMemory:
     """Impressions trained on since this process began, over all ranks; without those of an interrupted stretch."""
     seconds: float = 0.0
     """Time that those impressions took."""
-    publisher: Publisher | None = None
+    publisher: ModelPublisher | None = None
     """What publishes for the ranks, while this process is rank 0; None: it is not, or nothing is published."""
 
     @property

@@ -111,7 +111,7 @@ def test_settings_come_from_the_base_and_others_are_refused(models):
 
 
 def test_what_changes_is_counted(models):
-    """Of the table main two rows have other values and one is new; of items one is gone."""
+    """Two rows of the table main have other values and one is new; one of items is gone."""
     base = DeltaBase.of(Folder.open(models), "1")
     delta = DeltaBase.of(Folder.open(models), "2.delta")
     served = models / "2.delta" / "served"

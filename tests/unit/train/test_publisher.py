@@ -14,7 +14,7 @@ from esmm_dist.reporter import NoReporter
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train import publish_process
 from esmm_dist.train.publish_config import PublishConfig
-from esmm_dist.train.publisher import Publisher
+from esmm_dist.train.publisher import ModelPublisher
 from esmm_dist.train.stop_signal import StopSignal
 from tests.unit.train import publish_stand_in
 
@@ -49,7 +49,7 @@ def place(tmp_path: Path, monkeypatch) -> Path:
 def publisher(tmp_path):
     (tmp_path / "run").mkdir()
     config = PublishConfig(publish=str(tmp_path / "models"), publish_every_steps=10, publish_keep=2)
-    made = Publisher(config, Folder.open(tmp_path / "run"), Lines(), Events())
+    made = ModelPublisher(config, Folder.open(tmp_path / "run"), Lines(), Events())
     yield made
     made.close()
 
