@@ -1,7 +1,7 @@
 """Takes a process from the version that it answers with to the next one, while it answers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class VersionLoading:
         """
         self._versions, self._metrics = versions, metrics
         self._identities: tuple[str, ...] = ()
+        self._file_bytes = 0
 
     def load(self, offered: OfferedVersion, *, check: bool) -> Mapping[str, Any]:
         """Load a version, warm it up, compare its answers with its golden ones, and put it into service.
@@ -46,11 +47,14 @@ class VersionLoading:
         """
         before = time.monotonic()
         with interpreter_shared_in_small_pieces():
-            scorer = self._opened(offered, check)
+            deltas = offered.deltas_since(self._identities)
+            scorer = self._with_deltas(deltas, check) if deltas else ServedScorer.open(offered.folders, verify=check)
+            opened_bytes = sum(map(_mapped_bytes, deltas or offered.folders))
             scorer.warm_up()
             compared = self_check(scorer, offered.folders[-1])
         self._versions.put(Snapshot(version=offered.name, number=offered.number, scorer=scorer))
         self._identities = offered.identities
+        self._file_bytes = opened_bytes + (self._file_bytes if deltas else 0)
         manifest = scorer.model.manifest
         self._metrics.version.set(offered.number)
         self._metrics.step.set(manifest.step)
@@ -59,18 +63,17 @@ class VersionLoading:
             "step": manifest.step,
             "run": manifest.run,
             "rows": sum(table.num_rows for table in scorer.model.tables.values()),
-            "file_bytes": sum(_mapped_bytes(folder) for folder in offered.folders),
+            "file_bytes": self._file_bytes,
             "golden": compared,
             "seconds": time.monotonic() - before,
         }
 
-    def _opened(self, offered: OfferedVersion, check: bool) -> ServedScorer:
+    def _with_deltas(self, folders: Sequence[Path], check: bool) -> ServedScorer:
+        """Return the scorer in service with deltas applied."""
         current = self._versions.current()
-        deltas = None if current is None else offered.deltas_since(self._identities)
-        if not deltas or current is None:
-            return ServedScorer.open(offered.folders, verify=check)
+        assert current is not None
         scorer: ServedScorer = current.scorer
-        for folder in deltas:
+        for folder in folders:
             scorer = scorer.with_delta(folder, verify=check)
         return scorer
 

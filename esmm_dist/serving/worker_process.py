@@ -19,6 +19,7 @@ from esmm_dist.kernels.threads import limit_threads
 from esmm_dist.process.low_priority import lower_priority_of_this_thread
 from esmm_dist.process.paused_collection import paused_collection
 from esmm_dist.process.quiet import import_tensorflow
+from esmm_dist.process.system_refusal import refusal
 from esmm_dist.serving.config import ServeConfig
 from esmm_dist.serving.loaded_versions import LoadedVersions
 from esmm_dist.serving.offered_version import OfferedVersion
@@ -74,6 +75,8 @@ class _Link:
             facts = self._loading.load(offered, check=check)
         except EsmmError as e:
             self._refuse(str(e))
+        except OSError as e:
+            self._refuse(refusal(e, offered.folders[-1]) or f"{e}.")
         except Exception as e:
             traceback.print_exc()
             self._refuse(f"{type(e).__name__}: {e}.")

@@ -131,9 +131,9 @@ def test_a_disk_that_is_full_is_an_error_that_passes_when_there_is_room(tmp_path
 
 def test_a_cache_belongs_to_one_server_and_a_temporary_one_goes_with_it(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with VersionCache(tmp_path / "cache"):
-        with pytest.raises(ConfigError, match=r"cache .*/cache is used by another esmm serve"):
-            VersionCache(tmp_path / "cache")
+    used = pytest.raises(ConfigError, match=r"cache .*/cache is used by another esmm serve")
+    with VersionCache(tmp_path / "cache"), used:
+        VersionCache(tmp_path / "cache")
     with VersionCache(None):
         [folder] = tmp_path.glob("esmm-serve-*")
         remove_abandoned(tmp_path)
