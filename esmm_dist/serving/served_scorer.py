@@ -39,6 +39,7 @@ class ServedScorer:
         self._towers = towers
         manifest = model.manifest
         self._schema = manifest.schema
+        self._columns = manifest.schema.label_tree.columns
         self._plan = LookupPlan(
             manifest.schema,
             seen_fields=[manifest.schema.field(name) for name in manifest.seen_fields],
@@ -83,7 +84,7 @@ class ServedScorer:
     def score(self, batch: GroupedBatch) -> dict[str, F32]:
         """Return the columns of ``esmm predict``, float32 [B], of one request or of several joined ones."""
         if batch.num_impressions == 0:
-            return {name: np.zeros(0, np.float32) for name in self._schema.label_tree.columns}
+            return {name: np.zeros(0, np.float32) for name in self._columns}
         lookups = self._plan.prepare(batch)
         manifest = self.model.manifest
         inputs: dict[str, Array] = {
@@ -99,7 +100,8 @@ class ServedScorer:
             for name, listed in lookup.lists.items():
                 place = manifest.lists.index(name)
                 inputs[f"list_lengths_{place}"], inputs[f"list_weights_{place}"] = listed.lengths, listed.weights
-        return self._towers(inputs)
+        scores = self._towers(inputs)
+        return {name: scores[name] for name in self._columns}
 
     def warm_up(self) -> None:
         """Score made-up requests of several sizes, so that the first real one is not slow."""
