@@ -5,7 +5,7 @@ signature                 form          inputs, all of one dimension
 ========================  ============  ==============================================================================
 ``serving_default``       ``records``   ``examples``, string [G]: serialized records
 ``features``              ``features``  the lists of ``schema/record_format.py``, and ``impressions_per_group``
-``values``                ``values``    the columns of a flat log (``schema/value_inputs.py``); others have none
+``values``                ``values``    the columns of the log (``schema/value_inputs.py``)
 ========================  ============  ==============================================================================
 """
 
@@ -53,9 +53,8 @@ def signatures_of(schema: Schema) -> dict[str, Signature]:
     found = [
         Signature(name=DEFAULT, form="records", inputs={"examples": "DT_STRING"}, outputs=sample_id | scores),
         Signature(name="features", form="features", inputs=_lists_of_records(schema), outputs=scores),
+        Signature(name="values", form="values", inputs=_columns_of_log(schema), outputs=scores),
     ]
-    if schema.flat_source is not None:
-        found.append(Signature(name="values", form="values", inputs=_columns_of_log(schema), outputs=scores))
     return {each.name: each for each in found}
 
 
@@ -75,9 +74,10 @@ def _lists_of_records(schema: Schema) -> dict[str, DataType]:
 
 def _columns_of_log(schema: Schema) -> dict[str, DataType]:
     inputs: dict[str, DataType] = {}
+    of_text: DataType = "DT_STRING" if schema.flat_source is not None else "DT_INT64"
     numbers = {field.name for field in schema.fields if field.numeric is not None}
     for name, column in named_inputs(schema).items():
-        inputs[column.value] = "DT_DOUBLE" if name in numbers else "DT_STRING"
+        inputs[column.value] = "DT_DOUBLE" if name in numbers else of_text
         if column.lengths is not None:
             inputs[column.lengths] = "DT_INT64"
         if column.weights is not None:
