@@ -41,6 +41,37 @@ SCHEMA = Schema(
 )
 
 
+VALUES: dict[str, Any] = {
+    "user_id": ["u1", "new"],
+    "age": [20.0, 17.5],
+    "tags": ["t1", "t2", "zz"],
+    "tags_lengths": [3, 0],
+    "tags_weights": [0.5, 1, 2],
+    "item": ["i1", "i2", "i99"],
+    "price": [3.0, 30.0, 7.0],
+    "impressions_per_group": [2, 1],
+}
+"""Columns of two users with two candidates and one; some values are unknown."""
+
+
+def known(field: str, value: str) -> int:
+    """Return the id of a value."""
+    id_ = feature_id(field, value)
+    assert id_ is not None
+    return id_
+
+
+FEATURES: dict[str, Any] = {
+    "user_ids": [known("user id", "u1"), known("tags", "t1")],
+    "user_lengths": [1, 0, 1],
+    "impression_ids": [known("item", "i1"), known("item", "i2"), 12345],
+    "impression_lengths": [1, 0, 0, 2, 0, 0],
+    "impressions_per_group": [2],
+    "user_weights": [1.0, 2.0],
+}
+"""Packed ids of a user with two candidates, an unknown one among them."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FlatModel:
     folder: Path

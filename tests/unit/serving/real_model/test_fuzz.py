@@ -9,8 +9,8 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.unit.serving.real_model.test_rest_forms import FEATURES, VALUES
 
+from tests.support.flat_model import FEATURES, VALUES
 from tests.support.scoring_server import ask_over
 
 USER = {

@@ -7,39 +7,13 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from esmm_dist.schema.feature_id import feature_id
+from tests.support.flat_model import FEATURES, VALUES, known
 
 PREDICT = "/v1/models/esmm:predict"
 SCORES = ["pctr", "pcvr", "pctcvr"]
 
-VALUES: dict[str, Any] = {
-    "user_id": ["u1", "new"],
-    "age": [20.0, 17.5],
-    "tags": ["t1", "t2", "zz"],
-    "tags_lengths": [3, 0],
-    "tags_weights": [0.5, 1, 2],
-    "item": ["i1", "i2", "i99"],
-    "price": [3.0, 30.0, 7.0],
-    "impressions_per_group": [2, 1],
-}
 DTYPES = {"user_id": tf.string, "tags": tf.string, "item": tf.string, "age": tf.float64, "price": tf.float64}
 DTYPES |= {"tags_weights": tf.float32, "user_weights": tf.float32, "examples": tf.string}
-
-
-def known(field: str, value: str) -> int:
-    id_ = feature_id(field, value)
-    assert id_ is not None
-    return id_
-
-
-FEATURES: dict[str, Any] = {
-    "user_ids": [known("user id", "u1"), known("tags", "t1")],
-    "user_lengths": [1, 0, 1],
-    "impression_ids": [known("item", "i1"), known("item", "i2"), 12345],
-    "impression_lengths": [1, 0, 0, 2, 0, 0],
-    "impressions_per_group": [2],
-    "user_weights": [1.0, 2.0],
-}
 
 
 def record(impressions: int = 2) -> bytes:
