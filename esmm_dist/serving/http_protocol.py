@@ -25,6 +25,8 @@ class GuardedProtocol(HttpToolsProtocol):
     metrics: ServingMetrics
 
     _in_head = True
+    _heads = 0
+    """Heads that were complete so far."""
     _head_bytes = 0
     _too_large = False
     _timer: asyncio.TimerHandle | None = None
@@ -47,7 +49,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Read a piece of a request."""
         if self._in_head and self._timer is None:
             self._start_timer()
-        before = self._in_head
+        before, heads = self._in_head, self._heads
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
@@ -55,7 +57,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self.send_400_response("")
         except httptools.HttpParserUpgrade as e:
             self._go_on_without_upgrade(data[e.args[0] :])
-        if before and self._in_head and not self.transport.is_closing():
+        # A whole request may have come at once: then what follows is the next one's head, and this was not
+        if before and self._in_head and heads == self._heads and not self.transport.is_closing():
             self._head_bytes += len(data)  # of what the parser keeps until a name or value is whole
             if self._head_bytes > self.limits.max_header_bytes:
                 self._too_large = True
@@ -77,6 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():  # the parser stops here, and takes the body for another protocol
             return
         self._in_head, self._head_bytes = False, 0
+        self._heads += 1
         self._stop_timer()
         super().on_headers_complete()
 

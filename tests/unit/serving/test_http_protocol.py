@@ -50,6 +50,13 @@ def test_a_large_head_is_refused(server, pieces):
     assert error == "the request's line and headers have more than 2000 bytes (--max-header-bytes). Send fewer"
 
 
+def test_a_body_that_comes_with_its_head_in_one_piece_is_no_part_of_the_head(server):
+    body = b'{"candidates": [0.5]' + b" " * 30_000 + b"}"
+    request = HEAD + b"Content-Length: %d\r\n" % len(body)
+    answer = answers_to(server, request + b"\r\n" + body + request + b"Connection: close\r\n\r\n" + body)
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
 @pytest.mark.parametrize(
     "garbage",
     [b"\x16\x03\x01\x02\x00\x01\x00", b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"],
