@@ -30,11 +30,10 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Iterator, Mapping, Sequence, Union  # noqa: UP035 (Python 3.8)
+from typing import Any, Iterator, Mapping, Sequence  # noqa: UP035 (Python 3.8)
 from urllib.parse import urlsplit
 
 Json = Any
-Numbers = Union[Sequence[float], Sequence[Sequence[float]]]  # noqa: UP007 (Python 3.8)
 
 FIRST_WAIT_S = 0.05
 """Before a request is sent a second time; it doubles with each further one."""
@@ -81,8 +80,8 @@ class ScoreAnswer:
     """Version of the model that answered."""
     step: int
     """Training step of that version."""
-    scores: dict[str, Numbers]
-    """By column, such as ``pctcvr``: one number a candidate; of several users a list of them for each."""
+    scores: Json
+    """``{"pctcvr": [...], ...}``: by column one number a candidate; of several users a list of these, one a user."""
     unknown_ids: dict[str, int]
     """By field: ids of this request that the model has no row of. Many of one field mean that it is fed wrongly."""
 
@@ -151,15 +150,14 @@ class EsmmClient:
             NoAnswerError: There is no answer.
         """
         found = self._ask("POST", f"/v1/models/{self.model}:score", _text(asked))
-        try:
-            return ScoreAnswer(
-                version=str(found["version"]),
-                step=int(found["step"]),
-                scores=dict(found["scores"]),
-                unknown_ids=dict(found.get("unknown_ids", {})),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as e:
-            raise NoAnswerError(f"{self.url} answers what is not of esmm serve: {found!r:.200}") from e
+        if not isinstance(found, dict) or not isinstance(found.get("scores"), (dict, list)):
+            raise NoAnswerError(f"{self.url} answers what is not of esmm serve: {found!r:.200}")
+        return ScoreAnswer(
+            version=str(found.get("version", "")),
+            step=int(found.get("step", 0)),
+            scores=found["scores"],
+            unknown_ids=dict(found.get("unknown_ids", {})),
+        )
 
     def predict(
         self, inputs: Mapping[str, Json], *, signature: str = "values", version: str | int | None = None
