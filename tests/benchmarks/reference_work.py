@@ -39,17 +39,18 @@ def raw_log(scale: Scale) -> Path:
     raw = scale.folder / f"raw-{impressions}"
     if not (raw / "synth.json").is_file():
         lists = ["--list-scale", "1", "--dimension-scale", "1"]
-        _run(["synth", str(raw), "--impressions", str(impressions), *lists])
+        run_esmm(["synth", str(raw), "--impressions", str(impressions), *lists])
     return raw
 
 
-def data_set(scale: Scale, group_size: int) -> Path:
+def data_set(scale: Scale, group_size: int, schema_name: str = "aliccp-full") -> Path:
     """Return the folder of the data set with groups of up to ``group_size`` impressions, made unless it is there."""
-    data = scale.folder / f"data-{scale.of(_WHOLE, _QUICK)}-g{group_size}"
+    of_schema = "" if schema_name == "aliccp-full" else f"-{schema_name}"
+    data = scale.folder / f"data-{scale.of(_WHOLE, _QUICK)}-g{group_size}{of_schema}"
     if not (data / "manifest.json").is_file():
-        schema = ["--schema", "aliccp-full", "--min-count", "1"]
+        schema = ["--schema", schema_name, "--min-count", "1"]
         groups = ["--group-size", str(group_size), "--lanes", str(_LANES[group_size])]
-        _run(["preprocess", str(raw_log(scale)), str(data), *schema, *groups])
+        run_esmm(["preprocess", str(raw_log(scale)), str(data), *schema, *groups])
     return data
 
 
@@ -126,5 +127,6 @@ def train_timed(trainer: Any, clock: StepClock) -> tuple[int, Times]:
     return impressions, clock.after(WARM_STEPS)
 
 
-def _run(arguments: list[str]) -> None:
+def run_esmm(arguments: list[str]) -> None:
+    """Run a command of this project, its output to stderr."""
     subprocess.run([*ESMM, *arguments], check=True, stdout=sys.stderr)

@@ -78,14 +78,13 @@ IN_SHORT = (
     "network deepfm, linear_scale",
     "network din, attend, attention_units",
     "ple in mixed_precision",
-    "networks a label",
     "linear_lists pooled",
     "objective base, amt",
     "objective escm2-dr, imputation_weight",
     "objective dcmt, counterfactual_weight",
     "all at once, dense_optimizer adagrad",
 )
-"""Those with operations that no other has; all of them are slow tests."""
+"""One of each kind; all of them are slow tests."""
 
 
 def schemas() -> dict[str, Schema]:
