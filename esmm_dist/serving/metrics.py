@@ -38,6 +38,8 @@ class ServingMetrics:
             # The package looks at the variable when it is imported, which may have been before
             os.environ[_FOLDER_VARIABLE] = str(shared_folder)
             values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+        else:
+            values.ValueClass = values.MutexValue
         own = self._registry = CollectorRegistry()
         if shared_folder is None:
             ProcessCollector(namespace="esmm_serving", registry=own)
