@@ -46,7 +46,8 @@ def why_stuck(deployment: Object) -> str:
         if each.get("type") == "ReplicaFailure" and is_true:
             return f"pods cannot be made: {message}"
         if each.get("type") == "Progressing" and not is_true and not is_behind(deployment):
-            return f"the rolling update is stuck ({each.get('reason')}: {message}). The pods of before go on answering"
+            goes_on = ". The pods of before go on answering" if _count(deployment, "availableReplicas") else ""
+            return f"the rolling update is stuck ({each.get('reason')}: {message}){goes_on}"
     return ""
 
 

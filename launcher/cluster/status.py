@@ -13,8 +13,8 @@ from launcher.cluster.serving_state import (
     wanted_pods,
     why_stuck,
 )
-from launcher.cluster.snapshot import JobSnapshot, condition, has_ended, read_snapshot
-from launcher.cluster.troubles import find_troubles
+from launcher.cluster.snapshot import JobSnapshot, condition, has_ended, phase_of, read_snapshot
+from launcher.cluster.troubles import find_troubles, short_name
 from launcher.run_files.job import JobStatus
 from launcher.run_files.schedule_status import ScheduleStatus
 from launcher.run_files.serving_status import ServingStatus
@@ -43,7 +43,7 @@ def read_status(api: Api, job: str) -> JobStatus:
     snapshot = read_snapshot(api, job)
     status = job_status(snapshot)
     if status.serving is not None:
-        return replace(status, serving=replace(status.serving, versions=_versions(api, snapshot)))
+        return _with_words(api, snapshot, status, status.serving)
     if status.schedule is None:
         return status
     runs = list(status.schedule.runs)
@@ -82,16 +82,20 @@ def _serving(snapshot: JobSnapshot) -> ServingStatus | None:
     return serving_status(snapshot.file, snapshot.driver, snapshot.autoscaler)
 
 
-def _versions(api: Api, snapshot: JobSnapshot) -> tuple[str, ...]:
-    """Return the versions that the first pods said last that they serve."""
-    found = []
-    for pod in [each for each in snapshot.pods_of("serving") if condition(each, "Ready")][:MOST_LOGS]:
+def _with_words(api: Api, snapshot: JobSnapshot, status: JobStatus, serving: ServingStatus) -> JobStatus:
+    """Return the state with what the first pods said last: which version they serve, or why they are not ready."""
+    versions: list[str] = []
+    troubles = list(status.troubles)
+    for pod in [each for each in snapshot.pods_of("serving") if phase_of(each) == "Running"][:MOST_LOGS]:
         try:
-            lines = api.logs(str(pod["metadata"]["name"]), tail=LAST_LINES)
+            lines = [without_time(each) for each in api.logs(str(pod["metadata"]["name"]), tail=LAST_LINES)]
         except ClusterError:  # no right to read logs, or the pod has gone: the rest is worth showing
             continue
-        found += version_of(map(without_time, lines))
-    return tuple(dict.fromkeys(found))
+        if condition(pod, "Ready"):
+            versions += version_of(lines)
+        elif lines and not pod["metadata"].get("deletionTimestamp"):
+            troubles.append(f"{short_name(snapshot.job, pod)} is not ready; it says: {last_words(lines[-1:])}")
+    return replace(status, troubles=troubles, serving=replace(serving, versions=tuple(dict.fromkeys(versions))))
 
 
 def _schedule(snapshot: JobSnapshot) -> ScheduleStatus | None:

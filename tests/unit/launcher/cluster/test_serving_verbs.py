@@ -20,6 +20,8 @@ from tests.unit.launcher.cluster.jobs import make_job
 from tests.unit.launcher.cluster.played_api import NAMESPACE, PlayedJob
 from tests.unit.launcher.waits import waiting
 
+STUCK = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out."}
+
 
 class PlayedServing(PlayedJob):
     """A job that serves with 2 pods, whose controllers the test plays."""
@@ -74,6 +76,18 @@ def test_a_job_that_answers_says_where_and_with_what(job):
     assert (row.task, row.state) == ("serve", "running")
 
 
+def test_a_pod_that_is_not_ready_says_why(job):
+    job.remove_pods("serving")
+    job.add_pod("serving", 0, conditions=[])
+    job.add_pod("serving", 1, phase="Pending")
+    job.ready(0, all_pods=2, conditions=[STUCK])
+    job.api.lines["nightly-serving-0"] = ["2026-11-29T04:09:00.5Z x", "2026-11-29T04:09:00.5Z s3://m holds no version"]
+    assert read_status(job.api, job.name).troubles == [
+        "the rolling update is stuck (ProgressDeadlineExceeded: timed out)",
+        "serving-0 is not ready; it says: s3://m holds no version",
+    ]
+
+
 def test_status_does_without_logs_that_it_may_not_read(job):
     job.api.lines["nightly-serving-0"] = 403
     assert not any("in service" in line for line in lines(job))
@@ -94,8 +108,7 @@ def test_an_update_is_told_until_all_pods_are_new(job):
 
 def test_troubles_are_those_of_the_deployment_and_of_the_autoscaler():
     job = PlayedServing(max=4)
-    slow = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out."}
-    job.ready(2, all_pods=3, updated=1, conditions=[slow])
+    job.ready(2, all_pods=3, updated=1, conditions=[STUCK])
     metrics = [{"resource": {"name": "cpu", "current": {"averageUtilization": 41}}}]
     blind = {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "message": "no metrics"}
     status = {"status": {"currentMetrics": metrics, "conditions": [blind]}}
@@ -218,8 +231,7 @@ def test_following_ends_when_all_pods_answer_or_the_update_is_stuck(job):
     snapshot = follow(job.api, job.name, shown.append, sleep=lambda _: job.ready(2))
     assert snapshot.rolled_out is True
     assert shown[-1] == "[nightly] running, serving 2 of 2 ready"
-    slow = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out."}
-    job.ready(2, all_pods=3, updated=1, conditions=[slow])
+    job.ready(2, all_pods=3, updated=1, conditions=[STUCK])
     assert follow(job.api, job.name, shown.append, sleep=lambda _: None).rolled_out is False
     assert "the rolling update is stuck" in shown[-1]
 
