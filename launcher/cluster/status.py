@@ -34,16 +34,20 @@ STALE_S = 45.0
 
 
 def read_status(api: Api, job: str) -> JobStatus:
-    """Return the state of a job; from the logs also what the newest run of a schedule said, and which versions serve.
+    """Return the state of a job.
 
     Raises:
         ConfigError: There is no such job.
         ClusterError: The cluster cannot be reached, or refuses.
     """
-    snapshot = read_snapshot(api, job)
+    return full_status(api, read_snapshot(api, job))
+
+
+def full_status(api: Api, snapshot: JobSnapshot) -> JobStatus:
+    """Return the state of a job, and from logs what the newest run of a schedule said, or which versions serve."""
+    if snapshot.file.task == "serve":
+        return _serving_status(api, snapshot)
     status = job_status(snapshot)
-    if status.serving is not None:
-        return _with_words(api, snapshot, status, status.serving)
     if status.schedule is None:
         return status
     runs = list(status.schedule.runs)
@@ -82,8 +86,10 @@ def _serving(snapshot: JobSnapshot) -> ServingStatus | None:
     return serving_status(snapshot.file, snapshot.driver, snapshot.autoscaler)
 
 
-def _with_words(api: Api, snapshot: JobSnapshot, status: JobStatus, serving: ServingStatus) -> JobStatus:
-    """Return the state with what the first pods said last: which version they serve, or why they are not ready."""
+def _serving_status(api: Api, snapshot: JobSnapshot) -> JobStatus:
+    """Return the state of a job that serves, with the version that its first pods serve, or why they are not ready."""
+    status = job_status(snapshot)
+    assert status.serving is not None
     versions: list[str] = []
     troubles = list(status.troubles)
     for pod in [each for each in snapshot.pods_of("serving") if phase_of(each) == "Running"][:MOST_LOGS]:
@@ -95,7 +101,8 @@ def _with_words(api: Api, snapshot: JobSnapshot, status: JobStatus, serving: Ser
             versions += version_of(lines)
         elif lines and not pod["metadata"].get("deletionTimestamp"):
             troubles.append(f"{short_name(snapshot.job, pod)} is not ready; it says: {last_words(lines[-1:])}")
-    return replace(status, troubles=troubles, serving=replace(serving, versions=tuple(dict.fromkeys(versions))))
+    serving = replace(status.serving, versions=tuple(dict.fromkeys(versions)))
+    return replace(status, troubles=troubles, serving=serving)
 
 
 def _schedule(snapshot: JobSnapshot) -> ScheduleStatus | None:

@@ -10,7 +10,7 @@ from launcher.cluster.api.connect import connect
 from launcher.cluster.checks import proxy_warning
 from launcher.cluster.objects.all import manifests_list
 from launcher.cluster.objects.yaml_text import manifests_yaml
-from launcher.cluster.status import job_status
+from launcher.cluster.status import full_status
 from launcher.cluster.submit import dry_run, follow, read, submit
 from launcher.command import CommandContext, Outcome
 from launcher.jobs.config import SubmitConfig
@@ -50,6 +50,6 @@ def _follow(api: Api, job: str, result: dict[str, Any], progress: Progress) -> O
     except KeyboardInterrupt:
         progress.message(f"The job goes on. esmm logs {job} -f shows its lines, esmm cancel {job} ends it.")
         raise
-    status = job_status(snapshot)
+    status = full_status(api, snapshot)
     done = status.state == ("running" if status.serving is not None else "done")
     return Outcome(lines=job_lines(status), result=result | {"status": json_value(status)}, done=done)

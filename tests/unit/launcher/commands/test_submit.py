@@ -77,7 +77,7 @@ def test_a_job_that_is_followed_ends_the_command_with_its_own_end(file, cluster,
 
     status = JobStatus(job="nightly", where="namespace ml", state=state)
     monkeypatch.setattr(commands, "follow", follow)
-    monkeypatch.setattr(commands, "job_status", lambda snapshot: {"snapshot of nightly": status}[snapshot])
+    monkeypatch.setattr(commands, "full_status", lambda api, snapshot: {"snapshot of nightly": status}[snapshot])
     progress = Messages()
     outcome = commands.submit_command(SubmitConfig(file=file, follow=True), make_context(progress))
     assert outcome.done == done
