@@ -4,6 +4,7 @@ import pytest
 
 from esmm_dist.errors import ConfigError, RetryError
 from esmm_dist.progress import NoProgress
+from launcher.cluster import submit as module
 from launcher.cluster.api import kinds
 from launcher.cluster.cancel import cancel
 from launcher.cluster.delete import delete
@@ -16,7 +17,7 @@ from launcher.cluster.snapshot import read_snapshot
 from launcher.cluster.status import read_status
 from launcher.cluster.submit import follow, submit
 from launcher.run_files.job_lines import job_lines
-from tests.unit.launcher.cluster.jobs import make_job
+from tests.unit.launcher.cluster.jobs import find, make_job
 from tests.unit.launcher.cluster.played_api import NAMESPACE, PlayedJob
 from tests.unit.launcher.waits import waiting
 
@@ -209,6 +210,18 @@ def test_submitted_again_it_becomes_what_the_new_file_says_and_keeps_its_token()
     patched = [(kind, name) for verb, kind, name in job.api.changes if verb == "patch"]
     assert patched.index(("ConfigMap", "nightly")) < patched.index(("Deployment", "nightly-serving"))
     assert read_snapshot(job.api, job.name).uid == job.uid
+
+
+def test_a_dry_run_of_a_job_that_serves_keeps_its_token_and_its_number_of_pods(monkeypatch):
+    job = PlayedServing(max=4)
+    job.change(spec={"replicas": 3})
+    monkeypatch.setattr(module, "connect", lambda namespace: job.api)
+    manifests = module.dry_run(make_job("serve", cluster={"serve": {"max": 4}}))
+    assert "Secret" not in {each["kind"] for each in manifests}
+    assert find(manifests, "Deployment", "nightly-serving")["spec"]["replicas"] == 3
+    first = module.dry_run(make_job("serve", name="new"))
+    assert "Secret" in {each["kind"] for each in first}
+    assert job.api.changes == []
 
 
 def test_an_update_removes_what_is_no_longer_wanted():
