@@ -8,7 +8,7 @@ from typing import Any
 
 from esmm_dist.errors import ServedModelError
 from esmm_dist.serving.config import ServeConfig
-from esmm_dist.serving.self_check import golden_of
+from esmm_dist.serving.golden import golden_of
 
 _MOST_CANDIDATES, _MOST_VALUES = 2, 3
 

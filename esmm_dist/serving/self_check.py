@@ -1,14 +1,5 @@
-"""Compares what a model answers with the answers that its export has put beside it, before it goes into service.
+"""Compares what a model answers with its golden answers (``golden.py``), before it goes into service."""
 
-::
-
-    assets.extra/golden.json
-      {"tolerance": 1e-6,
-       "requests": [{"name": "two candidates", "form": "short", "request": {...}, "answer": {"scores": {...}, ...}},
-                    {"name": "...", "form": "values", "request": {"inputs": {...}, ...}, "answer": {"outputs": {...}}}]}
-"""
-
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,30 +9,10 @@ import numpy as np
 from esmm_dist.arrays import F32
 from esmm_dist.errors import ServedModelError
 from esmm_dist.serving.bad_request import BadRequestError
+from esmm_dist.serving.golden import REPAIR, golden_of
 from esmm_dist.serving.requests import AskedRequest, read_request, scores_of_users
 from esmm_dist.serving.served_scorer import ServedScorer
 from esmm_dist.serving.version_cache import ASSETS_FOLDER, GOLDEN_NAME
-
-_REPAIR = "Export the version again."
-
-
-def golden_of(folder: Path) -> Mapping[str, Any] | None:
-    """Return the content of a version's ``golden.json``; None if it has none.
-
-    Raises:
-        ServedModelError: it is damaged
-    """
-    path = folder / ASSETS_FOLDER / GOLDEN_NAME
-    try:
-        found = json.loads(path.read_bytes())
-        if not isinstance(found["requests"], list) or not 0 <= float(found["tolerance"]) < 1:
-            raise ValueError("its tolerance or its requests are none")
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as e:
-        raise ServedModelError(f"{path} cannot be read ({type(e).__name__}: {e}). {_REPAIR}") from e
-    assert isinstance(found, dict)
-    return found
 
 
 def self_check(scorer: ServedScorer, folder: Path) -> int:
@@ -67,7 +38,7 @@ def self_check(scorer: ServedScorer, folder: Path) -> int:
         try:
             request = read_request(form, body, scorer)
         except BadRequestError as e:
-            raise ServedModelError(f"{where}: the model does not take it: {e} {_REPAIR}") from e
+            raise ServedModelError(f"{where}: the model does not take it: {e} {REPAIR}") from e
         found = scorer.score(request.batch)
         expected = asked["answer"]["scores" if form == "short" else "outputs"]
         for name, column, wanted in _columns(found, expected, request):
@@ -91,13 +62,13 @@ def _columns(found: Mapping[str, F32], expected: Any, request: AskedRequest) -> 
 def _compare(where: str, found: F32, expected: Any, tolerance: float) -> None:
     wanted = np.asarray(expected, np.float64)
     if found.shape != wanted.shape:
-        raise ServedModelError(f"{where}: {found.size} scores, not {wanted.size}. {_REPAIR}")
+        raise ServedModelError(f"{where}: {found.size} scores, not {wanted.size}. {REPAIR}")
     if not np.isfinite(found).all():
-        raise ServedModelError(f"{where}: a score is {found[~np.isfinite(found)][0]}. {_REPAIR}")
+        raise ServedModelError(f"{where}: a score is {found[~np.isfinite(found)][0]}. {REPAIR}")
     wrong = np.abs(found - wanted) > tolerance * np.abs(wanted)
     if wrong.any():
         at = int(np.argmax(wrong))
         raise ServedModelError(
             f"{where}: score {at} is {float(found[at])!r}, not {float(wanted[at])!r}: the files do not belong to each "
-            f"other. {_REPAIR}"
+            f"other. {REPAIR}"
         )
