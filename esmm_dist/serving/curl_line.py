@@ -21,7 +21,7 @@ def curl_line(config: ServeConfig, url: str, folder: Path) -> str:
         url: its address
         folder: folder of the version that answers
     """
-    words = ["curl", "-s", "-H", "'Content-Type: application/json'"]
+    words = ["curl", "-s"]
     if config.tls_cert is not None:
         words += ["--cacert", shlex.quote(str(config.tls_cert))]
     if config.token_file is not None:

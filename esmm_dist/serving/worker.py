@@ -102,6 +102,12 @@ class Worker:
         """Tell it what the first version waits for."""
         self._send({"do": "wait", "reason": reason})
 
+    def stop(self, *, at_once: bool) -> None:
+        """Ask the process to end when it has answered what it has begun, at once or after its wait for balancers."""
+        self.signal(signal.SIGTERM)
+        if at_once:
+            self.signal(signal.SIGINT)  # a second one leaves out the wait; before it serves, SIGTERM has ended it
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it runs."""
         if self.process is not None and self.process.poll() is None:

@@ -100,7 +100,7 @@ class WorkerSupervisor:
                 self._wait(signals)
                 if stops := signals.take():
                     self._report.message(f"Stopping on {stops[0].name}: requests that have begun are answered first")
-                    self._drain(signals)
+                    self._drain(signals, stops[0])
                     return stops[0]
                 self._read_versions()
                 for worker in self._workers:
@@ -190,7 +190,7 @@ class WorkerSupervisor:
             self._in_service = None
             self._versions.forget()
         else:
-            worker.signal(signal.SIGTERM)  # a new process tries again
+            worker.stop(at_once=False)  # a new process tries again
 
     def _refuse(self, version: OfferedVersion, reason: str) -> None:
         self._offered = None
@@ -223,16 +223,21 @@ class WorkerSupervisor:
             if self._deaths >= MOST_DEATHS:
                 self._refuse(loading, f"{self._deaths} workers have ended while they loaded it (the last {how}).")
 
-    def _drain(self, signals: SignalInbox) -> None:
-        """Have all workers answer what they have begun; a second signal ends them at once."""
+    def _drain(self, signals: SignalInbox, first: signal.Signals) -> None:
+        """Have all workers answer what they have begun. A second signal leaves out their wait, a third ends them."""
         self._stopping = True
         # The workers hold it, too: with their end new connections are refused, in place of waiting in vain
         self._listening.close()
         for worker in self._workers:
-            worker.signal(signal.SIGTERM)
+            worker.stop(at_once=first == signal.SIGINT)
         give_up_s = time.monotonic() + self._config.drain_s + self._config.timeout_ms / 1000 + _GRACE_S
-        while any(_runs(self._workers)) and time.monotonic() < give_up_s and not signals.take():
+        more = 0
+        while any(_runs(self._workers)) and time.monotonic() < give_up_s and more < 2:
             select.select([signals], [], [], 0.2)
+            if signals.take():
+                more += 1
+                for worker in self._workers:
+                    worker.stop(at_once=True)
 
     def _kill(self) -> None:
         for worker in self._workers:

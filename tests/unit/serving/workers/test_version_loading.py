@@ -105,7 +105,7 @@ def test_scores_that_are_no_numbers_are_refused_and_no_golden_file_is_none(model
     shutil.copytree(models / "1", tmp_path / "1")
     path = tmp_path / "1" / "served" / "tables" / "main-0000.rows.npy"
     np.save(path, np.full_like(np.load(path), np.nan))  # no export writes that
-    with pytest.raises(ServedModelError, match="request 'four': pctcvr: a score is nan"):
+    with pytest.raises(ServedModelError, match="request 'four': pctr: a score is nan"):
         self_check(ServedScorer.open([tmp_path / "1"], verify=False), tmp_path / "1")
     shutil.rmtree(tmp_path / "1" / "assets.extra")
     assert golden_of(tmp_path / "1") is None
@@ -118,11 +118,11 @@ def test_the_command_to_paste_is_short_and_says_who_asks(models, tmp_path):
     (tmp_path / "assets.extra" / "golden.json").write_text(json.dumps(content))
     plain = curl_line(ServeConfig(models="models"), "http://h:1", tmp_path)
     body = {"user": 17, "tags": [0, 1, 2], "candidates": [{"item": 0}, {"item": 1}]}
-    assert plain == f"curl -s -H 'Content-Type: application/json' -d '{json.dumps(body)}' http://h:1/v1/score"
+    assert plain == f"curl -s -d '{json.dumps(body)}' http://h:1/v1/score"
     config = ServeConfig(
         models="models", token_file=Path("my token"), tls_cert=Path("cert.pem"), tls_key=Path("key.pem")
     )
     words = shlex.split(curl_line(config, "https://h:1", tmp_path))
-    assert words[4:8] == ["--cacert", "cert.pem", "-H", "Authorization: Bearer $(cat 'my token')"]
+    assert words[2:6] == ["--cacert", "cert.pem", "-H", "Authorization: Bearer $(cat 'my token')"]
     (tmp_path / "assets.extra" / "golden.json").write_text("{")
     assert """-d '{"candidates": [{}]}'""" in curl_line(ServeConfig(models="models"), "http://h:1", tmp_path)
