@@ -1,5 +1,8 @@
 """A full version with its deltas answers as a full export of the last one, to the bit, and has its id."""
 
+import shutil
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -201,3 +204,47 @@ def test_a_delta_whose_manifest_does_not_fit_its_base_is_refused_when_it_is_appl
         ServedModelError, match=rf"2.delta/served/manifest.json has another {what} than its base .*/1\."
     ):
         base.with_delta(tmp_path / "2.delta")
+
+
+def test_threads_read_old_and_new_models_while_deltas_are_applied(tmp_path):
+    rows, folders = random_rows(range(300), 4), []
+    models = [MappedModel.open([write_version(tmp_path / "1", {"main": rows, "items": {}})])]
+    contents = [rows]
+    for number in range(2, 9):
+        contents.append({**contents[-1], **random_rows(range(number), 4, number)})
+        folders.append(tmp_path / f"{number}.delta")
+        write_change(folders[-1], {"main": contents[-1], "items": {}}, models[-1])
+        models.append(models[-1].with_delta(folders[-1]))
+    expected = [arrays(each, 4)[1] for each in contents]
+    ids = np.arange(300)
+
+    def read(number):
+        return all(
+            (models[number].tables["main"].find(ids)[0] == expected[number]).all()
+            and (models[number].with_delta(folders[number]).tables["main"].find(ids)[0] == expected[number + 1]).all()
+            for _ in range(5)
+        )
+
+    with ThreadPoolExecutor(7) as pool:
+        assert all(pool.map(read, range(7)))
+
+
+def test_rows_are_mapped_and_not_copied(tmp_path):
+    rows = random_rows(range(20_000), 4)
+    write_version(tmp_path / "1", {"main": rows, "items": {}})
+    tracemalloc.start()
+    try:
+        model = MappedModel.open([tmp_path / "1"])
+        model.tables["main"].find(np.arange(100))
+        in_memory, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    index_bytes = 2 * 4096 * 32 * 2  # each layer's, and all of a table's
+    assert in_memory < index_bytes + 100_000  # 480,000 of rows, 1.8 million of start rows
+
+
+def test_files_of_a_removed_folder_stay_mapped(tmp_path):
+    rows = random_rows(range(3000), 4)
+    model = MappedModel.open([write_version(tmp_path / "1", {"main": rows, "items": {}})], verify=False)
+    shutil.rmtree(tmp_path / "1")
+    np.testing.assert_array_equal(model.tables["main"].find(np.arange(3000))[0], arrays(rows, 4)[1])
