@@ -55,18 +55,25 @@ def test_small_parts_share_a_shard_and_it_holds_what_numpy_reads_by_bucket_and_i
         assert (file.file_bytes, file.crc32c) == (path.stat().st_size, file_crc32c(path))
 
 
-def test_a_shard_is_as_large_as_it_may_be_and_ends_between_buckets(tmp_path):
-    rows = random_rows(IDS, DIMS["main"])
-    most = 1000
-    shards = shards_of(write(tmp_path / "1", parts_of(rows, DIMS["main"], 3), shard_bytes=most * ROW_BYTES))
-    counts = np.bincount(bucket_of(np.array(IDS)), minlength=NUM_BUCKETS)
-    assert shards[0][0] == 0
-    assert shards[-1][1] == NUM_BUCKETS
+@pytest.mark.parametrize(
+    ("ids", "parts", "most"),
+    [
+        (IDS, 3, 1000),
+        (IDS[:300], 500, 2),  # many parts begin with a bucket that the shard before has no room for
+    ],
+)
+def test_a_shard_is_as_large_as_it_may_be_and_ends_between_buckets(tmp_path, ids, parts, most):
+    rows = random_rows(ids, DIMS["main"])
+    shards = shards_of(write(tmp_path / "1", parts_of(rows, DIMS["main"], parts), shard_bytes=most * ROW_BYTES))
+    counts = np.bincount(bucket_of(np.array(ids)), minlength=NUM_BUCKETS)
+    assert counts.max() <= most
+    assert sum(size for _, _, size in shards) == len(ids)
     for (first, last, size), following in zip(shards, [*shards[1:], None], strict=True):
         assert size == counts[first:last].sum() <= most
         if following is not None:
-            assert following[0] == last
-            assert size + counts[last] > most
+            assert following[0] >= last
+            assert counts[last : following[0]].sum() == 0
+            assert size + counts[following[0]] > most
 
 
 def test_a_bucket_that_is_larger_than_a_shard_makes_one_alone(tmp_path):
