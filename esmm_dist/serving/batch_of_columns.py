@@ -4,7 +4,6 @@ A column becomes ids (``field_ids``), ids without a row are left out and counted
 of a record: row after row, and within a row field after field.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -189,7 +188,7 @@ def _known(
 ) -> tuple[dict[str, Bools], dict[str, int]]:
     """Return which ids of each field have a row, and how many values of each field have none; a table is asked once."""
     known: dict[str, Bools] = {}
-    unknown: Counter[str] = Counter()
+    unknown: dict[str, int] = {}
     for table in dict.fromkeys(field.table for field in fields):
         own = [field for field in fields if field.table == table]
         has_row = knows[table](np.concatenate([found[field.name].ids for field in own]))
@@ -202,7 +201,7 @@ def _known(
                 lacking = ~mask if ids.missing is None else ~mask & ~ids.missing
                 if count := int(np.count_nonzero(lacking)):
                     unknown[field.name] = count
-    return known, dict(unknown)
+    return known, unknown
 
 
 def _lists(

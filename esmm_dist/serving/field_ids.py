@@ -123,7 +123,7 @@ class WholeIds:
         try:
             if set(map(type, values)) <= {int}:
                 ids = np.array(values, np.int64)
-                if not len(ids) or ids.min() >= 0:
+                if not len(ids) or ids.min() >= NO_ID:  # which is a missing value in columns of whole numbers
                     return ids
         except OverflowError:
             pass
@@ -131,7 +131,7 @@ class WholeIds:
 
     def _id(self, column: AskedColumn, at: int) -> int:
         value = column.values[at]
-        if value is None or value == "":
+        if value is None or value == "" or (type(value) is int and value == NO_ID):
             return NO_ID
         if type(value) is str and len(value) <= 40 and value.isascii() and value.isdigit():
             value = int(value)

@@ -1,5 +1,6 @@
 """Reads requests for one model: values become the ids that ``esmm preprocess`` gives them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from esmm_dist.schema.fields import Schema
@@ -14,14 +15,16 @@ from esmm_dist.serving.short_request import read_short
 class RequestReader:
     """Reads requests of all forms. Thread-safe."""
 
-    def __init__(self, schema: Schema, knows: Knows) -> None:
+    def __init__(self, schema: Schema, knows: Knows, *, used: Collection[str] | None = None) -> None:
         """Prepare to read.
 
         Args:
             schema: schema of the model, with the edges of its numeric fields
             knows: for each table the function that tells which of ids int64 [N] have a row, bool [N]
+            used: names of the fields that the model uses: unknown ids of others are not counted; None: all
         """
         self.schema, self._knows = schema, knows
+        self._used = frozenset(field.name for field in schema.fields) if used is None else frozenset(used)
         self._names = InputNames(schema)
         self._columns = ColumnBatches(schema)
         self._records = RecordRequests(schema)
@@ -29,7 +32,7 @@ class RequestReader:
     def with_rows(self, knows: Knows) -> "RequestReader":
         """Return a reader for other rows of the same schema, which shares the ids of values that are known so far."""
         reader = RequestReader.__new__(RequestReader)
-        reader.schema, reader._knows = self.schema, knows
+        reader.schema, reader._knows, reader._used = self.schema, knows, self._used
         reader._names, reader._columns, reader._records = self._names, self._columns, self._records
         return reader
 
@@ -38,6 +41,9 @@ class RequestReader:
         if form in ("short", "values"):
             asked = (read_short if form == "short" else read_columns)(body, self._names)
             batch, unknown = self._columns.batch(asked, self._knows)
-            return AskedRequest(batch=batch, several_users=asked.several_users, unknown=unknown)
-        batch = read_features(body, self.schema) if form == "features" else self._records.batch(body)
-        return AskedRequest(batch=batch, several_users=True, unknown=unknown_ids(batch, self.schema, self._knows))
+            several = asked.several_users
+        else:
+            batch = read_features(body, self.schema) if form == "features" else self._records.batch(body)
+            unknown, several = unknown_ids(batch, self.schema, self._knows), True
+        counted = {name: count for name, count in unknown.items() if name in self._used}
+        return AskedRequest(batch=batch, several_users=several, unknown=counted)

@@ -17,8 +17,10 @@ from esmm_dist.arrays import F32, I64, Array
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.pooling import pool, weight_norms
 from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.schema.value_ids import field_of_name
 from esmm_dist.served_model.manifest import ServedManifest
 from esmm_dist.served_model.mapped_model import MappedModel
+from esmm_dist.serving.batch_of_columns import Knows
 from esmm_dist.serving.request_reader import RequestReader
 from esmm_dist.serving.served_towers import ServedTowers
 
@@ -59,7 +61,8 @@ class ServedScorer:
             ServedModelError: A file is missing or damaged, or one does not follow another.
         """
         model = MappedModel.open(folders, verify=verify)
-        reader = RequestReader(model.manifest.schema, {name: table.knows for name, table in model.tables.items()})
+        manifest = model.manifest
+        reader = RequestReader(manifest.schema, _knows(model), used=_used_fields(manifest))
         return cls(model, ServedTowers(model.towers), reader)
 
     def with_delta(self, folder: Path, *, verify: bool = True) -> "ServedScorer":
@@ -77,9 +80,7 @@ class ServedScorer:
         model = self.model.with_delta(folder, verify=verify)
         same = _towers_of(model.manifest) == _towers_of(self.model.manifest)
         towers = self._towers if same else ServedTowers(model.towers)
-        return ServedScorer(
-            model, towers, self.reader.with_rows({name: table.knows for name, table in model.tables.items()})
-        )
+        return ServedScorer(model, towers, self.reader.with_rows(_knows(model)))
 
     def score(self, batch: GroupedBatch) -> dict[str, F32]:
         """Return the columns of ``esmm predict``, float32 [B], of one request or of several joined ones."""
@@ -123,6 +124,19 @@ class ServedScorer:
             sample_ids=np.arange(impressions),
             labels=np.zeros((impressions, len(schema.labels)), np.int64),
         )
+
+
+def _knows(model: MappedModel) -> Knows:
+    return {name: table.knows for name, table in model.tables.items()}
+
+
+def _used_fields(manifest: ServedManifest) -> list[str]:
+    """Return the names of the fields that the model sees, and the export uses."""
+    chosen = manifest.settings.get("fields")
+    if not isinstance(chosen, list):
+        return list(manifest.seen_fields)
+    used = {field_of_name(manifest.schema, name).name for name in chosen}
+    return [name for name in manifest.seen_fields if name in used]
 
 
 def _towers_of(manifest: ServedManifest) -> list[tuple[str, int, int]]:

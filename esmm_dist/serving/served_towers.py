@@ -1,10 +1,9 @@
 """The networks of a served model as one call: pooled rows in, probabilities out, both NumPy arrays.
 
-The SavedModel's variables become constants of its graph, and a session calls that: TensorFlow's function call costs as
-much again as the networks of one request. A session whose ``inter_op_parallelism_threads`` is negative runs all
-operations in the thread that calls it, so that requests share no pool and none waits for a thread to wake up.
-
-Measured with ``python -m tests.benchmarks.serving_hot_path``, one user with 200 candidates (see README.md).
+A session calls the graph: a function of TensorFlow 2 costs as much again as the networks of one request, and to load
+it keeps Python busy four times as long, which requests would notice when a delta comes. With a negative
+``inter_op_parallelism_threads`` all operations run in the thread that calls: none waits for a thread to wake up.
+Figures: README.md, "Hot path".
 """
 
 from collections.abc import Mapping
@@ -27,24 +26,18 @@ class ServedTowers:
             folder: the SavedModel
         """
         tf = import_tensorflow()
-        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-        loaded = tf.saved_model.load(
-            str(folder)
-        )  # its variables are gone with it, and must be there until they are frozen
-        function = loaded.signatures[TOWERS_SIGNATURE]
-        frozen = convert_variables_to_constants_v2(function)
-        graph = tf.Graph()
-        with graph.as_default():
-            tf.graph_util.import_graph_def(frozen.graph.as_graph_def(), name="")
         settings = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1)
         # The graph is small, and what the optimizers make of it is not faster
         settings.graph_options.rewrite_options.disable_meta_optimizer = True
-        self._session = tf.compat.v1.Session(graph=graph, config=settings)
-        self._inputs = [tensor.name.partition(":")[0] for tensor in frozen.inputs]
-        self._outputs = sorted(function.structured_outputs)  # as TensorFlow flattens a dictionary
+        graph = tf.Graph()
+        with graph.as_default():
+            self._session = tf.compat.v1.Session(graph=graph, config=settings)
+            loaded = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(folder))
+        signature = loaded.signature_def[TOWERS_SIGNATURE]
+        self._inputs, self._outputs = list(signature.inputs), list(signature.outputs)
         self._call: Any = self._session.make_callable(
-            [tensor.name for tensor in frozen.outputs], feed_list=[tensor.name for tensor in frozen.inputs]
+            [signature.outputs[name].name for name in self._outputs],
+            feed_list=[signature.inputs[name].name for name in self._inputs],
         )
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, F32]:

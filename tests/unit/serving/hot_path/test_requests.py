@@ -156,7 +156,7 @@ def test_a_wrong_short_request_is_told_where_and_what_to_write(body: Any, messag
     ("value", "message"),
     [
         ("x", "candidates[1].205 is \"x\", but the values of '205' are feature ids. Write a whole number"),
-        (-1, "candidates[1].205 is -1"),
+        (-2, "candidates[1].205 is -2"),
         (2**63, "candidates[1].205 is 9223372036854775808"),
         (1.5, "candidates[1].205 is 1.5"),
         (True, "candidates[1].205 is true"),
