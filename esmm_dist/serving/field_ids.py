@@ -201,12 +201,14 @@ class TimeIds:
         return found
 
     def _times(self, column: AskedColumn) -> LocalTimes:
-        values = column.values
-        if set(map(type, values)) == {int} and len(values) > 1:  # of one the text is as quick
+        values, kinds = column.values, set(map(type, column.values))
+        if kinds == {int} and len(values) > 1:  # of one the text is as quick
             return times_of_numbers(np.array([v if 0 <= v <= _MOST_ID else -1 for v in values], np.int64), self._zone)
-        place: dict[str, int] = {}
-        codes = [place.setdefault(self._text(value), len(place)) for value in values]
-        times = times_of_texts(place, self._zone)
+        if kinds != {str}:
+            values = [value if type(value) is str else self._text(value) for value in values]
+        place = {text: number for number, text in enumerate(dict.fromkeys(values))}
+        codes = np.fromiter(map(place.__getitem__, values), np.int64, len(values))
+        times = times_of_texts(map(with_point, place) if self._decimal_comma else place, self._zone)
         return LocalTimes(
             day=times.day[codes],
             hour=times.hour[codes],
@@ -215,8 +217,6 @@ class TimeIds:
         )
 
     def _text(self, value: Any) -> str:
-        if type(value) is str:
-            return with_point(value) if self._decimal_comma else value
         if type(value) in (int, float):
             return value_text(value) or ""
         return "" if value is None else "no time"

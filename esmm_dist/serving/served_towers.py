@@ -26,13 +26,15 @@ class ServedTowers:
             folder: the SavedModel
         """
         tf = import_tensorflow()
+        from tensorflow.python.saved_model.loader_impl import SavedModelLoader  # of which the public form warns
+
         settings = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1)
         # The graph is small, and what the optimizers make of it is not faster
         settings.graph_options.rewrite_options.disable_meta_optimizer = True
         graph = tf.Graph()
         with graph.as_default():
             self._session = tf.compat.v1.Session(graph=graph, config=settings)
-            loaded = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(folder))
+            loaded = SavedModelLoader(str(folder)).load(self._session, [tf.saved_model.SERVING])
         signature = loaded.signature_def[TOWERS_SIGNATURE]
         self._inputs, self._outputs = list(signature.inputs), list(signature.outputs)
         self._call: Any = self._session.make_callable(
