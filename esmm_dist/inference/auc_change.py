@@ -13,8 +13,8 @@ import numpy as np
 
 from esmm_dist.arrays import F32, I64
 from esmm_dist.checkpoint.reader import Checkpoint
+from esmm_dist.inference.exported_rows import ExportedRows
 from esmm_dist.inference.reached_data import ReachedData
-from esmm_dist.inference.row_choice import RowChoice
 from esmm_dist.progress import Progress
 from esmm_dist.schema.label_tree import LabelTree
 from esmm_dist.text_table import text_table
@@ -33,12 +33,12 @@ class TaskAucChange:
     """The AUC of one task."""
 
     before: float
-    """Of the trained model; nan where a class has fewer than two impressions."""
+    """AUC of the trained model; nan where a class has fewer than two impressions."""
     after: float
-    """Of the exported one."""
+    """AUC of the exported one."""
     change: float
     standard_error: float
-    """Of the change."""
+    """Standard error of the change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class AucChange:
 def measure_change(
     checkpoint: Checkpoint,
     data: ReachedData,
-    choice: RowChoice,
+    choice: ExportedRows,
     towers: tuple["ExportedTowers", "ExportedTowers"],
     progress: Progress,
 ) -> AucChange:

@@ -18,7 +18,7 @@ from esmm_dist.inference.delta_base import DeltaBase, check_delta_out, find_base
 from esmm_dist.inference.delta_rows import DeltaRows
 from esmm_dist.inference.export_folder import DESCRIPTION, write_description, write_version
 from esmm_dist.inference.export_result import ExportResult
-from esmm_dist.inference.row_choice import LeftOutRows, RowChoice, ids_of_other_fields
+from esmm_dist.inference.exported_rows import ExportedRows, LeftOutRows, ids_of_other_fields
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Schema
@@ -216,7 +216,7 @@ class _Export:
         self.trained_towers = ExportedTowers(manifest.schema, model, transform)
         self.towers = ExportedTowers(manifest.schema, model, transform, used=used)
         self.data: ReachedData = ReachedData.of(manifest, config.data, config.checkpoint.run)
-        self.choice = RowChoice(row_type=config.dtype, min_count=config.min_count)
+        self.choice = ExportedRows(row_type=config.dtype, min_count=config.min_count)
         if used is not None and self.data.manifest is not None:
             others = ids_of_other_fields(self.data.folder, self.data.manifest, manifest.schema, used)
             self.choice = replace(self.choice, of_other_fields=others)
@@ -254,6 +254,7 @@ class _Export:
             ServedModelError: A row is not finite.
             OSError: The folder cannot be written.
         """
+        from esmm_dist.inference.export_assets.write import write_assets
         from esmm_dist.inference.served_export import (
             content_of,
             save_model,
@@ -261,6 +262,7 @@ class _Export:
             write_served,
             write_served_delta,
         )
+        from esmm_dist.served_model.mapped_model import MappedModel
 
         if self._model is not None:
             self._progress.message("Writing the SavedModel.")
@@ -275,6 +277,10 @@ class _Export:
                 served, self.delta = write_served_delta(version, content, self.towers, tables, self._base)
         self.rows, self.model_id = {table.name: table.rows for table in served.tables}, served.model_id
         write_description(version, self._description(run))
+        self._progress.message("Writing examples with their answers.")
+        below = () if self._base is None else self._base.folders
+        mapped = MappedModel.open([*below, version], verify=False)  # written a moment ago
+        write_assets(version, mapped, self.checkpoint, self.towers, self.data, with_warmup=self._model is not None)
 
     def _settings(self) -> dict[str, str | int | bool | list[str] | None]:
         """Return the settings that decide the content."""

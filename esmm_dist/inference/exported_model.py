@@ -63,7 +63,7 @@ class ExportedModel(tf.Module):
         specs = [tf.TensorSpec([None], dtype, name=name) for name, dtype in spec.items()]
 
         def of_features(*tensors: tf.Tensor) -> Tensors:
-            return self._probabilities(dict(zip(spec, tensors, strict=True)))
+            return self.probabilities(dict(zip(spec, tensors, strict=True)))
 
         of_records = tf.function(
             self._of_records, input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
@@ -79,7 +79,7 @@ class ExportedModel(tf.Module):
         specs = [tf.TensorSpec([None], dtype, name=name) for name, dtype in spec.items()]
 
         def of_values(*tensors: tf.Tensor) -> Tensors:
-            return self._probabilities(inputs.features(dict(zip(spec, tensors, strict=True))))
+            return self.probabilities(inputs.features(dict(zip(spec, tensors, strict=True))))
 
         return cast(Callable[..., Any], tf.function(of_values, input_signature=specs, autograph=False))
 
@@ -93,9 +93,10 @@ class ExportedModel(tf.Module):
         features["impressions_per_group"] = parsed[keys.SAMPLE_IDS].row_lengths()
         if names is not None:  # without the columns that are kept behind them
             names = tf.strings.regex_replace(names, r"(?s)\x00.*", "")
-        return {"sample_id": sample_ids if names is None else names, **self._probabilities(features)}
+        return {"sample_id": sample_ids if names is None else names, **self.probabilities(features)}
 
-    def _probabilities(self, features: Tensors) -> Tensors:
+    def probabilities(self, features: Tensors) -> Tensors:
+        """Return the columns of predictions, float32 [B] each, of the inputs of the signature ``features``."""
         per_group = features["impressions_per_group"]
         groups, impressions = tf.size(per_group, out_type=tf.int64), tf.reduce_sum(per_group)
         with tf.control_dependencies(self._checks(features, groups, impressions)):

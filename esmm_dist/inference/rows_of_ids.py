@@ -9,7 +9,7 @@ from esmm_dist.arrays import F32, Ids
 from esmm_dist.checkpoint.reader import Checkpoint
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table_files import read_rows
-from esmm_dist.inference.row_choice import RowChoice
+from esmm_dist.inference.exported_rows import ExportedRows
 from esmm_dist.inference.trained_model import embedding_of
 from esmm_dist.progress import Progress
 from esmm_dist.served_model.row_types import read_back, stored_rows
@@ -32,7 +32,7 @@ class RowsOfIds:
 
 
 def rows_of_ids(
-    checkpoint: Checkpoint, choice: RowChoice, ids: Mapping[str, Ids], progress: Progress
+    checkpoint: Checkpoint, choice: ExportedRows, ids: Mapping[str, Ids], progress: Progress
 ) -> dict[str, RowsOfIds]:
     """Find the rows of ids, a file of the checkpoint at a time; an id without a row has its start value.
 

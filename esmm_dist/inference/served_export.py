@@ -13,8 +13,8 @@ from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.embedding.table_rows import TableRows
 from esmm_dist.inference.delta_base import DeltaBase
 from esmm_dist.inference.delta_rows import DeltaRows, count_delta
+from esmm_dist.inference.exported_rows import ExportedRows, LeftOutRows
 from esmm_dist.inference.exported_towers import ExportedTowers
-from esmm_dist.inference.row_choice import LeftOutRows, RowChoice
 from esmm_dist.inference.trained_model import embedding_of
 from esmm_dist.process.quiet import import_tensorflow
 from esmm_dist.process.system_refusal import error_in_text
@@ -99,7 +99,7 @@ def content_of(checkpoint: Checkpoint, run: str, towers: ExportedTowers, setting
 
 
 def tables_to_serve(
-    checkpoint: Checkpoint, choice: RowChoice, progress: Progress, left_out: LeftOutRows | None = None
+    checkpoint: Checkpoint, choice: ExportedRows, progress: Progress, left_out: LeftOutRows | None = None
 ) -> list[TableRowsToServe]:
     """Return the rows of a checkpoint that are served; its files are read as they are asked for.
 
@@ -124,7 +124,7 @@ def _parts(
     checkpoint: Checkpoint,
     table: str,
     dim: int,
-    choice: RowChoice,
+    choice: ExportedRows,
     progress: Progress,
     left_out: LeftOutRows | None,
 ) -> Iterator[RowsPart]:

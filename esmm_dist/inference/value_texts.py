@@ -82,7 +82,7 @@ def texts_of_ids(schema: Schema, field: Field, ids: Sequence[int], kept: dict[in
     if field.cross:
         return found
     wanted = set(ids) - set(found)
-    for text in _likely_texts() if wanted else ():
+    for text in likely_texts() if wanted else ():
         id_ = feature_id(field.id_space, text)
         if id_ in wanted:
             assert id_ is not None  # wanted holds none
@@ -93,7 +93,8 @@ def texts_of_ids(schema: Schema, field: Field, ids: Sequence[int], kept: dict[in
     return found
 
 
-def _likely_texts() -> Iterator[str]:
+def likely_texts() -> Iterator[str]:
+    """Yield texts that are few enough to be tried: -1, true and false, dates, whole numbers."""
     days = (_FIRST_DAY + timedelta(days=day) for day in range(_DAYS))
     dates = (text for day in days for text in (day.isoformat(), day.strftime("%Y%m%d")))
     return chain(("-1", "true", "false"), dates, map(str, range(_WHOLE_NUMBERS)))

@@ -1,6 +1,8 @@
 """One value has one id: in CSV, in Parquet, in a data set, and in a request to the exported model."""
 
+import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from esmm_dist.config import build
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, export
+from esmm_dist.inference.export_folder import EXTRA_FOLDER
 from esmm_dist.inference.exported_values import ValueInputs
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.progress import NoProgress
@@ -51,6 +55,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     predict(PredictConfig(run=str(folder / "run"), data=folder / "data-csv", out=scores), NoProgress())
     export(ExportConfig(run=str(folder / "run"), out=folder / "model"), NoProgress())
     return folder
+
+
+@pytest.fixture(scope="module")
+def signatures(folder: Path) -> Any:
+    """The signatures of the exported model, which keep it."""
+    return tf.saved_model.load(str(folder / "model")).signatures
 
 
 def manifests(folder: Path) -> list[DatasetManifest]:
@@ -182,3 +192,100 @@ def test_inputs_have_names_that_are_names_and_no_two_are_the_same():
     columns = ValueInputs(schema, {}).columns
     assert [columns[field.name].value for field in fields] == ["a_b_2", "a_b", "f_9", "tags", "tags_lengths"]
     assert columns["tags"].lengths == "tags_lengths_2"
+
+
+def extra(folder: Path, name: str) -> Path:
+    return folder / "model" / EXTRA_FOLDER / name
+
+
+def test_golden_requests_get_their_answers_from_the_saved_model_in_every_form(folder: Path, signatures: Any):
+    golden = json.loads(extra(folder, "golden.json").read_text(encoding="utf-8"))
+    assert golden["fields_without_known_values"] == []  # the raw log lies beside the data set
+    assert {each["form"] for each in golden["requests"]} == {"short", "values", "features", "records"}
+    by_name: dict[str, dict[str, Any]] = {}
+    for each in golden["requests"]:
+        by_name.setdefault(each["name"], {})[each["form"]] = each
+        if each["form"] != "short":
+            found = asked(signatures, each["request"])
+            expected = each["answer"]["outputs"]
+            assert found.keys() == expected.keys()
+            for name, values in expected.items():
+                np.testing.assert_allclose(found[name], values, rtol=golden["tolerance"], err_msg=each["name"])
+    for forms in by_name.values():
+        if "short" in forms:
+            scores = forms["short"]["answer"]["scores"]
+            users = scores if isinstance(scores, list) else [scores]
+            joined = {name: [score for user in users for score in user[name]] for name in users[0]}
+            assert joined == forms["features"]["answer"]["outputs"]
+    edges = by_name["numbers at the edges of buckets, and next to them"]["short"]["request"]
+    assert edges["age"] == 18
+    assert len({json.dumps(each["price"]) for each in edges["candidates"]}) == 7
+    unknown = by_name["values that the model has never seen"]
+    assert len(unknown["features"]["request"]["inputs"]["user_ids"]) < 5  # left out
+    assert "values that the model has never seen, by their ids" in by_name
+
+
+def asked(signatures: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer of a SavedModel to a request of TensorFlow Serving's REST."""
+    score = signatures[request["signature_name"]]
+    inputs = {}
+    for name, spec in score.structured_input_signature[1].items():
+        values = request["inputs"][name]
+        if request["signature_name"] == "serving_default":
+            values = [base64.b64decode(each["b64"]) for each in values]
+        inputs[name] = tf.constant(values, spec.dtype)
+    return {name: tensor.numpy() for name, tensor in score(**inputs).items()}
+
+
+def test_the_rules_in_words_have_examples_that_another_hash_gives_too(folder: Path):
+    def hashed(field: str, text: str) -> int:
+        """Return TensorFlow's FarmHash, not that of ``esmm_dist``."""
+        found = tf.fingerprint([field.encode() + b"\0" + text.encode()]).numpy()[0]
+        return int.from_bytes(found.tobytes(), "little") & (2**63 - 1)
+
+    text = extra(folder, "RULES.md").read_text(encoding="utf-8")
+    schema = manifests(folder)[0].schema
+    examples = [each for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL) for each in json.loads(block)]
+    kinds = {"text": 0, "bucket": 0, "parts": 0, "number": 0}
+    for each in examples:
+        field = schema.field(each["field"])
+        if "parts" in each:
+            kinds["parts"] += 1
+            assert each["id"] == hashed(field.name, ",".join(map(str, each["parts"])))
+            for part, value, id_ in zip(field.cross, each["values"], each["parts"], strict=True):
+                if value is None:
+                    assert id_ == hashed(part, "")
+        elif "bucket" in each:
+            kinds["bucket"] += 1
+            assert field.numeric is not None
+            number = each["value"]
+            bucket = "" if number is None else str(sum(edge <= number for edge in field.numeric.edges or ()))
+            assert each["id"] == hashed(field.name, bucket)
+        elif "text" in each:
+            kinds["text"] += 1
+            assert each["id"] == hashed(field.ids_of or field.name, each["text"])
+        else:
+            kinds["number"] += 1
+            assert each["id"] == hashed(field.name, str(each["value"]))
+    assert all(count > 3 for count in kinds.values()), kinds
+    texts = {each["value"]: each["text"] for each in examples if "text" in each}
+    assert (texts["7.0"], texts["1e+22"], texts["True"]) == ("7", "1" + "0" * 22, "true")
+    assert all(f"| {field.name} |" in text for field in schema.fields)
+
+
+def test_warm_up_requests_of_tensorflow_serving_run_on_every_signature(folder: Path, signatures: Any):
+    counts: dict[str, int] = {}
+    for record in tf.data.TFRecordDataset(str(extra(folder, "tf_serving_warmup_requests"))):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        score = signatures[request.model_spec.signature_name]
+        found = score(**{name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()})
+        assert len(found["pctr"]) > 0
+        counts[request.model_spec.signature_name] = counts.get(request.model_spec.signature_name, 0) + 1
+    assert counts == {"serving_default": 5, "features": 5, "values": 5}
+
+
+def test_the_client_of_one_file_stands_beside_them(folder: Path):
+    client = extra(folder, "esmm_client.py").read_text(encoding="utf-8")
+    compile(client, "esmm_client.py", "exec")
+    assert "class EsmmClient" in client

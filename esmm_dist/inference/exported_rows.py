@@ -30,7 +30,7 @@ class LeftOutRows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowChoice:
+class ExportedRows:
     """The rows that are exported: all, unless it says otherwise."""
 
     row_type: RowType = "float32"
