@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-import esmm_dist
 from esmm_dist.arrays import Ids
 from esmm_dist.checkpoint.reader import Checkpoint
 from esmm_dist.embedding.start_values import StartValues
@@ -27,7 +26,7 @@ GOLDEN_FILE = "golden.json"
 RULES_FILE = "RULES.md"
 CLIENT_FILE = "esmm_client.py"
 
-_CLIENT = Path(esmm_dist.__file__).parent / "serving/client" / CLIENT_FILE
+_CLIENT = Path(__file__).parents[2] / "serving/client" / CLIENT_FILE
 _FEW_IDS = 1000
 
 
