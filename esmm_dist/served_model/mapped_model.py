@@ -30,6 +30,9 @@ _HEADER_BYTES = 128
 _MOST_DELTAS = 4
 """Deltas that are looked up one after the other. One more, and their rows are copied into one layer in memory."""
 
+_MOST_DELTAS_MEANWHILE = 16
+"""The same for a model that more deltas are applied to at once, before any id is looked up: copying less often."""
+
 
 class MappedModel:
     """A model that never changes: a delta makes another one of it, and this one goes on answering.
@@ -85,8 +88,9 @@ class MappedModel:
                 seed=manifest.seed,
             )
         model = cls(manifest, folder, tables, 0)
-        for each in folders[1:]:
-            model = model.with_delta(each, verify=verify)
+        for place, each in enumerate(folders[1:], start=2):
+            most = _MOST_DELTAS if place == len(folders) else _MOST_DELTAS_MEANWHILE
+            model = model._changed_by(Path(each), verify=verify, most_deltas=most)
         return model
 
     def with_delta(self, folder: Path, *, verify: bool = True) -> "MappedModel":
@@ -95,11 +99,14 @@ class MappedModel:
         Raises:
             ServedModelError: A file is missing or damaged, or the delta belongs to another model.
         """
-        folder = Path(folder)
+        return self._changed_by(Path(folder), verify=verify, most_deltas=_MOST_DELTAS)
+
+    def _changed_by(self, folder: Path, *, verify: bool, most_deltas: int) -> "MappedModel":
+        """Return the model that a delta makes of this one, with the layers of so many deltas at most."""
         manifest = _checked(folder, verify=verify)
         self._check_delta(folder, manifest)
         served = folder / SERVED_FOLDER
-        merge = self._num_deltas == _MOST_DELTAS
+        merge = self._num_deltas >= most_deltas
         tables = {}
         for table in manifest.tables:
             old = self.tables[table.name]

@@ -80,7 +80,7 @@ def test_layers_stay_few_however_long_the_chain_is_and_older_models_go_on_answer
     rows = random_rows(range(100), 4)
     model = MappedModel.open([write_version(tmp_path / "1", {"main": rows, "items": {}})])
     models, contents = [model], [rows]
-    for number in range(2, 16):
+    for number in range(2, 22):
         rows = {**rows, **random_rows([number], 4, number)}
         rows.pop(100 - number)
         write_change(tmp_path / f"{number}.delta", {"main": rows, "items": {}}, model)
@@ -88,6 +88,10 @@ def test_layers_stay_few_however_long_the_chain_is_and_older_models_go_on_answer
         models.append(model)
         contents.append(rows)
         assert len(model.tables["main"].layers) <= 1 + 2 * 4  # rows and removed ids of four deltas
+    for number in (2, 5, 6, 21):
+        opened = MappedModel.open([tmp_path / "1", *(tmp_path / f"{each}.delta" for each in range(2, number + 1))])
+        assert_same(opened, models[number - 1])
+        assert len(opened.tables["main"].layers) == (1 + 2 * (number - 1) if number <= 5 else 3)
     for each, content_ in zip(models, contents, strict=True):
         ids, expected = arrays(content_, 4)
         found_rows, found = each.tables["main"].find(ALL)
