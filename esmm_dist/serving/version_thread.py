@@ -173,4 +173,4 @@ class _FetchProgress(NoProgress):
     def advance(self, amount: float, note: str = "") -> None:
         """Raise if the event is set."""
         if self._stopped.is_set():
-            raise _StoppedError
+            raise _StoppedError("the server ends")

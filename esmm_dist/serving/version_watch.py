@@ -1,13 +1,14 @@
 """Finds the version to serve, on disk or in an object store, and makes its files ready to be mapped."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from esmm_dist.errors import ConfigError, EsmmError, ServedModelError
 from esmm_dist.progress import Progress
 from esmm_dist.served_model.manifest import MANIFEST_NAME, SERVED_FOLDER, ServedManifest, read_served_manifest
-from esmm_dist.served_model.versions import VersionList, no_version_text
+from esmm_dist.served_model.versions import ServedVersion, VersionList, chain_of, no_version_text
 from esmm_dist.serving.offered_version import OfferedVersion
 from esmm_dist.serving.version_cache import VersionCache
 from esmm_dist.storage.folder import Folder
@@ -38,8 +39,9 @@ class _Found:
 class VersionWatch:
     """Looks at the folder of versions whenever it is asked. Use it in one thread.
 
-    A version that was refused is not offered again until one of its files changes. A folder that is itself a version is
-    the only one, and is offered once.
+    A version that was refused is not offered again until one of its files changes. While none is in service, an older
+    one is offered in the place of one that was refused or is not whole. A folder that is itself a version is the only
+    one, and is offered once.
     """
 
     def __init__(self, models: Folder, cache: VersionCache | None) -> None:
@@ -59,7 +61,7 @@ class VersionWatch:
         self._taken: tuple[str, ...] = ()
         self._in_use: tuple[Path, ...] = ()
         self._offered_stamp: Stamp = ()
-        self._refused: Stamp = ()
+        self._refused: dict[str, Stamp] = {}
         self.skipped: Mapping[str, str] = {}
         """Why versions that are newer than the one to serve cannot be served, by name, at the last look."""
 
@@ -84,9 +86,26 @@ class VersionWatch:
         found = self._only or self._find()
         if found.identities == self._taken:
             return None
+        why: NothingToServeError | None = None
+        for candidate in [found] if self._taken or self._only else [found, *self._older_than(found)]:
+            try:
+                if (offered := self._offer(candidate, progress)) is not None:
+                    return offered
+            except NothingToServeError as e:
+                why = why or e
+        if why is not None:
+            raise why
+        return None
+
+    def _offer(self, found: _Found, progress: Progress) -> OfferedVersion | None:
+        """Return a version with its files on this machine; None if it was refused and has not changed."""
         manifests = [_manifest(folder) for folder in found.folders]
-        stamp = _stamp(found.folders, manifests)
-        if stamp == self._refused:
+        try:
+            stamp = _stamp(found.folders, manifests)
+        except NothingToServeError:
+            self._refused.pop(found.name, None)  # it has changed, and a store may know times to the second only
+            raise
+        if stamp == self._refused.get(found.name):
             return None
         if self._cache is None:
             folders = tuple(folder.local_path.absolute() for folder in found.folders)
@@ -98,9 +117,9 @@ class VersionWatch:
     def settle(self, offered: OfferedVersion, *, taken: bool) -> None:
         """Note what became of a version that was offered."""
         if not taken:
-            self._refused = self._offered_stamp
+            self._refused[offered.name] = self._offered_stamp
             return
-        self._taken, self._refused, self._in_use = offered.identities, (), offered.folders
+        self._taken, self._in_use = offered.identities, offered.folders
         if self._cache is not None:
             self._cache.keep_only(offered.folders)
 
@@ -115,11 +134,23 @@ class VersionWatch:
         self.skipped = choice.skipped
         if not choice.chain:
             raise NothingToServeError(no_version_text(self._models, choice) + _without_served(self._models))
+        return self._found(choice.chain)
+
+    def _older_than(self, found: _Found) -> Iterator[_Found]:
+        """Yield the versions with lower numbers whose bases are there, newest first."""
+        versions = self._list.versions()
+        by_name = {each.name: each for each in versions}
+        for each in reversed(versions):
+            if each.number < found.number:
+                with contextlib.suppress(ServedModelError):
+                    yield self._found([by_name[name] for name in chain_of(self._models, each.name)])
+
+    def _found(self, chain: Sequence[ServedVersion]) -> _Found:
         return _Found(
-            name=choice.chain[-1].name,
-            number=choice.chain[-1].number,
-            folders=tuple(self._models / each.name for each in choice.chain),
-            identities=tuple(f"{each.name} {each.model_id}" for each in choice.chain),
+            name=chain[-1].name,
+            number=chain[-1].number,
+            folders=tuple(self._models / each.name for each in chain),
+            identities=tuple(f"{each.name} {each.model_id}" for each in chain),
         )
 
     def _fetched(
@@ -130,7 +161,7 @@ class VersionWatch:
         try:
             return tuple(cache.fetch(*part, progress) for part in parts)
         except ServedModelError:
-            self._refused = stamp
+            self._refused[found.name] = stamp
             raise
 
 

@@ -98,6 +98,7 @@ def test_a_refused_version_is_offered_again_when_one_of_its_files_changes(tmp_pa
     assert offered is not None
     versions.settle(offered, taken=False)
     assert look(versions) is None
+    assert look(versions) is None
     flip_bit(tmp_path / "1" / "served" / "tables" / "main-0000.rows.npy")
     assert take(versions) == "1"
 
@@ -154,3 +155,22 @@ def test_current_json_that_is_damaged_is_an_error(tmp_path):
     (tmp_path / "current.json").write_text("{")
     with pytest.raises(ServedModelError, match="current.json is damaged"):
         look(watch(tmp_path))
+
+
+def test_while_none_is_in_service_an_older_version_takes_the_place_of_one_that_cannot_be_served(tmp_path):
+    write_version(tmp_path / "1", ROWS)
+    write_change(tmp_path / "2.delta", OTHER_ROWS, MappedModel.open([tmp_path / "1"]))
+    write_version(tmp_path / "3", OTHER_ROWS, step=30)
+    (tmp_path / "3" / "served" / "tables" / "main.start_rows.npy").rename(tmp_path / "later")  # being copied
+    write_version(tmp_path / "9", OTHER_ROWS, step=90)
+    (tmp_path / "current.json").write_text('{"version": 3}')  # 9 was taken out of service: it is not fallen back on
+    versions = watch(tmp_path)
+    offered = look(versions)
+    assert offered is not None
+    assert offered.name == "2.delta"
+    versions.settle(offered, taken=False)
+    assert take(versions) == "1"
+    with pytest.raises(NothingToServeError, match="3 is not whole yet"):
+        look(versions)
+    (tmp_path / "later").rename(tmp_path / "3" / "served" / "tables" / "main.start_rows.npy")
+    assert take(versions) == "3"
