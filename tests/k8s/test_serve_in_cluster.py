@@ -138,6 +138,12 @@ def generation(there: TrialNamespace) -> int:
     return int(there.api.get(kinds.DEPLOYMENT, "shop-serving")["metadata"]["generation"])
 
 
+def pods_that_stay(there: TrialNamespace) -> set[str]:
+    """Return the pods that answer without those that are about to end, which answer for some seconds still."""
+    found = there.api.all(kinds.POD, "app.kubernetes.io/instance=shop")
+    return {each["metadata"]["name"] for each in found if not each["metadata"].get("deletionTimestamp")}
+
+
 def test_a_model_answers_while_versions_settings_and_pods_change(namespace) -> None:
     there = namespace
     prepare_data(there)
@@ -165,15 +171,15 @@ def test_a_model_answers_while_versions_settings_and_pods_change(namespace) -> N
     there.submit(export(2, STEPS[1]), "--follow")
     asker.wait(lambda told: told["versions"].get("2", 0) > 50, "version 2 answers")
     assert generation(there) == before  # no pod was replaced
-    pods = set(there.pods("shop"))
+    pods = pods_that_stay(there)
 
-    there.esmm("scale", "shop", "--replicas", "3")
+    there.esmm("scale", "shop", "--replicas", "3", "--wait-s", "600")
     assert there.status("shop")["serving"]["ready"] == 3
-    assert pods < set(there.pods("shop"))
+    assert pods < pods_that_stay(there)
     asker.wait_for_more()
 
     there.submit(serving(max_users=77), "--follow")  # other settings, and 2 pods again
-    assert not pods & set(there.pods("shop"))
+    assert not pods & pods_that_stay(there)
     assert there.status("shop")["serving"]["wanted"] == 2
     asker.wait_for_more()
     there.esmm("status", "shop")
@@ -187,7 +193,7 @@ def test_a_model_answers_while_versions_settings_and_pods_change(namespace) -> N
     there.esmm("status", "shop")
     there.esmm("cancel", "shop")
     assert there.pods("shop") == []
-    there.esmm("resume", "shop", "--wait-s", "300")
+    there.esmm("resume", "shop", "--wait-s", "600")
     for job in ("shop", "shop-train", "shop-export-1", "shop-export-2", "clicks-data"):
         there.esmm("delete", job)
     assert [each for each in there.left() if "shop" in each] == []
