@@ -36,8 +36,8 @@ class ServingPods(PodSize):
 
     memory: str | int = "4Gi"
     """Memory, promised and limit at once. Tables are mapped from disk: their pages count, and are given back when the
-    pod needs memory, after which rows are read from disk again. Set the size of two versions' folders, since one is
-    loaded beside the other, and 1Gi for each process."""
+    pod needs memory, after which rows are read from disk again. Set the size of two versions' tables, since one is
+    loaded beside the other, 0.5Gi for each process and 0.5Gi for the pod."""
 
     start_seconds: int = 600
     """Seconds that a new pod may take until it answers: it copies the newest version from an object store, maps it and

@@ -26,7 +26,10 @@ def own_keys(task: TaskName) -> tuple[str, ...]:
 CLUSTERS = ("servers", "token_file", "tls_ca", "tls_cert", "tls_key")
 """Settings of a task's group ``store`` that are decided by ``cluster``."""
 
-SERVED = ("bind", "port", "metrics_port", "token_file", "insecure_no_token", "tls_cert", "tls_key", "cache")
+SERVED = (
+    *("bind", "port", "metrics_port", "address_file", "token_file", "insecure_no_token"),
+    *("tls_cert", "tls_key", "cache"),
+)
 """Settings of task serve that are decided by ``cluster``."""
 
 APART = ("data", "raw", "run", "out", "work", "publish")
@@ -36,7 +39,8 @@ FOLDERS = ("run", "init_from", "like", "vocabulary", "work", "publish", "models"
 """Settings that may be in an object store in every task; others are those that the task's command can copy."""
 
 NESTED: Mapping[str, Mapping[tuple[str, ...], Kind | None]] = {
-    "pipeline": {("preprocess", "schema"): "schema", ("train", "settings", "init_from"): "folder"}
+    "pipeline": {("preprocess", "schema"): "schema", ("train", "settings", "init_from"): "folder"},
+    "train": {("publishing", "publish"): "folder"},
 }
 """Places within groups of a task's settings."""
 

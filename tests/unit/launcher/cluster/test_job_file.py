@@ -306,6 +306,15 @@ def test_several_processes_of_one_pod_share_a_task_by_esmm_local(task):
     assert read_job(job_yaml(job)) == job
 
 
+def test_a_training_publishes_into_a_claim_or_a_store():
+    job = make_job(publishing={"publish": "pvc://served/shop"})
+    assert job.settings["publishing"]["publish"] == "/mnt/claims/served/shop"
+    assert "served" in job.claims
+    assert make_job(publishing={"publish": "s3://models/shop"}).settings["publishing"]["publish"] == "s3://models/shop"
+    message = _refusal(job_text(publishing={"publish": "models/shop"}))
+    assert "publish is models/shop, a path of this machine, which pods do not see" in message
+
+
 def test_a_raw_log_is_scored_where_it_is():
     job = make_job("predict", data=None, raw="s3://clicks/today/*.csv", out="s3://clicks/scores")
     assert (job.settings["raw"], job.settings["out"]) == ("s3://clicks/today/*.csv", "s3://clicks/scores")

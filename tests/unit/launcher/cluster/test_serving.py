@@ -7,6 +7,7 @@ from esmm_dist.errors import ConfigError
 from launcher.cluster.certificates import make_secrets
 from launcher.cluster.job_file import job_yaml, read_job
 from launcher.cluster.objects.all import needed, render
+from launcher.cluster.task_settings import SERVED
 from launcher.commands import COMMANDS
 from launcher.settings.flags import finish
 from launcher.settings.resolve import resolve
@@ -149,9 +150,7 @@ def test_a_job_file_that_is_written_is_read_back():
     assert job.with_replicas(3, 6).cluster.serve.most == 6
 
 
-@pytest.mark.parametrize(
-    "name", ["bind", "port", "metrics_port", "token_file", "insecure_no_token", "tls_cert", "cache"]
-)
+@pytest.mark.parametrize("name", SERVED)
 def test_what_the_cluster_decides_is_refused(name):
     assert f"{name} is decided by the cluster section (cluster.serve). Leave it out." in _refusal(**{name: 1})
 
