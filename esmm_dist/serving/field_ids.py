@@ -121,8 +121,10 @@ class WholeIds:
         """
         values = column.values
         try:
-            if set(map(type, values)) <= {int}:
-                ids = np.array(values, np.int64)
+            kinds = set(map(type, values))
+            if kinds <= {int, type(None)}:
+                whole = values if kinds == {int} else [NO_ID if each is None else each for each in values]
+                ids = np.array(whole, np.int64)
                 if not len(ids) or ids.min() >= NO_ID:  # which is a missing value in columns of whole numbers
                     return ids
         except OverflowError:
