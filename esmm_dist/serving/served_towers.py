@@ -1,9 +1,8 @@
 """The networks of a served model as one call: pooled rows in, probabilities out, both NumPy arrays.
 
-A session calls the graph: a function of TensorFlow 2 costs as much again as the networks of one request, and to load
-it keeps Python busy four times as long, which requests would notice when a delta comes. With a negative
-``inter_op_parallelism_threads`` all operations run in the thread that calls: none waits for a thread to wake up.
-Figures: README.md, "Hot path".
+A session calls the graph: a function of TensorFlow 2 costs about as much again as the networks of one request. With a
+negative ``inter_op_parallelism_threads`` all operations run in the thread that calls: none waits for a thread to wake
+up. Figures: README.md, "Hot path".
 """
 
 from collections.abc import Mapping

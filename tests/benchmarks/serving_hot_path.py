@@ -113,6 +113,7 @@ def _stages(name: str, scorer: ServedScorer, bodies: list[bytes], requests: int)
         size, ids = len(body), len(batch.user_ids) + len(batch.impression_ids)
         if number < 0:
             taken.clear()
+    beside = _beside(scorer.model.towers, inputs, requests)
     medians = {stage: 1000 * float(np.median(times)) for stage, times in taken.items()}
     whole = sum(medians.values())
     read = medians["JSON"] + medians["values to ids"] + medians["which ids have a row"]
@@ -123,6 +124,37 @@ def _stages(name: str, scorer: ServedScorer, bodies: list[bytes], requests: int)
         yield Figure(
             name=f"{name}: {stage}", value=median, unit="CPU-ms", less_is_better=True, note=f"{median / whole:.0%}"
         )
+
+    for stage, taken_ms in beside.items():
+        yield Figure(name=f"{name}: {stage}", value=taken_ms, unit="CPU-ms", less_is_better=True)
+
+
+def _beside(folder: Path, inputs: dict[str, Any], requests: int) -> dict[str, float]:
+    """Return what the towers cost as a function of TensorFlow 2 instead, and what loading them costs, in CPU-ms."""
+    import tensorflow as tf
+
+    def function() -> Any:
+        return tf.saved_model.load(str(folder)).signatures["towers"]
+
+    call = function()
+
+    def of_function() -> None:
+        found = call(**{name: tf.constant(values) for name, values in inputs.items()})
+        _ = [column.numpy() for column in found.values()]
+
+    def median(work: Callable[[], Any], rounds: int) -> float:
+        taken = []
+        for _ in range(rounds):
+            began = time.process_time()  # of all threads: a function has operations in others
+            work()
+            taken.append(time.process_time() - began)
+        return 1000 * float(np.median(taken))
+
+    return {
+        "towers, as a function of TensorFlow 2": median(of_function, requests),
+        "loading the towers": median(lambda: ServedTowers(folder), 5),
+        "loading them as a function of TensorFlow 2": median(function, 5),
+    }
 
 
 def _request_of_ids(draw: np.random.Generator, rows: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ SHOP_ITEM = ("item", "price", "views", "category", "shown at")
 CASES: dict[str, dict[str, Any]] = {
     "norms of the linear term": {"network": ["mlp"], "linear_scale": 0.5, "linear_lists": "unit"},
     "a table and a field that are not seen": {"fields": ["user", "tags"]},
-    "a network a label": {"network": ["mlp", "deepfm"], "hidden_units": [4]},
+    "a network a label": {"network": ["mlp", "dcn"], "cross_rank": 3},
     **NETWORK_CASES,
 }
 SHORT_CASE = "norms of the linear term"
