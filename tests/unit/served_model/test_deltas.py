@@ -253,3 +253,15 @@ def test_files_of_a_removed_folder_stay_mapped(tmp_path):
     model = MappedModel.open([write_version(tmp_path / "1", {"main": rows, "items": {}})], verify=False)
     shutil.rmtree(tmp_path / "1")
     np.testing.assert_array_equal(model.tables["main"].find(np.arange(3000))[0], arrays(rows, 4)[1])
+
+
+@pytest.mark.parametrize("row_type", ["float16", "int8"])
+def test_a_row_of_which_the_scale_alone_differs_is_in_the_delta(tmp_path, row_type):
+    rows = random_rows(range(50), 4)
+    base = MappedModel.open([write_version(tmp_path / "1", {"main": rows, "items": {}}, row_type)])
+    new = {**rows, 7: rows[7] * 2}
+    manifest = write_change(tmp_path / "2.delta", {"main": new, "items": {}}, base, row_type)
+    assert [shard.rows for shard in manifest.tables[0].shards] == [1]
+    ids = np.array([7])
+    expected = 2 * base.tables["main"].find(ids)[0]
+    np.testing.assert_array_equal(base.with_delta(tmp_path / "2.delta").tables["main"].find(ids)[0], expected)

@@ -69,3 +69,10 @@ def test_rows_that_differ_by_less_than_a_step_are_one_model_in_int8(tmp_path):
     near = {0: np.array([127, 3.25, 0, 0], np.float32)}
     assert id_of(tmp_path / "1", rows, row_type="int8") == id_of(tmp_path / "2", near, row_type="int8")
     assert id_of(tmp_path / "3", rows) != id_of(tmp_path / "4", near)
+
+
+def test_ids_values_and_scales_each_count(tmp_path):
+    row = np.array([127, 3, 0, 0], np.float32)
+    tables = [{5: row}, {6: row}, {5: row * 2}, {5: row + np.float32([0, 1, 0, 0])}]  # the third by its scale alone
+    found = {id_of(tmp_path / str(number), rows, row_type="int8") for number, rows in enumerate(tables)}
+    assert len(found) == 4
