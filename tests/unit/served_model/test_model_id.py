@@ -73,6 +73,11 @@ def test_rows_that_differ_by_less_than_a_step_are_one_model_in_int8(tmp_path):
 
 def test_ids_values_and_scales_each_count(tmp_path):
     row = np.array([127, 3, 0, 0], np.float32)
-    tables = [{5: row}, {6: row}, {5: row * 2}, {5: row + np.float32([0, 1, 0, 0])}]  # the third by its scale alone
+    tables = [
+        {5: row},
+        {6: row},
+        {5: row * 2},
+        {5: row + np.array([0, 1, 0, 0], np.float32)},
+    ]  # the third by its scale alone
     found = {id_of(tmp_path / str(number), rows, row_type="int8") for number, rows in enumerate(tables)}
     assert len(found) == 4
