@@ -38,13 +38,12 @@ def logs(
     """
     snapshot = read_snapshot(api, job)
     component, name = find_process(snapshot, which)
-    reader, said = LogReader(api, tail=tail), None
+    reader, side_by_side, said = LogReader(api, tail=tail), SideBySide(api, tail=tail), None
     while True:
         pods = [pod for pod in snapshot.pods_of(component) if name is None or pod["metadata"]["name"] == name]
         if snapshot.file.schedule is not None:  # of the newest run
             pods = pods_of_run(pods, newest_run(snapshot.runs))
-        several = snapshot.file.task == "serve" and len(pods) > 1
-        lines = [line for each in pods for line in _named(each, reader.read([each]))] if several else reader.read(pods)
+        lines = side_by_side.read(pods) if snapshot.file.task == "serve" else reader.read(pods)
         if not pods and not follow:
             raise ConfigError(_no_pod(snapshot, which or component))
         yield from lines
@@ -117,6 +116,30 @@ class LogReader:
             raise
 
 
+class SideBySide:
+    """Reads the lines of pods that run at the same time, each with the end of its pod's name in front.
+
+    Args:
+        api: the cluster
+        tail: number of last lines of each pod that the first read returns. None: all that are kept
+    """
+
+    def __init__(self, api: Api, *, tail: int | None = None) -> None:
+        self._api, self._tail = api, tail
+        self._readers: dict[str, LogReader] = {}
+        """By the pod's uid."""
+
+    def read(self, pods: list[Object]) -> list[str]:
+        """Return the lines that are new since the last call, pod by pod."""
+        lines: list[str] = []
+        for pod in pods:
+            reader = self._readers.setdefault(str(pod["metadata"]["uid"]), LogReader(self._api, tail=self._tail))
+            end = str(pod["metadata"]["name"]).rpartition("-")[2]
+            lines += [f"[{end}] {line}" for line in reader.read([pod])]
+        self._tail = None  # of a pod that comes later all lines are new
+        return lines
+
+
 def find_process(snapshot: JobSnapshot, which: str | None) -> tuple[str, str | None]:
     """Return the component of a process, and its pod's name where that is fixed.
 
@@ -147,12 +170,6 @@ def find_process(snapshot: JobSnapshot, which: str | None) -> tuple[str, str | N
         return "worker", _worker_of_rank(snapshot, int(number))
     pod_names = {"worker": f"{names.worker(job)}-{number}", "server": f"{names.server(job)}-{number}"}
     return component, pod_names.get(component)
-
-
-def _named(pod: Object, lines: list[str]) -> list[str]:
-    """Return lines with the end of their pod's name in front, by which pods that answer differ."""
-    end = str(pod["metadata"]["name"]).rpartition("-")[2]
-    return [f"[{end}] {line}" for line in lines]
 
 
 def _worker_of_rank(snapshot: JobSnapshot, rank: int) -> str:

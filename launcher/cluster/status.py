@@ -147,6 +147,8 @@ def ready_pods(snapshot: JobSnapshot) -> dict[str, str]:
         pods = snapshot.pods_of(component)
         if snapshot.file.schedule is not None:  # pods of runs that have ended stay for their logs
             pods = [pod for pod in pods if not has_ended(pod)]
+        if component == "serving":  # those that are about to end still answer what comes
+            pods = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
         wanted = _wanted_pods(snapshot, component)
         if wanted or pods:
             ready = sum(1 for pod in pods if condition(pod, "Ready"))

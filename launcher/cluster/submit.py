@@ -16,7 +16,7 @@ from launcher.cluster.api.kinds import Object, Resource, resource_of
 from launcher.cluster.certificates import make_secrets
 from launcher.cluster.checks import check_name_is_free, check_needed, check_objects, taken
 from launcher.cluster.job_file import JobFile, read_job
-from launcher.cluster.logs import LogReader
+from launcher.cluster.logs import LogReader, SideBySide
 from launcher.cluster.objects.all import ApiVersions, render
 from launcher.cluster.objects.manifest import owned
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
@@ -131,11 +131,12 @@ def follow(
         ClusterError: The cluster cannot be reached, or refuses.
         ConfigError: Somebody has deleted the job.
     """
-    start, reader, said = time.monotonic(), LogReader(api), ""
+    start, reader, side_by_side, said = time.monotonic(), LogReader(api), SideBySide(api), ""
     lasting: dict[str, int] = {}
     while True:
         snapshot = read_snapshot(api, job)
-        for line in reader.read(snapshot.pods_of(FOLLOWED.get(snapshot.file.task, "task"))):
+        pods = snapshot.pods_of(FOLLOWED.get(snapshot.file.task, "task"))
+        for line in side_by_side.read(pods) if snapshot.file.task == "serve" else reader.read(pods):
             show(line)
         troubles = [] if snapshot.ended else troubles_of(snapshot)
         lasting = {each: lasting.get(each, 0) + 1 for each in troubles}

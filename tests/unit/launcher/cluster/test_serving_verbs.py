@@ -101,6 +101,8 @@ def test_an_update_is_told_until_all_pods_are_new(job):
     job.ready(2)
     job.change(metadata={"generation": 2})  # changed, and no controller has looked yet
     assert read_status(job.api, job.name).state == "updating"
+    job.api.store.get("pods", NAMESPACE, "nightly-serving-1")["metadata"]["deletionTimestamp"] = "2026-11-29T04:09:00Z"
+    assert read_status(job.api, job.name).pods == {"serving": "1 of 2 ready"}
     job.ready(0, all_pods=2)
     assert read_status(job.api, job.name).state == "pending"
     job.api.store.delete("apps/deployments", NAMESPACE, "nightly-serving")
@@ -129,8 +131,10 @@ def test_troubles_are_those_of_the_deployment_and_of_the_autoscaler():
 
 
 def test_logs_are_those_of_all_pods_with_their_names_ends(job):
-    job.api.lines |= {f"nightly-serving-{i}": [f"2026-11-29T04:09:0{i}.5Z of {i}"] for i in range(2)}
-    assert list(logs(job.api, job.name, None, follow=False, tail=None, say=print)) == ["[0] of 0", "[1] of 1"]
+    for i in range(2):
+        job.api.lines[f"nightly-serving-{i}"] = [f"2026-11-29T04:09:0{second}.5Z {second}" for second in range(3)]
+    found = list(logs(job.api, job.name, None, follow=False, tail=2, say=print))
+    assert found == ["[0] 1", "[0] 2", "[1] 1", "[1] 2"]
     with pytest.raises(ConfigError, match=r"is a serve job: the lines of all its pods are shown. Leave out --rank"):
         list(logs(job.api, job.name, "worker-0", follow=False, tail=None, say=print))
 
@@ -240,9 +244,11 @@ def test_a_job_of_another_task_does_not_replace_one_that_serves(job):
 
 def test_following_ends_when_all_pods_answer_or_the_update_is_stuck(job):
     job.ready(1, all_pods=2)
+    job.api.lines["nightly-serving-0"] = ["2026-11-29T04:09:00.5Z Version 3 answers: step 90 of run"]
     shown = []
     snapshot = follow(job.api, job.name, shown.append, sleep=lambda _: job.ready(2))
     assert snapshot.rolled_out is True
+    assert shown[0] == "[0] Version 3 answers: step 90 of run"
     assert shown[-1] == "[nightly] running, serving 2 of 2 ready"
     job.ready(2, all_pods=3, updated=1, conditions=[STUCK])
     assert follow(job.api, job.name, shown.append, sleep=lambda _: None).rolled_out is False
