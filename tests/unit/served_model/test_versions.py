@@ -175,6 +175,9 @@ def test_any_version_of_the_same_model_can_be_a_base(tmp_path, made):
     shutil.copytree(made / "4", tmp_path / "2")  # the base, under another name
     shutil.copytree(made / "1", tmp_path / "4")  # another model under the base's name
     assert chain_of(Folder.open(tmp_path), "6.delta") == ["2", "6.delta"]
+    shutil.rmtree(tmp_path / "4")
+    shutil.copytree(made / "4", tmp_path / "4")  # the one that it names is there again
+    assert chain_of(Folder.open(tmp_path), "6.delta") == ["4", "6.delta"]
 
 
 def test_a_delta_of_no_change_is_not_its_own_base(tmp_path):
