@@ -18,6 +18,7 @@ from esmm_dist.input.config import InputConfig
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.process.quiet import import_tfra
 from esmm_dist.progress import NoProgress
+from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.manifest import read_manifest
 from tests.benchmarks.figures import Scale
@@ -157,6 +158,36 @@ def joined_rows(user: GroupedBatch) -> GroupedBatch:
         user_weights=None if user.user_weights is None else np.tile(user.user_weights, count),
         impressions_per_group=np.ones(count, np.int64),
     )
+
+
+def records_of(rows: GroupedBatch, schema: Schema) -> list[bytes]:
+    """Return joined rows as records of ``esmm preprocess``, one each."""
+    import tensorflow as tf
+
+    def ints(values: Any) -> Any:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+    def floats(values: Any) -> Any:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
+    count, fields = rows.num_impressions, len(schema.impression_fields)
+    ids_of_user, ends = len(rows.user_ids) // count, np.cumsum(rows.impression_lengths.reshape(count, fields).sum(1))
+    found = []
+    for row in range(count):
+        own = slice(int(ends[row - 1]) if row else 0, int(ends[row]))
+        features = {
+            keys.USER_IDS: ints(rows.user_ids[:ids_of_user]),
+            keys.USER_LENGTHS: ints(rows.user_lengths[: len(schema.user_fields)]),
+            keys.IMPRESSION_IDS: ints(rows.impression_ids[own]),
+            keys.IMPRESSION_LENGTHS: ints(rows.impression_lengths[row * fields : (row + 1) * fields]),
+            keys.SAMPLE_IDS: ints([row]),
+        }
+        if rows.user_weights is not None:
+            features[keys.USER_WEIGHTS] = floats(rows.user_weights[:ids_of_user])
+        if rows.impression_weights is not None:
+            features[keys.IMPRESSION_WEIGHTS] = floats(rows.impression_weights[own])
+        found.append(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    return found
 
 
 def _rows(fields: tuple[Field, ...], ids: Any, lengths: Any, weights: Any) -> Iterator[dict[str, Any]]:

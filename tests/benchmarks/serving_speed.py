@@ -4,7 +4,8 @@
 
 The server has one core, and the load generator (``open_loop.py``) another where there is one. The model is that of
 ``served_work.py``: 4.5 M rows, D = 16, two towers of 256 and 128. Beside it, on the same core, the exported SavedModel
-alone, without HTTP and JSON, that scores 200 joined rows: the user's ids once a candidate.
+alone, without HTTP, that scores 200 joined rows, the user's ids once a candidate: as records, which is what it is sent,
+and as packed ids, for which nothing is left to parse.
 """
 
 import contextlib
@@ -23,10 +24,12 @@ from typing import Any
 import numpy as np
 import psutil
 
+from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.schema.fields import Schema
 from tests.benchmarks.figures import Figure, Scale, paired, show
 from tests.benchmarks.open_loop import Load, read_load
 from tests.benchmarks.reference_work import ESMM
-from tests.benchmarks.served_work import CANDIDATES, ServedWork, joined_rows, served_work
+from tests.benchmarks.served_work import CANDIDATES, ServedWork, joined_rows, records_of, served_work
 
 RATE = 50
 """Requests a second"""
@@ -117,23 +120,25 @@ class Bench:
         with self.server(self.models()) as server:
             sides: dict[str, Callable[[], float]] = {
                 "server": lambda: self.closed(server, seconds=seconds).rate,
-                "joined rows": lambda: self.saved_model("joined", seconds),
-                "user once": lambda: self.saved_model("once", seconds),
+                "records": lambda: self.saved_model("records", seconds),
+                "packed": lambda: self.saved_model("packed", seconds),
+                "user once": lambda: self.saved_model("user once", seconds),
             }
             found = paired(sides, rounds=rounds)
         yield Figure(
-            name="requests/s / plain SavedModel on 200 joined rows",
-            value=found.ratio("server", "joined rows"),
+            name="requests/s / plain SavedModel on 200 joined rows, records",
+            value=found.ratio("server", "records"),
             unit="",
             target=LEAST_RATIO,
-            note=f"{found.median('server'):.0f} over HTTP, {found.median('joined rows'):.1f} in its own process",
+            note=f"{found.median('server'):.0f} from JSON over HTTP, {found.median('records'):.1f} in its own process",
         )
-        yield Figure(
-            name="requests/s / plain SavedModel, the user once",
-            value=found.ratio("server", "user once"),
-            unit="",
-            note=f"{found.median('user once'):.0f} a second in its own process, without HTTP and JSON",
-        )
+        for form, text in (("packed", "200 joined rows, packed ids"), ("user once", "the user once, packed ids")):
+            yield Figure(
+                name=f"requests/s / plain SavedModel on {text}",
+                value=found.ratio("server", form),
+                unit="",
+                note=f"{found.median(form):.0f} a second in its own process, without HTTP and JSON",
+            )
 
     def refreshed(self) -> Iterator[Figure]:
         """Yield the p99 while deltas are taken, in that of the rest of the same load."""
@@ -238,8 +243,10 @@ class Bench:
         """Return how many requests a second the SavedModel scores in a process of its own, on the server's core."""
         tensors = self._folder / f"{form}.npz"
         if not tensors.exists():
-            users = [joined_rows(user) if form == "joined" else user for user in self._work.users[:8]]
-            np.savez(tensors, **{f"{n}_{name}": each for n, user in enumerate(users) for name, each in _inputs(user)})
+            requests = [_saved_model_inputs(user, form, self._work.schema) for user in self._work.users[:8]]
+            np.savez(
+                tensors, **{f"{n}_{name}": each for n, found in enumerate(requests) for name, each in found.items()}
+            )
         line = [sys.executable, "-m", "tests.benchmarks.serving_speed", "--score", str(self._work.whole), str(tensors)]
         done = subprocess.run(
             [*line, str(seconds)],
@@ -274,9 +281,17 @@ def taken_at(load: Load, published_s: float) -> float:
     return later[0].due_s + later[0].latency_s
 
 
-def _inputs(user: Any) -> Iterator[tuple[str, Any]]:
+def _saved_model_inputs(user: GroupedBatch, form: str, schema: Schema) -> dict[str, Any]:
+    """Return the inputs of a signature; of records their bytes, and how many each has."""
+    if form == "records":
+        records = records_of(joined_rows(user), schema)
+        return {
+            "bytes": np.frombuffer(b"".join(records), np.uint8),
+            "lengths": np.array([len(each) for each in records]),
+        }
+    rows = user if form == "user once" else joined_rows(user)
     names = [*_SIGNATURE_INPUTS, "user_weights", "impression_weights"]
-    return ((name, getattr(user, name)) for name in names if getattr(user, name) is not None)
+    return {name: getattr(rows, name) for name in names if getattr(rows, name) is not None}
 
 
 def _rate_of(bench: Bench, server: Server, seconds: float) -> Callable[[], float]:
@@ -294,12 +309,20 @@ def _score(model: str, tensors: str, seconds: float) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     loaded = tf.saved_model.load(model)
-    score = loaded.signatures["features"]
+    requests: dict[str, dict[str, Any]] = {}
     with np.load(tensors) as file:
-        requests: dict[str, dict[str, Any]] = {}
         for name in file.files:
             number, _, input_name = name.partition("_")
-            requests.setdefault(number, {})[input_name] = tf.constant(file[name])
+            requests.setdefault(number, {})[input_name] = file[name]
+    score = loaded.signatures["serving_default" if "bytes" in requests["0"] else "features"]
+    for number, inputs in requests.items():
+        if "bytes" in inputs:
+            ends = np.cumsum(inputs["lengths"])
+            data = inputs["bytes"].tobytes()
+            records = [data[end - size : end] for end, size in zip(ends, inputs["lengths"], strict=True)]
+            requests[number] = {"examples": tf.constant(records)}
+        else:
+            requests[number] = {name: tf.constant(value) for name, value in inputs.items()}
     for request in requests.values():
         score(**request)
     done, start = 0, time.monotonic()
