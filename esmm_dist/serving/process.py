@@ -140,7 +140,8 @@ class _Announcer:
         """Say that a version answers."""
         first, self.version = self.version is None, version.name
         golden = facts["golden"]
-        checked = f"{golden:,} golden requests answered as expected" if golden else "it has no golden requests"
+        requests = "1 golden request" if golden == 1 else f"{golden:,} golden requests"
+        checked = f"{requests} answered as expected" if golden else "it has no golden requests"
         self.message(
             f"Version {version.name} answers: step {facts['step']:,} of {facts['run']}, {facts['rows']:,} rows, "
             f"{short_bytes(facts['file_bytes'])} mapped, loaded in {facts['seconds']:.1f} s; {checked}"
