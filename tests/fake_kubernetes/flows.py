@@ -40,6 +40,13 @@ preprocess: {schema: guidebook}
 cluster: {image: "registry.example/esmm:1", claims: {data: {size: 1Gi}}}
 """
 
+SERVE = """\
+name: shop
+task: serve
+models: pvc://data/models
+cluster: {image: "registry.example/esmm:1", serve: {max: 4}, claims: {data: {size: 1Gi}}}
+"""
+
 
 def write(folder: Path, text: str) -> str:
     path = folder / "job.yaml"

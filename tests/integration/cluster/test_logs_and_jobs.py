@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_kubernetes.flows import SCHEDULE, last_json, published, write
+from tests.fake_kubernetes.flows import SCHEDULE, SERVE, last_json, published, write
 from tests.fake_kubernetes.server import wait_until
 
 README = Path(__file__).parents[3] / "k8s/README.md"
@@ -102,8 +102,17 @@ def test_the_verbs_need_the_rights_that_the_readme_lists_and_no_others(running, 
     esmm("delete", "nightly", "--no-keep-data")
     for _ in range(2):
         esmm("submit", write(tmp_path, SCHEDULE))
-    for verb in ("status", "cancel", "resume", "delete"):
+    for verb in ("status", "cancel", "resume"):
         esmm(verb, "every-night")
+    esmm("delete", "every-night", "--no-keep-data")
+    for _ in range(2):
+        esmm("submit", write(tmp_path, SERVE))
+    esmm("status", "shop")
+    for bounds in (("--replicas", "2", "--max-replicas", "6"), ("--replicas", "3")):
+        esmm("scale", "shop", *bounds, "--wait-s", "0")
+    esmm("cancel", "shop")
+    esmm("resume", "shop", "--wait-s", "0")
+    esmm("delete", "shop")
     found: dict[str, set[str]] = {}
     for each in running.calls:
         found.setdefault(each.resource, set()).add(each.verb)
