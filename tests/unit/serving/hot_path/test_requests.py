@@ -295,8 +295,9 @@ def test_a_user_without_candidates_and_a_request_without_users_are_answered():
     found = read("short", [short(age=1), short({"item": 1}, age=2), short()])
     assert found.candidates_of.tolist() == [0, 1, 0]
     assert found.batch.user_lengths.tolist() == [0, 1, 0] * 3
-    scores = scores_of_users({"pctr": np.array([0.5], np.float32)}, found)
-    assert [each["pctr"].tolist() for each in scores] == [[], [0.5], []]
+    several = read("short", [short(), short({}), short({}, {}), short()])
+    scores = scores_of_users({"pctr": np.arange(3, dtype=np.float32)}, several)
+    assert [each["pctr"].tolist() for each in scores] == [[], [0], [1, 2], []]
 
 
 def test_fields_of_impressions_alone_need_no_user():
