@@ -14,7 +14,7 @@ from esmm_dist.left_out import left_out
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-INSTRUCTIONS = ("line_sums.py", "prefetch.py")
+INSTRUCTIONS = ("line_sums.py", "memory_at.py", "prefetch.py")
 """Files of this folder whose functions become part of the kernels that call them."""
 
 

@@ -5,17 +5,11 @@ the first one (int64, ascending), and the addresses of their rows and scales. Ad
 row any more. Address 0 of the scales: the scales are 1. Whoever calls holds the arrays.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
-from numba.extending import intrinsic
 
 from esmm_dist.arrays import F32, I64, Bools, Ids
 from esmm_dist.kernels.compiled import kernel
-from esmm_dist.kernels.prefetch import prefetch_of
+from esmm_dist.kernels.memory_at import float32_at, int8_at, int64_at, prefetch_at, uint16_at
 
 SEARCHED_TOGETHER = 16
 """Ids whose searches take turns: each asks for the memory of its next step, and the others go on meanwhile."""
@@ -27,33 +21,6 @@ _GOLDEN, _MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE
 _30, _27, _31, _48 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(48)
 _IDS = "Array(int64, 1, 'C', readonly=True)"
 _STARTS = "Array(float32, 2, 'C', readonly=True)"
-
-
-def _loader(kind: Any, number: Any) -> Any:
-    @intrinsic
-    def load(_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
-        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return builder.load(builder.inttoptr(arguments[0], kind.as_pointer()))
-
-        return number(address), generate
-
-    return load
-
-
-@intrinsic
-def _prefetch(_context: Any, address: Any) -> tuple[Any, Callable[..., Any]]:
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        prefetch_of(builder, builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(address), generate
-
-
-_prefetch_at = cast("Callable[[int], None]", _prefetch)
-_int64_at = cast("Callable[[int], int]", _loader(ir.IntType(64), types.int64))
-_float32_at = cast("Callable[[int], np.float32]", _loader(ir.FloatType(), types.float32))
-_uint16_at = cast("Callable[[int], int]", _loader(ir.IntType(16), types.uint16))
-_int8_at = cast("Callable[[int], int]", _loader(ir.IntType(8), types.int8))
 
 
 @kernel("uint64(int64, uint64)", makes_arrays=False)
@@ -91,27 +58,27 @@ def find_rows(index: I64, ids: Ids, row_bytes: int, places: I64, scratch: I64) -
                 begins[i] = index[layer, buckets[i], _IDS_AT]
                 most = max(most, counts[i])
                 if counts[i] > 1:
-                    _prefetch_at(begins[i] + 8 * (counts[i] // 2))
+                    prefetch_at(begins[i] + 8 * (counts[i] // 2))
             while most > 1:  # searches of one step more or less each: buckets are alike
                 most -= most // 2
                 for i in range(group):
                     if counts[i] > 1:
                         half = counts[i] // 2
                         middle = begins[i] + 8 * half
-                        begins[i] = middle if _int64_at(middle) <= ids[first + i] else begins[i]
+                        begins[i] = middle if int64_at(middle) <= ids[first + i] else begins[i]
                         counts[i] -= half
-                        _prefetch_at(begins[i] + 8 * (counts[i] // 2))
+                        prefetch_at(begins[i] + 8 * (counts[i] // 2))
             for i in range(group):
-                if counts[i] == 1 and _int64_at(begins[i]) == ids[first + i]:
+                if counts[i] == 1 and int64_at(begins[i]) == ids[first + i]:
                     of_bucket = index[layer, buckets[i]]
                     number = (begins[i] - of_bucket[_IDS_AT]) // 8
                     places[0, first + i] = 0
                     if of_bucket[_ROWS_AT] != 0:
                         places[0, first + i] = of_bucket[_ROWS_AT] + number * row_bytes
-                        _prefetch_at(places[0, first + i])
+                        prefetch_at(places[0, first + i])
                     if of_bucket[_SCALES_AT] != 0:
                         places[1, first + i] = of_bucket[_SCALES_AT] + 4 * number
-                        _prefetch_at(places[1, first + i])
+                        prefetch_at(places[1, first + i])
         for i in range(group):
             places[0, first + i] = max(places[0, first + i], 0)
 
@@ -146,7 +113,7 @@ def read_float32(ids: Ids, places: I64, starts: F32, offset: np.uint64, rows: F3
             _read_start(ids[place], starts, offset, rows, place)
             continue
         for column in range(rows.shape[1]):
-            rows[place, column] = _float32_at(at + 4 * column)
+            rows[place, column] = float32_at(at + 4 * column)
 
 
 @kernel(_READ, makes_arrays=False)
@@ -158,9 +125,9 @@ def read_int8(ids: Ids, places: I64, starts: F32, offset: np.uint64, rows: F32, 
         if at == 0:
             _read_start(ids[place], starts, offset, rows, place)
             continue
-        scale = _float32_at(places[1, place])
+        scale = float32_at(places[1, place])
         for column in range(rows.shape[1]):
-            rows[place, column] = np.float32(_int8_at(at + column)) * scale
+            rows[place, column] = np.float32(int8_at(at + column)) * scale
 
 
 @kernel(_READ, makes_arrays=False)
@@ -173,9 +140,9 @@ def read_float16(ids: Ids, places: I64, starts: F32, offset: np.uint64, rows: F3
         if at == 0:
             _read_start(ids[place], starts, offset, rows, place)
             continue
-        scale = _float32_at(places[1, place])
+        scale = float32_at(places[1, place])
         for column in range(rows.shape[1]):
-            half = _uint16_at(at + 2 * column)
+            half = uint16_at(at + 2 * column)
             exponent, fraction = (half >> 10) & 31, half & 1023
             # Normal numbers are (1024 + fraction) * 2^(exponent - 25), denormals fraction * 2^-24
             if exponent != 0:
