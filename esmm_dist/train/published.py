@@ -34,8 +34,8 @@ class Published:
             )
         if self.skipped:
             lines.append(
-                f"{amount_text(self.skipped, 'versions')} left out, because the one before was still being exported: "
-                "a larger --publish-every-steps, or another machine's processor time, avoids it."
+                f"{amount_text(self.skipped, 'versions')} left out, because the one before was still being exported. "
+                "Give a larger --publish-every-steps to have one in each period."
             )
         if self.failures:
             lines.append(f"Publishing failed {amount_text(self.failures, 'times')}.")

@@ -1,5 +1,6 @@
 """Publish the checkpoints of a training while it goes on."""
 
+import shutil
 import tempfile
 import time
 from contextlib import ExitStack
@@ -161,6 +162,8 @@ class ModelPublisher:
         if self._process is not None:
             self._process.end()
             self._process = None
+        if self._work is not None and self._models.is_local:  # else the next start makes deltas from what is there
+            shutil.rmtree(self._work, ignore_errors=True)
         self._exit.close()
         self._work = None
 

@@ -237,3 +237,27 @@ def test_a_delta_that_contradicts_its_base_is_refused(
     settings = {"run": str(run), "step": 8, "out": out, "delta_since": "1", **changes}
     with pytest.raises(ConfigError, match=message):
         export(build(ExportConfig, settings, where="test"), NoProgress())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": {"network": "dcn", "hidden_units": [4]}},
+        {"model": {"network": "din", "attend": ["history=item"], "hidden_units": [4]}},
+        {"model": {"network": "deepfm", "hidden_units": [4]}, "evaluation": {"eval_every_steps": 4}},
+        {"model": {"network": "mmoe", "hidden_units": [4]}, "hardware": {"mixed_precision": True}},
+    ],
+    ids=["dcn", "din", "deepfm-calibrated", "mmoe-mixed"],
+)
+def test_versions_of_other_models_are_those_of_full_exports(
+    run: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    shutil.copytree(run.parent / "data", tmp_path / "data")
+    trained, models = train_run(tmp_path / "run", **changes), Folder.open(tmp_path / "models")
+    export(ExportConfig(run=str(trained), step=4, out=tmp_path / "models" / "1", form="shards"), NoProgress())
+    for step in (8, 10):
+        version = publish(trained, models, step, tmp_path).version
+        out = tmp_path / f"full-{step}"
+        export(ExportConfig(run=str(trained), step=step, out=out, form="shards"), NoProgress())
+        check_equal(local_chain(models, version, tmp_path), out)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.reporter import NoReporter
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train import publish_process
+from esmm_dist.train.config import EvaluationConfig
 from esmm_dist.train.publish_config import PublishConfig
-from esmm_dist.train.publisher import ModelPublisher
+from esmm_dist.train.publisher import ModelPublisher, calibration_warning, publisher_of_rank
 from esmm_dist.train.stop_signal import StopSignal
 from tests.unit.train import publish_stand_in
 
@@ -155,7 +157,7 @@ def test_the_end_waits_for_what_runs_and_publishes_the_last_step(place, publishe
     assert (publisher.published.versions, publisher.published.newest_step) == (2, 14)
 
 
-def test_a_signal_ends_the_wait(place, publisher):
+def test_a_signal_ends_the_wait(place, publisher, tmp_path):
     (place / "wait").touch()
     publisher.begin(10)
     with StopSignal() as stop:
@@ -165,6 +167,7 @@ def test_a_signal_ends_the_wait(place, publisher):
     publisher.close()
     publisher.close()
     assert not Path(f"/proc/{pid}").exists()
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_the_process_is_no_rank_and_sees_no_gpu(place, publisher, monkeypatch):
@@ -188,3 +191,37 @@ def test_the_process_is_no_rank_and_sees_no_gpu(place, publisher, monkeypatch):
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         PublishConfig(**settings)
+
+
+def test_who_is_rank_0_no_more_ends_what_it_publishes(place, publisher, context_of, tmp_path):
+    context = context_of(tmp_path / "other-run", publishing={"publish": str(tmp_path / "models")})
+    (place / "wait").touch()
+    publisher.begin(10)
+    assert publisher_of_rank(context, publisher) is publisher  # it still is rank 0
+    assert publisher.step_in_work == 10
+    assert publisher_of_rank(replace(context, run=None), publisher) is None
+    assert publisher.step_in_work is None
+    begun = publisher_of_rank(context, None)
+    assert begun is not None
+    assert begun.published.place == str(tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    ("publishing", "evaluation", "warns"),
+    [
+        (10, {"eval_every_steps": 5, "eval_max_impressions": 0}, False),
+        (10, {"eval_every_steps": 5, "eval_max_impressions": 3}, True),  # on a part of the split
+        (10, {"eval_every_steps": 4, "eval_max_impressions": 0}, True),  # at steps 10, 30, ... there is none
+        (10, {"eval_every_steps": 0}, True),
+        (10, {"eval_every_steps": 0, "calibrate": "none"}, False),
+        (0, {"eval_every_steps": 0}, False),  # the end alone
+    ],
+)
+def test_versions_without_a_calibration_are_warned_of(context_of, tmp_path, publishing, evaluation, warns):
+    places = {"publish": str(tmp_path / "models"), "publish_every_steps": publishing}
+    context = context_of(tmp_path / "run", publishing=places)
+    settings = EvaluationConfig(**{"calibrate": "platt", "eval_split": "test", **evaluation})
+    warning = calibration_warning(replace(context.config, evaluation=settings), context.manifest)
+    assert (warning is not None) == warns
+    if warning is not None:
+        assert "Set --eval-every-steps 10 --eval-max-impressions 0 to calibrate each of them" in warning
