@@ -1,6 +1,7 @@
 """Versions that a training publishes, and deltas: the same model as a full export of the same checkpoint."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
 from esmm_dist.inference.export import ExportConfig, export
+from esmm_dist.inference.export_assets import write
 from esmm_dist.inference.publish_version import PublishedVersion, PublishOrder, publish_version
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.progress import NoProgress
@@ -53,6 +55,14 @@ def train_run(folder: Path, **changes: object) -> Path:
     }
     train(build(TrainConfig, settings, where="test"), NoProgress())
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_examples() -> Iterator[None]:
+    """Leave out ``golden.json`` and what stands beside it: most of an export's seconds, tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "write_assets", lambda *_, **__: None)
+        yield
 
 
 @pytest.fixture(scope="module")
