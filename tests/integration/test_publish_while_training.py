@@ -143,7 +143,8 @@ def test_the_end_of_a_training_is_published(data: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_training_and_its_exports_are_killed_and_every_version_is_right(data: Path, tmp_path: Path) -> None:
     run, models = tmp_path / "run", Folder.open(tmp_path / "models")
-    words = ("train", "--data", data, "--run", run, "--publish", models, "--publish-every-steps", 10)
+    words: tuple[object, ...] = ("train", "--data", data, "--run", run)
+    words = (*words, "--publish", models, "--publish-every-steps", 10)
     words = (*words, "--publish-keep", 1000, "--publish-full-every", 4, *FLAGS, "--epochs", 10**6)
     training = start(*words)
     wait_until(training, lambda: names(models)[:2] == ["1", "2.delta"])
@@ -191,7 +192,8 @@ def test_ranks_with_servers_publish_to_a_store(data: Path, tmp_path: Path, s3: o
     """Run and versions are in a store; all is killed once."""
     run, place = s3.uri("bucket/published-run"), s3.uri("bucket/published")  # type: ignore[attr-defined]
     models = Folder.open(place)
-    words = ("local", "--workers", 2, "--servers", 1, "--", "train", "--data", data, "--run", run, *FLAGS)
+    words: tuple[object, ...] = ("local", "--workers", 2, "--servers", 1, "--", "train")
+    words = (*words, "--data", data, "--run", run, *FLAGS)
     words = (*words, "--publish", place, "--publish-every-steps", 20, "--publish-keep", 1000)
     training = start(*words, "--epochs", 10**6)
     wait_until(training, lambda: len(names(models)) >= 2)

@@ -197,9 +197,11 @@ def test_who_is_rank_0_no_more_ends_what_it_publishes(place, publisher, context_
     context = context_of(tmp_path / "other-run", publishing={"publish": str(tmp_path / "models")})
     (place / "wait").touch()
     publisher.begin(10)
-    assert publisher_of_rank(context, publisher) is publisher  # it still is rank 0
+    kept = [publisher_of_rank(context, publisher)]  # it still is rank 0
+    assert kept == [publisher]
     assert publisher.step_in_work == 10
-    assert publisher_of_rank(replace(context, run=None), publisher) is None
+    kept = [publisher_of_rank(replace(context, run=None), publisher)]
+    assert kept == [None]
     assert publisher.step_in_work is None
     begun = publisher_of_rank(context, None)
     assert begun is not None
