@@ -1,8 +1,8 @@
 """Values that a model knows, for examples: whose feature ids have a row.
 
-Of the Ali-CCP form a data set's vocabulary says the ids of each field. Of a flat log neither checkpoint nor vocabulary
-has the texts of ids; a text is known for certain when its hash has a row. So texts are tried: the cells of the raw log,
-where it lies beside the data set, the columns that records keep, and whole numbers, dates and the like.
+A data set's vocabulary says the ids of each field, which is all that the Ali-CCP form needs. For a flat log neither
+checkpoint nor vocabulary has the texts of ids; a text is known for certain when its hash has a row. So texts are tried:
+the cells of the raw log, where it lies beside the data set, and whole numbers, dates and the like.
 """
 
 import re

@@ -27,7 +27,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 IN_SHORT = ("fields", "a network that leaves a table and a weight alone", "a network a label", "ple", "din")
-"""Of the other networks, test_exported_objectives.py compares the exported graph with the model at each run."""
+"""For the other networks, test_exported_objectives.py compares the exported graph with the model at each run."""
 
 
 @pytest.fixture(scope="module")
