@@ -53,6 +53,7 @@ def test_smaller_rows_are_the_same_in_the_saved_model_and_in_served(folder: Path
         order = np.argsort(of_disk.ids)
         np.testing.assert_array_equal(of_disk.ids[order], trained["ids"])
         assert of_disk.values.dtype == dtype
+        assert of_disk.scales is not None
         found, has_row = mapped.tables[table].find(trained["ids"])
         assert has_row.all()
         np.testing.assert_array_equal(found, read_back(of_disk.values[order], of_disk.scales[order]))
