@@ -97,6 +97,24 @@ def test_it_asks_from_an_environment_without_any_package(url: str, models: Path,
     assert "answers 400: " in wrong.stderr
 
 
+def test_the_exports_own_copy_finds_every_golden_answer_and_says_what_differs(url: str, models: Path, bare_python: str):
+    assets = models / "1/assets.extra"
+    line = [bare_python, "-I", str(assets / "esmm_client.py"), url, "--token-file", str(models.parent / "token")]
+    golden = json.loads((assets / "golden.json").read_text())
+    assert {each["form"] for each in golden["requests"]} == {"short", "values", "features", "records"}
+    done = subprocess.run(
+        [*line, "--golden", str(assets / "golden.json")], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert (done.returncode, done.stdout) == (0, f"{len(golden['requests'])} requests, 0 differences\n"), done.stderr
+    [first] = [each for each in golden["requests"] if each["form"] == "values"][:1]
+    first["answer"]["outputs"]["pctr"][0] *= 1.00001
+    changed = models.parent / "changed.json"
+    changed.write_text(json.dumps(golden))
+    done = subprocess.run([*line, "--golden", str(changed)], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 1
+    assert f"{first['name']} (values): outputs.pctr[0] is " in done.stdout
+
+
 def about(models: Path) -> str:
     return (models / "1/assets.extra/esmm.json").read_text()
 
