@@ -198,6 +198,34 @@ def test_ready_features_get_the_scores_of_their_records(folder):
     assert_equal_scores(by_sample(columns), expected_scores(folder))
 
 
+def test_ids_by_field_get_the_scores_of_predict_and_minus_1_is_a_missing_one(folder):
+    groups = [group for group in TEST if group is not UNSEEN]  # whose ids without a row values leaves out
+    impressions = [impression for group in groups for impression in group.impressions]
+    histories, tags = [group.fields[1] for group in groups], [each.fields[1] for each in impressions]
+    ids = {
+        "user": [group.fields[0][0][0] if group.fields[0] else -1 for group in groups],
+        "history": [id_ for values in histories for id_, _ in values],
+        "history_lengths": [len(values) for values in histories],
+        "item": [each.fields[0][0][0] if each.fields[0] else -1 for each in impressions],
+        "tags": [id_ for values in tags for id_, _ in values],
+        "tags_lengths": [len(values) for values in tags],
+        "impressions_per_group": [len(group.impressions) for group in groups],
+    }
+    assert -1 in ids["user"]
+    assert -1 in ids["item"]
+    inputs = {name: tf.constant(values, tf.int64) for name, values in ids.items()}
+    inputs["history_weights"] = tf.constant([weight for values in histories for _, weight in values])
+    score = signature(folder / "model", "values")
+    found = {name: tensor.numpy() for name, tensor in score(**inputs).items()}
+    expected = expected_scores(folder)
+    samples = [each.sample_id for each in impressions]
+    assert_equal_scores(by_sample({"sample_id": samples, **found}), {sample: expected[sample] for sample in samples})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="item has a number below -1: ids are 0 to 2"):
+        score(**{**inputs, "item": tf.constant([-2, *ids["item"][1:]], tf.int64)})
+    described = json.loads((folder / "model" / DESCRIPTION).read_text())["values"]["history"]
+    assert described == {"value": "history", "lengths": "history_lengths", "weights": "history_weights"}
+
+
 def test_records_of_another_schema_are_refused(folder):
     two_items = replace(EMPTY, impressions=[replace(EMPTY.impressions[0], fields=[[], [], []])])
     with pytest.raises(tf.errors.InvalidArgumentError, match="no records of the schema tiny: its impression fields"):
