@@ -176,6 +176,7 @@ def test_a_base_that_does_not_fit_makes_a_full_version(run: Path, full: Path, on
     check_equal([on_disk.local_path / "2"], full / "8")
 
 
+@pytest.mark.slow  # in short: tests/unit/inference/test_delta_base.py
 def test_a_version_of_another_run_is_no_base_and_stays(run: Path, on_disk: Folder, tmp_path: Path) -> None:
     copied = tmp_path / "copied-run"
     shutil.copytree(run, copied)
