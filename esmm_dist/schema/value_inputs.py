@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.fields import Field, Schema
 
 IMPRESSIONS_PER_GROUP = "impressions_per_group"
 
@@ -32,7 +32,10 @@ def time_column(schema: Schema) -> str:
 
 
 def named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
-    """Name the inputs after the fields; what is no letter, digit or underscore becomes one, and no name comes twice."""
+    """Name the inputs after the fields, or by their aliases where those alone are plain names (``101``: ``user_id``).
+
+    In other names, what is no letter, digit or underscore becomes an underscore. No name comes twice.
+    """
     taken = {IMPRESSIONS_PER_GROUP}
 
     def free(name: str) -> str:
@@ -48,8 +51,8 @@ def named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
     columns = [field for field in schema.fields if field.is_column]
     of_time = [time_column(schema)] if any(field.of_time for field in schema.fields) else []
     # Those that are plain names, and values before lengths and weights, keep their names
-    names = [*(field.name for field in columns), *of_time]
-    values = {name: free(name) for name in sorted(names, key=lambda name: not _PLAIN_NAME.fullmatch(name))}
+    asked = {field.name: _plainer(field) for field in columns} | {name: name for name in of_time}
+    values = {name: free(asked[name]) for name in sorted(asked, key=lambda name: not _PLAIN_NAME.fullmatch(name))}
     found = {
         field.name: ColumnInputs(
             value=values[field.name],
@@ -59,3 +62,8 @@ def named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
         for field in columns
     }
     return found | {name: ColumnInputs(value=values[name], lengths=None, weights=None) for name in of_time}
+
+
+def _plainer(field: Field) -> str:
+    by_alias = _PLAIN_NAME.fullmatch(field.alias) and not _PLAIN_NAME.fullmatch(field.name)
+    return field.alias if by_alias else field.name

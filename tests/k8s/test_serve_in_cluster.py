@@ -22,7 +22,7 @@ MODELS = "/mnt/claims/clicks/models"
 STEPS = (150, 200)
 """Steps of the two versions."""
 
-ASKED = '{"f_101": 1, "candidates": [{"f_205": 4321}, {}]}'
+ASKED = '{"user_id": 1, "candidates": [{"item_id": 4321}, {}]}'
 
 ASKER = """
 import collections, http.client, json, sys, time
