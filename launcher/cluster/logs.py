@@ -38,7 +38,7 @@ def logs(
     """
     snapshot = read_snapshot(api, job)
     component, name = find_process(snapshot, which)
-    reader, side_by_side, said = LogReader(api, tail=tail), SideBySide(api, tail=tail), None
+    reader, side_by_side, said = LogReader(api, tail=tail), LogsOfPods(api, tail=tail), None
     while True:
         pods = [pod for pod in snapshot.pods_of(component) if name is None or pod["metadata"]["name"] == name]
         if snapshot.file.schedule is not None:  # of the newest run
@@ -116,7 +116,7 @@ class LogReader:
             raise
 
 
-class SideBySide:
+class LogsOfPods:
     """Reads the lines of pods that run at the same time, each with the end of its pod's name in front.
 
     Args:

@@ -16,7 +16,7 @@ from launcher.cluster.api.kinds import Object, Resource, resource_of
 from launcher.cluster.certificates import make_secrets
 from launcher.cluster.checks import check_name_is_free, check_needed, check_objects, taken
 from launcher.cluster.job_file import JobFile, read_job
-from launcher.cluster.logs import LogReader, SideBySide
+from launcher.cluster.logs import LogReader, LogsOfPods
 from launcher.cluster.objects.all import ApiVersions, render
 from launcher.cluster.objects.manifest import owned
 from launcher.cluster.snapshot import JobSnapshot, read_snapshot
@@ -131,7 +131,7 @@ def follow(
         ClusterError: The cluster cannot be reached, or refuses.
         ConfigError: Somebody has deleted the job.
     """
-    start, reader, side_by_side, said = time.monotonic(), LogReader(api), SideBySide(api), ""
+    start, reader, side_by_side, said = time.monotonic(), LogReader(api), LogsOfPods(api), ""
     lasting: dict[str, int] = {}
     while True:
         snapshot = read_snapshot(api, job)

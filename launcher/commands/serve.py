@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def serve_command(settings: "ServeConfig", context: CommandContext) -> Outcome:
     """Answer requests for scores over HTTP until SIGTERM, with the newest version of a model."""
-    from esmm_dist.serving.process import serve
+    from esmm_dist.serving.processes.process import serve
 
     result = serve(settings, context.progress)
     version = f"version {result.version}" if result.version else "no version"

@@ -34,9 +34,9 @@ from esmm_dist.schema.sources import FlatSource
 from esmm_dist.served_model.manifest import SERVED_FOLDER
 from esmm_dist.served_model.row_parts import RowsPart
 from esmm_dist.served_model.writing import ServedContent, TableRowsToServe, write_full
-from esmm_dist.serving.request_reader import RequestReader
-from esmm_dist.serving.served_scorer import ServedScorer
-from esmm_dist.serving.served_towers import ServedTowers
+from esmm_dist.serving.requests.request_reader import RequestReader
+from esmm_dist.serving.scoring.served_scorer import ServedScorer
+from esmm_dist.serving.scoring.served_towers import ServedTowers
 from tests.benchmarks.figures import Figure, Scale, show
 
 _ROWS = 1_000_000

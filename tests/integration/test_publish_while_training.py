@@ -19,7 +19,7 @@ from esmm_dist.inference.export_assets import write
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.progress import NoProgress
 from esmm_dist.served_model.versions import chain_of, versions_in
-from esmm_dist.serving.served_scorer import ServedScorer
+from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
 from tests.support.tiny_dataset import HISTORY, ITEMS, TAGS, USERS, tiny_groups, write_dataset

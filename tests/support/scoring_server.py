@@ -12,9 +12,9 @@ from email.message import Message
 from typing import Any
 
 from esmm_dist.serving.config import ServeConfig
-from esmm_dist.serving.http_server import ScoringServer
+from esmm_dist.serving.http.http_server import ScoringServer
 from esmm_dist.serving.metrics import ServingMetrics
-from esmm_dist.serving.snapshot import Serving
+from esmm_dist.serving.scoring.snapshot import Serving
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ class ServeProcess:
     def workers(self) -> list[psutil.Process]:
         """Return its worker processes."""
         found = psutil.Process(self.process.pid).children()
-        return [each for each in found if "esmm_dist.serving.worker_process" in each.cmdline()]
+        return [each for each in found if "esmm_dist.serving.processes.worker_process" in each.cmdline()]
 
     def ask(self, body: Any = ASKED) -> tuple[int, Any]:
         """Ask once, over a connection of its own; return the status and the answer."""

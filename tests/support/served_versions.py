@@ -19,8 +19,8 @@ from esmm_dist.model.esmm import Esmm
 from esmm_dist.served_model.manifest import SERVED_FOLDER, TOWERS_FOLDER
 from esmm_dist.served_model.mapped_model import MappedModel
 from esmm_dist.served_model.writing import write_delta, write_full
-from esmm_dist.serving.requests import read_request
-from esmm_dist.serving.served_scorer import ServedScorer
+from esmm_dist.serving.requests.asked_request import read_request
+from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from tests.support.asked import ASKED
 from tests.support.served_models import DIMS, SCHEMA, Rows, content, random_rows, to_serve
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.schema.fields import Field, Schema
-from esmm_dist.serving.bad_request import BadRequestError
-from esmm_dist.serving.requests import AskedRequest
-from esmm_dist.serving.snapshot import Snapshot
+from esmm_dist.serving.requests.asked_request import AskedRequest
+from esmm_dist.serving.requests.bad_request import BadRequestError
+from esmm_dist.serving.scoring.snapshot import Snapshot
 
 SCHEMA = Schema(
     name="stand-in",

@@ -8,7 +8,7 @@ import sys
 import time
 
 from esmm_dist.serving.config import ServeConfig
-from esmm_dist.serving.http_server import ScoringServer
+from esmm_dist.serving.http.http_server import ScoringServer
 from esmm_dist.serving.metrics import ServingMetrics
 from tests.support.stand_in_model import StandInScorer, stand_in_version
 

@@ -18,7 +18,7 @@ from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.progress import NoProgress
 from esmm_dist.served_model.version_folders import put_version
 from esmm_dist.served_model.versions import chain_of, versions_in
-from esmm_dist.serving.served_scorer import ServedScorer
+from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train

@@ -3,8 +3,8 @@ from http import HTTPStatus
 import pytest
 from starlette.datastructures import Headers
 
-from esmm_dist.serving.access import TokenGuard, check_body_type
-from esmm_dist.serving.refusals import RefusedError
+from esmm_dist.serving.http.access import TokenGuard, check_body_type
+from esmm_dist.serving.http.refusals import RefusedError
 
 TOKEN = "a-token-of-some-length"
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from esmm_dist.serving.bad_request import BadRequestError
-from esmm_dist.serving.batching import Batching, Scored, Waiting
 from esmm_dist.serving.metrics import ServingMetrics
-from esmm_dist.serving.requests import RequestForm
-from esmm_dist.serving.snapshot import Snapshot
+from esmm_dist.serving.requests.asked_request import RequestForm
+from esmm_dist.serving.requests.bad_request import BadRequestError
+from esmm_dist.serving.scoring.batching import Batching, Scored, Waiting
+from esmm_dist.serving.scoring.snapshot import Snapshot
 from tests.support.stand_in_model import StandInScorer
 
 

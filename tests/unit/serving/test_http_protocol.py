@@ -8,7 +8,7 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.serving.config import ServeConfig
-from esmm_dist.serving.tls import tls_context
+from esmm_dist.serving.http.tls import tls_context
 from tests.support.certificates import Authority
 from tests.support.scoring_server import read_all, running_server, wait_for
 from tests.support.stand_in_model import StandInScorer, stand_in_version

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from esmm_dist.serving.json_text import json_of
+from esmm_dist.serving.requests.json_text import json_of
 
 
 def test_plain_json_is_read():

@@ -19,9 +19,9 @@ from esmm_dist.schema.feature_id import cross_id, feature_id, missing_id
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.numeric import Numeric
 from esmm_dist.schema.sources import FlatSource
-from esmm_dist.serving import field_ids
-from esmm_dist.serving.bad_request import BadRequestError
-from esmm_dist.serving.request_reader import RequestReader
+from esmm_dist.serving.requests import field_ids
+from esmm_dist.serving.requests.bad_request import BadRequestError
+from esmm_dist.serving.requests.request_reader import RequestReader
 from preprocess.read.flat.columns import RowReasons
 from preprocess.read.flat.field_reader import FieldReader
 from tests.unit.inference.test_exported_ids import TEXTS

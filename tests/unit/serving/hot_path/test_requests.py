@@ -12,9 +12,7 @@ from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.impression_text import with_kept
 from esmm_dist.schema.numeric import Numeric
 from esmm_dist.schema.sources import FlatSource
-from esmm_dist.serving.bad_request import BadRequestError
-from esmm_dist.serving.request_reader import RequestReader
-from esmm_dist.serving.requests import (
+from esmm_dist.serving.requests.asked_request import (
     AskedRequest,
     RequestForm,
     joined,
@@ -22,6 +20,8 @@ from esmm_dist.serving.requests import (
     scores_of_users,
     split_scores,
 )
+from esmm_dist.serving.requests.bad_request import BadRequestError
+from esmm_dist.serving.requests.request_reader import RequestReader
 from tests.support.tiny_dataset import (
     HISTORY,
     ITEMS,

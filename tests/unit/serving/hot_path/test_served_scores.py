@@ -15,8 +15,8 @@ from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.raw_scoring.score_table import score_table
-from esmm_dist.serving.requests import AskedRequest, joined, read_request, scores_of_users, split_scores
-from esmm_dist.serving.served_scorer import ServedScorer
+from esmm_dist.serving.requests.asked_request import AskedRequest, joined, read_request, scores_of_users, split_scores
+from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from tests.support.network_cases import NETWORK_CASES
 from tests.support.saved_models import saved_rows
 from tests.support.shop_log import Row, write_shop_parquet

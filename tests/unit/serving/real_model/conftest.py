@@ -8,8 +8,8 @@ from esmm_dist.process.quiet import import_tfra
 
 import_tfra()  # through the quiet door, before any test module: it warns, and warnings are errors
 
-from esmm_dist.serving.served_scorer import ServedScorer  # noqa: E402
-from esmm_dist.serving.snapshot import Snapshot  # noqa: E402
+from esmm_dist.serving.scoring.served_scorer import ServedScorer  # noqa: E402
+from esmm_dist.serving.scoring.snapshot import Snapshot  # noqa: E402
 from tests.support.flat_model import FlatModel, write_flat_model  # noqa: E402
 from tests.support.scoring_server import RunningServer, running_server  # noqa: E402
 from tests.support.stand_in_model import OneVersion  # noqa: E402

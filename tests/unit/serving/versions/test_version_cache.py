@@ -7,9 +7,9 @@ import pytest
 from esmm_dist.errors import ConfigError, ServedModelError, StorageError
 from esmm_dist.progress import NoProgress
 from esmm_dist.served_model.mapped_model import MappedModel
-from esmm_dist.serving.offered_version import OfferedVersion
-from esmm_dist.serving.version_cache import VersionCache, remove_abandoned
-from esmm_dist.serving.version_watch import NothingToServeError, VersionWatch
+from esmm_dist.serving.versions.offered_version import OfferedVersion
+from esmm_dist.serving.versions.version_cache import VersionCache, remove_abandoned
+from esmm_dist.serving.versions.version_watch import NothingToServeError, VersionWatch
 from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
 from tests.support.damage import flip_bit

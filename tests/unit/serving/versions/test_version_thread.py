@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from esmm_dist.progress import NoProgress
-from esmm_dist.serving.version_cache import VersionCache
-from esmm_dist.serving.version_thread import VersionEvent, VersionThread
-from esmm_dist.serving.version_watch import VersionWatch
+from esmm_dist.serving.versions.version_cache import VersionCache
+from esmm_dist.serving.versions.version_thread import VersionEvent, VersionThread
+from esmm_dist.serving.versions.version_watch import VersionWatch
 from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
 from tests.support.damage import flip_bit

@@ -9,8 +9,8 @@ import pytest
 from esmm_dist.errors import ConfigError, ServedModelError
 from esmm_dist.progress import NoProgress
 from esmm_dist.served_model.mapped_model import MappedModel
-from esmm_dist.serving.offered_version import OfferedVersion
-from esmm_dist.serving.version_watch import NothingToServeError, VersionWatch
+from esmm_dist.serving.versions.offered_version import OfferedVersion
+from esmm_dist.serving.versions.version_watch import NothingToServeError, VersionWatch
 from esmm_dist.storage.folder import Folder
 from tests.support.damage import flip_bit
 from tests.support.served_models import DIMS, random_rows, write_change, write_version

@@ -11,14 +11,14 @@ import pytest
 
 from esmm_dist.errors import ServedModelError
 from esmm_dist.serving.config import ServeConfig
-from esmm_dist.serving.curl_line import curl_line
-from esmm_dist.serving.golden import golden_of
-from esmm_dist.serving.loaded_versions import LoadedVersions
 from esmm_dist.serving.metrics import ServingMetrics
-from esmm_dist.serving.offered_version import OfferedVersion
-from esmm_dist.serving.self_check import self_check
-from esmm_dist.serving.served_scorer import ServedScorer
-from esmm_dist.serving.version_loading import VersionLoading
+from esmm_dist.serving.processes.curl_line import curl_line
+from esmm_dist.serving.scoring.served_scorer import ServedScorer
+from esmm_dist.serving.versions.golden import golden_of
+from esmm_dist.serving.versions.loaded_versions import LoadedVersions
+from esmm_dist.serving.versions.offered_version import OfferedVersion
+from esmm_dist.serving.versions.self_check import self_check
+from esmm_dist.serving.versions.version_loading import VersionLoading
 from tests.support.asked import ASKED
 from tests.support.damage import flip_bit
 from tests.support.served_versions import answer_of, rows_of, write_answering

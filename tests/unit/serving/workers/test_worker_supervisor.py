@@ -9,14 +9,14 @@ import pytest
 
 from esmm_dist.errors import ConfigError, StackError
 from esmm_dist.process.signals import SignalInbox
-from esmm_dist.serving import restarts, worker
 from esmm_dist.serving.config import ServeConfig
-from esmm_dist.serving.listening import address_of, listen
-from esmm_dist.serving.restarts import Restarts
-from esmm_dist.serving.version_thread import VersionThread
-from esmm_dist.serving.version_watch import VersionWatch
-from esmm_dist.serving.worker_channel import WorkerChannel
-from esmm_dist.serving.worker_supervisor import WorkerSupervisor
+from esmm_dist.serving.http.listening import address_of, listen
+from esmm_dist.serving.processes import restarts, worker
+from esmm_dist.serving.processes.restarts import Restarts
+from esmm_dist.serving.processes.worker_channel import WorkerChannel
+from esmm_dist.serving.processes.worker_supervisor import WorkerSupervisor
+from esmm_dist.serving.versions.version_thread import VersionThread
+from esmm_dist.serving.versions.version_watch import VersionWatch
 from esmm_dist.storage.folder import Folder
 from tests.support.served_models import DIMS, random_rows, write_version
 

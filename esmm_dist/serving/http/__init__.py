@@ -1,0 +1,1 @@
+"""HTTP: the application, its forms of requests and answers, access, and what it refuses."""

@@ -1,0 +1,1 @@
+"""Versions as they come: found, fetched, checked, loaded and put into service while requests are answered."""
