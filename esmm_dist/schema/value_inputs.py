@@ -32,7 +32,7 @@ def time_column(schema: Schema) -> str:
 
 
 def named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
-    """Name the inputs after the fields, or by their aliases where those alone are plain names (``101``: ``user_id``).
+    """Name the inputs after the fields, or by aliases where only those begin with a letter (``101``: ``user_id``).
 
     In other names, what is no letter, digit or underscore becomes an underscore. No name comes twice.
     """
@@ -65,5 +65,5 @@ def named_inputs(schema: Schema) -> dict[str, ColumnInputs]:
 
 
 def _plainer(field: Field) -> str:
-    by_alias = _PLAIN_NAME.fullmatch(field.alias) and not _PLAIN_NAME.fullmatch(field.name)
+    by_alias = _PLAIN_NAME.fullmatch(field.alias) and not _PLAIN_NAME.match(field.name)
     return field.alias if by_alias else field.name

@@ -107,7 +107,11 @@ def write_flat_model(models: Path, name: str = "3") -> FlatModel:
         name="main", row_type="float32", start_rows=start.choices, parts=parts_of(rows, DIM, parts=2)
     )
     seen = tuple(field.name for field in SCHEMA.fields)
-    write_full(folder / SERVED_FOLDER, content(schema=SCHEMA, seen_fields=seen, seed=SEED), [to_serve])
+    write_full(
+        folder / SERVED_FOLDER,
+        content(schema=SCHEMA, seen_fields=seen, seed=SEED, settings={"fields": None}),
+        [to_serve],
+    )
     of_ids, of_rows = arrays(rows, DIM)
     table = ExportedTable(SortedRows(ids=of_ids, rows=np.asarray(of_rows)), start, seed=SEED, name="main")
     return FlatModel(folder=folder, exported=ExportedModel(SCHEMA, towers, {"main": table}))

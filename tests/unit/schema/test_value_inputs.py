@@ -2,7 +2,7 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.value_inputs import ColumnInputs, named_inputs
 
 
-def test_an_alias_names_an_input_where_the_field_s_own_name_is_no_plain_one():
+def test_an_alias_names_an_input_where_the_field_s_own_name_begins_with_no_letter():
     inputs = named_inputs(Schema.from_yaml("aliccp"))
     assert inputs["101"] == ColumnInputs(value="user_id", lengths=None, weights=None)
     assert inputs["210"] == ColumnInputs(
@@ -16,6 +16,7 @@ def test_a_plain_name_stays_and_a_taken_alias_gets_a_number():
         {"name": "2", "alias": "item", "owner": "item"},
         {"name": "item", "alias": "thing", "owner": "item"},
         {"name": "3 x", "alias": "also no plain name", "owner": "item"},
+        {"name": "user id", "alias": "user", "owner": "item"},
     ]
     schema = Schema.from_dict({"name": "s", "labels": ["click", "buy"], "fields": fields})
-    assert [each.value for each in named_inputs(schema).values()] == ["item_2", "item_3", "item", "f_3_x"]
+    assert [each.value for each in named_inputs(schema).values()] == ["item_2", "item_3", "item", "f_3_x", "user_id"]
