@@ -1,6 +1,7 @@
 """The names under which a request gives the values of a log's columns: to an exported model, and to ``esmm serve``."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from esmm_dist.schema.fields import Field, Schema
@@ -20,6 +21,12 @@ class ColumnInputs:
     """Name of the input with the number of values of each row, int64; None: each row has one."""
     weights: str | None
     """Name of the input with the weight of each value, float32; None: 1."""
+
+
+def spoken_names(schema: Schema) -> dict[str, str]:
+    """Return under which name each field is spoken of, by its own: its alias where no other field has that one."""
+    aliases = Counter(field.alias for field in schema.fields) + Counter(field.name for field in schema.fields)
+    return {field.name: field.alias if aliases[field.alias] == 1 else field.name for field in schema.fields}
 
 
 def time_column(schema: Schema) -> str:

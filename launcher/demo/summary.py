@@ -41,6 +41,8 @@ def what_next(folder: Path, activate: Path | None) -> Sequence[str]:
     lines = first | {
         f"esmm checkpoints {folder / 'run'}": "the checkpoints of the run",
         f"tensorboard --logdir {folder / 'run'}": "losses and AUCs over the steps",
+        f"esmm export --run {folder / 'run'} --out {folder / 'models' / '1'}": "a SavedModel for any TensorFlow",
+        f"esmm serve {folder / 'models'}": "scores over HTTP",
         "esmm train --print-config > train.yaml": "every setting, with its meaning",
         f"esmm train --data {folder / 'data'} --run {folder / 'run-2'} --config train.yaml": "a run of your own",
         "esmm preprocess YOUR_LOG DATA --schema YOURS.yaml": 'your own log: preprocess/README.md, "Your own log"',

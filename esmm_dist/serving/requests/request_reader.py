@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.value_inputs import spoken_names
 from esmm_dist.serving.requests.asked_request import AskedRequest, RequestForm
 from esmm_dist.serving.requests.batch_of_columns import ColumnBatches, Knows
 from esmm_dist.serving.requests.column_request import read_columns
@@ -25,7 +26,7 @@ class RequestReader:
         """
         self.schema, self._knows = schema, knows
         self._used = frozenset(field.name for field in schema.fields) if used is None else frozenset(used)
-        self._names = InputNames(schema)
+        self._names, self._spoken = InputNames(schema), spoken_names(schema)
         self._columns = ColumnBatches(schema)
         self._records = RecordRequests(schema)
 
@@ -34,6 +35,7 @@ class RequestReader:
         reader = RequestReader.__new__(RequestReader)
         reader.schema, reader._knows, reader._used = self.schema, knows, self._used
         reader._names, reader._columns, reader._records = self._names, self._columns, self._records
+        reader._spoken = self._spoken
         return reader
 
     def read(self, form: RequestForm, body: Any) -> AskedRequest:
@@ -45,5 +47,5 @@ class RequestReader:
         else:
             batch = read_features(body, self.schema) if form == "features" else self._records.batch(body)
             unknown, several = unknown_ids(batch, self.schema, self._knows), True
-        counted = {name: count for name, count in unknown.items() if name in self._used}
+        counted = {self._spoken[name]: count for name, count in unknown.items() if name in self._used}
         return AskedRequest(batch=batch, several_users=several, unknown=counted)

@@ -1,5 +1,5 @@
 from esmm_dist.schema.fields import Schema
-from esmm_dist.schema.value_inputs import ColumnInputs, named_inputs
+from esmm_dist.schema.value_inputs import ColumnInputs, named_inputs, spoken_names
 
 
 def test_an_alias_names_an_input_where_the_field_s_own_name_begins_with_no_letter():
@@ -20,3 +20,15 @@ def test_a_plain_name_stays_and_a_taken_alias_gets_a_number():
     ]
     schema = Schema.from_dict({"name": "s", "labels": ["click", "buy"], "fields": fields})
     assert [each.value for each in named_inputs(schema).values()] == ["item_2", "item_3", "item", "f_3_x", "user_id"]
+
+
+def test_a_field_is_spoken_of_by_an_alias_of_its_own():
+    fields = [
+        {"name": "1", "alias": "item", "owner": "user"},
+        {"name": "2", "alias": "item", "owner": "item"},
+        {"name": "3", "alias": "price", "owner": "item"},
+        {"name": "4", "alias": "shop", "owner": "item"},
+        {"name": "shop", "owner": "item"},
+    ]
+    schema = Schema.from_dict({"name": "s", "labels": ["click", "buy"], "fields": fields})
+    assert spoken_names(schema) == {"1": "1", "2": "2", "3": "price", "4": "4", "shop": "shop"}
