@@ -102,7 +102,7 @@ def test_requests_behind_each_other_are_answered_in_order(server):
 
 
 def test_headers_behind_a_body_are_left_out(server):
-    body = b"%x\r\n%s\r\n0\r\nContent-Type: text/plain\r\n\r\n" % (len(BODY), BODY)
+    body = b"%x\r\n%s\r\n0\r\nContent-Encoding: gzip\r\n\r\n" % (len(BODY), BODY)
     answer = answers_to(server, HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
     assert answer.startswith(b"HTTP/1.1 200 OK")
 
@@ -173,6 +173,9 @@ def test_a_certificate_that_cannot_be_used_is_refused(tmp_path):
     authority = Authority(tmp_path)
     one, other = authority.sign("one"), authority.sign("other")
     settings: dict[str, Any] = {"models": "models", "tls_cert": one.cert}
+    usable = tls_context(ServeConfig(**settings, tls_key=one.key))
+    assert usable is not None
+    assert usable.minimum_version == ssl.TLSVersion.TLSv1_2
     with pytest.raises(ConfigError, match=r"tls_cert .*one.pem and tls_key .*other-key.pem cannot be used: .*MISMATCH"):
         tls_context(ServeConfig(**settings, tls_key=other.key))
     one.key.chmod(0o644)

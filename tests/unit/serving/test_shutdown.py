@@ -32,6 +32,8 @@ class Balancer:
     def __init__(self, port: int) -> None:
         self._port = port
         self.statuses: Counter[int] = Counter()
+        self.closed = 0
+        """Answers that ended their connection."""
         self.failed: list[str] = []
         self.stopped = threading.Event()
 
@@ -45,6 +47,7 @@ class Balancer:
                 return
             self.statuses[reply.status] += 1
             if reply.headers["Connection"] == "close":
+                self.closed += 1
                 connection.close()
                 connection = self._connection()
         connection.close()
@@ -65,10 +68,12 @@ def test_no_request_fails_at_an_end_behind_a_balancer():
             thread.start()
         wait_for(lambda: balancer.statuses[200] > 20)
         assert balancer.ready() == 200
+        assert balancer.closed == 0
         process.send_signal(signal.SIGTERM)
         wait_for(lambda: balancer.ready() == 503)
-        answered = balancer.statuses[200]
+        answered, closed = balancer.statuses[200], balancer.closed
         wait_for(lambda: balancer.statuses[200] > answered + 10)  # it goes on answering
+        assert balancer.closed > closed + 5  # answers to /v1/score say so, too
         balancer.stopped.set()
         for thread in threads:
             thread.join(30)
