@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.damage import flip_bit
 from tests.support.serve_process import Asking, ServeProcess, serve_process, wait_until
-from tests.support.served_versions import answer_of, rows_of, write_answering
+from tests.support.served_versions import answer_of, brand_added, rows_of, write_answering
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -48,11 +48,14 @@ def test_each_request_is_answered_by_the_old_or_the_new_version_as_a_whole(serve
     try:
         write_answering(models, f"{two}.delta", changed, bases=[models / one], step=20)
         server.wait_for(f"Version {two}.delta answers: step 20 of runs/a, 599 rows")
-        write_answering(models, three, rows_of(3), networks=2, step=30)
+        write_answering(models, three, rows_of(3), networks=2, step=30, schema=brand_added())
         server.wait_for(f"Version {three} answers: step 30")
-        wait_until(lambda: {server.ask()[1]["version"] for _ in range(20)} == {three})
+        server.wait_for(f"WARNING: version {three} differs from version {two}.delta in what clients send or get: new ")
+        # Both workers answer with it once neither has files of the one before
+        wait_until(lambda: _mapped_by(server, models / f"{two}.delta") == 0)
         (models / "current.json").write_text(json.dumps({"version": newest}))  # back
         server.wait_for(f"Version {one} answers", times=2)
+        server.wait_for("in what clients send or get: inputs that are gone: brand. Requests with an input that is gone")
         wait_until(lambda: {server.ask()[1]["version"] for _ in range(10)} == {one})
     finally:
         asked = asking.end()

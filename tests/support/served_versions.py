@@ -1,5 +1,6 @@
 """Versions of a served model that answer, made without a training: random rows, and networks of random weights."""
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -16,6 +17,7 @@ from esmm_dist.inference.exported_towers import ExportedTowers
 from esmm_dist.inference.served_export import write_towers
 from esmm_dist.model.config import ModelConfig
 from esmm_dist.model.esmm import Esmm
+from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.served_model.manifest import SERVED_FOLDER, TOWERS_FOLDER
 from esmm_dist.served_model.mapped_model import MappedModel
 from esmm_dist.served_model.writing import write_delta, write_full
@@ -71,6 +73,11 @@ def answer_of(folders: Sequence[Path], asked: Any = ASKED) -> dict[str, np.ndarr
     """Return the scores that a full version with its deltas gives."""
     scorer = ServedScorer.open(folders)
     return scorer.score(read_request("short", asked, scorer).batch)
+
+
+def brand_added() -> Schema:
+    """Return the schema of a log with one more field, which the networks do not read."""
+    return dataclasses.replace(SCHEMA, fields=(*SCHEMA.fields, Field(name="brand", owner="item")))
 
 
 @functools.cache

@@ -138,7 +138,7 @@ class _Announcer:
 
     def version_taken(self, version: OfferedVersion, facts: Mapping[str, Any]) -> None:
         """Say that a version answers."""
-        first, self.version = self.version is None, version.name
+        before, self.version = self.version, version.name
         golden = facts["golden"]
         requests = "1 golden request" if golden == 1 else f"{golden:,} golden requests"
         checked = f"{requests} answered as expected" if golden else "it has no golden requests"
@@ -146,5 +146,10 @@ class _Announcer:
             f"Version {version.name} answers: step {facts['step']:,} of {facts['run']}, {facts['rows']:,} rows, "
             f"{short_bytes(facts['file_bytes'])} mapped, loaded in {facts['seconds']:.1f} s; {checked}"
         )
-        if first:
+        if facts["changed"]:
+            self.message(
+                f"WARNING: version {version.name} differs from version {before} in what clients send or get: "
+                f"{facts['changed']}. Requests with an input that is gone, or of its old kind, are refused."
+            )
+        if before is None:
             self.message(f"Try: {curl_line(self._config, self.url, version.folders[-1])}")

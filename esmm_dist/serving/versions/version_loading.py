@@ -10,6 +10,7 @@ from esmm_dist.served_model.manifest import SERVED_FOLDER, read_served_manifest
 from esmm_dist.serving.metrics import ServingMetrics
 from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from esmm_dist.serving.scoring.snapshot import Snapshot
+from esmm_dist.serving.versions.changed_interface import changed_interface
 from esmm_dist.serving.versions.loaded_versions import LoadedVersions
 from esmm_dist.serving.versions.offered_version import OfferedVersion
 from esmm_dist.serving.versions.self_check import self_check
@@ -40,7 +41,7 @@ class VersionLoading:
             check: whether the checksums of its files are compared: no, if another process has done it
 
         Returns:
-            Facts about it: step, run, rows, bytes, seconds.
+            Facts about it: step, run, rows, bytes, seconds, and what clients notice of it (``changed_interface``).
 
         Raises:
             EsmmError: it is damaged, cannot be read, or answers otherwise than its golden answers
@@ -52,10 +53,11 @@ class VersionLoading:
             opened_bytes = sum(map(_mapped_bytes, deltas or offered.folders))
             scorer.warm_up()
             compared = self_check(scorer, offered.folders[-1])
+        manifest, current = scorer.model.manifest, self._versions.current()
+        changed = "" if current is None else changed_interface(current.scorer.model.manifest.schema, manifest.schema)
         self._versions.put(Snapshot(version=offered.name, number=offered.number, scorer=scorer))
         self._identities = offered.identities
         self._file_bytes = opened_bytes + (self._file_bytes if deltas else 0)
-        manifest = scorer.model.manifest
         self._metrics.version.set(offered.number)
         self._metrics.step.set(manifest.step)
         self._metrics.loaded_at.set(time.time())
@@ -65,6 +67,7 @@ class VersionLoading:
             "rows": sum(table.num_rows for table in scorer.model.tables.values()),
             "file_bytes": self._file_bytes,
             "golden": compared,
+            "changed": changed,
             "seconds": time.monotonic() - before,
         }
 

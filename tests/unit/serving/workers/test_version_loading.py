@@ -64,6 +64,23 @@ def test_a_delta_is_applied_to_the_version_in_service(models, tmp_path):
         np.testing.assert_array_equal(found[name], column)
 
 
+def test_ten_changes_of_version_leave_no_file_of_an_old_one_mapped(models, tmp_path):
+    write_answering(tmp_path, "3", rows_of(3), networks=2)
+    loading = VersionLoading(LoadedVersions(), ServingMetrics())
+    three = OfferedVersion(name="3", number=3, folders=(tmp_path / "3",), identities=("3",))
+    turns = [offer(models, "1"), offer(models, "1", "2.delta"), three, offer(models, "1", "2.delta"), three] * 2
+    for offered in turns:
+        loading.load(offered, check=False)
+        assert _mapped_folders(models, tmp_path) == set(offered.folders)
+
+
+def _mapped_folders(*within: Path) -> set[Path]:
+    """Return the folders of versions of which this process maps tables."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    paths = [Path(words[5]) for line in lines if line.endswith(".npy") and len(words := line.split()) == 6]
+    return {path.parents[2] for path in paths if path.parents[3] in within}
+
+
 def test_files_that_another_process_has_checked_are_not_read_again(models, tmp_path):
     shutil.copytree(models / "1", tmp_path / "1")
     flip_bit(tmp_path / "1" / "served" / "tables" / "main-0000.rows.npy", 0.9)
