@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 
 _MOST_NEAR = 4
+_LONGEST_NAME = 200
+"""Characters of a wrong name that is compared with others: the name may come from a request, and have millions."""
 _SYNONYMS = {
     **{"lr": ("learning", "rate"), "bs": ("batch", "records"), "size": ("records",), "dimension": ("dim",)},
     **{"layers": ("hidden", "units"), "optimiser": ("optimizer",), "output": ("out",), "input": ("data",)},
@@ -34,6 +36,8 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
         name: as typed, with words joined by ``-`` or ``_``
         known: names that would be right
     """
+    if len(name) > _LONGEST_NAME:
+        return []
     names = sorted(known)
     if (now := _EARLIER_NAMES.get(name.replace("-", "_"))) is not None and now in names:
         return [now]

@@ -150,6 +150,9 @@ def shown(value: Any) -> str:
     """Return a value as JSON, shortened."""
     try:
         text = orjson.dumps(value).decode()
-    except TypeError:  # a number beyond 64 bits
-        text = str(value)
+    except TypeError:  # deeper than what orjson writes
+        try:
+            text = str(value)
+        except RecursionError:
+            text = "a value of many levels"
     return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."

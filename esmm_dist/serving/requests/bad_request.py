@@ -13,7 +13,7 @@ def shown(value: object) -> str:
     """Return a value as JSON writes it, cut to what a sentence can hold."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=repr)
-    except (ValueError, RecursionError):
-        text = repr(value)
+    except (ValueError, RecursionError):  # as deep as a request may be, or deeper
+        text = "a value of many levels"
     text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-_STRING_OR_WORD = re.compile(rb'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
+# A text without its closing quote goes to the end, and nothing is tried twice: else some bodies would take hours
+_STRING_OR_WORD = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?Infinity|NaN', re.DOTALL)
 _WORD = re.compile(rb"Infinity|NaN")
 
 

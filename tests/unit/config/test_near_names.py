@@ -67,3 +67,8 @@ def test_two_letters_in_the_wrong_order_are_nearer_than_another_letter():
 
 def test_the_beginning_of_names_with_numbers_means_these():
     assert near_names("escm", ["esmm", "escm2-ips", "escm2-dr"]) == ["escm2-dr", "escm2-ips"]
+
+
+def test_a_name_of_millions_of_characters_is_like_none():
+    """Once with each two neighbours swapped, it would fill the memory."""
+    assert near_names("user_id" * 1_000_000, ["user_id"]) == []

@@ -66,6 +66,12 @@ def test_what_is_no_json_is_refused_in_a_line(body: bytes):
     assert len(str(refused.value)) < 200
 
 
+def test_a_text_that_does_not_end_is_read_once():
+    """The time grew with the square of the length: half a minute for this one's hundredth part."""
+    with pytest.raises(ValueError, match="unexpected end of data"):
+        json_of(b'{"a": NaN, "b": "' + b'\\"' * 4_000_000)
+
+
 def test_the_place_of_an_error_is_that_of_the_body():
     with pytest.raises(ValueError, match=r"line 1 column 22 \(char 21\)"):
         json_of(b'[NaN, -Infinity, "a" oops]')

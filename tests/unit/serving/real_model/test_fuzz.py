@@ -104,3 +104,27 @@ def test_a_damaged_request_is_answered_or_refused_in_json(connection, request):
 @given(path=st.sampled_from(["/v1/score", "/v1/models/esmm:predict"]), body=st.binary(max_size=60))
 def test_any_bytes_are_refused_in_json(connection, path: str, body: bytes):
     check(connection, path, body)
+
+
+DEEP = b"[" * 1_000 + b"]" * 1_000
+"""As deep as JSON may be here, nearly."""
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/score", DEEP),
+        ("/v1/score", b'{"candidates": %s}' % DEEP),
+        ("/v1/score", b'{"user_id": %s, "candidates": [{}]}' % DEEP),
+        ("/v1/score", b'{"tags": [%s], "candidates": [{}]}' % DEEP),
+        ("/v1/score", b'{"age": %s, "candidates": [{}]}' % DEEP.replace(b"[]", b"[NaN]")),
+        ("/v1/models/esmm:predict", DEEP),
+        ("/v1/models/esmm:predict", b'{"inputs": %s}' % DEEP),
+        ("/v1/models/esmm:predict", b'{"inputs": {"examples": [{"b64": %s}]}}' % DEEP),
+        ("/v1/models/esmm:predict", b'{"instances": [{"a": %s}]}' % DEEP),
+        ("/v1/models/esmm:predict", b'{"signature_name": %s}' % DEEP),
+    ],
+)
+def test_deep_values_are_refused_without_a_word_of_all_their_levels(connection, path: str, body: bytes):
+    reply = ask_over(connection, "POST", path, body)
+    assert (reply.status, len(reply.error) < 500) == (400, True)
