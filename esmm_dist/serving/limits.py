@@ -37,7 +37,7 @@ class RequestLimits:
 
     upload_timeout_s: float = 10.0
     """Seconds that a request's body may take to arrive; after that it is status 408. Headers have the same time, after
-    which the connection is closed."""
+    which the connection is closed. So is one whose client reads none of its answers for so long."""
 
     keep_alive_s: float = 75.0
     """Seconds that a connection without a request stays open. Longer than the 60 s of usual load balancers, so that

@@ -80,12 +80,20 @@ def ask_over(
 
 
 @contextlib.contextmanager
-def running_server(serving: Serving, **settings: Any) -> Iterator[RunningServer]:
-    """Run a server in a thread on a free port of this machine until the block ends."""
+def running_server(serving: Serving, *, send_buffer_bytes: int = 0, **settings: Any) -> Iterator[RunningServer]:
+    """Run a server in a thread on a free port of this machine until the block ends.
+
+    Args:
+        serving: hands out the version
+        send_buffer_bytes: what the system keeps of a connection's answers; 0: as much as it wants
+        **settings: those of the server
+    """
     config = ServeConfig(models="models", **{"port": 0, "drain_s": 0.0, **settings})
     metrics = ServingMetrics()
     server = ScoringServer(serving, config, metrics)
     listening = socket.create_server(("127.0.0.1", 0), backlog=256)
+    if send_buffer_bytes:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
     host, port = listening.getsockname()
     thread = threading.Thread(target=server.run, args=([listening],), name="server")
     thread.start()

@@ -30,6 +30,8 @@ class GuardedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _too_large = False
     _timer: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+    """Ends the connection, of which so much is not read that no more is written."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head, or close a connection that is one too many."""
@@ -43,10 +45,20 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read a piece of a request."""
+        """Read a piece of a request, or of several."""
+        while (
+            data and not self.transport.is_closing()
+        ):  # in turns, not within each other: a client may send thousands of offers at once
+            data = self._read(data)
+
+    def _read(self, data: bytes) -> bytes:
+        """Read a piece; return what is still to be read."""
         if self._in_head and self._timer is None:
             self._start_timer()
         before, heads = self._in_head, self._heads
@@ -56,13 +68,14 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("")
         except httptools.HttpParserUpgrade as e:
-            self._go_on_without_upgrade(data[e.args[0] :])
+            return self._without_offer() + data[e.args[0] :]
         # A whole request may have come at once: then what follows is the next one's head, and this was not
         if before and self._in_head and heads == self._heads and not self.transport.is_closing():
             self._head_bytes += len(data)  # of what the parser keeps until a name or value is whole
             if self._head_bytes > self.limits.max_header_bytes:
                 self._too_large = True
                 self.send_400_response("")
+        return b""
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address."""
@@ -92,6 +105,26 @@ class GuardedProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read its answers, but not for ever: they are kept in memory."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(self.limits.upload_timeout_s, self._give_up)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection without requests; one whose client has left an answer unread would never be closed."""
+        if self.transport.get_write_buffer_size() > 0:
+            self._give_up()
+        else:
+            super().timeout_keep_alive_handler()
+
     def on_response_complete(self) -> None:
         """Give the rest of a body that was refused the time of an upload to arrive, unread."""
         super().on_response_complete()
@@ -117,18 +150,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[int(status)] + head.encode() + body)
         self.transport.close()
 
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Read a request again, without its offer to go on with another protocol, which nobody need accept.
+    def _without_offer(self) -> bytes:
+        """Return a head to be read again, without its offer to go on with another protocol, which nobody need accept.
 
         Java's client offers HTTP/2 so in each of its requests.
-
-        Args:
-            rest: what came behind the head
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
             self.send_400_response("")
-            return
+            return b""
         lines = [method + b" " + self.url + b" HTTP/1.1"]
         for name, value in self.headers:
             if name == b"connection":
@@ -137,7 +167,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 lines.append(name + b": " + value)
         self._head_bytes = 0
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(b"\r\n".join([*lines, b"", b""]) + rest)
+        return b"\r\n".join([*lines, b"", b""])
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -158,6 +188,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._timer = None
         self.metrics.dropped.labels("slow_client").inc()
         self.transport.close()
+
+    def _give_up(self) -> None:
+        self._stalled = None
+        self.metrics.dropped.labels("slow_client").inc()
+        self.transport.abort()
 
 
 def guarded_protocol(limits: RequestLimits, metrics: ServingMetrics) -> type[GuardedProtocol]:

@@ -1,4 +1,5 @@
 import json
+import socket
 import ssl
 import time
 import urllib.request
@@ -113,6 +114,23 @@ def test_a_client_that_offers_http_2_is_answered_over_http_1_again_and_again(ser
     asked = REQUEST.replace(b"Host: h\r\n", offer)
     last = REQUEST.replace(b"Host: h", b"Host: h\r\nConnection: close")
     assert answers_to(server, asked, asked, last).count(b'"pctr":[0.5]') == 3
+
+
+def test_thousands_of_offers_in_one_piece_are_answered(server):
+    offer = b"GET /healthz HTTP/1.1\r\nConnection: Upgrade%s\r\nUpgrade: h2c\r\n\r\n"
+    answer = answers_to(server, offer % b"" * 2000 + offer % b", close")
+    assert answer.count(b"HTTP/1.1 200 OK") == 2001
+
+
+@pytest.mark.parametrize("candidates", [1_000, 9_000])  # an answer that is kept whole, and one that is too large
+def test_a_client_that_reads_no_answer_is_given_up(candidates: int):
+    body = b'{"candidates": [%s]}' % b",".join([b"0.12345678"] * candidates)
+    limits = {"upload_timeout_s": 0.2, "keep_alive_s": 0.2, "send_buffer_bytes": 4096}
+    with running_server(stand_in_version(StandInScorer()), **limits) as server, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect((server.host, server.port))
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        wait_for(lambda: server.figures().get('esmm_serving_dropped_total{reason="slow_client"}') == 1)
 
 
 def test_an_expectation_is_met_before_the_body(server):

@@ -18,8 +18,10 @@ TAGS = Field(name="tags", owner="user", multi_hot=True, weighted=True)
 
 def schema(*fields: Field, labels: tuple[str, ...] = ("click", "buy"), ids: bool = False) -> Schema:
     """Return the schema of a flat log, or of one that has ids."""
-    flat = FlatSource(form="flat", files={"train": "t.csv"}, labels={name: name for name in labels})
-    return Schema(name="shop", labels=labels, fields=(USER, *fields), source=None if ids else flat)
+    if ids:
+        return Schema(name="shop", labels=labels, fields=(USER, *fields))
+    source = FlatSource(form="flat", files={"train": "t.csv"}, labels={name: name for name in labels})
+    return Schema(name="shop", labels=labels, fields=(USER, *fields), source=source)
 
 
 BEFORE = schema(ITEM, TAGS)
