@@ -125,8 +125,8 @@ def test_thousands_of_offers_in_one_piece_are_answered(server):
 @pytest.mark.parametrize("candidates", [1_000, 9_000])  # an answer that is kept whole, and one that is too large
 def test_a_client_that_reads_no_answer_is_given_up(candidates: int):
     body = b'{"candidates": [%s]}' % b",".join([b"0.12345678"] * candidates)
-    limits = {"upload_timeout_s": 0.2, "keep_alive_s": 0.2, "send_buffer_bytes": 4096}
-    with running_server(stand_in_version(StandInScorer()), **limits) as server, socket.socket() as connection:
+    version, limits = stand_in_version(StandInScorer()), {"upload_timeout_s": 0.2, "keep_alive_s": 0.2}
+    with running_server(version, send_buffer_bytes=4096, **limits) as server, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         connection.connect((server.host, server.port))
         connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
