@@ -61,22 +61,33 @@ class MappedTable:
             float32 [U, D] and bool [U].
         """
         ids = np.ascontiguousarray(ids)
-        places = self._places(ids)
+        return self.read(ids, self.places(ids))
+
+    def read(self, ids: Ids, places: I64) -> tuple[F32, Bools]:
+        """Return what ``find`` returns, where the places are known.
+
+        Args:
+            ids: int64 [U], contiguous
+            places: int64 [2, U], what ``places`` of this table has returned for them
+        """
         rows, found = np.empty((len(ids), self.embedding_dim), dtype=np.float32), np.empty(len(ids), dtype=np.bool_)
         self._read(ids, places, self.start_rows, self._start_offset, rows, found)
         return rows, found
 
     def knows(self, ids: Ids) -> Bools:
         """Return which ids int64 [U], in any order, have a row: bool [U]."""
-        rows_at = self._places(np.ascontiguousarray(ids))[0]
+        rows_at = self.places(np.ascontiguousarray(ids))[0]
         return np.asarray(rows_at != 0)
 
     def rows_in(self, first_bucket: int, last_bucket: int) -> RowChanges:
         """Return the rows of buckets ``[first_bucket, last_bucket)`` in stored form, by (bucket, id): a copy."""
         return merged(self.layers, first_bucket, last_bucket, embedding_dim=self.embedding_dim, row_type=self.row_type)
 
-    def _places(self, ids: Ids) -> I64:
-        """Return the addresses of the rows of ids, 0 where there is none, and of their scales: int64 [2, U]."""
+    def places(self, ids: Ids) -> I64:
+        """Return the addresses of the rows of ids int64 [U], 0 where there is none, and of their scales: int64 [2, U].
+
+        Addresses mean something as long as this table exists.
+        """
         places = np.empty((2, len(ids)), dtype=np.int64)
         find_rows(self._index, ids, self._row_bytes, places, np.empty((3, SEARCHED_TOGETHER), dtype=np.int64))
         return places

@@ -55,7 +55,7 @@ class StandInScorer:
         )
         return AskedRequest(batch=batch, several_users=isinstance(body, list), unknown=users[0].get("unknown", {}))
 
-    def score(self, batch: GroupedBatch) -> dict[str, np.ndarray]:
+    def score(self, batch: GroupedBatch, found: Any = ()) -> dict[str, np.ndarray]:
         scores = batch.impression_ids.view(np.float64).astype(np.float32)
         self.batches.append(batch.impression_ids.view(np.float64).tolist())
         self.begun.release()

@@ -14,8 +14,8 @@ from tests.support.stand_in_model import StandInScorer, stand_in_version
 
 
 class SlowScorer(StandInScorer):
-    def score(self, batch):
-        scores = super().score(batch)
+    def score(self, batch, found=()):
+        scores = super().score(batch, found)
         if 0.75 in scores["pctr"]:
             time.sleep(0.3)
         return scores

@@ -18,6 +18,7 @@ import numpy as np
 
 from esmm_dist.arrays import F32, I64
 from esmm_dist.input.batch import GroupedBatch
+from esmm_dist.serving.requests.found_rows import FoundByTable
 
 RequestForm = Literal["short", "values", "features", "records"]
 
@@ -33,6 +34,8 @@ class AskedRequest:
     unknown: Mapping[str, int] = field(default_factory=dict)
     """For each field how many values the request holds whose ids have no row in the model; those that are missing, and
     fields without such a value, are not counted"""
+    found: FoundByTable = field(default_factory=dict)
+    """For each table where rows of its ids lie; empty: they are to be looked up"""
 
     @property
     def candidates_of(self) -> I64:

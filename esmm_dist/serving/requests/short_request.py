@@ -11,6 +11,7 @@ A field of the impressions beside "candidates" holds for each candidate that has
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -121,8 +122,8 @@ class _ShortRequest:
 
     def _column(self, name: str, rows: "_Rows") -> AskedColumn:
         keys, inputs = rows.keys, self._names.columns[name]
-        values = [row.get(keys.value) for row in rows.objects]
-        weights = [row.get(keys.weights) for row in rows.objects] if name in self._names.weighted else None
+        values = rows.values(keys.value)
+        weights = rows.values(keys.weights) if name in self._names.weighted else None
 
         def of_values(at: int) -> str:
             return rows.place_of(at, inputs.value)
@@ -171,6 +172,15 @@ class _Rows:
     objects: Sequence[Json]
     keys: Spelling
     place: Place
+
+    def values(self, key: str | None) -> list[Any]:
+        """Return the value of each row, None where it has none."""
+        if key is None:
+            return [None] * len(self.objects)
+        try:
+            return [*map(itemgetter(key), self.objects)]  # twice as fast, and most keys stand in all
+        except KeyError:
+            return [row.get(key) for row in self.objects]
 
     def place_of(self, at: int, written: str) -> str:
         """Return where a row's value stands, by the name that it is written with."""

@@ -14,16 +14,33 @@ _LEAVES_UNKNOWN_OUT: tuple[RequestForm, ...] = ("short", "values")
 
 def value_counts(form: RequestForm, asked: AskedRequest, schema: Schema) -> Counter[str]:
     """Return the number of values of each field that has some, by its spoken name, those of unknown ids among them."""
-    names = spoken_names(schema)
-    counts = _counts(schema.user_fields, asked.batch.user_lengths, names)
-    counts += _counts(schema.impression_fields, asked.batch.impression_lengths, names)
+    names = _names_of(schema)
+    counts = Counter(
+        {
+            **_counts(schema.user_fields, asked.batch.user_lengths, names),
+            **_counts(schema.impression_fields, asked.batch.impression_lengths, names),
+        }
+    )
     if form in _LEAVES_UNKNOWN_OUT:
         counts.update(asked.unknown)
     return counts
 
 
-def _counts(fields: Sequence[Field], lengths: I64, names: Mapping[str, str]) -> Counter[str]:
+def _names_of(schema: Schema) -> Mapping[str, str]:
+    """Return the spoken names of a schema, which are made once for all requests of it."""
+    global _made
+    of, names = _made
+    if of is not schema:
+        names = spoken_names(schema)
+        _made = schema, names
+    return names
+
+
+_made: tuple[Schema | None, Mapping[str, str]] = None, {}
+
+
+def _counts(fields: Sequence[Field], lengths: I64, names: Mapping[str, str]) -> dict[str, int]:
     if not fields:
-        return Counter()
+        return {}
     of_field = lengths.reshape(-1, len(fields)).sum(axis=0).tolist()
-    return Counter(dict(zip((names[field.name] for field in fields), of_field, strict=True)))
+    return {names[field.name]: count for field, count in zip(fields, of_field, strict=True) if count}

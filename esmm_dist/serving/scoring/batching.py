@@ -146,7 +146,7 @@ class Batching:
         began_at = time.monotonic()
         asked = [each for _, each in batch]
         try:
-            scores = batch[0][0].snapshot.scorer.score(joined(asked))
+            scores = batch[0][0].snapshot.scorer.score(joined(asked), [each.found for each in asked])
         except BaseException as e:
             if len(batch) == 1:
                 _fail(batch[0][0], e)
@@ -169,14 +169,14 @@ class Batching:
         self._count(batch)
 
     def _took(self, stage: Stage, began_at: float) -> None:
-        self._metrics.stages.labels(stage).inc(time.monotonic() - began_at)
+        self._metrics.took(stage, time.monotonic() - began_at)
 
     def _count(self, batch: Sequence[tuple[Waiting, AskedRequest]]) -> None:
         schema = batch[0][0].snapshot.scorer.model.manifest.schema
         values: Counter[str] = Counter()
         unknown: Counter[str] = Counter()
         for request, asked in batch:
-            values += value_counts(request.work.form, asked, schema)
+            values.update(value_counts(request.work.form, asked, schema))
             unknown.update(asked.unknown)
         impressions = sum(asked.batch.num_impressions for _, asked in batch)
         self._metrics.batch_requests.observe(len(batch))

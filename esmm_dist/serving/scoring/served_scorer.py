@@ -3,7 +3,7 @@
 ::
 
     ids of the users and candidates ─> unique ids by table ─> rows ──────────> pooled vectors ─> probabilities
-    GroupedBatch                       LookupPlan.prepare     MappedTable.find  pool              ServedTowers
+    GroupedBatch                       LookupPlan.prepare     MappedTable.read  pool              ServedTowers
 
 It is what ``inference.scoring.Scorer`` does with a store and a compiled forward pass, step by step.
 """
@@ -20,7 +20,7 @@ from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.schema.value_ids import field_of_name
 from esmm_dist.served_model.manifest import ServedManifest
 from esmm_dist.served_model.mapped_model import MappedModel
-from esmm_dist.serving.requests.batch_of_columns import Knows
+from esmm_dist.serving.requests.found_rows import FoundByTable, known_places
 from esmm_dist.serving.requests.request_reader import RequestReader
 from esmm_dist.serving.scoring.served_towers import ServedTowers
 
@@ -50,20 +50,23 @@ class ServedScorer:
         )
 
     @classmethod
-    def open(cls, folders: Sequence[Path], *, verify: bool = True) -> "ServedScorer":
+    def open(
+        cls, folders: Sequence[Path], *, verify: bool = True, like: "ServedScorer | None" = None
+    ) -> "ServedScorer":
         """Map a served model, and load its networks.
 
         Args:
             folders: folder of a full version, then those of its deltas in their order
             verify: as ``MappedModel.open`` takes it
+            like: scorer of another version, whose session is taken over if the networks have the same form
 
         Raises:
             ServedModelError: A file is missing or damaged, or one does not follow another.
         """
         model = MappedModel.open(folders, verify=verify)
         manifest = model.manifest
-        reader = RequestReader(manifest.schema, _knows(model), used=_used_fields(manifest))
-        return cls(model, ServedTowers(model.towers), reader)
+        reader = RequestReader(manifest.schema, model.tables, used=_used_fields(manifest))
+        return cls(model, ServedTowers(model.towers, like=None if like is None else like._towers), reader)
 
     def with_delta(self, folder: Path, *, verify: bool = True) -> "ServedScorer":
         """Return a scorer of the model with a delta applied; this one goes on answering.
@@ -79,11 +82,16 @@ class ServedScorer:
         """
         model = self.model.with_delta(folder, verify=verify)
         same = _towers_of(model.manifest) == _towers_of(self.model.manifest)
-        towers = self._towers if same else ServedTowers(model.towers)
-        return ServedScorer(model, towers, self.reader.with_rows(_knows(model)))
+        towers = self._towers if same else ServedTowers(model.towers, like=self._towers)
+        return ServedScorer(model, towers, self.reader.with_rows(model.tables))
 
-    def score(self, batch: GroupedBatch) -> dict[str, F32]:
-        """Return the columns of ``esmm predict``, float32 [B], of one request or of several joined ones."""
+    def score(self, batch: GroupedBatch, found: Sequence[FoundByTable] = ()) -> dict[str, F32]:
+        """Return the columns of ``esmm predict``, float32 [B], of one request or of several joined ones.
+
+        Args:
+            batch: the ids
+            found: what was found of their rows when each request was read, for this model
+        """
         if batch.num_impressions == 0:
             return {name: np.zeros(0, np.float32) for name in self._columns}
         lookups = self._plan.prepare(batch)
@@ -94,7 +102,9 @@ class ServedScorer:
         }
         for number, table in enumerate(self._schema.tables):
             lookup = lookups[table]
-            rows, _ = self.model.tables[table].find(lookup.ids)
+            mapped = self.model.tables[table]
+            places = known_places(mapped, lookup.ids, [part for each in found for part in each.get(table, ())])
+            rows, _ = mapped.read(lookup.ids, places)
             inputs[f"pooled_{number}"] = pool(lookup, rows)
             if manifest.uses_norms:
                 inputs[f"norms_{number}"] = weight_norms(lookup)
@@ -124,10 +134,6 @@ class ServedScorer:
             sample_ids=np.arange(impressions),
             labels=np.zeros((impressions, len(schema.labels)), np.int64),
         )
-
-
-def _knows(model: MappedModel) -> Knows:
-    return {name: table.knows for name, table in model.tables.items()}
 
 
 def _used_fields(manifest: ServedManifest) -> list[str]:

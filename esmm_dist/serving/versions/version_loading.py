@@ -49,7 +49,7 @@ class VersionLoading:
         before = time.monotonic()
         with interpreter_shared_in_small_pieces():
             deltas = offered.deltas_since(self._identities)
-            scorer = self._with_deltas(deltas, check) if deltas else ServedScorer.open(offered.folders, verify=check)
+            scorer = self._with_deltas(deltas, check) if deltas else self._opened(offered.folders, check)
             opened_bytes = sum(map(_mapped_bytes, deltas or offered.folders))
             scorer.warm_up()
             compared = self_check(scorer, offered.folders[-1])
@@ -70,6 +70,10 @@ class VersionLoading:
             "changed": changed,
             "seconds": time.monotonic() - before,
         }
+
+    def _opened(self, folders: Sequence[Path], check: bool) -> ServedScorer:
+        current = self._versions.current()
+        return ServedScorer.open(folders, verify=check, like=None if current is None else current.scorer)
 
     def _with_deltas(self, folders: Sequence[Path], check: bool) -> ServedScorer:
         """Return the scorer in service with deltas applied."""

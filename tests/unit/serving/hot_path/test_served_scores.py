@@ -16,6 +16,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.raw_scoring.score_table import score_table
 from esmm_dist.serving.requests.asked_request import AskedRequest, joined, read_request, scores_of_users, split_scores
+from esmm_dist.serving.requests.found_rows import FoundRows
 from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from tests.support.network_cases import NETWORK_CASES
 from tests.support.saved_models import saved_rows
@@ -129,6 +130,21 @@ def test_requests_that_are_joined_get_the_scores_that_they_get_alone(scorer: Ser
     with ThreadPoolExecutor(4) as threads:
         again = list(threads.map(lambda each: scorer.score(each.batch), asked))
     assert all((a["pctcvr"] == b["pctcvr"]).all() for a, b in zip(again, alone, strict=True))
+
+
+def test_rows_that_were_found_when_requests_were_read_are_not_looked_up_again(scorer: ServedScorer):
+    requests = [read("short", short_of(group, SCHEMA), scorer) for group in TEST]
+    found = [each.found for each in requests]
+    expected = scorer.score(joined(requests))
+    for known in (found, found[:1], found[1:]):  # what is not known is looked up
+        for name, column in scorer.score(joined(requests), known).items():
+            np.testing.assert_array_equal(column, expected[name])
+    nowhere = [
+        {table: [FoundRows(ids=part.ids, places=np.zeros_like(part.places)) for part in parts]}
+        for each in found
+        for table, parts in each.items()
+    ]
+    assert not np.array_equal(scorer.score(joined(requests), nowhere)["pctr"], expected["pctr"])
 
 
 def test_a_delta_says_what_a_full_version_says_and_the_old_model_goes_on(tiny: Path, scorer: ServedScorer):
