@@ -11,7 +11,7 @@ from esmm_dist.served_model.mapped_table import MappedTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundRows:
+class RowPlaces:
     """The ids of one request in one table."""
 
     ids: Ids
@@ -30,7 +30,7 @@ class RowSearch:
             table: the table
         """
         self._table = table
-        self.found: list[FoundRows] = []
+        self.found: list[RowPlaces] = []
         """What was found, a part a call"""
 
     def __call__(self, ids: Ids) -> Bools:
@@ -40,12 +40,12 @@ class RowSearch:
         place_of, order = np.empty(count, np.int32), np.empty(count, np.int32)
         own = unique[: sorted_unique(np.ascontiguousarray(ids), unique, place_of, order, begins)]
         places = self._table.places(own)
-        self.found.append(FoundRows(ids=own, places=places))
+        self.found.append(RowPlaces(ids=own, places=places))
         has_row: Bools = places[0] != 0
         return has_row[place_of]
 
 
-def known_places(table: MappedTable, ids: Ids, parts: Sequence[FoundRows]) -> I64:
+def known_places(table: MappedTable, ids: Ids, parts: Sequence[RowPlaces]) -> I64:
     """Return where the rows of ids lie, int64 [2, U]; only those that no part has are looked up.
 
     Args:
@@ -68,6 +68,6 @@ def known_places(table: MappedTable, ids: Ids, parts: Sequence[FoundRows]) -> I6
     return places
 
 
-FoundByTable = Mapping[str, Sequence[FoundRows]]
+FoundByTable = Mapping[str, Sequence[RowPlaces]]
 
 _NOT_KNOWN = -1  # no address

@@ -169,8 +169,9 @@ def test_a_request_that_takes_too_long_is_answered_with_504_and_those_behind_it_
         scorer.go_on.clear()
         replies = []
         threads = [threading.Thread(target=lambda: replies.append(server.score(ONE))) for _ in range(2)]
-        for thread in threads:
-            thread.start()
+        threads[0].start()
+        assert scorer.begun.acquire(timeout=30)
+        threads[1].start()  # which waits behind the first, not with it
         for thread in threads:
             thread.join(30)
         assert [reply.status for reply in replies] == [504, 504]

@@ -16,7 +16,7 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.raw_scoring.score_table import score_table
 from esmm_dist.serving.requests.asked_request import AskedRequest, joined, read_request, scores_of_users, split_scores
-from esmm_dist.serving.requests.found_rows import FoundRows
+from esmm_dist.serving.requests.found_rows import RowPlaces
 from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from tests.support.network_cases import NETWORK_CASES
 from tests.support.saved_models import saved_rows
@@ -140,7 +140,7 @@ def test_rows_that_were_found_when_requests_were_read_are_not_looked_up_again(sc
         for name, column in scorer.score(joined(requests), known).items():
             np.testing.assert_array_equal(column, expected[name])
     nowhere = [
-        {table: [FoundRows(ids=part.ids, places=np.zeros_like(part.places)) for part in parts]}
+        {table: [RowPlaces(ids=part.ids, places=np.zeros_like(part.places)) for part in parts]}
         for each in found
         for table, parts in each.items()
     ]
