@@ -37,5 +37,4 @@ class IdReader:
         message = f"{column.value} has a number below {NO_ID}: ids are 0 to 2^63 - 1, and {NO_ID} is a missing value."
         with tf.control_dependencies([tf.debugging.assert_greater_equal(ids, tf.constant(NO_ID, tf.int64), message)]):
             present = ids != NO_ID
-        row, ids, weights = (tf.boolean_mask(each, present) for each in (row, ids, weights))
-        return FieldValues(row=row, ids=ids, weights=weights)
+        return FieldValues(row=row, ids=ids, weights=weights, present=present)

@@ -1,6 +1,6 @@
 """The inputs of a request to an exported model, checked, and what the values of one field become."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -10,11 +10,16 @@ from esmm_dist.schema.value_inputs import IMPRESSIONS_PER_GROUP, ColumnInputs
 
 @dataclass(frozen=True, kw_only=True)
 class FieldValues:
-    """Ids of one field: the row of each, int64 [N], the id, int64 [N], and its weight, float32 [N]."""
+    """Ids of one field, with those of missing values, which all fields' are sorted out of at once."""
 
     row: tf.Tensor
+    """int64 [N]: the row of each id"""
     ids: tf.Tensor
+    """int64 [N]"""
     weights: tf.Tensor
+    """float32 [N]"""
+    present: tf.Tensor
+    """bool [N]: whether it is the id of a value, or of a missing one that has an id"""
 
 
 class RequestInputs:
@@ -23,6 +28,20 @@ class RequestInputs:
     def __init__(self, inputs: Mapping[str, tf.Tensor]) -> None:
         """Take the tensors."""
         self._inputs = inputs
+
+    def changed(self, names: Sequence[str], change: Callable[[tf.Tensor], tf.Tensor]) -> "RequestInputs":
+        """Return these inputs with some changed value by value, all of them in one call.
+
+        Args:
+            names: names of the inputs, of one type
+            change: returns a value for each that it is given
+        """
+        given = [self._inputs[name] for name in names]
+        if not given:
+            return self
+        sizes = tf.stack([tf.size(each) for each in given])
+        parts = tf.split(change(tf.concat(given, 0)), sizes, num=len(given))
+        return RequestInputs({**self._inputs, **dict(zip(names, parts, strict=True))})
 
     @property
     def groups(self) -> tf.Tensor:

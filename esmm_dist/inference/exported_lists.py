@@ -43,11 +43,12 @@ def element_lists(schema: Schema, names: tuple[str, ...], ragged: Ragged, groups
     found = {}
     for name in names:
         own = (ragged.segments < groups * len(fields)) & (ragged.segments % len(fields) == fields.index(name))
-        group = tf.boolean_mask(ragged.segments, own) // len(fields)
+        place = tf.where(own)[:, 0]
+        group = tf.gather(ragged.segments, place) // len(fields)
         found[name] = ExportedList(
             table=schema.field(name).table,
-            ids=tf.boolean_mask(ragged.ids, own),
+            ids=tf.gather(ragged.ids, place),
             lengths=tf.math.unsorted_segment_sum(tf.ones_like(group), group, groups),
-            weights=tf.boolean_mask(ragged.weights, own),
+            weights=tf.gather(ragged.weights, place),
         )
     return found

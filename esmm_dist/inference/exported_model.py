@@ -142,7 +142,8 @@ class ExportedModel(tf.Module):
         if any(field.max_ids is not None for field in self._schema.fields):
             place = tf.range(tf.size(ids, out_type=tf.int64)) - tf.gather(tf.cumsum(lengths, exclusive=True), segments)
             keep = place < tf.gather(per_segment(lambda field: field.max_ids or tf.int64.max), segments)
-            segments, ids, weights = (tf.boolean_mask(each, keep) for each in (segments, ids, weights))
+            kept = tf.where(keep)[:, 0]
+            segments, ids, weights = (tf.gather(each, kept) for each in (segments, ids, weights))
         if any(field.combiner != "sum" for field in self._schema.fields):
             power = per_segment(lambda field: COMBINER_POWER[field.combiner])
             weights = _normalised(weights, segments, power)
@@ -153,10 +154,10 @@ class ExportedModel(tf.Module):
         for number, table in enumerate(tables):
             of_table = table_of == number
             renumbered = tf.cumsum(tf.cast(of_table, tf.int64)) - 1
-            chosen = tf.gather(of_table, segments)
-            own_segments = tf.gather(renumbered, tf.boolean_mask(segments, chosen))
-            unique, place = tf.unique(tf.boolean_mask(ids, chosen), out_idx=tf.int64)
-            matrix = (tf.stack([own_segments, place], axis=1), tf.boolean_mask(weights, chosen))
+            chosen = tf.where(tf.gather(of_table, segments))[:, 0]
+            own_segments = tf.gather(renumbered, tf.gather(segments, chosen))
+            unique, place = tf.unique(tf.gather(ids, chosen), out_idx=tf.int64)
+            matrix = (tf.stack([own_segments, place], axis=1), tf.gather(weights, chosen))
             pooled[table] = pool(self.tables[table].lookup(unique), *matrix, tf.math.count_nonzero(of_table))
             if self.towers.uses_norms:
                 norms[table] = weight_norms(*matrix, tf.size(unique), tf.math.count_nonzero(of_table))

@@ -81,19 +81,26 @@ class ValueInputs:
 
     def _lists(self, reader: "_Reader | IdReader", fields: tuple[Field, ...], rows: tf.Tensor) -> "_Lists":
         """Return the ids of some fields as records have them: row after row, and within a row field after field."""
-        place, ids, weights = [], [tf.zeros([0], tf.int64)], [tf.zeros([0], tf.float32)]
-        place.append(tf.zeros([0], tf.int64))
-        for number, field in enumerate(fields):
-            values = reader.values(field, rows)
-            known = self._knows[field.table](values.ids)
-            place.append(tf.boolean_mask(values.row, known) * len(fields) + number)
-            ids.append(tf.boolean_mask(values.ids, known))
-            weights.append(tf.boolean_mask(values.weights, known))
-        segment = tf.concat(place, 0)
+        # Few operations, not some of each field: a graph of hundreds of fields is traced in seconds, not minutes
+        segments, ids = [tf.zeros([0], tf.int64)], [tf.zeros([0], tf.int64)]
+        weights, wanted = [tf.zeros([0], tf.float32)], [tf.zeros([0], tf.bool)]
+        for table in dict.fromkeys(field.table for field in fields):
+            of_table = []
+            for number, field in enumerate(fields):
+                if field.table == table:
+                    of_table.append(reader.values(field, rows))
+                    segments.append(of_table[-1].row * len(fields) + number)
+            ids.append(tf.concat([values.ids for values in of_table], 0))
+            weights.extend(values.weights for values in of_table)
+            wanted.append(tf.concat([values.present for values in of_table], 0) & self._knows[table](ids[-1]))
+        place = tf.where(tf.concat(wanted, 0))[:, 0]
+        segment = tf.gather(tf.concat(segments, 0), place)
         order = tf.argsort(segment, stable=True)
-        lengths = tf.math.unsorted_segment_sum(tf.ones_like(segment), segment, rows * len(fields))
+        place = tf.gather(place, order)
         return _Lists(
-            ids=tf.gather(tf.concat(ids, 0), order), lengths=lengths, weights=tf.gather(tf.concat(weights, 0), order)
+            ids=tf.gather(tf.concat(ids, 0), place),
+            lengths=tf.math.unsorted_segment_sum(tf.ones_like(segment), segment, rows * len(fields)),
+            weights=tf.gather(tf.concat(weights, 0), place),
         )
 
 
@@ -117,6 +124,12 @@ class _Reader:
         group_of_impression: tf.Tensor,
     ) -> None:
         self._schema, self._columns, self._inputs = schema, columns, inputs
+        texts = [
+            columns[field.name].value
+            for field in schema.fields
+            if field.numeric is None and not field.cross and field.of_time is None
+        ]
+        self._texts = inputs.changed(list(dict.fromkeys(texts)), value_texts)
         self._group_of_impression = group_of_impression
         self._one_hot: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
         self._times: ExportedTimes | None = None
@@ -128,13 +141,11 @@ class _Reader:
         ids, present = self._single(field, rows)
         if field.missing == "id":
             present = tf.ones_like(present)
-        row = tf.boolean_mask(tf.range(rows), present)
-        return FieldValues(row=row, ids=tf.boolean_mask(ids, present), weights=self._weights(field, present))
+        return FieldValues(row=tf.range(rows), ids=ids, weights=self._weights(field, present), present=present)
 
     def _weights(self, field: Field, present: tf.Tensor) -> tf.Tensor:
         name = self._columns[field.name].weights if field.name in self._columns else None
-        of_row = tf.ones_like(present, tf.float32) if name is None else self._inputs.weights(name, tf.size(present))
-        return tf.boolean_mask(of_row, present)
+        return tf.ones_like(present, tf.float32) if name is None else self._inputs.weights(name, tf.size(present))
 
     def _single(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the id of each row, ``missing_id`` where there is no value, and where there is one: [rows] each."""
@@ -144,14 +155,14 @@ class _Reader:
         return self._one_hot[field.name]
 
     def _column(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        values = self._inputs.one_a_row(self._columns[field.name].value, rows)
+        name = self._columns[field.name].value
         if field.numeric is not None:
-            name = self._columns[field.name].value
+            values = self._inputs.one_a_row(name, rows)
             finite = tf.reduce_all(~tf.math.is_inf(values))
             with tf.control_dependencies([tf.debugging.Assert(finite, [f"{name} has an infinite number."])]):
                 values = tf.identity(values)
             return number_ids(field.numeric, field.name, values), ~tf.math.is_nan(values)
-        texts = value_texts(values)
+        texts = self._texts.one_a_row(name, rows)
         return category_ids(field.id_space, texts), texts != ""
 
     def _part_of_time(self, field: Field, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -176,15 +187,15 @@ class _Reader:
         return cross_ids(field.name, [ids for ids, _ in found]), present
 
     def _many(self, field: Field, rows: tf.Tensor) -> FieldValues:
-        texts, row, weights = self._inputs.lists(self._columns[field.name], rows)
-        texts = value_texts(texts)
+        texts, row, weights = self._texts.lists(self._columns[field.name], rows)
         present = texts != ""
-        row, texts, weights = (tf.boolean_mask(each, present) for each in (row, texts, weights))
         ids = category_ids(field.id_space, texts)
         if field.missing == "id":
-            counts = tf.math.unsorted_segment_sum(tf.ones_like(row), row, rows)
-            empty = tf.boolean_mask(tf.range(rows), counts == 0)
-            row = tf.concat([row, empty], 0)
-            ids = tf.concat([ids, tf.fill(tf.shape(empty), tf.constant(missing_id(field.id_space), tf.int64))], 0)
-            weights = tf.concat([weights, tf.ones_like(empty, tf.float32)], 0)
-        return FieldValues(row=row, ids=ids, weights=weights)
+            counts = tf.math.unsorted_segment_sum(tf.cast(present, tf.int64), row, rows)
+            every_row = tf.range(rows)
+            row = tf.concat([row, every_row], 0)
+            no_value = tf.fill(tf.shape(every_row), tf.constant(missing_id(field.id_space), tf.int64))
+            ids = tf.concat([ids, no_value], 0)
+            weights = tf.concat([weights, tf.ones_like(every_row, tf.float32)], 0)
+            present = tf.concat([present, counts == 0], 0)
+        return FieldValues(row=row, ids=ids, weights=weights, present=present)

@@ -1,5 +1,6 @@
 """A model saved for plain TensorFlow gives the predictions of ``esmm predict``."""
 
+import functools
 import json
 import re
 import shutil
@@ -22,6 +23,7 @@ from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, ExportResult, export
+from esmm_dist.inference.export_assets import write
 from esmm_dist.inference.exported_model import ExportedModel
 from esmm_dist.inference.exported_table import ExportedTable
 from esmm_dist.inference.exported_towers import ExportedTowers
@@ -61,6 +63,12 @@ TEST = [*tiny_groups(30, seed=2, first_sample=5000), UNSEEN, EMPTY]
 RECORDS = [serialized(group, SCHEMA) for group in TEST]
 
 
+@pytest.fixture
+def without_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave ``golden.json`` and what stands beside it out: most of the seconds of an export without a SavedModel."""
+    monkeypatch.setattr(write, "write_assets", lambda *_, **__: None)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A data set, a run of two checkpoints (its steps 5 and 10), its predictions and its SavedModel."""
@@ -94,8 +102,13 @@ def by_sample(columns: dict[str, Any]) -> dict[int, tuple[float, ...]]:
     return {int(sample_id): tuple(map(float, values)) for sample_id, *values in rows}
 
 
+@functools.lru_cache(maxsize=2)  # loading takes seconds
+def loaded(model: Path) -> Any:
+    return tf.saved_model.load(str(model)).signatures
+
+
 def signature(model: Path, name: str = "serving_default") -> Any:
-    return tf.saved_model.load(str(model)).signatures[name]
+    return loaded(model)[name]
 
 
 def scores_of(model: Path, records: list[bytes]) -> dict[int, tuple[float, ...]]:
@@ -276,6 +289,7 @@ def test_the_folder_says_what_it_was_made_from_and_the_report_how_to_load_it(fol
     assert [path.name for path in out.parent.iterdir()] == ["model"]
 
 
+@pytest.mark.usefixtures("without_examples")
 def test_a_damaged_checkpoint_is_passed_over_but_not_if_it_was_asked_for(folder, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(folder / "run", run)
@@ -284,7 +298,7 @@ def test_a_damaged_checkpoint_is_passed_over_but_not_if_it_was_asked_for(folder,
     rows.write_bytes(rows.read_bytes()[:-1] + b"x")
     with pytest.raises(CheckpointError, match=f"{rows.name} has another checksum"):
         export(ExportConfig(run=str(run), out=tmp_path / "model", step=10), NoProgress())
-    assert export(ExportConfig(run=str(run), out=tmp_path / "model"), NoProgress()).step == 5
+    assert export(ExportConfig(run=str(run), out=tmp_path / "model", form="shards"), NoProgress()).step == 5
 
 
 def test_a_run_or_a_step_without_a_checkpoint_is_refused(folder, tmp_path):
@@ -296,6 +310,7 @@ def test_a_run_or_a_step_without_a_checkpoint_is_refused(folder, tmp_path):
         ExportConfig(run=str(folder / "run"), out=tmp_path / "model", step=-1)
 
 
+@pytest.mark.usefixtures("without_examples")
 def test_an_output_that_exists_is_refused(folder, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
@@ -303,7 +318,7 @@ def test_an_output_that_exists_is_refused(folder, tmp_path):
     for name in ("file", "folder", "dangling"):
         with pytest.raises(ConfigError, match=f"out is {tmp_path / name}, which exists. Give the name of a new folder"):
             ExportConfig(run=str(folder / "run"), out=tmp_path / name)
-    config = ExportConfig(run=str(folder / "run"), out=tmp_path / "later")
+    config = ExportConfig(run=str(folder / "run"), out=tmp_path / "later", form="shards")
     config.out.mkdir()
     with pytest.raises(StorageError, match="later was made by someone else meanwhile"):
         export(config, NoProgress())
@@ -311,18 +326,19 @@ def test_an_output_that_exists_is_refused(folder, tmp_path):
     assert not list(tmp_path.glob(".later*"))
 
 
+@pytest.mark.usefixtures("without_examples")
 def test_what_a_killed_export_left_is_removed_and_a_place_that_cannot_be_written_is_named(folder, tmp_path):
     left = tmp_path / ".model.exporting"
     left.mkdir()
     (left / "saved_model.pb").write_text("half")
-    export(ExportConfig(run=str(folder / "run"), out=tmp_path / "model"), NoProgress())
+    export(ExportConfig(run=str(folder / "run"), out=tmp_path / "model", form="shards"), NoProgress())
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     (tmp_path / "file").touch()
     out = tmp_path / "file/model"
     with pytest.raises(
         StorageError, match=f"{tmp_path}/file: the system refuses .*Move it away, or choose another place"
     ):
-        export(ExportConfig(run=str(folder / "run"), out=out), NoProgress())
+        export(ExportConfig(run=str(folder / "run"), out=out, form="shards"), NoProgress())
 
 
 def test_the_report_says_how_to_load_a_saved_model_and_how_to_serve_shards_that_have_none():

@@ -164,8 +164,9 @@ def test_the_graph_makes_the_ids_of_the_records(folder: Path):
         ("impressions_per_group", [4, -1], "impressions_per_group has a negative number"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused_by_name(folder: Path, name: str, values: list[Any] | None, message: str):
-    score = tf.saved_model.load(str(folder / "model")).signatures["values"]
+def test_inputs_that_do_not_fit_are_refused_by_name(
+    folder: Path, signatures: Any, name: str, values: list[Any] | None, message: str
+):
     good = shop_request(TEST[:3], columns_of(folder), [2, 1])
     before = good[name].numpy()
     if values is None:
@@ -176,7 +177,7 @@ def test_inputs_that_do_not_fit_are_refused_by_name(folder: Path, name: str, val
     else:
         wrong = np.array([before.sum() + 1 if value is None else value for value in values])
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        score(**{**good, name: tf.constant(wrong, good[name].dtype)})
+        signatures["values"](**{**good, name: tf.constant(wrong, good[name].dtype)})
 
 
 def test_inputs_have_names_that_are_names_and_no_two_are_the_same():
