@@ -11,6 +11,7 @@ A folder whose name is anything else, and one without ``served/manifest.json``, 
 
 import json
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -136,6 +137,8 @@ class VersionList:
             about = (self.folder.local_path / name / SERVED_FOLDER / MANIFEST_NAME).stat()
         except OSError:  # not there, or the name is a file's
             return _NOTHING
+        if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for ever
+            return _NOTHING
         return about.st_ino, about.st_size, about.st_mtime_ns
 
 
@@ -213,11 +216,13 @@ def _chain(versions: list[ServedVersion], version: ServedVersion, folder: Folder
 
 def _current(folder: Folder) -> int | None:
     """Return the version that ``current.json`` names; None if there is no such file."""
+    if folder.is_local and (path := folder.local_path / CURRENT_NAME).exists() and not path.is_file():
+        raise ServedModelError(f"{folder}/{CURRENT_NAME} is no file. Remove it, or write one.")
     try:
         found = json.loads(folder.read_bytes(CURRENT_NAME))
     except FileNotFoundError:
         return None
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise ServedModelError(f"{folder}/{CURRENT_NAME} is damaged ({e}). Write it again, or remove it.") from e
     version = found.get("version") if isinstance(found, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):

@@ -94,6 +94,10 @@ def test_a_version_whose_answers_are_not_its_golden_ones_stays_out(server, model
     server.wait_for(f"Version {name} is refused, and version {newest}")
     assert "request 'four': pctr: score 2 is " in server.log
     shutil.rmtree(models / name)
+    models.rename(models.parent / "away")
+    server.wait_for(f"holds no version that can be served. Write one: esmm export --out FOLDER/1. Version {newest} st")
+    (models.parent / "away").rename(models)
+    assert {server.ask()[1]["version"] for _ in range(10)} == {str(newest)}
 
 
 def test_a_worker_that_is_killed_is_started_again_while_the_others_answer(server, models, newest):

@@ -52,9 +52,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a piece of a request, or of several."""
-        while (
-            data and not self.transport.is_closing()
-        ):  # in turns, not within each other: a client may send thousands of offers at once
+        # In turns, not within each other: a client may send thousands of offers to upgrade at once
+        while data and not self.transport.is_closing():
             data = self._read(data)
 
     def _read(self, data: bytes) -> bytes:

@@ -145,7 +145,11 @@ class WorkerSupervisor:
     def _read_versions(self) -> None:
         for event in self._versions.take():
             if event.text:
-                goes_on = f" Version {self._in_service.name} stays." if self._in_service and event.is_refusal else ""
+                goes_on = (
+                    f" Version {self._in_service.name} stays."
+                    if self._in_service and (event.is_refusal or event.reason)
+                    else ""
+                )
                 self._report.message(event.text + goes_on)
             if event.is_refusal:
                 self._count_refusal()

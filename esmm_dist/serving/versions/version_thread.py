@@ -16,6 +16,9 @@ from esmm_dist.words import amount_text
 _LONGEST_PAUSE_S = 60.0
 """Between two tries of what a disk or a store refuses."""
 
+_LONGEST_END_S = 5.0
+"""For a look under way when the server ends. A disk or a store that hangs keeps nobody waiting: the thread is left."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VersionEvent:
@@ -87,7 +90,7 @@ class VersionThread:
         """Stop."""
         self._stopped.set()
         self._commands.put(("stop", None))
-        self._thread.join(_LONGEST_PAUSE_S)
+        self._thread.join(_LONGEST_END_S)
         os.close(self._wake)
 
     def _run(self) -> None:
@@ -107,7 +110,8 @@ class VersionThread:
         try:
             offered = self._watch.look(_FetchProgress(self._stopped, self._show))
         except NothingToServeError as e:
-            self._say_why(str(e))
+            have_own_lines = any(why in str(e) for why in self._watch.skipped.values())
+            self._say_why(str(e), shown=not have_own_lines)
         except ServedModelError as e:
             self._say_why(str(e), is_refusal=True)
         except EsmmError as e:  # a store that does not answer, a disk that is full
@@ -116,8 +120,10 @@ class VersionThread:
         except _StoppedError:
             raise
         except Exception as e:
-            traceback.print_exc()
-            self._say_why(f"Looking for versions failed: {type(e).__name__}: {e}. It is tried again.")
+            text = f"Looking for versions failed: {type(e).__name__}: {e}. It is tried again."
+            if text != self._said:
+                traceback.print_exc()
+            self._say_why(text)
         skipped = dict(self._watch.skipped)
         for name, why in skipped.items():
             if self._skipped.get(name) != why:
@@ -142,11 +148,11 @@ class VersionThread:
             self._watch.forget()
         return pending
 
-    def _say_why(self, text: str, *, is_refusal: bool = False) -> None:
+    def _say_why(self, text: str, *, is_refusal: bool = False, shown: bool = True) -> None:
         """Say why there is no new version, once as long as it stays the same."""
         if text != self._said:
             self._said = text
-            self._put(VersionEvent(text=text, reason=text, is_refusal=is_refusal))
+            self._put(VersionEvent(text=text if shown else "", reason=text, is_refusal=is_refusal))
 
     def _show(self, text: str) -> None:
         self._put(VersionEvent(text=text))

@@ -185,7 +185,13 @@ def _only_version(models: Folder) -> _Found | None:
 
 def _without_served(models: Folder) -> str:
     """Return what to do about folders of SavedModels that cannot be served; empty if there are none."""
-    plain = [name for name in models.names() if name.isdigit() and (models / name).has(SAVED_MODEL_NAME)]
+    plain = [
+        name
+        for name in models.names()
+        if name.isdigit()
+        and (models / name).has(SAVED_MODEL_NAME)
+        and not (models / name / SERVED_FOLDER).has(MANIFEST_NAME)
+    ]
     if not plain:
         return ""
     return f" {models}/{plain[-1]} is a SavedModel without {SERVED_FOLDER}/{MANIFEST_NAME}. {_EXPORT}"

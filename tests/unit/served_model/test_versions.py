@@ -1,6 +1,7 @@
 """Which versions there are in a folder, on a disk and in a store, and which one is served."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -118,12 +119,27 @@ def test_current_json_names_the_version_in_service(place):
 
 @pytest.mark.parametrize(
     ("data", "text"),
-    [(b"{", r"current.json is damaged \("), (b"[3]", "names no version"), (b'{"version": true}', "names no version")],
+    [
+        (b"{", r"current.json is damaged \("),
+        (b"[" * 100_000, r"current.json is damaged \(maximum recursion"),
+        (b"[3]", "names no version"),
+        (b'{"version": true}', "names no version"),
+    ],
 )
 def test_a_damaged_current_json_is_an_error(tmp_path, made, data, text):
     shutil.copytree(made / "1", tmp_path / "1")
     (tmp_path / "current.json").write_bytes(data)
     with pytest.raises(ServedModelError, match=text + ".*Write it again, or remove it."):
+        version_to_serve(Folder.open(tmp_path))
+
+
+def test_nobody_waits_for_what_a_pipe_may_say(tmp_path, made):
+    shutil.copytree(made / "1", tmp_path / "1")
+    (tmp_path / "2" / "served").mkdir(parents=True)
+    os.mkfifo(tmp_path / "2" / "served" / "manifest.json")
+    assert version_to_serve(Folder.open(tmp_path)) == "1"
+    os.mkfifo(tmp_path / "current.json")
+    with pytest.raises(ServedModelError, match=r"current.json is no file. Remove it, or write one"):
         version_to_serve(Folder.open(tmp_path))
 
 

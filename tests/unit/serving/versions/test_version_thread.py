@@ -75,6 +75,21 @@ def test_each_reason_is_said_once_and_a_version_waits_for_its_verdict(tmp_path: 
         assert again.name == "1"  # 2 was refused
 
 
+def test_a_version_that_is_named_and_not_there_has_one_line(tmp_path: Path):
+    write_version(tmp_path / "1", ROWS)
+    (tmp_path / "current.json").write_text('{"version": 9}')
+    with looking(Folder.open(tmp_path)) as thread:
+        events: list[VersionEvent] = []
+        while len(events) < 2:
+            select.select([thread], [], [], 30)
+            events += thread.take()
+        nothing_comes(thread)
+    assert [event.text[:27] for event in events if event.text] == ["Version 9 is passed over: /"]
+    assert [event.reason.partition(".")[0] for event in events if event.reason] == [
+        f"{tmp_path} holds no version that can be served"
+    ]
+
+
 def test_a_store_that_does_not_answer_is_asked_again(tmp_path: Path, s3: S3Server):
     store = Folder.open(s3.uri("bucket/models"))
     write_version(tmp_path / "1", ROWS)

@@ -64,6 +64,28 @@ def test_current_json_leads_back_to_an_older_version(tmp_path):
     assert look(versions) is None
 
 
+def test_current_json_is_followed_from_the_first_look_on_and_forth_and_back(tmp_path):
+    write_version(tmp_path / "1", ROWS)
+    write_version(tmp_path / "2", OTHER_ROWS)
+    write_version(tmp_path / "3", ROWS, step=30)
+    current = {"format": "esmm_dist.current", "format_version": 1, "day": "2024-01-01", "files": {}}
+    versions, taken = None, []
+    for number in (1, 2, 1):  # published, the next one, and back; 3 has been copied, and is not in service yet
+        (tmp_path / "current.json").write_text(json.dumps({**current, "version": number}))
+        versions = versions or watch(tmp_path)
+        taken.append(take(versions))
+        assert look(versions) is None
+    assert taken == ["1", "2", "1"]
+
+
+def test_a_model_that_is_not_in_service_is_no_reason_why_none_is(tmp_path):
+    write_version(tmp_path / "1", ROWS)
+    (tmp_path / "1" / "saved_model.pb").touch()
+    (tmp_path / "current.json").write_text('{"version": 9}')
+    with pytest.raises(NothingToServeError, match=r"names version 9, which has no .* copy it whole\.$"):
+        look(watch(tmp_path))
+
+
 def test_a_version_that_appears_file_by_file_is_offered_when_it_is_whole(tmp_path):
     models = tmp_path / "models"
     write_version(tmp_path / "1", ROWS)
