@@ -89,8 +89,10 @@ class ServeConfig(RequestLimits):
             raise ConfigError(f"metrics_port is {self.port}, as port is. Set another one, or 0.")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ConfigError("tls_cert and tls_key belong together: give both, or neither.")
-        host = self.bind.removeprefix("[").removesuffix("]")
-        if not is_loopback(host) and self.token_file is None and not self.insecure_no_token:
+        if with_port := re.fullmatch(r"(\[.*\]|[^:]+):(\d+)", self.bind):
+            host, port = with_port.groups()
+            raise ConfigError(f"bind is {self.bind}, a host with a port. Give --bind {host} --port {port}.")
+        if not is_loopback(self.host) and self.token_file is None and not self.insecure_no_token:
             raise ConfigError(
                 f"bind is {self.bind}, which other machines reach, and there is no token. Write a long random text "
                 "into a file and give it to the server as --token-file and to clients, bind 127.0.0.1, or accept with "
@@ -105,3 +107,8 @@ class ServeConfig(RequestLimits):
             value = getattr(self, name)
             if value is not None and not least <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}. Set {least:g} or more.")
+
+    @property
+    def host(self) -> str:
+        """The host of ``bind``, an IPv6 address without its brackets."""
+        return self.bind.removeprefix("[").removesuffix("]")

@@ -14,6 +14,7 @@ from esmm_dist.process.signals import SignalInbox
 from esmm_dist.progress import Progress
 from esmm_dist.serving.config import ServeConfig
 from esmm_dist.serving.http.listening import address_of, listen
+from esmm_dist.serving.http.tls import tls_context
 from esmm_dist.serving.metrics import CONTENT_TYPE
 from esmm_dist.serving.processes.curl_line import curl_line
 from esmm_dist.serving.processes.worker_supervisor import WorkerSupervisor
@@ -51,7 +52,8 @@ def serve(config: ServeConfig, progress: Progress) -> ServeResult:
             place of versions
         StackError: a worker process ends at once whenever it is started
     """
-    read_token(config.token_file)
+    read_token(config.token_file)  # the workers read both; wrong ones are said here, before there are any
+    tls_context(config)
     models = Folder.open(config.models)
     remove_abandoned(Path(tempfile.gettempdir()))
     with contextlib.ExitStack() as stack:
@@ -120,7 +122,7 @@ class _Announcer:
         """Say where the server listens."""
         config = self._config
         if config.token_file is None:
-            whoever = "every user of this machine" if is_loopback(config.bind) else f"whoever reaches {self.address}"
+            whoever = "every user of this machine" if is_loopback(config.host) else f"whoever reaches {self.address}"
             self.message(f"WARNING: no --token-file: {whoever} can ask for scores.")
         if config.address_file is not None:
             write_whole(config.address_file, self.address + "\n")

@@ -19,6 +19,8 @@ from esmm_dist.serving.config import ServeConfig
         ({"tls_key": Path("key.pem")}, r"tls_cert and tls_key belong together"),
         ({"bind": "0.0.0.0"}, r"bind is 0.0.0.0, which other machines reach, and there is no token"),
         ({"bind": "[::]"}, r"bind is \[::\], which other machines reach"),
+        ({"bind": "127.0.0.1:80"}, r"bind is 127.0.0.1:80, a host with a port. Give --bind 127.0.0.1 --port 80\."),
+        ({"bind": "[::1]:80"}, r"bind is \[::1\]:80, a host with a port. Give --bind \[::1\] --port 80\."),
         ({"workers": 0}, r"workers is 0. Set 1 or more"),
         ({"max_batch_impressions": 0}, r"max_batch_impressions is 0"),
         ({"poll_s": 0.0}, r"poll_s is 0.0. Set 0.05 or more"),
@@ -39,6 +41,7 @@ def test_other_addresses_need_a_token_or_consent():
     assert ServeConfig(models="m", bind="0.0.0.0", insecure_no_token=True).bind == "0.0.0.0"
     for bind in ("127.0.0.1", "localhost", "::1", "[::1]"):
         assert ServeConfig(models="m", bind=bind).bind == bind
+        assert ServeConfig(models="m", bind=bind).host == bind.strip("[]")
 
 
 def test_two_free_ports_can_be_asked_for():

@@ -9,15 +9,18 @@ import pytest
 
 from esmm_dist.errors import ConfigError, StackError
 from esmm_dist.process.signals import SignalInbox
+from esmm_dist.progress import NoProgress
 from esmm_dist.serving.config import ServeConfig
 from esmm_dist.serving.http.listening import address_of, listen
 from esmm_dist.serving.processes import restarts, worker
+from esmm_dist.serving.processes.process import serve
 from esmm_dist.serving.processes.restarts import Restarts
 from esmm_dist.serving.processes.worker_channel import WorkerChannel
 from esmm_dist.serving.processes.worker_supervisor import WorkerSupervisor
 from esmm_dist.serving.versions.version_thread import VersionThread
 from esmm_dist.serving.versions.version_watch import VersionWatch
 from esmm_dist.storage.folder import Folder
+from tests.support.certificates import Authority
 from tests.support.served_models import DIMS, random_rows, write_version
 
 # A worker that ends when it is asked to load a version, as one does that the kernel kills
@@ -104,6 +107,14 @@ def test_a_port_is_bound_once_on_either_kind_of_address():
         assert address_of(sixth) == f"[::1]:{sixth.getsockname()[1]}"
     with pytest.raises(ConfigError, match=r"port 80 on 192\.0\.2\.1 is refused"):
         listen("192.0.2.1", 80)
+
+
+def test_a_certificate_that_cannot_be_used_is_refused_before_a_worker_starts(tmp_path):
+    authority = Authority(tmp_path)
+    one, other = authority.sign("one"), authority.sign("other")
+    config = ServeConfig(models=str(tmp_path), port=0, tls_cert=one.cert, tls_key=other.key)
+    with pytest.raises(ConfigError, match=r"tls_cert .*one.pem and tls_key .*other-key.pem cannot be used"):
+        serve(config, NoProgress())
 
 
 def test_messages_keep_their_order_however_they_are_cut():
