@@ -7,6 +7,7 @@ from pathlib import Path
 from esmm_dist.inference.auc_change import AucChange
 from esmm_dist.inference.delta_rows import DeltaRows
 from esmm_dist.reported import Reported
+from esmm_dist.served_model.version_folders import is_version_name
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -51,8 +52,12 @@ class ExportResult(Reported):
                 f"{', '.join(self.value_inputs)}.",
                 f'{loaded}.signatures["serving_default"] takes records.',
             ]
-        folder = Path(self.path).parent
-        return [*lines, f"Serve it over HTTP: esmm serve {shlex.quote(str(folder))}"]
+        return [*lines, f"Serve it over HTTP: esmm serve {shlex.quote(self._served())}"]
+
+    def _served(self) -> str:
+        """Return what ``esmm serve`` takes: the folder of versions, or the model itself, if its name is no version's."""
+        path = Path(self.path)
+        return str(path.parent) if is_version_name(path.name) else self.path
 
     def _of_left_out(self) -> list[str]:
         rare, others = self.rows_left_out.get("rare", 0), self.rows_left_out.get("of_other_fields", 0)

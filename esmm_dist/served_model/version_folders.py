@@ -6,6 +6,7 @@ is no version for ``esmm serve``, after that. They go first, the other way round
 replaced by the next one that writes the same version, or removed by ``remove_hidden``.
 """
 
+import re
 from pathlib import Path
 
 from esmm_dist.progress import Progress
@@ -20,7 +21,13 @@ MODEL_FILE = "saved_model.pb"
 DELTA_SUFFIX = ".delta"
 """What the name of a delta ends in; TensorFlow Serving leaves such folders alone."""
 
+_VERSION_NAME = re.compile(r"[0-9]{1,18}(\.delta)?")
 _PUBLISHING, _REMOVING = ".publishing", ".removing"
+
+
+def is_version_name(name: str) -> bool:
+    """Return whether a folder of this name can be a version: ``3`` or ``4.delta``."""
+    return _VERSION_NAME.fullmatch(name) is not None
 
 
 def put_version(model: Path, models: Folder, name: str, progress: Progress) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from esmm_dist.errors import ServedModelError
 from esmm_dist.served_model.manifest import MANIFEST_NAME, SERVED_FOLDER, ServedBase, read_served_manifest
-from esmm_dist.served_model.version_folders import DELTA_SUFFIX
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX, is_version_name
 from esmm_dist.storage.folder import Folder
 
 CURRENT_NAME = "current.json"
@@ -25,8 +25,6 @@ CURRENT_NAME = "current.json"
 
 
 _NOTHING = "no manifest"
-_NAME = re.compile(r"([0-9]{1,18})(\.delta)?")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ServedVersion:
@@ -87,7 +85,7 @@ class VersionList:
         known: dict[str, tuple[object, ServedVersion]] = {}
         self._unreadable = {}
         for name in self.folder.names():
-            if _NAME.fullmatch(name) is None:
+            if not is_version_name(name):
                 continue
             stamp = self._stamp(name)
             if stamp == _NOTHING:

@@ -32,7 +32,7 @@ class ServeConfig(RequestLimits):
 
     workers: int = 1
     """Processes that answer. They share the port and the pages of the tables in memory; each has its own TensorFlow
-    (about 0.4 GB). Set the number of cores, less one where a new version must not be felt: it is loaded by the same
+    (about 0.3 GB). Set the number of cores, less one where a new version must not be felt: it is loaded by the same
     processes. More than cores is of no use."""
 
     threads: int = 1

@@ -2,7 +2,7 @@
 
 A data set's vocabulary says the ids of each field, which is all that the Ali-CCP form needs. For a flat log neither
 checkpoint nor vocabulary has the texts of ids; a text is known for certain when its hash has a row. So texts are tried:
-the cells of the raw log, where it lies beside the data set, and whole numbers, dates and the like.
+the cells of the raw log, where it lies near the data set, and whole numbers, dates and the like.
 """
 
 import re
@@ -29,6 +29,9 @@ Values = dict[str, list[Any]]
 _MOST = 4  # values of a field
 _RAW_LINES = 500
 _RAW_BYTES = 1 << 18
+_RAW_FILES = 4  # of several kinds
+_LEVELS = 4  # folders above the data set that are looked in
+_FOLDERS = 200  # in each of them
 _GUESSES = 20_000
 _CELLS = re.compile(r'[,\t;|:"\r\n]+')
 
@@ -73,24 +76,41 @@ def _guesses() -> list[str]:
 
 
 def _raw_texts(data: ReachedData) -> Iterator[str]:
-    """Yield texts from the raw log, if it lies in a folder beside the data set, and all that could be one in a cell."""
+    """Yield texts from the raw log, if it lies near the data set, and all that could be one in a cell.
+
+    One file of each kind is read, for only one kind of an event log's files has the fields. Names that differ in
+    numbers alone are of one kind.
+    """
     if data.manifest is None:
         return
     inputs: Mapping[str, Any] = data.manifest.settings.get("inputs") or {}
-    parent = data.folder.resolve().parent
-    try:
-        folders = [parent, *(each for each in parent.iterdir() if each.is_dir())]
-    except OSError:
-        return
+    places, read = list(_places(data.folder)), set[str]()
     for name, about in inputs.items():
-        for folder in folders:
+        kind = re.sub("[0-9]+", "", name)
+        if kind in read or len(read) == _RAW_FILES:
+            continue
+        for folder in places:
             path = folder / name
             try:
                 if path.is_file() and path.stat().st_size == about["file_bytes"]:
                     yield from _cells(path)
-                    return
+                    read.add(kind)
+                    break
             except (OSError, KeyError, TypeError, pa.ArrowException):
                 continue
+
+
+def _places(data: Path) -> Iterator[Path]:
+    """Yield the folders that a raw log may lie in: those above the data set, and those in them.
+
+    A pipeline's data set is WORK/days/DAY/data, and its log is in a folder beside WORK.
+    """
+    for above in data.resolve().parents[:_LEVELS]:
+        yield above
+        try:
+            yield from islice((each for each in above.iterdir() if each.is_dir()), _FOLDERS)
+        except OSError:
+            continue
 
 
 def _cells(path: Path) -> Iterator[str]:

@@ -111,7 +111,7 @@ class WholeIds:
         Args:
             field: the field
         """
-        self._name = field.name if field.alias == field.name else f"{field.name}' ('{field.alias}')"
+        self._name = f"'{field.name}'" if field.alias == field.name else f"'{field.name}' ('{field.alias}')"
 
     def read(self, column: AskedColumn) -> I64:
         """Return the ids, int64 [N].
@@ -139,7 +139,7 @@ class WholeIds:
             value = int(value)
         if type(value) is not int or not 0 <= value <= _MOST_ID:
             raise BadRequestError(
-                f"{column.place(at)} is {shown(column.values[at])}, but the values of '{self._name}' are feature ids. "
+                f"{column.place(at)} is {shown(column.values[at])}, but the values of {self._name} are feature ids. "
                 "Write a whole number from 0 to 2^63 - 1, or null where there is none."
             )
         return value

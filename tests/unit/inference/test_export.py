@@ -345,6 +345,8 @@ def test_the_report_says_how_to_load_a_saved_model_and_how_to_serve_shards_that_
     shards = ExportResult(path="models/1", step=1, rows={"t": 3}, folder_bytes=10, seconds=1.0)
     _, serve = shards.lines()
     assert serve == "Serve it over HTTP: esmm serve models"
+    for path, served in (("models/2.delta", "models"), ("3", "."), ("my model", "'my model'"), ("a/b", "a/b")):
+        assert replace(shards, path=path).lines()[-1] == f"Serve it over HTTP: esmm serve {served}"
     _, load, takes, records, serve = replace(shards, value_inputs=("user", "item", "impressions_per_group")).lines()
     assert load.endswith('tf.saved_model.load("models/1").signatures["values"]')
     assert takes == (

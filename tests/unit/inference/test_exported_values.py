@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from esmm_dist.config import build
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, export
+from esmm_dist.inference.export_assets.known_values import known_values
 from esmm_dist.inference.export_folder import EXTRA_FOLDER
 from esmm_dist.inference.exported_values import ValueInputs
 from esmm_dist.inference.predict import PredictConfig, predict
+from esmm_dist.inference.reached_data import ReachedData
 from esmm_dist.progress import NoProgress
+from esmm_dist.schema.feature_id import feature_id
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.manifest import DatasetManifest, read_manifest
 from esmm_dist.schema.sources import FlatSource
@@ -224,6 +228,26 @@ def test_golden_requests_get_their_answers_from_the_saved_model_in_every_form(fo
     unknown = by_name["values that the model has never seen"]
     assert len(unknown["features"]["request"]["inputs"]["user_ids"]) < 5  # left out
     assert "values that the model has never seen, by their ids" in by_name
+
+
+def test_known_values_of_an_event_log_are_those_of_its_impressions_wherever_it_lies_beside_a_pipeline(
+    folder: Path, tmp_path: Path
+):
+    events = {"click/part-0.jsonl": '{"key": "r1"}', "impressions/part-0.csv": "key,item\nr1,odd one\n"}
+    for name, text in events.items():
+        (tmp_path / "event-raw" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "event-raw" / name).write_text(text)
+    data_set = tmp_path / "work/days/2024-01-03/data"
+    data_set.mkdir(parents=True)
+    inputs = {name: {"file_bytes": len(text)} for name, text in events.items()}
+    manifest = replace(read_manifest(folder / "data-csv"), settings={"inputs": inputs})
+    data = ReachedData(folder=data_set, manifest=manifest)
+    odd = feature_id("item", "odd one")
+    knows = {field.table: lambda ids: ids == odd for field in manifest.schema.fields}
+    found = known_values(manifest.schema, knows, data, {})
+    assert found["item"] == ["odd one"]
+    inputs["impressions/part-0.csv"]["file_bytes"] += 1  # another log of this name
+    assert known_values(manifest.schema, knows, data, {})["item"] == []
 
 
 def asked(signatures: Any, request: dict[str, Any]) -> dict[str, Any]:

@@ -169,6 +169,13 @@ def test_ids_of_the_ali_ccp_form_are_whole_numbers(value: Any, message: str):
     assert message.replace(".205", ".f_205") in str(caught.value)
 
 
+def test_an_id_that_is_none_is_refused_by_the_name_and_the_alias_of_its_field():
+    reader = reader_of(tiny_schema(fields=(Field(name="205", alias="item_id", owner="item"),)))
+    with pytest.raises(BadRequestError) as caught:
+        read("short", short({"item_id": "x"}), reader)
+    assert "but the values of '205' ('item_id') are feature ids." in str(caught.value)
+
+
 BAD_VALUES = [
     ([], "The inputs are []. Write an object with a list for each input"),
     (values(itm=[]), "The inputs have \"itm\", which is none. Did you mean 'item'?"),
