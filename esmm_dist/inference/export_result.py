@@ -55,7 +55,7 @@ class ExportResult(Reported):
         return [*lines, f"Serve it over HTTP: esmm serve {shlex.quote(self._served())}"]
 
     def _served(self) -> str:
-        """Return what ``esmm serve`` takes: the folder of versions, or the model itself, if its name is no version's."""
+        """Return what ``esmm serve`` takes: the folder of versions, or the model itself if its name is no version."""
         path = Path(self.path)
         return str(path.parent) if is_version_name(path.name) else self.path
 

@@ -10,7 +10,6 @@ A folder whose name is anything else, and one without ``served/manifest.json``, 
 """
 
 import json
-import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ CURRENT_NAME = "current.json"
 
 
 _NOTHING = "no manifest"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServedVersion:

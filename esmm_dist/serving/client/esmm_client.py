@@ -280,7 +280,7 @@ class EsmmClient:
         said = found.get("error") if isinstance(found, dict) else None
         text = f"{self.url}{place} answers {reply.status}: {said or repr(reply.body[:200])}"
         if reply.status == 401:
-            text += " Give the token of the server's --token-file."
+            text += f"{'' if text.endswith('.') else '.'} Give the token of the server's --token-file."
         kind = RequestRefusedError if 400 <= reply.status < 500 else NoAnswerError
         raise kind(text, reply.status)
 

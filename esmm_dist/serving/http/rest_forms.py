@@ -26,6 +26,7 @@ from esmm_dist.serving.http.tensor_json import columns_of, columns_of_rows, show
 from esmm_dist.serving.limits import RequestLimits
 from esmm_dist.serving.requests.asked_request import AskedRequest, RequestForm
 from esmm_dist.serving.requests.bad_request import BadRequestError
+from esmm_dist.serving.requests.input_names import CANDIDATES
 from esmm_dist.serving.requests.json_text import json_of
 from esmm_dist.serving.scoring.batching import Scored
 from esmm_dist.serving.scoring.snapshot import Snapshot
@@ -120,7 +121,8 @@ def rest_request(value: Any, signatures: Mapping[str, Signature]) -> RestRequest
     elif "inputs" in value:
         columns = columns_of(value["inputs"], signature)
     else:
-        raise BadRequestError("Missing 'inputs' or 'instances' key")
+        short = '. A request with "candidates" goes to /v1/score' if CANDIDATES in value else ""
+        raise BadRequestError(f"Missing 'inputs' or 'instances' key{short}")
     return RestRequest(signature=signature, rows=rows, body=_body(columns, signature))
 
 

@@ -74,6 +74,12 @@ class _ShortRequest:
             columns[name] = self._column(name, rows)
         return AskedColumns(columns=columns, candidates_of=self._counts, several_users=self._several)
 
+    def _other_form(self, number: int) -> str:
+        """Return where a request of TensorFlow Serving's form goes; empty if it is none."""
+        if not {"inputs", "instances"} & self._users[number].keys():
+            return ""
+        return " A request with inputs or instances goes to /v1/models/NAME:predict."
+
     def _candidates(self, number: int) -> list[Json]:
         candidates = self._users[number].get(CANDIDATES, _ABSENT)
         if type(candidates) is not list:
@@ -81,7 +87,7 @@ class _ShortRequest:
             where = f"The request's item {number}" if self._several else "The request"
             raise BadRequestError(
                 f'{where} has {what} "{CANDIDATES}". Write a list with an object for each impression to score, such as '
-                '[{"item_id": "i1"}].'
+                f'[{{"item_id": "i1"}}].{self._other_form(number)}'
             )
         if not set(map(type, candidates)) <= {dict}:
             at = next(at for at, each in enumerate(candidates) if type(each) is not dict)

@@ -8,6 +8,7 @@ from pathlib import Path
 from esmm_dist.errors import ConfigError, EsmmError, ServedModelError
 from esmm_dist.progress import Progress
 from esmm_dist.served_model.manifest import MANIFEST_NAME, SERVED_FOLDER, ServedManifest, read_served_manifest
+from esmm_dist.served_model.version_folders import is_version_name
 from esmm_dist.served_model.versions import ServedVersion, VersionList, chain_of, no_version_text
 from esmm_dist.serving.versions.offered_version import OfferedVersion
 from esmm_dist.serving.versions.version_cache import VersionCache
@@ -133,7 +134,7 @@ class VersionWatch:
         choice = self._list.choose()
         self.skipped = choice.skipped
         if not choice.chain:
-            raise NothingToServeError(no_version_text(self._models, choice) + _without_served(self._models))
+            raise NothingToServeError(no_version_text(self._models, choice) + _what_is_there(self._models))
         return self._found(choice.chain)
 
     def _older_than(self, found: _Found) -> Iterator[_Found]:
@@ -183,18 +184,30 @@ def _only_version(models: Folder) -> _Found | None:
     return _Found(name=name, number=number, folders=(models,), identities=(f"{name} {manifest.model_id}",))
 
 
-def _without_served(models: Folder) -> str:
-    """Return what to do about folders of SavedModels that cannot be served; empty if there are none."""
+def _what_is_there(models: Folder) -> str:
+    """Return what to do about what is there, but is no version that can be served; empty if there is nothing."""
+    names = models.names()
     plain = [
         name
-        for name in models.names()
+        for name in names
         if name.isdigit()
         and (models / name).has(SAVED_MODEL_NAME)
         and not (models / name / SERVED_FOLDER).has(MANIFEST_NAME)
     ]
-    if not plain:
+    if plain:
+        return f" {models}/{plain[-1]} is a SavedModel without {SERVED_FOLDER}/{MANIFEST_NAME}. {_EXPORT}"
+    if not models.is_local:
         return ""
-    return f" {models}/{plain[-1]} is a SavedModel without {SERVED_FOLDER}/{MANIFEST_NAME}. {_EXPORT}"
+    if not models.exists():
+        return f" There is no folder {models} yet."
+    alone = [
+        name
+        for name in names
+        if not name.startswith(".") and not is_version_name(name) and (models / name / SERVED_FOLDER).has(MANIFEST_NAME)
+    ]
+    if not alone:
+        return ""
+    return f" The name of {models}/{alone[0]} is not that of a version. esmm serve {models}/{alone[0]} serves it alone."
 
 
 def _manifest(folder: Folder) -> ServedManifest:

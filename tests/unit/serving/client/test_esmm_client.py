@@ -154,7 +154,12 @@ def test_nobody_listens():
     ("status", "body", "kind", "text"),
     [
         (400, {"error": "no field 'usr_id'"}, RequestRefusedError, "answers 400: no field 'usr_id'"),
-        (401, {"error": "no token"}, RequestRefusedError, "401: no token Give the token of the server's --token-file."),
+        (
+            401,
+            {"error": "no token"},
+            RequestRefusedError,
+            "401: no token. Give the token of the server's --token-file.",
+        ),
         (413, {"error": "too large"}, RequestRefusedError, "answers 413: too large"),
         (500, b"<html>", NoAnswerError, "answers 500: b'<html>'"),
         (200, b"hello", NoAnswerError, "answers 200: b'hello'"),

@@ -102,6 +102,7 @@ BAD_SHORT = [
     ("text", 'The request is "text". Write an object such as'),
     ([short(), 3], "The request's item 1 is 3. Write an object"),
     ({}, 'The request has no "candidates". Write a list'),
+    ({"inputs": {}}, '"i1"}]. A request with inputs or instances goes to /v1/models/NAME:predict.'),
     ([short(), {"age": 1}], 'The request\'s item 1 has no "candidates"'),
     ({"candidates": {"item": 1}}, 'The request has {"item": 1} as its "candidates". Write a list'),
     (short({}, "i2"), 'candidates[1] is "i2". Write an object'),

@@ -171,6 +171,10 @@ def of_values(**changes: Any) -> dict[str, Any]:
         (b"", "JSON Parse error: the body is empty"),
         ([], "JSON Value: [] Is not object"),
         ({}, "Missing 'inputs' or 'instances' key"),
+        (
+            {"candidates": [{}]},
+            "Missing 'inputs' or 'instances' key. A request with \"candidates\" goes to /v1/score",
+        ),
         ({"inputs": [], "instances": []}, "JSON Value: {"),
         ({"signature_name": 7, "inputs": []}, 'JSON Value: {"signature_name":7,"inputs":[]} not formatted correctly. '),
         (

@@ -168,6 +168,13 @@ def test_what_can_hold_no_version_is_refused_and_what_can_is_waited_for(tmp_path
         watch(plain)
     with pytest.raises(NothingToServeError, match=r"models/7 is a SavedModel without served/manifest.json. Export it"):
         look(watch(tmp_path / "models"))
+    with pytest.raises(NothingToServeError, match=r"exp.* FOLDER/1. There is no folder .*/modles yet.$"):
+        look(watch(tmp_path / "modles"))
+    write_version(tmp_path / "others" / "shop", ROWS)
+    named = r"The name of .*/others/shop is not that of a version. esmm serve .*/others/shop serves it alone.$"
+    with pytest.raises(NothingToServeError, match=named):
+        look(watch(tmp_path / "others"))
+    assert take(watch(tmp_path / "others" / "shop")) == "shop"
     write_version(tmp_path / "models" / "8", ROWS)
     assert take(watch(tmp_path / "models")) == "8"
 
