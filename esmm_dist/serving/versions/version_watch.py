@@ -1,6 +1,7 @@
 """Finds the version to serve, on disk or in an object store, and makes its files ready to be mapped."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,14 +201,13 @@ def _what_is_there(models: Folder) -> str:
         return ""
     if not models.exists():
         return f" There is no folder {models} yet."
-    alone = [
-        name
-        for name in names
-        if not name.startswith(".") and not is_version_name(name) and (models / name / SERVED_FOLDER).has(MANIFEST_NAME)
-    ]
-    if not alone:
-        return ""
-    return f" The name of {models}/{alone[0]} is not that of a version. esmm serve {models}/{alone[0]} serves it alone."
+    for name in names:
+        if name.startswith(".") or is_version_name(name):
+            continue
+        manifest = models.local_path / name / SERVED_FOLDER / MANIFEST_NAME
+        if os.path.isfile(manifest):  # False for a folder that this user may not enter, such as lost+found
+            return f" The name of {models}/{name} is not that of a version. esmm serve {models}/{name} serves it alone."
+    return ""
 
 
 def _manifest(folder: Folder) -> ServedManifest:
