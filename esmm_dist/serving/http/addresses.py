@@ -20,7 +20,7 @@ Endpoint = Literal["healthz", "readyz", "metrics", "score", "predict", "classify
 
 # As TensorFlow Serving has it, capitals or not
 _OF_MODEL = re.compile(
-    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
     r"(?::(?P<verb>predict|score|classify|regress)|(?P<metadata>/metadata))?",
     re.IGNORECASE,
 )

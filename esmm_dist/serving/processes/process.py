@@ -67,7 +67,7 @@ def serve(config: ServeConfig, progress: Progress) -> ServeResult:
         supervisor = WorkerSupervisor(config, listening, versions, Path(counts), announcer)
         if config.metrics_port is not None:
             endpoint = HealthEndpoint(
-                _Figures(supervisor), why_not_ready=supervisor.why_not_ready, host=config.bind, port=config.metrics_port
+                _Figures(supervisor), why_not_ready=supervisor.why_not_ready, host=config.host, port=config.metrics_port
             )
             stack.callback(endpoint.close)
             announcer.metrics_port = endpoint.port

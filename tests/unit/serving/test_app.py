@@ -61,6 +61,7 @@ def test_health_and_readiness(server):
         ("POST", "/v1/models/esmm/versions/x:predict", 404, r"there is no"),
         ("POST", "/v1/models/esmm:train", 404, r"there is no '/v1/models/esmm:train'"),
         ("GET", "/%00%ff", 404, r"there is no"),
+        ("GET", "/v1/models/esmm/versions/%D9%A3", 404, r"there is no"),  # an Arabic 3
         ("GET", "/v1/score", 405, r"'/v1/score' has no GET: it has POST"),
         ("GET", "/v1/models/esmm:predict", 405, r"has no GET: it has POST"),
         ("OPTIONS", "/v1/score", 405, r"has no OPTIONS: it has POST"),

@@ -20,6 +20,7 @@ from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.numeric import Numeric
 from esmm_dist.schema.sources import FlatSource
 from esmm_dist.serving.requests import field_ids
+from esmm_dist.serving.requests.asked_columns import AskedColumn
 from esmm_dist.serving.requests.bad_request import BadRequestError
 from esmm_dist.serving.requests.request_reader import RequestReader
 from preprocess.read.flat.columns import RowReasons
@@ -236,3 +237,10 @@ def test_a_number_that_lost_its_digits_is_refused():
         feature_id("item", "18446744073709551617")
         == lists_of(READER.read("short", {"candidates": [{"item": "18446744073709551617"}]}).batch)[1][0][0][0]
     )
+
+
+@pytest.mark.parametrize(("alias", "text"), [("125", "of '125' are"), ("age", r"of '125' \('age'\) are")])
+def test_a_field_of_ids_is_named_with_its_alias(alias: str, text: str):
+    field = Field(name="125", alias=alias, owner="user")
+    with pytest.raises(BadRequestError, match=rf"but the values {text} feature ids"):
+        field_ids.WholeIds(field).read(AskedColumn(values=["x"], place=str))

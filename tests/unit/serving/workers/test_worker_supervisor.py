@@ -117,6 +117,14 @@ def test_a_certificate_that_cannot_be_used_is_refused_before_a_worker_starts(tmp
         serve(config, NoProgress())
 
 
+def test_the_port_of_the_metrics_is_bound_on_the_same_host_however_that_is_written(tmp_path):
+    with listen("::1", 0) as taken:
+        port = taken.getsockname()[1]
+        config = ServeConfig(models=str(tmp_path), bind="[::1]", port=0, metrics_port=port)
+        with pytest.raises(ConfigError, match=f"metrics_port {port} on ::1 is refused: Address already in use"):
+            serve(config, NoProgress())
+
+
 def test_messages_keep_their_order_however_they_are_cut():
     ours, theirs = socket.socketpair()
     near, far = WorkerChannel(ours), WorkerChannel(theirs)
