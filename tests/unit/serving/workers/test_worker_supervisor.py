@@ -147,7 +147,11 @@ def test_messages_keep_their_order_however_they_are_cut():
     [
         (1, "ended with exit status 1"),
         (-9, "was killed by SIGKILL (kill -9, or the kernel for lack of memory: see dmesg)"),
-        (-7, "was killed by SIGBUS (a file of the model was cut while it was mapped)"),
+        (
+            -7,
+            "was killed by SIGBUS (a file of the model was cut while it was mapped, or the disk of temporary files, "
+            "TMPDIR, is full)",
+        ),
         (-11, "was killed by SIGSEGV"),
         (-99, "was killed by signal 99"),
     ],
