@@ -145,6 +145,7 @@ def how_it_ended(status: int) -> str:
         name = f"signal {-status}"
     hint = {
         signal.SIGKILL: " (kill -9, or the kernel for lack of memory: see dmesg)",
-        signal.SIGBUS: " (a file of the model was cut while it was mapped, or the disk of temporary files, TMPDIR, is full)",
+        signal.SIGBUS: " (a file of the model was cut while it was mapped, or the disk of temporary files, TMPDIR, is "
+        "full)",
     }.get(-status, "")  # type: ignore[call-overload]
     return f"was killed by {name}{hint}"
