@@ -63,6 +63,19 @@ class DeltaBase:
                 "has changed within one run: export a full version, without --delta-since."
             )
 
+    def check_out(self, out: Path) -> None:
+        """Check that a delta of it has a larger number.
+
+        Raises:
+            ConfigError: It has not: ``esmm serve`` would go on with the base.
+        """
+        number = int(self.name.removesuffix(DELTA_SUFFIX))
+        if int(out.name.removesuffix(DELTA_SUFFIX)) <= number:
+            raise ConfigError(
+                f"out is {out}, and version {self.name}, which the delta is made from, has no smaller number: esmm "
+                f"serve takes the largest. Give a larger one, such as {out.with_name(f'{number + 1}{DELTA_SUFFIX}')}."
+            )
+
     def full_bytes(self) -> int:
         """Return the bytes of the tables and towers of the full version below it."""
         full = read_served_manifest(Folder.open(self.folders[0] / SERVED_FOLDER))
@@ -81,9 +94,11 @@ def check_delta_out(out: Path) -> None:
         ConfigError: TensorFlow Serving would take it for a model, or ``esmm serve`` for none.
     """
     if _OUT.fullmatch(out.name) is None:
+        number = out.name if _OUT.fullmatch(out.name + DELTA_SUFFIX) else 2
         raise ConfigError(
             f"out is {out}, and a delta's folder has a number and ends in {DELTA_SUFFIX}, such as "
-            f"{out.with_name('2' + DELTA_SUFFIX)}: TensorFlow Serving would load a number alone as a whole model."
+            f"{out.with_name(f'{number}{DELTA_SUFFIX}')}: TensorFlow Serving would load a number alone as a whole "
+            "model."
         )
 
 

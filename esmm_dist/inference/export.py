@@ -131,6 +131,7 @@ def export(
         base = DeltaBase.of(models, find_base(models, config.delta_since))
     if base is not None:
         base.check_run(config.checkpoint.run)
+        base.check_out(config.out)
         config = _like_base(config, base)
     import_tensorflow()  # here, so that reading settings and help does not wait for it
     from esmm_dist.inference.auc_change import measure_change

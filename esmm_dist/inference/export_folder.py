@@ -1,8 +1,11 @@
 """The folder of an exported version: written under a temporary name, and renamed when it is whole."""
 
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +30,49 @@ def write_version(out: Path, write: Callable[[Path], None]) -> int:
         write: writes what belongs into it to the folder that it is given, which exists
 
     Raises:
-        StorageError: The folder cannot be written.
+        StorageError: The folder cannot be written, or another process is writing it.
     """
     temporary = out.with_name(f".{out.name}.exporting")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
         make_folder_durable(out.parent)
-        try:
+        with ExitStack() as stack:
+            with suppress(FileNotFoundError):
+                stack.enter_context(_held(temporary, out))
+                shutil.rmtree(temporary)
             temporary.mkdir()
+            stack.enter_context(_held(temporary, out))
+            stack.callback(shutil.rmtree, temporary, ignore_errors=True)
             write(temporary)
             size = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
             if out.exists():  # meanwhile; a rename would replace an empty folder
                 raise FileExistsError(f"{out} was made by someone else meanwhile")
             replace_durable(temporary, out)
             return size
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as e:
         text = refusal(e, out) or f"{out} cannot be written: {e}. Free space, or check the path."
         raise StorageError(text) from e
+
+
+@contextmanager
+def _held(temporary: Path, out: Path) -> Iterator[None]:
+    """Keep other processes from removing a folder that this one writes.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        StorageError: Another process holds it.
+    """
+    folder = os.open(temporary, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system that has no locks
+            try:
+                flock(folder, LOCK_EX | LOCK_NB)
+            except BlockingIOError as e:
+                raise StorageError(
+                    f"Another process is exporting to {out}. Wait for it, or give another folder."
+                ) from e
+        yield
+    finally:
+        os.close(folder)
 
 
 def write_description(version: Path, description: dict[str, Any]) -> None:

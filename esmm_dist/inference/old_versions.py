@@ -1,6 +1,6 @@
 """Which versions of a served model go when newer ones are there."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from esmm_dist.errors import ServedModelError
 from esmm_dist.served_model.manifest import SERVED_FOLDER, read_served_manifest
@@ -48,14 +48,19 @@ def remove_old(models: Folder, run: str, keep: int) -> list[str]:
     return removed
 
 
-def remove_half(models: Folder, whole: Collection[ServedVersion], number: int) -> None:
-    """Remove what a killed copy of a version has left in a store under a number that is given again.
+def end_killed_copy(models: Folder, whole: Sequence[ServedVersion], number: int) -> None:
+    """End what a killed copy of a version has left in a store.
+
+    Under a number that is given again it is removed. The newest version may lack nothing but the end of its copy, as
+    its manifest came last: then it is whole, and is marked so, or ``esmm serve`` would wait for it.
 
     Args:
         models: folder of the versions
-        whole: the versions that are there
+        whole: the versions that are there, oldest first
         number: the next one to be given
     """
+    if whole and not models.is_local:
+        (models / whole[-1].name).delete_file(COPYING)
     names = {each.name for each in whole}
     for name in (str(number), f"{number}{DELTA_SUFFIX}"):
         if name not in names and (models / name).has(COPYING):

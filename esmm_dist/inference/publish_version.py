@@ -20,7 +20,7 @@ from pathlib import Path
 from esmm_dist.errors import ConfigError, ServedModelError
 from esmm_dist.inference.delta_base import DeltaBase, place_of_run
 from esmm_dist.inference.export import ExportConfig, ExportResult, config_like, export
-from esmm_dist.inference.old_versions import remove_half, remove_old
+from esmm_dist.inference.old_versions import end_killed_copy, remove_old
 from esmm_dist.progress import Progress
 from esmm_dist.served_model.manifest import MANIFEST_NAME, SERVED_FOLDER, ServedManifest, read_served_manifest
 from esmm_dist.served_model.version_folders import DELTA_SUFFIX, MODEL_FILE, move_version, put_version
@@ -98,7 +98,7 @@ def publish_version(order: PublishOrder, progress: Progress) -> PublishedVersion
         versions = versions_in(models)
         newest = versions[-1] if versions else None
         number = newest.number + 1 if newest is not None else 1
-        remove_half(models, versions, number)
+        end_killed_copy(models, versions, number)
         last = _last_of_run(models, versions, order.run)
         base = _base(models, last, order, progress)
         result = _exported(order, staging / str(number), last, base, progress)

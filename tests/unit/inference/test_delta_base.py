@@ -100,6 +100,17 @@ def test_a_delta_has_a_number_and_says_that_it_is_one(name):
     ):
         check_delta_out(Path("models", name))
     check_delta_out(Path("models/2.delta"))
+    with pytest.raises(ConfigError, match=r"such as models/7.delta: TensorFlow"):
+        check_delta_out(Path("models/7"))
+
+
+@pytest.mark.parametrize("name", ["1.delta", "02.delta"])
+def test_a_delta_has_a_larger_number_than_its_base(models, name):
+    base = DeltaBase.of(Folder.open(models), "2.delta")
+    message = rf"out is {models / name}, and version 2.delta, .* has no smaller number: .* such as {models}/3.delta"
+    with pytest.raises(ConfigError, match=message):
+        base.check_out(models / name)
+    base.check_out(models / "3.delta")
 
 
 def test_settings_come_from_the_base_and_others_are_refused(models):

@@ -24,6 +24,7 @@ from esmm_dist.embedding.start_values import StartValues
 from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.inference.export import DESCRIPTION, ExportConfig, ExportResult, export
 from esmm_dist.inference.export_assets import write
+from esmm_dist.inference.export_folder import write_version
 from esmm_dist.inference.exported_model import ExportedModel
 from esmm_dist.inference.exported_table import ExportedTable
 from esmm_dist.inference.exported_towers import ExportedTowers
@@ -324,6 +325,17 @@ def test_an_output_that_exists_is_refused(folder, tmp_path):
         export(config, NoProgress())
     assert list(config.out.iterdir()) == []
     assert not list(tmp_path.glob(".later*"))
+
+
+def test_two_exports_to_one_folder_do_not_mix(tmp_path):
+    def write_again(version: Path) -> None:
+        (version / "file").write_text("first")
+        with pytest.raises(StorageError, match=f"Another process is exporting to {tmp_path}/1. Wait for it, or give"):
+            write_version(tmp_path / "1", lambda _: None)
+
+    write_version(tmp_path / "1", write_again)
+    assert (tmp_path / "1/file").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
 @pytest.mark.usefixtures("without_examples")

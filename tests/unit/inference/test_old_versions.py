@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from esmm_dist.inference.old_versions import needed_versions, remove_half, remove_old
+from esmm_dist.inference.old_versions import end_killed_copy, needed_versions, remove_old
 from esmm_dist.progress import NoProgress
 from esmm_dist.served_model.mapped_model import MappedModel
 from esmm_dist.served_model.version_folders import put_version
@@ -69,7 +69,17 @@ def test_half_a_copy_goes_where_its_number_is_given_again(models):
     for name in ("6", "6.delta"):
         (models / name).make()
         (models / name).write_bytes(".copying", b"")
-    remove_half(models, versions_in(models), 6)
+    end_killed_copy(models, versions_in(models), 6)
     assert not {"6", "6.delta"} & set(models.names())
-    remove_half(models, versions_in(models), 4)
+    end_killed_copy(models, versions_in(models), 4)
     assert "4" in models.names()
+
+
+def test_a_version_that_lacks_only_the_end_of_its_copy_is_whole(s3, made):
+    models = Folder.open(s3.uri("bucket/ended"))
+    for name in ("1", "2.delta"):
+        put_version(made / name, models, name, NoProgress())
+    (models / "2.delta").write_bytes(".copying", b"")
+    end_killed_copy(models, versions_in(models), 3)
+    assert not (models / "2.delta").has(".copying")  # for which esmm serve would wait
+    assert [each.name for each in versions_in(models)] == ["1", "2.delta"]

@@ -234,6 +234,7 @@ def test_a_delta_says_what_it_changes(run: Path, on_disk: Folder) -> None:
             {"run": "other"},
             "Version 1 was made of the run .*, and run is .*other. A delta holds what has changed within",
         ),
+        ({"out": "1.delta"}, "out is .*1.delta, and version 1, which the delta is made from, has no smaller number"),
         ({"out": "8"}, "out is .*8, and a delta's folder has a number and ends in .delta"),
         (
             {"delta_since": None},
