@@ -23,7 +23,7 @@ from esmm_dist.inference.export import ExportConfig, ExportResult, config_like, 
 from esmm_dist.inference.old_versions import end_killed_copy, remove_old
 from esmm_dist.progress import Progress
 from esmm_dist.served_model.manifest import MANIFEST_NAME, SERVED_FOLDER, ServedManifest, read_served_manifest
-from esmm_dist.served_model.version_folders import DELTA_SUFFIX, MODEL_FILE, move_version, put_version
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX, MODEL_FILE, is_version_name, move_version, put_version
 from esmm_dist.served_model.versions import CURRENT_NAME, ServedVersion, chain_of, versions_in
 from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
@@ -97,8 +97,8 @@ def publish_version(order: PublishOrder, progress: Progress) -> PublishedVersion
     with _staging(models, Path(order.work)) as staging:
         versions = versions_in(models)
         newest = versions[-1] if versions else None
-        number = newest.number + 1 if newest is not None else 1
-        end_killed_copy(models, versions, number)
+        end_killed_copy(models, versions, newest.number + 1 if newest is not None else 1)
+        number = _next_number(models)
         last = _last_of_run(models, versions, order.run)
         base = _base(models, last, order, progress)
         result = _exported(order, staging / str(number), last, base, progress)
@@ -122,6 +122,12 @@ def publish_version(order: PublishOrder, progress: Progress) -> PublishedVersion
         version_bytes=result.folder_bytes,
         seconds=time.monotonic() - begin,
     )
+
+
+def _next_number(models: Folder) -> int:
+    """Return a number larger than that of any version, and of any folder or file that only has the name of one."""
+    numbers = (int(name.removesuffix(DELTA_SUFFIX)) for name in models.names() if is_version_name(name))
+    return max(numbers, default=0) + 1
 
 
 def check_models_folder(models: Folder) -> None:

@@ -159,6 +159,14 @@ def test_full_versions_come_again_and_old_ones_go(run: Path, full: Path, models:
     check_equal(local_chain(models, "4.delta", tmp_path), full / "8")
 
 
+def test_what_only_has_the_name_of_a_version_stays(run: Path, tmp_path: Path) -> None:
+    models = Folder.open(tmp_path / "models")
+    (models / "7").make()
+    (models / "7").write_bytes("mine", b"")
+    assert publish(run, models, 8, tmp_path / "work").version == "8"
+    assert (models / "7").has("mine")
+
+
 @pytest.fixture
 def on_disk(tmp_path: Path, full: Path) -> Folder:
     folder = Folder.open(tmp_path / "models")
