@@ -134,17 +134,17 @@ def test_requests_that_are_joined_get_the_scores_that_they_get_alone(scorer: Ser
 
 def test_rows_that_were_found_when_requests_were_read_are_not_looked_up_again(scorer: ServedScorer):
     requests = [read("short", short_of(group, SCHEMA), scorer) for group in TEST]
-    found = [each.found for each in requests]
     expected = scorer.score(joined(requests))
-    for known in (found, found[:1], found[1:]):  # what is not known is looked up
-        for name, column in scorer.score(joined(requests), known).items():
-            np.testing.assert_array_equal(column, expected[name])
-    nowhere = [
-        {table: [RowPlaces(ids=part.ids, places=np.zeros_like(part.places)) for part in parts]}
-        for each in found
-        for table, parts in each.items()
-    ]
-    assert not np.array_equal(scorer.score(joined(requests), nowhere)["pctr"], expected["pctr"])
+    for name, column in scorer.score(joined(requests), [each.found for each in requests]).items():
+        np.testing.assert_array_equal(column, expected[name])
+    for asked in requests:
+        [(table, [part])] = asked.found.items()
+        np.testing.assert_array_equal(
+            scorer.score(asked.batch, [asked.found])["pctr"], scorer.score(asked.batch)["pctr"]
+        )
+        start = np.where(part.places == part.places.max(), part.places.min(), part.places)  # another row's
+        moved = {table: [RowPlaces(ids=part.ids, places=start)]}
+        assert not np.array_equal(scorer.score(asked.batch, [moved])["pctr"], scorer.score(asked.batch)["pctr"])
 
 
 def test_a_delta_says_what_a_full_version_says_and_the_old_model_goes_on(tiny: Path, scorer: ServedScorer):
