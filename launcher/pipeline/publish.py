@@ -16,7 +16,7 @@ from typing import Any
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.schema.checksum import file_crc32c, mapping_crc32c
-from esmm_dist.served_model.version_folders import DELTA_SUFFIX, remove_hidden, remove_version
+from esmm_dist.served_model.version_folders import DELTA_SUFFIX, is_version_name, remove_hidden, remove_version
 from esmm_dist.storage.folder import Folder
 from launcher.pipeline.state import VersionState
 
@@ -62,7 +62,7 @@ def check_publish_folder(publish: Folder, versions: Sequence[VersionState], begu
     """
     current = read_current(publish)
     if current is None:
-        names = [name for name in publish.names() if not name.startswith(".") and not name.isdigit()]
+        names = [name for name in publish.names() if not name.startswith(".") and not is_version_name(name)]
         if names:
             raise ConfigError(
                 f"publish is {publish}, which holds something else than models ({names[0]}). Give another folder."

@@ -147,7 +147,7 @@ def _known_ids(schema: Schema, knows: Knows, data: ReachedData, ids_of_rows: Map
     for field in _categories(schema):
         ids = vocabulary.get(field.id_space, np.empty(0, np.int64))
         ids = ids[knows[field.table](ids)][:_MOST] if len(ids) else ids
-        if not len(ids):
+        if not vocabulary:  # nothing tells of which field an id is
             ids = ids_of_rows[field.table][:_MOST]
         found[field.name] = ids.tolist()
     return found

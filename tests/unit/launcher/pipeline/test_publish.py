@@ -118,6 +118,10 @@ def test_a_folder_of_something_else_or_of_another_pipeline_is_refused(places, tm
     place = places("taken")
     place.make()
     check_publish_folder(place, [], None)
+    (place / "1").make()
+    (place / "2.delta").make()
+    (place / "2.delta").write_bytes("of", b"an export by hand")
+    check_publish_folder(place, [], None)
     place.write_bytes("thesis.txt", b"precious")
     with pytest.raises(ConfigError, match=r"taken, which holds something else than models \(thesis.txt\)"):
         check_publish_folder(place, [], None)
