@@ -82,7 +82,8 @@ def test_a_step_that_is_published_has_a_checkpoint_which_stays_while_it_is_read(
     assert orders(place) == [4, 10]
     assert result.published is not None
     assert (result.published.versions, result.published.skipped) == (2, 1)
-    assert checkpoint_steps(Folder.open(tmp_path / "run")) == [10]
+    # The first one goes when the next is written, unless it is still being read then
+    assert checkpoint_steps(Folder.open(tmp_path / "run")) in ([10], [10, 4])
 
 
 def test_a_training_that_is_complete_publishes_when_it_is_started_again(data, tmp_path, place):
