@@ -96,7 +96,8 @@ def test_a_version_whose_answers_are_not_its_golden_ones_stays_out(server, model
     shutil.rmtree(models / name)
     models.rename(models.parent / "away")
     server.wait_for("holds no version that can be served")
-    assert [line for line in server.log.splitlines() if "holds no version" in line][0].endswith(f" {newest} stays.")
+    said = next(line for line in server.log.splitlines() if "holds no version" in line)
+    assert said.endswith(f" {newest} stays.")
     (models.parent / "away").rename(models)
     assert {server.ask()[1]["version"] for _ in range(10)} == {str(newest)}
 
