@@ -183,3 +183,13 @@ def test_a_variable_of_another_shape_is_named_with_both():
     message = r"'model/000/kernel_0_user' has shape \[5, 4\] in the checkpoint and \[5, 6\] in the model"
     with pytest.raises(CheckpointError, match=message):
         load_dense(make(hidden_units=(6,)), None, dense_state(model, optimizer))
+
+
+def test_layers_have_the_same_names_however_many_models_were_made_before():
+    def names() -> list[str]:
+        model = Esmm(tiny_schema(), EmbeddingConfig(embedding_dim=4), ModelConfig(hidden_units=(8, 8)), seed=1)
+        return [variable.path for variable in model.weights]
+
+    first = names()
+    assert names() == first
+    assert len(first) > 4
