@@ -54,8 +54,8 @@ class Esmm(keras.Model):
             ConfigError: A network cannot be used, the schema has no field of a name in ``fields``, rows have no
                 column left beside the linear term's, or no field attends to a list as a network needs it.
         """
-        # Keras numbers the names of layers through a process, and TensorFlow adds gradients in the order of names: dense_10
-        # stands before dense_9. A model's bits must not depend on how many others the process has made.
+        # Keras numbers the names of layers through a process, and TensorFlow adds gradients in the order of names:
+        # dense_10 stands before dense_9. A model's bits must not depend on how many others the process has made.
         keras.utils.clear_session(free_memory=False)
         super().__init__()
         self.objective = make_objective(config, schema.label_tree, label_shares)
