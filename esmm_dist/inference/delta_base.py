@@ -39,7 +39,7 @@ class DeltaBase:
         folders = tuple((models / each).local_path for each in chain_of(models, name))
         return cls(name=name, folders=folders, manifest=read_served_manifest(Folder.open(folders[-1] / SERVED_FOLDER)))
 
-    def open(self) -> MappedModel:
+    def mapped(self) -> MappedModel:
         """Map its rows, and compare all checksums.
 
         Raises:

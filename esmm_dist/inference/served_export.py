@@ -68,7 +68,7 @@ def write_served_delta(
         ServedModelError: The base is damaged, or a row is not finite.
         OSError: The folder cannot be written.
     """
-    served, model = version / SERVED_FOLDER, base.open()
+    served, model = version / SERVED_FOLDER, base.mapped()
     write_towers(towers, version)
     manifest = write_delta(served, content, tables, model, base_version=base.name)
     return manifest, count_delta(served, manifest, model, name=base.name, full_bytes=base.full_bytes())

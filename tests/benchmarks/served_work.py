@@ -6,7 +6,7 @@ the rows and gives a version: the first is whole, the others are deltas, each of
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -187,6 +187,33 @@ def records_of(rows: GroupedBatch, schema: Schema) -> list[bytes]:
         if rows.impression_weights is not None:
             features[keys.IMPRESSION_WEIGHTS] = floats(rows.impression_weights[own])
         found.append(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    return found
+
+
+def values_of(rows: GroupedBatch, schema: Schema, inputs: Mapping[str, Mapping[str, str | None]]) -> dict[str, Any]:
+    """Return the inputs of the signature ``values``.
+
+    Args:
+        rows: users with their impressions
+        schema: a schema of feature ids
+        inputs: the names of each field's inputs, as ``esmm.json`` has them
+    """
+    found: dict[str, Any] = {"impressions_per_group": rows.impressions_per_group}
+    of_users = (schema.user_fields, rows.user_ids, rows.user_lengths, rows.user_weights)
+    of_impressions = (schema.impression_fields, rows.impression_ids, rows.impression_lengths, rows.impression_weights)
+    for fields, ids, all_lengths, weights in (of_users, of_impressions):
+        field_of_id = np.repeat(np.arange(len(all_lengths)) % len(fields), all_lengths)
+        for place, field in enumerate(fields):
+            names, own, lengths = inputs[field.name], field_of_id == place, all_lengths[place :: len(fields)]
+            values = ids[own]
+            if not field.multi_hot:
+                values = np.full(len(lengths), -1, np.int64)
+                values[lengths > 0] = ids[own]
+            found[str(names["value"])] = values
+            if names["lengths"] is not None:
+                found[names["lengths"]] = lengths
+            if names["weights"] is not None and weights is not None:
+                found[names["weights"]] = weights[own]
     return found
 
 

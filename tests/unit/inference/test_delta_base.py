@@ -80,7 +80,7 @@ def test_versions_of_one_step_that_are_one_model_are_no_question(tmp_path):
 def test_a_base_brings_what_it_builds_on(models):
     base = DeltaBase.of(Folder.open(models), "2.delta")
     assert [folder.name for folder in base.folders] == ["1", "2.delta"]
-    assert base.open().manifest.step == base.manifest.step == 20
+    assert base.mapped().manifest.step == base.manifest.step == 20
     with pytest.raises(ServedModelError, match="has no version 3"):
         DeltaBase.of(Folder.open(models), "3")
 
@@ -126,7 +126,7 @@ def test_what_changes_is_counted(models):
     base = DeltaBase.of(Folder.open(models), "1")
     delta = DeltaBase.of(Folder.open(models), "2.delta")
     served = models / "2.delta" / "served"
-    found = count_delta(served, delta.manifest, base.open(), name="1", full_bytes=base.full_bytes())
+    found = count_delta(served, delta.manifest, base.mapped(), name="1", full_bytes=base.full_bytes())
     assert (found.changed, found.new, found.removed, found.written) == (2, 1, 1, 3)
     assert found.served_bytes == sum(
         path.stat().st_size for path in served.rglob("*") if path.is_file() and path.name != "manifest.json"

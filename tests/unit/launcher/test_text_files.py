@@ -13,7 +13,7 @@ TEXT = ("read_text", "write_text")
 RUNS = ("run", "Popen", "check_output")
 OPENS = {"open": 1, "fdopen": 1, "NamedTemporaryFile": 0, "TemporaryFile": 0}
 """Functions that open files, and where their mode stands. As a method (of a path), one place before."""
-OF_OTHERS = {"Folder", "os", "tarfile", "mmap"}
+OF_OTHERS = {"Folder", "MappedModel", "ServedScorer", "os", "tarfile", "mmap"}
 """What has an ``open`` of its own, of bytes."""
 
 

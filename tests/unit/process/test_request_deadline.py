@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from esmm_dist.parameter_server import metrics_endpoint
+from esmm_dist.process import health_endpoint
 from esmm_dist.ranks.rendezvous import relay
 from esmm_dist.ranks.rendezvous.client import RendezvousClient
 from esmm_dist.ranks.rendezvous.signing import RendezvousPlace
@@ -46,7 +47,7 @@ def start_relay(stack: ExitStack) -> int:
 
 
 STARTS = {
-    metrics_endpoint: start_metrics,
+    health_endpoint: start_metrics,
     agent_http: start_agent,
     rendezvous: start_rendezvous,
     relay: start_relay,

@@ -70,6 +70,9 @@ def files() -> list[str]:
 
 MADE_BY_USERS = {
     ".local.lock",
+    "RULES.md",
+    "assets.extra/RULES.md",
+    "assets.extra/esmm_client.py",
     "best.yaml",
     "comparison.md",
     "config.yaml",
