@@ -4,7 +4,7 @@
 
 The server has one core, and the load generator (``open_loop.py``) another where there is one. The model is that of
 ``served_work.py``: 4.5 M rows, D = 16, two towers of 256 and 128. Beside it, on the same core, the exported SavedModel
-alone, without HTTP, that scores 200 joined rows, the user's ids once a candidate: by the values of the log, as the server
+alone, without HTTP, that scores 200 joined rows, the user once a candidate: by the values of the log, as the server
 gets them; as records; and as packed ids, for which nothing is left to parse.
 """
 

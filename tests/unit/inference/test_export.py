@@ -132,7 +132,13 @@ def test_scores_are_those_of_predict_for_seen_and_unseen_ids_and_every_combiner(
 
 
 @pytest.mark.parametrize(
-    "model", [{}, {"share_embeddings": False}, {"share_network": True, "attention_units": []}], ids=str
+    "model",
+    [
+        {},
+        pytest.param({"share_embeddings": False}, marks=pytest.mark.slow),
+        pytest.param({"share_network": True, "attention_units": []}, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_lists_that_are_attended_to_are_cut_and_weighted_as_in_training(tmp_path, model):
     # history and tags have rows in one table

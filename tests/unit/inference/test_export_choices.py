@@ -43,7 +43,7 @@ def golden_answers(model: Path) -> list[Any]:
     return [each["answer"] for each in golden["requests"]]
 
 
-@pytest.mark.parametrize("dtype", ["float16", "int8"])
+@pytest.mark.parametrize("dtype", [pytest.param("float16", marks=pytest.mark.slow), "int8"])
 def test_smaller_rows_are_the_same_in_the_saved_model_and_in_served(folder: Path, tmp_path: Path, dtype: Any):
     result = made(folder, tmp_path / "1", dtype=dtype)
     mapped = MappedModel.open([tmp_path / "1"])

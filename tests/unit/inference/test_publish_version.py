@@ -117,7 +117,7 @@ def publish(run: Path, models: Folder, step: int, work: Path, **changes: object)
     return publish_version(replace(order, **changes), Lines())  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["disk", "store"])
+@pytest.fixture(params=["disk", pytest.param("store", marks=pytest.mark.slow)])
 def models(request: pytest.FixtureRequest, tmp_path: Path, full: Path) -> Folder:
     """A folder of versions with that of the first checkpoint, without a SavedModel: those that follow have none too."""
     place = tmp_path / "models" if request.param == "disk" else request.getfixturevalue("s3").uri("bucket/published")
