@@ -71,7 +71,7 @@ class ServedScorer:
     def with_delta(self, folder: Path, *, verify: bool = True) -> "ServedScorer":
         """Return a scorer of the model with a delta applied; this one goes on answering.
 
-        They share rows, the ids of values, and networks that did not change.
+        They share rows, the ids of values, and the session of networks that have the same form.
 
         Args:
             folder: folder of the delta
@@ -81,8 +81,7 @@ class ServedScorer:
             ServedModelError: A file is missing or damaged, or the delta belongs to another model.
         """
         model = self.model.with_delta(folder, verify=verify)
-        same = _towers_of(model.manifest) == _towers_of(self.model.manifest)
-        towers = self._towers if same else ServedTowers(model.towers, like=self._towers)
+        towers = ServedTowers(model.towers, like=self._towers)
         return ServedScorer(model, towers, self.reader.with_rows(model.tables))
 
     def score(self, batch: GroupedBatch, found: Sequence[FoundByTable] = ()) -> dict[str, F32]:
@@ -143,8 +142,3 @@ def _used_fields(manifest: ServedManifest) -> list[str]:
         return list(manifest.seen_fields)
     used = {field_of_name(manifest.schema, name).name for name in chosen}
     return [name for name in manifest.seen_fields if name in used]
-
-
-def _towers_of(manifest: ServedManifest) -> list[tuple[str, int, int]]:
-    """Return what says whether two versions have the same networks."""
-    return [(file.path, file.file_bytes, file.crc32c) for file in manifest.towers]

@@ -1,6 +1,7 @@
 """Load TensorFlow and TFRA through the quiet door before any test module does: they warn, and warnings are errors."""
 
 import itertools
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from esmm_dist.process.quiet import import_tfra
 from esmm_dist.progress import NoProgress, Progress
 from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.reporter import NO_REPORTER
+from esmm_dist.train import publish_process
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.context import TrainingContext, make_context
 from esmm_dist.train.run_folder import RunFolder
 from tests.support.tiny_dataset import tiny_groups, write_dataset
+from tests.unit.train import publish_stand_in
 
 import_tfra()
 
@@ -61,3 +64,13 @@ def location(request, tmp_path) -> str:
         return str(tmp_path / "run")
     uri: str = request.getfixturevalue("s3").uri(f"bucket/run-{next(_numbers)}")
     return uri
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder by which a stand-in for the process that publishes is told what to do."""
+    folder = tmp_path / "stand-in"
+    folder.mkdir()
+    line = (sys.executable, str(Path(publish_stand_in.__file__)), str(folder))
+    monkeypatch.setattr(publish_process, "PUBLISH", line)
+    return folder

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -35,16 +34,6 @@ class Events(NoReporter):
 
     def event(self, name, **facts):
         self.events.append((name, facts))
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch) -> Path:
-    """The folder by which a stand-in for the process is told what to do."""
-    folder = tmp_path / "stand-in"
-    folder.mkdir()
-    line = (sys.executable, str(Path(publish_stand_in.__file__)), str(folder))
-    monkeypatch.setattr(publish_process, "PUBLISH", line)
-    return folder
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 ``tests/unit/inference/test_publish_version.py``."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +10,9 @@ from esmm_dist.config import build
 from esmm_dist.errors import ConfigError
 from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
-from esmm_dist.train import publish_process
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.support.tiny_dataset import tiny_groups, write_dataset
-from tests.unit.train import publish_stand_in
 
 SETTINGS = {
     "input": {"global_batch_records": 8, "epochs": 1},
@@ -34,16 +30,6 @@ def data(tmp_path_factory):
     write_dataset(
         folder, {"train": tiny_groups(80), "validation": tiny_groups(20, seed=2, first_sample=5000)}, schema=None
     )
-    return folder
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch) -> Path:
-    """The folder by which a stand-in for the process that publishes is told what to do."""
-    folder = tmp_path / "stand-in"
-    folder.mkdir()
-    line = (sys.executable, str(Path(publish_stand_in.__file__)), str(folder))
-    monkeypatch.setattr(publish_process, "PUBLISH", line)
     return folder
 
 
