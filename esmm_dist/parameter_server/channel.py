@@ -111,6 +111,7 @@ class Channel:
             WorkerLostError: It was interrupted.
         """
         deadline = time.monotonic() + self._timeout_s
+        not_ready: NotReadyError | None = None  # the last such answer
         try_s, pauses_s = self._timeout_s * _FIRST_TRY, doubling(_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S)
         while True:
             self._check_not_interrupted()
@@ -130,13 +131,15 @@ class Channel:
                 if isinstance(e, flight.FlightTimedOutError):
                     try_s *= 2
                 if isinstance(error, NotReadyError):
+                    not_ready = error
                     pauses_s = doubling(_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S)  # the server has waited already
                     if takes_long:
                         deadline = time.monotonic() + self._timeout_s
                 # Drawn at random, so that many ranks do not come back at the same moment
                 wait_s = next(pauses_s) * random.uniform(0.5, 1.0)
-                if deadline - time.monotonic() - wait_s < self._timeout_s * _FIRST_TRY / 2:  # too short for a try
-                    raise self._final(error) from e
+                shortest_s = max(self._timeout_s * _FIRST_TRY / 2, 0.0 if not_ready is None else 2 * self.patience_s)
+                if deadline - time.monotonic() - wait_s < shortest_s:  # too short for a try
+                    raise self._final(error, not_ready) from e
             self._interrupted.wait(wait_s)
 
     def close(self) -> None:
@@ -170,15 +173,16 @@ class Channel:
             return RetryError(f"{self.name}: {text}.")
         return ServerError(f"{self.name}: {text}. Is it a parameter server of this version?")
 
-    def _final(self, error: Exception) -> Exception:
+    def _final(self, error: Exception, not_ready: NotReadyError | None) -> Exception:
         if isinstance(error, NotReadyError):
             return RetryError(
                 f"{error}; waited {self._timeout_s:.0f} s (--server-timeout-s). Look at the other ranks' logs."
             )
         if isinstance(error, RetryError):
+            before = "" if not_ready is None else f" Before that it answered: {not_ready}."
             return RetryError(
                 f"{error} Tried for {self._timeout_s:.0f} s (--server-timeout-s). Is it running at that "
-                "address, and with the same TLS settings?"
+                f"address, and with the same TLS settings?{before}"
             )
         return error
 

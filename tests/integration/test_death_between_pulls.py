@@ -30,6 +30,7 @@ def training(data: Path, run: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow  # its short form: deaths at other moments, in test_elastic_faults.py
 def test_a_rank_that_dies_between_its_pulls_leaves_the_model_of_an_undisturbed_run(tmp_path, monkeypatch):
     data, died = tmp_path / "data", tmp_path / "died"
     for folder in (data, died):

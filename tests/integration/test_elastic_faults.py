@@ -31,6 +31,13 @@ PAIRS = [
     if (TARGETS.index(fault.target) + HOWS.index(fault.how) + MOMENTS.index(fault.during)) % len(MOMENTS) == 0
 ]
 """A third of the matrix: a Latin square, in which every target, signal and moment meets every one of the others."""
+SHORT = [
+    fault
+    for fault in PAIRS
+    if (fault.target, fault.how)
+    in {("worker", "kill -9"), ("server", "kill -9"), ("rank 0", "SIGTERM"), ("driver", "SIGSTOP+CONT")}
+]
+"""Each target and each signal once, at each moment."""
 
 pytestmark = pytest.mark.timeout(600)  # all faults are in one run
 
@@ -53,7 +60,11 @@ def data(tmp_path_factory):
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(PAIRS, id="every pair"), pytest.param(MATRIX, id="the matrix", marks=pytest.mark.slow)],
+    params=[
+        pytest.param(SHORT, id="each once"),
+        pytest.param(PAIRS, id="every pair", marks=pytest.mark.slow),
+        pytest.param(MATRIX, id="the matrix", marks=pytest.mark.slow),
+    ],
 )
 def disturbed(request, data, tmp_path_factory):
     """A run in which all faults have happened, stopped at its end; and what it cost."""
@@ -97,8 +108,9 @@ def undisturbed(data, disturbed, tmp_path_factory):
     return run
 
 
-def test_the_short_form_has_every_pair_of_a_target_a_signal_and_a_moment():
+def test_the_short_forms_have_every_target_signal_and_moment_and_every_pair_of_them():
     assert len(MATRIX) == 36
+    assert [len({getattr(each, kind) for each in SHORT}) for kind in ("target", "how", "during")] == [4, 3, 3]
     assert len(PAIRS) == 12
     assert {(each.target, each.how) for each in PAIRS} == set(itertools.product(TARGETS, HOWS))
     assert {(each.target, each.during) for each in PAIRS} == set(itertools.product(TARGETS, MOMENTS))

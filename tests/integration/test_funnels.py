@@ -184,6 +184,7 @@ def test_a_run_in_pieces_is_one_that_was_not_cut_to_the_last_bit(folder: Path):
         np.testing.assert_array_equal(rows[name], expected[name])
 
 
+@pytest.mark.slow  # its short form: tests/parallel/test_equal_results.py
 def test_ranks_and_servers_learn_what_one_process_learns(folder: Path):
     line = ["local", "--workers", "2", "--servers", "2", "--", "--data", folder / "data", "--run", folder / "ranks"]
     done = subprocess.run(

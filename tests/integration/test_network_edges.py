@@ -93,6 +93,7 @@ def difference_from_one_process(tmp_path: Path, data: Path, run: Path, step: int
     return largest_difference(saved_arrays(run, step), saved_arrays(alone, step))
 
 
+@pytest.mark.slow  # its short form: the next one
 def test_resets_delays_black_holes_and_lost_connections_between_driver_and_agents_change_nothing(tmp_path, data):
     run, token = tmp_path / "run", tmp_path / "token"
     with server_processes(1, "--token-file", str(token)) as servers, contextlib.ExitStack() as stack:

@@ -69,6 +69,7 @@ def test_the_parts_of_the_log_add_up(folder: Path):
     assert price.edges is not None
 
 
+@pytest.mark.slow  # its short form: tests/parallel/test_equal_results.py
 def test_ranks_and_servers_learn_what_one_process_learns(folder: Path):
     data, run = folder / "data", folder / "run-ranks"
     esmm("local", "--workers", "2", "--servers", "2", "--", "--data", data, "--run", run, *SETTINGS)

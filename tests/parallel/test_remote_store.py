@@ -110,7 +110,7 @@ def test_a_pull_of_the_next_step_waits_for_the_push_of_every_rank(one_server, tm
 def test_bounded_reads_rows_that_are_at_most_so_many_steps_old(one_server, tmp_path):
     config = embedding("sgd", start_scale=0.0)
     ids, ones = np.array([1]), np.ones((1, DIM), np.float32)
-    bounded: dict[str, Any] = {"update_mode": "bounded", "max_staleness_steps": 2, "server_timeout_s": 1.0}
+    bounded: dict[str, Any] = {"update_mode": "bounded", "max_staleness_steps": 2, "server_timeout_s": 4.0}
     with open_stores(one_server.servers, config, tmp_path, world_size=2, **bounded) as stores:
         for step in (1, 2):
             assert not pulled_rows(stores[0], "main", ids, step=step).any()

@@ -80,6 +80,7 @@ def without_floats(value: Any) -> Any:
     return [without_floats(each) for each in value] if isinstance(value, list) else value
 
 
+@pytest.mark.slow  # its short form: two ranks, below, and test_score_raw.py
 def test_three_ranks_write_the_predictions_of_one_process_in_its_order(folder):
     out = folder / "three.parquet"
     result = ranks(3, folder, "predict", "--out", out)  # four lanes do not divide by three

@@ -43,7 +43,7 @@ def alone(folder):
 
 
 # Of 3 ranks, rank 2 has lane 2 alone, which has nothing in the last step; of 5 ranks, rank 4 has no lane
-@pytest.fixture(scope="module", params=[3, 5])
+@pytest.fixture(scope="module", params=[3, pytest.param(5, marks=pytest.mark.slow)])
 def ranks(request, folder):
     out = folder / f"ranks-{request.param}"
     out.mkdir()

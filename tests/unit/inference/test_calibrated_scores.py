@@ -146,7 +146,7 @@ def test_calibrated_predictions_promise_what_happens_on_the_validation_split(cal
     assert task == "pctcvr" or abs(before - 1) > abs(found - 1)
 
 
-@pytest.mark.parametrize("calibrate", [True, False])
+@pytest.mark.parametrize("calibrate", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_evaluate_and_the_exported_model_have_the_probabilities_of_predict(calibrated, calibrate, tmp_path):
     table, labels = predicted(calibrated, calibrate=calibrate), labels_of(TEST)
     evaluation = evaluated(calibrated, split="test", calibrate=calibrate)

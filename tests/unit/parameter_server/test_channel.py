@@ -1,10 +1,12 @@
-"""Which errors a connection answers with another try."""
+"""Which errors a connection answers with another try, and what it says when the time is over."""
 
+import pyarrow.flight as flight
 import pytest
 
 from esmm_dist.errors import CheckpointError, RetryError, ServerError, StorageError, WorkerLostError
-from esmm_dist.parameter_server.channel import is_worth_another_try
-from esmm_dist.parameter_server.refusals import NotReadyError
+from esmm_dist.parameter_server.channel import Channel, is_worth_another_try
+from esmm_dist.parameter_server.config import ConnectionConfig
+from esmm_dist.parameter_server.refusals import NotReadyError, sent_to_client
 
 
 class RowsGoneError(RetryError):
@@ -30,3 +32,19 @@ class RowsGoneError(RetryError):
 )
 def test_only_the_network_and_busy_moments_are_worth_another_try(error, is_answer, takes_long, again):
     assert is_worth_another_try(error, is_answer=is_answer, takes_long=takes_long) == again
+
+
+def test_a_last_try_that_times_out_does_not_hide_what_the_server_waits_for():
+    tries = []
+
+    def call(client, options):
+        tries.append(options)
+        if len(tries) == 1:
+            with sent_to_client(print):
+                raise NotReadyError("a pull for step 4 waits for step 1")
+        raise flight.FlightTimedOutError("Deadline Exceeded")
+
+    channel = Channel(ConnectionConfig(servers="127.0.0.1:1", server_timeout_s=0.4), 0)
+    with pytest.raises(RetryError, match=r"Deadline Exceeded.* it answered: .*a pull for step 4 waits for step 1\.$"):
+        channel.call(call)
+    assert len(tries) > 1

@@ -79,7 +79,7 @@ def test_a_run_in_two_pieces_ends_with_the_bits_of_one(network, mixed, data, tmp
 
 
 @pytest.mark.parametrize(
-    "network", [pytest.param(each, marks=slow_unless(each in MET_IN_SHORT)) for each in MET_SETTINGS]
+    "network", [pytest.param(each, marks=slow_unless(each == MET_IN_SHORT[0])) for each in MET_SETTINGS]
 )
 def test_an_exported_model_gives_the_scores_of_predict(network, data, tmp_path):
     run = str(tmp_path / "run")

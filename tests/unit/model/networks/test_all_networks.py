@@ -55,6 +55,7 @@ def test_gradients_are_those_of_differences(case):
     variables = [*inputs.values(), *(variable.value for tower in towers for variable in tower.trainable_variables)]
     scales = tf.constant(random.normal(size=(6, 3)))
 
+    @tf.function
     def loss() -> tf.Tensor:
         lists = history([0, 1, 2, 3, 4], LENGTHS.tolist(), inputs.get("rows", ROWS))
         pooled = LAYOUT.pooled(inputs["user"], inputs["impression"], tf.constant(GROUP_OF), lists)
