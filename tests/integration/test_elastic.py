@@ -130,6 +130,7 @@ def two_ranks(data, tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow  # its short form: test_elastic_faults.py, which kills a server too
 def test_after_the_loss_of_a_server_the_same_ranks_reach_the_same_bits(data, two_ranks, tmp_path):
     line = ["--workers", "2", "--min-workers", "1", "--servers", "2", "--", *training(data, tmp_path / "run", 250)]
     with elastic_run(tmp_path / "run", line, log=tmp_path / "log") as run:

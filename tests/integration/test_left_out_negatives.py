@@ -51,6 +51,7 @@ def evaluated(folder: Path, capsys: Any, split: str, *flags: str) -> dict[str, A
     return found
 
 
+@pytest.mark.slow  # its short form: in tests/unit/inference/test_calibrated_scores.py
 def test_predictions_are_those_of_the_full_log_and_without_the_correction_far_off(log, thinned, tmp_path):
     folder, corrected = thinned
     assert read_manifest(folder / "data").keep_negatives == KEPT

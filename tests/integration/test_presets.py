@@ -48,9 +48,8 @@ def killed_in_training(line: list[str], run: Path) -> None:
         process.communicate()
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(each, marks=() if each == "deepmtl" else pytest.mark.slow) for each in PRESETS]
-)
+@pytest.mark.slow  # what each preset does is checked in tests/unit/launcher/preset
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_that_was_killed_ends_like_its_lines_typed_by_hand(name, raw, tmp_path):
     out = tmp_path / "out"
     command = ["preset", name, str(raw), str(out)]

@@ -75,7 +75,7 @@ def trained(folder: Path, train_groups: list[Group], **changes: Any) -> TrainRes
     return train(build(TrainConfig, settings, where="test"), NoProgress())
 
 
-@pytest.fixture(scope="module", params=["platt", "isotonic"])
+@pytest.fixture(scope="module", params=["platt", pytest.param("isotonic", marks=pytest.mark.slow)])
 def calibrated(request, tmp_path_factory) -> Path:
     """A run of a thinned log whose checkpoint keeps a calibration."""
     folder: Path = tmp_path_factory.mktemp(request.param)

@@ -26,7 +26,7 @@ CASES: dict[str, dict[str, Any]] = {
     **NETWORK_CASES,
 }
 
-IN_SHORT = ("fields", "a network that leaves a table and a weight alone", "a network a label", "ple", "din")
+IN_SHORT = ("fields", "a network that leaves a table and a weight alone", "a network a label")
 """For the other networks, test_exported_objectives.py compares the exported graph with the model at each run."""
 
 

@@ -169,7 +169,11 @@ def contents(run: Path) -> dict[str, Any]:
     return found | {"losses": {step: value for step, value in losses(run).items() if step % EVERY == 0}}
 
 
-@pytest.mark.parametrize("pieces", [[2, 7, 11, 13], [EVERY, 8, 12, 16], [9, 19]], ids=str)
+@pytest.mark.parametrize(
+    "pieces",
+    [[2, 7, 11, 13], *(pytest.param(each, marks=pytest.mark.slow) for each in ([EVERY, 8, 12, 16], [9, 19]))],
+    ids=str,
+)
 def test_a_run_in_pieces_ends_like_one_that_was_not_cut(data, ended, tmp_path, pieces):
     for max_steps in [*pieces, None]:
         result = run_training(data, tmp_path / "run", max_steps=max_steps)

@@ -74,17 +74,11 @@ CASES: dict[str, dict[str, Any]] = {
 IN_SHORT = (
     "defaults",
     "network with dropout",
-    "network dcn, cross_layers, cross_rank",
-    "network deepfm, linear_scale",
     "network din, attend, attention_units",
-    "ple in mixed_precision",
-    "linear_lists pooled",
-    "objective base, amt",
-    "objective escm2-dr, imputation_weight",
     "objective dcmt, counterfactual_weight",
     "all at once, dense_optimizer adagrad",
 )
-"""One of each kind; all of them are slow tests."""
+"""A plain one, one with the most operations of each kind, and most settings together; all of them are slow tests."""
 
 
 def schemas() -> dict[str, Schema]:

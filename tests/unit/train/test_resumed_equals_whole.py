@@ -26,8 +26,8 @@ from tests.support.tiny_dataset import tiny_groups, weighted, weighted_schema, w
 STEPS = 16
 """Two epochs of 8."""
 
-NETWORKS_IN_SHORT = ("ple", "dcn")
-"""With experts, and with crosses; the other networks by themselves are slow tests. ``din`` and ``mlp`` are in the cases
+NETWORKS_IN_SHORT = ("ple",)
+"""With experts; the other networks by themselves are slow tests. ``din`` and ``mlp`` are in the cases
 that set several settings."""
 
 CASES: dict[str, dict[str, Any]] = {
