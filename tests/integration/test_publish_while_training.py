@@ -122,7 +122,7 @@ def check_versions(run: str, models: Folder, folder: Path) -> None:
             np.testing.assert_array_equal(values, answers[column])
 
 
-def test_the_end_of_a_training_is_published(data: Path, tmp_path: Path) -> None:
+def test_the_end_of_a_training_and_of_its_next_day_are_published(data: Path, tmp_path: Path) -> None:
     """The whole way with real processes, in short; the rest of it is slow."""
     run, models = tmp_path / "run", tmp_path / "models"
     words = ("train", "--data", data, "--run", run, *FLAGS, "--epochs", 1, "--publish", models, "--json")
@@ -137,6 +137,10 @@ def test_the_end_of_a_training_is_published(data: Path, tmp_path: Path) -> None:
         "last_error": None,
     }
     assert (models / "1" / "saved_model.pb").exists()
+    write_dataset(tmp_path / "next", {"train": tiny_groups(120, seed=3, first_sample=9000)})
+    next_day = ("--continue", "--data", tmp_path / "next", "--epochs", 1)
+    assert result_of(start("train", "--run", run, *next_day, "--json"))["step"] == 30
+    assert [(each.name, each.step) for each in versions_in(Folder.open(models))] == [("1", 20), ("2.delta", 30)]
     check_versions(str(run), Folder.open(models), tmp_path)
 
 
