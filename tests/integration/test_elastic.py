@@ -53,7 +53,7 @@ def events(run: ElasticRun, name: str) -> list[dict[str, Any]]:
     return [each for each in run.events() if each["event"] == name]
 
 
-@pytest.mark.slow  # its short form: test_elastic_faults.py, each fault once
+@pytest.mark.slow  # its short form: test_elastic_faults.py
 def test_workers_join_stall_leave_and_die_with_everything_and_the_model_is_the_same(data, tmp_path):
     run_folder = tmp_path / "run"
     line = ["--workers", "1", "--min-workers", "1", "--max-workers", "3", "--servers", "2", "--stall-seconds", "3"]

@@ -10,19 +10,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.inference.export import ExportConfig, export
 from esmm_dist.inference.export_assets import write
-from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.progress import NoProgress
 from esmm_dist.served_model.versions import chain_of, versions_in
 from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
-from tests.support.tiny_dataset import HISTORY, ITEMS, TAGS, USERS, tiny_groups, write_dataset
+from tests.support.equal_served_models import assert_equal_served_models
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -85,25 +84,6 @@ def names(models: Folder) -> list[str]:
     return [each.name for each in versions_in(models)]
 
 
-def asked() -> GroupedBatch:
-    """Return a request of all ids that there are, and of some that are unknown."""
-    users, each = 25, 16
-    impressions = users * each
-    return GroupedBatch(
-        user_ids=np.column_stack([USERS + np.arange(users), HISTORY + np.arange(users)]).ravel(),
-        user_lengths=np.ones(users * 2, np.int64),
-        user_weights=np.ones(users * 2, np.float32),
-        impression_ids=np.column_stack(
-            [ITEMS + np.arange(impressions) % 14, TAGS + np.arange(impressions) % 9]
-        ).ravel(),
-        impression_lengths=np.ones(impressions * 2, np.int64),
-        impression_weights=None,
-        impressions_per_group=np.full(users, each),
-        sample_ids=np.arange(impressions),
-        labels=np.zeros((impressions, 2), np.int64),
-    )
-
-
 def check_versions(run: str, models: Folder, folder: Path) -> None:
     """Compare each version with a full export of its checkpoint: the model, and answers bit for bit."""
     local = models
@@ -114,12 +94,7 @@ def check_versions(run: str, models: Folder, folder: Path) -> None:
     for each in versions_in(local):
         out = folder / f"full-{each.number}"
         export(ExportConfig(run=run, step=each.step, out=out, form="shards"), NoProgress())
-        found = ServedScorer.open([(local / name).local_path for name in chain_of(local, each.name)])
-        expected = ServedScorer.open([out])
-        assert found.model.manifest.model_id == expected.model.manifest.model_id
-        answers = expected.score(asked())
-        for column, values in found.score(asked()).items():
-            np.testing.assert_array_equal(values, answers[column])
+        assert_equal_served_models([(local / name).local_path for name in chain_of(local, each.name)], out)
 
 
 def test_the_end_of_a_training_and_of_its_next_day_are_published(data: Path, tmp_path: Path) -> None:

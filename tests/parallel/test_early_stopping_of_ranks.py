@@ -74,7 +74,6 @@ def assert_same_end(run: Path, alone: Path) -> None:
     assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
-@pytest.mark.slow  # early stopping in one process: tests/unit/train/test_early_stopping.py
 def test_two_ranks_and_a_server_end_where_one_process_does(folder: Path, alone: Path):
     run = folder / "two"
     line: list[str | Path] = [ESMM, "train", "--config", folder / "settings.json", "--run", run, "--json"]
@@ -86,7 +85,7 @@ def test_two_ranks_and_a_server_end_where_one_process_does(folder: Path, alone: 
     assert (report["stopped_by"], report["best"]["metric"]) == (None, "ctr.log_loss")
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # its short form: the one before, without a loss
 def test_after_the_loss_of_a_server_a_run_ends_early_at_the_same_step_and_is_done(folder: Path, alone: Path):
     run_folder = folder / "elastic"
     best = best_evaluation(Folder.open(alone))

@@ -6,7 +6,6 @@ from dataclasses import replace
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from esmm_dist.config import build
@@ -14,7 +13,6 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.inference.export import ExportConfig, export
 from esmm_dist.inference.export_assets import write
 from esmm_dist.inference.publish_version import PublishedVersion, PublishOrder, publish_version
-from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.progress import NoProgress
 from esmm_dist.served_model.version_folders import put_version
 from esmm_dist.served_model.versions import chain_of, versions_in
@@ -22,7 +20,8 @@ from esmm_dist.serving.scoring.served_scorer import ServedScorer
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
-from tests.support.tiny_dataset import HISTORY, ITEMS, TAGS, USERS, tiny_groups, write_dataset
+from tests.support.equal_served_models import assert_equal_served_models
+from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 STEPS = (4, 8, 10)
 
@@ -82,36 +81,6 @@ def full(run: Path) -> Path:
     return folder
 
 
-def asked() -> GroupedBatch:
-    """Return a request of all ids that there are, and of some that are unknown."""
-    users, per_user = 25, 16
-    impressions = users * per_user
-    history = np.arange(users * 2) % 33
-    return GroupedBatch(
-        user_ids=np.column_stack([USERS + np.arange(users), HISTORY + history.reshape(-1, 2)]).ravel(),
-        user_lengths=np.tile([1, 2], users),
-        user_weights=np.tile(np.array([1, 2, 0.5], np.float32), users),
-        impression_ids=np.column_stack(
-            [ITEMS + np.arange(impressions) % 14, TAGS + np.arange(impressions) % 9]
-        ).ravel(),
-        impression_lengths=np.ones(impressions * 2, np.int64),
-        impression_weights=None,
-        impressions_per_group=np.full(users, per_user),
-        sample_ids=np.arange(impressions),
-        labels=np.zeros((impressions, 2), np.int64),
-    )
-
-
-def check_equal(version: list[Path], expected: Path) -> None:
-    """Compare model and answers of two served models, bit for bit."""
-    found, other = ServedScorer.open(version), ServedScorer.open([expected])
-    assert found.model.manifest.model_id == other.model.manifest.model_id
-    answers, expected_answers = found.score(asked()), other.score(asked())
-    for name, values in expected_answers.items():
-        np.testing.assert_array_equal(answers[name], values)
-    assert len(np.unique(expected_answers["pctr"])) > 50
-
-
 def publish(run: Path, models: Folder, step: int, work: Path, **changes: object) -> PublishedVersion:
     order = PublishOrder(run=str(run), step=step, models=models.location, work=str(work), full_every=10, keep=3)
     return publish_version(replace(order, **changes), Lines())  # type: ignore[arg-type]
@@ -142,7 +111,7 @@ def test_each_version_is_the_model_that_a_full_export_is(run: Path, full: Path, 
         ServedScorer.open([full / str(step)]).model.manifest.model_id for step in STEPS
     ]
     for each, step in zip(published[1:], STEPS[1:], strict=True):
-        check_equal(local_chain(models, each.version, tmp_path / "work"), full / str(step))
+        assert_equal_served_models(local_chain(models, each.version, tmp_path / "work"), full / str(step))
     again = publish(run, models, 10, tmp_path / "work")
     assert (again.version, again.is_new) == ("3.delta", False)
     assert again.in_words() == "Version 3.delta is the model at step 10 already."
@@ -156,7 +125,7 @@ def test_full_versions_come_again_and_old_ones_go(run: Path, full: Path, models:
     assert names == ["2.delta", "3", "4.delta"]
     assert [each.name for each in versions_in(models)] == ["3", "4.delta"]
     assert not (models / "3").has("saved_model.pb")  # as the first one
-    check_equal(local_chain(models, "4.delta", tmp_path), full / "8")
+    assert_equal_served_models(local_chain(models, "4.delta", tmp_path), full / "8")
 
 
 def test_what_only_has_the_name_of_a_version_stays(run: Path, tmp_path: Path) -> None:
@@ -181,7 +150,7 @@ def test_a_base_that_does_not_fit_makes_a_full_version(run: Path, full: Path, on
     order = PublishOrder(run=str(run), step=8, models=on_disk.location, work=str(tmp_path), full_every=9, keep=2)
     assert publish_version(order, progress).version == "2"
     assert "Warning: version 2 is a full one. " in "\n".join(progress.messages)
-    check_equal([on_disk.local_path / "2"], full / "8")
+    assert_equal_served_models([on_disk.local_path / "2"], full / "8")
 
 
 @pytest.mark.slow  # in short: tests/unit/inference/test_delta_base.py
@@ -203,7 +172,7 @@ def test_settings_of_an_export_are_those_of_the_last_version(run: Path, tmp_path
     for name, step in (("2.delta", 8), ("3", 10)):
         out = tmp_path / f"full-{step}"
         export(replace(like, step=step, out=out), NoProgress())
-        check_equal(local_chain(models, name, tmp_path), out)
+        assert_equal_served_models(local_chain(models, name, tmp_path), out)
 
 
 def test_what_a_killed_publishing_has_left_is_in_nobodys_way(run: Path, on_disk: Folder, tmp_path: Path) -> None:
@@ -280,4 +249,4 @@ def test_versions_of_other_models_are_those_of_full_exports(
         version = publish(trained, models, step, tmp_path).version
         out = tmp_path / f"full-{step}"
         export(ExportConfig(run=str(trained), step=step, out=out, form="shards"), NoProgress())
-        check_equal(local_chain(models, version, tmp_path), out)
+        assert_equal_served_models(local_chain(models, version, tmp_path), out)

@@ -64,7 +64,7 @@ def ctr_auc(data: Path, run: Path, network: str) -> float:
     return float(json.loads((run / "metrics.json").read_text())["newest"]["metrics"]["ctr"]["auc"])
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # its short form: networks/test_din.py compares attention with the formula
 def test_attention_learns_what_a_sum_over_the_list_hides(data, tmp_path):
     # The best AUC is 0.90: of clicks 92% have a category that was seen, of the others 13%
     din, mlp = (ctr_auc(data, tmp_path / network, network) for network in ("din", "mlp"))

@@ -27,8 +27,8 @@ STEPS = 16
 """Two epochs of 8."""
 
 NETWORKS_IN_SHORT = ("ple",)
-"""With experts; the other networks by themselves are slow tests. ``din`` and ``mlp`` are in the cases
-that set several settings."""
+"""With experts; the other networks by themselves are slow tests. ``din`` and ``mlp`` are in the cases that set several
+settings."""
 
 CASES: dict[str, dict[str, Any]] = {
     "adam on both sides, dropout, cosine after a warm-up": {
