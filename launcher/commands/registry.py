@@ -5,7 +5,7 @@ from typing import Any
 from launcher.command import Command
 from launcher.tasks import TASKS, TaskName
 
-TRY, DATA, TRAIN, LOOK = "Try and check", "Data", "Train", "Look at a model"
+TRY, DATA, TRAIN, LOOK = "Try and check", "Data", "Train", "Look at data and models"
 SERVE, JOBS, SERVERS = "Serve", "Runs and cluster jobs", "Servers and other processes"
 
 
@@ -135,6 +135,49 @@ _ROWS = (
         example="esmm evaluate --run run --data data --split test",
         work="launcher.commands.inference:evaluate_command",
         in_ranks=True,
+    ),
+    Command(
+        name="stats",
+        group=LOOK,
+        summary="Show what is in a data set or a raw log: funnel, fields, ids, drift; as text, pictures, JSON.",
+        example="esmm stats data --html data.html",
+        settings="esmm_dist.report.data_statistics.config:StatsConfig",
+        work="launcher.commands.stats:stats_command",
+        positional=("data",),
+    ),
+    Command(
+        name="report",
+        group=LOOK,
+        summary="Show the course and the scores of a run, or of several side by side, as a page of pictures.",
+        example="esmm report run --html run.html",
+        settings="esmm_dist.report.run_page.config:ReportConfig",
+        work="launcher.commands.report:report_command",
+        positional=("runs",),
+    ),
+    Command(
+        name="importance",
+        group=LOOK,
+        summary="Measure what each task loses when a field is permuted: which fields a model uses.",
+        example="esmm importance --run run",
+        settings="esmm_dist.report.importance.config:ImportanceConfig",
+        work="launcher.commands.importance:importance_command",
+    ),
+    Command(
+        name="explain",
+        group=LOOK,
+        summary="Show why one impression is scored as it is: the fields that move its logits most.",
+        example="esmm explain --run run --sample-id 17",
+        settings="esmm_dist.report.importance.config:ExplainConfig",
+        work="launcher.commands.importance:explain_command",
+    ),
+    Command(
+        name="compare-runs",
+        group=LOOK,
+        summary="Test whether two trained models differ, on the same impressions (paired DeLong).",
+        example="esmm compare-runs run-a run-b",
+        settings="esmm_dist.report.compare_runs.config:CompareRunsConfig",
+        work="launcher.commands.compare_runs:compare_runs_command",
+        positional=("a", "b"),
     ),
     Command(
         name="checkpoints",

@@ -1,0 +1,1 @@
+"""Two trained models on the same impressions: ``esmm compare-runs``."""

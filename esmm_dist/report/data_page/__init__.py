@@ -1,0 +1,1 @@
+"""The numbers of ``data_statistics`` as sections of a page."""

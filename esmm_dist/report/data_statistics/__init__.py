@@ -1,0 +1,1 @@
+"""What is in a data set or a raw log, in numbers: ``esmm stats``."""

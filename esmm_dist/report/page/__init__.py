@@ -1,0 +1,1 @@
+"""A page of sections: one HTML file without script and network, in light and dark. It knows no data."""

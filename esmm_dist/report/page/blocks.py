@@ -1,0 +1,74 @@
+"""What a page is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from esmm_dist.report.pictures.picture import Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paragraph:
+    """A text, plain: what is HTML in it is shown as it stands."""
+
+    text: str
+    kind: str = "text"
+    """``text``, or ``note`` (a remark), ``warning``, ``code`` (lines of a terminal or of a file)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageTable:
+    """A table: the first column is aligned left, numbers right."""
+
+    title: str
+    """A sentence."""
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    """Texts, as many in each row as in ``head``."""
+    how_to_read: str = ""
+    text_columns: Sequence[int] = (0,)
+    """Columns that are aligned left."""
+    folded: bool = False
+    """Whether it is shown only when a reader opens it."""
+
+    def __post_init__(self) -> None:
+        wrong = [row for row in self.rows if len(row) != len(self.head)]
+        if wrong:
+            raise ValueError(f"Table '{self.title}' has a row of {len(wrong[0])} cells under {len(self.head)} heads.")
+
+
+Block = Paragraph | PageTable | Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of a page with a heading of its own."""
+
+    heading: str
+    blocks: Sequence[Block]
+    lead: str = ""
+    """One or two sentences under the heading."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One HTML file."""
+
+    title: str
+    subtitle: str
+    """What it is of, when it was made, by which command."""
+    facts: Sequence[tuple[str, str]] = ()
+    """What stands in large letters at the top: (name, value)."""
+    sections: Sequence[Section] = field(default=())
+
+    def pictures(self) -> list[Picture]:
+        """Return all pictures, in order.
+
+        Raises:
+            ValueError: Two have one name.
+        """
+        found = [block for each in self.sections for block in each.blocks if isinstance(block, Picture)]
+        names = [each.name for each in found]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"Pictures of one page have the same name: {', '.join(twice)}.")
+        return found

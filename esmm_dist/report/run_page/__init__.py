@@ -1,0 +1,1 @@
+"""The page of one run or of several: ``esmm report``."""
