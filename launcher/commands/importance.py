@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from launcher.command import CommandContext, Outcome
+from launcher.terminal.json_line import json_value
 
 if TYPE_CHECKING:
     from esmm_dist.report.importance.config import ExplainConfig, ImportanceConfig
@@ -10,7 +11,18 @@ if TYPE_CHECKING:
 
 def importance_command(settings: "ImportanceConfig", context: CommandContext) -> Outcome:
     """Measure what each task loses when a field is permuted."""
-    raise NotImplementedError
+    from esmm_dist.errors import StorageError
+    from esmm_dist.report.importance.measure import measure_importance
+    from esmm_dist.report.importance.stored import write_importance
+    from esmm_dist.storage.folder import Folder
+
+    found = measure_importance(settings, context.progress)
+    lines = found.lines()
+    try:
+        lines.append(f"Written to {write_importance(found, Folder.open(settings.checkpoint.run))}.")
+    except StorageError as e:  # a run that may only be read
+        lines.append(f"Not kept in the run: {e}")
+    return Outcome(lines=lines, result=json_value(found.to_mapping()))
 
 
 def explain_command(settings: "ExplainConfig", context: CommandContext) -> Outcome:

@@ -1,0 +1,45 @@
+"""The importance of fields in a run's folder: ``RUN/report/importance-SPLIT.json``."""
+
+import json
+
+from esmm_dist.config import build
+from esmm_dist.errors import StorageError
+from esmm_dist.report.importance.field_importance import Importance
+from esmm_dist.storage.folder import Folder
+
+REPORT_FOLDER = "report"
+"""Folder in a run for what is found out about it."""
+
+
+def write_importance(found: Importance, run: Folder) -> str:
+    """Write it into a run, over that of an earlier time for this split, and return the file's place.
+
+    Raises:
+        StorageError: The run cannot be written to.
+    """
+    folder, name = run / REPORT_FOLDER, _name(found.split)
+    folder.make()
+    folder.write_bytes(name, (json.dumps(found.to_mapping(), indent=1) + "\n").encode())
+    return f"{folder}/{name}"
+
+
+def read_importance(run: Folder, split: str) -> Importance | None:
+    """Return what ``write_importance`` has written; None if it has not.
+
+    Raises:
+        StorageError: The run cannot be read, or the file is damaged.
+    """
+    name = _name(split)
+    try:
+        mapping = json.loads((run / REPORT_FOLDER).read_bytes(name))
+    except FileNotFoundError:
+        return None
+    except ValueError as e:
+        raise StorageError(
+            f"{run}/{REPORT_FOLDER}/{name} is no JSON file ({e}). Run esmm importance --split {split} again."
+        ) from e
+    return build(Importance, mapping, where=f"{run}/{REPORT_FOLDER}/{name}", error=StorageError)
+
+
+def _name(split: str) -> str:
+    return f"importance-{split}.json"
