@@ -18,7 +18,7 @@ class TableSize:
 
     rows: int
     bytes: int
-    """Of the rows and the index, over all servers."""
+    """Bytes of the rows and the index, over all servers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,12 @@ class SpeedPoint:
     steps: int
     """Steps since the point before."""
     impressions: int
-    """Of these steps, over all ranks."""
+    """Impressions of these steps, over all ranks."""
     ranks: int
     seconds: float
     """From the end of the step before them to the end of the last one, evaluations and checkpoints left out."""
     input_s: float
-    """Of these, waiting for a batch that is read and looked up."""
+    """Seconds of these, waiting for a batch that is read and looked up."""
     pull_s: float
     """Waiting for rows."""
     step_s: float

@@ -29,7 +29,7 @@ _SCALES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class TableSection:
     """One table with what stands above it."""
 
     heading: str
@@ -62,7 +62,7 @@ def markdown(comparison: Comparison, folder: CompareFolder) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def sections(comparison: Comparison) -> list[Section]:
+def sections(comparison: Comparison) -> list[TableSection]:
     """Return the tables: figures and differences, by labels, then by the truth a table for each kind of figure."""
     rows, first, data = comparison.rows, comparison.first, comparison.data
     by_labels = [each for each in comparison.figures if not each.by_truth]
@@ -156,7 +156,7 @@ def _values(
     *,
     cost: bool = False,
     last: Sequence[str] | None = None,
-) -> Section:
+) -> TableSection:
     body = [
         [
             row.name,
@@ -172,18 +172,18 @@ def _values(
         *(each.column or each.title for each in figures),
         *(["CPU s a million impressions"] if cost else []),
     ]
-    return Section(heading=heading, head=head, rows=body)
+    return TableSection(heading=heading, head=head, rows=body)
 
 
-def _differences(heading: str, figures: Sequence[Figure], rows: Sequence[ModelRow]) -> Section:
-    return Section(
+def _differences(heading: str, figures: Sequence[Figure], rows: Sequence[ModelRow]) -> TableSection:
+    return TableSection(
         heading=heading,
         head=["model", *(each.column or each.title for each in figures)],
         rows=[[row.name, *(_difference_text(row.differences[each.key], each) for each in figures)] for row in rows],
     )
 
 
-def _fitting(section: Section) -> Iterator[tuple[Sequence[str], Sequence[Sequence[str]]]]:
+def _fitting(section: TableSection) -> Iterator[tuple[Sequence[str], Sequence[Sequence[str]]]]:
     """Yield head and rows of tables that fit a terminal, each with the first column and some of the others."""
     lines = [section.head, *section.rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(section.head))]
@@ -197,7 +197,7 @@ def _fitting(section: Section) -> Iterator[tuple[Sequence[str], Sequence[Sequenc
     yield _columns(section, chosen)
 
 
-def _columns(section: Section, chosen: Sequence[int]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+def _columns(section: TableSection, chosen: Sequence[int]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     head, *rows = ([line[0], *(line[each] for each in chosen)] for line in (section.head, *section.rows))
     return head, rows
 
@@ -235,6 +235,6 @@ def _cost_text(found: Summary) -> str:
     return f"{found.mean:.0f}" + ("" if math.isnan(found.sd) else f" ± {found.sd:.0f}")
 
 
-def _markdown_table(section: Section) -> list[str]:
+def _markdown_table(section: TableSection) -> list[str]:
     lines = [section.head, ["---", *["--:"] * (len(section.head) - 1)], *section.rows]
     return ["| " + " | ".join(cell.rstrip(_KEPT_BLANK).replace("|", "\\|") for cell in line) + " |" for line in lines]

@@ -91,7 +91,7 @@ class FieldStatistics:
     """``one-hot``, ``multi-hot``, ``weighted multi-hot``, ``numeric``, ``time``, ``cross``."""
     splits: Mapping[str, FieldInSplit]
     frequency: IdFrequency
-    """Of train."""
+    """In the train split."""
     ids_are_estimates: bool
     """Whether distinct ids, unseen ids and the frequency are estimated from a sample of the ids."""
     numeric: NumericDistribution | None = None

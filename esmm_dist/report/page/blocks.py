@@ -1,6 +1,6 @@
 """What a page is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from esmm_dist.report.pictures.picture import Picture
@@ -17,7 +17,11 @@ class Paragraph:
 
 @dataclass(frozen=True, kw_only=True)
 class PageTable:
-    """A table: the first column is aligned left, numbers right."""
+    """A table: the first column is aligned left, numbers right. A long one scrolls under its heads.
+
+    Raises:
+        ValueError: A row has not as many cells as there are heads, or a column's bars are not as many as the rows.
+    """
 
     title: str
     """A sentence."""
@@ -29,11 +33,18 @@ class PageTable:
     """Columns that are aligned left."""
     folded: bool = False
     """Whether it is shown only when a reader opens it."""
+    bars: Mapping[int, Sequence[float | None]] = field(default_factory=dict)
+    """For columns by their place, a share in 0 .. 1 for each row, drawn as a bar behind the cell's text."""
 
     def __post_init__(self) -> None:
         wrong = [row for row in self.rows if len(row) != len(self.head)]
         if wrong:
             raise ValueError(f"Table '{self.title}' has a row of {len(wrong[0])} cells under {len(self.head)} heads.")
+        for column, shares in self.bars.items():
+            if len(shares) != len(self.rows):
+                raise ValueError(
+                    f"Table '{self.title}' has {len(shares)} bars in column {column} and {len(self.rows)} rows."
+                )
 
 
 Block = Paragraph | PageTable | Picture

@@ -1,11 +1,14 @@
 """A page as one HTML file: no script, nothing from a network, light and dark."""
 
 import html
+import itertools
 import re
 from collections.abc import Sequence
 from importlib.resources import files
 
 from esmm_dist.report.page.blocks import Block, Page, PageTable, Paragraph, Section
+from esmm_dist.report.page.figure_html import figure_lines, is_narrow
+from esmm_dist.report.page.table_html import table_lines
 from esmm_dist.report.pictures.picture import Picture
 from esmm_dist.report.pictures.style import DARK
 
@@ -79,7 +82,16 @@ def _contents(sections: Sequence[Section]) -> list[str]:
 def _section(section: Section, place: int) -> list[str]:
     lead = [f'<p class="lead">{html.escape(section.lead)}</p>'] if section.lead else []
     heading = f'<h2 id="{_anchor(section, place)}">{html.escape(section.heading)}</h2>'
-    return [heading, *lead, *(line for block in section.blocks for line in _block(block))]
+    return ["<section>", heading, *lead, *_blocks(section.blocks), "</section>"]
+
+
+def _blocks(blocks: Sequence[Block]) -> list[str]:
+    """Return blocks in their order; pictures of one panel that follow one another stand beside one another."""
+    lines: list[str] = []
+    for is_small, group in itertools.groupby(blocks, key=lambda block: isinstance(block, Picture) and is_narrow(block)):
+        found = [line for block in group for line in _block(block)]
+        lines += ['<div class="pictures">', *found, "</div>"] if is_small else found
+    return lines
 
 
 def _block(block: Block) -> list[str]:
@@ -89,33 +101,6 @@ def _block(block: Block) -> list[str]:
         case Paragraph():
             return [f'<p class="{html.escape(block.kind)}">{html.escape(block.text)}</p>']
         case PageTable():
-            return _table(block)
+            return table_lines(block)
         case Picture():
-            return [
-                f'<figure id="{block.name}">',
-                f"<figcaption><h3>{html.escape(block.title)}</h3></figcaption>",
-                f'<div class="canvas" role="img" aria-label="{html.escape(block.title)}">{block.svg()}</div>',
-                f'<p class="how">How to read: {html.escape(block.how_to_read)}</p>',
-                "</figure>",
-            ]
-
-
-def _table(table: PageTable) -> list[str]:
-    def cells(row: Sequence[str], tag: str) -> str:
-        classes = [' class="left"' if i in table.text_columns else "" for i in range(len(row))]
-        return "".join(
-            f"<{tag}{of_cell}>{html.escape(cell)}</{tag}>" for of_cell, cell in zip(classes, row, strict=True)
-        )
-
-    title = html.escape(table.title)
-    lines = [
-        '<div class="scroll"><table>',
-        f"<thead><tr>{cells(table.head, 'th')}</tr></thead>",
-        "<tbody>",
-        *(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows),
-        "</tbody></table></div>",
-    ]
-    how = [f'<p class="how">How to read: {html.escape(table.how_to_read)}</p>'] if table.how_to_read else []
-    if table.folded:
-        return [f"<details><summary>{title}</summary>", *how, *lines, "</details>"]
-    return [f"<h3>{title}</h3>", *how, *lines]
+            return figure_lines(block)

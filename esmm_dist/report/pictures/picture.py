@@ -7,6 +7,9 @@
     axes[0, 0].set_xlabel("training step"); axes[0, 0].set_ylabel("AUC")
     Picture(name="learning-curve", title="CTR's AUC still rises at the last step.", how_to_read="...", figure=figure,
             numbers={...})
+
+A PNG is sent alone: it holds the title and how to read it. A page has both as texts, and has the panels of a figure of
+several columns as an SVG each, which stand below one another where a page is narrow.
 """
 
 import io
@@ -15,16 +18,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 
-from esmm_dist.report.pictures.style import DARK, RC, series_style
+from esmm_dist.report.pictures.panels import apart, new_figure, panel_columns
+from esmm_dist.report.pictures.png_file import titled_png
+from esmm_dist.report.pictures.style import bar_of, line_of
+from esmm_dist.report.pictures.styled import house_style
+from esmm_dist.report.pictures.svg_text import page_svg
 
-PANEL_INCHES = (4.6, 3.0)
-"""Width and height of one panel."""
+__all__ = ["Picture", "bar_of", "line_of", "new_figure"]
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_DPI = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,51 +67,32 @@ class Picture:
             if not axes.get_xlabel() or not axes.get_ylabel():
                 raise ValueError(f"An axis of picture '{self.name}' has no label. Say what it is, with its unit.")
 
+    @property
+    def columns(self) -> int:
+        """SVGs that stand beside one another where a page is wide enough; 1: there is one SVG."""
+        return panel_columns(self.figure)
+
+    @property
+    def inches(self) -> float:
+        """Width of the figure."""
+        return float(self.figure.get_figwidth())
+
     def png(self) -> bytes:
-        """Return it as a PNG file, as on a light page."""
-        written = io.BytesIO()
-        with matplotlib.rc_context(dict(RC)):
-            self.figure.savefig(written, format="png", dpi=_DPI)
-        return written.getvalue()
+        """Return it as a PNG file, as on a light page, with its title and how to read it."""
+        return titled_png(self.figure, self.title, self.how_to_read)
 
-    def svg(self) -> str:
-        """Return it as an SVG element whose colours follow the page's (``var(--x0072b2)``); the same text each time."""
+    def svgs(self) -> list[str]:
+        """Return it as SVG elements, one a panel if there are ``columns``; the same text each time.
+
+        Their colours follow the page's (``var(--x0072b2)``).
+        """
+        if self.columns == 1:
+            return [self._svg(self.name)]
+        return [self._svg(f"{self.name}-{place}") for place in apart(self.figure)]
+
+    def _svg(self, salt: str) -> str:
+        """Return the figure as it is now; names in it begin with a hash of ``salt``."""
         written = io.StringIO()
-        with matplotlib.rc_context({**RC, "svg.hashsalt": self.name}):
+        with house_style(**{"svg.hashsalt": salt}):
             self.figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-        text = written.getvalue()
-        text = text[text.index("<svg") :]
-        for colour in DARK:
-            text = text.replace(colour, f"var(--x{colour[1:]})")
-        return text
-
-
-def new_figure(
-    *, rows: int = 1, columns: int = 1, width: float = 1.0, height: float = 1.0, **shared: Any
-) -> tuple[Figure, Any]:
-    """Return an empty figure in the house's style, and its axes, an array [rows, columns].
-
-    Args:
-        rows: panels below one another
-        columns: panels beside one another
-        width: width of a panel, in panels
-        height: height of a panel, in panels
-        shared: ``sharex`` and ``sharey``, as matplotlib takes them
-    """
-    with matplotlib.rc_context(dict(RC)):
-        size = (PANEL_INCHES[0] * columns * width, PANEL_INCHES[1] * rows * height)
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, **shared)
-    return figure, axes
-
-
-def line_of(place: int) -> dict[str, Any]:
-    """Return what ``Axes.plot`` takes to draw a series by its place: colour, line style, mark."""
-    style = series_style(place)
-    return {"color": style.colour, "linestyle": style.line, "marker": style.mark}
-
-
-def bar_of(place: int) -> dict[str, Any]:
-    """Return what ``Axes.bar`` and ``Axes.barh`` take to draw a series by its place: colour and hatch."""
-    style = series_style(place)
-    return {"color": style.colour, "hatch": style.hatch, "edgecolor": style.colour, "linewidth": 0.6}
+        return page_svg(written.getvalue())

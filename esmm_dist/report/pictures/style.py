@@ -29,7 +29,8 @@ DARK = {
 
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _MARKS = ("o", "s", "^", "D", "v", "P")
-_HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
+_HATCHES = ("", "//", "xx", "\\\\", "--", "||")
+"""Lines only: a hatch of dots makes an SVG 270 KB larger, one of lines 1 KB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ RC: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # names of fields and values hold what they hold, "$" too
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "savefig.facecolor": PAPER,
@@ -85,6 +87,18 @@ RC: Any = {
     "lines.linewidth": 1.8,
     "lines.markersize": 4.5,
     "hatch.color": PAPER,
-    "hatch.linewidth": 0.8,
+    "hatch.linewidth": 1.2,
 }
 """Settings of matplotlib for all pictures."""
+
+
+def line_of(place: int) -> dict[str, Any]:
+    """Return what ``Axes.plot`` takes to draw a series by its place: colour, line style, mark."""
+    style = series_style(place)
+    return {"color": style.colour, "linestyle": style.line, "marker": style.mark}
+
+
+def bar_of(place: int) -> dict[str, Any]:
+    """Return what ``Axes.bar`` and ``Axes.barh`` take to draw a series by its place: colour and hatch."""
+    style = series_style(place)
+    return {"color": style.colour, "hatch": style.hatch, "edgecolor": style.colour, "linewidth": 0.6}

@@ -27,7 +27,7 @@ class GainCurve:
     share_of_positives: Sequence[float]
     """Gain. Over ``share_of_impressions`` it is the lift."""
     best_share_of_positives: Sequence[float]
-    """Of a ranking that has all positives first."""
+    """The gain of a ranking that has all positives first."""
 
 
 @dataclass(frozen=True, kw_only=True)
