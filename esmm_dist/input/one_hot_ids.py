@@ -27,8 +27,13 @@ class OneHotIds:
     def of(self, batch: GroupedBatch) -> I64:
         """Return the id of each impression, or ``NO_ID``: int64 [B]."""
         if self._of_user:
-            return np.repeat(self._ids(batch.user_ids, batch.user_lengths), batch.impressions_per_group)
+            return np.repeat(self.of_groups(batch), batch.impressions_per_group)
         return self._ids(batch.impression_ids, batch.impression_lengths)
+
+    def of_groups(self, batch: GroupedBatch) -> I64:
+        """Return the id of each group in a field of the users, or ``NO_ID``: int64 [G]."""
+        assert self._of_user
+        return self._ids(batch.user_ids, batch.user_lengths)
 
     def _ids(self, ids: I64, lengths: I64) -> I64:
         """Return the first id of the field in each row of ragged fields, or ``NO_ID``: int64 [rows]."""

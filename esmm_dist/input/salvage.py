@@ -11,9 +11,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import tensorflow as tf
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
 from esmm_dist.input.shard_records import RECORD_CRC, RECORD_HEADER, masked_crc
 from esmm_dist.schema import record_format as keys
 from esmm_dist.schema.fields import Schema
@@ -81,6 +78,8 @@ def shard_bytes(records: Sequence[bytes], *, compressed: bool) -> bytes:
 
 def placeholder(schema: Schema) -> bytes:
     """Return a record without impressions, which stands where one cannot be read: every other one keeps its place."""
+    import tensorflow as tf  # here: it takes seconds, and few data sets are damaged
+
     lengths = tf.train.Int64List(value=[0] * len(schema.user_fields))
     features = tf.train.Features(feature={keys.USER_LENGTHS: tf.train.Feature(int64_list=lengths)})
     data: bytes = tf.train.Example(features=features).SerializeToString(deterministic=True)
@@ -128,6 +127,9 @@ def _framed(record: bytes) -> bytes:
 
 def _checked(record: bytes, schema: Schema) -> tuple[int, str | None]:
     """Return the impressions of a record, and what is wrong with it."""
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
     try:
         features = tf.train.Example.FromString(record).features.feature
     except DecodeError:

@@ -43,3 +43,7 @@ class BatchUsers:
     def of(self, batch: GroupedBatch) -> I64:
         """Return the id of each impression's user, or ``NO_USER``: int64 [B]."""
         return np.full(batch.num_impressions, NO_USER) if self._ids is None else self._ids.of(batch)
+
+    def of_groups(self, batch: GroupedBatch) -> I64:
+        """Return the id of each group's user, or ``NO_USER``; the field is one of the users: int64 [G]."""
+        return np.full(batch.num_groups, NO_USER) if self._ids is None else self._ids.of_groups(batch)

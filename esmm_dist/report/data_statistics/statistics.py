@@ -20,7 +20,14 @@ class Funnel:
     labels: Mapping[str, int]
     """For each label, in their order, impressions where it is 1 and so is each label on the way to it."""
     broken: Mapping[str, int] = field(default_factory=dict)
-    """For each label after the first, impressions where it is 1 and a label on the way to it is 0."""
+    """For each label after the first, impressions where it is 1 and a label on the way to it is 0. Empty: not known."""
+    left_out_negatives: int = 0
+    """Impressions whose first label is 0 that preprocess left out (``keep_negatives``): with them the rates are those
+    of the log."""
+    weight: float | None = None
+    """Sum of the sample weights; None: the log has none."""
+    label_weights: Mapping[str, float] = field(default_factory=dict)
+    """As ``labels``, of sample weights; empty where the log has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,24 +67,35 @@ class NumericDistribution:
     """By split, E + 1 of them."""
     missing: Mapping[str, int]
     """By split, impressions without a value."""
+    not_kept: Mapping[str, int] = field(default_factory=dict)
+    """By split, impressions in buckets that ``--min-count`` dropped; a data set does not say in which."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FieldInSplit:
-    """One field in one split."""
+    """One field in one split; (estimated) ids and occurrences are those that records hold."""
 
     distinct_ids: int
     occurrences: int
-    """Ids, counted in every impression that holds them."""
+    """Impressions that hold each id, added up over the ids: an id that stands twice in a list counts once."""
     covered: int
-    """Impressions with at least one id."""
+    """Impressions with a value: at least one id that does not stand for a missing value."""
     ids_an_impression: CountHistogram
     """Over all impressions; of a user's field each impression counts."""
     unseen_ids: int | None
     """Distinct ids that do not occur in train; None: of train itself, or there is no train split."""
     unseen_occurrences: int | None
+    """Their occurrences."""
     psi: float | None
     """Population stability index against train, see ``drift``; None likewise."""
+    psi_noise: float | None = None
+    """What ``psi`` would be on average without any drift, from the number of impressions (or users) alone."""
+    not_kept: int | None = None
+    """Impressions whose ids were all dropped by preprocess, as rare or unseen in train; they are not in ``covered``.
+    None: not known."""
+    dropped_occurrences: int | None = None
+    """Ids in lists of the log that preprocess dropped; they are not in ``occurrences``. Of a split beside train these
+    are ids that train has not or has too seldom. None: not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +109,19 @@ class FieldStatistics:
     """``one-hot``, ``multi-hot``, ``weighted multi-hot``, ``numeric``, ``time``, ``cross``."""
     splits: Mapping[str, FieldInSplit]
     frequency: IdFrequency
-    """In the train split."""
+    """The ids of train; in it are those that ``--min-count`` dropped, where the data set knows their counts."""
     ids_are_estimates: bool
     """Whether distinct ids, unseen ids and the frequency are estimated from a sample of the ids."""
     numeric: NumericDistribution | None = None
+    dropped_ids: int | None = None
+    """Distinct ids of train that preprocess dropped as too rare; they are in no other number of distinct ids. None: not
+    known."""
+    min_count: int | None = None
+    """The ``--min-count`` of the data set; None: not known, or nothing was dropped yet."""
+    ids_of: str | None = None
+    """Field whose ids it has; ``dropped_ids`` and what ``frequency`` adds are that field's."""
+    ids_share: float = 1.0
+    """Share of the ids that the estimates are from; 1: all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +129,15 @@ class SplitStatistics:
     """One split."""
 
     funnel: Funnel
-    contexts: int
-    """User contexts (sessions)."""
-    impressions_a_context: CountHistogram
+    contexts: int | None
+    """User contexts (sessions): different lists of ids in the user fields, as records have them. None: not known, since
+    the schema has no user fields, or since the records of one context are not all read (``sample_share``)."""
+    impressions_a_context: CountHistogram | None
+    """None: as ``contexts``."""
     contexts_a_user: CountHistogram | None
-    """Contexts of one id of the user's one-hot field; None: the schema has no such field."""
+    """Contexts of one id of the user's one-hot field; None: the schema has no such field, or as ``contexts``."""
+    contexts_are_estimates: bool = False
+    """Whether these are estimated from a sample of the users."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,13 +155,16 @@ class DataStatistics:
     splits: Mapping[str, SplitStatistics]
     fields: Sequence[FieldStatistics]
     days: Mapping[str, Mapping[str, Funnel]]
-    """By split, by day (2024-01-31) in order; a split without times is not there."""
+    """By split, by day (2024-01-31) in order; a split without times is not there. Of a data set, whose records have no
+    times, only impressions are known, where it was cut by days: ``labels`` are empty then."""
     sample_share: float
-    """Share of the user contexts that was read, chosen by a hash; 1: all."""
+    """Share of the records (of a raw log: of the user contexts) that was read, chosen by a hash; 1: all. All numbers
+    are of these, but for what preprocess has reported: ``dropped_ids`` and ``rejected``."""
     rejected: Mapping[str, int] = field(default_factory=dict)
-    """Lines of a raw log that were rejected, by reason."""
+    """Lines of the raw log that were rejected, by reason."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """By reason, impressions that are not in these numbers: negatives left out by preprocess, records skipped."""
+    """By reason, impressions that are not in these numbers: negatives left out by preprocess, records skipped,
+    impressions of other days."""
     user_field: str | None = None
     """Whose ids ``contexts_a_user`` counts."""
 

@@ -1,0 +1,117 @@
+"""What preprocess has counted and is not in the records: dropped ids, rejected lines, impressions left out."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from esmm_dist.arrays import I64
+from esmm_dist.report.data_statistics.field_results import DroppedIds
+from esmm_dist.report.data_statistics.statistics import Funnel
+from esmm_dist.schema.fields import Field
+from esmm_dist.schema.manifest import DatasetManifest
+
+RARE_IDS_NAME = "rare_ids.parquet"
+
+_TABLES = ("skeleton", "common", "log")
+
+
+class PreprocessReport:
+    """Reads the report in a manifest; of one that an older version wrote less is known."""
+
+    def __init__(self, folder: Path, manifest: DatasetManifest, share: float) -> None:
+        """Take the report of a data set.
+
+        Args:
+            folder: folder of the data set
+            manifest: its manifest
+            share: share of the data set that is looked at; what was counted in all of it is taken times this
+        """
+        self._manifest, self._share = manifest, share
+        self._splits: Mapping[str, Any] = manifest.report.get("splits", {})
+        self._vocabulary: Mapping[str, Mapping[str, int]] = manifest.report.get("vocabulary", {})
+        self._rare = _rare_counts(folder / RARE_IDS_NAME) if share == 1 and "train" in manifest.splits else {}
+
+    def funnel_of_log(self, split: str) -> tuple[dict[str, int], int]:
+        """Return the labels whose labels before are 0 in the log, and the negatives that were left out."""
+        manifest = self._manifest
+        left_out = manifest.left_out_negatives if split == "train" else 0
+        broken = dict(manifest.splits[split].broken_chains) if self._share == 1 else {}
+        return broken, round(left_out * self._share)
+
+    def dropped(self, field: Field) -> DroppedIds:
+        """Return what was dropped of a field."""
+        vocabulary = self._vocabulary.get(field.id_space, {})
+        min_count = self._manifest.settings.get("min_count")
+        return DroppedIds(
+            ids=vocabulary.get("dropped_ids"),
+            occurrences={split: self._occurrences(split, field.name) for split in self._manifest.splits},
+            impressions={split: self._unknown(split, field.name) for split in self._manifest.splits},
+            train_counts=self._train_counts(field, vocabulary),
+            min_count=min_count if isinstance(min_count, int) else None,
+        )
+
+    def _occurrences(self, split: str, field: str) -> int | None:
+        dropped = self._splits.get(split, {}).get("dropped_occurrences")
+        return None if dropped is None else round(dropped.get(field, 0) * self._share)
+
+    def _unknown(self, split: str, field: str) -> int | None:
+        fields = self._splits.get(split, {}).get("fields")
+        return None if fields is None else round(fields[field]["unknown"] * self._share)
+
+    def _train_counts(self, field: Field, vocabulary: Mapping[str, int]) -> I64 | None:
+        """Return the counts of the dropped ids: int64 [n]; None where earlier days count too, or nothing says."""
+        if field.ids_of is not None or not vocabulary:
+            return None
+        counts = self._rare.get(field.name, np.empty(0, np.int64))
+        counted = (len(counts), int(counts.sum()))
+        return counts if counted == (vocabulary["dropped_ids"], vocabulary["dropped_occurrences"]) else None
+
+    def days(self) -> dict[str, dict[str, Funnel]]:
+        """Return the impressions of each day, of all records, where the log was cut by days."""
+        found = self._manifest.report.get("days", {}).get("splits", {})
+        return {
+            split: {day: Funnel(impressions=round(count * self._share), labels={}) for day, count in days.items()}
+            for split, days in found.items()
+            if days
+        }
+
+    def rejected(self) -> dict[str, int]:
+        """Return the lines of the log that were rejected, by reason."""
+        total: Counter[str] = Counter()
+        for of_split in self._splits.values():
+            for table in _TABLES:
+                total.update(of_split.get(table, {}).get("rejected", {}))
+        return dict(total)
+
+    def left_out(self) -> dict[str, int]:
+        """Return the impressions of the log that are not in the data set, by reason."""
+        tables = [of_split[table] for of_split in self._splits.values() for table in _TABLES if table in of_split]
+        reasons = {
+            "negatives left out by preprocess": self._manifest.left_out_negatives,
+            "impressions whose labels could still change": sum(table.get("too_recent", 0) for table in tables),
+            "impressions of other days": sum(table.get("other_days", 0) for table in tables),
+        }
+        return {reason: count for reason, count in reasons.items() if count}
+
+
+def _rare_counts(path: Path) -> dict[str, I64]:
+    """Return the counts of the ids below ``min_count``, by field; nothing where the file is missing or damaged."""
+    if not path.exists():
+        return {}
+    import pyarrow as pa  # here: it takes a tenth of a second
+    import pyarrow.parquet as pq
+
+    found: dict[str, list[I64]] = {}
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["field", "count"]):
+                fields = batch.column("field")
+                codes, counts = np.asarray(fields.indices), np.asarray(batch.column("count"))
+                for code in np.unique(codes):
+                    found.setdefault(fields.dictionary[int(code)].as_py(), []).append(counts[codes == code])
+    except pa.ArrowException:
+        return {}
+    return {field: np.concatenate(parts) for field, parts in found.items()}

@@ -1,0 +1,132 @@
+"""The statistics of a data set, against counts made one impression at a time."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from esmm_dist.progress import NoProgress
+from esmm_dist.report.data_statistics.config import StatsConfig
+from esmm_dist.report.data_statistics.gather import data_statistics
+from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics
+from tests.support.tiny_dataset import Group, tiny_groups, weighted, weighted_schema, write_dataset
+
+TRAIN, TEST = tiny_groups(300), tiny_groups(90, seed=7, first_sample=10_000)
+FIELDS = ("user", "history", "item", "tags")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stats") / "data"
+    write_dataset(folder, {"train": TRAIN, "test": TEST})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def statistics(data: Path) -> DataStatistics:
+    return stats_of(data)
+
+
+def stats_of(data: Path, **settings: Any) -> DataStatistics:
+    return data_statistics(StatsConfig(data=data, **settings), NoProgress())
+
+
+def lists_of(groups: list[Group], field: str) -> list[list[int]]:
+    """Return the ids of a field of each impression."""
+    place = FIELDS.index(field)
+    if place < 2:
+        return [[id_ for id_, _ in group.fields[place]] for group in groups for _ in group.impressions]
+    return [[id_ for id_, _ in i.fields[place - 2]] for group in groups for i in group.impressions]
+
+
+def counts_of(groups: list[Group], field: str) -> Counter[int]:
+    """Return how many impressions hold each id."""
+    return Counter(id_ for ids in lists_of(groups, field) for id_ in set(ids))
+
+
+def field_of(statistics: DataStatistics, name: str) -> FieldStatistics:
+    return next(field for field in statistics.fields if field.name == name)
+
+
+def test_funnel_is_that_of_the_impressions(statistics: DataStatistics):
+    for split, groups in (("train", TRAIN), ("test", TEST)):
+        labels = [i.labels for group in groups for i in group.impressions]
+        funnel = statistics.splits[split].funnel
+        assert funnel.impressions == len(labels)
+        assert dict(funnel.labels) == {"click": sum(a for a, _ in labels), "conversion": sum(b for _, b in labels)}
+        assert funnel.weight is None
+
+
+def test_records_of_one_context_count_as_one(statistics: DataStatistics):
+    for split, groups in (("train", TRAIN), ("test", TEST)):
+        contexts: Counter[tuple[tuple[int, ...], ...]] = Counter()
+        for group in groups:
+            contexts[tuple(tuple(id_ for id_, _ in ids) for ids in group.fields)] += len(group.impressions)
+        assert len(contexts) < len(groups)  # else nothing is tested
+        found = statistics.splits[split]
+        assert found.contexts == len(contexts)
+        assert found.impressions_a_context is not None
+        sizes = Counter(contexts.values())
+        assert found.impressions_a_context.counts == sorted(sizes)
+        assert found.impressions_a_context.things == [sizes[size] for size in sorted(sizes)]
+        of_user = Counter(user for user, _ in contexts)
+        assert found.contexts_a_user is not None
+        assert found.contexts_a_user.total == len(of_user)
+        assert found.contexts_a_user.mean == pytest.approx(len(contexts) / len(of_user))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_ids_of_a_field_are_counted_by_impression(statistics: DataStatistics, name: str):
+    field, train = field_of(statistics, name), counts_of(TRAIN, name)
+    for split, groups in (("train", TRAIN), ("test", TEST)):
+        lists, counts, found = lists_of(groups, name), counts_of(groups, name), field.splits[split]
+        lengths = [len(ids) for ids in lists]
+        assert found.distinct_ids == len(counts)
+        assert found.occurrences == counts.total()
+        assert found.covered == sum(length > 0 for length in lengths)
+        assert found.ids_an_impression.total == len(lists)
+        assert found.ids_an_impression.mean == pytest.approx(np.mean(lengths))
+        assert found.ids_an_impression.p99 == np.percentile(lengths, 99, method="inverted_cdf")
+        histogram = dict(zip(found.ids_an_impression.counts, found.ids_an_impression.things, strict=True))
+        assert histogram == Counter(lengths)
+        if split == "test":
+            unseen = {id_: count for id_, count in counts.items() if id_ not in train}
+            assert (found.unseen_ids, found.unseen_occurrences) == (len(unseen), sum(unseen.values()))
+        else:
+            assert (found.unseen_ids, found.unseen_occurrences, found.psi) == (None, None, None)
+    for least, ids, occurrences in zip(
+        field.frequency.min_counts, field.frequency.ids, field.frequency.occurrences, strict=True
+    ):
+        kept = [count for count in train.values() if count >= least]
+        assert (ids, occurrences) == (len(kept), sum(kept))
+    assert field.frequency.min_counts[0] == 1
+    assert not field.ids_are_estimates
+
+
+def test_ids_that_train_lacks_are_unseen(tmp_path: Path):
+    """The test split alone has users 1000 .. 1019; train has a few of them."""
+    few = [group for group in TRAIN if group.fields[0][0][0] < 1003]
+    write_dataset(tmp_path / "data", {"train": few, "test": TEST})
+    found = field_of(stats_of(tmp_path / "data"), "user").splits["test"]
+    test = counts_of(TEST, "user")
+    assert found.unseen_ids == sum(user >= 1003 for user in test)
+    assert found.unseen_occurrences == sum(count for user, count in test.items() if user >= 1003)
+
+
+def test_sample_weights_are_added_up(tmp_path: Path):
+    groups = weighted(TRAIN, lambda sample: 0.5 + sample % 4)
+    write_dataset(tmp_path / "data", {"train": groups}, schema=weighted_schema())
+    funnel = stats_of(tmp_path / "data").splits["train"].funnel
+    impressions = [i for group in groups for i in group.impressions]
+    assert funnel.weight == pytest.approx(sum(i.weight for i in impressions))
+    assert funnel.label_weights["click"] == pytest.approx(sum(i.weight for i in impressions if i.labels[0]))
+
+
+def test_data_set_without_train_compares_nothing(tmp_path: Path):
+    write_dataset(tmp_path / "data", {"test": TEST})
+    found = stats_of(tmp_path / "data")
+    for field in found.fields:
+        assert (field.splits["test"].unseen_ids, field.splits["test"].psi) == (None, None)
+        assert field.frequency.min_counts == []
