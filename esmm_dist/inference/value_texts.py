@@ -62,7 +62,9 @@ class KeptTexts:
                 self.by_id[id_] = (kept[self._place] if self._place < len(kept) else None) or ""
 
 
-def texts_of_ids(schema: Schema, field: Field, ids: Sequence[int], kept: dict[int, str]) -> dict[int, str]:
+def texts_of_ids(
+    schema: Schema, field: Field, ids: Sequence[int], kept: dict[int, str], *, numbers: int = _WHOLE_NUMBERS
+) -> dict[int, str]:
     """Return the texts of those ids whose texts are known.
 
     Args:
@@ -70,6 +72,7 @@ def texts_of_ids(schema: Schema, field: Field, ids: Sequence[int], kept: dict[in
         field: field of the ids
         ids: feature ids
         kept: texts that records hold for some ids
+        numbers: whole numbers that are tried, from 0
     """
     if schema.flat_source is None or not ids:
         return {}
@@ -82,7 +85,7 @@ def texts_of_ids(schema: Schema, field: Field, ids: Sequence[int], kept: dict[in
     if field.cross:
         return found
     wanted = set(ids) - set(found)
-    for text in likely_texts() if wanted else ():
+    for text in likely_texts(numbers) if wanted else ():
         id_ = feature_id(field.id_space, text)
         if id_ in wanted:
             assert id_ is not None  # wanted holds none
@@ -93,8 +96,8 @@ def texts_of_ids(schema: Schema, field: Field, ids: Sequence[int], kept: dict[in
     return found
 
 
-def likely_texts() -> Iterator[str]:
-    """Yield texts that are few enough to be tried: -1, true and false, dates, whole numbers."""
+def likely_texts(numbers: int = _WHOLE_NUMBERS) -> Iterator[str]:
+    """Yield texts that are few enough to be tried: -1, true and false, dates, whole numbers from 0."""
     days = (_FIRST_DAY + timedelta(days=day) for day in range(_DAYS))
     dates = (text for day in days for text in (day.isoformat(), day.strftime("%Y%m%d")))
-    return chain(("-1", "true", "false"), dates, map(str, range(_WHOLE_NUMBERS)))
+    return chain(("-1", "true", "false"), dates, map(str, range(numbers)))

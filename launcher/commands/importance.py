@@ -27,4 +27,7 @@ def importance_command(settings: "ImportanceConfig", context: CommandContext) ->
 
 def explain_command(settings: "ExplainConfig", context: CommandContext) -> Outcome:
     """Show which fields move one impression's predictions most."""
-    raise NotImplementedError
+    from esmm_dist.report.importance.explain import explain
+
+    found = explain(settings, context.progress)
+    return Outcome(lines=found.lines(most_fields=settings.most_fields), result=json_value(found.to_mapping()))

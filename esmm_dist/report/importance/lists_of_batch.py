@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from esmm_dist.arrays import I64, Array
+from esmm_dist.arrays import F32, I64, Array
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.schema.fields import Field, Schema
 
@@ -83,6 +83,69 @@ def chosen_groups(batch: GroupedBatch, schema: Schema, chosen: I64) -> GroupedBa
     )
 
 
+def one_impression(batch: GroupedBatch, schema: Schema, place: int) -> GroupedBatch:
+    """Return one impression of a batch, as a group of its own with its user.
+
+    Args:
+        batch: a batch
+        schema: its schema
+        place: place of the impression, 0 .. B - 1
+    """
+    ends = np.cumsum(batch.impressions_per_group)
+    group = int(np.searchsorted(ends, place, side="right"))
+    whole = chosen_groups(batch, schema, np.array([group]))
+    own = place - int(ends[group] - batch.impressions_per_group[group])
+    others = len(schema.impression_fields)
+    lengths, (ids, weights) = gathered_lists(*_impression_part(whole), own * others + np.arange(others))
+    return replace(
+        whole,
+        impression_lengths=lengths,
+        impression_ids=ids,
+        impression_weights=weights,
+        impressions_per_group=np.ones(1, np.int64),
+        sample_ids=whole.sample_ids[own : own + 1],
+        labels=whole.labels[own : own + 1],
+        sample_weights=None if whole.sample_weights is None else whole.sample_weights[own : own + 1],
+        sample_names=None if whole.sample_names is None else whole.sample_names[own : own + 1],
+    )
+
+
+def list_of(impression: GroupedBatch, schema: Schema, field: Field) -> tuple[I64, F32 | None]:
+    """Return the ids int64 [n] and weights float32 [n] (None: all 1) of one impression in a field.
+
+    Args:
+        impression: from ``one_impression``
+        schema: its schema
+        field: one of its fields
+    """
+    place, (lengths, (ids, weights)) = _place_of(impression, schema, field)
+    begin = int(lengths[:place].sum())
+    chosen = slice(begin, begin + int(lengths[place]))
+    return ids[chosen], None if weights is None else weights[chosen]
+
+
+def with_ids_in(impression: GroupedBatch, schema: Schema, field: Field, ids: I64) -> GroupedBatch:
+    """Return one impression with other ids in a field, of weight 1 each.
+
+    Args:
+        impression: from ``one_impression``
+        schema: its schema
+        field: one of its fields
+        ids: int64 [n], 0 or more of them
+    """
+    place, (lengths, (all_ids, weights)) = _place_of(impression, schema, field)
+    begin = int(lengths[:place].sum())
+    end = begin + int(lengths[place])
+    lengths = lengths.copy()
+    lengths[place] = len(ids)
+    all_ids = np.concatenate((all_ids[:begin], ids, all_ids[end:]))
+    if weights is not None:
+        weights = np.concatenate((weights[:begin], np.ones(len(ids), np.float32), weights[end:]))
+    if field.owner == "user":
+        return replace(impression, user_lengths=lengths, user_ids=all_ids, user_weights=weights)
+    return replace(impression, impression_lengths=lengths, impression_ids=all_ids, impression_weights=weights)
+
+
 def joined_batches(batches: Sequence[GroupedBatch]) -> GroupedBatch:
     """Return one batch of all groups, in their order; there is one batch or more."""
     columns: dict[str, Any] = {
@@ -92,6 +155,12 @@ def joined_batches(batches: Sequence[GroupedBatch]) -> GroupedBatch:
         for each in fields(GroupedBatch)
     }
     return GroupedBatch(**columns)
+
+
+def _place_of(impression: GroupedBatch, schema: Schema, field: Field) -> tuple[int, tuple[I64, list[Any]]]:
+    if field.owner == "user":
+        return schema.user_fields.index(field), _user_part(impression)
+    return schema.impression_fields.index(field), _impression_part(impression)
 
 
 def _user_part(batch: GroupedBatch) -> tuple[I64, list[Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,10 +11,13 @@ from esmm_dist.arrays import I64, U64
 from esmm_dist.errors import InputDataError
 from esmm_dist.hashing import mix64
 from esmm_dist.input.batch import GroupedBatch
-from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.progress import Progress
 from esmm_dist.report.importance.lists_of_batch import chosen_groups, joined_batches
 from esmm_dist.schema.fields import Schema
+
+if TYPE_CHECKING:
+    from esmm_dist.input.pipeline import BatchReader
+
 
 _SPARE = 1.5
 """Times the wanted impressions that are kept at first: hashes meet a share by chance only. What is too much goes."""
@@ -49,7 +53,7 @@ class SplitSample:
 
 
 def read_sample(
-    reader: BatchReader, schema: Schema, split_impressions: int, most_impressions: int, progress: Progress
+    reader: "BatchReader", schema: Schema, split_impressions: int, most_impressions: int, progress: Progress
 ) -> SplitSample:
     """Read a split, or of a larger one those user contexts whose hash is low: the same each time.
 
