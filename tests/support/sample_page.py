@@ -79,7 +79,7 @@ def _curves() -> Picture:
         panel.set_xlabel("training step")
         panel.set_ylabel("AUC")
         show_whole(panel.xaxis)
-        event_marks(panel, [(2000, "join of worker 3"), (2100, "join of worker 4"), (15_000, "restart")])
+        event_marks(panel, [(2000, "join"), (2100, "loss"), (9000, "join"), (15_000, "restart <i>")])
         legend_above(panel)
     return _picture("curves", figure)
 

@@ -5,14 +5,24 @@ from dataclasses import dataclass, field
 
 from esmm_dist.report.pictures.picture import Picture
 
+_KINDS = ("text", "note", "warning", "code")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Paragraph:
-    """A text, plain: what is HTML in it is shown as it stands."""
+    """A text, plain: what is HTML in it is shown as it stands.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
 
     text: str
     kind: str = "text"
     """``text``, or ``note`` (a remark), ``warning``, ``code`` (lines of a terminal or of a file)."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise ValueError(f"A paragraph's kind is '{self.kind}'; there are {', '.join(_KINDS)}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,27 +3,57 @@
 import html
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
+from esmm_dist.escaped import lines_of, one_line
 from esmm_dist.report.page.blocks import Block, Page, PageTable, Paragraph, Section
 from esmm_dist.report.page.figure_html import figure_lines, is_narrow
 from esmm_dist.report.page.table_html import table_lines
 from esmm_dist.report.pictures.picture import Picture
+from esmm_dist.report.pictures.shown_text import cut
 from esmm_dist.report.pictures.style import DARK
 
 MOST_BYTES = 5_000_000
 """A page is smaller than this: it is sent by mail."""
 
+_FACT_LETTERS = 60
 
-def html_of(page: Page) -> str:
-    """Return the file's text.
+
+def html_of(page: Page, most_bytes: int = MOST_BYTES) -> str:
+    """Return the file's text; the same page gives the same text.
+
+    Where it would be larger than ``most_bytes``, its largest pictures are PNG instead of SVG.
 
     Raises:
-        ValueError: Two pictures have one name.
+        ValueError: Two pictures have one name, or the page is too large even so.
     """
-    page.pictures()  # checks the names
-    title, subtitle = html.escape(page.title), html.escape(page.subtitle)
+    pictures = {each.name: each for each in page.pictures()}
+    figures = {name: figure_lines(each) for name, each in pictures.items()}
+    size = _bytes(_text(page, figures))
+    for name in sorted(figures, key=lambda name: -_bytes("".join(figures[name]))):
+        if size <= most_bytes:
+            break
+        smaller = figure_lines(pictures[name], as_png=True)
+        saved = _bytes("\n".join(figures[name])) - _bytes("\n".join(smaller))
+        if saved > 0:
+            figures[name] = smaller
+            size -= saved
+    if size > most_bytes:
+        raise ValueError(
+            f"Page '{page.title}' has {size:,} bytes, even with pictures as PNG; at most {most_bytes:,} are allowed. "
+            "Leave out tables of many rows, or pictures."
+        )
+    return _text(page, figures)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())
+
+
+def _text(page: Page, figures: Mapping[str, Sequence[str]]) -> str:
+    title, subtitle = html.escape(one_line(page.title)), html.escape(one_line(page.subtitle))
+    sections = [line for i, each in enumerate(page.sections) for line in _section(each, i, figures)]
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en">',
@@ -39,7 +69,7 @@ def html_of(page: Page) -> str:
         f'<p class="subtitle">{subtitle}</p>',
         *_facts(page.facts),
         *_contents(page.sections),
-        *(line for place, section in enumerate(page.sections) for line in _section(section, place)),
+        *sections,
         "</main></body>",
         "</html>",
     ]
@@ -64,43 +94,51 @@ def _css() -> str:
 def _facts(facts: Sequence[tuple[str, str]]) -> list[str]:
     if not facts:
         return []
-    cells = (f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
+    cells = (f"<div><dt>{_line(name)}</dt><dd>{_line(value)}</dd></div>" for name, value in facts)
     return ['<dl class="facts">', *cells, "</dl>"]
 
 
+def _line(text: str) -> str:
+    return html.escape(cut(text, _FACT_LETTERS))
+
+
 def _anchor(section: Section, place: int) -> str:
-    return f"{place + 1}-" + re.sub(r"[^a-z0-9]+", "-", section.heading.lower()).strip("-")
+    return f"section-{place + 1}-" + re.sub(r"[^a-z0-9]+", "-", section.heading.lower()).strip("-")
 
 
 def _contents(sections: Sequence[Section]) -> list[str]:
     if len(sections) < 2:
         return []
-    links = (f'<a href="#{_anchor(each, i)}">{html.escape(each.heading)}</a>' for i, each in enumerate(sections))
-    return ["<nav>", *links, "</nav>"]
+    links = (
+        f'<a href="#{_anchor(each, i)}">{html.escape(one_line(each.heading))}</a>' for i, each in enumerate(sections)
+    )
+    return ['<nav aria-label="Sections">', *links, "</nav>"]
 
 
-def _section(section: Section, place: int) -> list[str]:
+def _section(section: Section, place: int, figures: Mapping[str, Sequence[str]]) -> list[str]:
     lead = [f'<p class="lead">{html.escape(section.lead)}</p>'] if section.lead else []
-    heading = f'<h2 id="{_anchor(section, place)}">{html.escape(section.heading)}</h2>'
-    return ["<section>", heading, *lead, *_blocks(section.blocks), "</section>"]
+    anchor = _anchor(section, place)
+    heading = f'<h2 id="{anchor}">{html.escape(one_line(section.heading))}</h2>'
+    blocks = _blocks(section.blocks, figures)
+    return [f'<section aria-labelledby="{anchor}">', heading, *lead, *blocks, "</section>"]
 
 
-def _blocks(blocks: Sequence[Block]) -> list[str]:
+def _blocks(blocks: Sequence[Block], figures: Mapping[str, Sequence[str]]) -> list[str]:
     """Return blocks in their order; pictures of one panel that follow one another stand beside one another."""
     lines: list[str] = []
     for is_small, group in itertools.groupby(blocks, key=lambda block: isinstance(block, Picture) and is_narrow(block)):
-        found = [line for block in group for line in _block(block)]
+        found = [line for block in group for line in _block(block, figures)]
         lines += ['<div class="pictures">', *found, "</div>"] if is_small else found
     return lines
 
 
-def _block(block: Block) -> list[str]:
+def _block(block: Block, figures: Mapping[str, Sequence[str]]) -> Sequence[str]:
     match block:
         case Paragraph(kind="code"):
-            return [f"<pre>{html.escape(block.text)}</pre>"]
+            return [f'<pre tabindex="0">{html.escape(lines_of(block.text))}</pre>']
         case Paragraph():
-            return [f'<p class="{html.escape(block.kind)}">{html.escape(block.text)}</p>']
+            return [f'<p class="{html.escape(block.kind)}">{html.escape(lines_of(block.text))}</p>']
         case PageTable():
             return table_lines(block)
         case Picture():
-            return figure_lines(block)
+            return figures[block.name]

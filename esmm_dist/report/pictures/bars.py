@@ -20,7 +20,7 @@ ROW_INCHES = 0.26
 
 def bars_height(bars: int, groups: int = 1) -> float:
     """Return the ``height`` of ``new_figure`` for so many horizontal bars, each a group of ``groups``."""
-    return (0.75 + ROW_INCHES * max(bars, 1) * max(1.0, 0.7 * groups)) / 3.0
+    return (0.75 + ROW_INCHES * max(bars, 1) * max(1.0, 0.8 * groups)) / 3.0
 
 
 def horizontal_bars(

@@ -13,8 +13,11 @@ from esmm_dist.report.pictures.styled import house_style
 
 _MARKS_A_LINE = 10
 _BAND_ALPHA = 0.18
-_MOST_EVENTS = 12
-_EVENT_LETTERS = 18
+_LETTERS = "ABCDEF"
+_CLOSE = 0.03
+"""Share of the x axis within which two letters would lie over one another."""
+_ROOM = 0.1
+"""Share of the y axis that is added for them."""
 
 
 def line_with_band(
@@ -47,49 +50,62 @@ def line_with_band(
 
 
 def event_marks(axes: Axes, events: Sequence[tuple[float, str]]) -> None:
-    """Mark events on x by dotted lines with their texts, upright at the top; those close to another share a text.
+    """Mark events on x by dotted lines under letters, which the legend explains: ``A: join``.
 
-    Call it last: it takes room above the data. Of very many events only the lines are drawn.
+    Call it after the data are drawn and before ``legend_above``. Events of one text share a letter; texts after the
+    sixth share the last. Letters of events that are close together stand as one word.
 
     Args:
         axes: where to draw
-        events: (place on x, text)
+        events: (place on x, text), in any order; texts are best of one or two words
     """
     if not events:
         return
+    known = list(dict.fromkeys(text for _, text in events))
+    named = {text: _LETTERS[min(place, len(_LETTERS) - 1)] for place, text in enumerate(known)}
+    names = {letter: cut(text) for text, letter in reversed(named.items())}
+    if len(known) > len(_LETTERS):
+        names[_LETTERS[-1]] = "other events"
+    for at, text in events:
+        label = names.pop(named[text], None)
+        shown = None if label is None else f"{named[text]}: {label}"
+        axes.axvline(at, color=MUTED, linestyle=":", linewidth=1.1, zorder=1, label=shown)
+    _make_room(axes)
     low, high = axes.get_xlim()
-    for at, _ in events:
-        axes.axvline(at, color=MUTED, linestyle=":", linewidth=1.1, zorder=1)
-    width = abs(high - low) or 1.0
+    for group in _close(sorted(events, key=lambda each: each[0]), _CLOSE * (abs(high - low) or 1.0)):
+        letters = "".join(sorted({named[text] for _, text in group}))
+        _badge(axes, (group[0][0] + group[-1][0]) / 2, letters)
+
+
+def _close(events: Sequence[tuple[float, str]], width: float) -> list[list[tuple[float, str]]]:
+    """Return events, ascending, in groups that are at most ``width`` wide."""
     groups: list[list[tuple[float, str]]] = []
-    for event in sorted(events, key=lambda each: each[0]):
-        if groups and event[0] - groups[-1][0][0] < 0.045 * width:
+    for event in events:
+        if groups and event[0] - groups[-1][0][0] < width:
             groups[-1].append(event)
         else:
             groups.append([event])
-    if len(groups) > _MOST_EVENTS:
-        return
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(bottom, top + 0.3 * (top - bottom))
-    for group in groups:
-        text = cut(group[0][1], _EVENT_LETTERS) + (f" (+{len(group) - 1})" if len(group) > 1 else "")
-        _upright(axes, group[0][0], text)
+    return groups
 
 
-def _upright(axes: Axes, at: float, text: str) -> None:
+def _make_room(axes: Axes) -> None:
+    if axes.get_yscale() == "linear":
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(bottom, top + _ROOM * (top - bottom))
+
+
+def _badge(axes: Axes, at: float, letters: str) -> None:
     axes.annotate(
-        text,
+        letters,
         (at, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(-2, -2),
+        xytext=(0, -1),
         textcoords="offset points",
-        rotation=90,
         va="top",
-        ha="right",
+        ha="center",
         fontsize=9,
         color=INK,
-        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
-        annotation_clip=True,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
     )
 
 

@@ -94,6 +94,13 @@ def _alone(figure: Figure, panel: Sequence[Axes]) -> Iterator[None]:
     width, height = figure.get_size_inches()
     specs = [(axes, _place(axes)) for axes in panel]
     others = [axes for axes in figure.axes if axes.get_visible() and axes not in panel]
+    locators: list[Any] = [
+        locator
+        for axes in panel
+        for axis in (axes.xaxis, axes.yaxis)
+        for locator in (axis.get_major_locator(), axis.get_minor_locator())
+    ]
+    axes_of = [each.axis for each in locators]
     ticks = [(axes, axes.xaxis.get_tick_params(), axes.yaxis.get_tick_params()) for axes in panel]
     figure.set_size_inches(*_inches(width, height, specs[0][1]))
     whole = GridSpec(1, 1, figure=figure)[0]
@@ -102,6 +109,9 @@ def _alone(figure: Figure, panel: Sequence[Axes]) -> Iterator[None]:
             axes.set_visible(False)
         for axes in panel:
             axes.set_subplotspec(whole)
+            for axis in (axes.xaxis, axes.yaxis):  # shared axes share locators, which look at the room of one of them
+                axis.get_major_locator().set_axis(axis)
+                axis.get_minor_locator().set_axis(axis)
         if len(panel) == 1:  # shared axes have their numbers at the outer panels only
             panel[0].tick_params(labelbottom=True, labelleft=True)
     try:
@@ -112,6 +122,8 @@ def _alone(figure: Figure, panel: Sequence[Axes]) -> Iterator[None]:
                 axes.set_visible(True)
             for axes, spec in specs:
                 axes.set_subplotspec(spec)
+            for locator, axis in zip(locators, axes_of, strict=True):
+                locator.set_axis(axis)
             for axes, x, y in ticks:
                 axes.tick_params(labelbottom=x.get("labelbottom", True), labelleft=y.get("labelleft", True))
         figure.set_size_inches(width, height)

@@ -91,7 +91,9 @@ def _plain_numbers(axis: Axis) -> None:
 
 
 def _thousands(value: float, _place: float | None = None) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
+    if abs(value) >= 1 or value == 0:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 1e-6 else f"{value:.9f}".rstrip("0")
 
 
 @_draws_in_style(FigureBase, Figure)
