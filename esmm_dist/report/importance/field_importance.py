@@ -64,10 +64,7 @@ class Importance(Reported):
         return [
             f"{self.run}, step {self.step:,}, on {self.impressions:,}{part} impressions ({self.contexts:,} user "
             f"contexts) of {self.split} of {self.data}; {self.repeats} permutations a field",
-            *text_table(
-                ["AUC lost without", "owner", *tasks],
-                [["(AUC as it is)", "", *(f"{self.auc[t]:.4f}         " for t in tasks)], *rows],
-            ),
+            *text_table(["AUC lost without", "owner", *(f"{t} (AUC {self.auc[t]:.4f})" for t in tasks)], rows),
             *unseen,
             "± is the standard error, of the permutations and of the impressions. Fields that say the same share what "
             "they bring: each alone may lose little.",
