@@ -10,12 +10,13 @@ is the id:
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from functools import cache
 from itertools import chain
 
 import numpy as np
 
 from esmm_dist.arrays import I64, Objects
-from esmm_dist.schema.feature_id import feature_id, missing_id
+from esmm_dist.schema.feature_id import feature_id, hashed_id, missing_id
 from esmm_dist.schema.fields import Field, Schema
 from esmm_dist.schema.impression_text import kept_of
 
@@ -23,7 +24,7 @@ MOST_TEXTS = 100_000
 """Ids of a field whose kept texts are remembered, the first of the split: some 20 MB. Records stand in the order of a
 hash, so that frequent values are among them."""
 
-_WHOLE_NUMBERS = 1_000_000  # 1.2 s of hashes a field, and only if some id has no other text
+_WHOLE_NUMBERS = 1_000_000  # 0.5 s of hashes a field, and only if some id has no other text
 _FIRST_DAY, _DAYS = date(2000, 1, 1), 365 * 50
 
 
@@ -85,10 +86,10 @@ def texts_of_ids(
     if field.cross:
         return found
     wanted = set(ids) - set(found)
+    begin = field.id_space.encode() + b"\0"
     for text in likely_texts(numbers) if wanted else ():
-        id_ = feature_id(field.id_space, text)
+        id_ = hashed_id(begin + text.encode())  # of feature_id, whose value_text leaves these texts as they are
         if id_ in wanted:
-            assert id_ is not None  # wanted holds none
             found[id_] = text
             wanted.remove(id_)
             if not wanted:
@@ -98,6 +99,11 @@ def texts_of_ids(
 
 def likely_texts(numbers: int = _WHOLE_NUMBERS) -> Iterator[str]:
     """Yield texts that are few enough to be tried: -1, true and false, dates, whole numbers from 0."""
+    return chain(("-1", "true", "false"), _dates(), map(str, range(numbers)))
+
+
+@cache
+def _dates() -> tuple[str, ...]:
+    """Return the days in two forms: 3 MB, kept because they are tried for each field."""
     days = (_FIRST_DAY + timedelta(days=day) for day in range(_DAYS))
-    dates = (text for day in days for text in (day.isoformat(), day.strftime("%Y%m%d")))
-    return chain(("-1", "true", "false"), dates, map(str, range(numbers)))
+    return tuple(text for day in days for text in (day.isoformat(), day.isoformat().replace("-", "")))

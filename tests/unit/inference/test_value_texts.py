@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from esmm_dist.inference import value_texts
-from esmm_dist.inference.value_texts import KeptTexts, keeps_texts_of, texts_of_ids
-from esmm_dist.schema.feature_id import feature_id, missing_id
+from esmm_dist.inference.value_texts import KeptTexts, keeps_texts_of, likely_texts, texts_of_ids
+from esmm_dist.schema.feature_id import feature_id, missing_id, value_text
 from esmm_dist.schema.fields import Field
 from esmm_dist.schema.impression_text import with_kept
 from esmm_dist.schema.numeric import Numeric
@@ -76,3 +76,10 @@ def test_kept_texts_are_remembered_by_id_up_to_a_limit(monkeypatch):
     monkeypatch.setattr(value_texts, "MOST_TEXTS", 2)
     seen.add(np.array([5, 6, 7]), records)
     assert seen.by_id == {4: "Oslo", -1: ""}
+
+
+def test_texts_that_are_tried_are_those_of_values_already():
+    """So that their hash is the feature id, without a look at what they are."""
+    tried = list(likely_texts(1000))
+    assert len(tried) == 3 + 2 * 365 * 50 + 1000
+    assert [value_text(text) for text in tried] == tried

@@ -4,6 +4,7 @@ import math
 import re
 
 import pytest
+from matplotlib.patches import Rectangle
 
 from esmm_dist.report.importance.field_importance import FieldImportance, Importance
 from esmm_dist.report.importance.sections import finding, importance_page, importance_sections
@@ -75,7 +76,7 @@ def test_picture_and_table_hold_the_numbers() -> None:
     assert isinstance(picture, Picture)
     assert isinstance(table, PageTable)
     assert picture.numbers["fields"][0]["auc_drop"] == {"ctr": 0.05, "cvr": 0.01, "ctcvr": 0.0412}
-    bars = [[bar.get_width() for bar in axes.patches] for axes in picture.figure.axes]
+    bars = [[bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] for axes in picture.figure.axes]
     assert bars == [[0.05, 0.03], [0.01, 0.0], [0.0412, 0.02]]
     assert table.rows[0] == [
         *("item_id", "item", "0.0500 ± 0.0020", "0.0100 ± 0.0020", "0.0412 ± 0.0020"),
