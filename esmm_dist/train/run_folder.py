@@ -10,6 +10,7 @@
     RUN/train_log.jsonl    mean training losses, a line every log_every_steps
     RUN/tensorboard/       the same as scalars
     RUN/checkpoints/       see esmm_dist.checkpoint
+    RUN/report/            what esmm importance has measured, see esmm_dist.report
 """
 
 import errno
