@@ -1,6 +1,6 @@
 """Evaluate a checkpoint of a run on a split."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from esmm_dist.inference.scoring import LabelledBatch
     from esmm_dist.inference.segments import SegmentTable
     from esmm_dist.inference.trained_model import TrainedModel
+    from esmm_dist.model.metrics.label_tree_metrics import CurvesOf
 
 _MOST_VALUES = 1000
 
@@ -183,7 +184,15 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> Evaluation:
         return evaluate_model(trained, config, world, progress)
 
 
-def evaluate_model(trained: "TrainedModel", config: EvaluateConfig, world: World, progress: Progress) -> Evaluation:
+def evaluate_model(
+    trained: "TrainedModel",
+    config: EvaluateConfig,
+    world: World,
+    progress: Progress,
+    *,
+    on_batch: Callable[["LabelledBatch"], None] | None = None,
+    curves: "CurvesOf | None" = None,
+) -> Evaluation:
     """Evaluate a model that is loaded; a collective.
 
     Args:
@@ -191,6 +200,8 @@ def evaluate_model(trained: "TrainedModel", config: EvaluateConfig, world: World
         config: what it is evaluated on, and what is shown
         world: ranks of the evaluation
         progress: receives the number of impressions, on rank 0
+        on_batch: receives this rank's share of each batch too
+        curves: as in ``LabelTreeMetrics.report``
 
     Raises:
         EsmmError: As ``evaluate``.
@@ -222,7 +233,9 @@ def evaluate_model(trained: "TrainedModel", config: EvaluateConfig, world: World
         batches = own_batches(trained.scorer, reader, users, learned_ids=learned_ids, keys=keys)
         with closing(batches) as scored:
             tree = trained.scorer.schema.label_tree
-            reports = report_batches(scored, tree, progress, world, segments=keys.most)
+            watched = scored if on_batch is None else _watched(scored, on_batch)
+            counted = _counted(watched, progress, world)
+            reports = report_batches(counted, tree, world, segments=keys.most, curves=curves)
     finally:
         progress.finish()
     for line in skipped_lines(gather_skipped(world, reader.skipped)):
@@ -249,6 +262,14 @@ def evaluate_model(trained: "TrainedModel", config: EvaluateConfig, world: World
     )
 
 
+def _watched(
+    scored: Iterable["LabelledBatch"], on_batch: Callable[["LabelledBatch"], None]
+) -> Iterator["LabelledBatch"]:
+    for batch in scored:
+        on_batch(batch)
+        yield batch
+
+
 def _of_left_out(manifest: DatasetManifest, split: str) -> list[str]:
     if split != "train" or manifest.keep_negatives == 1:
         return []
@@ -265,20 +286,7 @@ def evaluate_batches(
     world: World,
     max_impressions: int = 0,
 ) -> dict[str, TaskMetrics]:
-    """Return the metrics of ``report_batches``, without parts of the impressions."""
-    reports = report_batches(scored, tree, progress, world, max_impressions)
-    return {name: report.metrics for name, report in reports.items()}
-
-
-def report_batches(
-    scored: Iterable["LabelledBatch"],
-    tree: LabelTree,
-    progress: Progress,
-    world: World,
-    max_impressions: int = 0,
-    segments: Sequence[int] = (),
-) -> dict[str, TaskReport]:
-    """Compute the metrics of scored batches, exactly, in memory that does not grow with them (``LabelTreeMetrics``).
+    """Return the metrics of scored batches, as ``report_batches`` does.
 
     Args:
         scored: this rank's shares of batches; on every rank the same number
@@ -286,19 +294,47 @@ def report_batches(
         progress: receives the number of impressions
         world: ranks of the evaluation; all get the metrics
         max_impressions: stop after the batch that reaches this number; 0: use all
+    """
+    reports = report_batches(_counted(scored, progress, world, max_impressions), tree, world)
+    return {name: report.metrics for name, report in reports.items()}
+
+
+def report_batches(
+    scored: Iterable["LabelledBatch"],
+    tree: LabelTree,
+    world: World,
+    *,
+    segments: Sequence[int] = (),
+    curves: "CurvesOf | None" = None,
+) -> dict[str, TaskReport]:
+    """Compute the metrics of scored batches, exactly, in memory that does not grow with them (``LabelTreeMetrics``).
+
+    Args:
+        scored: this rank's shares of batches; on every rank the same number
+        tree: labels of the batches
+        world: ranks of the evaluation; all get the metrics
         segments: for each kind of key that batches have, how many of its keys have a segment of their own
+        curves: as in ``LabelTreeMetrics.report``
     """
     from esmm_dist.model.metrics.label_tree_metrics import (
         LabelTreeMetrics,
     )  # here: its kernels are loaded in half a second
 
-    impressions = 0
     with LabelTreeMetrics(tree, scale="logit", segments=segments) as metrics:
         for batch in scored:
             metrics.add(batch.labels, batch.logits, batch.users, batch.weights, batch.keys)
-            of_all_ranks = sum(world.gather_values(batch.num_impressions))
-            impressions += of_all_ranks
-            progress.advance(of_all_ranks)
-            if max_impressions and impressions >= max_impressions:
-                break
-        return metrics.report(world)
+        return metrics.report(world, curves=curves)
+
+
+def _counted(
+    scored: Iterable["LabelledBatch"], progress: Progress, world: World, max_impressions: int = 0
+) -> Iterator["LabelledBatch"]:
+    """Yield batches until they have so many impressions over all ranks (0: all), and report how many; a collective."""
+    impressions = 0
+    for batch in scored:
+        yield batch
+        of_all_ranks = sum(world.gather_values(batch.num_impressions))
+        impressions += of_all_ranks
+        progress.advance(of_all_ranks)
+        if max_impressions and impressions >= max_impressions:
+            return

@@ -76,6 +76,8 @@ class Scorer:
 class LabelledBatch:
     """A rank's share of a batch, scored, with what metrics need."""
 
+    sample_ids: I64
+    """int64 [B]"""
     labels: I64
     """int64 [B, K]"""
     logits: F64
@@ -158,6 +160,7 @@ def own_batches(
             batch = pulled.batch
             known = learned_ids.add(*pulled) if learned_ids is not None else {}
             yield LabelledBatch(
+                sample_ids=batch.sample_ids,
                 labels=batch.labels,
                 logits=logits,
                 users=users.of(batch),

@@ -22,7 +22,7 @@ most frequent keys. Keys travel with the scores; how often each occurs is merged
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,17 @@ ROWS_IN_MEMORY = 1 << 20
 """Impressions that a rank holds in memory, about 160 bytes each while they are sorted. Beyond, they take 53 bytes each
 in a temporary file (two labels, no weights). Fewer gain little, beside the process's GB. A kind of key is 8 bytes more
 in memory, 24 while it is counted, and at most 40 on disk."""
+
+
+class SortedScores(Protocol):
+    """Takes the impressions of a task in the order of their scores."""
+
+    def add(self, log_probabilities: F64, positive: Bools, weights: F64 | None) -> None:
+        """Add a block of impressions, as in ``ScoreSums``."""
+
+
+CurvesOf = Callable[[str, Fraction], SortedScores]
+"""Returns what takes the scores of a task, by the task's name and the weight of all its impressions."""
 
 
 class LabelTreeMetrics:
@@ -160,11 +171,12 @@ class LabelTreeMetrics:
         """Return what ``report`` does, without deciles and segments."""
         return {name: report.metrics for name, report in self.report(world).items()}
 
-    def report(self, world: World | None = None) -> dict[str, TaskReport]:
+    def report(self, world: World | None = None, *, curves: CurvesOf | None = None) -> dict[str, TaskReport]:
         """Return the metrics of each task, over the impressions of all ranks; a collective. It ends collecting.
 
         Args:
             world: ranks that have collected together, the same on each; None: this process alone
+            curves: gives what takes the sorted scores of a task too, on rank 0; None: nothing does
 
         Returns:
             Metrics by task name, see the module's table. Without impressions every figure is nan and every count 0.
@@ -179,10 +191,13 @@ class LabelTreeMetrics:
         for place, name in enumerate(self._names):
             scores, users, deciles = ScoreSums(), UserSums(), DecileSums(totals[place])
             segments = [SegmentSums(each) for each in frequent]
+            also = () if curves is None else (curves(name, totals[place]),)
             for columns in self._merged(self._by_score[place], keys, len(segments), world):
                 row = columns[0], columns[-1], columns[1] if len(keys) == 2 else None
                 scores.add(*row)
                 deciles.add(*row)
+                for each in also:
+                    each.add(*row)
                 for sums, of_segment in zip(segments, columns[len(keys) : -1], strict=True):
                     sums.add(of_segment, *row)
             for columns in self._merged(self._by_user[place], (np.dtype(np.int64), *keys), 0, world):
