@@ -166,8 +166,8 @@ def assert_good_page(browser: Browser, path: Path, names: Sequence[str]) -> None
         for theme in THEMES:
             seen = browser.look(path, width=width, theme=theme)
             where = f"{path.name} at {width} px, {theme}"
-            assert not seen.errors, f"{where}: {seen.errors}"
             assert not seen.requests, f"{where} asks for {seen.requests}"
+            assert not seen.errors, f"{where}: {seen.errors}"
             assert seen.overflow_px <= 0, f"{where} is {seen.overflow_px} px wider than the window"
             assert not seen.double_ids, f"{where} has the same id twice: {seen.double_ids}"
             assert not seen.dead_references, f"{where} refers to what is not there: {seen.dead_references}"

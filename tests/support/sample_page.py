@@ -1,10 +1,12 @@
 """A page with every kind of block, drawn by every helper of pictures, whose texts are hostile."""
 
+import functools
 import math
 
 import numpy as np
 
 from esmm_dist.report.page.blocks import Page, PageTable, Paragraph, Section
+from esmm_dist.report.page.html_page import html_of
 from esmm_dist.report.pictures.bars import bars_height, grouped_bars, horizontal_bars
 from esmm_dist.report.pictures.histograms import class_histogram
 from esmm_dist.report.pictures.lines import event_marks, legend_above, line_with_band
@@ -56,6 +58,12 @@ def sample_page() -> Page:
             ),
         ],
     )
+
+
+@functools.cache
+def sample_html() -> str:
+    """Return the text of its file, which takes a second to write."""
+    return html_of(sample_page())
 
 
 def _picture(name: str, figure: object) -> Picture:

@@ -8,6 +8,7 @@ from matplotlib.ticker import AutoLocator, FuncFormatter, MaxNLocator
 
 NONE = "–"
 
+_MOST_DIGITS = 12
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -25,9 +26,9 @@ def percent(share: float | None, digits: int = 1) -> str:
         return f"{number:.0f}%"
     if abs(number) < 10**-digits * 10:
         digits = max(digits, 1 - math.floor(math.log10(abs(number))))
-    text = f"{number:,.{digits}f}%"
-    # 99.97 is not 100%
-    return f"{number:.{digits + 2}f}%" if text.startswith("100") and number < 100 else text
+    while f"{number:.{digits}f}" == f"{100:.{digits}f}" and digits < _MOST_DIGITS:
+        digits += 1  # what is not all is not 100%
+    return f"{number:,.{digits}f}%"
 
 
 def short(value: float | None) -> str:

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from esmm_dist.report.pictures.panels import apart, new_figure, panel_columns
 from esmm_dist.report.pictures.png_file import titled_png
 from esmm_dist.report.pictures.style import bar_of, line_of
-from esmm_dist.report.pictures.styled import house_style
+from esmm_dist.report.pictures.styled import forget_layout, house_style
 from esmm_dist.report.pictures.svg_text import page_svg
 
 __all__ = ["Picture", "bar_of", "line_of", "new_figure"]
@@ -94,5 +94,6 @@ class Picture:
         """Return the figure as it is now; names in it begin with a hash of ``salt``."""
         written = io.StringIO()
         with house_style(**{"svg.hashsalt": salt}):
+            forget_layout(self.figure)
             self.figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
         return page_svg(written.getvalue())

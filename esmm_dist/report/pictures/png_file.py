@@ -11,7 +11,7 @@ from PIL import Image
 
 from esmm_dist.arrays import Array
 from esmm_dist.report.pictures.style import INK, MUTED
-from esmm_dist.report.pictures.styled import StyledFigure, house_style
+from esmm_dist.report.pictures.styled import StyledFigure, forget_layout, house_style
 
 _DPI = 130
 _RENDERER: Any = RendererAgg  # has no types
@@ -44,6 +44,7 @@ def _pixels(figure: Figure) -> Array:
     dpi = figure.dpi
     try:
         figure.set_dpi(_DPI)
+        forget_layout(figure)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
     finally:

@@ -22,7 +22,7 @@ DARK = {
     "#d55e00": "#ff8c42",
     "#009e73": "#2fc79b",
     "#cc79a7": "#e3a0c4",
-    "#e69f00": "#f0b840",
+    "#e69f00": "#f7d65a",
     "#56b4e9": "#9fd3f5",
 }
 """For each colour, the one that takes its place on a dark page."""

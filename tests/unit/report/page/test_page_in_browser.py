@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from esmm_dist.report.page.writing import write_html
 from tests.support.browser import Browser, assert_good_page, started_browser
-from tests.support.sample_page import HOSTILE, sample_page
+from tests.support.sample_page import HOSTILE, sample_html
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +18,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "page.html"
-    write_html(sample_page(), path)
+    path.write_text(sample_html(), encoding="utf-8")
     return path
 
 
 def test_a_page_is_good_at_both_widths_in_both_themes(browser: Browser, path: Path) -> None:
-    assert_good_page(browser, path, [each.name for each in sample_page().pictures()])
+    assert_good_page(browser, path, ["curves", "wide", "bars", "classes", "groups", "multiples"])
 
 
 def test_hostile_texts_are_seen_as_they_are(browser: Browser, path: Path) -> None:
@@ -40,3 +39,50 @@ def test_panels_stand_below_one_another_on_a_narrow_page(browser: Browser, path:
     assert len(wide.drawn) == len(narrow.drawn) == 2
     assert wide.height < 1.8 * wide.drawn[0][1]
     assert narrow.height > 2 * narrow.drawn[0][1]
+
+
+GOOD = (
+    '<!DOCTYPE html><html><head><meta charset="utf-8"><title>t</title>'
+    '<meta name="viewport" content="width=device-width">'
+    "<style>@media (prefers-color-scheme: dark) { body { background: #111; } } body { margin: 0; }</style></head><body>"
+    '<figure id="a" style="margin: 0"><svg viewBox="0 0 300 100" width="300">'
+    '<text y="50" font-size="12">text</text></svg>'
+    "</figure>EXTRA</body></html>"
+)
+
+
+@pytest.mark.parametrize(
+    ("extra", "error"),
+    [
+        ("<script>throw new Error('broken')</script>", "broken"),
+        ("<script>console.error('said')</script>", "said"),
+        ("<img src='http://127.0.0.1:9/x.png'>", "127.0.0.1:9"),
+        ("<img src='other.png' alt=''>", "other.png"),
+        ("<div style='width: 1200px'>wide</div>", "px wider than the window"),
+        ("<figure id='b'></figure>", "has the pictures"),
+        ("<p id='a'></p>", "the same id twice"),
+        ("<a href='#gone'>x</a>", "refers to what is not there"),
+        ("<style>@media (prefers-color-scheme: dark) { body { background: none; } }</style>", "themes look alike"),
+        ("<style>svg { width: 150px }</style>", "has letters of 6.0 px"),
+        ("<style>svg { display: none }</style>", "nothing is drawn"),
+        ("<style>svg { height: 2px; width: 100px }</style>", "picture a"),
+        ("<style>body { width: 300px; overflow: hidden } svg { width: 900px }</style>", "reaches out of the page"),
+    ],
+)
+def test_a_bad_page_is_found_out(browser: Browser, tmp_path: Path, extra: str, error: str) -> None:
+    path = tmp_path / "bad.html"
+    path.write_text(GOOD.replace("EXTRA", extra), encoding="utf-8")
+    with pytest.raises(AssertionError, match=error):
+        assert_good_page(browser, path, ["a"])
+
+
+def test_a_good_page_of_others_passes(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "good.html"
+    path.write_text(GOOD.replace("EXTRA", ""), encoding="utf-8")
+    assert_good_page(browser, path, ["a"])
+
+
+def test_a_machine_without_chromium_skips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(pytest.skip.Exception, match="there is no Chromium on this machine"), started_browser():
+        pass
