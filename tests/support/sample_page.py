@@ -1,12 +1,19 @@
-"""A page with every kind of block, drawn by every helper of pictures, whose texts are hostile."""
+"""A page with every kind of block, drawn by every helper of pictures, whose texts are hostile.
+
+``python -m tests.support.sample_page FOLDER`` writes it and its PNG files, and says what that takes.
+"""
 
 import functools
 import math
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 
 from esmm_dist.report.page.blocks import Page, PageTable, Paragraph, Section
 from esmm_dist.report.page.html_page import html_of
+from esmm_dist.report.page.writing import write_html, write_pngs
 from esmm_dist.report.pictures.bars import bars_height, grouped_bars, horizontal_bars
 from esmm_dist.report.pictures.histograms import class_histogram
 from esmm_dist.report.pictures.lines import event_marks, legend_above, line_with_band
@@ -142,3 +149,21 @@ def _multiples() -> Picture:
         panel.set_xlabel("list length")
         panel.set_ylabel("impressions")
     return _picture("multiples", figure)
+
+
+def _measure(folder: Path) -> None:
+    """Write the page and its PNG files to a folder, and print what that takes."""
+    write_html(sample_page(), folder / "page.html")  # the first one imports and reads fonts
+    page = sample_page()
+    started = time.process_time()
+    size = write_html(page, folder / "page.html")
+    written = time.process_time()
+    paths = write_pngs(page, folder)
+    pngs = time.process_time()
+    panels = sum(len(each.svgs()) for each in page.pictures())
+    print(f"page of {len(paths)} pictures, {panels} panels: {size:,} bytes, {written - started:.2f} CPU-s")
+    print(f"PNG files: {sum(path.stat().st_size for path in paths):,} bytes, {pngs - written:.2f} CPU-s")
+
+
+if __name__ == "__main__":
+    _measure(Path(sys.argv[1]))
