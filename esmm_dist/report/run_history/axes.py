@@ -1,12 +1,11 @@
 """What the pictures of a run's course share: axes of steps, confidence intervals, means of neighbours."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from esmm_dist.report.pictures.numbers_shown import show_whole
 from esmm_dist.report.pictures.style import MUTED
 
 ERRORS_OF_95_PERCENT = 1.96
@@ -20,22 +19,9 @@ _MARKED = 40
 
 
 def step_axis(axes: Any, *, label: str = "training step") -> None:
-    """Make the x axis one of whole numbers with thousands separators."""
+    """Make the x axis one of steps."""
     axes.set_xlabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-
-
-def count_axis(axis: Any, unit: float = 1.0) -> None:
-    """Show numbers of things along an axis, with thousands separators."""
-    axis.set_major_locator(MaxNLocator(5))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _count(value / unit)))
-
-
-def _count(value: float) -> str:
-    if value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    show_whole(axes.xaxis)
 
 
 def without_marks_if_many(style: dict[str, Any], points: int) -> dict[str, Any]:
@@ -48,12 +34,6 @@ def say_in(axes: Any, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=MUTED, fontsize=9, wrap=True)
     axes.set_xticks([])
     axes.set_yticks([])
-
-
-def panels(count: int, most_columns: int = 3) -> tuple[int, int]:
-    """Return rows and columns of a grid for so many panels."""
-    columns = min(count, most_columns)
-    return math.ceil(count / columns), columns
 
 
 def moving_mean(values: Sequence[float]) -> tuple[list[float], int]:

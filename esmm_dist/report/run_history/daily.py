@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from esmm_dist.report.pictures.picture import Picture, line_of, new_figure
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.run_history.axes import ERRORS_OF_95_PERCENT, MOST_SERIES, say_in
 from esmm_dist.report.run_history.course import RunCourse
-from esmm_dist.report.run_history.names import in_picture
 from esmm_dist.train.data_sets import DataSetRecord
 
 _MOST_NAMED = 12
@@ -29,12 +29,12 @@ def progressive_picture(course: RunCourse, name: str = "progressive") -> Picture
         )
         half = ERRORS_OF_95_PERCENT * error
         x = np.array([number for number, _ in known]) + (place - (len(tasks) - 1) / 2) * 0.06
-        axes.errorbar(x, auc, yerr=half, capsize=3, label=in_picture(task), **line_of(place))
+        axes.errorbar(x, auc, yerr=half, capsize=3, label=cut_middle(task), **line_of(place))
         numbers[task] = {"auc": auc.tolist(), "half_width": half.tolist()}
     numbered = known if len(known) <= _MOST_NAMED else known[:: -(-len(known) // _MOST_NAMED)]
     axes.set_xticks(
         [number for number, _ in numbered],
-        [in_picture(_last_part(each.data), 16) for _, each in numbered],
+        [cut_middle(_last_part(each.data), 16) for _, each in numbered],
         rotation=30,
         ha="right",
     )

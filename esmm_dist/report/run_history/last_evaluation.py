@@ -8,10 +8,10 @@ import numpy as np
 
 from esmm_dist.report.page.blocks import PageTable
 from esmm_dist.report.pictures.picture import Picture, line_of, new_figure
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.pictures.style import MUTED
 from esmm_dist.report.run_history.axes import ERRORS_OF_95_PERCENT, MOST_SERIES
 from esmm_dist.report.run_history.course import Evaluation, RunCourse
-from esmm_dist.report.run_history.names import in_picture, shown
 from esmm_dist.words import in_words
 
 _BASELINE = "logistic regression"
@@ -61,9 +61,9 @@ def _draw(axes: Any, series: Sequence[tuple[str, Evaluation]], tasks: Sequence[s
         half = ERRORS_OF_95_PERCENT * np.array([evaluation.value(task, "auc_standard_error") for task in tasks])
         y = np.arange(len(tasks)) + (place * between - (0.31 if len(series) > 1 else 0.0))
         style = {"color": MUTED, "marker": "s"} if label == _BASELINE else _dot(place)
-        axes.errorbar(auc, y, xerr=half, linestyle="none", capsize=3, label=in_picture(label), **style)
+        axes.errorbar(auc, y, xerr=half, linestyle="none", capsize=3, label=cut_middle(label), **style)
         numbers[label] = {"tasks": list(tasks), "auc": auc.tolist(), "half_width": half.tolist()}
-    axes.set_yticks(range(len(tasks)), [in_picture(task) for task in tasks])
+    axes.set_yticks(range(len(tasks)), [cut_middle(task) for task in tasks])
     axes.set_ylim(len(tasks) - 0.5, -0.5)
     axes.set_ylabel("task")
     axes.set_xlabel("AUC")
@@ -79,7 +79,7 @@ def _dot(place: int) -> dict[str, Any]:
 
 
 def _title(found: Sequence[tuple[RunCourse, Evaluation]], baseline: Evaluation | None) -> str:
-    course, evaluation = found[0]
+    _, evaluation = found[0]
     if len(found) > 1:
         return f"AUC of {len(found)} runs by task, on the split that each was evaluated on."
     if baseline is None or baseline.split != evaluation.split:
@@ -104,7 +104,9 @@ def compared_with(evaluation: Evaluation, baseline: Evaluation) -> tuple[list[st
 
     As if they scored different impressions: on the same ones the error is smaller, so that what is called different is.
     """
-    better, worse, neither = [], [], []
+    better: list[str] = []
+    worse: list[str] = []
+    neither: list[str] = []
     for task in evaluation.metrics:
         difference = evaluation.value(task, "auc") - baseline.value(task, "auc")
         error = math.hypot(evaluation.value(task, "auc_standard_error"), baseline.value(task, "auc_standard_error"))
@@ -122,14 +124,14 @@ def evaluation_table(courses: Sequence[RunCourse]) -> PageTable | None:
         evaluation = shown_evaluation(course)
         if evaluation is None:
             continue
-        name = [shown(course.label)] if len(courses) > 1 else []
-        for task, metrics in evaluation.metrics.items():
-            rows.append([*name, shown(task), f"{evaluation.step:,}", evaluation.split, *_cells(evaluation, task)])
+        name = [cut_middle(course.label)] if len(courses) > 1 else []
+        for task in evaluation.metrics:
+            rows.append([*name, cut_middle(task), f"{evaluation.step:,}", evaluation.split, *_cells(evaluation, task)])
         baseline = course.baseline
         if baseline is not None and len(courses) == 1:
             for task in baseline.metrics:
                 cells = _cells(baseline, task)
-                rows.append([f"{shown(task)}, logistic regression", "-", baseline.split, *cells])
+                rows.append([f"{cut_middle(task)}, logistic regression", "-", baseline.split, *cells])
     if not rows:
         return None
     head = [*(["run"] if len(courses) > 1 else []), "task", "step", "split"]

@@ -5,22 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from esmm_dist.report.pictures.picture import Picture, line_of, new_figure
+from esmm_dist.report.pictures.panels import small_multiples
+from esmm_dist.report.pictures.picture import Picture, line_of
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.pictures.style import MUTED
 from esmm_dist.report.run_history.axes import (
     ERRORS_OF_95_PERCENT,
     MOST_SERIES,
     moving_mean,
-    panels,
     say_in,
     step_axis,
     without_marks_if_many,
 )
 from esmm_dist.report.run_history.course import Evaluation, RunCourse
-from esmm_dist.report.run_history.names import in_picture
-from esmm_dist.report.run_history.trend import trend_of, trend_sentence
+from esmm_dist.report.run_history.trend import trend_sentence
 
-_PANEL = {"width": 0.86, "height": 0.95}
+_PANEL: dict[str, Any] = {"width": 0.86, "height": 0.95}
 
 
 def auc_picture(courses: Sequence[RunCourse]) -> Picture | None:
@@ -29,15 +29,11 @@ def auc_picture(courses: Sequence[RunCourse]) -> Picture | None:
     if not shown:
         return None
     tasks = list(dict.fromkeys(task for each in shown for task in each.tasks))
-    rows, columns = panels(len(tasks))
-    figure, grid = new_figure(rows=rows, columns=columns, **_PANEL)
+    figure, grid = small_multiples(len(tasks), **_PANEL)
     numbers: dict[str, Any] = {}
-    for place, axes in enumerate(grid.flat):
-        if place >= len(tasks):
-            axes.set_visible(False)
-            continue
+    for place, axes in enumerate(grid):
         numbers[tasks[place]] = _draw_auc(axes, shown, tasks[place])
-        axes.set_title(in_picture(tasks[place]))
+        axes.set_title(cut_middle(tasks[place]))
         axes.set_ylabel("AUC")
     _legend(grid, shown)
     one = len(shown) == 1
@@ -95,7 +91,7 @@ def _numbers(course: RunCourse, evaluations: Sequence[Evaluation], auc: Any, hal
 
 
 def _mark_best(axes: Any, course: RunCourse, steps: Sequence[int], auc: Any) -> None:
-    if course.best_step in steps:
+    if course.best_step is not None and course.best_step in steps:
         value = auc[list(steps).index(course.best_step)]
         axes.plot([course.best_step], [value], marker="*", markersize=13, color="#e69f00", markeredgecolor=MUTED)
 
@@ -111,11 +107,11 @@ def _legend(grid: Any, courses: Sequence[RunCourse]) -> None:
     """Name the runs once, in the first panel."""
     if len(courses) < 2:
         return
-    handles = [line for line in grid.flat[0].get_lines() if len(line.get_xdata()) and line.get_marker() != "*"]
-    names = [in_picture(each.label) for each in courses]
+    handles = [line for line in grid[0].get_lines() if len(line.get_xdata()) and line.get_marker() != "*"]
+    names = [cut_middle(each.label) for each in courses]
     for line, name in zip(handles, names, strict=False):
         line.set_label(name)
-    grid.flat[0].legend(loc="lower right")
+    grid[0].legend(loc="lower right")
 
 
 def _how_to_read(courses: Sequence[RunCourse]) -> str:
@@ -151,15 +147,11 @@ def loss_picture(courses: Sequence[RunCourse]) -> Picture | None:
     names = list(dict.fromkeys(name for each in shown for point in each.losses for name in point.losses))
     if not names:
         return None
-    rows, columns = panels(len(names))
-    figure, grid = new_figure(rows=rows, columns=columns, **_PANEL)
+    figure, grid = small_multiples(len(names), **_PANEL)
     numbers: dict[str, Any] = {}
-    for place, axes in enumerate(grid.flat):
-        if place >= len(names):
-            axes.set_visible(False)
-            continue
+    for place, axes in enumerate(grid):
         numbers[names[place]] = _draw_losses(axes, shown, names[place])
-        axes.set_title(in_picture(names[place]))
+        axes.set_title(cut_middle(names[place]))
         axes.set_ylabel("mean log loss, nats")
     _legend(grid, shown)
     return Picture(
@@ -213,6 +205,3 @@ def _loss_title(course: RunCourse, names: Sequence[str], numbers: dict[str, Any]
         return "The training losses are no numbers."
     more = f", and {len(names) - 3} more" if len(names) > 3 else ""
     return f"Over {course.losses[-1].step:,} steps the training losses went: {', '.join(parts)}{more}."
-
-
-__all__ = ["auc_picture", "loss_picture", "of_newest_split", "trend_of"]

@@ -5,7 +5,7 @@ A run may train meanwhile: half a line is left out, and a checkpoint that goes a
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -17,7 +17,6 @@ from esmm_dist.checkpoint.reader import wrong_size
 from esmm_dist.checkpoint.run_check import refuse_other_folder
 from esmm_dist.errors import CheckpointError, ConfigError
 from esmm_dist.report.run_history.course import Evaluation, LossPoint, RunCourse, SavedCheckpoint
-from esmm_dist.report.run_history.driver_events import read_all_events
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.data_sets import DataSetRecord
@@ -29,7 +28,7 @@ from esmm_dist.train.run_folder import (
     SKIPPED_NAME,
     read_data_sets,
 )
-from esmm_dist.train.run_history import HISTORY_NAME
+from esmm_dist.train.run_history import HISTORY_NAME, read_history
 from esmm_dist.train.run_settings import CONFIG_NAME, read_settings
 from esmm_dist.train.run_speed import SPEED_NAME, SpeedPoint, read_speed
 
@@ -67,8 +66,8 @@ def read_course(run: Folder, label: str) -> RunCourse:
     data_sets = _data_sets(run, missing)
     checkpoints = read_checkpoints(run)
     settings = _settings(run, missing)
-    speed = read_speed(run)
-    events = read_all_events(run)
+    speed = _of_this_release(read_speed, run)
+    events = _of_this_release(read_history, run)
     best = _mapping(metrics.get("best"))
     steps = [
         *(each.step for each in (*losses, *evaluations, *checkpoints, *speed)),
@@ -134,6 +133,13 @@ def read_checkpoints(run: Folder) -> list[SavedCheckpoint]:
             )
         )
     return found
+
+
+def _of_this_release(read: Callable[[Folder], list[Any]], run: Folder) -> list[Any]:
+    try:
+        return read(run)
+    except NotImplementedError:
+        return []
 
 
 def _read_losses(run: Folder) -> list[LossPoint]:

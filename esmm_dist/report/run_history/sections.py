@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from esmm_dist.report.page.blocks import Block, PageTable, Paragraph, Section
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.run_history.axes import MOST_SERIES
 from esmm_dist.report.run_history.course import RunCourse
 from esmm_dist.report.run_history.daily import progressive_picture
 from esmm_dist.report.run_history.last_evaluation import evaluation_table, interval_picture
 from esmm_dist.report.run_history.learning_curves import auc_picture, loss_picture
-from esmm_dist.report.run_history.names import shown
 from esmm_dist.report.run_history.settings_tables import differing_table, settings_table
 from esmm_dist.report.run_history.speed_pictures import (
     growth_picture,
@@ -47,7 +47,7 @@ def _learning(courses: Sequence[RunCourse]) -> Section:
 
 
 def _of_run(courses: Sequence[RunCourse], course: RunCourse, text: str) -> str:
-    return text if len(courses) == 1 else f"{shown(course.label)}: {text}"
+    return text if len(courses) == 1 else f"{cut_middle(course.label)}: {text}"
 
 
 def _speed(courses: Sequence[RunCourse]) -> list[Section]:
@@ -92,7 +92,7 @@ def _data_set_table(course: RunCourse) -> PageTable:
     rows = [
         [
             str(number),
-            shown(each.data, 60),
+            cut_middle(each.data, 60),
             f"{each.impressions:,}",
             f"{each.first_step + 1:,} to {each.last_step:,}" if each.last_step > each.first_step else "–",
             "yes" if each.finished else "no",
@@ -101,7 +101,7 @@ def _data_set_table(course: RunCourse) -> PageTable:
     ]
     count = len(rows)
     return PageTable(
-        title=f"{shown(course.label)} has learned from {count} data set{'s' if count > 1 else ''}.",
+        title=f"{cut_middle(course.label)} has learned from {count} data set{'s' if count > 1 else ''}.",
         head=["number", "data set", "train impressions", "steps", "finished"],
         rows=rows,
         text_columns=(0, 1, 3, 4),
@@ -119,12 +119,12 @@ def checkpoint_table(course: RunCourse) -> PageTable | None:
             f"{each.size_bytes / 1e6:,.1f}",
             f"{sum(each.rows.values()):,}",
             ", ".join(name for name, holds in (("best", each.is_best), ("pinned", each.is_pinned)) if holds) or "–",
-            shown(each.trouble, 100) or "ok by size",
+            cut_middle(each.trouble, 100) or "ok by size",
         ]
         for each in course.checkpoints
     ]
     return PageTable(
-        title=f"{shown(course.label)} keeps {len(rows)} checkpoint{'s' if len(rows) > 1 else ''}.",
+        title=f"{cut_middle(course.label)} keeps {len(rows)} checkpoint{'s' if len(rows) > 1 else ''}.",
         head=["step", "MB", "rows", "kept as", "state"],
         rows=rows,
         text_columns=(3, 4),
@@ -133,7 +133,7 @@ def checkpoint_table(course: RunCourse) -> PageTable | None:
 
 
 def settings_section(courses: Sequence[RunCourse]) -> Section | None:
-    """Return the settings of one run that are not the default, or those that differ between several; None if unknown."""
+    """Return the settings of one run that are not the default, or those in which several differ; None if unknown."""
     table = settings_table(courses[0]) if len(courses) == 1 else differing_table(courses)
     if table is None:
         return None

@@ -5,8 +5,8 @@ from typing import Any
 
 from esmm_dist.config import to_mapping
 from esmm_dist.report.page.blocks import PageTable
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.run_history.course import RunCourse
-from esmm_dist.report.run_history.names import shown
 from esmm_dist.train.config import TrainConfig
 
 _MOST_VALUE = 80
@@ -40,14 +40,14 @@ def settings_table(course: RunCourse) -> PageTable | None:
     for name, value in flat(course.settings).items():
         if name in _PLACES or name not in defaults or value == defaults[name]:
             continue
-        by = "the training, from the data" if name in chosen else "the user"
+        by = "by the training" if name in chosen else "given"
         rows.append([name, setting_text(value), setting_text(defaults[name]), by])
     return PageTable(
-        title=f"{len(rows)} settings are not the default." if rows else "All settings are the default.",
-        head=["setting", "value", "default", "chosen by"],
+        title=_count(len(rows), "is", "are", " not the default") if rows else "All settings are the default.",
+        head=["setting", "value", "default", "chosen"],
         rows=rows,
         text_columns=(0, 1, 2, 3),
-        how_to_read="None as a default: the training chooses it from the data, or it is off.",
+        how_to_read="The training chooses, from the data, what nobody gives and has None as its default.",
     )
 
 
@@ -64,18 +64,24 @@ def differing_table(courses: Sequence[RunCourse]) -> PageTable | None:
         if len(set(values)) > 1:
             rows.append([name, *values])
     return PageTable(
-        title=f"{len(rows)} settings differ between the runs." if rows else "The runs have the same settings.",
-        head=["setting", *(shown(each.label) for each in known)],
+        title=_count(len(rows), "differs", "differ", " between the runs")
+        if rows
+        else "The runs have the same settings.",
+        head=["setting", *(cut_middle(each.label) for each in known)],
         rows=rows,
         text_columns=tuple(range(len(known) + 1)),
         how_to_read="A dash is a setting that the release of that run did not have.",
     )
 
 
+def _count(count: int, one: str, several: str, what: str) -> str:
+    return f"{count} setting{'s' if count > 1 else ''} {several if count > 1 else one}{what}."
+
+
 def setting_text(value: Any) -> str:
     """Return a value as a cell of a table."""
     if isinstance(value, (list, tuple)):
-        return shown("[" + ", ".join(str(each) for each in value) + "]", _MOST_VALUE)
+        return cut_middle("[" + ", ".join(str(each) for each in value) + "]", _MOST_VALUE)
     if isinstance(value, bool):
         return str(value).lower()
-    return shown(str(value), _MOST_VALUE)
+    return cut_middle(str(value), _MOST_VALUE)

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from esmm_dist.report.pictures.numbers_shown import show_data_size, show_short
 from esmm_dist.report.pictures.picture import Picture, bar_of, line_of, new_figure
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.pictures.style import INK, MUTED
-from esmm_dist.report.run_history.axes import MOST_SERIES, count_axis, panels, step_axis, without_marks_if_many
+from esmm_dist.report.run_history.axes import MOST_SERIES, step_axis, without_marks_if_many
 from esmm_dist.report.run_history.course import RunCourse
-from esmm_dist.report.run_history.names import in_picture
 from esmm_dist.report.run_history.shares import PARTS, newest_by_step, share_bins, time_shares
 from esmm_dist.report.run_history.time_axis import TimeAxis
 from esmm_dist.report.run_history.time_line import draw_lanes, lane_numbers, lanes_of
@@ -63,7 +64,7 @@ def _draw_throughput(axes: Any, course: RunCourse, axis: TimeAxis) -> dict[str, 
     axes.plot(np.insert(x, breaks, np.nan), np.insert(speed, breaks, np.nan), **style)
     axes.set_ylim(0, max(speed) * 1.08)
     axes.set_ylabel("impressions a second")
-    count_axis(axes.yaxis)
+    show_short(axes.yaxis)
     return {
         "at": [each.at for each in points],
         "step": [each.step for each in points],
@@ -183,11 +184,10 @@ def growth_picture(course: RunCourse, name: str = "table-growth") -> Picture | N
     largest = sorted(sizes, key=lambda table: (-sizes[table].bytes, table))
     chosen = largest if len(largest) <= MOST_SERIES else largest[: MOST_SERIES - 1]
     rest = [table for table in largest if table not in chosen]
-    rows, columns = panels(2)
-    figure, grid = new_figure(rows=rows, columns=columns)
+    figure, grid = new_figure(columns=2)
     steps = [each.step for each in points]
     numbers: dict[str, Any] = {"step": steps, "rows": {}, "bytes": {}}
-    series = [*((in_picture(table), [table]) for table in chosen), *([(f"{len(rest)} others", rest)] if rest else [])]
+    series = [*((cut_middle(table), [table]) for table in chosen), *([(f"{len(rest)} others", rest)] if rest else [])]
     for place, (label, tables) in enumerate(series):
         for axes, figure_name in ((grid[0, 0], "rows"), (grid[0, 1], "bytes")):
             values = [
@@ -196,10 +196,10 @@ def growth_picture(course: RunCourse, name: str = "table-growth") -> Picture | N
             ]
             axes.plot(steps, values, label=label, **without_marks_if_many(line_of(place), len(steps)))
             numbers[figure_name][label] = values
-    for axes, label, unit in ((grid[0, 0], "rows", 1.0), (grid[0, 1], "MB", 1e6)):
+    for axes, label, show in ((grid[0, 0], "rows", show_short), (grid[0, 1], "memory", show_data_size)):
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
-        count_axis(axes.yaxis, unit)
+        show(axes.yaxis)
         step_axis(axes)
     if len(series) > 1:
         grid[0, 0].legend(loc="best")
@@ -224,8 +224,8 @@ def _growth_title(points: Sequence[Any]) -> str:
         return f"The tables hold {rows[-1]:,} rows in {size / 1e6:,.1f} MB{ending}."
     way = "grew" if growth > 0 else "shrank"
     return (
-        f"The tables hold {rows[-1]:,} rows in {size / 1e6:,.1f} MB, and {way} by {abs(growth):.1%} over the last quarter "
-        "of the steps."
+        f"The tables hold {rows[-1]:,} rows in {size / 1e6:,.1f} MB, and {way} by {abs(growth):.1%} over the last "
+        "quarter of the steps."
     )
 
 
@@ -240,11 +240,11 @@ def speed_of_runs_picture(courses: Sequence[RunCourse]) -> Picture | None:
         points = [each for each in newest_by_step(course.speed) if each.seconds > 0]
         steps = [each.step for each in points]
         speed = [each.impressions / each.seconds for each in points]
-        axes.plot(steps, speed, label=in_picture(course.label), **without_marks_if_many(line_of(place), len(steps)))
+        axes.plot(steps, speed, label=cut_middle(course.label), **without_marks_if_many(line_of(place), len(steps)))
         numbers[course.label] = {"step": steps, "impressions_per_second": speed}
     axes.set_ylim(bottom=0)
     axes.set_ylabel("impressions a second")
-    count_axis(axes.yaxis)
+    show_short(axes.yaxis)
     step_axis(axes)
     axes.legend(loc="best")
     fastest = max(found, key=mean_speed)

@@ -1,7 +1,7 @@
 """The wall time of a run as an axis: from its first sign of life on, with long pauses cut out.
 
-A run that learns from a new day each night trains for minutes and rests for hours; on a plain axis there would be nothing
-to see.
+A run that learns from a new day each night trains for minutes and rests for hours; on a plain axis there would be
+nothing to see.
 """
 
 from collections.abc import Sequence

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from esmm_dist.report.page.blocks import PageTable
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.pictures.style import series_style
 from esmm_dist.report.run_history.course import RunCourse
-from esmm_dist.report.run_history.names import shown
 from esmm_dist.report.run_history.time_axis import TimeAxis
 from esmm_dist.train.run_history import RunEvent
 
@@ -69,9 +69,9 @@ def event_table(course: RunCourse) -> PageTable | None:
         return None
     newest = course.events[-MOST_ROWS:]
     left = len(course.events) - len(newest)
-    rows = [[_time(each.at), shown(each.event), _step(each.step), _details(each.details)] for each in newest]
+    rows = [[_time(each.at), cut_middle(each.event), _step(each.step), _details(each.details)] for each in newest]
     return PageTable(
-        title=f"The events of {shown(course.label)}"
+        title=f"The events of {cut_middle(course.label)}"
         + (f", the newest {MOST_ROWS} of {len(course.events):,}." if left else "."),
         head=["time (UTC)", "event", "step", "details"],
         rows=rows,
@@ -89,4 +89,4 @@ def _step(step: int | None) -> str:
 
 
 def _details(details: Mapping[str, Any]) -> str:
-    return shown(", ".join(f"{name} {value}" for name, value in details.items()), _MOST_DETAIL)
+    return cut_middle(", ".join(f"{name} {value}" for name, value in details.items()), _MOST_DETAIL)

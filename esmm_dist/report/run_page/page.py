@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from esmm_dist.report.page.blocks import Block, Page, Paragraph, Section
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.run_history.course import RunCourse
 from esmm_dist.report.run_history.findings import course_facts, findings_of
-from esmm_dist.report.run_history.names import shown
 from esmm_dist.report.run_history.sections import course_sections, settings_section
 
 
@@ -33,13 +33,13 @@ class RunReport:
 def run_page(report: RunReport) -> Page:
     """Return the page of a report."""
     courses = report.courses
-    names = [shown(each.label, 60) for each in courses]
+    names = [cut_middle(each.label, 60) for each in courses]
     title = f"Run {names[0]}" if len(names) == 1 else f"{len(names)} runs: {', '.join(names)}"
     sections = [_overview(report), *course_sections(courses), settings_section(courses), _how_made(report)]
     made_at = datetime.fromtimestamp(report.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Page(
         title=title,
-        subtitle=f"{', '.join(shown(each.run, 100) for each in courses)}; written {made_at}.",
+        subtitle=f"{', '.join(cut_middle(each.run, 100) for each in courses)}; written {made_at}.",
         facts=course_facts(courses[0]) if len(courses) == 1 else (),
         sections=[each for each in sections if each is not None],
     )
@@ -52,7 +52,7 @@ def _overview(report: RunReport) -> Section | None:
 
 def _how_made(report: RunReport) -> Section:
     facts: Mapping[str, str] = {
-        shown(each.label): ", ".join(
+        cut_middle(each.label): ", ".join(
             [
                 f"{len(each.losses):,} lines of losses",
                 f"{len(each.evaluations):,} evaluations",

@@ -1,0 +1,31 @@
+"""The report on runs as lines of text."""
+
+from collections.abc import Sequence
+
+from esmm_dist.escaped import one_line
+from esmm_dist.report.page.blocks import PageTable
+from esmm_dist.report.run_history.course import RunCourse
+from esmm_dist.report.run_history.findings import course_facts, findings_of
+from esmm_dist.report.run_history.last_evaluation import evaluation_table
+from esmm_dist.report.run_history.settings_tables import differing_table
+from esmm_dist.report.run_page.page import RunReport
+from esmm_dist.text_table import text_table
+
+
+def report_lines(report: RunReport) -> list[str]:
+    """Return the report, a line each: facts, findings, the last evaluations, and in what several runs differ."""
+    lines = [*(line for each in report.courses for line in _head(each))]
+    lines += ["", *(one_line(each) for each in findings_of(report.courses))]
+    for table in (evaluation_table(report.courses), differing_table(report.courses)):
+        lines += _table(table) if table is not None else []
+    lines += [one_line(f"Note: {text}") for each in report.courses for text in each.missing]
+    return lines
+
+
+def _head(course: RunCourse) -> Sequence[str]:
+    facts = ", ".join(f"{name} {value}" for name, value in course_facts(course))
+    return [one_line(f"{course.label}: {facts}")]
+
+
+def _table(table: PageTable) -> list[str]:
+    return ["", table.title, *text_table(table.head, table.rows), ""]
