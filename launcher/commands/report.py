@@ -7,7 +7,7 @@ from launcher.terminal.json_line import json_value
 
 if TYPE_CHECKING:
     from esmm_dist.report.run_page.config import ReportConfig
-    from esmm_dist.report.run_page.page import RunReport
+    from esmm_dist.report.run_page.page import ReportedRuns
 
 
 def report_command(settings: "ReportConfig", context: CommandContext) -> Outcome:
@@ -20,7 +20,7 @@ def report_command(settings: "ReportConfig", context: CommandContext) -> Outcome
     return Outcome(lines=lines, result=json_value(report.to_mapping()))
 
 
-def _written(report: "RunReport", settings: "ReportConfig") -> list[str]:
+def _written(report: "ReportedRuns", settings: "ReportConfig") -> list[str]:
     """Write the page and the pictures that are asked for; return a line on each."""
     if settings.html is None and settings.png is None:
         return []

@@ -91,9 +91,9 @@ def write_run(
 
     Args:
         folder: folder of the run, made here
-        evaluations: of ``metrics.json``
-        best: likewise
-        baseline: likewise
+        evaluations: those in ``metrics.json``
+        best: best one of early stopping
+        baseline: what logistic regression reaches
         settings: settings of the training that are given; None: there is no ``config.yaml``
         data_sets: records of ``data_sets.json``
         lines: lines of ``train_log``, ``speed``, ``history`` and ``events``, each a file of that name

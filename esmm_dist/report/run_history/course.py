@@ -20,7 +20,7 @@ class LossPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class RunEvaluation:
     """One evaluation of the run, or of logistic regression."""
 
     step: int
@@ -62,13 +62,13 @@ class RunCourse:
     step: int
     """Last step that any file knows."""
     losses: Sequence[LossPoint]
-    evaluations: Sequence[Evaluation]
+    evaluations: Sequence[RunEvaluation]
     """In the order of their steps."""
     best_step: int | None
     """Step that early stopping has found to be the best."""
     best_metric: str
     """What it went by, such as ``ctcvr.auc``; empty without early stopping."""
-    baseline: Evaluation | None
+    baseline: RunEvaluation | None
     """What logistic regression reaches; its step is that of the data set before which it was computed."""
     data_sets: Sequence[DataSetRecord]
     checkpoints: Sequence[SavedCheckpoint]
@@ -95,7 +95,7 @@ class RunCourse:
         return tuple(found)
 
     @property
-    def newest(self) -> Evaluation | None:
+    def newest(self) -> RunEvaluation | None:
         """The newest evaluation, of the whole split if one of that step is."""
         return self.evaluations[-1] if self.evaluations else None
 

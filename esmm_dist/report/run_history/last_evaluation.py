@@ -11,13 +11,13 @@ from esmm_dist.report.pictures.picture import Picture, line_of, new_figure
 from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.pictures.style import MUTED
 from esmm_dist.report.run_history.axes import ERRORS_OF_95_PERCENT, MOST_SERIES
-from esmm_dist.report.run_history.course import Evaluation, RunCourse
+from esmm_dist.report.run_history.course import RunCourse, RunEvaluation
 from esmm_dist.words import in_words
 
 _BASELINE = "logistic regression"
 
 
-def shown_evaluation(course: RunCourse) -> Evaluation | None:
+def shown_evaluation(course: RunCourse) -> RunEvaluation | None:
     """Return the evaluation that stands for a run: the best by early stopping, else the newest."""
     best = [each for each in course.evaluations if each.step == course.best_step]
     return best[-1] if best else course.newest
@@ -53,7 +53,7 @@ def interval_picture(courses: Sequence[RunCourse]) -> Picture | None:
     )
 
 
-def _draw(axes: Any, series: Sequence[tuple[str, Evaluation]], tasks: Sequence[str]) -> dict[str, Any]:
+def _draw(axes: Any, series: Sequence[tuple[str, RunEvaluation]], tasks: Sequence[str]) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     between = 0.62 / max(1, len(series) - 1) if len(series) > 1 else 0.0
     for place, (label, evaluation) in enumerate(series):
@@ -78,7 +78,7 @@ def _dot(place: int) -> dict[str, Any]:
     return {"color": style["color"], "marker": style["marker"]}
 
 
-def _title(found: Sequence[tuple[RunCourse, Evaluation]], baseline: Evaluation | None) -> str:
+def _title(found: Sequence[tuple[RunCourse, RunEvaluation]], baseline: RunEvaluation | None) -> str:
     _, evaluation = found[0]
     if len(found) > 1:
         return f"AUC of {len(found)} runs by task, on the split that each was evaluated on."
@@ -99,7 +99,7 @@ def _title(found: Sequence[tuple[RunCourse, Evaluation]], baseline: Evaluation |
     return f"On {evaluation.split}, the model is {', '.join(parts)}."
 
 
-def compared_with(evaluation: Evaluation, baseline: Evaluation) -> tuple[list[str], list[str], list[str]]:
+def compared_with(evaluation: RunEvaluation, baseline: RunEvaluation) -> tuple[list[str], list[str], list[str]]:
     """Return the tasks for which a model is better than another, worse, and neither, by 1.96 errors of the difference.
 
     As if they scored different impressions: on the same ones the error is smaller, so that what is called different is.
@@ -159,7 +159,7 @@ def evaluation_table(courses: Sequence[RunCourse]) -> PageTable | None:
     )
 
 
-def _cells(evaluation: Evaluation, task: str) -> list[str]:
+def _cells(evaluation: RunEvaluation, task: str) -> list[str]:
     four = ("auc", "auc_standard_error", "gauc", "log_loss")
     cells = [number_text(evaluation.value(task, name), 4) for name in four]
     cells.append(number_text(evaluation.value(task, "calibration"), 3))

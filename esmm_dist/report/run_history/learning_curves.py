@@ -17,7 +17,7 @@ from esmm_dist.report.run_history.axes import (
     step_axis,
     without_marks_if_many,
 )
-from esmm_dist.report.run_history.course import Evaluation, RunCourse
+from esmm_dist.report.run_history.course import RunCourse, RunEvaluation
 from esmm_dist.report.run_history.trend import trend_sentence
 
 _PANEL: dict[str, Any] = {"width": 0.86, "height": 0.95}
@@ -46,7 +46,7 @@ def auc_picture(courses: Sequence[RunCourse]) -> Picture | None:
     )
 
 
-def of_newest_split(course: RunCourse) -> list[Evaluation]:
+def of_newest_split(course: RunCourse) -> list[RunEvaluation]:
     """Return the evaluations of the split that was evaluated last."""
     newest = course.newest
     return [each for each in course.evaluations if newest is not None and each.split == newest.split]
@@ -79,7 +79,7 @@ def _draw_auc(axes: Any, courses: Sequence[RunCourse], task: str) -> dict[str, A
     return numbers
 
 
-def _numbers(course: RunCourse, evaluations: Sequence[Evaluation], auc: Any, half: Any) -> dict[str, Any]:
+def _numbers(course: RunCourse, evaluations: Sequence[RunEvaluation], auc: Any, half: Any) -> dict[str, Any]:
     return {
         "split": evaluations[-1].split,
         "step": [each.step for each in evaluations],

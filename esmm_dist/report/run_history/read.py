@@ -16,7 +16,7 @@ from esmm_dist.checkpoint.pins import pinned_steps
 from esmm_dist.checkpoint.reader import wrong_size
 from esmm_dist.checkpoint.run_check import refuse_other_folder
 from esmm_dist.errors import CheckpointError, ConfigError
-from esmm_dist.report.run_history.course import Evaluation, LossPoint, RunCourse, SavedCheckpoint
+from esmm_dist.report.run_history.course import LossPoint, RunCourse, RunEvaluation, SavedCheckpoint
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.data_sets import DataSetRecord
@@ -180,16 +180,16 @@ def _json_object(run: Folder, name: str, missing: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _evaluations(stored: Any) -> list[Evaluation]:
+def _evaluations(stored: Any) -> list[RunEvaluation]:
     found = [_evaluation(each) for each in stored if isinstance(each, dict)] if isinstance(stored, list) else []
     return sorted((each for each in found if each is not None), key=lambda each: each.step)
 
 
-def _evaluation(stored: Mapping[str, Any]) -> Evaluation | None:
+def _evaluation(stored: Mapping[str, Any]) -> RunEvaluation | None:
     step = _whole(stored.get("step"))
     if step is None:
         return None
-    return Evaluation(
+    return RunEvaluation(
         step=step,
         split=str(stored.get("split", "")),
         whole_split=bool(stored.get("whole_split", True)),
@@ -200,11 +200,11 @@ def _evaluation(stored: Mapping[str, Any]) -> Evaluation | None:
     )
 
 
-def _baseline(stored: Mapping[str, Any]) -> Evaluation | None:
+def _baseline(stored: Mapping[str, Any]) -> RunEvaluation | None:
     auc, error = _mapping(stored.get("auc")), _mapping(stored.get("auc_standard_error"))
     if not auc:
         return None
-    return Evaluation(
+    return RunEvaluation(
         step=_whole(stored.get("first_step")) or 0,
         split=str(stored.get("split", "")),
         whole_split=stored.get("test_impressions") == stored.get("of_test_impressions"),
@@ -245,7 +245,10 @@ def _skipped(run: Folder) -> dict[str, int]:
 
 
 def _missing(
-    losses: Sequence[LossPoint], evaluations: Sequence[Evaluation], speed: Sequence[SpeedPoint], events: Sequence[Any]
+    losses: Sequence[LossPoint],
+    evaluations: Sequence[RunEvaluation],
+    speed: Sequence[SpeedPoint],
+    events: Sequence[Any],
 ) -> Iterator[str]:
     if not losses:
         yield f"There are no training losses: {LOG_NAME} has no line yet. It gets one every log_every_steps steps."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from esmm_dist.report.run_history.course import Evaluation, RunCourse
+from esmm_dist.report.run_history.course import RunCourse, RunEvaluation
 
 NOTHING = 0.0005
 """AUC that makes no difference: well below the standard error on a million impressions with ten thousand positives."""
@@ -27,11 +27,11 @@ class Trend:
     the steps, or since the highest. ``unknown``: no AUC."""
 
 
-def trend_of(evaluations: Sequence[Evaluation], task: str) -> Trend:
+def trend_of(evaluations: Sequence[RunEvaluation], task: str) -> Trend:
     """Return how the AUC of a task goes on.
 
     Args:
-        evaluations: of one split and one data set, in the order of their steps
+        evaluations: those on one split of one data set, in the order of their steps
         task: name of the task
     """
     found = [(each.step, each.value(task, "auc")) for each in evaluations]
@@ -49,7 +49,7 @@ def trend_of(evaluations: Sequence[Evaluation], task: str) -> Trend:
     return Trend(task=task, auc=auc, highest=highest, highest_step=highest_step, change=change, kind=kind)  # type: ignore[arg-type]
 
 
-def of_newest_data_set(course: RunCourse) -> list[Evaluation]:
+def of_newest_data_set(course: RunCourse) -> list[RunEvaluation]:
     """Return the evaluations of the newest split since the run's newest data set began: those that can be compared."""
     newest = course.newest
     first = course.data_sets[-1].first_step if course.data_sets else 0

@@ -7,11 +7,11 @@ from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.progress import Progress
 from esmm_dist.report.run_history.read import read_course
 from esmm_dist.report.run_page.config import ReportConfig
-from esmm_dist.report.run_page.page import RunReport
+from esmm_dist.report.run_page.page import ReportedRuns
 from esmm_dist.storage.folder import Folder
 
 
-def gather_report(config: ReportConfig, progress: Progress) -> RunReport:
+def gather_report(config: ReportConfig, progress: Progress) -> ReportedRuns:
     """Read the runs.
 
     Raises:
@@ -26,7 +26,7 @@ def gather_report(config: ReportConfig, progress: Progress) -> RunReport:
         courses.append(read_course(Folder.open(choice.run), label))
         progress.advance(1)
     progress.finish()
-    return RunReport(courses=courses, made_at=time.time(), command=_command(config))
+    return ReportedRuns(courses=courses, made_at=time.time(), command=_command(config))
 
 
 def labels_of(runs: Sequence[str]) -> list[str]:

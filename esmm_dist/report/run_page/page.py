@@ -13,7 +13,7 @@ from esmm_dist.report.run_history.sections import course_sections, settings_sect
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunReport:
+class ReportedRuns:
     """One run or several, as they are looked at."""
 
     courses: Sequence[RunCourse]
@@ -30,7 +30,7 @@ class RunReport:
         return {"runs": [each.to_mapping() for each in self.courses], "findings": findings_of(self.courses)}
 
 
-def run_page(report: RunReport) -> Page:
+def run_page(report: ReportedRuns) -> Page:
     """Return the page of a report."""
     courses = report.courses
     names = [cut_middle(each.label, 60) for each in courses]
@@ -45,12 +45,12 @@ def run_page(report: RunReport) -> Page:
     )
 
 
-def _overview(report: RunReport) -> Section | None:
+def _overview(report: ReportedRuns) -> Section | None:
     found: list[Block] = [Paragraph(text=text) for text in findings_of(report.courses)]
     return Section(heading="Findings", blocks=found) if found else None
 
 
-def _how_made(report: RunReport) -> Section:
+def _how_made(report: ReportedRuns) -> Section:
     facts: Mapping[str, str] = {
         cut_middle(each.label): ", ".join(
             [

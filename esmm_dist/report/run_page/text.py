@@ -8,11 +8,11 @@ from esmm_dist.report.run_history.course import RunCourse
 from esmm_dist.report.run_history.findings import course_facts, findings_of
 from esmm_dist.report.run_history.last_evaluation import evaluation_table
 from esmm_dist.report.run_history.settings_tables import differing_table
-from esmm_dist.report.run_page.page import RunReport
+from esmm_dist.report.run_page.page import ReportedRuns
 from esmm_dist.text_table import text_table
 
 
-def report_lines(report: RunReport) -> list[str]:
+def report_lines(report: ReportedRuns) -> list[str]:
     """Return the report, a line each: facts, findings, the last evaluations, and in what several runs differ."""
     lines = [*(line for each in report.courses for line in _head(each))]
     lines += ["", *(one_line(each) for each in findings_of(report.courses))]

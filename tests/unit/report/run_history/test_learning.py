@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from esmm_dist.report.run_history.axes import moving_mean
-from esmm_dist.report.run_history.course import Evaluation
+from esmm_dist.report.run_history.course import RunEvaluation
 from esmm_dist.report.run_history.findings import course_facts, course_findings
 from esmm_dist.report.run_history.last_evaluation import compared_with, evaluation_table, interval_picture
 from esmm_dist.report.run_history.learning_curves import auc_picture, loss_picture
@@ -15,7 +15,7 @@ from tests.unit.report.run_history.courses import LEARNS, NAN, written_course
 
 def evaluations_of(*aucs, every=100):
     return [
-        Evaluation(step=every * number, split="test", whole_split=True, metrics={"ctr": {"auc": auc}})
+        RunEvaluation(step=every * number, split="test", whole_split=True, metrics={"ctr": {"auc": auc}})
         for number, auc in enumerate(aucs, 1)
     ]
 
@@ -116,7 +116,7 @@ def test_without_evaluations_and_losses_there_is_no_picture(tmp_path):
 
 def of_auc(auc, error):
     metrics = {"a": {"auc": auc, "auc_standard_error": error}}
-    return Evaluation(step=1, split="test", whole_split=True, metrics=metrics)
+    return RunEvaluation(step=1, split="test", whole_split=True, metrics=metrics)
 
 
 @pytest.mark.parametrize(
