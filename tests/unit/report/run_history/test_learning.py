@@ -52,7 +52,7 @@ def test_the_picture_draws_auc_with_bands_of_95_percent_and_says_the_numbers(tmp
     assert np.subtract(drawn["high"], drawn["auc"]) == pytest.approx(np.full(10, 1.96 * 0.004))
     assert np.subtract(drawn["auc"], drawn["low"]) == pytest.approx(np.full(10, 1.96 * 0.004))
     line = picture.figure.axes[0].get_lines()[0]
-    assert line.get_ydata().tolist() == drawn["auc"]
+    assert list(np.asarray(line.get_ydata())) == drawn["auc"]
     assert picture.title == "The AUC of ctcvr has levelled off at 0.7000; that of ctr still rises."
 
 
@@ -173,4 +173,6 @@ def test_several_runs_are_lines_in_the_same_panels_and_the_best_is_named(tmp_pat
     assert picture is not None
     assert picture.title == "b has the highest last AUC for ctcvr, 0.7500, of 2 runs."
     assert set(picture.numbers["ctr"]) == {"a", "b"}
-    assert [text.get_text() for text in picture.figure.axes[0].get_legend().get_texts()] == ["a", "b"]
+    legend = picture.figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
