@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from esmm_dist.api.data_set import DataSet
     from esmm_dist.api.datasets import preprocess, preprocess_by_day
     from esmm_dist.api.inference import evaluate, export, predict
+    from esmm_dist.api.looking import stats
     from esmm_dist.api.model import Model, load_model
     from esmm_dist.api.training import train
     from esmm_dist.errors import EsmmError
@@ -33,6 +34,7 @@ __all__ = [
     "evaluate",
     "predict",
     "export",
+    "stats",
     "load_model",
     "Model",
     "DataSet",
@@ -47,6 +49,7 @@ _MODULES = {
     "evaluate": "esmm_dist.api.inference",
     "predict": "esmm_dist.api.inference",
     "export": "esmm_dist.api.inference",
+    "stats": "esmm_dist.api.looking",
     "load_model": "esmm_dist.api.model",
     "Model": "esmm_dist.api.model",
     "DataSet": "esmm_dist.api.data_set",

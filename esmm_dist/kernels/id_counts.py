@@ -5,7 +5,7 @@ the splits of a data set, how often the id was counted (upper 40 bits) beside a 
 (lower 24 bits). Marks are 1 .. 2^24 - 1; a caller that has used them all clears them (``clear_marks``).
 
 A sample keeps the ids whose hash begins with so many zero bits, the *level*: all of them at level 0, half at level 1.
-It depends on the id alone. The slot of an id comes from the last bits of the same hash.
+It depends on the id alone.
 """
 
 import numpy as np
@@ -19,6 +19,9 @@ MOST_MARKS = (1 << 24) - 1
 
 _MARK_BITS = 24
 _AHEAD = 12
+_CACHED_SLOTS = 1 << 14
+"""A table of so many is in a core's second cache."""
+
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -38,96 +41,112 @@ def _is_chosen(mixed, level):  # type: ignore[no-untyped-def]
     return level == 0 or mixed >> np.uint64(64 - level) == 0
 
 
-@kernel("int64(int64[:, ::1], int64, uint64)", makes_arrays=False)
-def _slot(table, id_, mixed):  # type: ignore[no-untyped-def]
+@kernel("uint64(int64, uint64)", makes_arrays=False)
+def _home(id_, mask):  # type: ignore[no-untyped-def]
+    """Return the slot where the search for an id begins."""
+    spread = np.uint64(id_) * _GOLDEN
+    return (spread ^ (spread >> np.uint64(32))) & mask  # unsigned places are not checked for being negative
+
+
+@kernel("uint64(int64[:, ::1], int64)", makes_arrays=False)
+def _slot(table, id_):  # type: ignore[no-untyped-def]
     """Return the slot of an id, or the free one that is to be its own."""
-    mask = len(table) - 1
-    slot = np.int64(mixed) & mask
-    while table[slot, 0] != 0 and table[slot, 0] != id_ + 1:
-        slot = (slot + 1) & mask
+    mask = np.uint64(len(table) - 1)
+    slot = _home(id_, mask)
+    key = table[slot, 0]
+    while key != 0 and key != id_ + 1:
+        slot = (slot + np.uint64(1)) & mask
+        key = table[slot, 0]
     return slot
 
 
-@kernel("int64(Tuple((int64[::1], int64[::1])), int64, int64, int64[::1])", makes_arrays=False)
-def field_lists(lists: tuple[I64, I64], fields: int, place: int, found: I64) -> int:
-    """Copy the lists of one field.
+@kernel("void(int64[:, ::1], uint64, uint64, int64, int64)", makes_arrays=False)
+def _add(table, slot, column, impressions, mark):  # type: ignore[no-untyped-def]
+    """Count impressions of the id in a slot, unless the list of this mark has counted already."""
+    held = table[slot, column]
+    if held & MOST_MARKS != mark:
+        table[slot, column] = (((held >> _MARK_BITS) + impressions) << _MARK_BITS) | mark
 
-    Args:
-        lists: ids int64 [N], and lengths int64 [R * F]: for each of R rows the lists of F fields, one after another
-        fields: F
-        place: place of the field among them
-        found: int64 [N or more], receives the ids of the field, row after row
 
-    Returns:
-        How many they are.
-    """
-    ids, lengths = lists
-    begin = count = field = 0
-    for number in range(len(lengths)):
-        length = lengths[number]
-        if field == place:
-            for at in range(begin, begin + length):
-                found[count] = ids[at]
-                count += 1
-        begin += length
-        field = field + 1 if field + 1 < fields else 0
-    return count
+@kernel("int64(Tuple((int64[::1], int64[:], int64[:])), int64, int64, int64)", makes_arrays=False)
+def _ahead(lists, row, place, end):  # type: ignore[no-untyped-def]
+    """Return the id that is some places further on; a wrong one where lists are short, which is of no use."""
+    ids, begins, _ = lists
+    if end - place <= 1:  # as all lists of a one-hot field
+        place = begins[min(row + _AHEAD, len(begins) - 1)]
+    elif place + _AHEAD < end:
+        place += _AHEAD
+    else:
+        place = begins[min(row + 1, len(begins) - 1)] + place + _AHEAD - end
+    return ids[np.uint64(min(place, len(ids) - 1))]
 
 
 @kernel(
-    "void(Tuple((int64[::1], int64[::1], int64[::1])), UniTuple(int64[:, ::1], 2), UniTuple(int64, 3), int64[::1])",
+    "void(Tuple((int64[::1], int64[:], int64[:])), int64[::1], UniTuple(int64[:, ::1], 2), UniTuple(int64, 3),"
+    " int64[::1])",
     makes_arrays=False,
 )
 def count_lists(
-    lists: tuple[I64, I64, I64], tables: tuple[I64, I64], options: tuple[int, int, int], state: I64
+    lists: tuple[I64, I64, I64],
+    impressions: I64,
+    tables: tuple[I64, I64],
+    options: tuple[int, int, int],
+    state: I64,
 ) -> None:
     """Count ids: for each impression that holds one, however often it stands in a list.
 
     Stops before a list for which the table may be too small (more than 5/8 full).
 
     Args:
-        lists: ids int64 [n, or more], lengths int64 [R] of the lists, and impressions of each, int64 [R]; lists of 0
-            impressions do not count
+        lists: ids int64 [N]; where each of R lists begins among them, and its length, int64 [R]
+        impressions: int64 [R], of each list; lists of 0 do not count
         tables: the ids of the sample; and ids that are counted whatever their hash, in a table with a free slot
         options: column, 1 .. C; level of the sample; and whether some ids are counted whatever their hash
-        state: int64 [4], kept up to date: the next list, its first id, the mark of the list before it, and the ids in
-            the table
+        state: int64 [3], kept up to date: the next list, the mark of the list before it, and the ids in the table
     """
-    ids, lengths, impressions = lists
+    ids, begins, lengths = lists
     table, pinned = tables
-    column, level, has_pinned = options
-    mask = len(table) - 1
+    level, has_pinned = options[1], options[2]
+    column, mask = np.uint64(options[0]), np.uint64(len(table) - 1)
     most = len(table) // 8 * 5
-    row, begin, mark, used = state[0], state[1], state[2], state[3]
-    last = len(ids) - 1
+    is_large = len(table) > _CACHED_SLOTS
+    row, mark, used = state[0], state[1], state[2]
     while row < len(lengths) and used + lengths[row] <= most:
+        begin, weight = begins[row], impressions[row]
         end = begin + lengths[row]
         mark += 1
-        weight = impressions[row]
         for place in range(begin, end if weight else begin):
-            ahead = min(place + _AHEAD, last)
-            prefetch(table, np.int64(_mixed(np.uint64(ids[ahead]))) & mask, 0)  # type: ignore[arg-type]
-            id_ = ids[place]
-            mixed = _mixed(np.uint64(id_))
+            if is_large:
+                ahead = _home(_ahead(lists, row, place, end), mask)
+                prefetch(table, np.int64(ahead), 0)  # type: ignore[arg-type]
+            id_ = ids[np.uint64(place)]
             if has_pinned:
-                slot = _slot(pinned, id_, mixed)
+                slot = _slot(pinned, id_)
                 if pinned[slot, 0] != 0:
-                    held = pinned[slot, column]
-                    if held & MOST_MARKS != mark:
-                        pinned[slot, column] = (((held >> _MARK_BITS) + weight) << _MARK_BITS) | mark
+                    _add(pinned, slot, column, weight, mark)
                     continue
-            if not _is_chosen(mixed, level):
+            if level and not _is_chosen(_mixed(np.uint64(id_)), level):
                 continue
-            slot = _slot(table, id_, mixed)
+            slot = _slot(table, id_)
             if table[slot, 0] == 0:
                 table[slot, 0] = id_ + 1
                 used += 1
-            held = table[slot, column]
-            if held & MOST_MARKS != mark:
-                table[slot, column] = (((held >> _MARK_BITS) + weight) << _MARK_BITS) | mark
-        begin = end
+            _add(table, slot, column, weight, mark)
         row += 1
-    state[0], state[1], state[2], state[3] = row, begin, mark, used
+    state[0], state[1], state[2] = row, mark, used
+
+
+@kernel("void(int64[:], int64[::1], int64[::1])", makes_arrays=False)
+def add_lengths(lengths: I64, impressions: I64, things: I64) -> None:
+    """Add the impressions of lists to those of their length.
+
+    Args:
+        lengths: int64 [R]
+        impressions: int64 [R], of each list
+        things: int64 [longest + 1], by length; kept up to date
+    """
+    for row in range(len(lengths)):
+        things[lengths[row]] += impressions[row]
 
 
 @kernel("int64(int64[:, ::1], int64[:, ::1], int64)", makes_arrays=False)
@@ -148,9 +167,8 @@ def copy_chosen(table: I64, other: I64, level: int) -> int:
             counted |= table[place, column] != 0
         if counted:
             id_ = table[place, 0] - 1
-            mixed = _mixed(np.uint64(id_))
-            if _is_chosen(mixed, level):
-                slot = _slot(other, id_, mixed)
+            if _is_chosen(_mixed(np.uint64(id_)), level):
+                slot = _slot(other, id_)
                 for column in range(table.shape[1]):
                     other[slot, column] = table[place, column]
                 count += 1
@@ -171,8 +189,7 @@ def move_ids(table: I64, other: I64, ids: I64) -> int:
     """
     found = 0
     for id_ in ids:
-        mixed = _mixed(np.uint64(id_))
-        slot, to = _slot(table, id_, mixed), _slot(other, id_, mixed)
+        slot, to = _slot(table, id_), _slot(other, id_)
         other[to, 0] = id_ + 1
         if table[slot, 0] != 0:
             found += 1
@@ -245,7 +262,7 @@ def count_contexts(rows: tuple[I64, I64, I64], table: I64, options: tuple[int, i
         user = users[row]
         named = user if user >= 0 else hashes[row]
         if impressions[row] > 0 and _is_chosen(_mixed(np.uint64(named)), level):
-            slot = _slot(table, hashes[row], np.uint64(hashes[row]))
+            slot = _slot(table, hashes[row])
             if table[slot, 0] == 0:
                 table[slot, 0], table[slot, 1] = hashes[row] + 1, user
                 used += 1
@@ -262,7 +279,7 @@ def copy_contexts(table: I64, other: I64, level: int) -> int:
         if table[place, 0] != 0:
             hash_, user = table[place, 0] - 1, table[place, 1]
             if _is_chosen(_mixed(np.uint64(user if user >= 0 else hash_)), level):
-                slot = _slot(other, hash_, np.uint64(hash_))
+                slot = _slot(other, hash_)
                 for column in range(table.shape[1]):
                     other[slot, column] = table[place, column]
                 count += 1

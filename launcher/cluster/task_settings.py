@@ -32,7 +32,7 @@ SERVED = (
 )
 """Settings of task serve that are decided by ``cluster``."""
 
-APART = ("data", "raw", "run", "out", "work", "publish")
+APART = ("data", "raw", "run", "out", "work", "publish", "html", "png")
 """Settings that must lead to different places: one of them is written, the others are read."""
 
 FOLDERS = ("run", "init_from", "like", "vocabulary", "work", "publish", "models")

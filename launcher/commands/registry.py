@@ -137,11 +137,10 @@ _ROWS = (
         in_ranks=True,
     ),
     Command(
-        name="stats",
+        **_task("stats"),
         group=LOOK,
         summary="Show what is in a data set or a raw log: funnel, fields, ids, drift; as text, pictures, JSON.",
         example="esmm stats data --html data.html",
-        settings="esmm_dist.report.data_statistics.config:StatsConfig",
         work="launcher.commands.stats:stats_command",
         positional=("data",),
     ),

@@ -9,6 +9,7 @@ import numpy as np
 
 from esmm_dist.arrays import I64
 from esmm_dist.kernels.id_counts import copy_contexts, count_contexts
+from esmm_dist.report.data_statistics.drift import effective_size
 from esmm_dist.report.data_statistics.histogram import count_histogram
 from esmm_dist.report.data_statistics.statistics import CountHistogram
 
@@ -72,6 +73,18 @@ class ContextCounter:
         users = rows[(rows[:, 2 + column] > 0) & (rows[:, 1] >= 0), 1]
         _, counts = np.unique(users, return_counts=True)
         return count_histogram(counts.astype(np.int64), np.full(len(counts), 1 / self._share))
+
+    def effective_users(self, column: int) -> float:
+        """Return how many users of equally many impressions would say as much (``drift.effective_size``).
+
+        A context without a user counts as one of its own.
+        """
+        rows = self._rows()
+        rows = rows[rows[:, 2 + column] > 0]
+        names = np.where(rows[:, 1] >= 0, rows[:, 1], -rows[:, 0] - 1)
+        _, places = np.unique(names, return_inverse=True)
+        impressions = np.bincount(places, weights=rows[:, 2 + column]).astype(np.float64)
+        return effective_size(impressions, np.full(len(impressions), 1 / self._share))
 
     @property
     def _share(self) -> float:

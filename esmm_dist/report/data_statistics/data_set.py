@@ -13,13 +13,13 @@ from esmm_dist.input.config import InputConfig
 from esmm_dist.input.order import RankShare
 from esmm_dist.input.pipeline import BatchReader
 from esmm_dist.input.users import BatchUsers
-from esmm_dist.kernels.id_counts import field_lists, hash_lists
+from esmm_dist.kernels.id_counts import hash_lists
 from esmm_dist.progress import Progress
 from esmm_dist.report.data_statistics.config import StatsConfig
 from esmm_dist.report.data_statistics.context_counter import ContextCounter
-from esmm_dist.report.data_statistics.drift import effective_size
 from esmm_dist.report.data_statistics.field_results import CountedField
 from esmm_dist.report.data_statistics.id_counter import IdCounter
+from esmm_dist.report.data_statistics.id_spaces import shared_ids
 from esmm_dist.report.data_statistics.preprocess_report import PreprocessReport
 from esmm_dist.report.data_statistics.split_tally import SplitTally
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics, Funnel, SplitStatistics
@@ -39,7 +39,7 @@ class _Counters:
     ids: dict[str, IdCounter]
     """By field."""
     contexts: ContextCounter | None
-    """None: see ``SplitStatistics.contexts``."""
+    """None: the schema has no user fields."""
 
 
 def data_set_statistics(
@@ -61,7 +61,7 @@ def data_set_statistics(
     share = _share_read(manifest, lanes)
     counters = _Counters(
         ids={field.name: IdCounter(len(splits), config.most_ids, pinned=_pinned(field)) for field in schema.fields},
-        contexts=ContextCounter(len(splits), config.most_ids) if schema.user_fields and share == 1 else None,
+        contexts=ContextCounter(len(splits), config.most_ids) if schema.user_fields else None,
     )
     tallies, skipped = {}, 0
     progress.start(
@@ -163,12 +163,12 @@ def _count_fields(
     tally: SplitTally,
 ) -> None:
     """Count the lists of some fields, as ``GroupedBatch`` has them: ids, and lengths int64 [R * F]."""
-    found = np.empty(len(lists[0]), np.int64)
+    ids, all_lengths = lists
+    begins = np.cumsum(all_lengths) - all_lengths
     for place, field in enumerate(fields):
-        number = field_lists(lists, len(fields), place, found)
-        lengths = np.ascontiguousarray(lists[1][place :: len(fields)])
+        lengths = all_lengths[place :: len(fields)]
         tally.fields[field.name].add(lengths, impressions)
-        counters.ids[field.name].count(column, found[:number], lengths, impressions)
+        counters.ids[field.name].count(column, (ids, begins[place :: len(fields)], lengths), impressions)
 
 
 def _user_field(schema: Schema) -> str | None:
@@ -180,7 +180,7 @@ def _split_statistics(
     manifest: DatasetManifest, split: str, column: int, tally: SplitTally, counters: _Counters, report: PreprocessReport
 ) -> SplitStatistics:
     broken, left_out = report.funnel_of_log(split)
-    names, contexts = manifest.schema.labels, counters.contexts
+    names, contexts = manifest.schema.labels, counters.contexts if report.is_whole else None
     weighted = tally.weight is not None
     return SplitStatistics(
         funnel=Funnel(
@@ -205,29 +205,22 @@ def _fields(
 ) -> list[FieldStatistics]:
     schema, splits = manifest.schema, list(tallies)
     impressions = {split: tally.impressions for split, tally in tallies.items()}
-    users = _effective_users(schema, splits, counters)
+    counted = {name: counter.counted() for name, counter in counters.ids.items()}
+    contexts = counters.contexts
+    users = {} if contexts is None else {each: contexts.effective_users(i) for i, each in enumerate(splits)}
+    shared = shared_ids(schema.fields, counted, splits.index("train")) if "train" in splits else {}
     found = []
     for field in schema.fields:
         of_field = CountedField(
             field=field,
             splits=splits,
-            counted=counters.ids[field.name].counted(),
+            counted=counted[field.name],
             tallies={split: tally.fields[field.name] for split, tally in tallies.items()},
             impressions=impressions,
-            sizes=users if users is not None and field.owner == "user" else impressions,
+            sizes=users if field.owner == "user" else impressions,
             dropped=report.dropped(field),
+            shared=shared.get(field.name),
+            is_whole=report.is_whole,
         )
         found.append(of_field.statistics())
     return found
-
-
-def _effective_users(schema: Schema, splits: Sequence[str], counters: _Counters) -> dict[str, float] | None:
-    """Return by split how many users of equally many impressions would say as much; None: users have no name."""
-    name = _user_field(schema)
-    if name is None:
-        return None
-    counted = counters.ids[name].counted()
-    return {
-        split: effective_size(counted.counts[:, column].astype(np.float64), counted.weights)
-        for column, split in enumerate(splits)
-    }

@@ -22,7 +22,7 @@ large samples. Without any drift PSI is on average about
 
 a chi-square's mean: of few impressions it is large. n are impressions, as ids of one list come together; of a field of
 the user, whose ids come with all impressions of theirs, the effective number of users (Σ m)² / Σ m² (Kish), where m are
-the impressions of each, if the schema has a field for them. What is a few times the noise is drift.
+the impressions of each; of user contexts, if the schema names no users. What is a few times the noise is drift.
 
 Sources: Siddiqi, "Credit Risk Scorecards" (Wiley 2006), ch. 9; Yurdakul and Naranjo, "Statistical properties of the
 population stability index" (Journal of Risk Model Validation 14(4), 2020), theorem 1.
@@ -62,7 +62,7 @@ def drift(train: F64, other: F64, size_train: float, size_other: float) -> Drift
     if not train.sum() or not other.sum():
         return None
     used = (train > 0) | (other > 0)
-    p, q = (_shares(np.maximum(each[used], 0)) for each in (train, other))
+    p, q = (_shares(each[used]) for each in (train, other))
     bins = int(used.sum())
     noise = (bins - 1) * (1 / max(size_train, 1.0) + 1 / max(size_other, 1.0))
     return Drift(psi=float(((q - p) * np.log(q / p)).sum()), noise=noise, bins=bins)

@@ -8,8 +8,9 @@ import numpy as np
 
 from esmm_dist.arrays import F64, I64, Bools
 from esmm_dist.report.data_statistics.drift import TOP_IDS, Drift, drift
+from esmm_dist.report.data_statistics.histogram import CountTally
 from esmm_dist.report.data_statistics.id_counter import IdCounts
-from esmm_dist.report.data_statistics.split_tally import FieldTally
+from esmm_dist.report.data_statistics.id_spaces import SharedIds
 from esmm_dist.report.data_statistics.statistics import (
     FieldInSplit,
     FieldStatistics,
@@ -35,6 +36,12 @@ class DroppedIds:
     train_counts: I64 | None = None
     """int64 [n]: train impressions that hold each of them."""
     min_count: int | None = None
+    has_kept_in_train: bool = True
+    """Whether train holds every id that was kept, so that an id of another split is in train or was dropped."""
+    rarest_occurrences: float = 0.0
+    """Train impressions that hold an id of ``min_count`` impressions, of a train split that is not read whole."""
+    is_shared: bool = False
+    """Whether other fields have the same ids, which count for them too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +52,16 @@ class CountedField:
     splits: Sequence[str]
     counted: IdCounts
     """A column a split."""
-    tallies: Mapping[str, FieldTally]
+    tallies: Mapping[str, CountTally]
     impressions: Mapping[str, int]
     """By split."""
     sizes: Mapping[str, float]
     """By split, independent things behind the ids, see ``drift``."""
     dropped: DroppedIds
+    shared: SharedIds | None = None
+    """Ids that it shares with other fields; None: there are none, or they are not known."""
+    is_whole: bool = True
+    """Whether all records were read, so that an id that was not counted in train is not in train."""
 
     def statistics(self) -> FieldStatistics:
         """Return the statistics."""
@@ -82,13 +93,13 @@ class CountedField:
         counts, tally = self._counts(split), self.tallies[split]
         there = counts > 0
         compared = split != "train" and "train" in self.splits
-        unseen = there & (self._counts("train") == 0) if compared else None
+        unseen = there & self._is_new(split) if compared and self._knows_train else None
         found = self._drift(split) if compared else None
         return FieldInSplit(
             distinct_ids=self._sum(there),
-            occurrences=self._sum(counts) if self.field.multi_hot else tally.occurrences,
-            covered=self.impressions[split] - tally.empty - self._missing(split),
-            ids_an_impression=tally.lengths.histogram(),
+            occurrences=self._sum(counts) if self.field.multi_hot else tally.sum,
+            covered=self.impressions[split] - tally.without - self._missing(split),
+            ids_an_impression=tally.histogram(),
             unseen_ids=None if unseen is None else self._sum(unseen),
             unseen_occurrences=None if unseen is None else self._sum(counts, unseen),
             psi=found.psi if found is not None else None,
@@ -96,6 +107,20 @@ class CountedField:
             not_kept=self.dropped.impressions.get(split),
             dropped_occurrences=self.dropped.occurrences.get(split),
         )
+
+    @property
+    def _knows_train(self) -> bool:
+        return self.is_whole or self.dropped.has_kept_in_train
+
+    def _is_new(self, split: str) -> Bools:
+        """Return which ids train has not; of train itself those that would be new to all its other impressions."""
+        counts = self._counts("train") if self.shared is None else self.shared.of(self.counted.ids)
+        if not self.is_whole:
+            return np.zeros(len(counts), np.bool_)
+        is_new: Bools = counts <= (0 if split != "train" else self.dropped.min_count or 1)
+        if split == "train":
+            is_new[self._top] = False
+        return is_new
 
     @cached_property
     def _missing_place(self) -> I64:
@@ -110,9 +135,10 @@ class CountedField:
     def _frequency(self) -> IdFrequency:
         if "train" not in self.splits:
             return IdFrequency(min_counts=[], ids=[], occurrences=[])
-        counts, weights = self._counts("train"), self.counted.weights
-        rare = self.dropped.train_counts
-        if rare is not None:
+        counts, weights, rare = self._counts("train"), self.counted.weights, self.dropped.train_counts
+        if self.shared is not None:
+            counts, weights = self.shared.counts, np.ones(len(self.shared.counts))
+        if rare is not None and (self.shared is not None or not self.dropped.is_shared):
             counts, weights = np.concatenate([counts, rare]), np.concatenate([weights, np.ones(len(rare))])
         return id_frequency(counts, weights)
 
@@ -131,7 +157,7 @@ class CountedField:
             edges=list(numeric.edges),
             impressions={split: buckets.get(split, none).tolist() for split in self.splits},
             missing={
-                split: max(self.tallies[split].empty + self._missing(split) - not_kept[split], 0)
+                split: max(self.tallies[split].without + self._missing(split) - not_kept[split], 0)
                 for split in self.splits
             },
             not_kept=not_kept,
@@ -143,29 +169,31 @@ class CountedField:
 
     def _bins(self, split: str) -> F64:
         """Return the (estimated) occurrences in each bin of ``drift``: float64 [B]."""
-        weights, counts = self.counted.weights, self._counts(split)
-        is_new = self._counts("train") == 0
-        if split == "train":  # what would be new to all other impressions of train
-            is_new = counts <= (self.dropped.min_count or 1)
-            is_new[self._top] = False
-        other = ~is_new
-        other[self._top] = False
-        not_kept = self.dropped.occurrences.get(split) or 0
-        empty = self.tallies[split].empty - (self.dropped.impressions.get(split) or 0)
+        occurrences, is_new = self.counted.weights * self._counts(split), self._is_new(split)
+        is_other = ~is_new
+        is_other[self._top] = False
+        would_be_new = self.dropped.rarest_occurrences if split == "train" else 0.0
+        dropped = self.dropped.occurrences.get(split) or 0
+        empty = self.tallies[split].without - (self.dropped.impressions.get(split) or 0)
         rest = [
-            float((weights * counts)[other].sum()),
-            float((weights * counts)[is_new].sum()) + not_kept,
-            float(max(empty, 0)),
+            float(occurrences[is_other].sum()) - would_be_new,
+            float(occurrences[is_new].sum()) + dropped + would_be_new,
+            float(empty),
         ]
-        return np.concatenate([counts[self._top].astype(np.float64), rest])
+        return np.maximum(np.concatenate([occurrences[self._top], rest]), 0.0)
 
     @cached_property
     def _top(self) -> I64:
         """Places of the ids that have a bin for themselves: int64 [k]."""
         counts = np.where(self.counted.weights == 1, self._counts("train"), 0)
         most = len(counts) if self.field.numeric is not None else TOP_IDS
-        order = np.lexsort((self.counted.ids, -counts))[:most]
-        top: I64 = order[counts[order] > 0]
+        if most < len(counts):
+            least = np.partition(counts, -most)[-most]
+            places = np.flatnonzero(counts >= max(least, 1))  # more than so many, where several have as few
+        else:
+            places = np.flatnonzero(counts > 0)
+        order = np.lexsort((self.counted.ids[places], -counts[places]))
+        top: I64 = places[order[:most]]
         return top
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from esmm_dist.arrays import F64, I64
+from esmm_dist.kernels.id_counts import add_lengths
 from esmm_dist.report.data_statistics.statistics import CountHistogram
 
 _APART = 100
@@ -16,20 +17,27 @@ class CountTally:
         """Know of nothing yet."""
         self._things = np.zeros(_APART + 1, np.int64)
 
-    def add(self, counts: I64, things: I64 | None = None) -> None:
+    def add(self, counts: I64, things: I64) -> None:
         """Add things.
 
         Args:
             counts: int64 [n], 0 or more
-            things: int64 [n], how many have each count; None: one each
+            things: int64 [n], how many have each count
         """
-        if not len(counts):
-            return
-        largest = int(counts.max())
+        largest = int(counts.max(initial=0))
         if largest >= len(self._things):
             self._things = np.concatenate([self._things, np.zeros(largest + 1 - len(self._things), np.int64)])
-        found = np.bincount(counts, weights=things, minlength=len(self._things))
-        self._things += found.astype(np.int64)  # float64 sums of whole numbers, exact below 2^53
+        add_lengths(counts, things, self._things)
+
+    @property
+    def without(self) -> int:
+        """Things whose count is 0."""
+        return int(self._things[0])
+
+    @property
+    def sum(self) -> int:
+        """Counts of all things, added up."""
+        return int(self._things @ np.arange(len(self._things)))
 
     def histogram(self) -> CountHistogram:
         """Return the histogram."""

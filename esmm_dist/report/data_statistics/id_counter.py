@@ -61,32 +61,32 @@ class IdCounter:
         self._pinned = np.zeros((1, 1 + columns), np.int64)
         self._used, self._mark, self._level = 0, 0, 0
 
-    def count(self, column: int, ids: I64, lengths: I64, impressions: I64) -> None:
+    def count(self, column: int, lists: tuple[I64, I64, I64], impressions: I64) -> None:
         """Count the ids of lists.
 
         Args:
             column: split
-            ids: int64 [n]
-            lengths: int64 [R], of the lists; their sum is n
+            lists: ids int64 [N]; where each of R lists begins among them, and its length, int64 [R]
             impressions: int64 [R]: impressions that have each list
         """
+        lengths = lists[2]
         if self._mark + len(lengths) > MOST_MARKS:
             clear_marks(self._table)
             clear_marks(self._pinned)
             self._mark = 0
-        state = np.array([0, 0, self._mark, self._used])
+        state = np.array([0, self._mark, self._used])
         while True:
             options = (column + 1, self._level, int(self._level > 0))
-            count_lists((ids, lengths, impressions), (self._table, self._pinned), options, state)
-            self._used = int(state[3])
+            count_lists(lists, impressions, (self._table, self._pinned), options, state)
+            self._used = int(state[2])
             while self._used > self._most_ids and self._level < _LAST_LEVEL:
                 self._halve()
-            state[3] = self._used
+            state[2] = self._used
             if state[0] == len(lengths):
                 break
             while self._used + lengths[state[0]] > len(self._table) // 8 * 5:
                 self._grow()
-        self._mark = int(state[2])
+        self._mark = int(state[1])
 
     def counted(self) -> IdCounts:
         """Return what was counted."""

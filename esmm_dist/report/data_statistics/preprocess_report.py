@@ -32,7 +32,13 @@ class PreprocessReport:
         self._manifest, self._share = manifest, share
         self._splits: Mapping[str, Any] = manifest.report.get("splits", {})
         self._vocabulary: Mapping[str, Mapping[str, int]] = manifest.report.get("vocabulary", {})
-        self._rare = _rare_counts(folder / RARE_IDS_NAME) if share == 1 and "train" in manifest.splits else {}
+        self.is_whole = share == 1
+        self._rare: Mapping[str, I64] = {}
+        self._rarest: Mapping[str, I64] = {}
+        if "train" in manifest.splits and self.is_whole:
+            self._rare = _counts_of_file(folder / RARE_IDS_NAME)
+        elif "train" in manifest.splits:
+            self._rarest = _counts_of_file(folder / manifest.vocabulary_file, self._min_count or 1)
 
     def funnel_of_log(self, split: str) -> tuple[dict[str, int], int]:
         """Return the labels whose labels before are 0 in the log, and the negatives that were left out."""
@@ -44,14 +50,23 @@ class PreprocessReport:
     def dropped(self, field: Field) -> DroppedIds:
         """Return what was dropped of a field."""
         vocabulary = self._vocabulary.get(field.id_space, {})
-        min_count = self._manifest.settings.get("min_count")
+        rarest = self._rarest.get(field.id_space)
+        is_shared = sum(each.id_space == field.id_space for each in self._manifest.schema.fields) > 1
         return DroppedIds(
             ids=vocabulary.get("dropped_ids"),
             occurrences={split: self._occurrences(split, field.name) for split in self._manifest.splits},
             impressions={split: self._unknown(split, field.name) for split in self._manifest.splits},
             train_counts=self._train_counts(field, vocabulary),
-            min_count=min_count if isinstance(min_count, int) else None,
+            min_count=self._min_count,
+            has_kept_in_train=vocabulary.get("unseen_ids") == 0,
+            rarest_occurrences=0.0 if rarest is None or is_shared else float(rarest.sum()) * self._share,
+            is_shared=is_shared,
         )
+
+    @property
+    def _min_count(self) -> int | None:
+        given = self._manifest.settings.get("min_count")
+        return given if isinstance(given, int) else None
 
     def _occurrences(self, split: str, field: str) -> int | None:
         dropped = self._splits.get(split, {}).get("dropped_occurrences")
@@ -63,9 +78,9 @@ class PreprocessReport:
 
     def _train_counts(self, field: Field, vocabulary: Mapping[str, int]) -> I64 | None:
         """Return the counts of the dropped ids: int64 [n]; None where earlier days count too, or nothing says."""
-        if field.ids_of is not None or not vocabulary:
+        if not vocabulary:
             return None
-        counts = self._rare.get(field.name, np.empty(0, np.int64))
+        counts = self._rare.get(field.id_space, np.empty(0, np.int64))
         counted = (len(counts), int(counts.sum()))
         return counts if counted == (vocabulary["dropped_ids"], vocabulary["dropped_occurrences"]) else None
 
@@ -97,8 +112,13 @@ class PreprocessReport:
         return {reason: count for reason, count in reasons.items() if count}
 
 
-def _rare_counts(path: Path) -> dict[str, I64]:
-    """Return the counts of the ids below ``min_count``, by field; nothing where the file is missing or damaged."""
+def _counts_of_file(path: Path, count: int | None = None) -> dict[str, I64]:
+    """Return the counts of the ids in a vocabulary, by field; nothing where the file is missing or damaged.
+
+    Args:
+        path: a Parquet file with columns ``field`` and ``count``
+        count: the only count to return; None: all
+    """
     if not path.exists():
         return {}
     import pyarrow as pa  # here: it takes a tenth of a second
@@ -110,6 +130,8 @@ def _rare_counts(path: Path) -> dict[str, I64]:
             for batch in file.iter_batches(columns=["field", "count"]):
                 fields = batch.column("field")
                 codes, counts = np.asarray(fields.indices), np.asarray(batch.column("count"))
+                if count is not None:
+                    codes, counts = codes[counts == count], counts[counts == count]
                 for code in np.unique(codes):
                     found.setdefault(fields.dictionary[int(code)].as_py(), []).append(counts[codes == code])
     except pa.ArrowException:

@@ -1,29 +1,11 @@
 """Add up the batches of one split."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
-from esmm_dist.arrays import F64, I64
+from esmm_dist.arrays import F64
 from esmm_dist.input.batch import GroupedBatch
 from esmm_dist.report.data_statistics.histogram import CountTally
 from esmm_dist.schema.fields import Schema
-
-
-@dataclass(kw_only=True)
-class FieldTally:
-    """One field in one split; ids themselves are counted elsewhere."""
-
-    lengths: CountTally = field(default_factory=CountTally)
-    occurrences: int = 0
-    empty: int = 0
-    """Impressions without an id."""
-
-    def add(self, lengths: I64, impressions: I64) -> None:
-        """Add the lists of a batch, int64 [R], and how many impressions have each."""
-        self.lengths.add(lengths, impressions)
-        self.occurrences += int(lengths @ impressions)
-        self.empty += int(impressions[lengths == 0].sum())
 
 
 class SplitTally:
@@ -35,7 +17,7 @@ class SplitTally:
         self.labels = np.zeros(len(schema.labels), np.int64)
         self.weight: float | None = 0.0 if schema.has_sample_weights else None
         self.label_weights: F64 = np.zeros(len(schema.labels))
-        self.fields = {each.name: FieldTally() for each in schema.fields}
+        self.fields = {each.name: CountTally() for each in schema.fields}
 
     def add(self, batch: GroupedBatch) -> None:
         """Add the labels and weights of a batch."""

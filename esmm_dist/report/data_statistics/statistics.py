@@ -119,7 +119,8 @@ class FieldStatistics:
     min_count: int | None = None
     """The ``--min-count`` of the data set; None: not known, or nothing was dropped yet."""
     ids_of: str | None = None
-    """Field whose ids it has; ``dropped_ids`` and what ``frequency`` adds are that field's."""
+    """Field whose ids it has. Fields that share ids have one ``frequency`` and ``dropped_ids``, as ``--min-count``
+    counts their impressions together, and an id is unseen if train has it in none of them; if all are counted."""
     ids_share: float = 1.0
     """Share of the ids that the estimates are from; 1: all."""
 

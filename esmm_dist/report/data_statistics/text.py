@@ -58,7 +58,8 @@ def _funnel_row(statistics: DataStatistics, split: str, found: SplitStatistics) 
     row.append(_NO_VALUE if found.contexts is None else f"{found.contexts:,}")
     contexts = found.impressions_a_context
     row += [_NO_VALUE, _NO_VALUE] if contexts is None else [f"{contexts.mean:.2f}", f"{contexts.p99:,}"]
-    row.append(_NO_VALUE if found.contexts_a_user is None else f"{found.contexts_a_user.mean:.2f}")
+    of_users = found.contexts_a_user
+    row.append(_NO_VALUE if of_users is None or not of_users.total else f"{of_users.mean:.2f}")
     return row
 
 

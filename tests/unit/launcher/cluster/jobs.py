@@ -26,6 +26,7 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "evaluate": {"data": "pvc://clicks/data", "run": "s3://models/run"},
     "predict": {"data": "pvc://clicks/data", "run": "s3://models/run", "out": "pvc://clicks/scores.parquet"},
     "export": {"run": "s3://models/run", "out": "pvc://clicks/model"},
+    "stats": {"data": "pvc://clicks/data", "html": "s3://pages/data.html"},
     "serve": {"models": "pvc://models/serving"},
 }
 

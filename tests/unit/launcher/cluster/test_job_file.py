@@ -39,7 +39,13 @@ def _refusal(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("task", "setting", "other"),
-    [("preprocess", "out", "raw"), ("evaluate", "run", "data"), ("predict", "out", "data"), ("export", "out", "run")],
+    [
+        ("preprocess", "out", "raw"),
+        ("evaluate", "run", "data"),
+        ("predict", "out", "data"),
+        ("export", "out", "run"),
+        ("stats", "html", "data"),
+    ],
 )
 def test_no_task_reads_where_it_writes(task, setting, other):
     more = {setting: "pvc://a/b", other: "pvc://a/b/"}

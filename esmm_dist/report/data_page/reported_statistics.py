@@ -1,0 +1,52 @@
+"""The statistics of a data set or a raw log, with the files that were asked for: what the command and Python share."""
+
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from esmm_dist.progress import Progress
+from esmm_dist.report.data_statistics.config import StatsConfig
+from esmm_dist.report.data_statistics.gather import data_statistics
+from esmm_dist.report.data_statistics.statistics import DataStatistics
+from esmm_dist.report.data_statistics.text import statistics_lines
+from esmm_dist.reported import Reported
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ReportedStatistics(Reported, DataStatistics):
+    """Statistics that print as their report."""
+
+    written: Sequence[str] = ()
+    """What was written, a sentence each."""
+
+    def lines(self) -> list[str]:
+        """Return the report, a line each."""
+        return [*statistics_lines(self), *([""] if self.written else []), *self.written]
+
+
+def reported_statistics(config: StatsConfig, progress: Progress) -> ReportedStatistics:
+    """Read a data set or a raw log, and write the page and the pictures that are asked for.
+
+    Raises:
+        InputDataError: There is no such data set or log, or it is damaged.
+        SchemaError: A raw log's schema does not fit it.
+        OSError: The disk refuses the page or a picture.
+    """
+    found = data_statistics(config, progress)
+    values = {each.name: getattr(found, each.name) for each in fields(found)}
+    return ReportedStatistics(**values, written=_write(found, config))
+
+
+def _write(statistics: DataStatistics, config: StatsConfig) -> list[str]:
+    if config.html is None and config.png is None:
+        return []
+    from esmm_dist.report.page.writing import write_html, write_pngs  # here: matplotlib takes a second
+    from esmm_dist.words import short_bytes
+
+    data_page = pkgutil.resolve_name("esmm_dist.report.data_page.page:data_page")
+    page, lines = data_page(statistics), []
+    if config.html is not None:
+        lines.append(f"Wrote {config.html} ({short_bytes(write_html(page, config.html))}).")
+    if config.png is not None:
+        lines.append(f"Wrote {len(write_pngs(page, config.png))} pictures to {config.png}.")
+    return lines
