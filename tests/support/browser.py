@@ -27,12 +27,30 @@ _LOOK = """() => {
     const m = text.getScreenCTM();
     return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(m.a, m.b);
   };
+  const bright = (colour) => {
+    const rgb = colour.match(/[0-9.]+/g).slice(0, 3).map((each) => each / 255);
+    const linear = rgb.map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const paper = getComputedStyle(document.body).backgroundColor;
+  const contrast = (colour) => {
+    const [dark, light] = [bright(colour), bright(paper)].sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  // what has the paper's own colour is drawn on something else
+  const faint = (colour, least) => colour !== "none" && colour.startsWith("rgb(") && colour !== paper &&
+    contrast(colour) < least;
   const figures = {};
   for (const figure of document.querySelectorAll("figure")) {
     const drawn = [...figure.querySelectorAll("svg, img")].filter(shown);
     const texts = [...figure.querySelectorAll("svg text")].filter(shown);
     figures[figure.id] = {
       box: box(figure), drawn: drawn.map(box), text_px: texts.length ? Math.min(...texts.map(letters)) : null,
+      faint: [
+        ...texts.filter((text) => faint(getComputedStyle(text).fill, 4.5)).map((text) => text.textContent),
+        ...[...figure.querySelectorAll("svg path, svg use")].filter(shown)
+          .map((line) => getComputedStyle(line).stroke).filter((stroke) => faint(stroke, 1.2)),
+      ],
       texts: texts.map((text) => text.textContent),
       clipped: drawn.filter((each) => each.getBoundingClientRect().right > figure.getBoundingClientRect().right + 1 &&
         getComputedStyle(each.parentNode).overflowX === "visible").length,
@@ -61,6 +79,8 @@ class SeenFigure:
     text_px: float | None
     """Height of its smallest letters; None: it has no text."""
     texts: Sequence[str]
+    faint: Sequence[str]
+    """Texts, and colours of lines, that are hardly seen on the page: a colour that is not of the style."""
     clipped: int
     """SVGs that reach out of it."""
 
@@ -129,6 +149,7 @@ def _figure(found: Mapping[str, Any]) -> SeenFigure:
         drawn=[(width, height) for width, height in found["drawn"]],
         text_px=found["text_px"],
         texts=found["texts"],
+        faint=found["faint"],
         clipped=found["clipped"],
     )
 
@@ -181,6 +202,7 @@ def assert_good_page(browser: Browser, path: Path, names: Sequence[str]) -> None
 def _assert_readable(figure: SeenFigure, where: str, least_px: float) -> None:
     assert figure.drawn, f"{where}: nothing is drawn"
     assert all(width > 50 and height > 30 for width, height in figure.drawn), f"{where}: {figure.drawn}"
+    assert not figure.faint, f"{where} is hardly seen: {figure.faint}"
     assert figure.clipped == 0, f"{where} reaches out of the page"
     if figure.text_px is not None:
         assert figure.text_px >= least_px, f"{where} has letters of {figure.text_px:.1f} px"

@@ -81,6 +81,13 @@ def test_every_colour_has_its_values_for_both_themes(text: str) -> None:
     assert {name for name in re.findall(r"var\(--x([0-9a-f]{6})\)", text)} <= {colour[1:] for colour in DARK}
 
 
+def test_no_tag_keeps_a_colour_of_the_light_page(text: str) -> None:
+    styles = [attributes.get("style") or "" for _, attributes in Tags(text).all]
+    assert any("var(--x1b1f24)" in style for style in styles)
+    for colour in DARK:
+        assert not [style for style in styles if colour in style], colour
+
+
 def test_print_is_light_whatever_the_theme(text: str) -> None:
     printed = text[text.index("@media print") :]
     assert printed.index("color-scheme: light") < printed.index("</style>")

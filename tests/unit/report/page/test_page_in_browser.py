@@ -44,7 +44,8 @@ def test_panels_stand_below_one_another_on_a_narrow_page(browser: Browser, path:
 GOOD = (
     '<!DOCTYPE html><html><head><meta charset="utf-8"><title>t</title>'
     '<meta name="viewport" content="width=device-width">'
-    "<style>@media (prefers-color-scheme: dark) { body { background: #111; } } body { margin: 0; }</style></head><body>"
+    "<style>body { margin: 0; background: #fff; }"
+    "@media (prefers-color-scheme: dark) { body { background: #111; } text { fill: #eee; } }</style></head><body>"
     '<figure id="a" style="margin: 0"><svg viewBox="0 0 300 100" width="300">'
     '<text y="50" font-size="12">text</text></svg>'
     "</figure>EXTRA</body></html>"
@@ -62,9 +63,14 @@ GOOD = (
         ("<figure id='b'></figure>", "has the pictures"),
         ("<p id='a'></p>", "the same id twice"),
         ("<a href='#gone'>x</a>", "refers to what is not there"),
-        ("<style>@media (prefers-color-scheme: dark) { body { background: none; } }</style>", "themes look alike"),
+        (
+            "<style>@media (prefers-color-scheme: dark) { body { background: #fff; } text { fill: #000; } }</style>",
+            "themes look alike",
+        ),
         ("<style>svg { width: 150px }</style>", "has letters of 6.0 px"),
         ("<style>svg { display: none }</style>", "nothing is drawn"),
+        ("<style>svg text { fill: #aaa }</style>", "light, picture a is hardly seen: .*text"),
+        ("<style>svg text { fill: #555 }</style>", "dark, picture a is hardly seen: .*text"),
         ("<style>svg { height: 2px; width: 100px }</style>", "picture a"),
         ("<style>body { width: 300px; overflow: hidden } svg { width: 900px }</style>", "reaches out of the page"),
     ],

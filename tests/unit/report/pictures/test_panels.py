@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from esmm_dist.report.pictures.panels import PANEL_INCHES, apart, new_figure, panel_columns, small_multiples
+from esmm_dist.report.pictures.styled import house_style
 
 
 def test_a_figure_is_as_large_as_its_panels() -> None:
@@ -108,3 +109,17 @@ def test_what_belongs_to_several_panels_keeps_them_together() -> None:
 
 def test_one_column_stays_one_figure() -> None:
     assert panel_columns(new_figure(rows=3)[0]) == 1
+
+
+def test_panels_of_shared_axes_have_the_same_numbers_alone() -> None:
+    figure, panels = small_multiples(5, sharex=True, sharey=True)
+    for panel in panels:
+        panel.plot([0, 9.45], [0, 22])
+    numbers = []
+    for place in apart(figure):
+        with house_style():
+            figure.draw_without_rendering()
+        panel = panels[place]
+        numbers.append([text.get_text() for text in (*panel.get_xticklabels(), *panel.get_yticklabels())])
+    assert len(numbers) == 5
+    assert all(each == numbers[0] for each in numbers)
