@@ -19,7 +19,7 @@ from preprocess.read.raw_files import RawFile, input_differences
 INPUTS = "inputs"
 """Name of the raw files among the settings of a manifest."""
 
-_LAYOUT_VERSION = 6  # of the files in .work; another one means that an older program began the run
+_LAYOUT_VERSION = 7  # of the files in .work; another one means that an older program began the run
 
 
 def deciding_settings(config: PreprocessConfig, known: KnownIds | None = None) -> dict[str, Any]:

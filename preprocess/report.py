@@ -12,6 +12,7 @@ from preprocess.events.report import join_lines
 from preprocess.read.days import day_shown
 from preprocess.read.tally import TableTally
 from preprocess.work.workers import Result
+from preprocess.write.day_counts import days_of_split
 
 
 def split_report(
@@ -71,6 +72,7 @@ def split_report(
         "dropped_occurrences": {f.name: n for f, n in zip(schema.fields, dropped, strict=True) if n},
         "fields": _field_counts(schema, partitions),
         "record_bytes": total(partitions, "bytes"),
+        **days_of_split(split, schema.labels, partitions, tables),
     }
 
 

@@ -93,7 +93,11 @@ def load_partition(work: Path, source: PartitionSource) -> Partition:
 def _load_impressions(work: Path, source: PartitionSource) -> PartitionRows:
     rows = _read_all(source.skeleton, source.index, "skeleton")
     targets = Targets(
-        sample_ids=rows["sample_id"], labels=rows["labels"], names=names_of(rows), weights=rows.get("weight")
+        sample_ids=rows["sample_id"],
+        labels=rows["labels"],
+        names=names_of(rows),
+        weights=rows.get("weight"),
+        days=rows.get("day"),
     )
     impressions = PartitionRows(keys=rows["key"], positions=rows["position"], targets=targets, features=_features(rows))
     is_first = find(load_repeats(work, "skeleton", source.split), impressions.positions) < 0

@@ -4,6 +4,11 @@ import datetime
 
 import numpy as np
 
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31."""
+NO_DAY = -(2**31)
+"""Stands for the day of a row whose time is missing or cannot be read."""
+
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 

@@ -7,6 +7,7 @@ Columns of a ``skeleton`` file (one row an impression) and of a ``common`` file 
     sample_id   int64       skeleton only
     labels      uint8 [L]   skeleton only; as in the log
     weight      float32     skeleton only, and only where the log has sample weights
+    day         int32       skeleton only, and only where the log has a time; for the counts of each day
     name_lengths, names    int32, uint8    skeleton only, and only where the log names impressions by texts
     lengths     int32 [F]   features of each field
     ids         int64       features, field after field
@@ -21,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from esmm_dist.arrays import F32, I64, U8, U64
+from esmm_dist.arrays import F32, I32, I64, U8, U64
 from esmm_dist.hashing import mix64
 from preprocess.read.feature_rows import FeatureEntries, FeatureRows, Index, index_dtype, splits_of
 from preprocess.read.texts import Texts
@@ -33,7 +34,19 @@ RowKind = Literal["skeleton", "common"]
 
 JOIN_COLUMNS: dict[RowKind, tuple[str, ...]] = {
     "common": ("key", "line", "lengths", "ids", "values"),
-    "skeleton": ("key", "line", "sample_id", "labels", "weight", "name_lengths", "names", "lengths", "ids", "values"),
+    "skeleton": (
+        "key",
+        "line",
+        "sample_id",
+        "labels",
+        "weight",
+        "day",
+        "name_lengths",
+        "names",
+        "lengths",
+        "ids",
+        "values",
+    ),
 }
 
 
@@ -105,6 +118,8 @@ class Targets:
     """Texts that name the impressions; None: their sample ids do."""
     weights: F32 | None = None
     """Sample weights, float32 [R]; None: the log has none."""
+    days: I32 | None = None
+    """Calendar days since 1970-01-01, or ``NO_DAY``: int32 [R]; None: the log has no time."""
 
     def take(self, index: I64) -> "Targets":
         """Return the rows at ``index`` (int64 [K]), in its order."""
@@ -113,6 +128,7 @@ class Targets:
             labels=self.labels[index],
             names=None if self.names is None else self.names.take(index),
             weights=None if self.weights is None else self.weights[index],
+            days=None if self.days is None else self.days[index],
         )
 
 
@@ -168,6 +184,8 @@ def _target_columns(targets: Targets, order: I64, splits: I64) -> dict[str, Colu
     }
     if targets.weights is not None:
         columns["weight"] = Column(data=targets.weights, splits=splits)
+    if targets.days is not None:
+        columns["day"] = Column(data=targets.days, splits=splits)
     if targets.names is not None:
         columns["name_lengths"] = Column(data=targets.names.lengths, splits=splits)
         columns["names"] = Column(data=targets.names.data, splits=targets.names.splits[splits])

@@ -15,7 +15,7 @@ from preprocess.work.workers import Result
 Tables = dict[str, dict[str, "TableTally"]]
 """Counts of lines by split and kind of file."""
 
-_COUNTERS = ("rejected", "days", "other_days", "ignored", "lost_digits")
+_COUNTERS = ("rejected", "left_out_days", "days", "other_days", "ignored", "lost_digits")
 
 HOPELESS_SHARE = 0.5
 """So many rejects in what was read so far mean a wrong file: the run stops before it reads all of it."""
@@ -31,6 +31,8 @@ class TableTally:
     rejected: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
     """Negatives that are left out (``PreprocessConfig.keep_negatives``)."""
+    left_out_days: Counter[str] = field(default_factory=Counter)
+    """The same by their day, of a log with times."""
     too_recent: int = 0
     """Impressions of an event log that are left out, as their windows are not over
     (``PreprocessConfig.open_window``)."""
@@ -53,6 +55,7 @@ class TableTally:
         self.text_bytes += result["bytes"]
         self.rejected.update(result["rejected"])
         self.left_out += result.get("left_out", 0)
+        self.left_out_days.update(result.get("left_out_days", {}))
         self.too_recent += result.get("too_recent", 0)
         self.days.update(result.get("days", {}))
         self.other_days.update(result.get("other_days", {}))

@@ -20,6 +20,7 @@ from preprocess.join.partition import Partition, PartitionSource, load_partition
 from preprocess.read.feature_rows import FeatureRows, splits_of
 from preprocess.work.folder import replaced
 from preprocess.work.workers import Result
+from preprocess.write.day_counts import count_days
 from preprocess.write.encode import (
     FramedRecords,
     UserParts,
@@ -75,6 +76,7 @@ def write_records(job: RecordsJob, source: PartitionSource) -> Result:
         "bytes": int(index["length"].sum(dtype=np.int64)),
         "label_counts": labels.sum(axis=0, dtype=np.int64).tolist(),
         "broken_chains": broken.tolist(),
+        "days": count_days(targets.days, labels, targets.labels),
         "sample_weight": None if targets.weights is None else float(targets.weights.sum(dtype=np.float64)),
         "missing_common_rows": int((kept.common_row < 0).sum()),
         "common_rows": kept.common_lines,

@@ -16,8 +16,16 @@ from esmm_dist.schema.sources import FlatSource
 from esmm_dist.schema.time_text import DAY_S
 from preprocess.read.flat.column_types import plain
 from preprocess.read.flat.columns import distinct_texts
+from preprocess.read.flat.compute import pc
 from preprocess.read.flat.value_texts import written_texts
 
+_NUMBERS = r"^[0-9]{1,18}(?:\.[0-9]*)?$"
+_FRACTION = r"\.[0-9]*$"
+_SECONDS = (
+    r"^((?:19[89][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2})"
+    r":[0-5][0-9](?:[.,][0-9]+)?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$"
+)
+"""A time with seconds that decide neither day nor hour: from 1980 on, all zones are whole minutes from UTC."""
 _UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -42,8 +50,28 @@ def read_times(column: pa.Array, source: FlatSource) -> LocalTimes:
     if pa.types.is_integer(kind):
         numbers = np.asarray(column.cast(pa.int64(), safe=False).fill_null(-1))  # of uint64 too large: negative
         return _missing_where(times_of_numbers(numbers, zone), ~present)
-    codes, texts = distinct_texts(written_texts(column)[0], source)
-    return _taken(times_of_texts(texts, zone), codes)
+    return _of_texts(written_texts(column)[0], source)
+
+
+def _of_texts(texts: pa.Array, source: FlatSource) -> LocalTimes:
+    """Return the times of texts (string [N]), as ``times_of_texts`` reads each of them."""
+    is_number = pc.fill_null(pc.match_substring_regex(texts, _NUMBERS), False)
+    none = pa.scalar(None, texts.type)
+    # Times of one minute are one text without their seconds, so that few are left to be read one by one
+    others = pc.replace_substring_regex(pc.if_else(is_number, none, texts), _SECONDS, r"\1\2")
+    codes, distinct = distinct_texts(others, source)
+    times = _taken(times_of_texts(distinct, source.time_zone), codes)
+    if not pc.any(is_number).as_py():
+        return times
+    whole = pc.replace_substring_regex(pc.if_else(is_number, texts, none), _FRACTION, "")
+    numbers = times_of_numbers(np.asarray(whole.cast(pa.int64()).fill_null(0)), source.time_zone)
+    chosen = np.asarray(is_number)
+    return LocalTimes(
+        day=np.where(chosen, numbers.day, times.day),
+        hour=np.where(chosen, numbers.hour, times.hour),
+        is_time=np.where(chosen, numbers.is_time, times.is_time),
+        is_missing=~chosen & times.is_missing,
+    )
 
 
 def _taken(times: LocalTimes, index: I64) -> LocalTimes:

@@ -30,6 +30,7 @@ from preprocess.read.flat.event_labels import REASONS, RowState, event_labels
 from preprocess.read.flat.field_reader import FieldReader
 from preprocess.read.flat.header import columns_read
 from preprocess.read.flat.pieces import line_pieces, row_pieces
+from preprocess.read.flat.row_days import row_days
 from preprocess.read.flat.row_split import rows_by_day, test_rows
 from preprocess.read.flat.row_texts import row_text, value_shown
 from preprocess.read.flat.tasks import FlatTask, text_form
@@ -225,6 +226,7 @@ def write_part(job: ParseJob, rows: FlatRows) -> list[Result]:
     counts = {
         "lines": rows.lines - num_validation,
         "left_out": num_left_out,
+        "left_out_days": {} if targets.days is None else counted_days(targets.days[left_out].astype(np.int64)),
         "rejected": count_reasons(rejects),
         "lost_digits": {column: count for column, count in sorted(reasons.lost_digits.items()) if count},
     }
@@ -283,7 +285,8 @@ def _read_targets(rows: FlatRows, schema: Schema, source: FlatSource, reasons: R
     weights = None
     if source.weight is not None:
         weights = read_sample_weights(rows.table, source.weight, source, reasons)
-    return Targets(sample_ids=sample_ids, labels=labels, names=names, weights=weights)
+    days = row_days(rows.table, source)
+    return Targets(sample_ids=sample_ids, labels=labels, names=names, weights=weights, days=days)
 
 
 def _write(job: ParseJob, chunk: ChunkId, kind: RowKind, rows: RawRows, num_fields: int) -> I64:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from esmm_dist.errors import SchemaError
-from esmm_dist.schema.local_time import LocalTimes
+from esmm_dist.schema.local_time import LocalTimes, times_of_texts
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.days import day_of, day_shown
 from preprocess.read.flat.local_time import read_times
@@ -154,3 +154,34 @@ def test_an_unknown_zone_is_refused_with_the_one_that_is_meant():
         SchemaError, match=r"source\.time_zone is '\.\./x', which is no time zone\. Name one such as|Did"
     ):
         source("../x")
+
+
+def test_a_column_of_texts_is_read_as_each_text_is():
+    forms = [
+        "2024-03-10T{:02d}:{:02d}:59",
+        "1984-02-29 {:02d}:{:02d}:07.25+05:30",
+        "1979-12-31 {:02d}:{:02d}:61Z",
+        "2024-12-31T{:02d}:{:02d}:00,5-0330",
+        "17100{:02d}5{:02d}",
+        "17100{:02d}5{:02d}.75",
+        "2024-03-10T{:02d}:{:02d}:60",
+    ]
+    odd = [
+        "",
+        "nan",
+        "20240310",
+        "20241310",
+        "2024-03-10",
+        "never",
+        "9" * 18,
+        "9" * 19,
+        "-5",
+        "1e9",
+        "7.",
+        " 12 ",
+        None,
+    ]
+    texts = [form.format(hour, hour * 2) for form in forms for hour in range(26)] + odd
+    for zone in ("UTC", "America/New_York", "Asia/Kolkata"):
+        one_by_one = [shown(times_of_texts([] if text is None else [text], zone))[0] for text in texts]
+        assert times(list(texts), zone, pa.string()) == one_by_one
