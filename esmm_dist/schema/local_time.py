@@ -85,6 +85,8 @@ def times_of_numbers(numbers: I64, zone: str) -> LocalTimes:
 
 def _whole_days(numbers: I64) -> tuple[I64, Bools]:
     """Return the days that numbers such as 20240131 are, and which of them are days."""
+    if not numbers.any():
+        return numbers, np.zeros(len(numbers), np.bool_)
     unique, place = np.unique(numbers, return_inverse=True)
     days = np.zeros(len(unique), np.int64)
     is_day = np.zeros(len(unique), np.bool_)

@@ -103,8 +103,8 @@ class DatasetManifest:
     settings: dict[str, Any] = field(default_factory=dict)
     """The preprocess settings and the inputs that decide the bytes."""
     report: dict[str, Any] = field(default_factory=dict)
-    """What preprocess counted: lines in, rejects by reason, ids dropped by field, sizes. ``splits[SPLIT]["days"]``, of a
-    log with a time: by day (``2024-01-31``) ``impressions``, ``labels`` and ``broken`` as in ``Split``, and
+    """What preprocess counted: lines in, rejects by reason, ids dropped by field, sizes. ``splits[SPLIT]["days"]``,
+    of a log with a time: by day (``2024-01-31``) ``impressions``, ``labels`` and ``broken`` as in ``Split``, and
     ``left_out_negatives`` if there are any; ``without_day``: the same of impressions whose time cannot be read."""
     format: Literal["esmm_dist.dataset"] = "esmm_dist.dataset"
     format_version: int = FORMAT_VERSION

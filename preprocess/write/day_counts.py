@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from esmm_dist.arrays import I32, U8
+from esmm_dist.arrays import I32, I64, U8
 from esmm_dist.errors import InputDataError
 from preprocess.read.days import NO_DAY, day_shown
 from preprocess.read.tally import TableTally
@@ -29,11 +29,22 @@ def count_days(days: I32 | None, labels: U8, raw_labels: U8) -> dict[str, list[i
     """
     if days is None:
         return {}
-    unique, place = np.unique(days, return_inverse=True)
+    unique, place = _places(days)
     columns = (np.ones((len(days), 1), np.uint8), labels, raw_labels > labels)
     counts = [np.bincount(place, weights=column, minlength=len(unique)) for group in columns for column in group.T]
     by_day = np.stack(counts, axis=1).astype(np.int64).tolist()
-    return {str(day): of_day for day, of_day in zip(unique.tolist(), by_day, strict=True)}
+    return {str(day): of_day for day, of_day in zip(unique.tolist(), by_day, strict=True) if of_day[0]}
+
+
+def _places(days: I32) -> tuple[I64, I64]:
+    """Return days that may be there, ascending, and the place of each impression's among them: int64 [N]."""
+    known = days[days != NO_DAY]
+    first, last = (int(known.min()), int(known.max())) if len(known) else (0, 0)
+    if last - first > _MOST_DAYS:
+        unique, place = np.unique(days, return_inverse=True)
+        return unique.astype(np.int64), place
+    place = np.where(days == NO_DAY, -1, days.astype(np.int64) - first) + 1  # 3 times as fast as sorting them
+    return np.append(np.int64(NO_DAY), np.arange(first, last + 1)), place
 
 
 def days_of_split(

@@ -85,13 +85,20 @@ class PreprocessReport:
         return counts if counted == (vocabulary["dropped_ids"], vocabulary["dropped_occurrences"]) else None
 
     def days(self) -> dict[str, dict[str, Funnel]]:
-        """Return the impressions of each day, of all records, where the log was cut by days."""
-        found = self._manifest.report.get("days", {}).get("splits", {})
+        """Return the impressions and labels of each day, of a log with a time; none in an older data set."""
         return {
-            split: {day: Funnel(impressions=round(count * self._share), labels={}) for day, count in days.items()}
-            for split, days in found.items()
-            if days
+            split: {day: self._funnel_of_day(found) for day, found in self._splits[split]["days"].items()}
+            for split in self._manifest.splits
+            if self._splits.get(split, {}).get("days")
         }
+
+    def _funnel_of_day(self, found: Mapping[str, Any]) -> Funnel:
+        return Funnel(
+            impressions=round(found["impressions"] * self._share),
+            labels={label: round(count * self._share) for label, count in found["labels"].items()},
+            broken=found["broken"] if self._share == 1 else {},
+            left_out_negatives=round(found.get("left_out_negatives", 0) * self._share),
+        )
 
     def rejected(self) -> dict[str, int]:
         """Return the lines of the log that were rejected, by reason."""

@@ -21,11 +21,13 @@ from preprocess.read.flat.value_texts import written_texts
 
 _NUMBERS = r"^[0-9]{1,18}(?:\.[0-9]*)?$"
 _FRACTION = r"\.[0-9]*$"
-_SECONDS = (
-    r"^((?:19[89][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2})"
-    r":[0-5][0-9](?:[.,][0-9]+)?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$"
+_HOUR = r"(?:19[89][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}[T ][0-9]{2}"
+_SECONDS = ":[0-5][0-9](?:[.,][0-9]+)?"
+_BEYOND_DECIDING = (
+    rf"^(?:({_HOUR}):[0-5][0-9](?:{_SECONDS})?|({_HOUR}:[0-9]{{2}}){_SECONDS}(Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?))$"
 )
-"""A time with seconds that decide neither day nor hour: from 1980 on, all zones are whole minutes from UTC."""
+"""A time with minutes and seconds that decide neither day nor hour: from 1980 on, zones are whole minutes from UTC."""
+_MOST_DIGITS = 18
 _UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -55,10 +57,12 @@ def read_times(column: pa.Array, source: FlatSource) -> LocalTimes:
 
 def _of_texts(texts: pa.Array, source: FlatSource) -> LocalTimes:
     """Return the times of texts (string [N]), as ``times_of_texts`` reads each of them."""
+    if _are_whole(texts):
+        return times_of_numbers(np.asarray(texts.cast(pa.int64())), source.time_zone)
     is_number = pc.fill_null(pc.match_substring_regex(texts, _NUMBERS), False)
     none = pa.scalar(None, texts.type)
-    # Times of one minute are one text without their seconds, so that few are left to be read one by one
-    others = pc.replace_substring_regex(pc.if_else(is_number, none, texts), _SECONDS, r"\1\2")
+    # Times of one hour are one text without what follows, so that few are left to be read one by one
+    others = pc.replace_substring_regex(pc.if_else(is_number, none, texts), _BEYOND_DECIDING, r"\1\2\3")
     codes, distinct = distinct_texts(others, source)
     times = _taken(times_of_texts(distinct, source.time_zone), codes)
     if not pc.any(is_number).as_py():
@@ -72,6 +76,14 @@ def _of_texts(texts: pa.Array, source: FlatSource) -> LocalTimes:
         is_time=np.where(chosen, numbers.is_time, times.is_time),
         is_missing=~chosen & times.is_missing,
     )
+
+
+def _are_whole(texts: pa.Array) -> bool:
+    """Return whether all texts are digits of a number that 64 bits hold."""
+    if not pc.all(pc.ascii_is_decimal(texts), skip_nulls=False).as_py():
+        return False
+    longest = pc.max(pc.binary_length(texts)).as_py()
+    return longest is None or longest <= _MOST_DIGITS
 
 
 def _taken(times: LocalTimes, index: I64) -> LocalTimes:
