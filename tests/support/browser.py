@@ -51,6 +51,11 @@ _LOOK = """() => {
         ...[...figure.querySelectorAll("svg path, svg use")].filter(shown)
           .map((line) => getComputedStyle(line).stroke).filter((stroke) => faint(stroke, 1.2)),
       ],
+      outside: texts.filter((text) => {
+        const [of_text, of_svg] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
+        return of_text.left < of_svg.left - 2 || of_text.right > of_svg.right + 2 || of_text.top < of_svg.top - 2 ||
+          of_text.bottom > of_svg.bottom + 2;
+      }).map((text) => text.textContent),
       texts: texts.map((text) => text.textContent),
       clipped: drawn.filter((each) => each.getBoundingClientRect().right > figure.getBoundingClientRect().right + 1 &&
         getComputedStyle(each.parentNode).overflowX === "visible").length,
@@ -79,6 +84,8 @@ class SeenFigure:
     text_px: float | None
     """Height of its smallest letters; None: it has no text."""
     texts: Sequence[str]
+    outside: Sequence[str]
+    """Texts that an edge of their SVG cuts."""
     faint: Sequence[str]
     """Texts, and colours of lines, that are hardly seen on the page: a colour that is not of the style."""
     clipped: int
@@ -149,6 +156,7 @@ def _figure(found: Mapping[str, Any]) -> SeenFigure:
         drawn=[(width, height) for width, height in found["drawn"]],
         text_px=found["text_px"],
         texts=found["texts"],
+        outside=found["outside"],
         faint=found["faint"],
         clipped=found["clipped"],
     )
@@ -202,6 +210,7 @@ def assert_good_page(browser: Browser, path: Path, names: Sequence[str]) -> None
 def _assert_readable(figure: SeenFigure, where: str, least_px: float) -> None:
     assert figure.drawn, f"{where}: nothing is drawn"
     assert all(width > 50 and height > 30 for width, height in figure.drawn), f"{where}: {figure.drawn}"
+    assert not figure.outside, f"{where}: the edge cuts {figure.outside}"
     assert not figure.faint, f"{where} is hardly seen: {figure.faint}"
     assert figure.clipped == 0, f"{where} reaches out of the page"
     if figure.text_px is not None:

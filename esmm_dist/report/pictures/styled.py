@@ -46,7 +46,9 @@ def forget_layout(figure: Figure) -> None:
     Without it the same figure differs in hundredths of a point from one drawing to the next.
     """
     for axes in figure.axes:
-        axes.reset_position()
+        spec = axes.get_subplotspec()
+        if spec is not None:
+            axes.set_subplotspec(spec)  # reset_position would take them out of the layout
 
 
 def _in_style(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -69,6 +69,7 @@ GOOD = (
         ),
         ("<style>svg { width: 150px }</style>", "has letters of 6.0 px"),
         ("<style>svg { display: none }</style>", "nothing is drawn"),
+        ("<style>svg text { transform: translate(-9px, 0) }</style>", "the edge cuts .*text"),
         ("<style>svg text { fill: #aaa }</style>", "light, picture a is hardly seen: .*text"),
         ("<style>svg text { fill: #555 }</style>", "dark, picture a is hardly seen: .*text"),
         ("<style>svg { height: 2px; width: 100px }</style>", "picture a"),

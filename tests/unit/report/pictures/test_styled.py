@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from esmm_dist.report.pictures.panels import new_figure
 from esmm_dist.report.pictures.style import INK, MUTED, PAPER, RC, bar_of
-from esmm_dist.report.pictures.styled import StyledAxes, StyledFigure, house_style
+from esmm_dist.report.pictures.styled import StyledAxes, StyledFigure, forget_layout, house_style
 
 
 def test_titles_legends_texts_and_hatches_have_the_style_without_a_context() -> None:
@@ -95,6 +95,22 @@ def test_logarithmic_axes_have_plain_numbers(number: float, text: str) -> None:
     for axis in (axes[0, 0].xaxis, axes[0, 0].yaxis):
         assert axis.get_major_formatter()(number) == text
         assert axis.get_minor_formatter()(number) == ""
+
+
+def test_labels_stay_inside_a_figure_that_was_drawn_before() -> None:
+    figure, axes = new_figure()
+    for name in ("x", "y"):
+        getattr(axes[0, 0], f"set_{name}label")("a label of an axis")
+    axes[0, 0].set_title("a title")
+    for _ in range(2):
+        with house_style():
+            forget_layout(figure)
+            figure.draw_without_rendering()
+            for artist in (axes[0, 0].xaxis.label, axes[0, 0].yaxis.label, axes[0, 0]._left_title):
+                box = artist.get_window_extent()
+                assert artist.get_text()
+                assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+                assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
 
 
 def test_a_context_of_another_thread_is_not_this_ones() -> None:
