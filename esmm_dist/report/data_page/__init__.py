@@ -1,1 +1,1 @@
-"""The numbers of ``data_statistics`` as sections of a page."""
+"""The numbers of ``data_statistics`` as the page of a data set. It reads no files."""
