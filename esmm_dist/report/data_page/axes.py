@@ -1,58 +1,43 @@
-"""Axes that this page's pictures share: counts, shares, names and days as a reader takes them in."""
+"""Axes that this page's pictures share."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from esmm_dist.report.data_page.texts import percent, shown
-from esmm_dist.report.pictures.style import MUTED
-from esmm_dist.words import short_number
+from esmm_dist.report.pictures.numbers_shown import show_short
+from esmm_dist.report.pictures.shown_text import cut_apart
+from esmm_dist.report.pictures.style import line_of
+
+SINGLE = 1.25
+"""Width of a picture of one panel: two stand beside one another, and a phone shows a whole one."""
 
 _MOST_TICKS = 6
 
 
-def plain(name: str, letters: int = 28) -> str:
-    """Return a name that matplotlib draws as it stands: a dollar begins no formula."""
-    return shown(name, letters).replace("$", r"\$")
+def counts_on_log(axis: Axis, most: int) -> None:
+    """Number a logarithmic axis that begins at 1 by 1, 2, 5, 10, ...: few numbers, and never one alone.
+
+    Args:
+        axis: axis whose scale is logarithmic
+        most: largest count on it
+    """
+    ticks = [step * 10**power for power in range(len(str(max(most, 1)))) for step in (1, 2, 5)]
+    ticks = [each for each in ticks if each <= most] or [1]
+    while len(ticks) > _MOST_TICKS:
+        ticks = ticks[::2] if ticks[2] != 5 else ticks[::3]
+    axis.set_ticks(ticks)
+    axis.set_ticks([], minor=True)
+    show_short(axis)
 
 
-def counts_on(axis: Axis, *, log: bool = False) -> None:
-    """Label an axis by counts (10 k, 2 M), few of them."""
-    _ticks(axis, lambda value, _: short_number(value), log=log)
-
-
-def shares_on(axis: Axis, *, log: bool = False) -> None:
-    """Label an axis by percentages, few of them."""
-    _ticks(axis, lambda value, _: percent(value).replace(".00%", "%").replace(".0%", "%"), log=log)
-
-
-def _ticks(axis: Axis, text: Callable[[float, Any], str], *, log: bool) -> None:
-    axes: Axes = axis.axes
-    if log:
-        set_scale = axes.set_xscale if axis.axis_name == "x" else axes.set_yscale  # type: ignore[attr-defined]
-        set_scale("log")
-        axis.set_major_locator(LogLocator(10, numticks=_MOST_TICKS))
-        axis.set_minor_locator(NullLocator())
-    else:
-        axis.set_major_locator(MaxNLocator(nbins=_MOST_TICKS - 1))
-    axis.set_major_formatter(FuncFormatter(text))
+def marks_on_bars(axes: Axes, xs: Sequence[float], ys: Sequence[float], label: str) -> None:
+    """Draw the marks of a second series on bars; in a legend it stands after them."""
+    axes.errorbar(xs, ys, label=label, **{**line_of(1), "linestyle": "none"})
 
 
 def names_on_y(axes: Axes, names: Sequence[str]) -> None:
     """Label the places 0, 1, ... of the y axis by names, the first on top."""
-    axes.set_yticks(range(len(names)), [plain(name) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-
-
-def nothing_to_draw(axes: Axes, text: str) -> None:
-    """Say in an empty panel that there is nothing."""
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=MUTED)
-
-
-def unused(axes: Axes) -> None:
-    """Hide a panel that has no series."""
-    axes.set_visible(False)
+    axes.set_yticks(range(len(names)), cut_apart(list(names)))
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(max(len(names), 1) - 0.4, -0.6)

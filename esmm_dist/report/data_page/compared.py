@@ -1,4 +1,6 @@
-"""Which splits of a data set are set against which."""
+"""Which splits of a data set are set against which, and in what."""
+
+import math
 
 from esmm_dist.report.data_page.texts import ratio
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldInSplit, FieldStatistics
@@ -32,24 +34,52 @@ def looked_at(statistics: DataStatistics) -> str | None:
     return later[-1] if later else None
 
 
-def coverage(statistics: DataStatistics, field: FieldStatistics, split: str) -> float:
-    """Return the share of a split's impressions in which a field has an id; nan if there are none."""
-    inside = in_split(field, split)
-    return ratio(inside.covered if inside else None, statistics.splits[split].funnel.impressions)
-
-
 def in_split(field: FieldStatistics, split: str | None) -> FieldInSplit | None:
-    """Return a field in a split; None if the split is none or the field is not told of in it."""
+    """Return a field in a split; None if there is none, or the field is not told of in it."""
     return field.splits.get(split) if split is not None else None
 
 
+def coverage(statistics: DataStatistics, field: FieldStatistics, split: str | None) -> float:
+    """Return the share of a split's impressions in which a field has a value; nan if there are none."""
+    inside = in_split(field, split)
+    return ratio(inside.covered, statistics.splits[split].funnel.impressions) if inside and split else math.nan
+
+
+def coverage_of_log(statistics: DataStatistics, field: FieldStatistics, split: str) -> float:
+    """Return the coverage as it was before preprocess dropped rare and unseen ids."""
+    inside = in_split(field, split)
+    if inside is None:
+        return math.nan
+    return ratio(inside.covered + (inside.not_kept or 0), statistics.splits[split].funnel.impressions)
+
+
 def unseen_share(field: FieldStatistics, split: str | None) -> float:
-    """Return the share of a split's distinct ids that train lacks; nan if it is not known."""
+    """Return the share of a split's distinct ids that train lacks; nan if it is not known.
+
+    It is not known of a data set from which preprocess has dropped ids: it does not say how many they were.
+    """
     inside = in_split(field, split)
-    return ratio(inside.unseen_ids, inside.distinct_ids) if inside else float("nan")
+    if inside is None or inside.dropped_occurrences or (inside.dropped_occurrences is None and field.min_count):
+        return math.nan
+    return ratio(inside.unseen_ids, inside.distinct_ids)
 
 
-def unseen_occurrence_share(field: FieldStatistics, split: str | None) -> float:
-    """Return the share of a split's occurrences whose ids train lacks; nan if it is not known."""
+def new_occurrence_share(field: FieldStatistics, split: str | None) -> float:
+    """Return the share of a split's occurrences whose ids train lacks, or that preprocess dropped as too rare there."""
     inside = in_split(field, split)
-    return ratio(inside.unseen_occurrences, inside.occurrences) if inside else float("nan")
+    if inside is None or inside.unseen_occurrences is None:
+        return math.nan
+    dropped = inside.dropped_occurrences or 0
+    return ratio(inside.unseen_occurrences + dropped, inside.occurrences + dropped)
+
+
+def psi_of(field: FieldStatistics, split: str | None) -> float:
+    """Return a field's population stability index between train and a split; nan if it is not known."""
+    inside = in_split(field, split)
+    return math.nan if inside is None or inside.psi is None else inside.psi
+
+
+def psi_noise_of(field: FieldStatistics, split: str | None) -> float:
+    """Return what chance alone gives, on average; nan if it is not known."""
+    inside = in_split(field, split)
+    return math.nan if inside is None or inside.psi_noise is None else inside.psi_noise

@@ -3,29 +3,36 @@
 import math
 from collections.abc import Callable, Sequence
 
-from esmm_dist.report.data_page.axes import names_on_y, plain, shares_on
+from esmm_dist.report.data_page.axes import SINGLE, names_on_y
 from esmm_dist.report.data_page.compared import (
     base_split,
     coverage,
-    in_split,
     later_splits,
     looked_at,
+    new_occurrence_share,
     ordered_splits,
-    unseen_occurrence_share,
+    psi_noise_of,
+    psi_of,
     unseen_share,
 )
-from esmm_dist.report.data_page.drift_level import DRIFTED_PSI, SHIFTED_PSI, psi_noise
-from esmm_dist.report.data_page.field_table import field_table, splits_table
-from esmm_dist.report.data_page.texts import decimal, field_name, percent, shown
+from esmm_dist.report.data_page.drift_level import DRIFTED_PSI, SHIFTED_PSI
+from esmm_dist.report.data_page.field_table import compared_table, field_table, splits_table
+from esmm_dist.report.data_page.texts import field_name, shown
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics
 from esmm_dist.report.page.blocks import Block, Paragraph, Section
-from esmm_dist.report.pictures.picture import Picture, bar_of, line_of, new_figure
-from esmm_dist.report.pictures.style import GRID, INK, MUTED
+from esmm_dist.report.pictures.bars import bars_height, grouped_bars
+from esmm_dist.report.pictures.lines import legend_above
+from esmm_dist.report.pictures.numbers_shown import percent, short, show_percent
+from esmm_dist.report.pictures.panels import new_figure
+from esmm_dist.report.pictures.picture import Picture
+from esmm_dist.report.pictures.style import GRID, INK, MUTED, line_of
 
 MOST_FIELDS = 40
 """Fields in one picture; of more, those that differ most are shown."""
 
 _MOST_SPLITS = 4
+_LEAST_PSI = 1e-4
+"""Where the logarithmic axis of drift begins; what is less is drawn there."""
 
 
 def field_section(statistics: DataStatistics) -> Section:
@@ -34,22 +41,20 @@ def field_section(statistics: DataStatistics) -> Section:
     if not statistics.fields:
         blocks.append(Paragraph(text="The schema has no fields.", kind="note"))
     elif statistics.splits:
-        blocks.append(field_table(statistics))
-        blocks.append(coverage_picture(statistics))
-        blocks += [each for each in (unseen_picture(statistics), drift_picture(statistics)) if each is not None]
-        more = splits_table(statistics)
-        blocks += [more] if more is not None else []
+        found = (
+            field_table(statistics),
+            coverage_picture(statistics),
+            new_ids_picture(statistics),
+            drift_picture(statistics),
+            compared_table(statistics),
+            splits_table(statistics),
+        )
+        blocks += [each for each in found if each is not None]
     return Section(
         heading="Fields",
-        lead="What each field holds, how much of the impressions it covers, and what other splits have that train has "
-        "not.",
+        lead="What each field holds, how many impressions it covers, and what other splits have that train has not.",
         blocks=blocks,
     )
-
-
-def _height(fields: int, series: int = 1) -> float:
-    """Return the height of a picture with a line for each field, in panels."""
-    return max(0.6, 0.35 + 0.072 * fields + 0.015 * fields * (series - 1))
 
 
 def _most_of(
@@ -62,32 +67,32 @@ def _most_of(
 
 
 def coverage_picture(statistics: DataStatistics) -> Picture:
-    """Return a picture of the share of impressions in which each field has an id, by split."""
+    """Return a picture of the share of impressions in which each field has a value, by split."""
     splits, test = ordered_splits(statistics)[:_MOST_SPLITS], looked_at(statistics)
     base = base_split(statistics)
 
     def lost(field: FieldStatistics) -> float:
-        if test is None:
-            return 1 - coverage(statistics, field, base)
-        return coverage(statistics, field, base) - coverage(statistics, field, test)
+        here = coverage(statistics, field, base)
+        return 1 - here if test is None else here - coverage(statistics, field, test)
 
     fields, rest = _most_of(statistics.fields, lambda field: abs(lost(field)))
     covers = {split: [coverage(statistics, field, split) for field in fields] for split in splits}
-    figure, axes = new_figure(width=1.9, height=_height(len(fields)))
+    figure, axes = new_figure(width=SINGLE, height=bars_height(len(fields)))
     panel = axes[0, 0]
-    ys = range(len(fields))
-    told = [[covers[split][y] for split in splits if not math.isnan(covers[split][y])] for y in ys]
-    panel.hlines(ys, [min(each, default=0) for each in told], [max(each, default=0) for each in told], color=MUTED)
-    for i, split in enumerate(splits):
-        panel.plot(covers[split], ys, label=plain(split), **{**line_of(i), "linestyle": "none", "markersize": 6})
+    for y in range(len(fields)):
+        told = [each[y] for each in covers.values() if not math.isnan(each[y])]
+        panel.plot([min(told, default=0), max(told, default=0)], [y, y], color=MUTED, linewidth=1)
+    for place, split in enumerate(splits):
+        style = {**line_of(place), "linestyle": "none", "markersize": 6}
+        panel.plot(covers[split], range(len(fields)), label=shown(split), **style)
     panel.set_xlim(-0.02, 1.02)
-    shares_on(panel.xaxis)
+    show_percent(panel.xaxis)
     names_on_y(panel, [field_name(field) for field in fields])
-    panel.set_xlabel("share of the impressions that have an id of the field")
+    panel.set_xlabel("share of the impressions that have a value of the field")
     panel.set_ylabel("field")
     if len(splits) > 1:
-        panel.legend(loc="best")
-    worst = max(fields, key=lambda field: 0 if math.isnan(lost(field)) else lost(field))
+        legend_above(panel)
+    worst = max(fields, key=lambda field: -1 if math.isnan(lost(field)) else lost(field))
     here = percent(coverage(statistics, worst, base))
     if test is None:
         title = f"{field_name(worst)} covers least: {here} of the impressions of {shown(base)}."
@@ -100,51 +105,53 @@ def coverage_picture(statistics: DataStatistics) -> Picture:
         name="coverage",
         title=title,
         how_to_read="A mark is the share of a split's impressions in which the field has a value; a line joins the "
-        "splits. Fields whose splits differ most are on top." + rest,
+        "splits. A value is missing in the log, or preprocess dropped it as an id that train lacks or has too seldom. "
+        "Fields whose splits differ most are on top." + rest,
         figure=figure,
         numbers={"fields": [field.name for field in fields], "coverage": covers},
     )
 
 
-def unseen_picture(statistics: DataStatistics) -> Picture | None:
-    """Return a picture of the shares of test's ids that train lacks; None if they are not known."""
+def new_ids_picture(statistics: DataStatistics) -> Picture | None:
+    """Return a picture of the shares of test's ids and occurrences that are new; None if they are not known."""
     test = looked_at(statistics)
-    known = [field for field in statistics.fields if not math.isnan(unseen_share(field, test))]
+    known = [field for field in statistics.fields if not math.isnan(new_occurrence_share(field, test))]
     if test is None or not known:
         return None
-    fields, rest = _most_of(known, lambda field: unseen_share(field, test))
-    ids = [unseen_share(field, test) for field in fields]
-    occurrences = [unseen_occurrence_share(field, test) for field in fields]
-    figure, axes = new_figure(width=1.9, height=_height(len(fields), 2))
+    having = [field for field in known if new_occurrence_share(field, test) > 0]
+    fields, rest = _most_of(having or known[:1], lambda field: new_occurrence_share(field, test))
+    shares = {"share of occurrences": [new_occurrence_share(field, test) for field in fields]}
+    of_ids = [unseen_share(field, test) for field in fields]
+    has_ids = not all(math.isnan(each) for each in of_ids)
+    if has_ids:
+        shares["share of distinct ids"] = of_ids
+    figure, axes = new_figure(width=SINGLE, height=bars_height(len(fields), len(shares)))
     panel = axes[0, 0]
-    panel.barh([y - 0.2 for y in range(len(fields))], ids, height=0.36, label="of distinct ids", **bar_of(0))
-    panel.barh([y + 0.2 for y in range(len(fields))], occurrences, height=0.36, label="of occurrences", **bar_of(1))
-    panel.set_xlim(0, max([*ids, *(each for each in occurrences if not math.isnan(each)), 0.01]) * 1.05)
-    shares_on(panel.xaxis)
-    names_on_y(panel, [field_name(field) for field in fields])
-    panel.set_xlabel(f"share of {plain(test)} that train lacks")
+    grouped_bars(panel, [field_name(field) for field in fields], shares, text_of=percent)
+    show_percent(panel.xaxis)
+    panel.set_xlabel(f"share of {shown(test)} that is new to a model of train")
     panel.set_ylabel("field")
-    panel.legend(loc="lower right")
-    first = fields[0]
+    legend_above(panel)
+    most = shares["share of occurrences"][0]
     title = (
-        f"{percent(ids[0])} of the ids of {field_name(first)} in {shown(test)} do not occur in train; they are "
-        f"{percent(occurrences[0])} of its occurrences."
-        if ids[0] > 0
+        f"{percent(most)} of the occurrences of {field_name(fields[0])} in {shown(test)} are ids that train lacks or "
+        "has too seldom."
+        if most > 0
         else f"Each id of {shown(test)} occurs in train, too."
     )
-    estimates = " Some are estimates, see the table." if any(field.ids_are_estimates for field in fields) else ""
+    how = f"A bar is the share of {shown(test)}'s occurrences whose id train lacks, or that preprocess dropped as rare."
+    if has_ids:
+        how += " The other counts each distinct id once; – where preprocess dropped ids, whose number is not known."
+    if len(known) > len(having):
+        how += f" {len(known) - len(having)} other fields have no new ids."
+    if any(field.ids_are_estimates for field in fields):
+        how += " Some are estimates, see the table."
     return Picture(
-        name="unseen-ids",
+        name="new-ids",
         title=title,
-        how_to_read="The upper bar counts each distinct id once; the lower counts it as often as it occurs, which is "
-        "what a model meets. Ids that are rare or unseen are left out of a data set by --min-count." + estimates + rest,
+        how_to_read=how + rest,
         figure=figure,
-        numbers={
-            "split": test,
-            "fields": [field.name for field in fields],
-            "share_of_ids": ids,
-            "share_of_occurrences": occurrences,
-        },
+        numbers={"split": test, "fields": [field.name for field in fields], "shares": shares},
     )
 
 
@@ -152,48 +159,45 @@ def drift_picture(statistics: DataStatistics) -> Picture | None:
     """Return a picture of each field's population stability index; None if there is none."""
     splits = later_splits(statistics)[-_MOST_SPLITS:]
 
-    def index(field: FieldStatistics, split: str) -> float:
-        inside = in_split(field, split)
-        return math.nan if inside is None or inside.psi is None else inside.psi
-
     def largest(field: FieldStatistics) -> float:
-        return max((index(field, split) for split in splits if not math.isnan(index(field, split))), default=math.nan)
+        return max((psi_of(field, split) for split in splits if not math.isnan(psi_of(field, split))), default=math.nan)
 
     known = [field for field in statistics.fields if not math.isnan(largest(field))]
     if not known:
         return None
     fields, rest = _most_of(known, largest)
-    values = {split: [index(field, split) for field in fields] for split in splits}
-    noise = {split: [psi_noise(field, split) for field in fields] for split in splits}
-    figure, axes = new_figure(width=1.9, height=_height(len(fields)))
+    values = {split: [psi_of(field, split) for field in fields] for split in splits}
+    noise = {split: [psi_noise_of(field, split) for field in fields] for split in splits}
+    figure, axes = new_figure(width=SINGLE, height=bars_height(len(fields), len(splits)))
     panel = axes[0, 0]
-    floor = 1e-4
-    for level, text in ((SHIFTED_PSI, "0.1"), (DRIFTED_PSI, "0.25")):
-        panel.axvline(level, color=INK, linewidth=0.9, linestyle="--" if level == SHIFTED_PSI else "-", zorder=1)
-        panel.text(level, -0.7, text, ha="center", va="bottom", fontsize=8, color=MUTED)
-    for i, split in enumerate(splits):
-        ys = [y + (i - (len(splits) - 1) / 2) * 0.25 for y in range(len(fields))]
-        chance = [max(each, floor) if not math.isnan(each) else floor for each in noise[split]]
-        panel.barh(ys, [each - floor for each in chance], left=floor, height=0.22, color=GRID, zorder=0)
-        drawn = [each if math.isnan(each) else max(each, floor) for each in values[split]]
-        panel.plot(drawn, ys, label=plain(split), **{**line_of(i), "linestyle": "none", "markersize": 6})
+    thickness = 0.8 / len(splits)
+    for place, split in enumerate(splits):
+        ys = [y + (place - (len(splits) - 1) / 2) * thickness for y in range(len(fields))]
+        chance = [_LEAST_PSI if math.isnan(each) else max(each, _LEAST_PSI) for each in noise[split]]
+        reach = [each - _LEAST_PSI for each in chance]
+        label = "by chance" if place == 0 else None
+        panel.barh(ys, reach, left=_LEAST_PSI, height=0.9 * thickness, color=GRID, zorder=0.5, label=label)
+        drawn = [max(each, _LEAST_PSI) for each in values[split]]
+        panel.plot(drawn, ys, label=shown(split), **{**line_of(place), "linestyle": "none", "markersize": 6})
+    for level, line in ((SHIFTED_PSI, "--"), (DRIFTED_PSI, "-")):
+        panel.axvline(level, color=INK, linewidth=0.9, linestyle=line, zorder=1, label=f"{level}")
     panel.set_xscale("log")
-    top = max([each for one in values.values() for each in one if not math.isnan(each)])
-    panel.set_xlim(floor, max(1.0, 1.5 * top))
+    panel.set_xlim(_LEAST_PSI * 0.8, max(1.0, 1.5 * largest(fields[0])))
     names_on_y(panel, [field_name(field) for field in fields])
     panel.set_xlabel("population stability index against train (logarithmic)")
     panel.set_ylabel("field")
-    if len(splits) > 1:
-        panel.legend(loc="lower right")
-    split = max(splits, key=lambda each: 0 if math.isnan(index(fields[0], each)) else index(fields[0], each))
+    legend_above(panel)
+    first = fields[0]
+    split = max(splits, key=lambda each: -1 if math.isnan(psi_of(first, each)) else psi_of(first, each))
     far = sum(largest(field) > DRIFTED_PSI for field in known)
-    most = f"{field_name(fields[0])} shifts most between train and {shown(split)}: {decimal(largest(fields[0]))}"
     return Picture(
         name="drift",
-        title=f"{most}; {far} of {len(known)} fields are above {DRIFTED_PSI}.",
-        how_to_read=f"A mark is how far a field's values shift from train: 0 is not at all, {SHIFTED_PSI} (dashed) a "
-        f"little, {DRIFTED_PSI} (solid) much. The grey bar is what chance alone gives samples of this size: a mark "
-        "inside it says nothing." + rest,
+        title=f"{field_name(first)} shifts most between train and {shown(split)} ({short(largest(first))}); {far} of "
+        f"{len(known)} fields are above {DRIFTED_PSI}.",
+        how_to_read="A mark is how far a field's ids shift from train (population stability index): usually, below "
+        f"{SHIFTED_PSI} (dashed) is called stable and above {DRIFTED_PSI} (solid) shifted. The grey bar is what chance "
+        f"gives samples of this size: a mark within or near it says nothing. Less than {_LEAST_PSI} is drawn at the "
+        "left end." + rest,
         figure=figure,
         numbers={"fields": [field.name for field in fields], "psi": values, "by_chance": noise},
     )

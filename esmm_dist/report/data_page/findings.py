@@ -1,22 +1,24 @@
 """What a reader should know of a data set before training on it, told from its numbers."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from esmm_dist.report.data_page.compared import (
     TRAIN,
-    coverage,
-    in_split,
+    coverage_of_log,
     later_splits,
     looked_at,
+    new_occurrence_share,
     ordered_splits,
-    unseen_occurrence_share,
+    psi_of,
     unseen_share,
 )
-from esmm_dist.report.data_page.drift_level import DRIFTED_PSI, beyond_noise, psi_noise
+from esmm_dist.report.data_page.drift_level import DRIFTED_PSI, has_drifted
 from esmm_dist.report.data_page.rates import ASSUMED_AUC, label_rates
-from esmm_dist.report.data_page.texts import decimal, field_name, listed, percent, ratio, shown, whole
+from esmm_dist.report.data_page.texts import field_name, listed, plural, ratio, shown
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics
+from esmm_dist.report.pictures.numbers_shown import percent, short, whole
 
 LARGE_AUC_ERROR = 0.01
 """A standard error of AUC above this hides the differences that are worth a change of a model (often 0.002 to 0.01)."""
@@ -24,8 +26,10 @@ LARGE_AUC_ERROR = 0.01
 LOST_COVERAGE = 0.1
 """A field that covers this much less of a split than of train is told of: a model learnt to count on it."""
 
-MANY_UNSEEN = 0.5
-BROKEN_SHARE = 0.001
+MANY_UNSEEN, MANY_NEW = 0.5, 0.25
+"""Shares of a split's distinct ids, and of its occurrences, above which ids that train lacks are told of."""
+
+BROKEN_SHARE = 0.01
 """Share of a label's occurrences without the label on the way to it above which they are more than a few slips."""
 
 REJECTED_SHARE = 0.01
@@ -116,15 +120,19 @@ def _coarse_auc(statistics: DataStatistics) -> Iterator[Finding]:
     split = looked_at(statistics)
     if split is None:
         return
-    for rate in label_rates(statistics, statistics.splits[split].funnel):
-        if rate.auc_standard_error > LARGE_AUC_ERROR:
-            yield Finding(
-                text=f"With {whole(rate.positives)} impressions that have {shown(rate.label)}, {shown(split)} measures "
-                f"an AUC of {ASSUMED_AUC} with a standard error of {decimal(rate.auc_standard_error)} (Hanley and "
-                f"McNeil 1982), so a 95% interval of ± {decimal(1.96 * rate.auc_standard_error)}. Compare models by "
-                "their paired difference: esmm compare-runs.",
-                warns=True,
-            )
+    rates = label_rates(statistics, statistics.splits[split].funnel)
+    coarse = [rate for rate in rates if rate.auc_standard_error > LARGE_AUC_ERROR]
+    if coarse:
+        coarse.sort(key=lambda rate: -rate.auc_standard_error)
+        names = [
+            f"{shown(rate.label)} ({whole(rate.positives)} impressions have it: ± {short(rate.auc_standard_error)})"
+            for rate in coarse
+        ]
+        yield Finding(
+            text=f"{shown(split)} is small for {listed(names)}: ± is the standard error of an AUC of {ASSUMED_AUC} "
+            "(Hanley and McNeil 1982). Compare models by their paired difference: esmm compare-runs.",
+            warns=True,
+        )
 
 
 def _days_out_of_order(statistics: DataStatistics) -> Iterator[Finding]:
@@ -137,8 +145,8 @@ def _days_out_of_order(statistics: DataStatistics) -> Iterator[Finding]:
             continue
         if max(days) < max(train):
             yield Finding(
-                text=f"{shown(split)} ends on {max(days)}, before train's last day {max(train)}: a model is trained on "
-                "what comes after the impressions that it is measured by.",
+                text=f"The last day of {shown(split)} is {max(days)}, before train's, {max(train)}: a model is trained "
+                "on what comes after the impressions that it is measured by.",
                 warns=True,
             )
         elif min(days) <= max(train):
@@ -153,53 +161,56 @@ def _days_out_of_order(statistics: DataStatistics) -> Iterator[Finding]:
 def _lost_coverage(statistics: DataStatistics) -> Iterator[Finding]:
     for split in later_splits(statistics):
         lost = [
-            (coverage(statistics, field, TRAIN) - coverage(statistics, field, split), field)
+            (coverage_of_log(statistics, field, TRAIN) - coverage_of_log(statistics, field, split), field)
             for field in statistics.fields
         ]
         worst = sorted(((gap, field) for gap, field in lost if gap >= LOST_COVERAGE), key=lambda each: -each[0])
         if worst:
             names = [
-                f"{field_name(field)} ({percent(coverage(statistics, field, TRAIN))} of train, "
-                f"{percent(coverage(statistics, field, split))} of {shown(split)})"
+                f"{field_name(field)} ({percent(coverage_of_log(statistics, field, TRAIN))} of train, "
+                f"{percent(coverage_of_log(statistics, field, split))} of {shown(split)})"
                 for _, field in worst
             ]
             yield Finding(
-                text=f"Fewer impressions of {shown(split)} than of train have an id of {listed(names)}. A data set "
-                "keeps only ids that train has often enough: a drop may be new ids.",
+                text=f"Fewer impressions of {shown(split)} than of train have a value of {listed(names)}: a model "
+                "counts on what is not there.",
                 warns=True,
             )
 
 
 def _unseen_ids(statistics: DataStatistics) -> Iterator[Finding]:
     for split in later_splits(statistics):
-        shares = [(unseen_share(field, split), field) for field in statistics.fields]
-        many = sorted(((share, field) for share, field in shares if share > MANY_UNSEEN), key=lambda each: -each[0])
+        many = [
+            field
+            for field in statistics.fields
+            if unseen_share(field, split) > MANY_UNSEEN or new_occurrence_share(field, split) > MANY_NEW
+        ]
         if many:
-            names = [
-                f"{field_name(field)} ({percent(share)}; {percent(unseen_occurrence_share(field, split))} of "
-                "occurrences)"
-                for share, field in many
-            ]
+            many.sort(key=lambda field: -new_occurrence_share(field, split))
+            names = [f"{field_name(field)} ({_unseen_text(field, split)})" for field in many]
             yield Finding(
-                text=f"More than half of {shown(split)}'s ids do not occur in train: {listed(names)}. A model knows "
+                text=f"Train lacks many ids of {shown(split)}, or has them too seldom: {listed(names)}. A model knows "
                 "nothing of them.",
                 warns=True,
             )
 
 
+def _unseen_text(field: FieldStatistics, split: str) -> str:
+    of_occurrences = f"{percent(new_occurrence_share(field, split))} of occurrences"
+    share = unseen_share(field, split)
+    return of_occurrences if math.isnan(share) else f"{percent(share)} of ids, {of_occurrences}"
+
+
 def _drifted(statistics: DataStatistics) -> Iterator[Finding]:
     for split in later_splits(statistics):
-        far = []
-        for field in statistics.fields:
-            inside = in_split(field, split)
-            if inside and inside.psi is not None and inside.psi > DRIFTED_PSI and beyond_noise(field, split):
-                far.append((inside.psi, field))
+        far = sorted(
+            (field for field in statistics.fields if has_drifted(field, split)), key=lambda field: -psi_of(field, split)
+        )
         if far:
-            far.sort(key=lambda each: -each[0])
-            names = [f"{field_name(field)} ({decimal(psi)})" for psi, field in far]
+            names = [f"{field_name(field)} ({short(psi_of(field, split))})" for field in far]
             yield Finding(
-                text=f"Between train and {shown(split)} the values of {listed(names)} shift: population stability "
-                f"index above {DRIFTED_PSI} and above what chance gives.",
+                text=f"Between train and {shown(split)} {listed(names)} {'shifts' if len(far) == 1 else 'shift'}: "
+                f"population stability index above {DRIFTED_PSI} and far above what chance gives.",
                 warns=True,
             )
 
@@ -207,7 +218,7 @@ def _drifted(statistics: DataStatistics) -> Iterator[Finding]:
 def _constant_fields(statistics: DataStatistics) -> Iterator[Finding]:
     one, none = [], []
     for field in statistics.fields:
-        told = [inside for inside in field.splits.values() if inside is not None]
+        told = list(field.splits.values())
         if not told or not any(split.funnel.impressions for split in statistics.splits.values()):
             continue
         if not any(inside.covered for inside in told):
@@ -235,7 +246,8 @@ def _rejected(statistics: DataStatistics) -> Iterator[Finding]:
         impressions = sum(split.funnel.impressions for split in statistics.splits.values())
         share = ratio(rejected, rejected + impressions)
         yield Finding(
-            text=f"{whole(rejected)} lines were rejected, {percent(share)} of the lines: see How this was read.",
+            text=f"{whole(rejected)} {plural(rejected, 'line')} of the log ({percent(share)}) "
+            f"{'was' if rejected == 1 else 'were'} rejected: see How this was read.",
             warns=share > REJECTED_SHARE,
         )
 
@@ -243,9 +255,9 @@ def _rejected(statistics: DataStatistics) -> Iterator[Finding]:
 def _left_out(statistics: DataStatistics) -> Iterator[Finding]:
     for reason, count in statistics.left_out.items():
         if count:
-            yield Finding(text=f"Not in these numbers: {whole(count)} impressions ({shown(reason, 80)}).", warns=False)
+            yield Finding(text=f"Not in these numbers: {whole(count)} {shown(reason, 80)}.", warns=False)
     if statistics.sample_share < 1:
         yield Finding(
-            text=f"The numbers are of {percent(statistics.sample_share)} of the user contexts, chosen by a hash.",
+            text=f"The numbers are of a sample: {percent(statistics.sample_share)} was read, chosen by a hash.",
             warns=False,
         )

@@ -4,6 +4,7 @@ import bisect
 from collections.abc import Sequence
 from typing import Any
 
+from esmm_dist.report.data_page.axes import SINGLE, counts_on_log
 from esmm_dist.report.data_page.texts import field_name, ratio
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics, IdFrequency
 from esmm_dist.report.page.blocks import Block, PageTable, Paragraph, Section
@@ -26,15 +27,8 @@ def id_section(statistics: DataStatistics) -> Section | None:
         return None
     kept = all_fields(fields)
     blocks: list[Block] = [_curves(fields), _kept_picture(kept)]
-    already = least_count(kept)
-    if already > 1:
-        blocks.append(
-            Paragraph(
-                text=f"No id of train occurs less than {whole(already)} times: preprocess has left out rarer ones "
-                "already (--min-count). esmm stats of the raw log shows what it left out.",
-                kind="note",
-            )
-        )
+    note = _dropped_note(fields)
+    blocks += [Paragraph(text=note, kind="note")] if note else []
     blocks += [_kept_table(kept), _field_table(fields)]
     return Section(
         heading="Ids",
@@ -66,10 +60,17 @@ def all_fields(fields: Sequence[FieldStatistics]) -> IdFrequency:
     )
 
 
-def least_count(frequency: IdFrequency) -> int:
-    """Return the largest listed count that keeps every id."""
-    every = frequency.ids[0]
-    return max(count for count, ids in zip(frequency.min_counts, frequency.ids, strict=True) if ids == every)
+def _dropped_note(fields: Sequence[FieldStatistics]) -> str:
+    """Return what preprocess has dropped already; empty if nothing."""
+    min_counts = sorted({field.min_count for field in fields if field.min_count and field.min_count > 1})
+    if not min_counts:
+        return ""
+    dropped = sum(field.dropped_ids or 0 for field in fields if field.ids_of is None)
+    text = f"preprocess --min-count {min_counts[-1]} has dropped {whole(dropped)} ids of train already"
+    unknown = [field for field in fields if field.frequency.ids[0] == at_least(field.frequency, 2)[0]]
+    if len(unknown) == len(fields):
+        return f"{text}; how often they occur is not known, so they are not in these numbers."
+    return f"{text}; they are in these numbers where the data set knows how often they occur."
 
 
 def kept_sentence(kept: IdFrequency, min_count: int) -> str:
@@ -84,7 +85,7 @@ def kept_sentence(kept: IdFrequency, min_count: int) -> str:
 def _curves(fields: Sequence[FieldStatistics]) -> Picture:
     order = sorted(fields, key=lambda field: -field.frequency.ids[0])
     chosen, rest = order[:MOST_LINES], len(order) - MOST_LINES
-    figure, axes = new_figure(width=1.9, height=1.15)
+    figure, axes = new_figure(width=SINGLE, height=1.15)
     panel = axes[0, 0]
     numbers: dict[str, Any] = {}
     for place, field in enumerate(chosen):
@@ -95,7 +96,7 @@ def _curves(fields: Sequence[FieldStatistics]) -> Picture:
         numbers[field.name] = {"at_least": counts, "ids": ids}
     panel.set_xscale("log")
     panel.set_yscale("log")
-    show_short(panel.xaxis)
+    counts_on_log(panel.xaxis, max(count for each in numbers.values() for count in each["at_least"]))
     show_short(panel.yaxis)
     panel.set_xlabel("impressions of train that hold the id, at least (logarithmic)")
     panel.set_ylabel("distinct ids (logarithmic)")
@@ -117,13 +118,13 @@ def _curves(fields: Sequence[FieldStatistics]) -> Picture:
 def _kept_picture(kept: IdFrequency) -> Picture:
     ids = [ratio(each, kept.ids[0]) for each in kept.ids]
     occurrences = [ratio(each, kept.occurrences[0]) for each in kept.occurrences]
-    figure, axes = new_figure(width=1.9)
+    figure, axes = new_figure(width=SINGLE, height=1.15)
     panel = axes[0, 0]
     panel.plot(kept.min_counts, ids, label="ids", **line_of(0))
     panel.plot(kept.min_counts, occurrences, label="occurrences", **line_of(1))
     panel.set_xscale("log")
     panel.set_ylim(0, 1.03)
-    show_short(panel.xaxis)
+    counts_on_log(panel.xaxis, max(kept.min_counts))
     show_percent(panel.yaxis)
     panel.set_xlabel("--min-count (logarithmic)")
     panel.set_ylabel("share that is kept")
@@ -161,9 +162,7 @@ def _field_table(fields: Sequence[FieldStatistics]) -> PageTable:
     def cell(field: FieldStatistics, count: int) -> str:
         frequency = field.frequency
         ids, occurrences = at_least(frequency, count)
-        return (
-            f"{percent(ratio(ids, frequency.ids[0]))} / {percent(ratio(occurrences, frequency.occurrences[0]))}"
-        )
+        return f"{percent(ratio(ids, frequency.ids[0]))} / {percent(ratio(occurrences, frequency.occurrences[0]))}"
 
     return PageTable(
         title="What each --min-count keeps of each field.",

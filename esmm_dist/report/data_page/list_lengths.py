@@ -1,19 +1,19 @@
 """How long the lists of multi-hot fields are."""
 
+from esmm_dist.report.data_page.axes import marks_on_bars
 from esmm_dist.report.data_page.compared import base_split, in_split, looked_at
 from esmm_dist.report.data_page.doubling import bin_name, doubling_bins, shares_of_bins
-from esmm_dist.report.data_page.texts import field_name, ratio
+from esmm_dist.report.data_page.texts import field_name, ratio, shown
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics
 from esmm_dist.report.page.blocks import Section
 from esmm_dist.report.pictures.lines import legend_above
 from esmm_dist.report.pictures.numbers_shown import percent, short, show_percent, whole
 from esmm_dist.report.pictures.panels import small_multiples
 from esmm_dist.report.pictures.picture import Picture
-from esmm_dist.report.pictures.shown_text import cut
-from esmm_dist.report.pictures.style import bar_of, line_of
+from esmm_dist.report.pictures.style import bar_of
 
 MOST_PANELS = 12
-_MOST_BIN_NAMES = 7
+_MOST_BIN_NAMES = 6
 
 
 def list_section(statistics: DataStatistics) -> Section | None:
@@ -45,13 +45,12 @@ def _picture(statistics: DataStatistics, fields: list[FieldStatistics]) -> Pictu
         told = {split: each for split in (base, test) if split and (each := in_split(field, split)) is not None}
         lows = doubling_bins([each.ids_an_impression for each in told.values()])
         shares = {split: shares_of_bins(each.ids_an_impression, lows) for split, each in told.items()}
-        panel.bar(range(len(lows)), shares[base], width=0.8, label=cut(base), **bar_of(0))
+        panel.bar(range(len(lows)), shares[base], width=0.8, label=shown(base), **bar_of(0))
         if test in shares:
-            style = {**line_of(1), "linestyle": "none"}
-            panel.plot(range(len(lows)), shares[test], label=cut(test), **style)
+            marks_on_bars(panel, range(len(lows)), shares[test], shown(test))
         step = -(-len(lows) // _MOST_BIN_NAMES)
         panel.set_xticks(range(0, len(lows), step), [bin_name(low) for low in lows[::step]])
-        panel.tick_params(axis="x", labelsize=8)
+        panel.tick_params(axis="x", labelsize=9)
         lists = told[base].ids_an_impression
         panel.set_title(f"{field_name(field)}: mean {short(lists.mean)}, p99 {whole(lists.p99)}")
         panel.set_xlabel("ids an impression")
@@ -67,12 +66,13 @@ def _picture(statistics: DataStatistics, fields: list[FieldStatistics]) -> Pictu
     rest = len(order) - len(chosen)
     return Picture(
         name="list-lengths",
-        title=f"{field_name(longest)} has the longest lists: 1% of {cut(base)}'s impressions have more than "
+        title=f"{field_name(longest)} has the longest lists: 1% of {shown(base)}'s impressions have more than "
         f"{whole(inside.ids_an_impression.p99)} ids of it, {percent(ratio(empty, inside.ids_an_impression.total))} "
         "have none.",
-        how_to_read=f"A bar is the share of {cut(base)}'s impressions whose list has so many ids; each bar spans twice "
-        "as many as the one before (1, 2 to 3, 4 to 7, ...)." + (f" The marks are {cut(test)}." if test else "") + (
-            f" {rest} more fields with shorter lists are in the table of the fields." if rest > 0 else ""),
+        how_to_read=f"A bar is the share of {shown(base)}'s impressions whose list has so many ids; each bar spans "
+        "twice as many as the one before (1, 2 to 3, 4 to 7, ...)."
+        + (f" The marks are {shown(test)}." if test else "")
+        + (f" {rest} more fields with shorter lists are in the table of the fields." if rest > 0 else ""),
         figure=figure,
         numbers=numbers,
     )

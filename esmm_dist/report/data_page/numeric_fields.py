@@ -1,18 +1,21 @@
 """Impressions by bucket of each numeric field."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from matplotlib.axes import Axes
+
+from esmm_dist.report.data_page.axes import marks_on_bars
 from esmm_dist.report.data_page.compared import base_split, looked_at
-from esmm_dist.report.data_page.texts import field_name, ratio
+from esmm_dist.report.data_page.texts import field_name, ratio, shown
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics, NumericDistribution
 from esmm_dist.report.page.blocks import PageTable, Section
 from esmm_dist.report.pictures.lines import legend_above
 from esmm_dist.report.pictures.numbers_shown import percent, short, show_percent
 from esmm_dist.report.pictures.panels import small_multiples
 from esmm_dist.report.pictures.picture import Picture
-from esmm_dist.report.pictures.shown_text import cut
-from esmm_dist.report.pictures.style import bar_of, line_of
+from esmm_dist.report.pictures.style import bar_of
 
 MOST_PANELS = 12
 _MOST_EDGES = 5
@@ -31,21 +34,39 @@ def numeric_section(statistics: DataStatistics) -> Section | None:
     )
 
 
-def bucket_shares(numeric: NumericDistribution, split: str) -> tuple[list[float], float]:
-    """Return the share of a split's impressions in each bucket, and the share without a value."""
-    inside, missing = numeric.impressions.get(split, ()), numeric.missing.get(split, 0)
-    total = sum(inside) + missing
-    return [ratio(each, total) for each in inside], ratio(missing, total)
+@dataclass(frozen=True, kw_only=True)
+class BucketShares:
+    """Shares of a split's impressions."""
+
+    buckets: Sequence[float]
+    missing: float
+    not_kept: float
+    """In buckets that ``--min-count`` dropped."""
+
+    @property
+    def all(self) -> list[float]:
+        """All of them; they sum to 1."""
+        return [*self.buckets, self.missing, self.not_kept]
+
+
+def bucket_shares(numeric: NumericDistribution, split: str) -> BucketShares:
+    """Return where a split's impressions are; shares are nan where there are none."""
+    inside = numeric.impressions.get(split) or [0] * (len(numeric.edges) + 1)
+    missing, not_kept = numeric.missing.get(split, 0), numeric.not_kept.get(split, 0)
+    total = sum(inside) + missing + not_kept
+    return BucketShares(
+        buckets=[ratio(each, total) for each in inside],
+        missing=ratio(missing, total),
+        not_kept=ratio(not_kept, total),
+    )
 
 
 def shift(numeric: NumericDistribution, base: str, test: str | None) -> float:
     """Return how much of the impressions must move for two splits to be alike: half the sum of the differences."""
     if test is None:
         return math.nan
-    (here, none_here), (there, none_there) = bucket_shares(numeric, base), bucket_shares(numeric, test)
-    if len(here) != len(there):
-        return math.nan
-    return 0.5 * (abs(none_here - none_there) + sum(abs(a - b) for a, b in zip(here, there, strict=True)))
+    here, there = bucket_shares(numeric, base).all, bucket_shares(numeric, test).all
+    return 0.5 * sum(abs(a - b) for a, b in zip(here, there, strict=True))
 
 
 def _picture(statistics: DataStatistics, fields: Sequence[tuple[FieldStatistics, NumericDistribution]]) -> Picture:
@@ -53,58 +74,80 @@ def _picture(statistics: DataStatistics, fields: Sequence[tuple[FieldStatistics,
     moved = [(shift(numeric, base, test), field, numeric) for field, numeric in fields]
     order = sorted(moved, key=lambda each: -(0 if math.isnan(each[0]) else each[0]))
     chosen, rest = order[:MOST_PANELS], len(order) - MOST_PANELS
-    figure, panels = small_multiples(len(chosen), width=0.9, height=0.9)
+    figure, panels = small_multiples(len(chosen), width=0.9 if len(chosen) > 2 else 1.0, height=0.95)
     numbers = {}
     for panel, (_, field, numeric) in zip(panels, chosen, strict=True):
         shares = {split: bucket_shares(numeric, split) for split in (base, test) if split is not None}
-        buckets = len(numeric.edges) + 1
-        for place, (split, (inside, missing)) in enumerate(shares.items()):
-            ys = [*inside, missing] if inside else [math.nan] * (buckets + 1)
-            xs = [*range(buckets), buckets + 0.5]
-            if place == 0:
-                panel.bar(xs, ys, width=0.86, label=cut(split), **bar_of(0))
-            else:
-                panel.plot(xs, ys, label=cut(split), **{**line_of(place), "linestyle": "none"})
-        step = max(1, math.ceil(len(numeric.edges) / _MOST_EDGES))
-        told = list(range(0, len(numeric.edges), step))
-        panel.set_xticks(
-            [*(place + 0.5 for place in told), buckets + 0.5],
-            [*(short(numeric.edges[place]) for place in told), "none"],
-        )
-        panel.grid(visible=False, axis="x")
+        _draw(panel, numeric, shares)
         panel.set_title(field_name(field))
         panel.set_xlabel("value (edges of the buckets)")
         panel.set_ylabel("share of impressions")
-        panel.set_ylim(bottom=0)
-        show_percent(panel.yaxis)
         if len(shares) > 1:
             legend_above(panel)
         numbers[field.name] = {
             "edges": list(numeric.edges),
-            "shares": {split: inside for split, (inside, _) in shares.items()},
-            "missing": {split: missing for split, (_, missing) in shares.items()},
+            "shares": {split: list(each.buckets) for split, each in shares.items()},
+            "missing": {split: each.missing for split, each in shares.items()},
+            "not_kept": {split: each.not_kept for split, each in shares.items()},
         }
     return Picture(
         name="numeric-fields",
         title=_title(statistics, chosen[0][1], chosen[0][2]),
-        how_to_read=f"A bar is the share of {cut(base)}'s impressions whose value lies between two edges, which are "
-        "written below; buckets are drawn equally wide. The bar apart, 'none', has no value."
-        + (f" The marks are {cut(test)}." if test is not None else "")
+        how_to_read=f"A bar is the share of {shown(base)}'s impressions whose value lies between two edges, which are "
+        "written below; buckets are drawn equally wide, empty ones at both ends are left out. Apart at the right: "
+        "impressions without a value ('none'), and of buckets that preprocess dropped as rare ('rare'), if any."
+        + (f" The marks are {shown(test)}." if test is not None else "")
         + (f" {rest} more fields that differ less are in the table." if rest > 0 else ""),
         figure=figure,
         numbers=numbers,
     )
 
 
+def _draw(panel: Axes, numeric: NumericDistribution, shares: Mapping[str, BucketShares]) -> None:
+    first, last = _filled(shares.values())
+    edges = numeric.edges[first:last]
+    buckets = last + 1 - first
+    apart = [("none", [each.missing for each in shares.values()])]
+    if any(each.not_kept > 0 for each in shares.values()):
+        apart.append(("rare", [each.not_kept for each in shares.values()]))
+    gap = max(0.5, 0.05 * buckets)
+    width = max(1.0, 0.06 * buckets)
+    beside = [buckets - 0.5 + gap + width * (i + 0.5) for i in range(len(apart))]
+    for place, (split, each) in enumerate(shares.items()):
+        xs = [*range(buckets), *beside]
+        ys = [*each.buckets[first : last + 1], *(values[place] for _, values in apart)]
+        if place == 0:
+            widths = [0.9] * buckets + [0.8 * width] * len(apart)
+            panel.bar(xs, ys, width=widths, label=shown(split), **bar_of(0))
+        else:
+            marks_on_bars(panel, xs, ys, shown(split))
+    told = range(0, len(edges), max(1, math.ceil(len(edges) / _MOST_EDGES)))
+    places = [*(place + 0.5 for place in told), *beside]
+    panel.set_xticks(places, [*(short(edges[place]) for place in told), *(name for name, _ in apart)])
+    panel.tick_params(axis="x", labelsize=9)
+    panel.grid(visible=False, axis="x")
+    panel.set_ylim(bottom=0)
+    show_percent(panel.yaxis)
+
+
+def _filled(shares: Iterable[BucketShares]) -> tuple[int, int]:
+    """Return the first and the last bucket that has an impression in some split; all buckets if none has."""
+    each = [max(values) for values in zip(*(one.buckets for one in shares), strict=True)]
+    filled = [place for place, share in enumerate(each) if share > 0]
+    return (filled[0], filled[-1]) if filled else (0, len(each) - 1)
+
+
 def _title(statistics: DataStatistics, field: FieldStatistics, numeric: NumericDistribution) -> str:
     base, test = base_split(statistics), looked_at(statistics)
     moved = shift(numeric, base, test)
     if test is None or math.isnan(moved):
-        fullest = max(bucket_shares(numeric, base)[0], default=math.nan)
-        return f"The fullest bucket of {field_name(field)} holds {percent(fullest)} of the impressions of {cut(base)}."
+        fullest = max(bucket_shares(numeric, base).buckets)
+        return (
+            f"The fullest bucket of {field_name(field)} holds {percent(fullest)} of the impressions of {shown(base)}."
+        )
     return (
-        f"{field_name(field)} shifts most: {percent(moved)} of {cut(test)}'s impressions are in other buckets than "
-        f"{cut(base)}'s."
+        f"{field_name(field)} shifts most: {percent(moved)} of {shown(test)}'s impressions are in other buckets than "
+        f"{shown(base)}'s."
     )
 
 
@@ -113,16 +156,16 @@ def _table(statistics: DataStatistics, fields: Sequence[tuple[FieldStatistics, N
     splits = [split for split in (base, test) if split is not None]
     rows = []
     for field, numeric in fields:
-        inside, _ = bucket_shares(numeric, base)
+        inside = bucket_shares(numeric, base).buckets
         rows.append(
             [
                 field_name(field),
                 str(len(numeric.edges) + 1),
                 short(min(numeric.edges, default=None)),
                 short(max(numeric.edges, default=None)),
-                percent(max(inside, default=None)),
-                percent(min(inside, default=None)),
-                *(percent(bucket_shares(numeric, split)[1]) for split in splits),
+                percent(max(inside)),
+                percent(min(inside)),
+                *(percent(bucket_shares(numeric, split).missing) for split in splits),
                 *([percent(shift(numeric, base, test))] if test is not None else []),
             ]
         )
@@ -135,10 +178,12 @@ def _table(statistics: DataStatistics, fields: Sequence[tuple[FieldStatistics, N
             "last edge",
             "fullest bucket",
             "emptiest",
-            *(f"no value in {cut(split)}" for split in splits),
+            *(f"no value in {shown(split)}" for split in splits),
             *(["shifted"] if test is not None else []),
         ],
         rows=rows,
-        how_to_read=f"Fullest and emptiest: shares of {cut(base)}'s impressions."
-        + (f" Shifted: the share of {cut(test)}'s impressions that are in other buckets." if test is not None else ""),
+        how_to_read=f"Fullest and emptiest: shares of {shown(base)}'s impressions."
+        + (
+            f" Shifted: the share of {shown(test)}'s impressions that are in other buckets." if test is not None else ""
+        ),
     )

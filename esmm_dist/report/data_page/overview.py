@@ -1,14 +1,12 @@
 """The first part of the page: what stands out, and the splits side by side."""
 
-import math
-
-from esmm_dist.report.data_page.compared import TRAIN, base_split, in_split, ordered_splits
+from esmm_dist.report.data_page.compared import base_split, in_split, ordered_splits
 from esmm_dist.report.data_page.findings import findings
 from esmm_dist.report.data_page.rates import label_rates
-from esmm_dist.report.data_page.texts import percent, shown, whole, with_error
+from esmm_dist.report.data_page.texts import label_text, ratio, shown, with_error
 from esmm_dist.report.data_statistics.statistics import DataStatistics
 from esmm_dist.report.page.blocks import Block, PageTable, Paragraph, Section
-from esmm_dist.words import short_number
+from esmm_dist.report.pictures.numbers_shown import percent, short, whole
 
 _MOST_LABELS = 4
 
@@ -17,23 +15,25 @@ def page_facts(statistics: DataStatistics) -> list[tuple[str, str]]:
     """Return what stands in large letters at the top of the page."""
     splits = statistics.splits
     base = base_split(statistics)
-    facts = [("impressions", short_number(sum(each.funnel.impressions for each in splits.values())))]
+    facts = [("impressions", short(sum(each.funnel.impressions for each in splits.values())))]
     if base:
         rates = label_rates(statistics, splits[base].funnel)
-        facts += [
-            (shown(each.label) if each.given is None else f"{shown(each.label)} given {shown(each.given)}",
-             percent(each.rate))
-            for each in rates[:_MOST_LABELS]
-        ]
-    facts.append(("user contexts", short_number(sum(each.contexts for each in splits.values()))))
+        facts += [(each.text, percent(each.rate)) for each in rates[:_MOST_LABELS]]
+    contexts = [each.contexts for each in splits.values() if each.contexts is not None]
+    if contexts:
+        facts.append(("user contexts", _about(statistics) + short(sum(contexts))))
     users = users_in(statistics, base)
     if users is not None:
-        facts.append((f"users in {shown(base)}", short_number(users)))
+        facts.append((f"users in {shown(base)}", _about(statistics) + short(users)))
     facts.append(("fields", str(len(statistics.fields))))
     ids = distinct_ids(statistics, base)
-    about = "about " if any(field.ids_are_estimates for field in statistics.fields) else ""
-    facts.append((f"distinct ids in {shown(base)}" if base else "distinct ids", about + short_number(ids)))
+    about = "~" if any(field.ids_are_estimates for field in statistics.fields) else ""
+    facts.append((f"distinct ids in {shown(base)}" if base else "distinct ids", about + short(ids)))
     return facts
+
+
+def _about(statistics: DataStatistics) -> str:
+    return "~" if any(each.contexts_are_estimates for each in statistics.splits.values()) else ""
 
 
 def users_in(statistics: DataStatistics, split: str) -> int | None:
@@ -73,8 +73,7 @@ def _split_table(statistics: DataStatistics) -> PageTable:
     parents = statistics.label_parents
     names = statistics.label_names
     heads = [
-        shown(name) if parent < 0 else f"{shown(name)} given {shown(names[parent])}"
-        for name, parent in zip(names, parents, strict=True)
+        label_text(name, None if parent < 0 else names[parent]) for name, parent in zip(names, parents, strict=True)
     ]
     rows = []
     for split in ordered_splits(statistics):
@@ -84,7 +83,7 @@ def _split_table(statistics: DataStatistics) -> PageTable:
             [
                 shown(split),
                 whole(numbers.funnel.impressions),
-                percent(numbers.funnel.impressions / total if total else math.nan),
+                percent(ratio(numbers.funnel.impressions, total)),
                 whole(numbers.contexts),
                 *([whole(users)] if has_users else []),
                 *(with_error(each.rate, each.standard_error) for each in label_rates(statistics, numbers.funnel)),
@@ -98,9 +97,3 @@ def _split_table(statistics: DataStatistics) -> PageTable:
         how_to_read="± is one standard error, as if impressions were independent. A user context is what all "
         "impressions of one request or session share.",
     )
-
-
-def lead_of_train(statistics: DataStatistics) -> str:
-    """Return which split numbers without another word are of."""
-    base = base_split(statistics)
-    return "" if base in ("", TRAIN) else f"There is no train split; the numbers are of {shown(base)}."

@@ -17,7 +17,7 @@ def provenance_section(statistics: DataStatistics, command: str) -> Section:
     rows = [
         [statistics.source_kind, cut_middle(statistics.source, _PATH_LETTERS)],
         ["schema", cut_middle(statistics.schema, _PATH_LETTERS)],
-        ["user contexts read", "all" if share >= 1 else f"{percent(share)}, chosen by a hash of them"],
+        ["share that was read", "all" if share >= 1 else f"{percent(share)}, chosen by a hash"],
         ["distinct ids", _ids_text(estimated)],
     ]
     if statistics.user_field is not None:
@@ -40,9 +40,9 @@ def provenance_section(statistics: DataStatistics, command: str) -> Section:
     if statistics.left_out:
         blocks.append(
             PageTable(
-                title="Impressions that are not in these numbers.",
-                head=["reason", "impressions"],
-                rows=[[cut(reason, _REASON_LETTERS), whole(count)] for reason, count in statistics.left_out.items()],
+                title="What is not in these numbers.",
+                head=["what", "count"],
+                rows=[[cut(what, _REASON_LETTERS), whole(count)] for what, count in statistics.left_out.items()],
             )
         )
     if command:

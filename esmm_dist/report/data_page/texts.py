@@ -2,26 +2,27 @@
 
 import math
 
-from esmm_dist.escaped import one_line
 from esmm_dist.report.data_statistics.statistics import FieldStatistics
+from esmm_dist.report.pictures.numbers_shown import percent
+from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.words import in_words
 
-MOST_LETTERS = 28
-"""Letters of a name that are shown: names come from a user's files and may have any length."""
+_NAME_LETTERS = 28
 
 
-def shown(name: str, letters: int = MOST_LETTERS) -> str:
-    """Return a name in one line, its middle left out if it is long."""
-    text = one_line(name).strip() or "(no name)"
-    if len(text) <= letters:
-        return text
-    tail = letters // 4
-    return f"{text[: letters - tail - 1]}…{text[-tail:]}"
+def shown(name: str, letters: int = _NAME_LETTERS) -> str:
+    """Return a name of a user's files, which may hold anything and have any length, as it is shown."""
+    return cut_middle(name.strip(), letters) or "(no name)"
 
 
 def field_name(field: FieldStatistics) -> str:
     """Return the name that a reader knows a field by."""
     return shown(field.alias or field.name)
+
+
+def label_text(label: str, given: str | None) -> str:
+    """Return a label, and what it is counted of if that is not every impression."""
+    return shown(label) if given is None else f"{shown(label)} given {shown(given)}"
 
 
 def listed(names: list[str], most: int = 5) -> str:
@@ -30,40 +31,17 @@ def listed(names: list[str], most: int = 5) -> str:
     return in_words(names) if rest <= 0 else f"{', '.join(names[:most])} and {rest:,} more"
 
 
-def whole(count: float | None) -> str:
-    """Return a count with its thousands apart; a dash for none."""
-    return "–" if count is None or math.isnan(count) else f"{round(count):,}"
-
-
-def percent(share: float | None) -> str:
-    """Return a share as a percentage of three digits that is 0% and 100% only where the share is exactly that."""
-    if share is None or math.isnan(share):
-        return "–"
-    value = 100 * share
-    if value in (0, 100):
-        return f"{value:.0f}%"
-    if abs(value) < 0.001:
-        return "<0.001%"
-    if 99.95 <= value < 100:
-        return f"{value:.2f}%" if value < 99.995 else ">99.99%"
-    digits = 1 if abs(value) >= 9.995 else 2 if abs(value) >= 0.0995 else 3
-    return f"{value:.{digits}f}%"
-
-
 def with_error(share: float, standard_error: float) -> str:
-    """Return a share and its standard error, as percentages."""
-    if math.isnan(standard_error):
-        return percent(share)
-    return f"{percent(share)} ± {percent(standard_error)}"
+    """Return a share and its standard error, as percentages: ``9.97% ± 0.063%``."""
+    text = percent(share, 2)
+    return text if math.isnan(standard_error) else f"{text} ± {percent(standard_error, 2)}"
 
 
-def decimal(value: float | None) -> str:
-    """Return a number with three digits; a dash for none."""
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+def ratio(part: float | None, of: float | None) -> float:
+    """Return a share; nan if there is nothing to share, or it is not known."""
+    return part / of if part is not None and of else math.nan
 
 
-def ratio(part: float | None, whole_: float) -> float:
-    """Return a share; nan if there is nothing to share."""
-    return part / whole_ if part is not None and whole_ else math.nan
+def plural(count: float, one: str) -> str:
+    """Return a word as it follows a count."""
+    return one if count == 1 else f"{one}s"
