@@ -26,7 +26,7 @@ class LabelRate:
     standard_error: float
     share_of_impressions: float
     auc_standard_error: float
-    """Of a model that ranks all impressions by this label at an AUC of ``ASSUMED_AUC``; nan if a class is missing."""
+    """What this split leaves open of an AUC of ``ASSUMED_AUC`` over all impressions; nan if a class is missing."""
     rate_by_weight: float
     """As ``rate``, of sample weights; nan where there are none."""
 
