@@ -1,6 +1,6 @@
 """The statistics of a data set or a raw log, with the files that were asked for: what the command and Python share."""
 
-import pkgutil
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -40,13 +40,25 @@ def reported_statistics(config: StatsConfig, progress: Progress) -> ReportedStat
 def _write(statistics: DataStatistics, config: StatsConfig) -> list[str]:
     if config.html is None and config.png is None:
         return []
-    from esmm_dist.report.page.writing import write_html, write_pngs  # here: matplotlib takes a second
+    from esmm_dist.report.data_page.page import data_page  # here: matplotlib takes a second
+    from esmm_dist.report.page.writing import write_html, write_pngs
     from esmm_dist.words import short_bytes
 
-    data_page = pkgutil.resolve_name("esmm_dist.report.data_page.page:data_page")
-    page, lines = data_page(statistics), []
+    page, lines = data_page(statistics, _command_line(config)), []
     if config.html is not None:
         lines.append(f"Wrote {config.html} ({short_bytes(write_html(page, config.html))}).")
     if config.png is not None:
         lines.append(f"Wrote {len(write_pngs(page, config.png))} pictures to {config.png}.")
     return lines
+
+
+def _command_line(config: StatsConfig) -> str:
+    """Return the line that a page names: what chooses what is read, and where it goes."""
+    options = {
+        "--schema": config.schema,
+        "--sample": config.sample if config.sample < 1 else None,
+        "--html": config.html,
+        "--png": config.png,
+    }
+    given = [str(text) for name, value in options.items() if value is not None for text in (name, value)]
+    return shlex.join(["esmm", "stats", str(config.data), *given])
