@@ -1,6 +1,7 @@
 """The page of a data set of any form: no form is refused, and it stays small."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from esmm_dist.report.page.html_page import MOST_BYTES, html_of
 from esmm_dist.report.pictures.picture import Picture
 from tests.support.made_up_statistics import statistics
 
-FORMS = {
+FORMS: dict[str, dict[str, Any]] = {
     "two splits": {},
     "three splits and days": {"splits": ("train", "validation", "test"), "days": 9},
     "one split": {"splits": ("train",)},
