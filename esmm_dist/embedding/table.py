@@ -27,6 +27,13 @@ _CANDIDATE_BYTES = 100  # resident memory over candidates, of 1 M and of 4 M
 _COPIED_ROWS = 1024  # saved and loaded at a time: 200 kB with Adam at D = 16, which stays in a core's cache
 
 
+def row_bytes(config: EmbeddingConfig, table: str) -> int:
+    """Return the bytes that a row of a table takes, with its slot variables, its metadata and its id."""
+    dim = config.dim_of(table)
+    columns = dim + config.make_optimizer().slot_columns(dim) + _META_COLUMNS
+    return columns * np.dtype(np.float32).itemsize + np.dtype(np.int64).itemsize
+
+
 class EmbeddingTable:
     """Rows of one id space.
 

@@ -9,6 +9,7 @@ this rank has not pushed: such a wait could not be ended when training stops.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class Prepared(NamedTuple):
     tickets: dict[str, Ticket]
     rows: dict[str, F32] | None
     """float32 [U, D] by table; None: still to be pulled, as far as the tickets do not have them"""
+    pull_s: float = 0.0
+    """Seconds that were spent on pulling its rows ahead of its step"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,12 +159,14 @@ class BatchSource:
         for step, batch in enumerate(batches, start=first_step + 1):
             lookups = self._plan.prepare(batch)
             tickets = prepare_rows(self._store, lookups)
-            rows = None
-            if self._pulls_all:
-                if self._staleness is not None and not pushed.wait_for(step - 1 - self._staleness):
-                    return
-                rows = pull_rows(self._store, tickets, step=step)
-            yield Prepared(batch, lookups, tickets, rows)
+            if not self._pulls_all:
+                yield Prepared(batch, lookups, tickets, None)
+                continue
+            if self._staleness is not None and not pushed.wait_for(step - 1 - self._staleness):
+                return
+            began = time.perf_counter()
+            rows = pull_rows(self._store, tickets, step=step)
+            yield Prepared(batch, lookups, tickets, rows, time.perf_counter() - began)
 
 
 def _with_part_of_rows(
@@ -173,6 +178,8 @@ def _with_part_of_rows(
         if before is not None:
             if not pushed.wait_for_rows(step - 1):
                 return
+            began = time.perf_counter()
             pull_rows_ahead(store, batch.tickets, before.tickets, step=step - 1)
+            batch = batch._replace(pull_s=time.perf_counter() - began)
         yield batch
         before = batch

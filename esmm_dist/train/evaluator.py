@@ -1,5 +1,6 @@
 """Evaluation while a run trains."""
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -87,8 +88,10 @@ class Evaluator:
 
         They are no evaluation of the run: they stand in its log, and with the data set.
         """
+        began = time.perf_counter()
         metrics = self._scored("train", max_impressions=0, counts=None)
         self._log.metrics(step, "progressive", metrics)
+        self._log_event(step, "train", whole_split=True, began=began)
         aucs = ", ".join(f"{name} {m.auc:.4f} ± {m.auc_standard_error:.4f}" for name, m in metrics.items())
         self._context.progress.message(f"Before learning from {self._context.config.data}: AUC {aucs}")
         return dict(metrics_to_mapping(metrics))
@@ -168,6 +171,7 @@ class Evaluator:
             max_impressions = 0
         calibrates = not max_impressions and self._config.calibrate not in (None, "none")
         counts = LabelTreeCounts(self._scorer.schema.label_tree) if calibrates else None
+        began = time.perf_counter()
         metrics = self._scored(split, max_impressions, counts)
         evaluation = {
             "step": step,
@@ -178,6 +182,7 @@ class Evaluator:
         self._state.evaluations = [*(each for each in self.done if each["step"] < step), evaluation]
         world.on_root(lambda: self._write(last=last))
         self._log.metrics(step, split, metrics)
+        self._log_event(step, split, whole_split=not max_impressions, began=began)
         aucs = ", ".join(f"{name} {m.auc:.4f} ± {m.auc_standard_error:.4f}" for name, m in metrics.items())
         progress.message(f"Step {step:,}: AUC on {split}: {aucs}")
         if counts is not None:
@@ -185,6 +190,10 @@ class Evaluator:
             for line in calibration.lines(self._scorer.schema.label_tree) if last else ():
                 progress.message(line)
         return metrics
+
+    def _log_event(self, step: int, split: str, *, whole_split: bool, began: float) -> None:
+        seconds = round(time.perf_counter() - began, 3)
+        self._log.history.add("evaluation", step, split=split, whole_split=whole_split, seconds=seconds)
 
     def _scored(self, split: str, max_impressions: int, counts: LabelTreeCounts | None) -> dict[str, TaskMetrics]:
         """Return the metrics of a split, or of its first impressions, with the model as it is; a collective.

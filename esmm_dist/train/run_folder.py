@@ -8,7 +8,9 @@
     RUN/progressive.json   metrics of each data set before the run learned from it; no such file without --eval-first
     RUN/skipped.json       records that could not be read and were skipped, by shard; no such file if none were
     RUN/train_log.jsonl    mean training losses, a line every log_every_steps
-    RUN/tensorboard/       the same as scalars
+    RUN/speed.jsonl        where the time of the steps went, and sizes of tables, as often, see run_speed.py
+    RUN/history.jsonl      starts, restarts, checkpoints, evaluations, ends, see run_history.py
+    RUN/tensorboard/       losses and metrics as scalars
     RUN/checkpoints/       see esmm_dist.checkpoint
     RUN/report/            what esmm importance has measured, see esmm_dist.report
 """
@@ -18,7 +20,7 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from esmm_dist.errors import CheckpointError, ConfigError, StorageError
 from esmm_dist.input.skipped import SkippedShard
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.data_sets import DataSetRecord, records_from_mapping, records_to_mapping
+from esmm_dist.train.json_lines import read_lines
 
 METRICS_NAME = "metrics.json"
 DATA_SETS_NAME = "data_sets.json"
@@ -42,7 +45,7 @@ TENSORBOARD_NAME = "tensorboard"
 class RunFolder:
     """What a training writes into its run beside checkpoints. Of several ranks, only rank 0 has one.
 
-    Files in an object store cannot grow. What grows (the log, TensorBoard's events) is therefore written to a folder
+    Files in an object store cannot grow. What grows (logs, TensorBoard's events) is therefore written to a folder
     of this machine; ``publish`` copies it to the run. In a local run that folder is the run itself, and ``publish``
     does nothing. A killed training loses what came after its last ``publish``, which is no more than it lost of its
     steps if it publishes at each checkpoint.
@@ -136,34 +139,40 @@ class RunFolder:
 
     def read_log(self, up_to_step: int) -> list[dict[str, Any]]:
         """Return the training log's entries up to a step; what a killed run wrote beyond its checkpoint is left out."""
-        try:
-            text = self.folder.read_bytes(LOG_NAME).decode()
-        except FileNotFoundError:
-            return []
-        entries = []
-        for line in text.splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # the half line of a killed run
-                continue
-            if entry["step"] <= up_to_step:
-                entries.append(entry)
-        return entries
+        entries = read_lines(self.folder, LOG_NAME)
+        return [entry for entry in entries if isinstance(entry.get("step"), int) and entry["step"] <= up_to_step]
 
     def write_log(self, entries: list[dict[str, Any]]) -> None:
         """Replace the training log."""
         data = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
         Folder.open(self._growing).write_bytes(LOG_NAME, data)
 
-    def append_log(self, entry: dict[str, Any]) -> None:
-        """Add one entry to the training log.
+    def go_on_with(self, name: str) -> bytes:
+        """Return what a file that grows holds; ``append`` adds to it from now on, in an object store as on a disk.
 
         Raises:
-            OSError: The disk refuses; the log is as before.
+            StorageError: The storage refuses.
+        """
+        try:
+            data = self.folder.read_bytes(name)
+        except FileNotFoundError:
+            return b""
+        if self._staging is not None and not (self._growing / name).exists():
+            (self._growing / name).write_bytes(data)
+        return data
+
+    def append(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Add a line to a file that grows; half a line before it, of a killed run, stays by itself.
+
+        Raises:
+            OSError: The disk refuses; the file is as before.
         """
         data = (json.dumps(entry) + "\n").encode()
-        with (self._growing / LOG_NAME).open("ab", buffering=0) as file:
+        with (self._growing / name).open("a+b", buffering=0) as file:
             before = file.seek(0, os.SEEK_END)
+            if before:
+                file.seek(before - 1)
+                data = data if file.read(1) == b"\n" else b"\n" + data
             try:
                 if file.write(data) < len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

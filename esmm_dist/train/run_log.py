@@ -1,12 +1,16 @@
-"""The log of a training: losses and metrics, in ``train_log.jsonl`` and for TensorBoard."""
+"""The log of a training: losses, metrics, speed and events, in files of the run and for TensorBoard."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 import tensorflow as tf
 
 from esmm_dist.model.metrics.summary import TaskMetrics
-from esmm_dist.train.run_folder import RunFolder
+from esmm_dist.train.history_log import HistoryLog
+from esmm_dist.train.json_lines import JsonLines
+from esmm_dist.train.run_folder import LOG_NAME, RunFolder
+from esmm_dist.train.run_speed import SPEED_NAME, SpeedPoint
 
 
 class RunLog:
@@ -23,16 +27,19 @@ class RunLog:
             run: folder of the run; None on ranks other than 0
         """
         self._run = run
-        self._unwritten: list[dict[str, float]] = []
+        self._losses = self._speed = None
+        if run is not None:
+            run.go_on_with(SPEED_NAME)
+            self._losses, self._speed = (JsonLines(partial(run.append, name)) for name in (LOG_NAME, SPEED_NAME))
+        self.history = HistoryLog(run)
         self._writer: tf.summary.SummaryWriter | None = None
         self._closed = False
         self._open()
 
     def losses(self, step: int, losses: Mapping[str, float]) -> None:
         """Add a point of the training losses."""
-        if self._run is not None:
-            self._unwritten.append({"step": step, **losses})
-            self._write()
+        if self._losses is not None:
+            self._losses.add({"step": step, **losses})
         self._scalars(step, {f"train/{name}": loss for name, loss in losses.items()})
 
     def metrics(self, step: int, split: str, metrics: Mapping[str, TaskMetrics]) -> None:
@@ -43,15 +50,10 @@ class RunLog:
             {f"{split}/{name}_{figure}": getattr(task, figure) for name, task in metrics.items() for figure in figures},
         )
 
-    def _write(self) -> None:
-        """Write the pending points; what a full disk refuses stays pending."""
-        assert self._run is not None
-        while self._unwritten:
-            try:
-                self._run.append_log(self._unwritten[0])
-            except OSError:
-                return  # training continues; the next checkpoint reports what is wrong with the disk
-            self._unwritten.pop(0)
+    def speed(self, point: SpeedPoint) -> None:
+        """Add a point of the speed."""
+        if self._speed is not None:
+            self._speed.add(point.to_mapping())
 
     def flush(self) -> None:
         """Bring all that was written to the files."""

@@ -17,7 +17,10 @@ from esmm_dist.train.every_steps import EverySteps
 from esmm_dist.train.learning_rate import LearningRateSchedule
 from esmm_dist.train.numerical_check import agreed_error, numerical_error
 from esmm_dist.train.run_log import RunLog
+from esmm_dist.train.run_speed import SpeedPoint
+from esmm_dist.train.step_times import StepPart, StepTimes
 from esmm_dist.train.stop_signal import StopSignal
+from esmm_dist.train.table_sizes import TableSizes
 from esmm_dist.train.train_state import TrainState
 
 
@@ -66,6 +69,8 @@ class Stepper:
         )
         self._log_steps = EverySteps(config.log_every_steps)
         self._decision = _Decision()
+        self._times = StepTimes()
+        self._sizes = TableSizes(store, context.schema.tables, config.embedding, embedded=config.store.embedded)
         self._impressions = 0  # since this process began to train
 
     @property
@@ -86,9 +91,12 @@ class Stepper:
         pushed = PushedSteps(self.step)
         with self._batches.between(self.step, last_step, pushed) as prepared:
             start = time.monotonic()
+            self._times.start()
             for item in prepared:
+                self._times.lap_of_input(item.pull_s)
                 impressions += self._make_step(item, stop, pushed)
                 pushed.note(self.step)
+                self._times.lap(StepPart.OTHER)
                 if self.is_stopping(stop) or self.ranks_change:
                     break
             seconds = time.monotonic() - start
@@ -130,6 +138,7 @@ class Stepper:
         )
         rows = prepared.rows if prepared.rows is not None else pull_rows(self._store, prepared.tickets, step=step)
         pushed.note_rows(step)
+        self._times.lap(StepPart.PULL)
         factor = self._schedule.factor(step - context.steps.first)
         compiled.optimizer.learning_rate.assign(context.config.dense.learning_rate * factor)
         inputs = model_inputs(batch, lookups, rows, with_norms=compiled.model.uses_norms)
@@ -137,6 +146,7 @@ class Stepper:
         if not result.finite:
             raise self._numerical_error(prepared, rows, at_fault=result.at_fault)
         self._state.advance(result.loss_sums, result.weight)
+        self._times.lap(StepPart.STEP)
         for table, gradient_sums in result.gradient_sums.items():
             self._store.push(
                 prepared.tickets[table],
@@ -145,6 +155,8 @@ class Stepper:
                 step=step,
                 rate_factor=factor,
             )
+        self._times.lap(StepPart.PUSH)
+        self._times.count(result.impressions)
         stopping, leaving, changing = result.requests.tolist()
         self._decision = _Decision(stop=stopping > 0, leaving=leaving, change=changing > 0, leaves=requests.leave)
         self._report(step, result.impressions)
@@ -170,6 +182,27 @@ class Stepper:
         self._context.reporter.note(step=step, impressions=self._impressions)
         is_logged = self._log_steps.is_due(step) or step == self._context.steps.last_of_epochs
         self._context.progress.advance(1, self._log_losses() if is_logged else "")
+        if is_logged:
+            self.log_speed()
+
+    def log_speed(self) -> None:
+        """Log the speed of the steps since the point before; nothing if there are none, or on ranks other than 0."""
+        taken = self._times.take()
+        if taken is None or self._context.run is None:
+            return
+        parts = {part.value: taken.parts[part] for part in StepPart if part is not StepPart.OTHER}
+        self._log.speed(
+            SpeedPoint(
+                at=time.time(),
+                step=self.step,
+                steps=taken.steps,
+                impressions=taken.impressions,
+                ranks=self._context.world.size,
+                seconds=taken.seconds,
+                **parts,
+                tables=self._sizes.now(),
+            )
+        )
 
     def _log_losses(self) -> str:
         names = self._state.compiled.model.objective.loss_names

@@ -1,5 +1,7 @@
 """The course of a training: its beginning, its steps, the pauses between them, its end."""
 
+import time
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -11,7 +13,7 @@ from esmm_dist.checkpoint.writer import CheckpointContent
 from esmm_dist.config import build, to_mapping
 from esmm_dist.embedding.lookup import LookupPlan
 from esmm_dist.embedding.store import EmbeddingStore
-from esmm_dist.errors import EsmmError
+from esmm_dist.errors import EsmmError, RetryError
 from esmm_dist.inference.baseline import Baseline
 from esmm_dist.inference.scoring import Scorer
 from esmm_dist.input.defaults import batch_plan
@@ -104,6 +106,8 @@ class Trainer:
         """Close the log and the store; without an error, once all ranks are here."""
         if self._memory.publisher is not None and not (self._context.world.elastic and error[0] is not None):
             self._memory.publisher.close()  # else the ranks change, and it goes on with them, or the process ends
+        self._stepper.log_speed()  # of steps since the last point
+        self._log_failure(error[1])
         self._log.close()
         self._exit.__exit__(*error)
 
@@ -130,6 +134,8 @@ class Trainer:
             self._memory.seconds += seconds
             self._pause(stop)
             if self._stepper.ranks_change and not self._is_complete and not self._stepper.is_stopping(stop):
+                if self._stepper.all_leave:
+                    self._log.history.end("stop", self._step, signal="SIGTERM")
                 raise RanksChangeError(leaving=self._stepper.leaves)
         return self._result(stop)
 
@@ -178,6 +184,7 @@ class Trainer:
         self._log = RunLog(run)
         self._settings = SettingsWriter(context, self._data_sets)
         resumed = state.steps > context.steps.first or agreement.resume_point is not None
+        self._note_begin(agreement, resumed=resumed)
         self._skipped = SkippedRecords(context, resumed=resumed)
         self._stepper = Stepper(
             context,
@@ -201,6 +208,29 @@ class Trainer:
         context.reporter.note(
             rank=world.rank, size=world.size, step=self._step, total_steps=context.steps.last, phase=Phase.TRAINING
         )
+
+    def _note_begin(self, agreement: Agreement, *, resumed: bool) -> None:
+        """Note in the run's history that training begins, or goes on."""
+        context, history = self._context, self._log.history
+        ranks, before = context.world.size, history.ranks_before
+        changed = agreement.resume_point is not None and before not in (None, ranks)
+        lost = {} if agreement.lost_from_step is None else {"lost_from_step": agreement.lost_from_step}
+        history.begin(
+            "ranks" if changed else "resume" if resumed else "start",
+            self._state.steps,
+            ranks=ranks,
+            **({"before": before} if changed else {}),
+            servers=len(context.config.store.addresses),
+            data=str(context.config.data),
+            **lost,
+        )
+
+    def _log_failure(self, error: BaseException | None) -> None:
+        """Note in the run's history why training ends, unless the ranks go on among others."""
+        goes_on = self._context.world.elastic and isinstance(error, RetryError)
+        if error is not None and not goes_on and not isinstance(error, RanksChangeError):
+            lines = str(error).splitlines()
+            self._log.history.add("failed", self._step, error=lines[0] if lines else type(error).__name__)
 
     def _report_begin(self, agreement: Agreement) -> None:
         """Report where training begins, where that is not what memory had."""
@@ -250,7 +280,7 @@ class Trainer:
             publisher = self._memory.publisher
             in_work = publisher.step_in_work if publisher is not None else None
             kept = [each for each in (best_step, in_work) if each is not None]
-            self._saver.save(step, self._content_to_save, last=ending or best_step == step, kept_steps=kept)
+            self._save(step, last=ending or best_step == step, kept_steps=kept)
             world.on_root(self._settings.note_saved)
         if publishes and self._saver.has_saved(step) and self._memory.publisher is not None:
             self._memory.publisher.begin(step)
@@ -258,8 +288,18 @@ class Trainer:
         total = step if self._is_complete else self._context.steps.last
         reporter.note(phase=Phase.TRAINING, total_steps=total)
 
+    def _save(self, step: int, *, last: bool, kept_steps: Collection[int]) -> None:
+        """Save the step at hand, unless it is saved; a collective."""
+        if self._saver.has_saved(step):
+            return
+        began = time.perf_counter()
+        self._saver.save(step, self._content_to_save, last=last, kept_steps=kept_steps)
+        if self._saver.has_saved(step):
+            self._log.history.add("checkpoint", step, seconds=round(time.perf_counter() - began, 3))
+
     def _after_step(self) -> None:
         """Do what costs next to nothing and waits for no pause."""
+        self._log.history.follow()
         self._settings.write()
         if self._memory.publisher is not None:
             self._memory.publisher.poll()
@@ -334,8 +374,13 @@ class Trainer:
         method = context.config.evaluation.calibrate
         world.on_root(lambda: self._settings.write(last=True))
         published = self._publish_end(stop)
+        stopped_by = None if complete else self._stepper.stop_name(stop)
+        if stopped_by is None:
+            self._log.history.end("done", self._step)
+        else:
+            self._log.history.end("stop", self._step, signal=stopped_by)
         return TrainResult(
-            stopped_by=None if complete else self._stepper.stop_name(stop),
+            stopped_by=stopped_by,
             run=without_credentials(context.config.run),
             step=self._step,
             total_steps=context.steps.last,

@@ -9,6 +9,8 @@ import pytest
 
 from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage.folder import Folder
+from esmm_dist.train.run_history import ENDS, read_history
+from esmm_dist.train.run_speed import read_speed
 from tests.support.elastic_run import ESMM, SLOW_SERVERS, elastic_run
 from tests.support.faults import During, Fault, How, Injector, Target
 from tests.support.saved_models import largest_difference, saved_arrays
@@ -133,6 +135,30 @@ def test_every_checkpoint_of_a_disturbed_run_is_that_of_an_undisturbed_one(distu
     }
     print(differences)
     assert max(differences.values()) < 1e-5
+
+
+def test_the_history_of_a_disturbed_run_tells_all_that_happened_in_one_file(disturbed):
+    events = read_history(Folder.open(disturbed[0]))
+    names = [event.event for event in events]
+    assert names.count("start") == 1
+    assert "worker_lost" in names
+    assert "server_lost" in names
+    changes = [event.details for event in events if event.event == "ranks"]
+    assert changes
+    assert all(each["ranks"] != each["before"] for each in changes)
+    assert all(event.details["servers"] == 2 for event in events if event.event in ("start", "resume", "ranks"))
+    end = [event for event in events if event.event in ENDS][-1]
+    saved = {event.step for event in events if event.event == "checkpoint"}
+    assert (end.event, end.details["signal"]) == ("stop", "SIGINT")
+    assert {end.step, *range(EVERY, end.step or 0, EVERY)} <= saved
+    assert [event.at for event in events] == sorted(event.at for event in events)
+
+
+def test_the_speed_of_a_disturbed_run_has_every_step_and_both_numbers_of_ranks(disturbed):
+    points = read_speed(Folder.open(disturbed[0]))
+    made = {step for point in points for step in range(point.step - point.steps + 1, point.step + 1)}
+    assert made == set(range(1, max(checkpoint_steps(Folder.open(disturbed[0]))) + 1))
+    assert {point.ranks for point in points} >= {1, RANKS}
 
 
 def test_the_faults_leave_no_process_behind(disturbed):

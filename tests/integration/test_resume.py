@@ -17,6 +17,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
+from esmm_dist.train.run_history import ENDS, read_history
+from esmm_dist.train.run_speed import read_speed
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(300)
@@ -119,6 +121,9 @@ def assert_same_end(run: Path, uninterrupted: Path, last_step: int) -> None:
         assert (run / name).read_text() == (uninterrupted / name).read_text()
     log = [json.loads(line)["step"] for line in (run / "train_log.jsonl").read_text().splitlines()]
     assert log == list(range(7, last_step + 1, 7))
+    points = read_speed(Folder.open(run))
+    assert {point.step for point in points} >= set(log)
+    assert points[-1].step == last_step
 
 
 def test_sigterm_saves_says_how_to_resume_and_exits_with_status_0(stopped):
@@ -141,6 +146,9 @@ def test_a_run_stopped_resumed_killed_and_resumed_equals_an_uninterrupted_one(
     status, out, err = resumed(run, last_step)
     assert status == 0
     assert f"Resuming {run} after step {newest_step(killed[0])} of {last_step}." in err
+    told = [(each.event, each.step) for each in read_history(Folder.open(run)) if each.event in ("resume", *ENDS)]
+    steps = [newest_step(stopped[0]), newest_step(killed[0]), last_step]
+    assert told == [("stop", steps[0]), ("resume", steps[0]), ("resume", steps[1]), ("done", steps[2])]
     assert "Trained " in out
     assert_same_end(run, uninterrupted, last_step)
 

@@ -18,6 +18,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
+from esmm_dist.train.run_history import read_history
+from esmm_dist.train.run_speed import read_speed
 from tests.parallel.horovod_ranks import run_ranks
 from tests.support.saved_models import saved_rows
 from tests.support.tiny_dataset import tiny_groups, write_dataset
@@ -100,6 +102,21 @@ def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found.astype(np.float64) - expected).max(initial=0.0)) / (largest or 1.0)
 
 
+def assert_speed_is_told(run: Path, ranks: int, *, rows: int) -> None:
+    """Compare the points of the speed with the steps, and the sizes of tables with the rows at the end."""
+    points = read_speed(Folder.open(run))
+    assert [point.step for point in points] == list(range(20, STEPS + 1, 20))
+    assert {point.ranks for point in points} == {ranks}
+    for point in points:
+        assert 0 < point.step_s < point.input_s + point.pull_s + point.step_s + point.push_s <= point.seconds + 1e-5
+    sizes = [point.tables["main"] for point in points if point.tables]  # servers are asked every five seconds
+    assert sizes, points
+    assert all(0 < size.rows <= rows and size.bytes > size.rows * 4 * 4 for size in sizes)
+    events = read_history(Folder.open(run))
+    assert (events[0].event, events[0].details["ranks"], events[0].details["servers"]) == ("start", ranks, 2)
+    assert [each.event for each in events[-3:]] == ["checkpoint", "evaluation", "done"]
+
+
 @pytest.mark.parametrize(
     "several", [pytest.param((2,), id="two"), pytest.param((2, 3), id="two and three", marks=pytest.mark.slow)]
 )
@@ -114,6 +131,8 @@ def test_one_and_several_ranks_end_with_the_same_rows_weights_and_aucs(data, tmp
         assert result.status == 0, result.err
     expected_rows, expected_dense = saved_rows(tmp_path / "1", STEPS), dense_of(tmp_path / "1")
     expected_aucs = aucs_of(tmp_path / "1")
+    for ranks in (1, *several):
+        assert_speed_is_told(tmp_path / str(ranks), ranks, rows=len(expected_rows["ids"]))
     for ranks in several:
         rows, dense = saved_rows(tmp_path / str(ranks), STEPS), dense_of(tmp_path / str(ranks))
         for name in ("ids", "last_step", "count"):

@@ -15,6 +15,7 @@ import pytest
 
 from esmm_dist.embedding.config import EmbeddingConfig
 from esmm_dist.embedding.run_tables import RunTables
+from esmm_dist.embedding.table import row_bytes
 from esmm_dist.embedding.table_files import TableFile
 from esmm_dist.errors import (
     CheckpointError,
@@ -131,6 +132,7 @@ def test_a_repeated_push_is_dropped_and_counted(one_server, tmp_path):
         np.testing.assert_allclose(pulled_rows(store, "main", ids), -0.05, rtol=1e-6)
         (stats,) = server_stats(ConnectionConfig(servers=one_server.servers))
         assert (stats.repeated_pushes, stats.step, stats.rows) == (2, 1, 1)
+        assert stats.row_bytes == row_bytes(config, "main")
 
 
 def test_a_rank_without_data_calls_no_server_and_nobody_waits_for_it(two_servers, tmp_path):

@@ -13,6 +13,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
+from esmm_dist.train.run_history import read_history
+from esmm_dist.train.run_speed import read_speed
 from tests.support.small_disk import FillsDisk, small_disk
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 
@@ -72,5 +74,9 @@ def test_training_goes_on_while_the_disk_is_full_and_ends_as_if_it_had_not_been(
         assert contents(run, STEPS) == contents(tmp_path / "run", STEPS)
         logs = [(each / "train_log.jsonl").read_text() for each in (run, tmp_path / "run")]
         assert logs[0] == logs[1]
+        points = read_speed(Folder.open(run))
+        assert [point.step for point in points] == list(range(1, STEPS + 1))  # those of the full disk came later
+        saved = [event.step for event in read_history(Folder.open(run)) if event.event == "checkpoint"]
+        assert saved == [50, 110, 150, 160]
         metrics = [json.loads((each / "metrics.json").read_text()) for each in (run, tmp_path / "run")]
         assert metrics[0] == metrics[1]

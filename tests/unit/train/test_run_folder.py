@@ -42,14 +42,28 @@ def test_the_log_of_a_killed_run_is_cut_at_its_checkpoint(location):
         assert run.read_log(10) == []
         run.write_log([{"step": 5}])
         for step in (10, 15):
-            run.append_log({"step": step})
+            run.append("train_log.jsonl", {"step": step})
     text = run.folder.read_bytes("train_log.jsonl")
     run.folder.write_bytes("train_log.jsonl", text + b'{"step": 2')  # killed in the middle of a line
     with locked_run(location) as run:
         assert run.read_log(10) == [{"step": 5}, {"step": 10}]
         run.write_log(run.read_log(10))
-        run.append_log({"step": 12})
+        run.append("train_log.jsonl", {"step": 12})
     assert run.folder.read_bytes("train_log.jsonl") == b'{"step": 5}\n{"step": 10}\n{"step": 12}\n'
+
+
+def test_a_file_that_grows_goes_on_in_the_next_process(location):
+    with locked_run(location) as run:
+        assert run.go_on_with("speed.jsonl") == b""
+        run.append("speed.jsonl", {"step": 1})
+    here = Folder.open(location)
+    here.write_bytes("speed.jsonl", here.read_bytes("speed.jsonl") + b'{"st')  # half a line of a killed process
+    with locked_run(location) as run:
+        assert run.go_on_with("speed.jsonl") == b'{"step": 1}\n{"st'
+        run.append("speed.jsonl", {"step": 2})
+        assert run.go_on_with("speed.jsonl") == here.read_bytes("speed.jsonl")  # what is here is not overwritten
+        run.append("speed.jsonl", {"step": 3})
+    assert here.read_bytes("speed.jsonl") == b'{"step": 1}\n{"st\n{"step": 2}\n{"step": 3}\n'
 
 
 def test_metrics_hold_the_newest_evaluation_first(location):
@@ -72,7 +86,7 @@ def test_what_grows_reaches_the_run_when_it_is_published_and_at_the_end(location
         here = Folder.open(location)
         assert here.read_bytes("train_log.jsonl") == b'{"step": 1}\n'
         assert (here / "tensorboard").read_bytes("events.1") == b"one"
-        run.append_log({"step": 2})
+        run.append("train_log.jsonl", {"step": 2})
         with events.open("ab") as file:
             file.write(b" two")
     assert here.read_bytes("train_log.jsonl") == b'{"step": 1}\n{"step": 2}\n'

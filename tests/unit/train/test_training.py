@@ -28,7 +28,9 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.numerical_check import agreed_error
 from esmm_dist.train.result import TrainResult
 from esmm_dist.train.run import refuse_rows_apart, train
+from esmm_dist.train.run_history import read_history
 from esmm_dist.train.run_settings import read_settings
+from esmm_dist.train.run_speed import read_speed
 from esmm_dist.train.stop_signal import StopSignal
 from esmm_dist.train.trainer import Trainer
 from tests.support.tiny_dataset import Group, Impression, tiny_groups, tiny_schema, write_dataset
@@ -179,13 +181,46 @@ def test_tensorboard_has_losses_and_metrics(trained):
             assert scalars[f"test/{name}_{figure}"] == [25, 50, 60]
 
 
+def test_the_speed_of_all_steps_is_logged_and_its_parts_are_of_what_they_took(trained):
+    run, result, _ = trained
+    points = read_speed(Folder.open(run))
+    assert [point.step for point in points] == list(range(5, 61, 5))
+    assert sum(point.impressions for point in points) == result.impressions
+    for point in points:
+        assert (point.steps, point.ranks) == (5, 1)
+        parts = (point.input_s, point.pull_s, point.step_s, point.push_s)
+        assert min(parts) > 0
+        assert sum(parts) <= point.seconds + 1e-5  # each is rounded to the microsecond
+    assert points[-1].tables["main"].rows == result.rows
+    assert sum(point.seconds for point in points) <= result.seconds + 1e-3
+    assert sum(point.seconds for point in points) > 0.5 * result.seconds
+
+
+def test_the_history_has_the_start_what_was_done_and_the_end(trained, data):
+    events = read_history(Folder.open(trained[0]))
+    assert [(event.event, event.step) for event in events] == [
+        ("start", 0),
+        ("evaluation", 25),
+        ("checkpoint", 30),
+        ("evaluation", 50),
+        ("checkpoint", 60),
+        ("evaluation", 60),
+        ("done", 60),
+    ]
+    assert events[0].details == {"ranks": 1, "servers": 0, "data": str(data)}
+    assert events[1].details["split"] == "test"
+    assert events[1].details["whole_split"] is True
+    assert all(event.details["seconds"] > 0 for event in events[1:6])
+    assert [event.at for event in events] == sorted(event.at for event in events)
+
+
 def test_a_finished_run_started_again_does_nothing_and_says_so(trained):
     run, result, _ = trained
-    before = state_of(run, 60)
+    before = state_of(run, 60) | {name: (run / name).read_bytes() for name in ("speed.jsonl", "history.jsonl")}
     again = train(build(TrainConfig, _stored(run), where="test"), Messages())
     assert again.lines()[0] == f"Nothing left to do: {run} is complete (step 60 of 60; {result.rows} embedding rows)."
     assert again.metrics == result.metrics
-    assert state_of(run, 60) == before
+    assert state_of(run, 60) | {name: (run / name).read_bytes() for name in ("speed.jsonl", "history.jsonl")} == before
 
 
 def _stored(run: Path) -> dict:
@@ -228,6 +263,13 @@ def test_a_run_grown_by_steps_and_epochs_equals_one_made_at_once(data, trained, 
     assert result.step == 60
     assert state_of(tmp_path, 60) == state_of(trained[0], 60)
     assert log_of(tmp_path) == log_of(trained[0])
+    points = read_speed(Folder.open(tmp_path))
+    assert [(point.step, point.steps) for point in points][:5] == [(5, 5), (10, 5), (13, 3), (15, 2), (20, 5)]
+    assert sum(point.impressions for point in points) == trained[1].impressions
+    told = [(event.event, event.step) for event in read_history(Folder.open(tmp_path))]
+    assert [each for each in told if each[0] not in ("checkpoint", "evaluation")] == [
+        *(("start", 0), ("done", 13), ("resume", 13), ("done", 40), ("resume", 40), ("done", 60))
+    ]
 
 
 def test_a_signal_stops_after_the_step_saves_and_tells_how_to_resume(data, trained, tmp_path):
@@ -244,6 +286,8 @@ def test_a_signal_stops_after_the_step_saves_and_tells_how_to_resume(data, train
         f"Stopped by SIGTERM at step 15 of 60; {result.rows} embedding rows. All is saved.",
         f"Resume with: esmm train --run {tmp_path}",
     ]
+    (stop,) = (event for event in read_history(Folder.open(tmp_path)) if event.event == "stop")
+    assert (stop.step, stop.details) == (15, {"signal": "SIGTERM"})
     assert run_training(data, tmp_path, **changes).step == 60
     assert state_of(tmp_path, 60) == state_of(trained[0], 60)
     # the evaluation of step 15, which the signal prevented, is not lost
@@ -348,7 +392,8 @@ def test_settings_that_fail_in_the_first_step_are_not_those_of_the_run(data, tmp
                 raise NumericalError("the step fails")
 
             self._state.compiled.__dict__["step"] = fail
-            self.train()
+            with self:
+                self.train()
 
     run_training(data, tmp_path, max_steps=4, input={"epochs": 1})
     before = (tmp_path / "config.yaml").read_text()
@@ -356,6 +401,9 @@ def test_settings_that_fail_in_the_first_step_are_not_those_of_the_run(data, tmp
     with pytest.raises(NumericalError, match="the step fails"):
         NoStep(config_of(data, tmp_path, **changed), NoProgress()).train_one()
     assert (tmp_path / "config.yaml").read_text() == before
+    resume, failed = read_history(Folder.open(tmp_path))[-2:]
+    assert (resume.event, resume.step) == ("resume", 4)
+    assert (failed.event, failed.step, failed.details) == ("failed", 4, {"error": "the step fails"})
     trainer = Trainer(config_of(data, tmp_path, **changed), NoProgress())
     trainer.train_steps(1)
     assert _stored(tmp_path)["hardware"]["mixed_precision"] is True

@@ -12,6 +12,8 @@ from esmm_dist.progress import NoProgress
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
+from esmm_dist.train.run_history import read_history
+from esmm_dist.train.run_speed import read_speed
 from launcher.cli import main
 from tests.support.s3_server import S3Server
 from tests.support.tiny_dataset import tiny_groups, write_dataset
@@ -60,6 +62,10 @@ def test_a_run_stopped_and_resumed_at_a_uri_equals_a_local_one(s3, data, tmp_pat
     assert "asecret" not in out + err
     assert checkpoint_steps(run) == [10, 8, 6]
     assert state_of(run, 10) == state_of(local, 10)
+    assert [point.step for point in read_speed(run)] == [2, 4, 6, 8, 10]
+    told = [(event.event, event.step) for event in read_history(run) if event.event != "checkpoint"]
+    ends = [("evaluation", 6), ("done", 6), ("resume", 6), ("evaluation", 10), ("done", 10)]
+    assert told == [("start", 0), *ends]
     assert len((run / "tensorboard").names()) == 2  # a process each
     manifest = read_checkpoint_manifest(checkpoint_folder(run, 10))
     assert "asecret" not in json.dumps(manifest.settings) + run.read_bytes("config.yaml").decode()
