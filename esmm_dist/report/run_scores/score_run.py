@@ -100,14 +100,18 @@ def score_model(
     )
     on_batch = None if keeper is None else keeper.add
     found = evaluate_model(trained, config, SoloWorld(), progress, on_batch=on_batch, curves=curves_of)
+    tree = trained.scorer.schema.label_tree
     tasks = {
-        name: TaskScores(
-            metrics=asdict(metrics),
-            deciles=[asdict(each) for each in found.deciles[name]],
-            histogram=curves[name].histogram(),
-            gain=curves[name].gain(),
+        task.name: TaskScores(
+            metrics=asdict(found.tasks[task.name]),
+            deciles=[asdict(each) for each in found.deciles[task.name]],
+            histogram=curves[task.name].histogram(),
+            gain=curves[task.name].gain(),
+            column=task.column,
+            label=tree.names[task.label],
+            given="" if task.given is None else tree.names[task.given],
         )
-        for name, metrics in found.tasks.items()
+        for task in tree.tasks
     }
     return RunScores(
         run=run,

@@ -40,6 +40,12 @@ class TaskScores:
     """As ``Decile``."""
     histogram: ScoreHistogram
     gain: GainCurve
+    column: str = ""
+    """Name of the predictions: ``pctr``; empty: that of the task."""
+    label: str = ""
+    """Label that it predicts: ``click``; empty: not known."""
+    given: str = ""
+    """Label among whose positives alone it is measured; empty: among all impressions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +59,7 @@ class RunScores:
     impressions: int
     tasks: Mapping[str, TaskScores]
     segments: Sequence[Mapping[str, Any]]
-    """As ``SegmentTable``: users, items, and each field of ``by``."""
+    """As ``SegmentTable``, with ``name``, ``by_values``, ``title``, ``segments``: users, items, fields of ``by``."""
     calibrated_by: Mapping[str, Any] | None
 
     def to_mapping(self) -> dict[str, Any]:
