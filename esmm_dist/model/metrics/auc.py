@@ -62,7 +62,7 @@ def exact_auc(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLi
     if m == 0 or n == 0:
         return math.nan
     # Twice the midranks are whole numbers: their sum is exact in int64 for any N that fits in memory.
-    doubled = int(_doubled_midranks(values)[positive].sum())
+    doubled = int(doubled_midranks(values)[positive].sum())
     return (doubled - m * (m + 1)) / (2 * m * n)
 
 
@@ -83,10 +83,10 @@ def auc_standard_error(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: np
     """
     if weights is not None:
         return _weighted_standard_error(scores, labels, weights)
-    placements = _placements(scores, labels)
-    if placements is None:
+    found = placements(scores, labels)
+    if found is None:
         return math.nan
-    return math.sqrt(_covariance(placements, placements))
+    return math.sqrt(_covariance(found, found))
 
 
 def _weighted_standard_error(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike) -> float:
@@ -135,25 +135,43 @@ def paired_auc_difference(
         InputDataError: A label is not 0 or 1, or the shapes differ.
         NumericalError: A score is NaN.
     """
-    a, b = _placements(scores_a, labels), _placements(scores_b, labels)
+    a, b = placements(scores_a, labels), placements(scores_b, labels)
     if a is None or b is None:
         return math.nan, math.nan
     difference = (a[0] - b[0], a[1] - b[1])  # Var(A) + Var(B) - 2 Cov(A, B) without cancellation
     return float(difference[0].mean()), math.sqrt(_covariance(difference, difference))
 
 
-def _placements(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Placements | None:
-    """Return V float64 [m] and W float64 [n] of the module's formula, or None if a class has fewer than two."""
+def placements(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Placements | None:
+    """Return V and W of the module's formula: what each impression adds to the AUC.
+
+    Args:
+        scores: float [N].
+        labels: 0/1 [N].
+        weights: float [N], above 0. None: 1 each.
+
+    Returns:
+        V float64 [m] of the positives and W float64 [n] of the negatives, in their order, whose (weighted) means are
+        the AUC; or None if a class has fewer than two.
+
+    Raises:
+        InputDataError: A label is not 0 or 1, or the shapes differ.
+        NumericalError: A score is NaN.
+    """
     positive = checked_labels(labels)
     values = checked_scores(scores, positive.shape)
     m = int(positive.sum())
     n = positive.size - m
     if m < 2 or n < 2:
         return None
-    doubled = _doubled_midranks(values)
-    below = doubled[positive] - _doubled_midranks(values[positive])
-    above = 2 * m - (doubled[~positive] - _doubled_midranks(values[~positive]))
-    return below / (2.0 * n), above / (2.0 * m)
+    if weights is not None:
+        weight = checked_weights(weights, positive.shape)
+        below = _share_below(values[positive], values[~positive], weight[~positive])
+        return below, 1.0 - _share_below(values[~positive], values[positive], weight[positive])
+    doubled = doubled_midranks(values)
+    below_twice = doubled[positive] - doubled_midranks(values[positive])
+    above_twice = 2 * m - (doubled[~positive] - doubled_midranks(values[~positive]))
+    return below_twice / (2.0 * n), above_twice / (2.0 * m)
 
 
 def _covariance(a: Placements, b: Placements) -> float:
@@ -164,7 +182,7 @@ def _covariance(a: Placements, b: Placements) -> float:
     return total
 
 
-def _doubled_midranks(values: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def doubled_midranks(values: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return twice the mean rank (from 1) of each value among all, int64 [N]; tied values share theirs."""
     size = values.size
     order = np.argsort(values)
