@@ -1,7 +1,7 @@
 """The pictures of a study in one HTML file: its course, which settings matter, and the objective over each of them.
 
 Everything is in the file, Plotly too (4.8 MB), so that it opens without a network and can be sent on. Colours are those
-of Okabe and Ito (https://jfly.uni-koeln.de/color/) and cividis, which people who see fewer colours tell apart.
+of the pictures of reports and cividis, which people who see fewer colours tell apart.
 """
 
 import html
@@ -15,13 +15,14 @@ import optuna
 import plotly.graph_objects as go
 import plotly.io
 
+from esmm_dist.report.pictures.style import INK, SERIES_COLOURS
 from esmm_dist.storage.whole_file import write_durable
 from launcher.tune.config import TuneConfig
 from launcher.tune.report import shown_values
 from launcher.tune.space import SearchedSetting
 from launcher.tune.study import Study, newest_report
 
-_BLUE, _ORANGE, _VERMILLION, _BLACK = "#0072B2", "#E69F00", "#D55E00", "#000000"
+_BLUE, _VERMILLION, _ORANGE, _BLACK = SERIES_COLOURS[0], SERIES_COLOURS[1], SERIES_COLOURS[4], INK
 _HEIGHT_PX = 420
 _FEWEST_FOR_IMPORTANCE = 4
 _PAGE = """<!DOCTYPE html>

@@ -1,15 +1,19 @@
 """The picture of a comparison: its panels, marks and words."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from esmm_dist.report.pictures.png_file import plain_png
 from launcher.compare.comparison import Comparison
 from launcher.compare.data import CompareData
 from launcher.compare.figures import RunResult
+from launcher.compare.headline import headline
 from launcher.compare.models import compared_models
-from launcher.compare.picture import drawn
+from launcher.compare.picture import drawn, how_to_read, write_picture
 from tests.unit.launcher.compare.comparisons import compare_config, make_data
 
 
@@ -61,13 +65,25 @@ def test_the_first_model_has_another_mark_and_a_line_through_all(comparison):
     assert [np.asarray(line.get_xdata())[0] for line in dashed] == [pytest.approx(0.715)]
 
 
-def test_its_title_is_the_result_and_it_says_how_to_read_it(comparison):
-    canvas = drawn(comparison)
-    assert canvas.get_suptitle().startswith(
+def test_it_says_how_to_read_it(comparison):
+    text = how_to_read(comparison)
+    assert text.startswith("a faint dot is a training with one seed, a mark with a bar")
+    assert "2 seeds" in text
+    assert text.endswith("the mean of small.")
+
+
+def test_its_file_has_the_result_above_the_panels_and_how_to_read_it_below(comparison, tmp_path):
+    assert headline(comparison).startswith(
         "Of 2 models, large has the highest CTCVR AUC on validation, 0.7350: 0.0200 above small"
     )
-    assert canvas.get_supxlabel().startswith("How to read: a faint dot is a training with one seed, a mark with a bar")
-    assert "2 seeds" in canvas.get_supxlabel()
+    write_picture(comparison, tmp_path / "comparison.png")
+    written = np.asarray(Image.open(tmp_path / "comparison.png"))
+    panels = np.asarray(Image.open(io.BytesIO(plain_png(drawn(comparison)))))
+    assert written.shape[1] == panels.shape[1]
+    places = [at for at in range(len(written) - len(panels)) if (written[at : at + len(panels)] == panels).all()]
+    assert len(places) == 1
+    assert (written[: places[0]] < 128).any()
+    assert (written[places[0] + len(panels) :] < 128).any()
 
 
 def test_an_axis_is_no_narrower_than_the_luck_of_the_split(comparison):
