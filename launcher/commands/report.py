@@ -1,5 +1,6 @@
-"""``esmm report``: the course and the scores of runs."""
+"""``esmm report``: the course and the scores of runs, once or again and again while they train."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.command import CommandContext, Outcome
@@ -13,14 +14,31 @@ if TYPE_CHECKING:
 def report_command(settings: "ReportConfig", context: CommandContext) -> Outcome:
     """Show the course and the scores of runs."""
     from esmm_dist.report.run_page.gather import gather_report
+    from launcher.commands.report_places import run_of_word
+
+    settings = replace(settings, runs=tuple(run_of_word(each) for each in settings.runs))
+    if settings.watch is not None:
+        from launcher.commands.report_watch import watch_runs
+
+        return watch_runs(settings, settings.watch, context.progress)
+    return outcome_of(gather_report(settings, context.progress), settings)
+
+
+def outcome_of(report: "ReportedRuns", settings: "ReportConfig", *, refresh_s: float | None = None) -> Outcome:
+    """Write what is asked for, and return the report.
+
+    Args:
+        report: the runs
+        settings: settings of the command
+        refresh_s: seconds after which a browser reads the page again; None: never
+    """
     from esmm_dist.report.run_page.text import report_lines
 
-    report = gather_report(settings, context.progress)
-    lines = [*report_lines(report), *_written(report, settings)]
+    lines = [*report_lines(report), *_written(report, settings, refresh_s)]
     return Outcome(lines=lines, result=json_value(report.to_mapping()))
 
 
-def _written(report: "ReportedRuns", settings: "ReportConfig") -> list[str]:
+def _written(report: "ReportedRuns", settings: "ReportConfig", refresh_s: float | None) -> list[str]:
     """Write the page and the pictures that are asked for; return a line on each."""
     if settings.html is None and settings.png is None:
         return []
@@ -28,7 +46,7 @@ def _written(report: "ReportedRuns", settings: "ReportConfig") -> list[str]:
     from esmm_dist.report.run_page.page import run_page
     from esmm_dist.words import short_bytes
 
-    page, lines = run_page(report), [""]
+    page, lines = run_page(report, refresh_s=refresh_s), [""]
     if settings.html is not None:
         lines.append(f"Wrote {settings.html} ({short_bytes(write_html(page, settings.html))})")
     if settings.png is not None:

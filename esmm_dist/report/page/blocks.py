@@ -80,6 +80,8 @@ class Page:
     facts: Sequence[tuple[str, str]] = ()
     """What stands in large letters at the top: (name, value)."""
     sections: Sequence[Section] = field(default=())
+    refresh_s: float | None = None
+    """Seconds after which a browser reads the file again, of a page that is still written. None: never."""
 
     def pictures(self) -> list[Picture]:
         """Return all pictures, in order.

@@ -2,6 +2,7 @@
 
 import html
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -60,6 +61,7 @@ def _text(page: Page, figures: Mapping[str, Sequence[str]]) -> str:
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        *([] if page.refresh_s is None else [f'<meta http-equiv="refresh" content="{math.ceil(page.refresh_s)}">']),
         f"<title>{title}</title>",
         f"<style>\n{_css()}</style>",
         "</head>",

@@ -1,32 +1,93 @@
 """Gather what the page of runs shows."""
 
+import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.errors import CheckpointError, EsmmError, InputDataError, StorageError
 from esmm_dist.progress import Progress
+from esmm_dist.report.importance.field_importance import Importance
+from esmm_dist.report.importance.stored import read_importance
 from esmm_dist.report.run_history.read import read_course
 from esmm_dist.report.run_page.config import ReportConfig
 from esmm_dist.report.run_page.page import ReportedRuns
+from esmm_dist.report.run_page.scored_run import ScoreMemory, scored_run
+from esmm_dist.report.run_scores.scores import RunScores
 from esmm_dist.storage.folder import Folder
 
 
-def gather_report(config: ReportConfig, progress: Progress) -> ReportedRuns:
-    """Read the runs.
+@dataclass(frozen=True, kw_only=True)
+class _Looked:
+    scores: RunScores | None
+    importance: Importance | None
+    notes: Sequence[str] = ()
+
+
+def gather_report(config: ReportConfig, progress: Progress, memory: ScoreMemory | None = None) -> ReportedRuns:
+    """Read the runs, and score their split unless that is not wanted.
+
+    A run that cannot be scored is shown without, with the reason, unless a setting says what is scored.
+
+    Args:
+        config: the runs and what is scored
+        progress: receives the number of impressions
+        memory: what this process has scored before
 
     Raises:
         ConfigError: There is no such run.
         StorageError: The storage refuses.
+        EsmmError: The checkpoint, data set or split that is named cannot be used.
     """
     choices = [CheckpointChoice.parse(each, None) for each in config.runs]
     labels = labels_of(config.runs)
-    courses = []
-    progress.start("Reading the runs", len(choices), "runs")
-    for choice, label in zip(choices, labels, strict=True):
-        courses.append(read_course(Folder.open(choice.run), label))
-        progress.advance(1)
-    progress.finish()
-    return ReportedRuns(courses=courses, made_at=time.time(), command=_command(config))
+    courses = [read_course(Folder.open(each.run), label) for each, label in zip(choices, labels, strict=True)]
+    memory = {} if memory is None else memory
+    found = [_look(each, config, progress, memory) for each in choices]
+    return ReportedRuns(
+        courses=courses,
+        scores=[each.scores for each in found],
+        importance=[each.importance for each in found],
+        notes=[
+            text if len(found) == 1 else f"{label}: {text}"
+            for each, label in zip(found, labels, strict=True)
+            for text in each.notes
+        ],
+        made_at=time.time(),
+        command=command_of(config),
+    )
+
+
+def _look(choice: CheckpointChoice, config: ReportConfig, progress: Progress, memory: ScoreMemory) -> _Looked:
+    if not config.score:
+        return _Looked(scores=None, importance=None, notes=("The split is not scored (--no-score).",))
+    is_named = choice.step is not None or config.data is not None or config.split is not None
+    try:
+        scores = scored_run(choice, config, progress, memory)
+    except (CheckpointError, InputDataError) as e:
+        if is_named:
+            raise
+        return _Looked(scores=None, importance=None, notes=(f"The split is not scored: {e}",))
+    importance, notes = _importance(choice, scores)
+    return _Looked(scores=scores, importance=importance, notes=notes)
+
+
+def _importance(choice: CheckpointChoice, scores: RunScores) -> tuple[Importance | None, Sequence[str]]:
+    """Return the importance of fields, if it is that of the same step."""
+    how = f"esmm importance --run {shlex.quote(choice.run)} --split {scores.split}"
+    try:
+        found = read_importance(Folder.open(choice.run), scores.split)
+    except (EsmmError, StorageError) as e:
+        return None, (f"The importance of fields is left out: {e}",)
+    if found is None:
+        return None, (f"Which fields the model uses is not measured yet: {how}",)
+    if found.step != scores.step:
+        return None, (
+            f"The importance of fields is left out: it was measured at step {found.step:,}, and the page is of step "
+            f"{scores.step:,}. Measure it again: {how}",
+        )
+    return found, ()
 
 
 def labels_of(runs: Sequence[str]) -> list[str]:
@@ -40,6 +101,12 @@ def labels_of(runs: Sequence[str]) -> list[str]:
     return [f"{'/'.join(each[-1:])} ({number})" for number, each in enumerate(parts, 1)]
 
 
-def _command(config: ReportConfig) -> str:
-    html = f" --html {config.html}" if config.html is not None else ""
-    return f"esmm report {' '.join(config.runs)}{html}"
+def command_of(config: ReportConfig) -> str:
+    """Return the command that makes the page again."""
+    words = ["esmm", "report", *config.runs]
+    for name in ("html", "png", "data", "split", "gauc_field", "item_field"):
+        if getattr(config, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
+    if config.by:
+        words += ["--by", ",".join(config.by)]
+    return shlex.join(words if config.score else [*words, "--no-score"])

@@ -1,5 +1,6 @@
 """The report on runs as lines of text."""
 
+import math
 from collections.abc import Sequence
 
 from esmm_dist.escaped import one_line
@@ -18,7 +19,8 @@ def report_lines(report: ReportedRuns) -> list[str]:
     lines += ["", *(one_line(each) for each in findings_of(report.courses))]
     for table in (evaluation_table(report.courses), differing_table(report.courses)):
         lines += _table(table) if table is not None else []
-    lines += [one_line(f"Note: {text}") for each in report.courses for text in each.missing]
+    texts = dict.fromkeys([*(text for each in report.courses for text in each.missing), *report.notes])
+    lines += [one_line(f"Note: {text}") for text in texts]
     return lines
 
 
@@ -29,3 +31,14 @@ def _head(course: RunCourse) -> Sequence[str]:
 
 def _table(table: PageTable) -> list[str]:
     return ["", table.title, *text_table(table.head, table.rows), ""]
+
+
+def watch_line(report: ReportedRuns) -> str:
+    """Return what a page of runs that train shows, in one line."""
+    parts = []
+    for course in report.courses:
+        newest = course.newest
+        known = [] if newest is None else [(task, newest.value(task, "auc")) for task in newest.metrics]
+        aucs = ", ".join(f"{task} {auc:.4f}" for task, auc in known if math.isfinite(auc))
+        parts.append(f"{course.label} at step {course.step:,}" + (f", AUC {aucs}" if aucs else ""))
+    return one_line("; ".join(parts))
