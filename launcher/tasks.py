@@ -11,7 +11,7 @@ from typing import Any, Literal
 from esmm_dist.api.stored_places import STORED_PLACES
 from esmm_dist.storage.stored_place import StoredPlace
 
-TaskName = Literal["train", "synth", "preprocess", "pipeline", "evaluate", "predict", "export", "stats", "serve"]
+TaskName = Literal["train", "synth", "preprocess", "pipeline", "evaluate", "predict", "export", "report", "stats", "serve"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ TASKS: Mapping[TaskName, JobTask] = {
     "evaluate": JobTask(settings="esmm_dist.inference.evaluate:EvaluateConfig", stored=STORED_PLACES["evaluate"]),
     "predict": JobTask(settings="esmm_dist.inference.predict:PredictConfig", stored=STORED_PLACES["predict"]),
     "export": JobTask(settings="esmm_dist.inference.export:ExportConfig", stored=STORED_PLACES["export"]),
+    "report": JobTask(settings="esmm_dist.report.run_page.config:ReportConfig", stored=STORED_PLACES["report"]),
     "stats": JobTask(settings="esmm_dist.report.data_statistics.config:StatsConfig", stored=STORED_PLACES["stats"]),
     "serve": JobTask(settings="esmm_dist.serving.config:ServeConfig"),
 }

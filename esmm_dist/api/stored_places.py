@@ -33,6 +33,11 @@ STORED_PLACES: Mapping[str, Mapping[str, StoredPlace]] = {
     "evaluate": {"data": StoredPlace(use="read")},
     "predict": {"data": StoredPlace(use="read"), "out": StoredPlace(use="write", kind="file", unless="raw")},
     "export": {"out": StoredPlace(use="write")},
+    "report": {
+        "data": StoredPlace(use="read"),
+        "html": StoredPlace(use="write", kind="file"),
+        "png": StoredPlace(use="write"),
+    },
     "stats": {
         "data": StoredPlace(use="read"),
         "html": StoredPlace(use="write", kind="file"),

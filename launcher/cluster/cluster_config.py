@@ -103,7 +103,7 @@ class DriverPod(PodSize):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskPod(PodSize):
-    """The one pod of synth, preprocess, pipeline, evaluate, predict and export."""
+    """The one pod of synth, preprocess, pipeline, evaluate, predict, export, report and stats."""
 
     cpu: str | int | float = 2
     """preprocess runs as many processes as there are whole cores here, unless its setting ``workers`` says another

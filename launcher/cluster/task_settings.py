@@ -35,7 +35,7 @@ SERVED = (
 APART = ("data", "raw", "run", "out", "work", "publish", "html", "png")
 """Settings that must lead to different places: one of them is written, the others are read."""
 
-FOLDERS = ("run", "init_from", "like", "vocabulary", "work", "publish", "models")
+FOLDERS = ("run", "runs", "init_from", "like", "vocabulary", "work", "publish", "models")
 """Settings that may be in an object store in every task; others are those that the task's command can copy."""
 
 NESTED: Mapping[str, Mapping[tuple[str, ...], Kind | None]] = {

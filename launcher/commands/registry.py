@@ -145,11 +145,10 @@ _ROWS = (
         positional=("data",),
     ),
     Command(
-        name="report",
+        **_task("report"),
         group=LOOK,
         summary="Show the course and the scores of a run, or of several side by side, as a page of pictures.",
         example="esmm report run --html run.html",
-        settings="esmm_dist.report.run_page.config:ReportConfig",
         work="launcher.commands.report:report_command",
         positional=("runs",),
     ),

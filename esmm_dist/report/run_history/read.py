@@ -5,7 +5,7 @@ A run may train meanwhile: half a line is left out, and a checkpoint that goes a
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -66,8 +66,8 @@ def read_course(run: Folder, label: str) -> RunCourse:
     data_sets = _data_sets(run, missing)
     checkpoints = read_checkpoints(run)
     settings = _settings(run, missing)
-    speed = _of_this_release(read_speed, run)
-    events = _of_this_release(read_history, run)
+    speed = read_speed(run)
+    events = read_history(run)
     best = _mapping(metrics.get("best"))
     steps = [
         *(each.step for each in (*losses, *evaluations, *checkpoints, *speed)),
@@ -133,13 +133,6 @@ def read_checkpoints(run: Folder) -> list[SavedCheckpoint]:
             )
         )
     return found
-
-
-def _of_this_release(read: Callable[[Folder], list[Any]], run: Folder) -> list[Any]:
-    try:
-        return read(run)
-    except NotImplementedError:
-        return []
 
 
 def _read_losses(run: Folder) -> list[LossPoint]:

@@ -1,4 +1,4 @@
-"""Tasks of one pod: synth, preprocess, pipeline, evaluate, predict, export."""
+"""Tasks of one pod: synth, preprocess, pipeline, evaluate, predict, export, report, stats."""
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.storage.on_copies import SCRATCH

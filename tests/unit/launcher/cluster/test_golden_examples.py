@@ -31,8 +31,8 @@ def _of_any_version(part: Any) -> Any:
     return [_of_any_version(each) for each in part] if isinstance(part, list) else part
 
 
-def test_there_are_six_examples():
-    named = ["aliccp-gpu", "nightly", "preprocess", "serve", "small-cpu", "synth"]
+def test_there_are_seven_examples():
+    named = ["aliccp-gpu", "nightly", "preprocess", "report", "serve", "small-cpu", "synth"]
     assert [path.stem for path in EXAMPLES] == named
 
 
