@@ -11,7 +11,9 @@ from typing import Any, Literal
 from esmm_dist.api.stored_places import STORED_PLACES
 from esmm_dist.storage.stored_place import StoredPlace
 
-TaskName = Literal["train", "synth", "preprocess", "pipeline", "evaluate", "predict", "export", "report", "stats", "serve"]
+TaskName = Literal[
+    "train", "synth", "preprocess", "pipeline", "evaluate", "predict", "export", "report", "stats", "serve"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,10 @@ def read_course(run: Folder, label: str) -> RunCourse:
     events = read_history(run)
     best = _mapping(metrics.get("best"))
     steps = [
-        *(each.step for each in (*losses, *evaluations, *checkpoints, *speed)),
+        *(each.step for each in losses),
+        *(each.step for each in evaluations),
+        *(each.step for each in checkpoints),
+        *(each.step for each in speed),
         *(each.last_step for each in data_sets),
     ]
     return RunCourse(

@@ -3,24 +3,25 @@
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from esmm_dist.checkpoint.choice import CheckpointChoice
-from esmm_dist.errors import CheckpointError, EsmmError, InputDataError, StorageError
+from esmm_dist.errors import CheckpointError, EsmmError, InputDataError, SchemaError, StorageError
 from esmm_dist.progress import Progress
+from esmm_dist.report.compare_runs.comparison import RunComparison, paired_differences
 from esmm_dist.report.importance.field_importance import Importance
 from esmm_dist.report.importance.stored import read_importance
 from esmm_dist.report.run_history.read import read_course
 from esmm_dist.report.run_page.config import ReportConfig
 from esmm_dist.report.run_page.page import ReportedRuns
-from esmm_dist.report.run_page.scored_run import ScoreMemory, scored_run
+from esmm_dist.report.run_page.scored_run import ScoredRun, ScoreMemory, scored_run
 from esmm_dist.report.run_scores.scores import RunScores
 from esmm_dist.storage.folder import Folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Looked:
-    scores: RunScores | None
+    scored: ScoredRun | None
     importance: Importance | None
     notes: Sequence[str] = ()
 
@@ -45,14 +46,19 @@ def gather_report(config: ReportConfig, progress: Progress, memory: ScoreMemory 
     courses = [read_course(Folder.open(each.run), label) for each, label in zip(choices, labels, strict=True)]
     memory = {} if memory is None else memory
     found = [_look(each, config, progress, memory) for each in choices]
+    comparisons, compared_notes = _compared(found, labels)
     return ReportedRuns(
         courses=courses,
-        scores=[each.scores for each in found],
+        scores=[each.scored.scores if each.scored is not None else None for each in found],
+        comparisons=comparisons,
         importance=[each.importance for each in found],
         notes=[
-            text if len(found) == 1 else f"{label}: {text}"
-            for each, label in zip(found, labels, strict=True)
-            for text in each.notes
+            *compared_notes,
+            *(
+                text if len(found) == 1 else f"{label}: {text}"
+                for each, label in zip(found, labels, strict=True)
+                for text in each.notes
+            ),
         ],
         made_at=time.time(),
         command=command_of(config),
@@ -61,16 +67,30 @@ def gather_report(config: ReportConfig, progress: Progress, memory: ScoreMemory 
 
 def _look(choice: CheckpointChoice, config: ReportConfig, progress: Progress, memory: ScoreMemory) -> _Looked:
     if not config.score:
-        return _Looked(scores=None, importance=None, notes=("The split is not scored (--no-score).",))
+        return _Looked(scored=None, importance=None, notes=("The split is not scored (--no-score).",))
     is_named = choice.step is not None or config.data is not None or config.split is not None
     try:
-        scores = scored_run(choice, config, progress, memory)
+        scored = scored_run(choice, config, progress, memory)
     except (CheckpointError, InputDataError) as e:
         if is_named:
             raise
-        return _Looked(scores=None, importance=None, notes=(f"The split is not scored: {e}",))
-    importance, notes = _importance(choice, scores)
-    return _Looked(scores=scores, importance=importance, notes=notes)
+        return _Looked(scored=None, importance=None, notes=(f"The split is not scored: {e}",))
+    importance, notes = _importance(choice, scored.scores)
+    return _Looked(scored=scored, importance=importance, notes=notes)
+
+
+def _compared(found: Sequence[_Looked], labels: Sequence[str]) -> tuple[Sequence[RunComparison], Sequence[str]]:
+    """Compare the runs with the first one on the same impressions, or say why that cannot be."""
+    kept = [(each.scored.kept, label) for each, label in zip(found, labels, strict=True) if each.scored is not None]
+    named = [replace(each, name=label) for each, label in kept if each is not None]
+    if len(named) < 2 or len(named) < len(found):
+        return (), ()
+    first = found[0].scored
+    assert first is not None
+    try:
+        return paired_differences(named, data=first.scores.data, split=first.scores.split), ()
+    except (InputDataError, SchemaError) as e:
+        return (), (f"The runs are not compared impression by impression: {e}",)
 
 
 def _importance(choice: CheckpointChoice, scores: RunScores) -> tuple[Importance | None, Sequence[str]]:

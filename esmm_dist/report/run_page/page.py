@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from esmm_dist.report.compare_runs.comparison import RunComparison
+from esmm_dist.report.compare_runs.sections import difference_sections
 from esmm_dist.report.importance.field_importance import Importance
 from esmm_dist.report.importance.sections import importance_sections
 from esmm_dist.report.page.blocks import Block, Page, Paragraph, Section
@@ -29,6 +31,9 @@ class ReportedRuns:
     importance: Sequence[Importance | None] = ()
     """Importance of the fields of each run, of the step of its scores; None: not measured."""
 
+    comparisons: Sequence[RunComparison] = ()
+    """Each run but the first, compared with the first on the same impressions; none if they could not be."""
+
     notes: Sequence[str] = ()
     """Why something is not shown, each a sentence."""
 
@@ -44,6 +49,7 @@ class ReportedRuns:
             "runs": [each.to_mapping() for each in self.courses],
             "scores": [each.to_mapping() if each is not None else None for each in self.scores],
             "importance": [each.to_mapping() if each is not None else None for each in self.importance],
+            "comparisons": [each.to_mapping() for each in self.comparisons],
             "findings": findings_of(self.courses),
             "notes": list(self.notes),
         }
@@ -62,6 +68,7 @@ def run_page(report: ReportedRuns, *, refresh_s: float | None = None) -> Page:
     sections = [
         _overview(report),
         *course_sections(courses),
+        *(difference_sections(report.comparisons) if report.comparisons else ()),
         *_scored(report),
         *_used_fields(report),
         settings_section(courses),

@@ -1,7 +1,7 @@
 """The scores of a run for its page: those that are kept, or else computed and kept."""
 
 from collections.abc import MutableMapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import google_crc32c
@@ -15,16 +15,27 @@ from esmm_dist.inference.reached_data import ReachedData
 from esmm_dist.progress import Progress
 from esmm_dist.report.run_page.config import ReportConfig
 from esmm_dist.report.run_page.kept_report import read_scores, scores_name, write_scores
+from esmm_dist.report.run_scores.kept_scores import KeptScores, ScoreKeeper
 from esmm_dist.report.run_scores.score_run import ScoreRequest, score_run
 from esmm_dist.report.run_scores.scores import RunScores
 from esmm_dist.schema.data_set_id import data_set_id
 from esmm_dist.storage.folder import Folder
-
-ScoreMemory = MutableMapping[tuple[str, str], RunScores]
-"""Scores by run and name of file: of runs that cannot be written to, none are computed twice by one process."""
+from esmm_dist.storage.uris import without_credentials
 
 
-def scored_run(choice: CheckpointChoice, config: ReportConfig, progress: Progress, memory: ScoreMemory) -> RunScores:
+@dataclass(frozen=True, kw_only=True)
+class ScoredRun:
+    """The scores of a run, and of each impression if runs are compared."""
+
+    scores: RunScores
+    kept: KeptScores | None
+
+
+ScoreMemory = MutableMapping[tuple[str, str], ScoredRun]
+"""What this process has scored, by run and name of file, so that nothing is scored twice."""
+
+
+def scored_run(choice: CheckpointChoice, config: ReportConfig, progress: Progress, memory: ScoreMemory) -> ScoredRun:
     """Return the scores of a run's checkpoint: the named one, the best, or the newest that can be read.
 
     A checkpoint that a training removes meanwhile makes room for a newer one, which is taken then.
@@ -72,7 +83,7 @@ def _chosen(run: Folder, choice: CheckpointChoice, tried: set[int]) -> Checkpoin
 
 def _scored(
     choice: CheckpointChoice, checkpoint: Checkpoint, config: ReportConfig, progress: Progress, memory: ScoreMemory
-) -> RunScores:
+) -> ScoredRun:
     run = Folder.open(choice.run)
     reached = ReachedData.of(checkpoint.manifest, config.data, choice.run)
     if reached.manifest is None:
@@ -88,9 +99,12 @@ def _scored(
         **{name: getattr(config, name) for name in ("by", "by_values", "gauc_field", "item_field", "on_bad_record")},
     }
     place = (choice.run, scores_name(step, split, key))
-    kept = memory.get(place) or read_scores(run, step, split, key)
-    if kept is not None:
-        return replace(kept, run=choice.run, data=str(reached.folder))
+    if place in memory:
+        return memory[place]
+    compares = len(config.runs) > 1
+    stored = None if compares else read_scores(run, step, split, key)
+    if stored is not None:
+        return ScoredRun(scores=replace(stored, run=choice.run, data=str(reached.folder)), kept=None)
     request = ScoreRequest(
         data=reached.folder,
         split=split,
@@ -101,7 +115,10 @@ def _scored(
         on_bad_record=config.on_bad_record,
         store=config.store,
     )
-    scores = score_run(CheckpointChoice(run=choice.run, step=step), request, progress)
+    keeper = ScoreKeeper() if compares else None
+    scores = score_run(CheckpointChoice(run=choice.run, step=step), request, progress, keeper=keeper)
     write_scores(run, scores, key)
-    memory[place] = scores
-    return scores
+    name = f"{without_credentials(choice.run)} (step {step:,})"
+    kept = keeper.kept(name, checkpoint.manifest.schema.label_tree) if keeper is not None else None
+    memory[place] = ScoredRun(scores=scores, kept=kept)
+    return memory[place]
