@@ -53,7 +53,19 @@ SERVING = st.fixed_dictionaries(
 
 @st.composite
 def _jobs(draw):
-    tasks = ["train", "train", "synth", "preprocess", "evaluate", "predict", "export", "report", "stats", "serve", "serve"]
+    tasks = [
+        "train",
+        "train",
+        "synth",
+        "preprocess",
+        "evaluate",
+        "predict",
+        "export",
+        "report",
+        "stats",
+        "serve",
+        "serve",
+    ]
     task = draw(st.sampled_from(tasks))
     cluster = draw(CLUSTERS) | draw({"train": TRAININGS, "serve": SERVING}.get(task, st.just({})))
     if task == "serve":
