@@ -17,7 +17,7 @@ from esmm_dist.report.run_page.text import watch_line
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.run_history import ENDS
 from launcher.command import Outcome
-from launcher.commands.report import outcome_of
+from launcher.commands.report_outcome import outcome_of
 from launcher.jobs.local_run import LocalRun
 
 _TRAINS = ("starting", "running", "stopping")

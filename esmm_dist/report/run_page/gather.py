@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from esmm_dist.checkpoint.choice import CheckpointChoice
+from esmm_dist.checkpoint.reader import open_checkpoint
 from esmm_dist.errors import CheckpointError, EsmmError, InputDataError, SchemaError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.report.compare_runs.comparison import RunComparison, paired_differences
 from esmm_dist.report.importance.field_importance import Importance
 from esmm_dist.report.importance.stored import read_importance
 from esmm_dist.report.run_history.read import read_course
+from esmm_dist.report.run_history.row_norms import RowNorms, row_norms
 from esmm_dist.report.run_page.config import ReportConfig
 from esmm_dist.report.run_page.page import ReportedRuns
 from esmm_dist.report.run_page.scored_run import ScoredRun, ScoreMemory, scored_run
@@ -23,6 +25,7 @@ from esmm_dist.storage.folder import Folder
 class _Looked:
     scored: ScoredRun | None
     importance: Importance | None
+    norms: Sequence[RowNorms] = ()
     notes: Sequence[str] = ()
 
 
@@ -51,6 +54,7 @@ def gather_report(config: ReportConfig, progress: Progress, memory: ScoreMemory 
         courses=courses,
         scores=[each.scored.scores if each.scored is not None else None for each in found],
         comparisons=comparisons,
+        norms=found[0].norms,
         importance=[each.importance for each in found],
         notes=[
             *compared_notes,
@@ -76,7 +80,13 @@ def _look(choice: CheckpointChoice, config: ReportConfig, progress: Progress, me
             raise
         return _Looked(scored=None, importance=None, notes=(f"The split is not scored: {e}",))
     importance, notes = _importance(choice, scored.scores)
-    return _Looked(scored=scored, importance=importance, notes=notes)
+    norms: Sequence[RowNorms] = ()
+    if len(config.runs) == 1:
+        try:
+            norms = row_norms(open_checkpoint(Folder.open(choice.run), scored.scores.step), progress)
+        except CheckpointError as e:  # removed meanwhile, or damaged
+            notes = (*notes, f"Norms of rows are left out: {e}")
+    return _Looked(scored=scored, importance=importance, norms=norms, notes=notes)
 
 
 def _compared(found: Sequence[_Looked], labels: Sequence[str]) -> tuple[Sequence[RunComparison], Sequence[str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from esmm_dist.config import to_mapping
 from esmm_dist.report.compare_runs.comparison import RunComparison
 from esmm_dist.report.compare_runs.sections import difference_sections
 from esmm_dist.report.importance.field_importance import Importance
@@ -13,6 +14,8 @@ from esmm_dist.report.page.blocks import Block, Page, Paragraph, Section
 from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.run_history.course import RunCourse
 from esmm_dist.report.run_history.findings import course_facts, findings_of
+from esmm_dist.report.run_history.norm_pictures import norm_section
+from esmm_dist.report.run_history.row_norms import RowNorms
 from esmm_dist.report.run_history.sections import course_sections, settings_section
 from esmm_dist.report.run_scores.scores import RunScores
 from esmm_dist.report.run_scores.sections import score_sections
@@ -34,6 +37,9 @@ class ReportedRuns:
     comparisons: Sequence[RunComparison] = ()
     """Each run but the first, compared with the first on the same impressions; none if they could not be."""
 
+    norms: Sequence[RowNorms] = ()
+    """Norms of the rows of the only run, at the step of its scores; none of several runs."""
+
     notes: Sequence[str] = ()
     """Why something is not shown, each a sentence."""
 
@@ -50,6 +56,7 @@ class ReportedRuns:
             "scores": [each.to_mapping() if each is not None else None for each in self.scores],
             "importance": [each.to_mapping() if each is not None else None for each in self.importance],
             "comparisons": [each.to_mapping() for each in self.comparisons],
+            "row_norms": [to_mapping(each) for each in self.norms],
             "findings": findings_of(self.courses),
             "notes": list(self.notes),
         }
@@ -71,6 +78,7 @@ def run_page(report: ReportedRuns, *, refresh_s: float | None = None) -> Page:
         *(difference_sections(report.comparisons) if report.comparisons else ()),
         *_scored(report),
         *_used_fields(report),
+        *_rows(report),
         settings_section(courses),
         _how_made(report),
     ]
@@ -101,6 +109,11 @@ def _used_fields(report: ReportedRuns) -> Sequence[Section]:
     """Return the importance of fields, of one run: pictures of several would have one name."""
     found = [each for each in report.importance if each is not None]
     return importance_sections(found[0]) if len(report.courses) == 1 and found else ()
+
+
+def _rows(report: ReportedRuns) -> Sequence[Section]:
+    step = next((each.step for each in report.scores if each is not None), None)
+    return [norm_section(report.norms, step)] if report.norms and step is not None else ()
 
 
 def _how_made(report: ReportedRuns) -> Section:
