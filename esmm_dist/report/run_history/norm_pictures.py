@@ -43,16 +43,16 @@ def _picture(found: Sequence[RowNorms]) -> Picture:
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.set_xlabel("L2 norm of a row")
-    axes.set_ylabel("table")
+    axes.set_ylabel("field or table")
     axes.grid(axis="y", visible=False)
     return Picture(
         name="row-norms",
         title=_title(found),
-        how_to_read="The dot is the median norm of a table's rows, the bar reaches from the 5th to the 95th of a "
-        "hundred. Rows that have hardly been trained stay near their start values, which are small; a bar that reaches "
-        "far to the right has rows that grew, which embedding_l2 holds back.",
+        how_to_read="The dot is the median norm of the rows of a field, or of a table that fields share; the bar "
+        "reaches from the 5th to the 95th of a hundred. Rows that have hardly been trained stay near their start "
+        "values, which are small; a bar that reaches far to the right has rows that grew, which embedding_l2 holds back.",
         figure=figure,
-        numbers={each.table: dict(each.quantiles) for each in found},
+        numbers={_name(each): dict(each.quantiles) for each in found},
     )
 
 
@@ -87,13 +87,13 @@ def _table(found: Sequence[RowNorms]) -> PageTable:
         for each in found
     ]
     return PageTable(
-        title="Norms of the rows by table.",
+        title="Norms of the rows by field.",
         head=["table", "fields", "rows", "norm, 5%", "median", "95%", "rows read", "not finite"],
         rows=rows,
         text_columns=(0, 1),
         folded=len(rows) > 8,
-        how_to_read="Fields that share a table are shown together: a row does not say of which field its id is. Norms "
-        "are rounded up to the next of 250 steps a factor of ten, which is less than 1%.",
+        how_to_read="The vocabulary of the data set says of which field an id is; without it, fields that share a "
+        "table stand together. Norms are rounded up to the next of 250 steps a factor of ten, which is less than 1%.",
     )
 
 

@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.checkpoint.reader import open_checkpoint
@@ -13,7 +14,7 @@ from esmm_dist.report.compare_runs.comparison import RunComparison, paired_diffe
 from esmm_dist.report.importance.field_importance import Importance
 from esmm_dist.report.importance.stored import read_importance
 from esmm_dist.report.run_history.read import read_course
-from esmm_dist.report.run_history.row_norms import RowNorms, row_norms
+from esmm_dist.report.run_history.row_norms import FieldsOfIds, RowNorms, row_norms
 from esmm_dist.report.run_page.config import ReportConfig
 from esmm_dist.report.run_page.page import ReportedRuns
 from esmm_dist.report.run_page.scored_run import ScoredRun, ScoreMemory, scored_run
@@ -83,7 +84,9 @@ def _look(choice: CheckpointChoice, config: ReportConfig, progress: Progress, me
     norms: Sequence[RowNorms] = ()
     if len(config.runs) == 1:
         try:
-            norms = row_norms(open_checkpoint(Folder.open(choice.run), scored.scores.step), progress)
+            fields = FieldsOfIds.of_vocabulary(Path(scored.scores.data) / "vocabulary.parquet")
+            checkpoint = open_checkpoint(Folder.open(choice.run), scored.scores.step)
+            norms = row_norms(checkpoint, progress, fields_of_ids=fields)
         except CheckpointError as e:  # removed meanwhile, or damaged
             notes = (*notes, f"Norms of rows are left out: {e}")
     return _Looked(scored=scored, importance=importance, norms=norms, notes=notes)
