@@ -101,8 +101,9 @@ def row_norms(
     chosen = {table: _chosen(files, most_rows) for table, files in by_table.items()}
     progress.start("Reading rows", sum(each.rows for files in chosen.values() for each in files), "rows")
     found: list[RowNorms] = []
+    aliases = {each.name: each.alias for each in checkpoint.manifest.schema.fields}
     for table, files in chosen.items():
-        fields = [each.name for each in checkpoint.manifest.schema.fields if each.table == table]
+        fields = [each.alias for each in checkpoint.manifest.schema.fields if each.table == table]
         groups: dict[str, _Counts] = {}
         for file in files:
             rows = read_rows(checkpoint.folder, file)
@@ -115,7 +116,7 @@ def row_norms(
         found += [
             RowNorms(
                 table=table,
-                fields=fields if not name else [name],
+                fields=fields if not name else [aliases.get(name, name)],
                 rows=round(counts.read * whole),
                 read_rows=counts.read,
                 quantiles={f"p{percent}": counts.quantile(percent / 100) for percent in (5, 50, 95)},
