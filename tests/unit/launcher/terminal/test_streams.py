@@ -42,8 +42,21 @@ def esmm(folder: Path, *args: str, redirected: str = "", **variables: str) -> "s
     )
 
 
-@pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("command", COMMANDS)
+IN_SHORT = {*((command, "GBK") for command in COMMANDS), *((command, "C") for command in COMMANDS)} | {
+    (command, locale) for command in ("a report", "an error that names a path that is no text") for locale in LOCALES
+}
+"""Commands and locales in which the checks start them, a process each: each command in a narrow encoding and in none,
+what writes files and what is no text in every one. The other pairs are slow tests."""
+
+
+@pytest.mark.parametrize(
+    ("command", "locale"),
+    [
+        pytest.param(command, locale, marks=() if (command, locale) in IN_SHORT else pytest.mark.slow)
+        for command in COMMANDS
+        for locale in LOCALES
+    ],
+)
 def test_what_is_printed_reaches_every_terminal(tmp_path, command, locale):
     line, status, printed = COMMANDS[command]
     done = esmm(tmp_path, *line, **LOCALES[locale])
