@@ -5,6 +5,16 @@ from pathlib import Path
 from launcher.steps.step import Step
 
 
+def data_page(folder: Path) -> Path:
+    """Return the page of the demo's data."""
+    return folder / "data.html"
+
+
+def run_page(folder: Path) -> Path:
+    """Return the page of the demo's run."""
+    return folder / "run.html"
+
+
 def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
     """Return the demo's steps, in order.
 
@@ -23,6 +33,11 @@ def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
             why="Join, filter, group and shuffle it into TFRecord shards.",
         ),
         Step(
+            name="stats",
+            args=["stats", str(data), "--html", str(data_page(folder))],
+            why="Look at it: labels, fields, ids, and how test differs.",
+        ),
+        Step(
             name="train",
             args=["train", "--data", str(data), "--run", str(run)],
             why="Train ESMM. Ctrl-C saves; the same command continues.",
@@ -31,6 +46,11 @@ def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
             name="evaluate",
             args=["evaluate", "--run", str(run), "--data", str(data), "--split", "test"],
             why="Measure the model on impressions that it has not seen.",
+        ),
+        Step(
+            name="report",
+            args=["report", str(run), "--data", str(data), "--split", "test", "--html", str(run_page(folder))],
+            why="Look at its course, its scores and its mistakes.",
         ),
         Step(
             name="predict",

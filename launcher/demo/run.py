@@ -10,7 +10,7 @@ from typing import Any
 
 from esmm_dist.text_table import text_table
 from launcher.command import CommandContext, Outcome
-from launcher.demo.plan import plan
+from launcher.demo.plan import data_page, plan, run_page
 from launcher.demo.summary import auc_rows, what_next
 from launcher.steps.journal import DoneStep, Journal, lines_of, open_journal
 from launcher.steps.run import run_steps, stopped_outcome
@@ -74,7 +74,9 @@ def _outcome(folder: Path, done: Mapping[str, DoneStep]) -> Outcome:
     sizes = {
         "synth": path_bytes(folder / "raw"),
         "preprocess": path_bytes(folder / "data"),
+        "stats": path_bytes(data_page(folder)),
         "train": path_bytes(folder / "run"),
+        "report": path_bytes(run_page(folder)),
         "predict": path_bytes(folder / "predictions.parquet"),
     }
     impressions_per_s = speeds(done)

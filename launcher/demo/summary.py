@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from launcher.demo.plan import data_page, run_page
+
 
 def distance_closed(auc: float, best: float) -> float:
     """Return how far a model has come from the AUC of a coin (0.5) to the best possible, as a share."""
@@ -38,7 +40,10 @@ def what_next(folder: Path, activate: Path | None) -> Sequence[str]:
         activate: script that puts ``esmm`` on the path; None if it is there already
     """
     first = {f". {activate}": "puts esmm on this shell's path"} if activate else {}
-    lines = first | {
+    lines = {
+        str(data_page(folder)): "pictures of the data: open the file in a browser",
+        str(run_page(folder)): "pictures of the run: open it, too",
+        **first,
         f"esmm checkpoints {folder / 'run'}": "the checkpoints of the run",
         f"tensorboard --logdir {folder / 'run'}": "losses and AUCs over the steps",
         f"esmm export --run {folder / 'run'} --out {folder / 'models' / '1'}": "a SavedModel for any TensorFlow",

@@ -37,11 +37,11 @@ def speeds(done: Mapping[str, DoneStep]) -> dict[str, float]:
     """Return the impressions a second of each step; of training, those of its steps without start-up and evaluation.
 
     Args:
-        done: finished steps by name, ``preprocess``, ``train`` and one on the test split at least
+        done: finished steps by name, ``preprocess``, ``train`` and one on the test split, at least
     """
     splits = {name: split["impressions"] for name, split in done["preprocess"].result["splits"].items()}
     everything, test = sum(splits.values()), splits["test"]
-    counts = {"synth": everything, "preprocess": everything, "evaluate": test, "predict": test}
+    counts = dict.fromkeys(("synth", "preprocess", "stats"), everything) | {"evaluate": test, "predict": test}
     train = done["train"].result
     found = {"train": train["impressions"] / train["seconds"]} if train["seconds"] else {}
     return found | {name: counts[name] / step.seconds for name, step in done.items() if name in counts}

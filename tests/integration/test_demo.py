@@ -33,7 +33,13 @@ def test_the_demo_learns_from_a_raw_log_and_ends_with_its_table(tmp_path):
         assert metrics["auc"] < result["best_auc"][task] + 3 * metrics["auc_standard_error"]
     assert len(done.stdout.splitlines()) == 1
     lines = [line for line in done.stderr.splitlines() if line.startswith("$ esmm ")]
-    assert [line.split()[2] for line in lines] == ["synth", "preprocess", "train", "evaluate", "predict"]
+    assert [line.split()[2] for line in lines] == [
+        *("synth", "preprocess", "stats", "train", "evaluate", "report", "predict")
+    ]
+    for name in ("data", "run"):
+        page = (folder / f"{name}.html").read_text(encoding="utf-8")
+        assert page.count("<figure") > 3
+        assert str(folder / f"{name}.html") in done.stderr
     assert "What to try next:" in done.stderr
     # Our own warnings are told by "Warning: "; those of Python and of libraries are none of the user's business
     assert not re.search(r"[A-Z]\w*Warning|WARNING|Traceback|tensorflow/|external/", done.stderr)

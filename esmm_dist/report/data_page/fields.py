@@ -88,7 +88,7 @@ def coverage_picture(statistics: DataStatistics) -> Picture:
     panel.set_xlim(-0.02, 1.02)
     show_percent(panel.xaxis)
     names_on_y(panel, [field_name(field) for field in fields])
-    panel.set_xlabel("share of the impressions that have a value of the field")
+    panel.set_xlabel("impressions with a value")
     panel.set_ylabel("field")
     if len(splits) > 1:
         legend_above(panel)
@@ -120,19 +120,19 @@ def new_ids_picture(statistics: DataStatistics) -> Picture | None:
         return None
     having = [field for field in known if new_occurrence_share(field, test) > 0]
     fields, rest = _most_of(having or known[:1], lambda field: new_occurrence_share(field, test))
-    shares = {"share of occurrences": [new_occurrence_share(field, test) for field in fields]}
+    shares = {"occurrences": [new_occurrence_share(field, test) for field in fields]}
     of_ids = [unseen_share(field, test) for field in fields]
     has_ids = not all(math.isnan(each) for each in of_ids)
     if has_ids:
-        shares["share of distinct ids"] = of_ids
+        shares["distinct ids"] = of_ids
     figure, axes = new_figure(width=SINGLE, height=bars_height(len(fields), len(shares)))
     panel = axes[0, 0]
     grouped_bars(panel, [field_name(field) for field in fields], shares, text_of=percent)
     show_percent(panel.xaxis)
-    panel.set_xlabel(f"share of {shown(test)} that is new to a model of train")
+    panel.set_xlabel(f"share of {shown(test)} that is new")
     panel.set_ylabel("field")
     legend_above(panel)
-    most = shares["share of occurrences"][0]
+    most = shares["occurrences"][0]
     title = (
         f"{percent(most)} of the occurrences of {field_name(fields[0])} in {shown(test)} are ids that train lacks or "
         "has too seldom."
@@ -184,7 +184,7 @@ def drift_picture(statistics: DataStatistics) -> Picture | None:
     panel.set_xscale("log")
     panel.set_xlim(_LEAST_PSI * 0.8, max(1.0, 1.5 * largest(fields[0])))
     names_on_y(panel, [field_name(field) for field in fields])
-    panel.set_xlabel("population stability index against train (logarithmic)")
+    panel.set_xlabel("PSI against train (logarithmic)")
     panel.set_ylabel("field")
     legend_above(panel)
     first = fields[0]
@@ -194,9 +194,9 @@ def drift_picture(statistics: DataStatistics) -> Picture | None:
         name="drift",
         title=f"{field_name(first)} shifts most between train and {shown(split)} ({short(largest(first))}); {far} of "
         f"{len(known)} fields are above {DRIFTED_PSI}.",
-        how_to_read="A mark is how far a field's ids shift from train (population stability index): usually, below "
-        f"{SHIFTED_PSI} (dashed) is called stable and above {DRIFTED_PSI} (solid) shifted. The grey bar is what chance "
-        f"gives samples of this size: a mark within or near it says nothing. Less than {_LEAST_PSI} is drawn at the "
+        how_to_read="A mark is how far a field's ids shift from train (PSI, population stability index): below "
+        f"{SHIFTED_PSI} (dashed) is usually called stable, above {DRIFTED_PSI} (solid) shifted. The grey bar is what "
+        f"chance gives samples of this size: a mark within or near it says nothing. Less than {_LEAST_PSI} is drawn at the "
         "left end." + rest,
         figure=figure,
         numbers={"fields": [field.name for field in fields], "psi": values, "by_chance": noise},

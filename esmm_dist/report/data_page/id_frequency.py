@@ -98,7 +98,7 @@ def _curves(fields: Sequence[FieldStatistics]) -> Picture:
     panel.set_yscale("log")
     counts_on_log(panel.xaxis, max(count for each in numbers.values() for count in each["at_least"]))
     show_short(panel.yaxis)
-    panel.set_xlabel("impressions of train that hold the id, at least (logarithmic)")
+    panel.set_xlabel("impressions with the id, at least (logarithmic)")
     panel.set_ylabel("distinct ids (logarithmic)")
     legend_above(panel)
     first = order[0]

@@ -23,8 +23,10 @@ METRICS = {
 RESULTS: dict[str, dict[str, Any]] = {
     "synth": {"best_auc": {"ctr": 0.75, "cvr": 0.7, "ctcvr": 0.8}},
     "preprocess": {"splits": {"train": {"impressions": 3000}, "test": {"impressions": 1000}}},
+    "stats": {},
     "train": {"impressions": 6000, "seconds": 2.0},
     "evaluate": METRICS,
+    "report": {},
     "predict": {},
 }
 
@@ -64,7 +66,7 @@ def test_every_step_is_shown_as_the_command_that_is_run(tmp_path):
     demo(tmp_path / "demo", commands, shown)
     typed = [text.split("    # ")[0].removeprefix("$ esmm ") for text in shown.texts if "$ esmm" in text]
     assert typed == commands.lines
-    assert [line.split()[0] for line in typed] == ["synth", "preprocess", "train", "evaluate", "predict"]
+    assert [line.split()[0] for line in typed] == list(RESULTS)
     assert "  train reports" in shown.texts
 
 
@@ -90,12 +92,22 @@ def test_the_demo_ends_with_auc_beside_the_best_possible_speed_and_size(tmp_path
     assert "3 k" in next(line for line in outcome.lines if line.startswith("train "))
 
 
+def test_the_pages_of_the_data_and_of_the_run_are_what_a_reader_is_told_of_first(tmp_path):
+    folder = tmp_path / "demo"
+    commands = FakeCommands()
+    lines = demo(folder, commands).lines
+    written = [line.split(" --html ")[1].split()[0] for line in commands.lines if " --html " in line]
+    assert written == [str(folder / "data.html"), str(folder / "run.html")]
+    place = lines.index("What to try next:")
+    assert [line.split()[0] for line in lines[place + 1 : place + 3]] == written
+
+
 def test_a_demo_that_stopped_continues_at_the_step_that_failed(tmp_path):
     with pytest.raises(NumericalError):
         demo(tmp_path / "demo", FakeCommands(fails_at="train"))
     commands = FakeCommands()
     demo(tmp_path / "demo", commands)
-    assert [line.split()[0] for line in commands.lines] == ["train", "evaluate", "predict"]
+    assert [line.split()[0] for line in commands.lines] == ["train", "evaluate", "report", "predict"]
 
 
 def test_a_training_that_a_signal_stopped_ends_the_demo_and_is_continued_by_the_next(tmp_path):
@@ -108,10 +120,10 @@ def test_a_training_that_a_signal_stopped_ends_the_demo_and_is_continued_by_the_
     outcome = demo(tmp_path / "demo", stopped)
     assert not outcome.done
     assert outcome.lines == ["The demo stopped at train. Run the same command again to continue."]
-    assert len(stopped.lines) == 3
+    assert len(stopped.lines) == 4
     commands = FakeCommands()
     assert demo(tmp_path / "demo", commands).done
-    assert [line.split()[0] for line in commands.lines] == ["train", "evaluate", "predict"]
+    assert [line.split()[0] for line in commands.lines] == ["train", "evaluate", "report", "predict"]
 
 
 def test_a_finished_demo_shows_its_table_again_and_runs_nothing(tmp_path):

@@ -7,10 +7,13 @@ import pytest
 
 from esmm_dist.report.data_page.page import data_page
 from esmm_dist.report.page.blocks import PageTable, Paragraph
-from esmm_dist.report.page.html_page import MOST_BYTES, html_of
+from esmm_dist.report.page.html_page import MOST_BYTES
+from esmm_dist.report.page.writing import write_html
 from esmm_dist.report.pictures.picture import Picture
+from tests.support.browser import assert_good_page, started_browser
 from tests.support.made_up_statistics import statistics
 
+HOSTILE = ("<script>alert(1)</script>", "two\nlines", "x" * 200, "$a_b$", "Стол 桌子", "", "%s{}\\")
 FORMS: dict[str, dict[str, Any]] = {
     "two splits": {},
     "three splits and days": {"splits": ("train", "validation", "test"), "days": 9},
@@ -46,7 +49,30 @@ def texts_of(block):
             return [block.title, block.how_to_read]
 
 
-def test_a_page_of_40_fields_and_5_labels_is_small():
-    page = data_page(statistics(fields=40, labels=5, days=400, splits=("train", "validation", "test")))
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Write the page of many fields, some with hostile names, and return it with its file."""
+    numbers = statistics(fields=40, labels=5, days=60, splits=("train", "validation", "test"), names=HOSTILE)
+    page = data_page(numbers, "esmm stats '<data>'")
+    path = tmp_path_factory.mktemp("page") / "data.html"
+    write_html(page, path)
+    return page, path
+
+
+def test_a_page_of_40_fields_and_5_labels_is_small(large):
+    page, path = large
     assert len(page.pictures()) == 11
-    assert len(html_of(page).encode()) < MOST_BYTES / 2
+    assert path.stat().st_size < MOST_BYTES / 2
+
+
+def test_names_of_a_users_files_are_shown_as_texts(large):
+    text = large[1].read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "x" * 40 not in text
+
+
+def test_a_large_page_is_good_at_both_widths_in_both_themes(large):
+    page, path = large
+    with started_browser() as browser:
+        assert_good_page(browser, path, [picture.name for picture in page.pictures()])
