@@ -1,6 +1,7 @@
 """What stands out in a data set."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from esmm_dist.report.data_page.findings import findings
 from esmm_dist.report.data_statistics.statistics import DataStatistics, Funnel
 from tests.support.made_up_statistics import statistics
 
-QUIET = {"psi": 0.01, "unseen_ids": 0, "unseen_occurrences": 0}
+QUIET: dict[str, Any] = {"psi": 0.01, "unseen_ids": 0, "unseen_occurrences": 0}
 
 
 def quiet(**shape) -> DataStatistics:
