@@ -44,7 +44,7 @@ class PageTable:
     folded: bool = False
     """Whether it is shown only when a reader opens it."""
     bars: Mapping[int, Sequence[float | None]] = field(default_factory=dict)
-    """For columns by their place, a share in 0 .. 1 for each row, drawn as a bar behind the cell's text."""
+    """For columns by their place, a share in 0 .. 1 for each row, drawn as a bar under the cell's text."""
 
     def __post_init__(self) -> None:
         wrong = [row for row in self.rows if len(row) != len(self.head)]
