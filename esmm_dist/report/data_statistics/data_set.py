@@ -87,7 +87,7 @@ def data_set_statistics(
         days=report.days(),
         sample_share=share,
         rejected=report.rejected(),
-        left_out={**({"records that cannot be read": skipped} if skipped else {}), **report.left_out()},
+        left_out={**({"impressions of records that cannot be read": skipped} if skipped else {}), **report.left_out()},
         user_field=_user_field(schema),
     )
 
