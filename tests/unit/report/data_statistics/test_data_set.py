@@ -7,11 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from esmm_dist.errors import InputDataError
 from esmm_dist.progress import NoProgress
 from esmm_dist.report.data_statistics.config import StatsConfig
 from esmm_dist.report.data_statistics.gather import data_statistics
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics
-from tests.support.tiny_dataset import Group, tiny_groups, weighted, weighted_schema, write_dataset
+from esmm_dist.schema.fields import Field
+from esmm_dist.schema.manifest import read_manifest
+from tests.support.damage import remove
+from tests.support.tiny_dataset import (
+    Group,
+    Impression,
+    tiny_groups,
+    tiny_schema,
+    weighted,
+    weighted_schema,
+    write_dataset,
+)
 
 TRAIN, TEST = tiny_groups(300), tiny_groups(90, seed=7, first_sample=10_000)
 FIELDS = ("user", "history", "item", "tags")
@@ -130,3 +142,61 @@ def test_data_set_without_train_compares_nothing(tmp_path: Path):
     for field in found.fields:
         assert (field.splits["test"].unseen_ids, field.splits["test"].psi) == (None, None)
         assert field.frequency.min_counts == []
+
+
+def test_a_missing_shard_is_an_error_or_is_left_out_and_counted(tmp_path: Path):
+    write_dataset(tmp_path / "data", {"train": TRAIN, "test": TEST})
+    shard = read_manifest(tmp_path / "data").splits["train"].shards[0]
+    remove(tmp_path / "data" / shard.path)
+    with pytest.raises(InputDataError, match=shard.path):
+        stats_of(tmp_path / "data")
+    found = stats_of(tmp_path / "data", on_bad_record="skip")
+    assert found.left_out == {"impressions of records that cannot be read": shard.impressions}
+    everything = sum(len(group.impressions) for group in TRAIN)
+    assert found.splits["train"].funnel.impressions == everything - shard.impressions
+    assert field_of(found, "item").splits["train"].ids_an_impression.total == everything - shard.impressions
+
+
+def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path):
+    with pytest.raises(InputDataError, match=r"holds no manifest\.json"):
+        stats_of(tmp_path)
+
+
+def test_users_without_a_name_have_contexts_and_fields_without_users_have_none(tmp_path: Path):
+    history, item, tags = (next(f for f in tiny_schema().fields if f.name == n) for n in ("history", "item", "tags"))
+    nameless = [Group(fields=group.fields[1:], impressions=group.impressions) for group in TRAIN]
+    write_dataset(tmp_path / "nameless", {"train": nameless}, schema=tiny_schema(fields=(history, item, tags)))
+    found = stats_of(tmp_path / "nameless")
+    contexts = {tuple(id_ for id_, _ in group.fields[0]) for group in nameless}
+    assert found.user_field is None
+    assert (found.splits["train"].contexts, found.splits["train"].contexts_a_user) == (len(contexts), None)
+    userless = [Group(fields=[], impressions=group.impressions) for group in TRAIN]
+    write_dataset(tmp_path / "userless", {"train": userless}, schema=tiny_schema(fields=(item, tags)))
+    split = stats_of(tmp_path / "userless").splits["train"]
+    assert (split.contexts, split.impressions_a_context, split.contexts_a_user) == (None, None, None)
+
+
+def test_three_labels_are_counted_in_their_order(tmp_path: Path):
+    schema = tiny_schema(
+        labels=("click", "buy", "favourite after click"), fields=(*tiny_schema().fields, Field(name="x", owner="item"))
+    )
+    groups = [
+        Group(
+            fields=group.fields,
+            impressions=[
+                Impression(
+                    sample_id=i.sample_id, labels=(*i.labels, i.labels[0] * (i.sample_id % 2)), fields=[*i.fields, []]
+                )
+                for i in group.impressions
+            ],
+        )
+        for group in TRAIN
+    ]
+    write_dataset(tmp_path / "data", {"train": groups}, schema=schema)
+    found = stats_of(tmp_path / "data")
+    labels = np.array([i.labels for group in groups for i in group.impressions])
+    assert list(found.label_names) == ["click", "buy", "favourite"]
+    assert list(found.label_parents) == [-1, 0, 0]
+    assert list(found.splits["train"].funnel.labels.values()) == labels.sum(axis=0).tolist()
+    empty = field_of(found, "x").splits["train"]  # a field without any id
+    assert (empty.distinct_ids, empty.occurrences, empty.covered) == (0, 0, 0)

@@ -79,7 +79,13 @@ def logs(raw: Path, data: Path) -> dict[str, AliCcpLog]:
 
 
 def prepared(raw: Path, data: Path, **settings: Any) -> Path:
-    given = {"schema": "aliccp", "min_count": MIN_COUNT, "lanes": 16, "group_size": 8, "workers": 1} | settings
+    given: dict[str, Any] = {
+        "schema": "aliccp",
+        "min_count": MIN_COUNT,
+        "lanes": 16,
+        "group_size": 8,
+        "workers": 1,
+    } | settings
     preprocess(PreprocessConfig(raw=raw, out=data, **given), NoProgress())
     return data
 

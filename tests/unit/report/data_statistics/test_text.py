@@ -74,7 +74,8 @@ def test_rates_are_of_the_label_before():
 
 def test_a_field_shows_what_is_new_and_its_drift_beside_chance():
     row = next(line for line in report().splitlines() if line.startswith("item_id"))
-    assert row.split() == ["item_id", "one-hot", "40", "7", "90.00%", "90.00%", "1.00", "1", "19.0%", "0.250", "(0.010)"]
+    of_field = ["item_id", "one-hot", "40", "7", "90.00%", "90.00%", "1.00", "1"]
+    assert row.split() == [*of_field, "19.0%", "0.250", "(0.010)"]
     assert not_in_train(TEST) == (9 + 10) / (90 + 10)
     assert not_in_train(TRAIN) is None
 
