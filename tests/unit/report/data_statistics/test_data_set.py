@@ -200,3 +200,22 @@ def test_three_labels_are_counted_in_their_order(tmp_path: Path):
     assert list(found.splits["train"].funnel.labels.values()) == labels.sum(axis=0).tolist()
     empty = field_of(found, "x").splits["train"]  # a field without any id
     assert (empty.distinct_ids, empty.occurrences, empty.covered) == (0, 0, 0)
+
+
+def test_noise_of_a_field_of_users_is_by_users_and_of_items_by_impressions(statistics: DataStatistics):
+    users = [np.array(list(Counter(ids[0] for ids in lists_of(g, "user")).values())) for g in (TRAIN, TEST)]
+    effective = [numbers.sum() ** 2 / (numbers**2).sum() for numbers in users]
+    impressions = [numbers.sum() for numbers in users]
+    for name, sizes in (("user", effective), ("item", impressions)):
+        bins = len(counts_of(TRAIN, name))  # fewer than 50, all frequent, and none is empty
+        noise = field_of(statistics, name).splits["test"].psi_noise
+        assert noise == pytest.approx((bins - 1) * (1 / sizes[0] + 1 / sizes[1]))
+
+
+def test_a_frequent_id_that_occurs_once_has_a_bin_and_is_not_new(tmp_path: Path):
+    """Three items, once each in train and in test: both splits are alike."""
+    groups = [group for group in TRAIN if len(group.impressions) == 1]
+    items = {group.impressions[0].fields[0][0][0]: group for group in groups}
+    once = list(items.values())[:3]
+    write_dataset(tmp_path / "data", {"train": once, "test": once}, lanes=1, parts=1)
+    assert field_of(stats_of(tmp_path / "data"), "item").splits["test"].psi == 0
