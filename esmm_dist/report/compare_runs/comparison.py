@@ -27,7 +27,7 @@ CERTAIN_P = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestedDifference:
+class DifferenceTest:
     """A difference a - b with its test."""
 
     a: float
@@ -53,7 +53,7 @@ class TestedDifference:
     """Difference that a split like this would show in 80% of cases, at a p value of 0.05."""
 
     @classmethod
-    def of(cls, found: PairedEstimate) -> "TestedDifference":
+    def of(cls, found: PairedEstimate) -> "DifferenceTest":
         """Test a difference; ``p_adjusted`` is not adjusted yet."""
         by_user = not math.isnan(found.standard_error_by_user)
         error = found.standard_error_by_user if by_user else found.standard_error
@@ -92,8 +92,8 @@ class TaskComparison:
     impressions: int
     """Those that the task counts: for cvr the clicked ones."""
     positives: int
-    auc: TestedDifference
-    log_loss: TestedDifference
+    auc: DifferenceTest
+    log_loss: DifferenceTest
     rank_correlation: float
     """Spearman's, of the two models' predictions."""
 
@@ -133,7 +133,7 @@ class RunComparison(Reported):
             "",
             *text_table(["task", *losses], [self._loss_row(name) for name in self.tasks]),
             "",
-            *(self.sentence(name) for name in self.tasks),
+            *(task_sentence(each.auc, name, "A", "B") for name, each in self.tasks.items()),
             "",
             "± is one standard error of the difference, interval and p are "
             + ("by user: impressions of one user are not independent." if by_user else "those of DeLong.")
@@ -196,7 +196,7 @@ def paired_differences(runs: Sequence[KeptScores], *, data: str = "", split: str
     return _adjusted(found)
 
 
-def task_sentence(auc: TestedDifference, task: str, a: str, b: str) -> str:
+def task_sentence(auc: DifferenceTest, task: str, a: str, b: str) -> str:
     """Say which of two runs is better at a task, if that is certain, and else what would have been."""
     if math.isnan(auc.error):
         return f"{task}: a label has fewer than two impressions, so that nothing can be compared."
@@ -259,8 +259,8 @@ def _compared(a: KeptScores, b: KeptScores, data: str, split: str) -> RunCompari
         tasks[task.name] = TaskComparison(
             impressions=counted,
             positives=positives,
-            auc=TestedDifference.of(paired_auc(*own)),
-            log_loss=TestedDifference.of(paired_log_loss(*own)),
+            auc=DifferenceTest.of(paired_auc(*own)),
+            log_loss=DifferenceTest.of(paired_log_loss(*own)),
             rank_correlation=rank_correlation(own[0], own[1]),
         )
     known = b.users[b.users >= 0]

@@ -54,8 +54,10 @@ def difference_picture(comparisons: Sequence[RunComparison]) -> Picture:
         )
         for each in shown
     ]
-    figure, axes = new_figure(width=1.7, height=intervals_height(len(tasks), len(shown)))
-    interval_rows(axes[0, 0], [cut(task) for task in tasks], series, baseline=0.0, note="a label is missing")
+    figure, axes = new_figure(width=1.2, height=intervals_height(len(tasks), len(shown)))
+    interval_rows(
+        axes[0, 0], [cut(task) for task in tasks], series, baseline=0.0, note="a label is missing", first_place=1
+    )
     axes[0, 0].set_xlabel(f"AUC, less that of {cut_middle(shown[0].b, 32)}")
     axes[0, 0].set_ylabel("task")
     few_ticks(axes[0, 0].xaxis, 7)

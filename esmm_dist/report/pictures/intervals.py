@@ -27,8 +27,14 @@ class IntervalSeries:
 
 
 def intervals_height(rows: int, series: int = 1) -> float:
-    """Return the ``height`` of ``new_figure`` for so many rows of so many points each."""
-    return (0.95 + _ROW_INCHES * max(rows, 1) * max(1.0, 0.55 * series)) / 3.0
+    """Return the ``height`` of ``new_figure`` for so many rows of so many points each, with their legend above."""
+    inches = 0.95 + _ROW_INCHES * max(rows, 1) * max(1.0, 0.55 * series)
+    return inches / 3.0 + legend_height(series)
+
+
+def legend_height(series: int) -> float:
+    """Return what a legend of so many long names adds to the ``height`` of ``new_figure``; nothing of one."""
+    return 0.0625 * series if series > 1 else 0.0
 
 
 def interval_rows(
@@ -38,6 +44,7 @@ def interval_rows(
     *,
     baseline: float | None = None,
     note: str = "one class only",
+    first_place: int = 0,
 ) -> None:
     """Draw a row for each label, the first at the top, with a point and its interval for each series.
 
@@ -47,12 +54,13 @@ def interval_rows(
         series: points, of as many rows as there are labels
         baseline: value that is marked by a line; None: none
         note: what is written in a row that has no point of any series
+        first_place: place of the first series, for its colour and mark
     """
     if baseline is not None:
         axes.axvline(baseline, color=MUTED, linewidth=1.2, linestyle="--", zorder=1)
     step = 0.7 / max(len(series), 1)
     for place, each in enumerate(series):
-        style = series_style(place)
+        style = series_style(first_place + place)
         rows = [row + step * (place - (len(series) - 1) / 2) for row in range(len(labels))]
         axes.plot(
             each.values,

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from esmm_dist.report.page.blocks import PageTable
+from esmm_dist.report.pictures.intervals import legend_height
 from esmm_dist.report.pictures.lines import legend_above
 from esmm_dist.report.pictures.numbers_shown import decimal, few_ticks, percent, plus_minus, short, whole
 from esmm_dist.report.pictures.panels import small_multiples
@@ -26,7 +27,7 @@ by about a quarter."""
 def reliability_picture(scores: Sequence[RunScores], names: Sequence[str]) -> Picture:
     """Return the mean label over the mean prediction, a point a decile of predictions."""
     tasks = shared_tasks(scores)
-    figure, panels = small_multiples(len(tasks))
+    figure, panels = small_multiples(len(tasks), height=1 + legend_height(len(scores)))
     for axes, task in zip(panels, tasks, strict=True):
         _reliability(axes, [each.tasks[task].deciles for each in scores], names if len(scores) > 1 else [""])
         axes.set_title(_panel_title(scores, task))

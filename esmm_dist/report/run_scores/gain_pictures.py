@@ -1,12 +1,13 @@
 """Gain and lift: what the impressions of the highest predictions hold of the positives."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from esmm_dist.arrays import F64
 from esmm_dist.report.page.blocks import PageTable
+from esmm_dist.report.pictures.intervals import legend_height
 from esmm_dist.report.pictures.lines import legend_above
 from esmm_dist.report.pictures.numbers_shown import decimal, percent, show_percent
 from esmm_dist.report.pictures.panels import small_multiples
@@ -15,7 +16,6 @@ from esmm_dist.report.pictures.shown_text import cut
 from esmm_dist.report.pictures.style import MUTED, series_style
 from esmm_dist.report.run_scores.scores import GainCurve, RunScores
 from esmm_dist.report.run_scores.shown_names import positives_name, prediction_name, rows_name, shared_tasks
-from esmm_dist.words import in_words
 
 TOP_SHARES = (0.01, 0.05, 0.1, 0.2)
 _FEWEST_POSITIVES = 10
@@ -25,7 +25,7 @@ _FEWEST_POSITIVES = 10
 def gain_picture(scores: Sequence[RunScores], names: Sequence[str]) -> Picture:
     """Return the gain curve of each task."""
     tasks = shared_tasks(scores)
-    figure, panels = small_multiples(len(tasks))
+    figure, panels = small_multiples(len(tasks), height=1 + legend_height(len(scores)))
     for axes, task in zip(panels, tasks, strict=True):
         first = scores[0].tasks[task]
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1.2, label="at random")
@@ -76,7 +76,7 @@ def gain_picture(scores: Sequence[RunScores], names: Sequence[str]) -> Picture:
 def lift_picture(scores: Sequence[RunScores], names: Sequence[str]) -> Picture:
     """Return the lift of each task by the top share of impressions."""
     tasks = shared_tasks(scores)
-    figure, panels = small_multiples(len(tasks))
+    figure, panels = small_multiples(len(tasks), height=1 + legend_height(len(scores)))
     numbers: dict[str, list[dict[str, object]]] = {}
     for axes, task in zip(panels, tasks, strict=True):
         first = scores[0].tasks[task]
@@ -155,10 +155,7 @@ def gain_finding(scores: Sequence[RunScores], names: Sequence[str]) -> str:
         gains = [gain_at(each.tasks[task].gain, 0.1) for each in scores]
         if any(map(math.isnan, gains)):
             continue
-        of_runs = in_words(
-            percent(gain) if len(scores) == 1 else f"{percent(gain)} ({name})"
-            for gain, name in zip(gains, names, strict=True)
-        )
+        of_runs = _range_of(gains, names, percent)
         return (
             f"The top 10% of {rows_name(first)} by {prediction_name(task, first)} hold {of_runs} of "
             f"{positives_name(task, first)}."
@@ -175,12 +172,17 @@ def lift_finding(scores: Sequence[RunScores], names: Sequence[str]) -> str:
             enough = all(g * t.metrics["positives"] >= _FEWEST_POSITIVES for g, t in zip(gains, tasks, strict=True))
             if not enough:  # also of nan
                 continue
-            of_runs = in_words(
-                decimal(gain / share, 1) if len(scores) == 1 else f"{decimal(gain / share, 1)} ({name})"
-                for gain, name in zip(gains, names, strict=True)
-            )
+            of_runs = _range_of([gain / share for gain in gains], names, lambda lift: decimal(lift, 1))
             return (
                 f"Among the top {share:.0%} by {prediction_name(task, tasks[0])}, "
                 f"{positives_name(task, tasks[0]).removeprefix('the ')} are {of_runs} times as frequent as on average."
             )
     return "There are too few positives to tell a lift."
+
+
+def _range_of(values: Sequence[float], names: Sequence[str], text_of: Callable[[float], str]) -> str:
+    """Return the value of one run, or the least and the greatest with the runs that have them."""
+    low, high = (f(range(len(values)), key=lambda place: values[place]) for f in (min, max))
+    if len(values) == 1 or text_of(values[low]) == text_of(values[high]):
+        return text_of(values[high])
+    return f"{text_of(values[low])} ({names[low]}) to {text_of(values[high])} ({names[high]})"

@@ -13,7 +13,7 @@ from esmm_dist.report.pictures.lines import legend_above
 from esmm_dist.report.pictures.numbers_shown import decimal, few_ticks, plus_minus
 from esmm_dist.report.pictures.panels import new_figure, small_multiples
 from esmm_dist.report.pictures.picture import Picture
-from esmm_dist.report.pictures.shown_text import cut
+from esmm_dist.report.pictures.shown_text import cut, cut_middle
 from esmm_dist.report.run_scores.scores import RunScores, ScoreHistogram, TaskScores
 from esmm_dist.report.run_scores.shown_names import positives_name, prediction_name, rows_name, shared_tasks
 from esmm_dist.words import in_words
@@ -30,7 +30,7 @@ def auc_picture(scores: Sequence[RunScores], names: Sequence[str]) -> Picture:
     series = [
         _auc_series(each, name if len(scores) > 1 else "", tasks) for each, name in zip(scores, names, strict=True)
     ]
-    figure, axes = new_figure(width=1.7, height=intervals_height(len(tasks), len(scores)))
+    figure, axes = new_figure(width=1.2, height=intervals_height(len(tasks), len(scores)))
     interval_rows(axes[0, 0], [_task_label(name, scores[0].tasks[name]) for name in tasks], series, baseline=0.5)
     axes[0, 0].set_xlabel("AUC (0.5: chance, 1: perfect)")
     axes[0, 0].set_ylabel("task")
@@ -81,7 +81,7 @@ def histogram_picture(scores: Sequence[RunScores], names: Sequence[str]) -> Pict
         ]
         class_histogram(axes, histogram.edges, classes, as_shares=False)
         _probability_ticks(axes, histogram)
-        axes.set_title(cut(task) if len(scores) == 1 else f"{cut(task)}: {cut(name, 24)}")
+        axes.set_title(cut(task) if len(scores) == 1 else f"{cut(task)}: {cut_middle(name, 24)}")
         axes.set_xlabel(f"{prediction_name(task, of_task)} (log odds)")
         axes.set_ylabel("density (per unit of log odds)")
         legend_above(axes)

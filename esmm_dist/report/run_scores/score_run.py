@@ -16,6 +16,7 @@ from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.report.run_scores.curves import ScoreCurves
 from esmm_dist.report.run_scores.kept_scores import ScoreKeeper
 from esmm_dist.report.run_scores.scores import RunScores, TaskScores
+from esmm_dist.storage.folder import Folder
 
 if TYPE_CHECKING:
     from esmm_dist.inference.trained_model import TrainedModel
@@ -114,7 +115,7 @@ def score_model(
         for task in tree.tasks
     }
     return RunScores(
-        run=run,
+        run=str(Folder.open(run)),  # without credentials
         step=trained.step,
         data=str(data),
         split=found.split,

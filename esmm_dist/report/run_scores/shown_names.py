@@ -13,8 +13,10 @@ _SHORT = {"pctr": "pCTR", "pcvr": "pCVR", "pctcvr": "pCTCVR"}
 
 
 def run_names(scores: Sequence[RunScores]) -> list[str]:
-    """Return a name for each run: the end of its path, more of it where two would be the same, else with the step."""
+    """Return a name for each run: the end of its path, with the step where two are of one run, else all of the path."""
     ends = [each.run.rstrip("/").rpartition("/")[2] or each.run for each in scores]
+    if len({each.run for each in scores}) < len(scores):
+        ends = [f"{cut_middle(end, 22)}:{each.step}" for end, each in zip(ends, scores, strict=True)]
     if len(set(ends)) < len(ends):
         ends = [cut_middle(each.run) for each in scores]
     if len(set(ends)) < len(ends):

@@ -168,7 +168,7 @@ def test_three_labels_and_no_positive():
 def test_runs_are_named_by_what_tells_them_apart():
     assert run_names([ONE, OTHER]) == ["one", "other"]
     assert run_names([replace(ONE, run="a/run"), replace(ONE, run="b/run")]) == ["a/run", "b/run"]
-    assert run_names([ONE, replace(ONE, step=7)]) == ["runs/one:100", "runs/one:7"]
+    assert run_names([ONE, replace(ONE, step=7)]) == ["one:100", "one:7"]
 
 
 def test_a_table_of_segments_has_a_row_a_part_and_task():
