@@ -156,8 +156,8 @@ class DataStatistics:
     splits: Mapping[str, SplitStatistics]
     fields: Sequence[FieldStatistics]
     days: Mapping[str, Mapping[str, Funnel]]
-    """By split, by day (2024-01-31) in order; a split without times is not there. Of a data set, whose records have no
-    times, only impressions are known, where it was cut by days: ``labels`` are empty then."""
+    """By split, by day (2024-01-31) in order; a split without times is not there. Records have no times: these are the
+    numbers that preprocess has reported."""
     sample_share: float
     """Share of the records (of a raw log: of the user contexts) that was read, chosen by a hash; 1: all. All numbers
     are of these, but for what preprocess has reported: ``dropped_ids`` and ``rejected``."""
