@@ -14,15 +14,6 @@ from esmm_dist.inference.trained_model import TrainedModel, open_model  # noqa: 
 from esmm_dist.parameter_server.config import ConnectionConfig  # noqa: E402
 from esmm_dist.progress import NoProgress  # noqa: E402
 from esmm_dist.ranks.solo import SoloWorld  # noqa: E402
-from tests.support.shop_run import train_shop_run  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the run ``run``, its data set ``data`` and the schema ``shop-csv.yaml``."""
-    folder = tmp_path_factory.mktemp("shop")
-    train_shop_run(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
