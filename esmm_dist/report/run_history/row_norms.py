@@ -32,7 +32,7 @@ _EDGES = np.concatenate([[0.0], np.logspace(-8, 8, 4001)])
 
 @dataclass(frozen=True, kw_only=True)
 class FieldsOfIds:
-    """Of which field each id is, by a data set's vocabulary."""
+    """The field of each id, by a data set's vocabulary."""
 
     names: Sequence[str]
     ids: I64
