@@ -56,7 +56,7 @@ _EVENT = pydantic.TypeAdapter(RunEvent)
 def read_history(run: Folder) -> list[RunEvent]:
     """Return the events of a run in the order of their times; none of an older run in one process.
 
-    Of an elastic run what its driver knows is among them (losses, joins, restarts), but for what rank 0 has written
+    In an elastic run, what its driver knows is among them (losses, joins, restarts), but for what rank 0 has written
     itself. Half a line, of a training that writes or was killed, is left out, and so is a line that is no event.
 
     Raises:

@@ -3,7 +3,8 @@
 import pytest
 
 from esmm_dist.report.page.blocks import Page, PageTable, Paragraph, Section
-from tests.support.sample_page import sample_page
+from esmm_dist.report.pictures.panels import new_figure
+from esmm_dist.report.pictures.picture import Picture
 
 
 def test_a_row_has_as_many_cells_as_there_are_heads() -> None:
@@ -22,9 +23,15 @@ def test_a_paragraph_is_of_a_known_kind() -> None:
 
 
 def test_pictures_have_names_of_their_own() -> None:
-    page = sample_page()
-    pictures = page.pictures()
-    assert len(pictures) == 6
-    twice = Page(title="t", subtitle="s", sections=[Section(heading="h", blocks=[pictures[0], pictures[0]])])
-    with pytest.raises(ValueError, match="same name: curves"):
+    figure, axes = new_figure()
+    axes[0, 0].set_xlabel("step")
+    axes[0, 0].set_ylabel("AUC")
+    one, other = (
+        Picture(name=name, title="It rises.", how_to_read="A line.", figure=figure, numbers={"a": 1})
+        for name in ("one", "other")
+    )
+    page = Page(title="t", subtitle="s", sections=[Section(heading="h", blocks=[one, other])])
+    assert page.pictures() == [one, other]
+    twice = Page(title="t", subtitle="s", sections=[Section(heading="h", blocks=[one]), *page.sections])
+    with pytest.raises(ValueError, match="same name: one"):
         twice.pictures()
