@@ -74,7 +74,7 @@ def _picture(
         legend_above(axes)
     return Picture(
         name=name,
-        title=_finding(scores[0], table, tasks, calibration=calibration),
+        title=(f"{names[0]}: " if len(scores) > 1 else "") + _finding(table, tasks, calibration=calibration),
         how_to_read=_how_to_read(rest, calibration=calibration),
         figure=figure,
         numbers=numbers,
@@ -102,7 +102,7 @@ def _how_to_read(rest: int, *, calibration: bool) -> str:
     return f"{point} Rows say how many impressions the task counts.{more}"
 
 
-def _finding(scores: RunScores, table: Mapping[str, Any], tasks: Sequence[str], *, calibration: bool) -> str:
+def _finding(table: Mapping[str, Any], tasks: Sequence[str], *, calibration: bool) -> str:
     found = _worst_calibrated(table, tasks) if calibration else _lowest_and_highest(table, tasks)
     title = cut(table["title"], 30)
     if found is not None:

@@ -86,7 +86,9 @@ def test_a_value_that_another_run_has_not_seen_has_no_point_there():
         for names in ("ab", "a")
     ]
     runs = [replace(SCORES, segments=[each]) for each in tables]
-    first, second = segment_pictures(runs, ["one", "two"])[0].numbers["ctr"]
+    picture = segment_pictures(runs, ["one", "two"])[0]
+    assert picture.title.startswith("one: By brand, AUC of ctr is from")
+    first, second = picture.numbers["ctr"]
     assert first["auc"] == [0.7, 0.7]
     assert second["auc"][0] == 0.7
     assert math.isnan(second["auc"][1])
