@@ -32,6 +32,19 @@ MAX_WORKERS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """How a log is read that is only looked at (``esmm stats``): no settings of a data set to train on."""
+
+    context_share: float = 1.0
+    """Share of the user contexts that is read, chosen by a hash of them, in (0, 1]. Lines of others do not count."""
+
+    @property
+    def differs(self) -> dict[str, float]:
+        """What tells the data set from others."""
+        return {"inspected_share": self.context_share}
+
+
+@dataclass(frozen=True, kw_only=True)
 class PreprocessConfig:
     """What ``preprocess`` reads, how it groups and filters, and what it may use of the machine."""
 

@@ -10,7 +10,7 @@ from esmm_dist.schema.edges import with_edges_of
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.manifest import MANIFEST_NAME, DatasetManifest, read_manifest
 from esmm_dist.storage.whole_file import sync_tree, write_durable
-from preprocess.config import PreprocessConfig
+from preprocess.config import Inspection, PreprocessConfig
 from preprocess.day_settings import cut_splits
 from preprocess.finished import find_finished
 from preprocess.identity import deciding_settings, run_identity
@@ -36,13 +36,19 @@ from preprocess.work.workers import open_pool
 from preprocess.write.publish import publish
 
 
-def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
+def preprocess(config: PreprocessConfig, progress: Progress, inspection: Inspection | None = None) -> DatasetManifest:
     """Turn raw logs into a data set; blocks until it is finished.
 
     A run that was killed continues where it was; a finished one returns at once, or makes the data set again if files
     of it are missing or damaged. ``config.like`` and ``config.vocabulary`` are local folders here: the command ``esmm
     preprocess`` fetches data sets from object stores, reads the ids of a run's rows, and takes over the settings of
     ``like``.
+
+    Args:
+        config: settings
+        progress: receives progress
+        inspection: how a log is read that is only looked at: all ids of all splits are kept, and a split that the
+            schema names may be missing. None: a data set is made to train on
 
     Raises:
         ConfigError: The folder holds something else, or settings do not go together.
@@ -57,7 +63,11 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     known = known_ids(config)
     by_days = cut_splits(vars(config), schema)
     files = find_inputs(
-        config.raw, schema, needs_all=known is None, validation_share=config.validation_share, by_days=by_days
+        config.raw,
+        schema,
+        needs_all=known is None and inspection is None,
+        validation_share=config.validation_share,
+        by_days=by_days,
     )
     for split in absent_splits(files, schema):
         progress.message(f"The log has no {split} split, so the data set will have none.")
@@ -65,6 +75,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
     check_hours(schema, files)
     events = find_events(config, schema, files, needs_all=known is None)
     settings, raw = deciding_settings(config, known), look_at([*files, *events])
+    settings |= {} if inspection is None else inspection.differs
     manifest = find_finished(config, schema, settings, raw, progress)
     if manifest is not None:
         return manifest
@@ -81,6 +92,7 @@ def preprocess(config: PreprocessConfig, progress: Progress) -> DatasetManifest:
             with open_pool(work, plan.workers) as pool:
                 run = RunContext(
                     config=config,
+                    inspection=inspection,
                     settings=settings,
                     schema=schema,
                     files=tuple(files),

@@ -54,6 +54,14 @@ class VocabularyFilter:
         return found | _contains(known, ids) if len(known) else found
 
 
+class EveryId:
+    """Stands for a vocabulary that holds every id."""
+
+    def contains(self, field: int, ids: I64) -> Bools:
+        """Return that each id of the field is kept: bool [N]."""
+        return np.ones(len(ids), np.bool_)
+
+
 def _contains(file: Array, ids: I64) -> Bools:
     if file.dtype == np.uint8:
         first = int(np.array(file[:8]).view(np.int64)[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 from esmm_dist.progress import Progress
 from esmm_dist.schema.fields import Schema
-from preprocess.config import PreprocessConfig
+from preprocess.config import Inspection, PreprocessConfig
 from preprocess.join.known_ids import KnownIds
 from preprocess.memory_plan import MemoryPlan
 from preprocess.read.inputs import InputFile
@@ -21,6 +21,8 @@ class RunContext:
     """The inputs of a run, and where and by whom its work is done. Used in one thread."""
 
     config: PreprocessConfig
+    inspection: Inspection | None
+    """How a log is read that is only looked at; None: a data set is made to train on."""
     settings: Mapping[str, Any]
     """The settings that decide the bytes; those that the log decides may be None."""
     schema: Schema

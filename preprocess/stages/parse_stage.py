@@ -146,6 +146,7 @@ def parse_job(run: RunContext) -> ParseJob:
             validation_share=run.config.validation_share,
             keep_negatives=run.config.keep_negatives,
             seed=run.config.seed,
+            context_share=1.0 if run.inspection is None else run.inspection.context_share,
         ),
     )
     source = run.schema.flat_source

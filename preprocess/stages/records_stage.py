@@ -24,7 +24,13 @@ def encode_records(run: RunContext, parsed: ParsedLog, files: RowFiles, group_si
 
 def _encode_all(run: RunContext, parsed: ParsedLog, files: RowFiles, group_size: int) -> Records:
     sources = [source for split in run.splits for source in partitions_of(run, parsed, files, split)]
-    job = RecordsJob(work=run.work, schema=run.schema, group_size=group_size, seed=run.config.seed)
+    job = RecordsJob(
+        work=run.work,
+        schema=run.schema,
+        group_size=group_size,
+        seed=run.config.seed,
+        keeps_all=run.inspection is not None,
+    )
     tasks = (
         PoolTask(
             name=f"records-{source.name}",

@@ -15,7 +15,7 @@ from esmm_dist.errors import ConfigError
 from esmm_dist.schema.feature_id import missing_id
 from esmm_dist.schema.fields import Field, Schema
 from preprocess.join.groups import RecordGroups, group_impressions
-from preprocess.join.lookup_files import VocabularyFilter
+from preprocess.join.lookup_files import EveryId, VocabularyFilter
 from preprocess.join.partition import Partition, PartitionSource, load_partition
 from preprocess.read.feature_rows import FeatureRows, splits_of
 from preprocess.work.folder import replaced
@@ -49,6 +49,8 @@ class RecordsJob:
     schema: Schema
     group_size: int
     seed: int
+    keeps_all: bool = False
+    """Whether ids that are not in the vocabulary are kept too (``Inspection``)."""
 
 
 def write_records(job: RecordsJob, source: PartitionSource) -> Result:
@@ -104,7 +106,7 @@ def _without_unknown(partition: Partition, job: RecordsJob) -> tuple[Partition, 
         The rest, and for each field of the schema in impressions: ids that were ``dropped``, impressions that are
         ``empty`` in the log, and those whose ids are all ``unknown``.
     """
-    schema, vocabulary = job.schema, VocabularyFilter(job.work, job.schema)
+    schema, vocabulary = job.schema, EveryId() if job.keeps_all else VocabularyFilter(job.work, job.schema)
     impressions = partition.impressions
     ones = np.ones(len(impressions.keys), np.int64)
     common, of_user = _filter(partition.common, schema.user_fields, vocabulary, partition.uses(), schema)
@@ -116,7 +118,7 @@ def _without_unknown(partition: Partition, job: RecordsJob) -> tuple[Partition, 
 
 
 def _filter(
-    rows: FeatureRows, owned: Sequence[Field], vocabulary: VocabularyFilter, uses: I64, schema: Schema
+    rows: FeatureRows, owned: Sequence[Field], vocabulary: VocabularyFilter | EveryId, uses: I64, schema: Schema
 ) -> tuple[FeatureRows, dict[str, I64]]:
     """Drop ids of the fields of one owner, as ``_without_unknown`` does; ``uses`` are impressions of each row."""
     keep = np.ones(len(rows.ids), np.bool_)

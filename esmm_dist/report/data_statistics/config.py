@@ -14,11 +14,11 @@ class StatsConfig:
     """Which data are looked at, and where the pictures go."""
 
     data: Path
-    """A data set (a folder that ``esmm preprocess`` wrote), or with ``schema`` a raw log."""
+    """A data set (a folder that ``esmm preprocess`` wrote), or a raw log: its folder, or one file of a flat log."""
 
     schema: str | None = None
     """Schema of a raw log, as ``esmm preprocess --schema`` takes it: a file, or the name of one that is shipped. None:
-    ``data`` is a data set."""
+    that of a data set; of a raw log ``schema.yaml`` in its folder or, of a flat log, a guess from its first rows."""
 
     html: Path | None = None
     """HTML file to write, with all pictures. None: none."""

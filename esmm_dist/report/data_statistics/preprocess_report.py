@@ -101,11 +101,13 @@ class PreprocessReport:
         )
 
     def rejected(self) -> dict[str, int]:
-        """Return the lines of the log that were rejected, by reason."""
+        """Return the lines of the log that were rejected, by reason; of the events of a label, by both."""
         total: Counter[str] = Counter()
         for of_split in self._splits.values():
             for table in _TABLES:
                 total.update(of_split.get(table, {}).get("rejected", {}))
+        for label, of_label in self._manifest.report.get("events", {}).get("labels", {}).items():
+            total.update({f"{label}: {reason}": count for reason, count in of_label["rejected"].items()})
         return dict(total)
 
     def left_out(self) -> dict[str, int]:

@@ -156,8 +156,8 @@ class DataStatistics:
     splits: Mapping[str, SplitStatistics]
     fields: Sequence[FieldStatistics]
     days: Mapping[str, Mapping[str, Funnel]]
-    """By split, by day (2024-01-31) in order; a split without times is not there. Records have no times: these are the
-    numbers that preprocess has reported."""
+    """By split, by day (2024-01-31) in order; a split without times is not there, nor an impression without one. Of a
+    share of a data set they are those of all of it, times the share."""
     sample_share: float
     """Share of the records (of a raw log: of the user contexts) that was read, chosen by a hash; 1: all. All numbers
     are of these, but for what preprocess has reported: ``dropped_ids`` and ``rejected``."""

@@ -2,10 +2,18 @@
 
 from collections.abc import Iterator
 
-from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldInSplit, FieldStatistics, SplitStatistics
+from esmm_dist.report.data_statistics.statistics import (
+    DataStatistics,
+    FieldInSplit,
+    FieldStatistics,
+    Funnel,
+    SplitStatistics,
+)
 from esmm_dist.text_table import text_table
 
 _NO_VALUE = "-"
+_MOST_DAYS = 31
+"""Days that are listed, the last ones; a page shows all."""
 
 
 def statistics_lines(statistics: DataStatistics) -> list[str]:
@@ -15,6 +23,7 @@ def statistics_lines(statistics: DataStatistics) -> list[str]:
         *_sample_lines(statistics),
         "",
         *_funnel_lines(statistics),
+        *_day_lines(statistics),
         "",
         *_field_lines(statistics),
         "",
@@ -34,33 +43,55 @@ def not_in_train(found: FieldInSplit) -> float | None:
 def _sample_lines(statistics: DataStatistics) -> list[str]:
     if statistics.sample_share == 1:
         return []
-    return [f"A sample: {statistics.sample_share:.2%} of the impressions were read, and all numbers are of these."]
+    what = "user contexts" if statistics.source_kind == "raw log" else "impressions"
+    return [f"A sample: {statistics.sample_share:.2%} of the {what} were read, and all numbers are of these."]
 
 
 def _funnel_lines(statistics: DataStatistics) -> list[str]:
-    names, parents = statistics.label_names, statistics.label_parents
     head = ["split", "impressions"]
-    for name, parent in zip(names, parents, strict=True):
-        head += [name, "rate" if parent < 0 else f"of {names[parent]}"]
+    for place, name in enumerate(statistics.label_names):
+        head += [name, _rate_name(statistics, place)]
     head += ["contexts", "impressions each", "p99", "contexts a user"]
     return text_table(head, [_funnel_row(statistics, split, each) for split, each in statistics.splits.items()])
 
 
 def _funnel_row(statistics: DataStatistics, split: str, found: SplitStatistics) -> list[str]:
-    funnel = found.funnel
-    row = [split, f"{funnel.impressions:,}"]
-    for name, parent in zip(statistics.label_names, statistics.label_parents, strict=True):
-        if parent < 0:
-            before = funnel.impressions + funnel.left_out_negatives
-        else:
-            before = funnel.labels[statistics.label_names[parent]]
-        row += [f"{funnel.labels[name]:,}", _share(funnel.labels[name], before)]
+    row = [split, *_funnel_cells(statistics, found.funnel)]
     row.append(_NO_VALUE if found.contexts is None else f"{found.contexts:,}")
     contexts = found.impressions_a_context
     row += [_NO_VALUE, _NO_VALUE] if contexts is None else [f"{contexts.mean:.2f}", f"{contexts.p99:,}"]
     of_users = found.contexts_a_user
     row.append(_NO_VALUE if of_users is None or not of_users.total else f"{of_users.mean:.2f}")
     return row
+
+
+def _day_lines(statistics: DataStatistics) -> list[str]:
+    days = [(split, day, funnel) for split, found in statistics.days.items() for day, funnel in found.items()]
+    if not days:
+        return []
+    head = ["split", "day", "impressions"]
+    for place, name in enumerate(statistics.label_names):
+        head += [name, _rate_name(statistics, place)]
+    rows = [[split, day, *_funnel_cells(statistics, funnel)] for split, day, funnel in days[-_MOST_DAYS:]]
+    earlier = len(days) - _MOST_DAYS
+    return ["", *text_table(head, rows), *([f"... and {earlier:,} earlier days (--json)"] if earlier > 0 else [])]
+
+
+def _rate_name(statistics: DataStatistics, place: int) -> str:
+    parent = statistics.label_parents[place]
+    return "rate" if parent < 0 else f"of {statistics.label_names[parent]}"
+
+
+def _funnel_cells(statistics: DataStatistics, funnel: Funnel) -> list[str]:
+    """Return the impressions, and of each label its number and its rate."""
+    cells = [f"{funnel.impressions:,}"]
+    for name, parent in zip(statistics.label_names, statistics.label_parents, strict=True):
+        if parent < 0:
+            before = funnel.impressions + funnel.left_out_negatives
+        else:
+            before = funnel.labels[statistics.label_names[parent]]
+        cells += [f"{funnel.labels[name]:,}", _share(funnel.labels[name], before)]
+    return cells
 
 
 def _field_lines(statistics: DataStatistics) -> list[str]:

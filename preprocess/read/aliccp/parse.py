@@ -55,6 +55,9 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
     fields = fields_of(job.schema, kind)
     parsed = parse_lines(text, kind, fields, len(job.schema.labels))
     del text
+    chunk_lines = parsed.num_lines
+    if job.choice.context_share < 1:
+        parsed = _sampled(job, chunk, kind, parsed)
     validation, left_out = _chosen(job, chunk, kind, parsed)
     num_left_out, num_validation = int(left_out.sum()), int(validation.sum())
     shared = {
@@ -63,7 +66,7 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
         "chunk": chunk.chunk,
         "bytes": num_bytes,
         "crc32c": crc32c,
-        "chunk_lines": parsed.num_lines,
+        "chunk_lines": chunk_lines,
     }
     own = {
         "lines": parsed.num_lines - num_validation,
@@ -77,6 +80,25 @@ def parse_chunk(job: ParseJob, file: InputFile, chunk: ChunkId, text: bytes | No
         written = _write_part(job, replace(chunk, split="validation"), kind, parsed, validation)
         chunks.append(shared | {"lines": num_validation, "rejected": {}, "ignored": {}} | written)
     return {"chunks": chunks}
+
+
+def _sampled(job: ParseJob, chunk: ChunkId, kind: Kind, parsed: ParsedRows) -> ParsedRows:
+    """Return the rows of the sampled user contexts; impressions without a user and rejected lines go by themselves."""
+    keys = parsed.keys
+    if kind == "skeleton":
+        keys = np.where(keys == np.uint64(context_key(b"")), parsed.sample_ids.astype(np.uint64), keys)
+    at = np.flatnonzero(job.choice.sampled(keys))
+    places = np.array([chunk.base + reject.line for reject in parsed.rejects], np.uint64)
+    kept = job.choice.sampled(places).tolist()
+    return replace(
+        parsed,
+        lines=parsed.lines[at],
+        keys=parsed.keys[at],
+        sample_ids=parsed.sample_ids[at],
+        labels=parsed.labels[at],
+        features=parsed.features.take(at),
+        rejects=[reject for reject, is_kept in zip(parsed.rejects, kept, strict=True) if is_kept],
+    )
 
 
 def _chosen(job: ParseJob, chunk: ChunkId, kind: Kind, parsed: ParsedRows) -> tuple[Bools, Bools]:

@@ -9,6 +9,7 @@ from esmm_dist.schema.feature_id import missing_id
 from esmm_dist.schema.fields import Schema
 from preprocess.read.feature_rows import FeatureRows
 from preprocess.read.flat.columns import RowReasons, read_sample_ids, read_sample_names
+from preprocess.read.flat.field_reader import FieldReader
 from preprocess.read.parse_job import ParseJob
 from preprocess.read.texts import Texts
 
@@ -24,14 +25,37 @@ def validation_rows(job: ParseJob, of_users: FeatureRows, sample_ids: I64) -> Bo
         of_users: R rows of ``Schema.split_fields``
         sample_ids: int64 [R]; they decide where there are no such fields
     """
-    fields = job.schema.split_fields
     if not job.choice.validation_share:
         return np.zeros(len(sample_ids), np.bool_)
-    if not fields:
+    if not job.schema.split_fields:
         return job.choice.validation(sample_ids.astype(np.uint64))
-    missing = np.array([missing_id(field.id_space) for field in fields], np.int64)
+    keys, has_user = _user_keys(job.schema, of_users)
+    return job.choice.validation(keys) & has_user
+
+
+def sampled_rows(job: ParseJob, table: pa.Table, positions: I64) -> Bools:
+    """Return which rows of a table are read, where that is a share of them: bool [R].
+
+    Rows whose ``Schema.split_fields`` are equal are of one user, who is read or not. A row without a value in any of
+    them goes by its place in the log.
+
+    Args:
+        job: says the share
+        table: R rows
+        positions: their places in the log, int64 [R]
+    """
+    fields, places = job.schema.split_fields, positions.astype(np.uint64)
+    if not fields:
+        return job.choice.sampled(places)
+    keys, has_user = _user_keys(job.schema, FieldReader(table, job.schema, RowReasons()).read(fields))
+    return job.choice.sampled(np.where(has_user, keys, places))
+
+
+def _user_keys(schema: Schema, of_users: FeatureRows) -> tuple[U64, Bools]:
+    """Return a hash of each row's ``Schema.split_fields``, uint64 [R], and which rows have a value: bool [R]."""
+    missing = np.array([missing_id(field.id_space) for field in schema.split_fields], np.int64)
     of_users = of_users.keep(of_users.ids != missing[of_users.field_of_feature()])
-    return job.choice.validation(content_keys(of_users)) & (np.diff(of_users.row_splits) > 0)
+    return content_keys(of_users), np.diff(of_users.row_splits) > 0
 
 
 def of_split_fields(user: FeatureRows, schema: Schema) -> FeatureRows:

@@ -7,6 +7,7 @@ flat log is joined, counted and grouped like the Ali-CCP form.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 
 import google_crc32c
 import numpy as np
@@ -18,7 +19,7 @@ from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.sources import SPLITS, FlatSource
 from preprocess.read.chunks import BATCH_ROWS, read_chunk, split_lines
 from preprocess.read.feature_rows import FeatureRows
-from preprocess.read.flat.chosen_rows import content_keys, of_split_fields, read_names, validation_rows
+from preprocess.read.flat.chosen_rows import content_keys, of_split_fields, read_names, sampled_rows, validation_rows
 from preprocess.read.flat.columns import (
     RowReasons,
     read_labels,
@@ -144,6 +145,18 @@ PARSE = FlatTask(name="parse", of_text=parse_text, of_row_group=parse_row_group)
 
 
 def write_rows_of_log(job: ParseJob, rows: FlatRows) -> list[Result]:
+    """Write the rows that are read to their splits (``write_joined``)."""
+    if job.choice.context_share >= 1:
+        return write_joined(job, rows)
+    reads, kept = sampled_rows(job, rows.table, rows.chunk.base + rows.numbers), rows.rejects
+    if kept:
+        places = np.array([rows.chunk.base + reject.line for reject in kept], np.uint64)
+        kept = tuple(compress(kept, job.choice.sampled(places).tolist()))
+    written = write_joined(job, rows.part(rows.chunk.split, reads, kept))
+    return [{**each, "chunk_lines": rows.lines} for each in written]
+
+
+def write_joined(job: ParseJob, rows: FlatRows) -> list[Result]:
     """Write rows to their splits; those of an event log with the labels of their events, if the join keeps them."""
     if not job.is_joined:
         return write_splits(job, rows)
