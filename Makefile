@@ -1,5 +1,6 @@
 # make demo   from a synthetic raw log to a trained and evaluated model
 # make test   every check that .ci/run runs
+# make pictures  the README's pictures of the pages that make demo wrote (wants Chromium)
 # make docs   the documentation as a searchable site in build/docs
 # make chaos  a long training under random faults, compared with an undisturbed one (a quarter of an hour)
 # make bench  every figure beside its target, in one table (20 minutes; make bench QUICK=1: only whether all runs)
@@ -15,7 +16,7 @@ export PYTHON
 bin := .venv/bin
 DIR ?= demo
 
-.PHONY: help setup demo test docs test-gpu bench-gpu test-k8s slow chaos bench bench-peers format doctor
+.PHONY: help setup demo test pictures docs test-gpu bench-gpu test-k8s slow chaos bench bench-peers format doctor
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -28,6 +29,9 @@ demo: setup
 
 test: setup
 	@sh launcher/setup/checks.sh
+
+pictures: setup
+	@$(bin)/python -m tests.support.readme_pictures $(DIR) esmm_dist/report/examples
 
 docs: setup
 	@sh launcher/setup/docs/build.sh

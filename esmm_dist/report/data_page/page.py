@@ -23,9 +23,9 @@ def data_page(statistics: DataStatistics, command: str = "") -> Page:
         statistics: the numbers
         command: command line that made the page, which it names; empty: it names none
     """
-    name = cut_middle(statistics.source.rstrip("/").rpartition("/")[2] or statistics.source, 60)
+    name = cut_middle("/".join(statistics.source.rstrip("/").split("/")[-2:]), 60)
     return Page(
-        title=f"Data: {name}",
+        title=f"Data of {name}",
         subtitle=f"{statistics.source_kind.capitalize()} {cut_middle(statistics.source, 120)}, schema "
         f"{cut(statistics.schema, 60)}",
         facts=page_facts(statistics),
