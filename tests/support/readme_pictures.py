@@ -13,7 +13,7 @@ from PIL import Image
 from tests.support.browser import NO_CHROMIUM, Browser, chromium, started_browser
 
 PAGES = ("data", "run")
-WIDTH_PX, HEIGHT_PX = 900, 1300
+WIDTH_PX, HEIGHT_PX = 900, 1420
 MOST_BYTES = 120_000
 _COLOURS = 160
 """Few flat colours: a palette of so many cannot be told from the page, at half the bytes."""
