@@ -57,7 +57,7 @@ def preprocess(
     """
     if settings.get("by_day"):
         raise ConfigError("by_day makes a data set of each day. Call preprocess_by_day, which returns all of them.")
-    with _read_places(raw, schema, settings) as places:
+    with read_places(raw, schema, settings) as places:
         return _run({**settings, **places, "out": out}, config, progress, _one_data_set)
 
 
@@ -75,7 +75,7 @@ def preprocess_by_day(
     Returns:
         The data sets by date, in their order.
     """
-    with _read_places(raw, schema, settings) as places:
+    with read_places(raw, schema, settings) as places:
         return _run({**settings, **places, "out": out, "by_day": True}, config, progress, _data_set_of_each_day)
 
 
@@ -89,7 +89,7 @@ def _data_set_of_each_day(settings: PreprocessConfig, progress: Progress) -> dic
 
 
 @contextmanager
-def _read_places(
+def read_places(
     raw: Any, schema: Schema | GuessedSchema | str | os.PathLike[str] | None, settings: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Yield the settings raw and schema, with files for the ``with`` block of what is in memory."""
