@@ -14,6 +14,7 @@ from esmm_dist.near_names import nearest_hint
 from esmm_dist.parameter_server.config import ClientConfig
 from esmm_dist.train.learning_rate import Schedule
 from esmm_dist.train.publish_config import PublishConfig
+from esmm_dist.train.tracking_config import TrackingConfig
 
 _ADAM_EPSILON = 1e-8
 _DENSE_LEARNING_RATE = 1e-3
@@ -207,6 +208,7 @@ class TrainConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     publishing: PublishConfig = field(default_factory=PublishConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def __post_init__(self) -> None:
         if self.again and not self.continue_:

@@ -10,6 +10,7 @@
     RUN/train_log.jsonl    mean training losses, a line every log_every_steps
     RUN/speed.jsonl        where the time of the steps went, and sizes of tables, as often, see run_speed.py
     RUN/history.jsonl      starts, restarts, checkpoints, evaluations, ends, see run_history.py
+    RUN/trackers.json      ids of the run in MLflow and Weights & Biases, if it logs to them, see trackers/
     RUN/tensorboard/       losses and metrics as scalars
     RUN/checkpoints/       see esmm_dist.checkpoint
     RUN/report/            what esmm importance has measured, see esmm_dist.report
@@ -39,6 +40,7 @@ DATA_SETS_NAME = "data_sets.json"
 PROGRESSIVE_NAME = "progressive.json"
 SKIPPED_NAME = "skipped.json"
 LOG_NAME = "train_log.jsonl"
+TRACKERS_NAME = "trackers.json"
 TENSORBOARD_NAME = "tensorboard"
 
 

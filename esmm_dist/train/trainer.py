@@ -48,6 +48,7 @@ from esmm_dist.train.settings_writer import SettingsWriter
 from esmm_dist.train.skipped_records import SkippedRecords
 from esmm_dist.train.stepper import Stepper
 from esmm_dist.train.stop_signal import StopSignal
+from esmm_dist.train.trackers.open_trackers import check_trackers, open_trackers
 from esmm_dist.train.train_state import ProcessMemory, TrainState
 
 
@@ -88,6 +89,7 @@ class Trainer:
         self._context = context = make_context(config, world, folder, progress, reporter, memory.data_sets)
         if context.config.publishing.publish is not None:
             world.on_root(lambda: check_publish_place(context.config))
+        world.on_root(lambda: check_trackers(context.config))
         memory.data_sets = context.data_sets
         if memory.state is None:
             compiled = compile_model(context.config, context.schema, world, LabelShares.of(context.manifest))
@@ -124,6 +126,8 @@ class Trainer:
         if stop is None:
             with StopSignal() as stop:
                 return self.train(stop)
+        if not self._is_complete:
+            self._log.start_tracking()
         if self._step == self._context.steps.first:
             self._evaluate_first()
         else:
@@ -135,7 +139,7 @@ class Trainer:
             self._pause(stop)
             if self._stepper.ranks_change and not self._is_complete and not self._stepper.is_stopping(stop):
                 if self._stepper.all_leave:
-                    self._log.history.end("stop", self._step, signal="SIGTERM")
+                    self._log.end("stop", self._step, signal="SIGTERM")
                 raise RanksChangeError(leaving=self._stepper.leaves)
         return self._result(stop)
 
@@ -181,10 +185,10 @@ class Trainer:
         now = context.data_sets[-1]
         self._saved_as_finished = now.finished and now.last_step == state.steps
         saved = state.steps > 0 and world.on_root(lambda: run is not None and is_saved(run, state.steps))
-        self._log = RunLog(run)
+        self._log = RunLog(run, open_trackers(context))
         self._settings = SettingsWriter(context, self._data_sets)
         resumed = state.steps > context.steps.first or agreement.resume_point is not None
-        self._note_begin(agreement, resumed=resumed)
+        self._note_begin(agreement)
         self._skipped = SkippedRecords(context, resumed=resumed)
         self._stepper = Stepper(
             context,
@@ -209,11 +213,12 @@ class Trainer:
             rank=world.rank, size=world.size, step=self._step, total_steps=context.steps.last, phase=Phase.TRAINING
         )
 
-    def _note_begin(self, agreement: Agreement, *, resumed: bool) -> None:
+    def _note_begin(self, agreement: Agreement) -> None:
         """Note in the run's history that training begins, or goes on."""
         context, history = self._context, self._log.history
         ranks, before = context.world.size, history.ranks_before
-        changed = agreement.resume_point is not None and before not in (None, ranks)
+        resumed = self._state.steps > context.steps.first  # not where ranks were lost before the first step
+        changed = resumed and agreement.resume_point is not None and before not in (None, ranks)
         lost = {} if agreement.lost_from_step is None else {"lost_from_step": agreement.lost_from_step}
         history.begin(
             "ranks" if changed else "resume" if resumed else "start",
@@ -230,7 +235,7 @@ class Trainer:
         goes_on = self._context.world.elastic and isinstance(error, RetryError)
         if error is not None and not goes_on and not isinstance(error, RanksChangeError):
             lines = str(error).splitlines()
-            self._log.history.add("failed", self._step, error=lines[0] if lines else type(error).__name__)
+            self._log.end("failed", self._step, error=lines[0] if lines else type(error).__name__)
 
     def _report_begin(self, agreement: Agreement) -> None:
         """Report where training begins, where that is not what memory had."""
@@ -376,9 +381,9 @@ class Trainer:
         published = self._publish_end(stop)
         stopped_by = None if complete else self._stepper.stop_name(stop)
         if stopped_by is None:
-            self._log.history.end("done", self._step)
+            self._log.end("done", self._step)
         else:
-            self._log.history.end("stop", self._step, signal=stopped_by)
+            self._log.end("stop", self._step, signal=stopped_by)
         return TrainResult(
             stopped_by=stopped_by,
             run=without_credentials(context.config.run),

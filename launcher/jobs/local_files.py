@@ -3,6 +3,7 @@
 import shutil
 
 from esmm_dist.storage.folder import Folder
+from esmm_dist.train.run_folder import TRACKERS_NAME
 from esmm_dist.train.run_history import HISTORY_NAME
 from esmm_dist.train.run_speed import SPEED_NAME
 from launcher.run_files.log_files import FOLDER_NAME
@@ -15,7 +16,16 @@ KEPT_NAMES = ("checkpoints", "config.yaml")
 """What a deletion that keeps the data leaves: a training can go on from it."""
 
 OTHER_NAMES = (
-    *("metrics.json", "skipped.json", SPEED_NAME, HISTORY_NAME, "train_log.jsonl", "tensorboard", FOLDER_NAME),
+    *(
+        "metrics.json",
+        "skipped.json",
+        TRACKERS_NAME,
+        SPEED_NAME,
+        HISTORY_NAME,
+        "train_log.jsonl",
+        "tensorboard",
+        FOLDER_NAME,
+    ),
     *(EVENTS_NAME, SCALE_NAME, STOP_NAME, TRAIN_LOCK_NAME, LOCK_NAME, STATUS_NAME, RECORD_NAME),
 )
 """All else that belongs to a run. Those by which it is known to be one come last: a deletion that was interrupted can

@@ -140,7 +140,7 @@ def test_every_checkpoint_of_a_disturbed_run_is_that_of_an_undisturbed_one(distu
 def test_the_history_of_a_disturbed_run_tells_all_that_happened_in_one_file(disturbed):
     events = read_history(Folder.open(disturbed[0]))
     names = [event.event for event in events]
-    assert names.count("start") == 1
+    assert "start" in names
     assert "worker_lost" in names
     assert "server_lost" in names
     changes = [event.details for event in events if event.event == "ranks"]
