@@ -57,7 +57,7 @@ def open_trackers(context: TrainingContext) -> tuple[BackgroundTracker, ...]:
             name,
             _TRACKERS[name](),
             tracked,
-            context.progress,
+            progress=context.progress,
             run_id=ids.of(name),
             keep_run_id=lambda run_id, name=name: ids.keep(name, run_id),  # type: ignore[misc]
         )

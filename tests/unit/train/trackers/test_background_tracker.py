@@ -59,7 +59,13 @@ class Tracked:
         self.service, self.progress, self.kept = Service(), Messages(), []
         run = TrackedRun(name="run", experiment=None, settings={"seed": 1})
         self.tracker = BackgroundTracker(
-            "mlflow", self.service, run, self.progress, run_id=run_id, keep_run_id=self.kept.append, pauses_s=pauses_s
+            "mlflow",
+            self.service,
+            run,
+            progress=self.progress,
+            run_id=run_id,
+            keep_run_id=self.kept.append,
+            pauses_s=pauses_s,
         )
 
 
