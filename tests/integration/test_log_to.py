@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 
 STEPS = 40
 FLAGS = ("--global-batch-records", "16", "--epochs", "100", "--embedding-dim", "4", "--hidden-units", "8")
-EVERY = ("--log-every-steps", "10", "--eval-every-steps", "20", "--baseline", "false")
+EVERY = ("--log-every-steps", "10", "--eval-every-steps", "20", "--no-baseline")
 
 
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # of conftest.py
@@ -183,6 +183,7 @@ def offline_history(folder: Path) -> list[dict[str, Any]]:
             if record.WhichOneof("record_type") == "history":
                 items = record.history.item
                 found.append({"/".join(each.nested_key) or each.key: json.loads(each.value_json) for each in items})
+        store._fp.close()  # its close writes
     return found
 
 
