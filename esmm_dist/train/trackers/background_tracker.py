@@ -14,7 +14,7 @@ MOST_POINTS = 10_000
 """Points that wait for a service that is slow or down; later ones are lost, and counted."""
 
 _BATCH = 100
-_BEGIN_S, _RETRY_S, _CLOSE_S = 10.0, 5.0, 15.0
+_BEGIN_S, _RETRY_S, _CLOSE_S = 10.0, 5.0, 30.0
 
 
 class BackgroundTracker:
@@ -23,7 +23,7 @@ class BackgroundTracker:
     A service that is down or slow costs points, and nothing else: they wait in memory, and are tried again every few
     seconds. ``start`` waits up to ten seconds for the service, to say at once if it is not there.
 
-    Shutdown: ``close`` waits up to 15 s for what is pending, and says how many points were lost. The thread is a
+    Shutdown: ``close`` waits up to 30 s for what is pending, and says how many points were lost. The thread is a
     daemon, so that a client that hangs does not hold up the end of the process.
     """
 
@@ -34,7 +34,6 @@ class BackgroundTracker:
         run: TrackedRun,
         *,
         progress: Progress,
-        run_id: str | None,
         keep_run_id: Callable[[str], None],
         pauses_s: tuple[float, float, float] = (_BEGIN_S, _RETRY_S, _CLOSE_S),
     ) -> None:
@@ -45,12 +44,11 @@ class BackgroundTracker:
             tracker: client of the service
             run: name and settings of the run
             progress: receives messages, from the caller's thread
-            run_id: id of the run in the service; None: it has none yet
             keep_run_id: receives the id, from the thread
             pauses_s: how long ``start`` waits, how long until a failed call is made again, and how long ``close`` waits
         """
         self._name, self._tracker, self._run, self._progress = name, tracker, run, progress
-        self._run_id, self._keep_run_id = run_id, keep_run_id
+        self._run_id, self._keep_run_id = run.run_id, keep_run_id
         self._begin_s, self._retry_s, self._close_s = pauses_s
         self._points: deque[TrackedPoint] = deque()
         self._changed = threading.Condition()

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from esmm_dist.config import to_mapping
@@ -56,9 +57,8 @@ def open_trackers(context: TrainingContext) -> tuple[BackgroundTracker, ...]:
         BackgroundTracker(
             name,
             _TRACKERS[name](),
-            tracked,
+            replace(tracked, run_id=ids.of(name)),
             progress=context.progress,
-            run_id=ids.of(name),
             keep_run_id=lambda run_id, name=name: ids.keep(name, run_id),  # type: ignore[misc]
         )
         for name in config.tracking.log_to

@@ -34,6 +34,8 @@ class TrackedRun:
     """None: what the client's own variables say, else ``esmm``."""
     settings: Mapping[str, Any]
     """Settings, by flat dotted name (``input.epochs``)."""
+    run_id: str | None = None
+    """Id of the run in the service; None: it has none yet."""
 
 
 class Tracker(Protocol):

@@ -57,13 +57,12 @@ class Tracked:
 
     def __init__(self, run_id: str | None = None, pauses_s: tuple[float, float, float] = (10, 0.01, 10)) -> None:
         self.service, self.progress, self.kept = Service(), Messages(), []
-        run = TrackedRun(name="run", experiment=None, settings={"seed": 1})
+        run = TrackedRun(name="run", experiment=None, settings={"seed": 1}, run_id=run_id)
         self.tracker = BackgroundTracker(
             "mlflow",
             self.service,
             run,
             progress=self.progress,
-            run_id=run_id,
             keep_run_id=self.kept.append,
             pauses_s=pauses_s,
         )
