@@ -182,7 +182,7 @@ def offline_history(folder: Path) -> list[dict[str, Any]]:
             if record.WhichOneof("record_type") == "history":
                 items = record.history.item
                 found.append({"/".join(each.nested_key) or each.key: json.loads(each.value_json) for each in items})
-        store._fp.close()  # its close writes
+        store._fp.close()  # type: ignore[union-attr]  # its own close writes
     return found
 
 
