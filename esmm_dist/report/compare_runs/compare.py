@@ -14,7 +14,6 @@ from esmm_dist.ranks.solo import SoloWorld
 from esmm_dist.report.compare_runs.comparison import RunComparison, paired_differences
 from esmm_dist.report.compare_runs.config import CompareRunsConfig
 from esmm_dist.report.run_scores.kept_scores import KeptScores, ScoreKeeper
-from esmm_dist.report.run_scores.score_run import data_of
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 
@@ -31,6 +30,7 @@ def compare_runs(config: CompareRunsConfig, progress: Progress) -> RunComparison
         SchemaError: They have other labels.
     """
     import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.inference.run_data import data_of_run
     from esmm_dist.inference.trained_model import open_model
     from esmm_dist.schema.manifest import read_manifest
 
@@ -54,7 +54,7 @@ def compare_runs(config: CompareRunsConfig, progress: Progress) -> RunComparison
                     "schemas have the same labels."
                 )
             opened.append((place, trained.step))
-            data = data_of(trained, choice.run, data)  # the second reads what the first does
+            data = data_of_run(trained, data, choice.run)  # the second reads what the first does
             records = records or trained.global_batch_records  # the same batches: the same order of impressions
             name = f"{without_credentials(choice.run)} (step {trained.step:,})"
             kept.append(_kept(replace(trained, global_batch_records=records), name, data, config, progress))

@@ -35,8 +35,8 @@ def explain(config: ExplainConfig, progress: Progress) -> Explanation:
         InputDataError: There is no such impression.
     """
     import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.inference.run_data import data_of_run
     from esmm_dist.inference.trained_model import open_model, open_split
-    from esmm_dist.report.importance.run_data import data_of_run
 
     world = SoloWorld()
     with open_model(config.checkpoint, progress, connection=config.store, world=world) as trained:

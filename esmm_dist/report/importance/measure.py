@@ -42,8 +42,8 @@ def measure_importance(config: ImportanceConfig, progress: Progress) -> Importan
         ConfigError: A field is unknown, or the model does not see it.
     """
     import_tensorflow()  # here, so that reading settings and help does not wait for it
+    from esmm_dist.inference.run_data import data_of_run
     from esmm_dist.inference.trained_model import open_model, open_split
-    from esmm_dist.report.importance.run_data import data_of_run
 
     world = SoloWorld()
     with open_model(config.checkpoint, progress, connection=config.store, world=world) as trained:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from esmm_dist.checkpoint.choice import CheckpointChoice
 from esmm_dist.config import to_mapping
-from esmm_dist.errors import InputDataError
 from esmm_dist.input.config import OnBadRecord
 from esmm_dist.parameter_server.config import ConnectionConfig
 from esmm_dist.process.quiet import import_tensorflow
@@ -75,9 +74,10 @@ def score_model(
         EsmmError: As ``score_run``.
     """
     from esmm_dist.inference.evaluate import EvaluateConfig, evaluate_model
+    from esmm_dist.inference.run_data import data_of_run
     from esmm_dist.schema.manifest import read_manifest
 
-    data = data_of(trained, run, request.data)
+    data = data_of_run(trained, request.data, run)
     manifest = read_manifest(data)
     if keeper is not None:
         keeper.start(manifest.splits[manifest.split_to_evaluate(request.split)].impressions)
@@ -132,19 +132,3 @@ def score_model(
         ],
         calibrated_by=None if found.calibration is None else to_mapping(found.calibration),
     )
-
-
-def data_of(trained: "TrainedModel", run: str, given: Path | None) -> Path:
-    """Return the data set that is given, or else the one that a model was trained on last.
-
-    Raises:
-        InputDataError: None is given, and that one is not within reach.
-        SchemaError: The one that is given has another schema than the model.
-    """
-    from esmm_dist.inference.reached_data import ReachedData
-
-    assert trained.checkpoint is not None  # open_model has read one
-    reached = ReachedData.of(trained.checkpoint.manifest, given, run)
-    if reached.manifest is None:
-        raise InputDataError(f"{run}: {reached.why_not} Name one with its schema: --data DATA")
-    return reached.folder

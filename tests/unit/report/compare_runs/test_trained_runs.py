@@ -179,7 +179,7 @@ def test_a_data_set_of_another_schema_or_out_of_reach_is_refused(folder, tmp_pat
     moved = folder / "data"
     moved.rename(folder / "away")
     try:
-        with pytest.raises(InputDataError, match="is not within reach. Name one with its schema: --data DATA"):
+        with pytest.raises(InputDataError, match=r"is not within reach. Give the folder of the data set \(--data\)."):
             score_run(CheckpointChoice(run=str(folder / "run-a")), ScoreRequest(), NoProgress())
     finally:
         (folder / "away").rename(moved)

@@ -1,4 +1,4 @@
-"""The data set that a model is asked on."""
+"""The data set that a trained model scores where none is named."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
