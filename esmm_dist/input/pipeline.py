@@ -42,6 +42,7 @@ class BatchReader:
         *,
         share: RankShare = WHOLE,
         with_names: bool = False,
+        with_weights: bool = True,
     ) -> None:
         """Prepare to read.
 
@@ -52,6 +53,7 @@ class BatchReader:
             config: batch size (over all ranks) and order
             share: lanes that this rank reads
             with_names: whether to read the texts that name impressions, where the data set has them
+            with_weights: whether to read the weights of ids, where the data set has them
 
         Raises:
             InputDataError: The data set has no such split, its lanes differ by more than a record, or a shard file is
@@ -68,7 +70,7 @@ class BatchReader:
         check_shard_files(folder, manifest.splits[split], config.on_bad_record)
         self._guard = ShardGuard(folder, manifest.schema, manifest.compression, config.on_bad_record)
         self.has_names = with_names and manifest.schema.has_impression_texts
-        self._decoder = RecordDecoder(manifest.schema, with_names=self.has_names)
+        self._decoder = RecordDecoder(manifest.schema, with_names=self.has_names, with_weights=with_weights)
         self._share, self._lanes = share, share.lanes(manifest.lanes)
         self._lane_records = lane_records(manifest, split)
 

@@ -27,12 +27,15 @@ class UnfitBatchError(ValueError):
 class RecordDecoder:
     """Decodes the records of one schema. Thread-safe; without Python for each record."""
 
-    def __init__(self, schema: Schema, *, with_names: bool = False, for_scoring: bool = False) -> None:
+    def __init__(
+        self, schema: Schema, *, with_names: bool = False, with_weights: bool = True, for_scoring: bool = False
+    ) -> None:
         """Prepare to decode.
 
         Args:
             schema: schema of the records
             with_names: whether to read the texts that name impressions
+            with_weights: whether to read the weights of ids; a batch without has None in their place
             for_scoring: whether labels and sample weights are not read, which need not be there then: labels are all 0
         """
         self._schema, self._for_scoring = schema, for_scoring
@@ -40,6 +43,9 @@ class RecordDecoder:
         if for_scoring:
             del self._kinds[keys.LABELS]
             self._kinds.pop(keys.SAMPLE_WEIGHTS, None)
+        if not with_weights:
+            for key in (keys.USER_WEIGHTS, keys.IMPRESSION_WEIGHTS):
+                self._kinds.pop(key, None)
         encoded = [key.encode() for key in self._kinds]
         self._keys = np.frombuffer(bytearray().join(encoded), dtype=np.uint8)
         self._key_ends = np.cumsum([len(key) for key in encoded])

@@ -12,6 +12,7 @@ Source: tensorflow/core/lib/io/record_writer.h.
 
 import struct
 from collections.abc import Generator, Iterable, Iterator
+from functools import lru_cache
 from typing import cast
 
 import google_crc32c
@@ -37,6 +38,12 @@ def masked_crc(data: bytes) -> int:
     """Return the CRC-32C of some bytes, masked: so that the CRC of bytes that hold CRCs stays good."""
     crc = int(google_crc32c.value(data))
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+@lru_cache(maxsize=1 << 14)  # a data set's lengths come again and again
+def _length_crc(length: int) -> int:
+    """Return the masked CRC-32C of a record's length, in the form in which it stands before the record."""
+    return masked_crc(RECORD_HEADER.pack(length, 0)[:8])
 
 
 def shard_records(path: str, *, compressed: bool) -> Generator[bytes, None, None]:
@@ -84,13 +91,14 @@ def _records(chunks: Iterable[bytes]) -> Iterator[bytes]:
         begin, first = RECORD_HEADER.size, 0
         while begin <= len(data):
             length, crc = RECORD_HEADER.unpack_from(data, first)
-            if masked_crc(data[first : first + 8]) != crc:
+            if _length_crc(length) != crc:
                 raise BrokenShardError("the length of a record has another checksum")
             end = begin + length
             if end + RECORD_CRC.size > len(data):
                 break
             record = data[begin:end]
-            if masked_crc(record) != RECORD_CRC.unpack_from(data, end)[0]:
+            crc = google_crc32c.value(record)  # as in masked_crc, without a call for each record
+            if ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF != RECORD_CRC.unpack_from(data, end)[0]:
                 raise BrokenShardError("the data of a record has another checksum")
             yield record
             first = end + RECORD_CRC.size

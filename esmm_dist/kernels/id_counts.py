@@ -207,10 +207,27 @@ def clear_marks(table: I64) -> None:
             table[place, column] &= ~MOST_MARKS
 
 
+@kernel("int64(int64[:, ::1], int64[::1], int64[:, ::1])", makes_arrays=False)
+def _read_counts(table, ids, counts):  # type: ignore[no-untyped-def]
+    """Write the ids of a table that have counts, int64 [n], and the counts, int64 [C, n]; return how many they are."""
+    count = 0
+    for place in range(len(table)):
+        counted = False
+        for column in range(1, table.shape[1]):
+            held = table[place, column] >> _MARK_BITS
+            counted |= held != 0
+            counts[column - 1, count] = held
+        ids[count] = table[place, 0] - 1
+        count += int(counted)
+    return count
+
+
 def counted_ids(table: I64) -> tuple[I64, I64]:
-    """Return the ids of a table, int64 [n], and their counts, int64 [n, C]."""
-    rows = table[table[:, 0] != 0]
-    return rows[:, 0] - 1, rows[:, 1:] >> _MARK_BITS
+    """Return the ids of a table that have counts, int64 [n], and their counts, int64 [n, C], column after column."""
+    most = int(np.count_nonzero(table[:, 0])) + 1  # a free slot is written, and then written over
+    ids, counts = np.empty(most, np.int64), np.empty((table.shape[1] - 1, most), np.int64)
+    found = _read_counts(table, ids, counts)
+    return ids[:found], counts[:, :found].T
 
 
 @kernel("void(Tuple((int64[::1], int64[::1])), int64, int64[::1])", makes_arrays=False)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from esmm_dist.config import build, to_mapping
 from esmm_dist.errors import InputDataError
-from esmm_dist.schema.checksum import mapping_crc32c
+from esmm_dist.schema.checksum import mapping_crc32c, text_crc32c
 from esmm_dist.schema.fields import Schema
 from esmm_dist.schema.stored import with_old_meaning
 
@@ -142,7 +142,8 @@ def read_manifest(folder: Path) -> DatasetManifest:
     """
     path = folder / MANIFEST_NAME
     try:
-        mapping = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        mapping = json.loads(text)
     except FileNotFoundError as e:
         raise InputDataError(
             f"{folder} holds no {MANIFEST_NAME}, so it is not a finished data set. "
@@ -158,7 +159,7 @@ def read_manifest(folder: Path) -> DatasetManifest:
             "Make it again in another folder (esmm preprocess RAW FOLDER), or install the version that wrote it."
         )
     checksum = mapping.pop("crc32c", None)
-    if checksum is not None and checksum != mapping_crc32c(mapping):
+    if checksum is not None and checksum != text_crc32c(text, checksum) and checksum != mapping_crc32c(mapping):
         raise DamagedManifestError(
             f"{path} has another checksum than the one it ends with: its bytes changed. {REPAIR}"
         )

@@ -86,6 +86,9 @@ class CountedField:
 
     def _sum(self, values: I64 | Bools, chosen: Bools | None = None) -> int:
         """Return the (estimated) sum over all ids of what is known of those that were counted."""
+        if self.counted.share == 1:  # each stands for itself
+            counted = values if chosen is None else values[chosen]
+            return int(np.count_nonzero(counted) if counted.dtype == np.bool_ else counted.sum())
         weighted = self.counted.weights * values
         return round(float(weighted.sum() if chosen is None else weighted[chosen].sum()))
 
@@ -204,17 +207,18 @@ def id_frequency(counts: I64, weights: F64) -> IdFrequency:
         counts: int64 [n], how often each id occurs
         weights: float64 [n], how many ids each stands for
     """
-    order = np.argsort(counts, kind="stable")
-    counts, weights = counts[order], weights[order]
-    # Those from each place on, and none after the last
-    ids_above, occurrences_above = (np.append(np.cumsum(each[::-1])[::-1], 0.0) for each in (weights, weights * counts))
-    largest = int(counts[-1]) if len(counts) else 0
-    least = [each for each in min_counts(largest) if each <= largest]
-    places = np.searchsorted(counts, least, side="left")
+    largest = int(counts.max(initial=0))
+    least = min_counts(largest)
+    places = np.searchsorted(least, counts, side="right")  # into how many sums each count goes
+    ids_above, occurrences_above = (
+        # Whole numbers, so that their order does not change the sums
+        np.cumsum(np.bincount(places, weights=each, minlength=len(least) + 1)[:0:-1])[::-1]
+        for each in (weights, weights * counts)
+    )
     return IdFrequency(
         min_counts=least,
-        ids=[round(each) for each in ids_above[places].tolist()],
-        occurrences=[round(each) for each in occurrences_above[places].tolist()],
+        ids=[round(each) for each in ids_above.tolist()],
+        occurrences=[round(each) for each in occurrences_above.tolist()],
     )
 
 

@@ -97,8 +97,7 @@ class IdCounter:
             pinned_ids, pinned_counts = counted_ids(self._pinned)
             ids, counts = np.concatenate([pinned_ids, ids]), np.concatenate([pinned_counts, counts])
             weights = np.concatenate([np.ones(len(pinned_ids)), weights])
-        there = counts.any(axis=1)
-        return IdCounts(ids=ids[there], counts=counts[there], weights=weights[there], share=share)
+        return IdCounts(ids=ids, counts=counts, weights=weights, share=share)
 
     def _grow(self) -> None:
         larger = np.zeros((2 * len(self._table), self._table.shape[1]), np.int64)

@@ -49,6 +49,14 @@ def test_texts_are_read_only_if_asked_for():
     assert all(isinstance(name, bytes) for name in names)
 
 
+@pytest.mark.parametrize("schema", SCHEMAS[:2], ids=["plain", "sample weights"])
+def test_weights_of_ids_are_left_out_alone_if_they_are_not_asked_for(schema: Schema):
+    records = [serialized(group, schema) for group in tiny_groups(3)]
+    whole, found = RecordDecoder(schema).batch(records), RecordDecoder(schema, with_weights=False).batch(records)
+    assert whole.user_weights is not None
+    assert_same(found, dataclasses.replace(whole, user_weights=None, impression_weights=None))
+
+
 def changed(schema: Schema, **features: list) -> bytes:
     """Return a record with other features."""
     example = tf.train.Example.FromString(serialized(tiny_groups(1, seed=3)[0], schema))
