@@ -38,14 +38,13 @@ SHORT = [
     for fault in PAIRS
     if (fault.target, fault.how)
     in {
-        ("worker", "kill -9"),
         ("worker", "SIGSTOP+CONT"),
         ("server", "kill -9"),
         ("rank 0", "SIGTERM"),
         ("driver", "kill -9"),
     }
 ]
-"""Each target, each signal and each moment."""
+"""Each target, each signal and each moment. A moment "join" begins with kill -9 of a worker in a step."""
 
 pytestmark = pytest.mark.timeout(600)  # all faults are in one run
 

@@ -37,8 +37,8 @@ def started_ranks(
         folder: Gets the ranks' output; must not exist.
         environment: Laid over this process's.
     """
-    horovodrun = Path(sys.executable).with_name("horovodrun")
-    line = [horovodrun, "-np", str(number), "--output-filename", folder, *command]
+    horovodrun = (sys.executable, "-P", "-m", "tests.parallel.told_horovodrun")
+    line = [*horovodrun, "-np", str(number), "--output-filename", folder, *command]
     given = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     with subprocess.Popen(
         [str(word) for word in line], env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -23,10 +23,10 @@ from tests.support.tiny_dataset import tiny_groups, write_dataset
 pytestmark = pytest.mark.timeout(400)
 
 ESMM = Path(sys.executable).with_name("esmm")
-EVERY, PATIENCE = 20, 8
+EVERY, PATIENCE = 20, 4
 SETTINGS: dict[str, Any] = {
     "input": {"global_batch_records": 16, "epochs": 400},
-    "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.3},
+    "embedding": {"embedding_dim": 4, "embedding_learning_rate": 0.6},
     "model": {"hidden_units": [8]},
     "dense": {"dense_optimizer": "adagrad", "dense_learning_rate": 0.1},
     "evaluation": {

@@ -12,11 +12,24 @@ import pytest
 
 from esmm_dist.errors import ConfigError, EsmmError
 from esmm_dist.process.signals import StoppedBySignal
+from launcher.compare import run as comparing
+from launcher.compare.picture import write_picture
 from launcher.compare.run import RunsFailedError, run_comparison
 from launcher.trainings.cores import cores_of_jobs
 from tests.unit.launcher.compare import played_esmm
 from tests.unit.launcher.compare.comparisons import DEFINE, compare_config, make_data, write_truth
 from tests.unit.launcher.tune.test_run import Lines, stopped_when
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Leave out the picture, half a second each: test_picture.py has it, and the tests that ask for ``picture``."""
+    monkeypatch.setattr(comparing, "write_picture", lambda comparison, path: path.touch())
+
+
+@pytest.fixture
+def picture(undrawn, monkeypatch):
+    monkeypatch.setattr(comparing, "write_picture", write_picture)
 
 
 def compared(tmp_path, progress=None, **changes):
@@ -40,7 +53,7 @@ def starts(tmp_path):
     }
 
 
-def test_models_by_seeds_are_trained_measured_and_compared(tmp_path):
+def test_models_by_seeds_are_trained_measured_and_compared(tmp_path, picture):
     progress = Lines()
     outcome = compared(tmp_path, progress)
     assert outcome.done
@@ -118,7 +131,7 @@ def test_runs_can_go_when_they_are_measured(tmp_path):
     assert starts(tmp_path) == {"large-1": 1, "small-1": 1}
 
 
-def test_one_seed_has_no_deviation_and_no_test_and_that_is_said(tmp_path):
+def test_one_seed_has_no_deviation_and_no_test_and_that_is_said(tmp_path, picture):
     outcome = compared(tmp_path, seeds=1)
     text = "\n".join(outcome.lines)
     assert "One seed: there is no standard deviation and no test. Set seeds to 2 or more." in text
@@ -130,7 +143,7 @@ def test_one_seed_has_no_deviation_and_no_test_and_that_is_said(tmp_path):
     )
 
 
-def test_a_model_alone_is_a_table_without_differences(tmp_path):
+def test_a_model_alone_is_a_table_without_differences(tmp_path, picture):
     outcome = compared(tmp_path, models=["small"])
     assert outcome.lines[0] == "small has CTCVR AUC 0.7210 on validation"
     assert "Difference" not in "\n".join(outcome.lines)
@@ -180,7 +193,7 @@ def test_a_stopped_comparison_goes_on_with_the_trainings_that_ran(tmp_path, monk
     assert "–" in outcome.lines[3]
 
 
-def test_a_figure_that_is_not_there_is_a_dash(tmp_path, monkeypatch):
+def test_a_figure_that_is_not_there_is_a_dash(tmp_path, monkeypatch, picture):
     monkeypatch.setenv("PLAY", "nan")
     outcome = compared(tmp_path, seeds=2)
     assert outcome.result["models"][0]["figures"]["ctcvr.auc"] == {"count": 0, "mean": None, "sd": None}
@@ -193,7 +206,7 @@ def test_each_job_has_its_own_cores(tmp_path):
     assert cores == cores_of_jobs(sorted(os.sched_getaffinity(0)), 2)
 
 
-def test_the_truth_measures_all_impressions(tmp_path):
+def test_the_truth_measures_all_impressions(tmp_path, picture):
     groups = make_data(tmp_path / "data")
     write_truth(tmp_path / "raw", "train", groups["validation"], pcvr=0.6, more=60)
     outcome = compared(tmp_path, seeds=2, truth=tmp_path / "raw")

@@ -69,8 +69,15 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("sample_id", ["sample_id: id", ""])
-@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("form", "sample_id"),
+    [
+        ("csv", "sample_id: id"),
+        ("parquet", ""),
+        pytest.param("csv", "", marks=pytest.mark.slow),
+        pytest.param("parquet", "sample_id: id", marks=pytest.mark.slow),
+    ],
+)
 def test_where_pieces_are_cut_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, sample_id: str
 ):
