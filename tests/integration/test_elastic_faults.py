@@ -2,7 +2,6 @@
 
 import itertools
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from esmm_dist.checkpoint.format import checkpoint_steps
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.run_history import ENDS, read_history
 from esmm_dist.train.run_speed import read_speed
-from tests.support.elastic_run import ESMM, SLOW_SERVERS, elastic_run
+from launcher.cli import main
+from tests.support.elastic_run import SLOW_SERVERS, elastic_run
 from tests.support.faults import During, Fault, How, Injector, Target
 from tests.support.saved_models import largest_difference, saved_arrays
 from tests.support.tiny_dataset import tiny_groups, write_dataset
@@ -105,13 +105,10 @@ def disturbed(request, data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(data, disturbed, tmp_path_factory):
-    """The run of one process that makes the same steps."""
+    """The run of one process, this one, that makes the same steps."""
     run = tmp_path_factory.mktemp("undisturbed") / "run"
     last = max(checkpoint_steps(Folder.open(disturbed[0])))
-    done = subprocess.run(
-        [*ESMM, *training(data, run), "--max-steps", str(last)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    assert main([*training(data, run), "--max-steps", str(last)]) == 0
     return run
 
 

@@ -124,8 +124,8 @@ def test_what_is_done_is_skipped_and_the_report_is_the_same(days: Path):
 @pytest.mark.parametrize(
     ("place", "every"),
     [
-        ("disk", 3),
-        ("store", 6),
+        ("disk", 5),
+        ("store", 8),
         pytest.param("disk", 1, marks=pytest.mark.slow),
         pytest.param("store", 1, marks=pytest.mark.slow),
     ],

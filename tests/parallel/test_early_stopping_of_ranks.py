@@ -17,7 +17,7 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.parallel.horovod_ranks import run_ranks
 from tests.support.elastic_run import elastic_run
-from tests.support.server_processes import server_processes
+from tests.support.server_processes import ServerProcesses
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 
 pytestmark = pytest.mark.timeout(400)
@@ -74,11 +74,10 @@ def assert_same_end(run: Path, alone: Path) -> None:
     assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
-def test_two_ranks_and_a_server_end_where_one_process_does(folder: Path, alone: Path):
+def test_two_ranks_and_a_server_end_where_one_process_does(folder: Path, alone: Path, one_server: ServerProcesses):
     run = folder / "two"
     line: list[str | Path] = [ESMM, "train", "--config", folder / "settings.json", "--run", run, "--json"]
-    with server_processes(1) as started:
-        result = run_ranks(2, *line, "--servers", started.servers, folder=folder / "output")
+    result = run_ranks(2, *line, "--servers", one_server.servers, folder=folder / "output")
     assert result.status == 0, result.err
     assert_same_end(run, alone)
     report = json.loads(result.out[0])

@@ -19,7 +19,6 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from launcher.terminal.json_line import json_value
 from tests.parallel.horovod_ranks import RanksResult, run_ranks
-from tests.support.server_processes import server_processes
 from tests.support.tiny_dataset import ITEMS, flat_schema, sample_name, tiny_groups, write_dataset
 from tests.support.vocabulary import write_vocabulary
 
@@ -96,16 +95,15 @@ def test_ranks_without_a_lane_score_nothing_and_wait_for_the_others(folder):
     assert_same_predictions(folder, out, names={sample_name(number).decode(): number for number in numbers})
 
 
-def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(folder):
+def test_two_ranks_find_the_metrics_of_one_process_with_rows_on_two_servers(folder, two_servers):
     config = EvaluateConfig(
         run=str(folder / "run"), data=folder / "data", segments=True, by=("user", "item"), by_values=4
     )
     expected = evaluate(config, NoProgress())
     segments = ["--segments", "--by", "user,item", "--by-values", "4"]
-    with server_processes(2) as started:
-        result = ranks(2, folder, "evaluate", "--servers", started.servers, *segments)
-        # the servers have forgotten the rows, and serve another run at once
-        again = evaluate(replace(config, store=ConnectionConfig(servers=started.servers)), NoProgress())
+    result = ranks(2, folder, "evaluate", "--servers", two_servers.servers, *segments)
+    # the servers have forgotten the rows, and serve another run at once
+    again = evaluate(replace(config, store=ConnectionConfig(servers=two_servers.servers)), NoProgress())
     assert again == expected
     found = json.loads(result.out[0])
     assert found.keys() == {

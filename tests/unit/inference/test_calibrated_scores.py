@@ -28,6 +28,8 @@ from esmm_dist.train.run import train
 from launcher import cli
 from tests.support.tiny_dataset import Group, serialized, tiny_groups, tiny_schema, write_dataset
 
+pytestmark = pytest.mark.usefixtures("without_examples")
+
 KEPT = 0.1
 """Share of the train split's negatives in the thinned log."""
 VALIDATION = tiny_groups(900, seed=3, first_sample=20_000)

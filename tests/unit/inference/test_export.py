@@ -140,7 +140,7 @@ def test_scores_are_those_of_predict_for_seen_and_unseen_ids_and_every_combiner(
     ],
     ids=str,
 )
-def test_lists_that_are_attended_to_are_cut_and_weighted_as_in_training(tmp_path, model):
+def test_lists_that_are_attended_to_are_cut_and_weighted_as_in_training(tmp_path, model, without_examples):
     # history and tags have rows in one table
     folder = exported(tmp_path, network="din", attend=["history=tags"], **model)
     expected = expected_scores(folder)

@@ -27,6 +27,8 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.support.tiny_dataset import Group, sample_name, serialized, tiny_groups, tiny_schema, weighted, write_dataset
 
+pytestmark = pytest.mark.usefixtures("without_examples")
+
 LABELS = ("click", "cart", "order")
 TREE = LabelTree.of(LABELS)
 COLUMNS = TREE.columns

@@ -21,6 +21,8 @@ from esmm_dist.train.run import train
 from tests.support.tiny_dataset import tiny_groups, tiny_schema, write_dataset
 from tests.unit.preprocess.raw_logs import read_lanes, run
 
+pytestmark = pytest.mark.usefixtures("without_examples")
+
 SCHEMA = """
 name: kept
 labels: [click, conversion]

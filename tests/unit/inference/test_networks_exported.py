@@ -17,6 +17,8 @@ from tests.support.tiny_dataset import ITEMS, TAGS, USERS, tiny_groups, write_da
 from tests.support.vocabulary import write_vocabulary
 from tests.unit.inference.test_export import RECORDS, SCHEMA, TEST, assert_equal_scores, expected_scores, scores_of
 
+pytestmark = pytest.mark.usefixtures("without_examples")
+
 CASES: dict[str, dict[str, Any]] = {
     "fields": {"fields": ["history", "tags"], "linear_scale": 0.5, "linear_lists": "unit"},
     "fields of one owner": {"fields": ["item"]},

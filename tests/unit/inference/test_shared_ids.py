@@ -19,6 +19,8 @@ from esmm_dist.train.run import train
 from tests.support.saved_models import saved_rows
 from tests.unit.preprocess.raw_logs import read_lanes, run
 
+pytestmark = pytest.mark.usefixtures("without_examples")
+
 SCHEMA = """
 name: shared
 labels: [click, conversion]

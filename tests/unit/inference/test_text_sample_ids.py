@@ -19,6 +19,8 @@ from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
 from tests.unit.preprocess.raw_logs import read_lanes, run
 
+pytestmark = pytest.mark.usefixtures("without_examples")
+
 SCHEMA = """
 name: named
 labels: [click, conversion]

@@ -20,6 +20,7 @@ from esmm_dist.schema.manifest import MANIFEST_NAME, read_manifest
 from esmm_dist.storage.folder import Folder
 from esmm_dist.train.config import TrainConfig
 from esmm_dist.train.run import train
+from tests.support.exports import no_examples
 from tests.support.saved_models import saved_arrays
 from tests.support.tiny_dataset import serialized, tiny_groups, weighted, weighted_schema, write_dataset
 
@@ -101,7 +102,8 @@ def test_a_run_in_two_pieces_ends_with_the_same_bytes(data, whole, tmp_path):
 def test_the_export_gives_the_calibrated_probabilities_of_predict(data, whole, tmp_path):
     _, run = whole
     predict(PredictConfig(run=str(run), data=data, out=tmp_path / "scores.parquet", split="test"), NoProgress())
-    export(ExportConfig(run=str(run), out=tmp_path / "model"), NoProgress())
+    with no_examples():
+        export(ExportConfig(run=str(run), out=tmp_path / "model"), NoProgress())
     scores = pq.read_table(tmp_path / "scores.parquet").to_pydict()
     records = tf.constant([serialized(group, weighted_schema()) for group in TEST])
     found = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"](records)

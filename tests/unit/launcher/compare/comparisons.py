@@ -13,10 +13,21 @@ from tests.support.tiny_dataset import Group, tiny_groups, write_dataset
 DEFINE = {name: {"model": {"hidden_units": [units]}} for name, units in (("small", 10), ("large", 20))}
 
 
+_made: dict[tuple[str, ...], tuple[dict[str, list[Group]], dict[Path, bytes]]] = {}
+
+
 def make_data(folder: Path, *, splits: tuple[str, ...] = ("train", "validation", "test")) -> dict[str, list[Group]]:
-    sizes = {"train": 200, "validation": 60, "test": 60}
-    groups = {name: tiny_groups(sizes[name], seed=i) for i, name in enumerate(splits)}
-    write_dataset(folder, groups)
+    """Write a data set, and return what is in it; files that were written once are written again as they are."""
+    if splits not in _made:
+        sizes = {"train": 200, "validation": 60, "test": 60}
+        groups = {name: tiny_groups(sizes[name], seed=i) for i, name in enumerate(splits)}
+        write_dataset(folder, groups)
+        files = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        _made[splits] = groups, files
+    groups, files = _made[splits]
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
     return groups
 
 
