@@ -93,6 +93,7 @@ def disturbed(request, data, tmp_path_factory):
     ) as run:
         injector = Injector(run, ranks=RANKS)
         found = []
+        run.wait_for_ranks(RANKS)
         for fault in request.param:
             found.append(injector.inject(fault, until_all_are_back=False))
             print(found[-1], flush=True)
