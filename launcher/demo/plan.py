@@ -1,8 +1,14 @@
 """Which command lines the demo runs."""
 
+import math
 from pathlib import Path
 
 from launcher.steps.step import Step
+
+_IMPRESSIONS_A_QUARTER = 1285
+"""Impressions of the log for each step between two evaluations. Training passes twice over the three quarters of the
+log that are train, with some 483 impressions a step: this is a little more than a quarter of its steps, as it ends with
+an evaluation anyway."""
 
 
 def data_page(folder: Path) -> Path:
@@ -25,6 +31,7 @@ def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
     """
     raw, data, run, out = folder / "raw", folder / "data", folder / "run", folder / "predictions.parquet"
     size = ["--impressions", str(impressions), "--seed", str(seed)]
+    every = ["--eval-every-steps", str(math.ceil(impressions / _IMPRESSIONS_A_QUARTER))]
     return [
         Step(name="synth", args=["synth", str(raw), *size], why="Write a raw log with a known best model."),
         Step(
@@ -39,7 +46,7 @@ def plan(folder: Path, *, impressions: int, seed: int) -> list[Step]:
         ),
         Step(
             name="train",
-            args=["train", "--data", str(data), "--run", str(run)],
+            args=["train", "--data", str(data), "--run", str(run), *every],
             why="Train ESMM. Ctrl-C saves; the same command continues.",
         ),
         Step(

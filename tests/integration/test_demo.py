@@ -40,6 +40,8 @@ def test_the_demo_learns_from_a_raw_log_and_ends_with_its_table(tmp_path):
         page = (folder / f"{name}.html").read_text(encoding="utf-8")
         assert page.count("<figure") > 3
         assert str(folder / f"{name}.html") in done.stderr
+    evaluations = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))["evaluations"]
+    assert len({each["step"] for each in evaluations}) > 3  # a learning curve, not a dot
     assert "What to try next:" in done.stderr
     # Our own warnings are told by "Warning: "; those of Python and of libraries are none of the user's business
     assert not re.search(r"[A-Z]\w*Warning|WARNING|Traceback|tensorflow/|external/", done.stderr)

@@ -20,7 +20,8 @@ from esmm_dist.train.run_speed import read_speed
 from tests.support.elastic_run import ESMM
 from tests.support.tiny_dataset import tiny_groups, write_dataset
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
+"""A server and a training that wait for one another's cores, where many processes share them."""
 
 STEPS = 40
 FLAGS = ("--global-batch-records", "16", "--epochs", "100", "--embedding-dim", "4", "--hidden-units", "8")
@@ -49,7 +50,7 @@ class Server:
                 env=environment(),
                 start_new_session=True,
             )
-        give_up = time.monotonic() + 200
+        give_up = time.monotonic() + 600
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > give_up:
                 self.kill()
@@ -225,11 +226,16 @@ def test_a_server_that_is_killed_meanwhile_costs_its_points_and_one_line(folder)
         cwd=folder,
         env=environment(MLFLOW_TRACKING_URI=server.uri),
     )
-    give_up = time.monotonic() + 200
-    while not (run / "trackers.json").exists() and time.monotonic() < give_up and process.poll() is None:
-        time.sleep(0.02)
-    server.kill()
-    _, err = process.communicate(timeout=250)
+    try:
+        give_up = time.monotonic() + 600
+        while not (run / "trackers.json").exists() and time.monotonic() < give_up and process.poll() is None:
+            time.sleep(0.02)
+        server.kill()
+        _, err = process.communicate(timeout=600)
+    finally:
+        server.kill()
+        process.kill()
+        process.communicate()
     assert process.returncode == 0, err
     assert len([line for line in err.splitlines() if "of the log did not reach mlflow" in line]) == 1
     assert "2000" in (run / "train_log.jsonl").read_text().splitlines()[-1]

@@ -19,6 +19,8 @@ LEAST_TEXT_PX = {1100: 9.0, 420: 8.0}
 """Height of the letters of a picture's texts, at each width of the page."""
 NO_CHROMIUM = "there is no Chromium on this machine (Debian: apt-get install chromium fonts-dejavu-core)"
 
+_PATIENCE_MS = 300_000
+"""Playwright gives up after 30 s by itself, which a loaded machine needs; a test's own limit ends it earlier."""
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 _LOOK = """() => {
   const shown = (node) => node.getClientRects().length > 0;
@@ -125,12 +127,13 @@ class Browser:
         try:
             errors: list[str] = []
             requests: list[str] = []
+            context.set_default_timeout(_PATIENCE_MS)  # screenshots have one, too
             tab = context.new_page()
             tab.on("pageerror", lambda error: errors.append(str(error)))
             tab.on("console", lambda said: errors.append(said.text) if said.type in ("error", "warning") else None)
             address = path.resolve().as_uri()
             tab.on("request", lambda asked: requests.append(asked.url))
-            tab.goto(address, wait_until="load", timeout=30_000)
+            tab.goto(address, wait_until="load", timeout=_PATIENCE_MS)
             found = tab.evaluate(_LOOK)
             if screenshot is not None:
                 screenshot.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +179,9 @@ def started_browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright  # slow to import, and only this wants it
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(_FLAGS), chromium_sandbox=False)
+        started = playwright.chromium.launch(
+            executable_path=path, args=list(_FLAGS), chromium_sandbox=False, timeout=_PATIENCE_MS
+        )
         try:
             yield Browser(started)
         finally:

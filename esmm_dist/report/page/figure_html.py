@@ -8,6 +8,8 @@ from esmm_dist.report.pictures.picture import Picture
 from esmm_dist.report.pictures.png_file import plain_png
 
 _NARROW_INCHES = 1.3 * PANEL_INCHES[0]
+_LEAST_SCALE = 0.74
+"""Size of a panel beside another one, at least: text of 9 points is 9 pixels high then."""
 
 
 def is_narrow(picture: Picture) -> bool:
@@ -37,9 +39,10 @@ def figure_lines(picture: Picture, *, as_png: bool = False) -> list[str]:
 
 def _canvas(picture: Picture, as_png: bool) -> str:
     """Return how a picture lies in the page: panels that flow, or one figure, which scrolls if it is wide."""
-    if picture.columns > 1 and not as_png:
-        return f'class="panels" style="--columns: {picture.columns}"'
     rem = 6 * picture.inches  # 96 px an inch, 16 px a rem
+    if picture.columns > 1 and not as_png:
+        least = _LEAST_SCALE * rem / picture.columns
+        return f'class="panels" style="--columns: {picture.columns}; --least: {least:.3g}rem"'
     if is_narrow(picture):
         return f'class="canvas" style="--inches: {rem:g}rem"'
     return f'class="canvas wide" style="--inches: {rem:g}rem" tabindex="0"'  # keys must reach what scrolls

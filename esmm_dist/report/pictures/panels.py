@@ -14,6 +14,10 @@ from esmm_dist.report.pictures.styled import StyledFigure, house_style
 PANEL_INCHES = (4.6, 3.0)
 """Width and height of one panel."""
 
+THIRD = 0.78
+"""Width of a panel, in panels, of which three stand beside one another: all three fit in a page of 860 px, with text
+of the same size as that of two larger ones."""
+
 
 def new_figure(
     *, rows: int = 1, columns: int = 1, width: float = 1.0, height: float = 1.0, **shared: Any
@@ -34,16 +38,21 @@ def new_figure(
     return figure, axes
 
 
-def small_multiples(count: int, *, most_columns: int = 3, **shape: Any) -> tuple[StyledFigure, list[Any]]:
+def small_multiples(
+    count: int, *, most_columns: int = 3, width: float | None = None, **shape: Any
+) -> tuple[StyledFigure, list[Any]]:
     """Return a figure with so many panels, and their axes in the order of reading.
 
     Args:
         count: panels, 1 or more
         most_columns: panels beside one another, at most
-        shape: ``width``, ``height``, ``sharex`` and ``sharey``, as ``new_figure`` takes them
+        width: width of a panel, in panels; None: 1, or less where three stand beside one another
+        shape: ``height``, ``sharex`` and ``sharey``, as ``new_figure`` takes them
     """
     columns = min(most_columns, max(1, count))
-    figure, axes = new_figure(rows=math.ceil(max(1, count) / columns), columns=columns, **shape)
+    if width is None:
+        width = THIRD if columns > 2 else 1.0
+    figure, axes = new_figure(rows=math.ceil(max(1, count) / columns), columns=columns, width=width, **shape)
     panels = list(axes.flat)
     for left_over in panels[count:]:
         left_over.remove()

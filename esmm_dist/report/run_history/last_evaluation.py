@@ -154,8 +154,8 @@ def evaluation_table(courses: Sequence[RunCourse]) -> PageTable | None:
         ],
         rows=rows,
         text_columns=tuple(i for i, name in enumerate(head) if name != "step"),
-        how_to_read="Calibration is the mean prediction divided by the share of positives: 1 is right. AUC within "
-        "users compares impressions of one user only.",
+        how_to_read="Calibration is the mean prediction divided by the share of positives, as trained, before "
+        "probabilities are calibrated: 1 is right. AUC within users compares impressions of one user only.",
     )
 
 

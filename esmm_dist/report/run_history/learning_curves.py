@@ -20,7 +20,7 @@ from esmm_dist.report.run_history.axes import (
 from esmm_dist.report.run_history.course import RunCourse, RunEvaluation
 from esmm_dist.report.run_history.trend import trend_sentence
 
-_PANEL: dict[str, Any] = {"width": 0.86, "height": 0.95}
+_HEIGHT = 0.95
 
 
 def auc_picture(courses: Sequence[RunCourse]) -> Picture | None:
@@ -29,7 +29,7 @@ def auc_picture(courses: Sequence[RunCourse]) -> Picture | None:
     if not shown:
         return None
     tasks = list(dict.fromkeys(task for each in shown for task in each.tasks))
-    figure, grid = small_multiples(len(tasks), **_PANEL)
+    figure, grid = small_multiples(len(tasks), height=_HEIGHT)
     numbers: dict[str, Any] = {}
     for place, axes in enumerate(grid):
         numbers[tasks[place]] = _draw_auc(axes, shown, tasks[place])
@@ -74,6 +74,10 @@ def _draw_auc(axes: Any, courses: Sequence[RunCourse], task: str) -> dict[str, A
             numbers[course.label]["logistic_regression"] = course.baseline.value(task, "auc")
     _mark_data_sets(axes, courses)
     step_axis(axes)
+    steps_of_all = {step for each in numbers.values() for step in each["step"]}
+    if len(steps_of_all) == 1:  # else the axis has steps at which nothing was evaluated
+        (step,) = steps_of_all
+        axes.set_xticks([step], [f"{step:,}"])
     if not any(np.isfinite(each["auc"]).any() for each in numbers.values()):
         say_in(axes, "no AUC: the labels\nare of one class")
     return numbers
@@ -117,9 +121,11 @@ def _legend(grid: Any, courses: Sequence[RunCourse]) -> None:
 def _how_to_read(courses: Sequence[RunCourse]) -> str:
     split = courses[0].newest
     assert split is not None
+    has_curve = any(len(of_newest_split(each)) > 1 for each in courses)
     parts = [
         f"AUC is the share of pairs of a positive and a negative impression of {split.split} that the model puts in "
-        "the right order; 0.5 is chance. The band is the 95% confidence interval of each point (1.96 standard errors)"
+        f"the right order; 0.5 is chance. The {'band' if has_curve else 'bar'} is the 95% confidence interval of each "
+        "point (1.96 standard errors)"
     ]
     if len(courses) > 1:
         parts.append("a line is a run")
@@ -147,7 +153,7 @@ def loss_picture(courses: Sequence[RunCourse]) -> Picture | None:
     names = list(dict.fromkeys(name for each in shown for point in each.losses for name in point.losses))
     if not names:
         return None
-    figure, grid = small_multiples(len(names), **_PANEL)
+    figure, grid = small_multiples(len(names), height=_HEIGHT)
     numbers: dict[str, Any] = {}
     for place, axes in enumerate(grid):
         numbers[names[place]] = _draw_losses(axes, shown, names[place])

@@ -13,10 +13,10 @@ from esmm_dist.report.importance.sections import importance_sections
 from esmm_dist.report.page.blocks import Block, Page, Paragraph, Section
 from esmm_dist.report.pictures.shown_text import cut_middle
 from esmm_dist.report.run_history.course import RunCourse
-from esmm_dist.report.run_history.findings import course_facts, findings_of
 from esmm_dist.report.run_history.norm_pictures import norm_section
 from esmm_dist.report.run_history.row_norms import RowNorms
 from esmm_dist.report.run_history.sections import course_sections, settings_section
+from esmm_dist.report.run_page.findings import course_facts, findings_of
 from esmm_dist.report.run_scores.scores import RunScores
 from esmm_dist.report.run_scores.sections import score_sections
 
@@ -57,7 +57,7 @@ class ReportedRuns:
             "importance": [each.to_mapping() if each is not None else None for each in self.importance],
             "comparisons": [each.to_mapping() for each in self.comparisons],
             "row_norms": [to_mapping(each) for each in self.norms],
-            "findings": findings_of(self.courses),
+            "findings": findings_of(self.courses, self.scores),
             "notes": list(self.notes),
         }
 
@@ -86,14 +86,14 @@ def run_page(report: ReportedRuns, *, refresh_s: float | None = None) -> Page:
     return Page(
         title=title,
         subtitle=f"{', '.join(cut_middle(each.run, 100) for each in courses)}; written {made_at}.",
-        facts=course_facts(courses[0]) if len(courses) == 1 else (),
+        facts=course_facts(courses[0], *report.scores) if len(courses) == 1 else (),
         sections=[each for each in sections if each is not None],
         refresh_s=refresh_s,
     )
 
 
 def _overview(report: ReportedRuns) -> Section | None:
-    found: list[Block] = [Paragraph(text=text) for text in findings_of(report.courses)]
+    found: list[Block] = [Paragraph(text=text) for text in findings_of(report.courses, report.scores)]
     found += [Paragraph(text=text, kind="note") for text in report.notes]
     return Section(heading="Findings", blocks=found) if found else None
 

@@ -181,7 +181,7 @@ def _panel_title(scores: Sequence[RunScores], task: str) -> str:
     if len(scores) > 1:
         return cut(task)
     error, noise = _errors(scores[0], task).values()
-    return f"{cut(task, 20)}: ECE {short(error)} (of noise {short(noise)})"
+    return f"{cut(task)}\nECE {short(error)} (of noise {short(noise)})"
 
 
 def _calibration_finding(scores: RunScores, name: str) -> str:

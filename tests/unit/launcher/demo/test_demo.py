@@ -76,6 +76,12 @@ def test_every_line_of_the_plan_is_one_that_the_command_understands(step):
     assert resolved.values
 
 
+def test_training_is_evaluated_after_each_quarter_of_its_steps():
+    train = next(step for step in plan(Path("demo"), impressions=300_000, seed=1) if step.name == "train")
+    every = int(train.args[train.args.index("--eval-every-steps") + 1])
+    assert [step for step in range(1, 933) if step % every == 0] == [234, 468, 702]  # 932 is evaluated anyway
+
+
 def test_a_folder_with_blanks_is_quoted_in_the_lines_shown():
     assert "'my demo/raw'" in plan(Path("my demo"), impressions=1, seed=1)[0].line
 

@@ -41,6 +41,15 @@ def test_panels_stand_below_one_another_on_a_narrow_page(browser: Browser, path:
     assert narrow.height > 2 * narrow.drawn[0][1]
 
 
+def test_three_panels_stand_in_a_row_from_860_px_on_and_can_be_read(browser: Browser, path: Path) -> None:
+    figure = browser.look(path, width=860).figures["multiples"]
+    assert len(figure.drawn) == 5
+    assert all(3 * width <= figure.width < 3.4 * width for width, _ in figure.drawn)
+    assert figure.height < 3 * figure.drawn[0][1]  # two rows and a line on how to read them
+    assert figure.text_px is not None
+    assert figure.text_px >= 8.5
+
+
 GOOD = (
     '<!DOCTYPE html><html><head><meta charset="utf-8"><title>t</title>'
     '<meta name="viewport" content="width=device-width">'

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from esmm_dist.report.pictures.panels import PANEL_INCHES, apart, new_figure, panel_columns, small_multiples
+from esmm_dist.report.pictures.panels import PANEL_INCHES, THIRD, apart, new_figure, panel_columns, small_multiples
 from esmm_dist.report.pictures.styled import house_style
 
 
@@ -26,6 +26,17 @@ def test_small_multiples_have_a_panel_for_each_and_no_empty_ones(
     assert (grid.nrows, grid.ncols) == (rows, columns)
     starts = [(panel.get_subplotspec().rowspan.start, panel.get_subplotspec().colspan.start) for panel in panels]
     assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "expected"), [(2, None, 1.0), (3, None, THIRD), (5, None, THIRD), (3, 1.2, 1.2)]
+)
+def test_three_panels_in_a_row_are_smaller_unless_a_width_is_given(
+    count: int, width: float | None, expected: float
+) -> None:
+    figure, _ = small_multiples(count, width=width)
+    widths = [float(figure.get_figwidth()) for _ in apart(figure)]
+    assert widths == pytest.approx([expected * PANEL_INCHES[0]] * count)
 
 
 def test_panels_are_shown_one_by_one_in_their_own_size() -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from esmm_dist.report.run_history.axes import moving_mean
 from esmm_dist.report.run_history.course import RunEvaluation
-from esmm_dist.report.run_history.findings import course_facts, course_findings
 from esmm_dist.report.run_history.last_evaluation import compared_with, evaluation_table, interval_picture
 from esmm_dist.report.run_history.learning_curves import auc_picture, loss_picture
 from esmm_dist.report.run_history.trend import trend_of, trend_sentence
@@ -54,6 +53,21 @@ def test_the_picture_draws_auc_with_bands_of_95_percent_and_says_the_numbers(tmp
     line = picture.figure.axes[0].get_lines()[0]
     assert list(np.asarray(line.get_ydata())) == drawn["auc"]
     assert picture.title == "The AUC of ctcvr has levelled off at 0.7000; that of ctr still rises."
+
+
+def test_a_single_evaluation_is_a_dot_with_its_interval_and_its_step_the_only_tick(tmp_path):
+    picture = auc_picture([written_course(tmp_path, evaluations=[evaluation(1932, ctr=0.7, ctcvr=0.8)])])
+    assert picture is not None
+    for axes, auc in zip(picture.figure.axes, (0.7, 0.8), strict=True):
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["1,932"]
+        (bar,) = axes.collections
+        (ends,) = bar.get_segments()
+        assert ends.tolist() == [pytest.approx([1932, auc + side * 1.96 * 0.004]) for side in (-1, 1)]
+    assert "The bar is the 95% confidence interval" in picture.how_to_read
+    two = auc_picture([written_course(tmp_path, "two", evaluations=LEARNS[:2])])
+    assert two is not None
+    assert len(two.figure.axes[0].get_xticks()) > 1
+    assert "The band is the 95% confidence interval" in two.how_to_read
 
 
 def test_only_evaluations_of_the_newest_split_make_a_curve(tmp_path):
@@ -111,7 +125,6 @@ def test_without_evaluations_and_losses_there_is_no_picture(tmp_path):
     assert interval_picture([course]) is None
     assert loss_picture([course]) is None
     assert evaluation_table([course]) is None
-    assert course_findings(course) == []
 
 
 def of_auc(auc, error):
@@ -154,16 +167,6 @@ def test_the_best_evaluation_of_early_stopping_stands_for_the_run(tmp_path):
     table = evaluation_table([course])
     assert table is not None
     assert [row[:4] for row in table.rows] == [["ctr", "300", "test", "0.6300"], ["ctcvr", "300", "test", "0.7000"]]
-    assert ("ctr AUC on test", "0.6300 ± 0.0040") in course_facts(course)
-
-
-def test_findings_say_what_is_miscalibrated_and_by_how_much(tmp_path):
-    found = evaluation(100, ctr=0.7, ctcvr=0.7)
-    found["metrics"]["ctr"]["calibration"] = 1.10
-    found["metrics"]["ctcvr"]["calibration"] = 1.03  # within 1.96 errors of 0.02
-    found["metrics"]["ctcvr"]["calibration_standard_error"] = 0.02
-    sentences = course_findings(written_course(tmp_path, evaluations=[found]))
-    assert sentences == ["Predictions on test are on average ctr too high by 10.0%."]
 
 
 def test_several_runs_are_lines_in_the_same_panels_and_the_best_is_named(tmp_path):

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esmm_dist.report.run_history.findings import course_findings
 from esmm_dist.report.run_history.sections import course_sections
 from esmm_dist.report.run_history.shares import newest_by_step, share_bins, time_shares
 from esmm_dist.report.run_history.speed_pictures import (
@@ -111,10 +110,6 @@ def test_events_are_a_table_with_hostile_texts_in_one_line(course):
     assert [row[1] for row in table.rows] == ["start", "checkpoint", "worker_lost", "done"]
     assert table.rows[2][3] == "worker worker-1, reason <script>\\n"
     assert table.rows[0][0] == "2026-09-21 14:13:20"
-
-
-def test_losses_are_findings(course):
-    assert "Workers, servers or drivers were lost 1 time." in course_findings(course)
 
 
 def test_a_run_without_times_has_no_section_of_speed(tmp_path):

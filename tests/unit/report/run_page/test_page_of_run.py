@@ -18,6 +18,9 @@ from esmm_dist.storage.copy import copy_tree
 from esmm_dist.storage.folder import Folder
 from tests.support.browser import assert_good_page, started_browser
 
+pytestmark = pytest.mark.timeout(600)
+"""A trained run, its scores and a browser: 25 s of a core, which is minutes where many share it."""
+
 
 @pytest.fixture(scope="module")
 def report(shop):

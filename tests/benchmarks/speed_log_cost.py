@@ -1,0 +1,82 @@
+"""What ``speed.jsonl`` costs a training: windows of steps with it and without it, in turns, in one process.
+
+    python -m tests.benchmarks.speed_log_cost DATA [--epochs 4] [--window 20]
+
+CPU time is that of all threads of the process, so that the ratio hardly depends on what else the machine does.
+"""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from esmm_dist.process.quiet import import_tfra
+from esmm_dist.progress import NoProgress
+
+WARM_WINDOWS = 6
+"""The first ones compile; an even number, so that pairs stay pairs."""
+
+
+class _NoTimes:
+    """Stands in for the clock of the steps: no laps, and nothing to log."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args: None
+
+
+def main() -> None:
+    """Train, and print the CPU time of a step with and without the log."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--window", type=int, default=20, help="steps of a window; one line of the log is at its end")
+    asked = parser.parse_args()
+    import_tfra()
+    with tempfile.TemporaryDirectory() as run:
+        windows = _windows(asked.data, Path(run), asked.epochs, asked.window)
+    with_log, without = windows[::2], windows[1::2]
+    pairs = list(zip(with_log, without, strict=False))
+    ratios = sorted(a / b for a, b in pairs)
+    step_ms = 1000 / asked.window
+    print(f"{len(pairs)} pairs of windows of {asked.window} steps")
+    print(f"with speed.jsonl {statistics.median(with_log) * step_ms:.2f} CPU-ms a step, without ", end="")
+    print(
+        f"{statistics.median(without) * step_ms:.2f}; ratio of a pair: median {statistics.median(ratios):.4f}, ", end=""
+    )
+    print(f"quartiles {ratios[len(ratios) // 4]:.4f} and {ratios[3 * len(ratios) // 4]:.4f}")
+
+
+def _windows(data: Path, run: Path, epochs: int, window: int) -> list[float]:
+    """Return the CPU seconds of each window, those with the log first and at every second place."""
+    from dataclasses import replace
+
+    from esmm_dist.train.stepper import Stepper
+    from esmm_dist.train.trainer import Trainer
+    from tests.benchmarks.reference_work import reference_config
+
+    ends: list[float] = []
+    made = Stepper._make_step
+
+    def make_step(self: Any, *args: Any) -> int:
+        times = self.__dict__.setdefault("_both", (self._times, _NoTimes()))
+        if self.step % window == 0:
+            ends.append(time.process_time())
+            self._times = times[self.step // window % 2]
+            self._times.start()
+        return made(self, *args)
+
+    config = replace(reference_config(data, run, epochs=epochs), log_every_steps=window)
+    config = replace(config, input=replace(config.input, global_batch_records=64))
+    with mock.patch.object(Stepper, "_make_step", make_step):
+        Trainer(config, NoProgress()).train()
+    spent = [later - earlier for earlier, later in itertools.pairwise(ends)]
+    return spent[WARM_WINDOWS:]
+
+
+if __name__ == "__main__":
+    main()
