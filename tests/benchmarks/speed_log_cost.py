@@ -1,8 +1,9 @@
-"""What ``speed.jsonl`` costs a training: windows of steps with it and without it, in turns, in one process.
+"""What ``speed.jsonl`` costs a training, in CPU time: of its clock and its lines alone, and of whole steps.
 
     python -m tests.benchmarks.speed_log_cost DATA [--epochs 4] [--window 20]
 
-CPU time is that of all threads of the process, so that the ratio hardly depends on what else the machine does.
+Whole steps are measured in windows with the log and without it, in turns, in one training; the CPU time is that of all
+threads of the process.
 """
 
 import argparse
@@ -38,11 +39,15 @@ def main() -> None:
     asked = parser.parse_args()
     import_tfra()
     with tempfile.TemporaryDirectory() as run:
-        windows = _windows(asked.data, Path(run), asked.epochs, asked.window)
+        windows, lines = _windows(asked.data, Path(run), asked.epochs, asked.window)
     with_log, without = windows[::2], windows[1::2]
     pairs = list(zip(with_log, without, strict=False))
     ratios = sorted(a / b for a, b in pairs)
     step_ms = 1000 / asked.window
+    clock_us, line_us = _clock_us(), 1e6 * statistics.mean(lines)
+    alone_us = clock_us + line_us / asked.window
+    print(f"alone: {clock_us:.1f} CPU-us a step for its clock and {line_us:.0f} a line, ", end="")
+    print(f"{alone_us / (1e6 * statistics.median(with_log) / asked.window):.2%} of a step")
     print(f"{len(pairs)} pairs of windows of {asked.window} steps")
     print(f"with speed.jsonl {statistics.median(with_log) * step_ms:.2f} CPU-ms a step, without ", end="")
     print(
@@ -51,8 +56,22 @@ def main() -> None:
     print(f"quartiles {ratios[len(ratios) // 4]:.4f} and {ratios[3 * len(ratios) // 4]:.4f}")
 
 
-def _windows(data: Path, run: Path, epochs: int, window: int) -> list[float]:
-    """Return the CPU seconds of each window, those with the log first and at every second place."""
+def _clock_us(steps: int = 100_000) -> float:
+    """Return the CPU microseconds that the laps of a step take."""
+    from esmm_dist.train.step_times import StepPart, StepTimes
+
+    times = StepTimes()
+    started = time.thread_time()
+    for _ in range(steps):
+        times.lap_of_input(0.0)
+        for part in (StepPart.PULL, StepPart.STEP, StepPart.PUSH, StepPart.OTHER):
+            times.lap(part)
+        times.count(1)
+    return 1e6 * (time.thread_time() - started) / steps
+
+
+def _windows(data: Path, run: Path, epochs: int, window: int) -> tuple[list[float], list[float]]:
+    """Return the CPU seconds of each window, those with the log at every second place, and of each line."""
     from dataclasses import replace
 
     from esmm_dist.train.stepper import Stepper
@@ -60,7 +79,8 @@ def _windows(data: Path, run: Path, epochs: int, window: int) -> list[float]:
     from tests.benchmarks.reference_work import reference_config
 
     ends: list[float] = []
-    made = Stepper._make_step
+    lines: list[float] = []
+    made, logged = Stepper._make_step, Stepper.log_speed
 
     def make_step(self: Any, *args: Any) -> int:
         times = self.__dict__.setdefault("_both", (self._times, _NoTimes()))
@@ -70,12 +90,18 @@ def _windows(data: Path, run: Path, epochs: int, window: int) -> list[float]:
             self._times.start()
         return made(self, *args)
 
+    def log_speed(self: Any) -> None:
+        started = time.thread_time()
+        logged(self)
+        if not isinstance(self._times, _NoTimes):
+            lines.append(time.thread_time() - started)
+
     config = replace(reference_config(data, run, epochs=epochs), log_every_steps=window)
     config = replace(config, input=replace(config.input, global_batch_records=64))
-    with mock.patch.object(Stepper, "_make_step", make_step):
+    with mock.patch.multiple(Stepper, _make_step=make_step, log_speed=log_speed):
         Trainer(config, NoProgress()).train()
     spent = [later - earlier for earlier, later in itertools.pairwise(ends)]
-    return spent[WARM_WINDOWS:]
+    return spent[WARM_WINDOWS:], lines
 
 
 if __name__ == "__main__":
