@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 from esmm_dist.report.run_history.axes import moving_mean
 from esmm_dist.report.run_history.course import RunEvaluation
@@ -61,6 +62,7 @@ def test_a_single_evaluation_is_a_dot_with_its_interval_and_its_step_the_only_ti
     for axes, auc in zip(picture.figure.axes, (0.7, 0.8), strict=True):
         assert [text.get_text() for text in axes.get_xticklabels()] == ["1,932"]
         (bar,) = axes.collections
+        assert isinstance(bar, LineCollection)
         (ends,) = bar.get_segments()
         assert ends.tolist() == [pytest.approx([1932, auc + side * 1.96 * 0.004]) for side in (-1, 1)]
     assert "The bar is the 95% confidence interval" in picture.how_to_read

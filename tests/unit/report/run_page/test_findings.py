@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from esmm_dist.report.page.blocks import Paragraph
 from esmm_dist.report.run_page.findings import course_facts, course_findings, findings_of
 from esmm_dist.report.run_page.page import ReportedRuns, run_page
 from esmm_dist.report.run_page.text import report_lines
@@ -62,7 +63,7 @@ def test_page_lines_and_values_say_the_same(low):
     report = ReportedRuns(courses=[low], scores=[scores], made_at=0.0)
     (sentence,) = course_findings(low, scores)
     page = run_page(report)
-    assert page.sections[0].blocks[0].text == sentence
+    assert page.sections[0].blocks == [Paragraph(text=sentence)]
     assert tuple(page.facts) == tuple(course_facts(low, scores))
     assert sentence in report_lines(report)
     assert report.to_mapping()["findings"] == [sentence]
