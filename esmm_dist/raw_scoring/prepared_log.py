@@ -5,7 +5,6 @@ The data set has the model's schema and keeps exactly the ids that have a row in
 scoring was, and is removed once the scores are there.
 """
 
-import json
 import re
 import shutil
 import tempfile
@@ -17,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from esmm_dist.checkpoint.reader import Checkpoint
-from esmm_dist.config import to_mapping
 from esmm_dist.errors import ConfigError, InputDataError
 from esmm_dist.inference.predict import PredictConfig, predict
 from esmm_dist.inference.row_ids import ids_of_rows
@@ -109,7 +107,7 @@ def _prepared(config: PredictConfig, checkpoint: Checkpoint, work: Path, progres
     known.mkdir(exist_ok=True)
     write_known_ids(known / KNOWN_IDS_NAME, ids_of_rows(checkpoint))
     schema = work / "schema.yaml"
-    schema.write_text(json.dumps(to_mapping(checkpoint.manifest.schema)), encoding="utf-8")
+    schema.write_text(checkpoint.manifest.schema.to_yaml(), encoding="utf-8")
     settings = PreprocessConfig(
         raw=_linked(config, work, progress),
         out=work / "data",

@@ -58,7 +58,7 @@ def reject_repeats(run: RunContext, parsed: Tables, files: RowFiles) -> Accepted
         first[split] = listed["first"]
     for split, of_split in tables.items():
         for kind, tally in of_split.items():
-            see = f"See {run.reject_path(split)}."
+            see = f"See {run.reject_path(split)}." if run.inspection is None else "esmm preprocess lists them."
             tally.check_share(split, kind, run.config.max_reject_share, see, first[split].get(kind, {}))
     return AcceptedLines(tables=tables, first_rejects=first)
 

@@ -168,7 +168,7 @@ def _rates_title(statistics: DataStatistics) -> str:
     if abs(errors) > _CHANCE:
         word = "more often" if errors > 0 else "less often"
         return f"{what} occurs {word} in {shown(split)} than chance explains: {values}."
-    return f"The rates of train and of other splits differ no more than chance explains; most does {what}: {values}."
+    return f"The rates of train and of other splits differ no more than chance explains. {what} differs most: {values}."
 
 
 def _table(statistics: DataStatistics) -> PageTable:

@@ -82,6 +82,13 @@ def kept_sentence(kept: IdFrequency, min_count: int) -> str:
     )
 
 
+def _how_many_occur(every: int, often: int) -> str:
+    """Return the beginning of a sentence on so many of the ids."""
+    if often in (0, every):
+        return "None of them occurs" if not often else "All of them occur" if every > 1 else "It occurs"
+    return f"{whole(often)} of them {'occurs' if often == 1 else 'occur'}"
+
+
 def _curves(fields: Sequence[FieldStatistics]) -> Picture:
     order = sorted(fields, key=lambda field: -field.frequency.ids[0])
     chosen, rest = order[:MOST_LINES], len(order) - MOST_LINES
@@ -105,8 +112,8 @@ def _curves(fields: Sequence[FieldStatistics]) -> Picture:
     every, often = first.frequency.ids[0], at_least(first.frequency, _TOLD_MIN_COUNT)[0]
     return Picture(
         name="id-frequency",
-        title=f"{field_name(first)} has most ids: {whole(every)}, of which {whole(often)} occur {_TOLD_MIN_COUNT} "
-        "times or more.",
+        title=f"{field_name(first)} has the most ids: {whole(every)}. {_how_many_occur(every, often)} "
+        f"{_TOLD_MIN_COUNT} times or more.",
         how_to_read="A line tells how many ids of a field occur at least so often in train. A line that falls steeply "
         "has many rare ids, of which a model learns little."
         + (f" The {MOST_LINES} fields with most ids are shown; the other {rest} are in the table." if rest > 0 else ""),

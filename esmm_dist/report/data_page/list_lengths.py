@@ -3,7 +3,7 @@
 from esmm_dist.report.data_page.axes import marks_on_bars
 from esmm_dist.report.data_page.compared import base_split, in_split, looked_at
 from esmm_dist.report.data_page.doubling import bin_name, doubling_bins, shares_of_bins
-from esmm_dist.report.data_page.texts import field_name, ratio, shown
+from esmm_dist.report.data_page.texts import field_name, plural, ratio, shown
 from esmm_dist.report.data_statistics.statistics import DataStatistics, FieldStatistics
 from esmm_dist.report.page.blocks import Section
 from esmm_dist.report.pictures.lines import legend_above
@@ -62,13 +62,13 @@ def _picture(statistics: DataStatistics, fields: list[FieldStatistics]) -> Pictu
     longest = chosen[0]
     inside = in_split(longest, base)
     assert inside is not None
-    empty = dict(zip(inside.ids_an_impression.counts, inside.ids_an_impression.things, strict=True)).get(0, 0)
+    lists = inside.ids_an_impression
+    empty = dict(zip(lists.counts, lists.things, strict=True)).get(0, 0)
     rest = len(order) - len(chosen)
     return Picture(
         name="list-lengths",
-        title=f"{field_name(longest)} has the longest lists: 1% of {shown(base)}'s impressions have more than "
-        f"{whole(inside.ids_an_impression.p99)} ids of it, {percent(ratio(empty, inside.ids_an_impression.total))} "
-        "have none.",
+        title=f"{field_name(longest)} has the longest lists: 99% of {shown(base)}'s impressions have at most "
+        f"{whole(lists.p99)} {plural(lists.p99, 'id')} of it, and {percent(ratio(empty, lists.total))} have none.",
         how_to_read=f"A bar is the share of {shown(base)}'s impressions whose list has so many ids; each bar spans "
         "twice as many as the one before (1, 2 to 3, 4 to 7, ...)."
         + (f" The marks are {shown(test)}." if test else "")

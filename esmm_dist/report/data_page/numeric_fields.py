@@ -18,7 +18,9 @@ from esmm_dist.report.pictures.picture import Picture
 from esmm_dist.report.pictures.style import bar_of
 
 MOST_PANELS = 12
-_MOST_EDGES = 5
+MOST_BARS = 40
+"""Bars of a panel: more are too thin to be seen, so that neighbours are drawn together."""
+_MOST_EDGES, _MOST_LETTERS = 5, 16
 
 
 def numeric_section(statistics: DataStatistics) -> Section | None:
@@ -75,10 +77,10 @@ def _picture(statistics: DataStatistics, fields: Sequence[tuple[FieldStatistics,
     order = sorted(moved, key=lambda each: -(0 if math.isnan(each[0]) else each[0]))
     chosen, rest = order[:MOST_PANELS], len(order) - MOST_PANELS
     figure, panels = small_multiples(len(chosen), width=0.9 if len(chosen) > 2 else 1.0, height=0.95)
-    numbers = {}
+    numbers, drawn_together = {}, False
     for panel, (_, field, numeric) in zip(panels, chosen, strict=True):
         shares = {split: bucket_shares(numeric, split) for split in (base, test) if split is not None}
-        _draw(panel, numeric, shares)
+        drawn_together |= _draw(panel, numeric, shares)
         panel.set_title(field_name(field))
         panel.set_xlabel("value (edges of the buckets)")
         panel.set_ylabel("share of impressions")
@@ -94,7 +96,9 @@ def _picture(statistics: DataStatistics, fields: Sequence[tuple[FieldStatistics,
         name="numeric-fields",
         title=_title(statistics, chosen[0][1], chosen[0][2]),
         how_to_read=f"A bar is the share of {shown(base)}'s impressions whose value lies between two edges, which are "
-        "written below; buckets are drawn equally wide, empty ones at both ends are left out. Apart at the right: "
+        "written below; buckets are drawn equally wide, empty ones at both ends are left out"
+        + (f", and of more than {MOST_BARS} buckets neighbours are one bar" if drawn_together else "")
+        + ". Apart at the right: "
         "impressions without a value ('none'), and of buckets that preprocess dropped as rare ('rare'), if any."
         + (f" The marks are {shown(test)}." if test is not None else "")
         + (f" {rest} more fields that differ less are in the table." if rest > 0 else ""),
@@ -103,31 +107,49 @@ def _picture(statistics: DataStatistics, fields: Sequence[tuple[FieldStatistics,
     )
 
 
-def _draw(panel: Axes, numeric: NumericDistribution, shares: Mapping[str, BucketShares]) -> None:
+def _draw(panel: Axes, numeric: NumericDistribution, shares: Mapping[str, BucketShares]) -> bool:
+    """Draw a field; return whether a bar has several buckets."""
     first, last = _filled(shares.values())
-    edges = numeric.edges[first:last]
-    buckets = last + 1 - first
+    edges, bars = bars_of(numeric.edges[first:last], [each.buckets[first : last + 1] for each in shares.values()])
+    buckets = len(edges) + 1
     apart = [("none", [each.missing for each in shares.values()])]
     if any(each.not_kept > 0 for each in shares.values()):
         apart.append(("rare", [each.not_kept for each in shares.values()]))
     gap = max(0.5, 0.05 * buckets)
     width = max(1.0, 0.06 * buckets)
     beside = [buckets - 0.5 + gap + width * (i + 0.5) for i in range(len(apart))]
-    for place, (split, each) in enumerate(shares.items()):
+    for place, split in enumerate(shares):
         xs = [*range(buckets), *beside]
-        ys = [*each.buckets[first : last + 1], *(values[place] for _, values in apart)]
+        ys = [*bars[place], *(values[place] for _, values in apart)]
         if place == 0:
             widths = [0.9] * buckets + [0.8 * width] * len(apart)
             panel.bar(xs, ys, width=widths, label=shown(split), **bar_of(0))
         else:
             marks_on_bars(panel, xs, ys, shown(split))
-    told = range(0, len(edges), max(1, math.ceil(len(edges) / _MOST_EDGES)))
+    letters = max((len(short(edge)) for edge in edges), default=1)
+    most = max(1, min(_MOST_EDGES, _MOST_LETTERS // letters))
+    told = range(0, len(edges), max(1, math.ceil(len(edges) / most)))
     places = [*(place + 0.5 for place in told), *beside]
     panel.set_xticks(places, [*(short(edges[place]) for place in told), *(name for name, _ in apart)])
     panel.tick_params(axis="x", labelsize=9)
     panel.grid(visible=False, axis="x")
     panel.set_ylim(bottom=0)
     show_percent(panel.yaxis)
+    return last - first >= buckets
+
+
+def bars_of(
+    edges: Sequence[float], shares: Sequence[Sequence[float]]
+) -> tuple[Sequence[float], Sequence[Sequence[float]]]:
+    """Return the edges and shares of at most ``MOST_BARS`` bars; neighbouring buckets, as many each, are one.
+
+    Args:
+        edges: between the buckets: E
+        shares: of each split, of each bucket: E + 1
+    """
+    each = -(-(len(edges) + 1) // MOST_BARS)
+    merged = [[sum(of_split[at : at + each]) for at in range(0, len(of_split), each)] for of_split in shares]
+    return edges[each - 1 :: each], merged
 
 
 def _filled(shares: Iterable[BucketShares]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from esmm_dist.report.data_statistics.config import StatsConfig
 from esmm_dist.report.data_statistics.gather import data_statistics
 from esmm_dist.report.data_statistics.statistics import DataStatistics
 from esmm_dist.report.data_statistics.text import statistics_lines
+from esmm_dist.report.page.places import check_places
 from esmm_dist.reported import Reported
 
 
@@ -30,8 +31,10 @@ def reported_statistics(config: StatsConfig, progress: Progress) -> ReportedStat
     Raises:
         InputDataError: There is no such data set or log, or it is damaged.
         SchemaError: A raw log's schema does not fit it.
+        ConfigError: Where the page or the pictures are to go there is something else.
         OSError: The disk refuses the page or a picture.
     """
+    check_places(config.html, config.png)
     found = data_statistics(config, progress)
     values = {each.name: getattr(found, each.name) for each in fields(found)}
     return ReportedStatistics(**values, written=_write(found, config))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.schema import load_schema
 from esmm_dist.schema.fields import Schema
+from esmm_dist.schema.manifest import MANIFEST_NAME
 from esmm_dist.schema.sources import FlatSource
 from preprocess.read.file_forms import is_json_lines, packing_of
 from preprocess.read.file_patterns import matching_files
@@ -49,6 +50,8 @@ def raw_source(data: Path, schema: str | None) -> RawSource:
     """
     if not data.exists():
         raise InputDataError(f"{data} does not exist. Give a data set, or a raw log: its folder, or a file of it.")
+    if (above := next((each for each in list(data.parents)[:2] if (each / MANIFEST_NAME).is_file()), None)) is not None:
+        raise InputDataError(f"{data} is a part of the data set {above}. Give the data set: {above}")
     is_log = data.is_file() or data.name.endswith(_ENDINGS)
     beside = data / SCHEMA_NAME
     if schema is None and not is_log and beside.is_file():
@@ -93,6 +96,11 @@ def _patterns(folder: Path) -> dict[str, str]:
         raise SchemaError(
             f"{folder} holds a log of the Ali-CCP form, and no {SCHEMA_NAME}. Name its schema: --schema aliccp-full "
             "(all fields), or aliccp."
+        )
+    days = [path for path in sorted(folder.iterdir()) if (path / MANIFEST_NAME).is_file()]
+    if days:
+        raise InputDataError(
+            f"{folder} holds {len(days)} data sets, and one is looked at. Give one, such as {days[-1]}."
         )
     endings = {ending for name in names for ending in _ENDINGS if name.endswith(ending)}
     if len(endings) != 1:

@@ -5,12 +5,10 @@ afterwards, with every id of every split; that is then read as a data set is. Of
 users go further than parsing.
 """
 
-import json
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
-from esmm_dist.config import to_mapping
 from esmm_dist.errors import InputDataError, StorageError
 from esmm_dist.progress import Progress
 from esmm_dist.report.data_statistics.config import StatsConfig
@@ -65,7 +63,7 @@ def _prepared(source: RawSource, share: float, work: Path, progress: Progress) -
     """Make a data set of all lines that can be read."""
     schema = work / "schema.yaml"
     try:
-        schema.write_text(json.dumps(to_mapping(source.schema)), encoding="utf-8")
+        schema.write_text(source.schema.to_yaml(), encoding="utf-8")
     except OSError as e:
         raise StorageError(f"{schema} cannot be written ({e.strerror}).") from e
     settings = PreprocessConfig(

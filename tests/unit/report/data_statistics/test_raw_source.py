@@ -121,3 +121,14 @@ def test_one_file_of_a_log_that_is_joined_is_refused(tmp_path: Path):
         SchemaError, match=r"is one file, and the log of schema 'own' has several that are joined .*events"
     ):
         raw_source(write(tmp_path / "a.csv"), str(schema))
+
+
+def test_a_part_of_a_data_set_and_a_folder_of_days_name_what_to_give(tmp_path: Path):
+    for day in ("2024-01-02", "2024-01-03"):
+        (tmp_path / day / "train").mkdir(parents=True)
+        (tmp_path / day / "manifest.json").write_text("{}")
+    for part in ("train", "manifest.json"):
+        with pytest.raises(InputDataError, match=r"is a part of the data set .*2024-01-02\. Give the data set"):
+            raw_source(tmp_path / "2024-01-02" / part, None)
+    with pytest.raises(InputDataError, match=r"holds 2 data sets, and one is looked at\. Give one, .*2024-01-03\."):
+        raw_source(tmp_path, None)

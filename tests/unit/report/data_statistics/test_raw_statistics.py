@@ -225,6 +225,24 @@ def test_a_full_disk_is_told_with_the_room_that_is_needed(
     assert list(temporary.iterdir()) == []
 
 
+def test_names_with_any_letters_are_found_in_a_log_whose_schema_is_guessed(tmp_path: Path):
+    names = ["😀🇩🇪", "two\nlines", "\u202ertl", "\x85\u2028\x7f", "$x$", "no", "'\""]
+    log = pd.DataFrame({name: [f"{name}{i % 3}" for i in range(60)] for name in names})
+    log["click"], log["buy"] = [1, 0, 1] * 20, [1, 0, 0] * 20
+    log.to_parquet(tmp_path / "log.parquet")
+    found = stats_of(tmp_path / "log.parquet")
+    assert {each.name: each.splits["train"].distinct_ids for each in found.fields} == dict.fromkeys(names, 3)
+
+
+def test_a_log_without_a_valid_line_is_refused_without_naming_a_folder_that_is_gone(tmp_path: Path, temporary: Path):
+    log = pd.DataFrame({"user": range(9), "item": range(9), "click": [0, 1, 0] * 3, "buy": 0, "id": range(9)})
+    log.assign(like=0, click="x").to_csv(tmp_path / "log-0.csv", index=False)
+    (tmp_path / "own.yaml").write_text(SCHEMA % "")
+    with pytest.raises(InputDataError, match="esmm preprocess lists them") as refused:
+        stats_of(tmp_path, str(tmp_path / "own.yaml"))
+    assert str(temporary) not in str(refused.value)
+
+
 def test_a_data_set_takes_no_schema(tmp_path: Path):
     run(out=tmp_path / "out", **write(tmp_path, rows(50).drop_duplicates("id")))
     with pytest.raises(ConfigError, match=r"out is a data set, which has its own schema, and schema is aliccp\. Leave"):

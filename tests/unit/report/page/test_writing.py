@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from esmm_dist.errors import ConfigError
 from esmm_dist.report.page.blocks import Page
 from esmm_dist.report.page.html_page import html_of
 from esmm_dist.report.page.writing import write_html, write_pngs
@@ -28,5 +29,5 @@ def test_each_picture_is_a_file_of_its_name(tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ConfigError, match="is a file, not a folder"):
         write_html(Page(title="t", subtitle=""), tmp_path / "file/page.html")
