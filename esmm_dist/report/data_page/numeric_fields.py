@@ -144,8 +144,8 @@ def bars_of(
     """Return the edges and shares of at most ``MOST_BARS`` bars; neighbouring buckets, as many each, are one.
 
     Args:
-        edges: between the buckets: E
-        shares: of each split, of each bucket: E + 1
+        edges: limits between the buckets: E
+        shares: share of each bucket, E + 1, by split
     """
     each = -(-(len(edges) + 1) // MOST_BARS)
     merged = [[sum(of_split[at : at + each]) for at in range(0, len(of_split), each)] for of_split in shares]
