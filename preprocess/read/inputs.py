@@ -66,6 +66,10 @@ def find_inputs(
         InputDataError: The folder or a file is missing, is there in two forms, or is an incomplete copy.
     """
     if not raw.is_dir():
+        if raw.is_file():
+            raise InputDataError(
+                f"{raw} is a file. Give the folder that holds it ({raw.parent}); the schema names files."
+            )
         raise InputDataError(f"{raw} is not a folder. Give the folder that holds the raw logs.")
     if (raw / COPYING).exists():
         raise InputDataError(f"{raw} is an incomplete copy. Finish it first: esmm copy SOURCE {raw}")

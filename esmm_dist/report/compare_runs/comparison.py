@@ -121,6 +121,7 @@ class RunComparison(Reported):
         """Return the report, a line each."""
         part = "" if self.impressions == self.impressions_of_split else f" of {self.impressions_of_split:,}"
         by_user = any(each.auc.by_user for each in self.tasks.values())
+        why = " No ± by user: fewer than two of its users have an id that is known." if self.users < 2 else ""
         heads = ["positives", "AUC A", "AUC B", "A - B", "± DeLong", "± by user", "95% interval", "z", "p", "p (Holm)"]
         losses = ["log loss A", "log loss B", "A - B", "± independent", "± by user", "p", "rank correlation of scores"]
         return [
@@ -137,6 +138,7 @@ class RunComparison(Reported):
             "",
             "± is one standard error of the difference, interval and p are "
             + ("by user: impressions of one user are not independent." if by_user else "those of DeLong.")
+            + ("" if by_user else why)
             + f" Holm: adjusted for {len(self.tasks)} tasks.",
         ]
 

@@ -49,7 +49,7 @@ def _picture(found: Sequence[RowNorms]) -> Picture:
         name="row-norms",
         title=_title(found),
         how_to_read="The dot is the median norm of the rows of a field, or of a table that fields share; the bar "
-        "reaches from the 5th to the 95th of a hundred. Rows that have hardly been trained stay near their start "
+        "reaches from the 5th to the 95th percentile. Rows that have hardly been trained stay near their start "
         "values, which are small; a bar that reaches far has rows that grew, which embedding_l2 holds back.",
         figure=figure,
         numbers={_name(each): dict(each.quantiles) for each in found},

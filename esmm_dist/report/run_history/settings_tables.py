@@ -47,7 +47,7 @@ def settings_table(course: RunCourse) -> PageTable | None:
         head=["setting", "value", "default", "chosen"],
         rows=rows,
         text_columns=(0, 1, 2, 3),
-        how_to_read="The training chooses, from the data, what nobody gives and has None as its default.",
+        how_to_read="Settings whose default is None are chosen by the training, from the data, unless they are given.",
     )
 
 

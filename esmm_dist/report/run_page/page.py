@@ -120,11 +120,14 @@ def _how_made(report: ReportedRuns) -> Section:
     facts: Mapping[str, str] = {
         cut_middle(each.label): ", ".join(
             [
-                f"{len(each.losses):,} lines of losses",
-                f"{len(each.evaluations):,} evaluations",
-                f"{len(each.speed):,} lines of speed",
-                f"{len(each.events):,} events",
-                f"{len(each.checkpoints):,} checkpoints",
+                f"{len(found):,} {noun if len(found) == 1 else several}"
+                for found, noun, several in (
+                    (each.losses, "line of losses", "lines of losses"),
+                    (each.evaluations, "evaluation", "evaluations"),
+                    (each.speed, "line of speed", "lines of speed"),
+                    (each.events, "event", "events"),
+                    (each.checkpoints, "checkpoint", "checkpoints"),
+                )
             ]
         )
         for each in report.courses

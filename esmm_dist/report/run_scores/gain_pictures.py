@@ -139,7 +139,8 @@ def lift_table(scores: Sequence[RunScores], names: Sequence[str]) -> PageTable:
         head=["task", *run_head, *(f"top {share:.0%}" for share in TOP_SHARES)],
         rows=rows,
         text_columns=(0, 1) if run_head else (0,),
-        how_to_read="Share of all positives that are among the highest predictions, and how many times the mean it is.",
+        how_to_read="Share of all positives that are among the highest predictions; in brackets the lift: how many "
+        "times the mean rate of positives they have.",
     )
 
 

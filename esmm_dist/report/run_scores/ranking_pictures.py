@@ -45,8 +45,8 @@ def auc_picture(scores: Sequence[RunScores], names: Sequence[str]) -> Picture:
             "the same impressions, and esmm compare-runs takes that into account."
             if len(scores) > 1
             else "A point is the AUC: how often a positive scores above a negative, both drawn at random. Its line is "
-            "the 95% interval (DeLong, for independent impressions), cut at 0 and 1. Without a line a label has one "
-            "impression alone."
+            "the 95% interval (DeLong, for independent impressions), cut at 0 and 1. A point without a line: one of "
+            "the two labels has a single impression, of which no interval can be told."
         ),
         figure=figure,
         numbers={

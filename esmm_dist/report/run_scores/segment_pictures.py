@@ -94,9 +94,9 @@ def _how_to_read(rest: int, *, calibration: bool) -> str:
         "A point is the sum of the predictions over that of the labels among the impressions of one value: at the "
         "dashed line it is right, to the right of it predictions are too high. Its line is the 95% interval."
         if calibration
-        else "A point is the AUC among the impressions of one part alone, its line the 95% interval (DeLong). Without "
-        "a line a label has one impression alone. AUCs of parts may all be lower than that of the whole, which also "
-        "ranks the parts against each other."
+        else "A point is the AUC among the impressions of one part alone, its line the 95% interval (DeLong). A point "
+        "without a line: one of its two labels has a single impression. AUCs of parts may all be lower than that of "
+        "the whole, which also ranks the parts against each other."
     )
     more = f" {rest} more rows are in the table." if rest else ""
     return f"{point} Rows say how many impressions the task counts.{more}"

@@ -36,6 +36,14 @@ def test_incomplete_or_ambiguous_folder_is_an_error(tmp_path: Path, names: list[
         find_inputs(_touch(tmp_path, *names), load_schema("aliccp"))
 
 
+def test_file_in_place_of_its_folder_is_an_error_that_names_the_folder(tmp_path: Path):
+    log = tmp_path / "log.csv"
+    log.touch()
+    with pytest.raises(InputDataError) as error:
+        find_inputs(log, load_schema("flat-example"))
+    assert str(error.value) == f"{log} is a file. Give the folder that holds it ({tmp_path}); the schema names files."
+
+
 def test_folder_that_is_not_there_is_an_error(tmp_path: Path):
     with pytest.raises(InputDataError, match=r"nowhere is not a folder"):
         find_inputs(tmp_path / "nowhere", load_schema("aliccp"))

@@ -166,7 +166,8 @@ def test_the_report_has_both_errors_and_says_which_it_takes(found):
     assert "± DeLong  ± by user" in text
     assert "by user: impressions of one user are not independent. Holm: adjusted for 3 tasks." in text
     (alone,) = paired_differences([replace(each, users=np.full(len(LABELS), -1)) for each in (FIRST, BETTER)])
-    assert "interval and p are those of DeLong." in alone.lines()[-1]
+    assert "interval and p are those of DeLong. No ± by user: fewer than two of its users have" in alone.lines()[-1]
+    assert "No ± by user" not in text
     result = json.loads(json.dumps(json_value(found[0].to_mapping()), allow_nan=False))
     assert set(result["tasks"]) == set(result["sentences"]) == {"ctr", "cvr", "ctcvr"}
 

@@ -76,6 +76,14 @@ def test_the_page_is_good_in_a_browser(shop, report):
         assert_good_page(browser, path, names)
 
 
+def test_the_page_counts_one_as_one(report):
+    (course,) = report.courses
+    one = replace(course, evaluations=course.evaluations[:1], checkpoints=course.checkpoints[:1], events=())
+    page = html_of(run_page(replace(report, courses=[one])))
+    assert " 1 evaluation, " in page
+    assert " 0 events, 1 checkpoint." in page
+
+
 def test_a_checkpoint_that_goes_away_while_it_is_read_makes_room_for_the_next(shop, report, tmp_path, monkeypatch):
     run = Folder.open(tmp_path / "run")
     copy_tree(Folder.open(shop / "run"), run, NoProgress())
