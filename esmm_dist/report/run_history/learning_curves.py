@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from esmm_dist.report.pictures.lines import legend_above
 from esmm_dist.report.pictures.panels import small_multiples
 from esmm_dist.report.pictures.picture import Picture, line_of
 from esmm_dist.report.pictures.shown_text import cut_middle
@@ -111,11 +112,9 @@ def _legend(grid: Any, courses: Sequence[RunCourse]) -> None:
     """Name the runs once, in the first panel."""
     if len(courses) < 2:
         return
-    handles = [line for line in grid[0].get_lines() if len(line.get_xdata()) and line.get_marker() != "*"]
-    names = [cut_middle(each.label) for each in courses]
-    for line, name in zip(handles, names, strict=False):
-        line.set_label(name)
-    grid[0].legend(loc="lower right")
+    for place, each in enumerate(courses):
+        grid[0].plot([], [], label=cut_middle(each.label), **line_of(place))
+    legend_above(grid[0])
 
 
 def _how_to_read(courses: Sequence[RunCourse]) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
+from esmm_dist.report.pictures.style import line_of
 from esmm_dist.report.run_history.axes import moving_mean
 from esmm_dist.report.run_history.course import RunEvaluation
 from esmm_dist.report.run_history.last_evaluation import compared_with, evaluation_table, interval_picture
@@ -181,3 +182,15 @@ def test_several_runs_are_lines_in_the_same_panels_and_the_best_is_named(tmp_pat
     legend = picture.figure.axes[0].get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+
+
+def test_the_legend_of_several_runs_shows_each_in_the_colour_of_its_line(tmp_path):
+    # one evaluation has bars with caps, a loss has a faint line: neither is the line of another run
+    runs = [written_course(tmp_path, name, evaluations=[evaluation(500, ctr=0.6)]) for name in ("a", "b")]
+    for picture in (auc_picture(runs), loss_picture(runs)):
+        assert picture is not None
+        legend = picture.figure.axes[0].get_legend()
+        assert legend is not None
+        names = [text.get_text() for text in legend.get_texts()]
+        shown = dict(zip(names, [line.get_color() for line in legend.get_lines()], strict=True))
+        assert shown == {"a": line_of(0)["color"], "b": line_of(1)["color"]}
