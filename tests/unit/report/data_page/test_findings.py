@@ -109,6 +109,13 @@ def test_what_may_spoil_a_model_is_a_warning(name):
     assert any(text in each for each in found), found
 
 
+def test_a_day_that_a_split_by_time_cuts_is_no_remark():
+    cut = replace(quiet(), days={"train": days(1, 5), "test": days(5, 6)})
+    assert not any("not by time" in each for each in texts(cut, warns=False))
+    shared = replace(quiet(), days={"train": days(1, 5), "test": days(4, 6)})
+    assert any("not by time" in each for each in texts(shared, warns=False))
+
+
 REMARKS = {
     "a few broken labels": (lambda q: with_funnel(q, "train", broken={"label-1": 100}), "100 impressions of train"),
     "shared days": (
