@@ -5,6 +5,7 @@ asked of the registry here is what TensorFlow's placer asks on a machine with on
 own goes to the GPU if a kernel for its types is registered there, and to the CPU otherwise.
 """
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,12 +110,21 @@ def on_cpu(graph: Any) -> set[str]:
 
 
 def _has_gpu_kernel(node: Any) -> bool:
-    for kernel in kernels.get_registered_kernels_for_op(node.op).kernel:
-        fits = all(
-            node.attr[each.name].type in each.allowed_values.list.type
-            for each in kernel.constraint
-            if node.attr[each.name].type != tf.resource.as_datatype_enum
+    return any(
+        all(
+            node.attr[name].type in types
+            for name, types in kernel.items()
+            if node.attr[name].type != tf.resource.as_datatype_enum
         )
-        if kernel.device_type == "GPU" and fits:
-            return True
-    return False
+        for kernel in _gpu_kernels(node.op)
+    )
+
+
+@functools.cache
+def _gpu_kernels(op: str) -> list[dict[str, set[int]]]:
+    """Return the types that each attribute of each GPU kernel allows; TensorFlow takes long to say so of a type."""
+    return [
+        {each.name: set(each.allowed_values.list.type) for each in kernel.constraint}
+        for kernel in kernels.get_registered_kernels_for_op(op).kernel
+        if kernel.device_type == "GPU"
+    ]

@@ -88,7 +88,7 @@ def finding(found: Importance) -> str:
 
 def _picture(found: Importance) -> Picture:
     tasks, fields = list(found.auc), found.fields[:_MOST_FIELDS]
-    figure, panels = small_multiples(len(tasks), height=bars_height(len(fields)), sharey=True)
+    figure, panels = small_multiples(len(tasks), width=1.0, height=bars_height(len(fields)), sharey=True)
     for place, (task, axes) in enumerate(zip(tasks, panels, strict=True)):
         drops = [each.auc_drop[task] for each in fields]
         errors = [each.standard_error[task] for each in fields]

@@ -18,6 +18,8 @@ from esmm_dist.report.run_scores.shown_names import shared_tasks
 MOST_SEGMENTS = 20
 """Segments of one kind that a picture shows."""
 
+_SHORT = 12
+"""Letters of the names of parts and runs up to which three panels are narrow: longer ones leave no room for the marks."""
 _FEW = 5
 """Rows from which on there is room for a name beside them."""
 
@@ -51,7 +53,9 @@ def _picture(
     tasks = shared_tasks(scores)
     keys, rest = _shown_keys(table)
     key, error_key = ("calibration", "calibration_standard_error") if calibration else ("auc", "auc_standard_error")
-    figure, panels = small_multiples(len(tasks), height=intervals_height(len(keys), len(scores)))
+    longest = max(len(each) for each in (*(each[0] for each in keys), *(names if len(scores) > 1 else ())))
+    width = 1.0 if longest > _SHORT else None
+    figure, panels = small_multiples(len(tasks), width=width, height=intervals_height(len(keys), len(scores)))
     numbers: dict[str, Any] = {}
     for axes, task in zip(panels, tasks, strict=True):
         series = []
