@@ -19,7 +19,7 @@ MOST_SEGMENTS = 20
 """Segments of one kind that a picture shows."""
 
 _SHORT = 12
-"""Letters of the names of parts and runs up to which three panels are narrow: longer ones leave no room for the marks."""
+"""Letters of names of parts and runs up to which three panels are narrow: longer ones leave no room for marks."""
 _FEW = 5
 """Rows from which on there is room for a name beside them."""
 
