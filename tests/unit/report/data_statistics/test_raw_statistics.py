@@ -136,6 +136,26 @@ def test_kuairand_is_what_pandas_says_it_is():
     unseen = ~logs["test"].video_id.isin(logs["train"].video_id)
     assert in_split(found, "video_id", "test").unseen_occurrences == unseen.sum()
     assert in_split(found, "video_id", "test").unseen_ids == logs["test"].video_id[unseen].nunique()
+    for name in ("user_id", "video_id", "tab"):
+        assert in_split(found, name, "test").psi == pytest.approx(
+            psi_of_columns(logs["train"][name], logs["test"][name])
+        )
+
+
+def psi_of_columns(train: pd.Series, test: pd.Series) -> float:
+    """Return the index of the formula in ``drift``, of columns without missing values."""
+    counts, other = train.value_counts(), test.value_counts()
+    top, rest = counts[:50], counts[50:]
+    assert rest.empty or rest.iloc[0] < top.iloc[-1]  # otherwise the choice of the fifty is open
+    old = other.index.isin(counts.index)
+    here = np.array([*top, rest[rest > 1].sum(), rest[rest == 1].sum()], float)
+    there = np.array(
+        [*other.reindex(top.index, fill_value=0), other[old].drop(top.index, errors="ignore").sum(), other[~old].sum()],
+        float,
+    )
+    used = (here > 0) | (there > 0)
+    p, q = ((each[used] + 0.5) / (each[used].sum() + used.sum() / 2) for each in (here, there))
+    return float(((q - p) * np.log(q / p)).sum())
 
 
 def triangle(folder: Path, form: str) -> dict[str, Any]:
