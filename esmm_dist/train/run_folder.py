@@ -222,7 +222,7 @@ def read_data_sets(folder: Folder) -> tuple[DataSetRecord, ...]:
         return records_from_mapping(stored, where=where)
     except FileNotFoundError:
         return ()
-    except (ValueError, TypeError, KeyError, CheckpointError) as e:
+    except (ValueError, TypeError, KeyError, RecursionError, CheckpointError) as e:
         raise CheckpointError(
             f"{where} cannot be read ({e}). Remove it: checkpoints hold the same, up to the newest of them."
         ) from e

@@ -34,12 +34,12 @@ _OWN_NAMES = {"began": "resume", "saved": "checkpoint", "evaluated": "evaluation
 class RunEvent:
     """One event."""
 
-    at: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+    at: Annotated[float, pydantic.Field(ge=0, le=1e11, allow_inf_nan=False)]
     """Seconds since 1970."""
     event: str
     """``start``, ``resume``, ``ranks`` (their number changed), ``checkpoint``, ``evaluation``, ``stop`` (resumable),
     ``done``, ``failed``; of an elastic run also what its driver writes."""
-    step: Annotated[int, pydantic.Field(ge=0)] | None
+    step: Annotated[int, pydantic.Field(ge=0, lt=10**15)] | None
     details: Mapping[str, Any] = field(default_factory=dict)
     """Plain values: ``ranks`` and ``servers`` (0: rows in this process) and ``data`` of start, resume and ranks,
     ``before`` (ranks) of ranks, ``split``, ``whole_split`` and ``seconds`` of evaluation, ``seconds`` of checkpoint,

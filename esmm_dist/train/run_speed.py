@@ -16,8 +16,9 @@ from esmm_dist.train.json_lines import read_lines
 
 SPEED_NAME = "speed.jsonl"
 
-_Seconds = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
-_Count = Annotated[int, pydantic.Field(ge=0)]
+_Seconds = Annotated[float, pydantic.Field(ge=0, le=1e11, allow_inf_nan=False)]
+"""Up to the year 5138: what is more stands in a damaged line."""
+_Count = Annotated[int, pydantic.Field(ge=0, lt=10**15)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,9 @@
 """The importance of fields in a run's folder: ``RUN/report/importance-SPLIT.json``."""
 
-import json
-
 from esmm_dist.config import build
 from esmm_dist.errors import StorageError
 from esmm_dist.report.importance.field_importance import Importance
+from esmm_dist.report.sealed_json import sealed_json, unsealed_json
 from esmm_dist.storage.folder import Folder
 
 REPORT_FOLDER = "report"
@@ -19,7 +18,7 @@ def write_importance(found: Importance, run: Folder) -> str:
     """
     folder, name = run / REPORT_FOLDER, _name(found.split)
     folder.make()
-    folder.write_bytes(name, (json.dumps(found.to_mapping(), indent=1) + "\n").encode())
+    folder.write_bytes(name, sealed_json(found.to_mapping(), indent=1))
     return f"{folder}/{name}"
 
 
@@ -31,12 +30,12 @@ def read_importance(run: Folder, split: str) -> Importance | None:
     """
     name = _name(split)
     try:
-        mapping = json.loads((run / REPORT_FOLDER).read_bytes(name))
+        mapping = unsealed_json((run / REPORT_FOLDER).read_bytes(name))
     except FileNotFoundError:
         return None
     except ValueError as e:
         raise StorageError(
-            f"{run}/{REPORT_FOLDER}/{name} is no JSON file ({e}). Run esmm importance --split {split} again."
+            f"{run}/{REPORT_FOLDER}/{name} is damaged ({e}). Run esmm importance --split {split} again."
         ) from e
     return build(Importance, mapping, where=f"{run}/{REPORT_FOLDER}/{name}", error=StorageError)
 

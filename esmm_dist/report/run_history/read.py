@@ -20,6 +20,7 @@ from esmm_dist.report.run_history.course import LossPoint, RunCourse, RunEvaluat
 from esmm_dist.storage.folder import Folder
 from esmm_dist.storage.uris import without_credentials
 from esmm_dist.train.data_sets import DataSetRecord
+from esmm_dist.train.json_lines import read_lines
 from esmm_dist.train.run_folder import (
     DATA_SETS_NAME,
     LOG_NAME,
@@ -34,6 +35,9 @@ from esmm_dist.train.run_speed import SPEED_NAME, SpeedPoint, read_speed
 
 RUN_NAMES = (LOG_NAME, METRICS_NAME, CONFIG_NAME, DATA_SETS_NAME, PROGRESSIVE_NAME)
 """Files one of which every run has."""
+
+_MOST = 10**15
+"""No step, count or figure of a run is as large; a damaged file may hold any number."""
 
 
 def has_begun(run: Folder) -> bool:
@@ -141,26 +145,11 @@ def read_checkpoints(run: Folder) -> list[SavedCheckpoint]:
 def _read_losses(run: Folder) -> list[LossPoint]:
     """Return the points of the log, the newest of a step that was made again."""
     points: dict[int, LossPoint] = {}
-    for line in json_lines(run, LOG_NAME):
+    for line in read_lines(run, LOG_NAME):
         step = _whole(line.pop("step", None))
         if step is not None:
             points[step] = LossPoint(step=step, losses={name: _number(value) for name, value in line.items()})
     return [points[step] for step in sorted(points)]
-
-
-def json_lines(run: Folder, name: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a file of JSON lines; half a line and a file that is not there are left out."""
-    try:
-        data = run.read_bytes(name)
-    except FileNotFoundError:
-        return
-    for line in data.decode(errors="replace").splitlines():
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(found, dict):
-            yield found
 
 
 def _json_object(run: Folder, name: str, missing: list[str]) -> dict[str, Any]:
@@ -171,7 +160,7 @@ def _json_object(run: Folder, name: str, missing: list[str]) -> dict[str, Any]:
         return found
     except FileNotFoundError:
         return {}
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         missing.append(f"{name} is damaged ({e}) and left out; the next evaluation writes it anew.")
         return {}
 
@@ -183,7 +172,7 @@ def _evaluations(stored: Any) -> list[RunEvaluation]:
 
 def _evaluation(stored: Mapping[str, Any]) -> RunEvaluation | None:
     step = _whole(stored.get("step"))
-    if step is None:
+    if step is None or not _mapping(stored.get("metrics")):
         return None
     return RunEvaluation(
         step=step,
@@ -270,8 +259,11 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    """Return a number that a run can have; nan for what is none, or so large that no axis could hold it."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < _MOST else math.nan
 
 
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """Return a step or a count; None for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST else None

@@ -12,6 +12,7 @@ from esmm_dist.report.pictures.style import INK, MUTED
 from esmm_dist.report.run_history.axes import MOST_SERIES, step_axis, without_marks_if_many
 from esmm_dist.report.run_history.course import RunCourse
 from esmm_dist.report.run_history.shares import PARTS, newest_by_step, share_bins, time_shares
+from esmm_dist.report.run_history.speed_line import speed_line
 from esmm_dist.report.run_history.time_axis import TimeAxis
 from esmm_dist.report.run_history.time_line import draw_lanes, lane_numbers, lanes_of
 from esmm_dist.words import short_number
@@ -56,13 +57,9 @@ def throughput_picture(course: RunCourse, name: str = "throughput") -> Picture |
 
 def _draw_throughput(axes: Any, course: RunCourse, axis: TimeAxis) -> dict[str, Any]:
     points = [each for each in course.speed if each.seconds > 0]
-    x = axis.place([each.at for each in points])
     speed = np.array([each.impressions / each.seconds for each in points])
-    # A line across a cut pause would show a speed while nothing ran
-    breaks = [int(np.searchsorted(x, place)) for place, _ in axis.cuts]
-    style = without_marks_if_many(line_of(0), len(points))
-    axes.plot(np.insert(x, breaks, np.nan), np.insert(speed, breaks, np.nan), **style)
-    axes.set_ylim(0, max(speed) * 1.08)
+    axes.plot(*speed_line(points, axis), **without_marks_if_many(line_of(0), len(points)))
+    axes.set_ylim(0, max(speed.max() * 1.08, 1e-9))
     axes.set_ylabel("impressions a second")
     show_short(axes.yaxis)
     return {
@@ -94,7 +91,9 @@ def _throughput_title(course: RunCourse) -> str:
 def _how_to_read(axis: TimeAxis, has_speed: bool, has_events: bool) -> str:
     parts = []
     if has_speed:
-        parts.append("the line is the speed of all ranks together between two lines of the log, while they train")
+        parts.append(
+            "the line is the speed of all ranks together between two lines of the log; in a gap nothing is trained"
+        )
     if has_events:
         parts.append("a mark below is an event, on the same axis of time")
     if axis.cuts:

@@ -106,9 +106,9 @@ def _troubles(course: RunCourse) -> list[str]:
     losses = sum(each.event in _LOSSES for each in course.events)
     resumed = sum(each.event == "resume" for each in course.events)
     if losses:
-        found.append(f"Workers, servers or drivers were lost {losses} time{'s' if losses > 1 else ''}.")
+        found.append(f"Workers, servers or drivers were lost {_times(losses)}.")
     if resumed:
-        found.append(f"The run was resumed {resumed} time{'s' if resumed > 1 else ''}.")
+        found.append(f"The run was resumed {_times(resumed)}.")
     failed = [each for each in course.events if each.event == "failed"]
     if failed:
         found.append(f"It failed: {str(failed[-1].details.get('error', 'no reason is known'))[:200]}")
@@ -118,6 +118,10 @@ def _troubles(course: RunCourse) -> list[str]:
     if course.skipped.get("impressions"):
         found.append(f"{course.skipped['impressions']:,} impressions could not be read and were skipped.")
     return found
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
 def findings_of(courses: Sequence[RunCourse], scores: Sequence[RunScores | None] = ()) -> list[str]:

@@ -2,10 +2,10 @@
 
 ::
 
-    {"key": {"checkpoint_crc32c": ..., "data_set": ..., "split": ..., "by": [...], ...}, "scores": {...}}
+    {"key": {"checkpoint_crc32c": ..., "data_set": ..., "split": ..., "by": [...], ...}, "scores": {...}, "crc32c": ...}
 
 What they depend on is the key, which stands in the file and, as a checksum, in its name. A file with another key is not
-used. A run that cannot be written to works without.
+used, nor is one whose checksum does not fit. A run that cannot be written to works without.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from typing import Any
 from esmm_dist.config import build
 from esmm_dist.errors import CheckpointError, StorageError
 from esmm_dist.report.run_scores.scores import RunScores
+from esmm_dist.report.sealed_json import sealed_json, unsealed_json
 from esmm_dist.storage.folder import Folder
 
 REPORT_FOLDER = "report"
@@ -28,7 +29,7 @@ def read_scores(run: Folder, step: int, split: str, key: Mapping[str, Any]) -> R
     """Return the scores that ``write_scores`` has kept for this key; None if there are none."""
     name = scores_name(step, split, key)
     try:
-        found = json.loads((run / REPORT_FOLDER).read_bytes(name))
+        found = unsealed_json((run / REPORT_FOLDER).read_bytes(name))
         if found["key"] != _whole_key(key):
             return None
         return build(RunScores, found["scores"], where=f"{run}/{REPORT_FOLDER}/{name}", error=CheckpointError)
@@ -38,11 +39,11 @@ def read_scores(run: Folder, step: int, split: str, key: Mapping[str, Any]) -> R
 
 def write_scores(run: Folder, scores: RunScores, key: Mapping[str, Any]) -> None:
     """Keep scores in a run; a run that cannot be written to stays as it is."""
-    text = json.dumps({"key": _whole_key(key), "scores": scores.to_mapping()}) + "\n"
+    data = sealed_json({"key": _whole_key(key), "scores": scores.to_mapping()})
     folder = run / REPORT_FOLDER
     with suppress(StorageError, OSError):
         folder.make()
-        folder.write_bytes(scores_name(scores.step, scores.split, key), text.encode())
+        folder.write_bytes(scores_name(scores.step, scores.split, key), data)
 
 
 def _whole_key(key: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import pytest
 
 from esmm_dist.errors import ConfigError
 from esmm_dist.report.run_history.read import read_course
+from esmm_dist.report.run_history.sections import course_sections
 from esmm_dist.storage.folder import Folder
-from tests.support.written_run import data_set, evaluation, losses, write_run
+from tests.support.written_run import data_set, evaluation, events, losses, speed, write_run
 from tests.unit.checkpoint.saved_rows import SavedRows, save
 
 BASELINE = {
@@ -99,6 +100,15 @@ def test_damaged_files_are_left_out_and_named(tmp_path):
     assert len(course.losses) == 2
 
 
+def test_files_of_brackets_are_damaged_ones(tmp_path):
+    run = write_run(tmp_path / "run", train_log=losses(40))
+    for name in ("metrics.json", "data_sets.json", "train_log.jsonl"):
+        (run / name).write_text("[" * 100_000)
+    course = course_of(run)
+    assert (course.losses, course.evaluations, course.data_sets) == ([], [], ())
+    assert any("metrics.json is damaged" in each for each in course.missing)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -148,3 +158,40 @@ def test_plain_values_are_json(tmp_path):
     found = json.loads(json.dumps(course_of(run).to_mapping()))
     assert found["tasks"] == ["ctr"]
     assert found["losses"][0]["step"] == 20
+
+
+HUGE = [10**400, 10**30, -(10**30), 1e308, float("inf"), "9" * 400, [[]], True]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", HUGE, ids=lambda value: repr(value)[:12])
+def test_numbers_that_no_axis_holds_are_left_out_of_numbers_and_pictures(tmp_path, value):
+    evaluations = [evaluation(step, ctr=0.7) for step in (100, 200, 300)]
+    for name in ("auc", "auc_standard_error", "calibration", "positives"):
+        evaluations[1]["metrics"]["ctr"][name] = value
+    history = [{"at": value, "event": "stop", "step": 3}, {"at": 5.0, "event": "stop", "step": value}]
+    points = speed(100)
+    for point, name in zip(points, ("at", "step", "impressions", "seconds"), strict=False):
+        point[name] = value
+    points[4]["tables"]["main"]["rows"] = value
+    run = write_run(
+        tmp_path / "run",
+        evaluations=[*evaluations, {**evaluations[0], "step": value}],
+        train_log=[*losses(100), {"step": value, "ctr_loss": 0.1}, {"step": 120, "ctr_loss": value}],
+        history=[*history, *events((9, "done", 300, {}))],
+        speed=points,
+    )
+    course = read_course(Folder.open(run), "run")
+    assert (course.step, [each.step for each in course.evaluations]) == (300, [100, 200, 300])
+    assert math.isnan(course.evaluations[1].value("ctr", "auc"))
+    assert math.isnan(course.losses[-1].losses["ctr_loss"])
+    course_sections([course])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("metrics", [{}, 10**18, None, [], "x"])
+def test_an_evaluation_without_a_figure_is_none(tmp_path, metrics):
+    found = [evaluation(100, ctr=0.7), {**evaluation(200, ctr=0.7), "metrics": metrics}]
+    course = read_course(Folder.open(write_run(tmp_path / "run", evaluations=found)), "run")
+    assert [each.step for each in course.evaluations] == [100]
+    course_sections([course])

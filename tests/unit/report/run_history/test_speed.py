@@ -147,3 +147,22 @@ def test_an_axis_of_time_keeps_the_order_and_every_moment(moments):
     assert np.isfinite(places).all()
     assert (np.diff(places) >= 0).all()
     assert places[0] == 0
+
+
+def test_while_the_run_stood_still_the_line_has_a_gap(tmp_path):
+    # 10 points of 2 s, then a loss, and 10 more from 25 s later on
+    points = [*speed(200), *speed(200, at=START + 45)]
+    course = written_course(tmp_path, speed=points, history=HISTORY)
+    picture = throughput_picture(course)
+    assert picture is not None
+    x, y = np.array(picture.figure.axes[0].get_lines()[0].get_data(), dtype=np.float64)
+    (gap,) = np.flatnonzero(np.isnan(x))
+    assert (x[0], x[gap - 1], x[gap + 1], x[-1]) == pytest.approx((0.0, 20.0, 45.0, 65.0))
+    assert y[[0, gap - 1, gap + 1, -1]].tolist() == [640.0] * 4
+
+
+def test_a_checkpoint_of_a_moment_does_not_cut_the_line(tmp_path):
+    points = [*speed(1000), *speed(1000, at=START + 100.5)]
+    picture = throughput_picture(written_course(tmp_path, speed=points))
+    assert picture is not None
+    assert np.isfinite(np.array(picture.figure.axes[0].get_lines()[0].get_data(), dtype=np.float64)).all()

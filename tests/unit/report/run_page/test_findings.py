@@ -89,4 +89,12 @@ def test_a_run_without_evaluations_has_no_findings(tmp_path):
 def test_losses_of_workers_are_findings(tmp_path):
     history = events((30, "worker_lost", 300, {"worker": "worker-1"}), (50, "resume", 40, {}))
     found = course_findings(written_course(tmp_path, history=history))
-    assert found == ["Workers, servers or drivers were lost 1 time.", "The run was resumed 1 time."]
+    assert found == ["Workers, servers or drivers were lost once.", "The run was resumed once."]
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "once"), (2, "twice"), (3, "3 times")])
+def test_losses_and_resumes_are_counted_in_english(tmp_path, number, words):
+    history = [each for _ in range(number) for each in events((5, "server_lost", 1, {}), (9, "resume", 1, {}))]
+    found = course_findings(written_course(tmp_path, history=history))
+    assert f"Workers, servers or drivers were lost {words}." in found
+    assert f"The run was resumed {words}." in found

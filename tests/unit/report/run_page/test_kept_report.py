@@ -53,11 +53,20 @@ def test_scores_of_another_key_are_not_used(tmp_path, name, value):
     assert read_scores(run, 100, "test", other) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": 1, "scores": 2}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": 1, "scores": 2}', "[" * 100_000])
 def test_a_damaged_file_is_not_used(tmp_path, text):
     run = Folder.open(tmp_path)
     write_scores(run, some_scores(), KEY)
     (tmp_path / "report" / scores_name(100, "test", KEY)).write_text(text)
+    assert read_scores(run, 100, "test", KEY) is None
+
+
+def test_a_file_with_another_number_is_not_used(tmp_path):
+    run = Folder.open(tmp_path)
+    write_scores(run, some_scores(), KEY)
+    file = tmp_path / "report" / scores_name(100, "test", KEY)
+    assert "0.7" in file.read_text()
+    file.write_text(file.read_text().replace("0.7", "1e999"))
     assert read_scores(run, 100, "test", KEY) is None
 
 
