@@ -12,6 +12,6 @@ _CHANCE_TIMES = 3
 
 
 def has_drifted(field: FieldStatistics, split: str) -> bool:
-    """Return whether an index is above the second line and is several times what chance gives."""
+    """Return whether an index is above the second line and is several times what chance gives, where that is known."""
     psi, noise = psi_of(field, split), psi_noise_of(field, split)
-    return psi > DRIFTED_PSI and (math.isnan(noise) or psi > _CHANCE_TIMES * noise)
+    return psi > DRIFTED_PSI and not math.isnan(noise) and psi > _CHANCE_TIMES * noise

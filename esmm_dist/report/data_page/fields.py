@@ -196,7 +196,8 @@ def drift_picture(statistics: DataStatistics) -> Picture | None:
         f"{len(known)} fields are above {DRIFTED_PSI}.",
         how_to_read="A mark is how far a field's ids shift from train (PSI, population stability index): below "
         f"{SHIFTED_PSI} (dashed) is usually called stable, above {DRIFTED_PSI} (solid) shifted. The grey bar is what "
-        "chance gives samples of this size: a mark within or near it says nothing. What is less than "
+        "chance gives samples of this size: a mark within or near it says nothing. Without a bar "
+        "there are too few users, or impressions, to tell. What is less than "
         f"{_LEAST_PSI} is drawn at the left end." + rest,
         figure=figure,
         numbers={"fields": [field.name for field in fields], "psi": values, "by_chance": noise},

@@ -89,7 +89,8 @@ class FieldInSplit:
     psi: float | None
     """Population stability index against train, see ``drift``; None likewise."""
     psi_noise: float | None = None
-    """What ``psi`` would be on average without any drift, from the number of impressions (or users) alone."""
+    """What ``psi`` would be on average without any drift, from the number of impressions (or users) alone; None: these
+    are too few to tell."""
     not_kept: int | None = None
     """Impressions whose ids were all dropped by preprocess, as rare or unseen in train; they are not in ``covered``.
     None: not known."""

@@ -121,10 +121,14 @@ def _field_row(field: FieldStatistics, splits: list[str], compared: list[str]) -
 
 
 def _notes(statistics: DataStatistics) -> Iterator[str]:
-    yield "in SPLIT: impressions with a value. mean, p99: ids an impression."
+    kept = ", of a data set one whose id it keeps" if statistics.source_kind == "data set" else ""
+    yield f"in SPLIT: impressions with a value{kept}. mean, p99: ids an impression."
     if "train" in statistics.splits and len(statistics.splits) > 1:
         yield "SPLIT: new: of its ids, in all impressions, those that train has not, or that were dropped there."
-        yield "PSI (chance): how far the ids are from those of train, and how far they would be without any drift."
+        yield (
+            "PSI (chance): how far the ids are from those of train, and how far they would be without any drift; -: too "
+            "few users or impressions to tell."
+        )
     if any(field.dropped_ids for field in statistics.fields):
         yield "dropped: ids of train that are rarer than --min-count."
     if any(field.ids_are_estimates for field in statistics.fields):

@@ -1,5 +1,6 @@
 """Permutation importance of each field for each task, in numbers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,7 @@ class Importance(Reported):
             for each in self.fields
         ]
         unseen = [f"Not seen by the model, so of no importance: {in_words(self.not_seen)}."] if self.not_seen else []
+        unseen += [self.unmoved_sentence] if self.unmoved_sentence else []
         return [
             f"{self.run}, step {self.step:,}, on {self.impressions:,}{part} impressions ({self.contexts:,} user "
             f"contexts) of {self.split} of {self.data}; {self.repeats} permutations a field",
@@ -69,6 +71,21 @@ class Importance(Reported):
             "± is the standard error, of the permutations and of the impressions. Fields that say the same share what "
             "they bring: each alone may lose little.",
         ]
+
+    @property
+    def unmoved_sentence(self) -> str:
+        """Which fields change no prediction at all, and why that may be; empty if there is none."""
+        names = [
+            each.field
+            for each in self.fields
+            if all(value == 0 for value in each.log_loss_rise.values() if not math.isnan(value))
+        ]
+        if not names:
+            return ""
+        return (
+            f"No prediction changes with {in_words(names)}: the model has learned none of the ids that {self.split} has "
+            "of them, or all impressions have the same. What the model makes of them elsewhere is not measured here."
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values; nan stays nan."""

@@ -41,6 +41,8 @@ def importance_sections(found: Importance) -> Sequence[Section]:
         blocks.append(
             Paragraph(text=f"The model does not see {in_words(names[:_MOST_NAMES] + more)}: nothing changes with them.")
         )
+    if found.unmoved_sentence:
+        blocks.append(Paragraph(kind="note", text=found.unmoved_sentence))
     blocks.append(
         Paragraph(
             kind="note",

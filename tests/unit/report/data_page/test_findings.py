@@ -150,6 +150,7 @@ def test_ids_that_preprocess_dropped_are_no_lost_coverage():
 def test_a_shift_within_chance_is_no_warning():
     assert texts(with_field(quiet(), "test", psi=0.3, psi_noise=0.15), warns=True) == []
     assert texts(with_field(quiet(), "test", psi=0.2, psi_noise=0.001), warns=True) == []
+    assert texts(with_field(quiet(), "test", psi=8.0, psi_noise=None), warns=True) == []  # of a handful of users
 
 
 def test_warnings_come_first_and_many_fields_are_cut():

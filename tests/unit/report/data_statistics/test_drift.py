@@ -39,8 +39,18 @@ def test_index_of_splits_that_are_drawn_alike_is_the_noise_on_average():
     shares = draw.dirichlet(np.full(20, 5.0))
     pairs = [(draw.multinomial(2000, shares), draw.multinomial(900, shares)) for _ in range(200)]
     found = [drift(a.astype(float), b.astype(float), 2000, 900) for a, b in pairs]
-    ratios = [each.psi / each.noise for each in found if each is not None]
+    ratios = [each.psi / each.noise for each in found if each is not None and each.noise is not None]
+    assert len(ratios) == 200
     assert np.mean(ratios) == pytest.approx(1, abs=0.08)
+
+
+@pytest.mark.parametrize(("sizes", "known"), [((3, 3), True), ((2.9, 1000), False), ((1000, 2.9), False)])
+def test_of_fewer_users_than_bins_chance_is_not_known(sizes, known):
+    """One user of most impressions would make the mean of a chi-square larger than any index there is."""
+    found = drift(np.array([900.0, 50.0, 50.0]), np.array([10.0, 400.0, 500.0]), *sizes)
+    assert found is not None
+    assert (found.noise is not None) == known
+    assert found.psi > 1
 
 
 def test_users_of_equally_many_impressions_all_count_and_one_of_most_counts_for_little_more_than_one():

@@ -107,6 +107,14 @@ def test_hostile_names_are_cut_and_escaped() -> None:
     assert "x" * 60 not in text
 
 
+def test_field_that_changes_no_prediction_is_no_field_that_the_model_ignores() -> None:
+    found = found_of({"item_id": {"ctr": 0.05, "cvr": math.nan}, "user_id": {"ctr": 0.0, "cvr": math.nan}})
+    said = [each.text for each in importance_sections(found)[0].blocks if isinstance(each, Paragraph)]
+    assert any("No prediction changes with user_id: the model has learned none of the ids that test" in t for t in said)
+    assert any(line.startswith("No prediction changes with user_id:") for line in found.lines())
+    assert not any("No prediction changes" in line for line in ORDINARY.lines())
+
+
 def test_sample_is_said() -> None:
     (section,) = importance_sections(found_of({"a": {"ctr": 0.1}}, impressions=400))
     assert "400 of 1,000 impressions of test" in section.lead
