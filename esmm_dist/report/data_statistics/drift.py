@@ -23,7 +23,7 @@ large samples. Without any drift PSI is on average about
 a chi-square's mean: of few impressions it is large. n are impressions, as ids of one list come together; of a field of
 the user, whose ids come with all impressions of theirs, the effective number of users (Σ m)² / Σ m² (Kish), where m are
 the impressions of each; of user contexts, if the schema names no users. What is a few times the noise is drift. Where
-a split has fewer of them than there are bins, the mean is far from the truth, and the noise is not known.
+a split has fewer of them than half the bins, the mean is far from the truth, and the noise is not known.
 
 Sources: Siddiqi, "Credit Risk Scorecards" (Wiley 2006), ch. 9; Yurdakul and Naranjo, "Statistical properties of the
 population stability index" (Journal of Risk Model Validation 14(4), 2020), theorem 1.
@@ -66,7 +66,7 @@ def drift(train: F64, other: F64, size_train: float, size_other: float) -> Drift
     used = (train > 0) | (other > 0)
     p, q = (_shares(each[used]) for each in (train, other))
     bins = int(used.sum())
-    noise = (bins - 1) * (1 / size_train + 1 / size_other) if min(size_train, size_other) >= bins else None
+    noise = (bins - 1) * (1 / size_train + 1 / size_other) if 2 * min(size_train, size_other) >= bins else None
     return Drift(psi=float(((q - p) * np.log(q / p)).sum()), noise=noise, bins=bins)
 
 

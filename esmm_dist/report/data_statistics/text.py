@@ -126,8 +126,8 @@ def _notes(statistics: DataStatistics) -> Iterator[str]:
     if "train" in statistics.splits and len(statistics.splits) > 1:
         yield "SPLIT: new: of its ids, in all impressions, those that train has not, or that were dropped there."
         yield (
-            "PSI (chance): how far the ids are from those of train, and how far they would be without any drift; -: too "
-            "few users or impressions to tell."
+            "PSI (chance): how far the ids are from those of train, and how far they would be without any drift; -: "
+            "too few users or impressions to tell."
         )
     if any(field.dropped_ids for field in statistics.fields):
         yield "dropped: ids of train that are rarer than --min-count."

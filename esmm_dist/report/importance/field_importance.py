@@ -1,7 +1,7 @@
 """Permutation importance of each field for each task, in numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class Importance(Reported):
             for each in self.fields
         ]
         unseen = [f"Not seen by the model, so of no importance: {in_words(self.not_seen)}."] if self.not_seen else []
-        unseen += [self.unmoved_sentence] if self.unmoved_sentence else []
+        unseen += [self.unmoved_sentence(self.unmoved)] if self.unmoved else []
         return [
             f"{self.run}, step {self.step:,}, on {self.impressions:,}{part} impressions ({self.contexts:,} user "
             f"contexts) of {self.split} of {self.data}; {self.repeats} permutations a field",
@@ -73,18 +73,25 @@ class Importance(Reported):
         ]
 
     @property
-    def unmoved_sentence(self) -> str:
-        """Which fields change no prediction at all, and why that may be; empty if there is none."""
-        names = [
+    def unmoved(self) -> tuple[str, ...]:
+        """Fields that change no prediction at all."""
+        return tuple(
             each.field
             for each in self.fields
             if all(value == 0 for value in each.log_loss_rise.values() if not math.isnan(value))
-        ]
+        )
+
+    def unmoved_sentence(self, names: Sequence[str]) -> str:
+        """Return why fields may change no prediction; empty if there is none.
+
+        Args:
+            names: the fields, as they are shown
+        """
         if not names:
             return ""
         return (
-            f"No prediction changes with {in_words(names)}: the model has learned none of the ids that {self.split} has "
-            "of them, or all impressions have the same. What the model makes of them elsewhere is not measured here."
+            f"No prediction changes with {in_words(names)}: the model has learned none of the ids that {self.split} "
+            "has of them, or all impressions have the same. What it makes of them elsewhere is not measured here."
         )
 
     def to_mapping(self) -> dict[str, Any]:

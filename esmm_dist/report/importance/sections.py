@@ -36,13 +36,10 @@ def importance_sections(found: Importance) -> Sequence[Section]:
     blocks: list[Block] = [_picture(found)] if found.fields else []
     blocks.append(_table(found))
     if found.not_seen:
-        names = [cut(name) for name in found.not_seen]
-        more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
-        blocks.append(
-            Paragraph(text=f"The model does not see {in_words(names[:_MOST_NAMES] + more)}: nothing changes with them.")
-        )
-    if found.unmoved_sentence:
-        blocks.append(Paragraph(kind="note", text=found.unmoved_sentence))
+        names = in_words(_shown_names(found.not_seen))
+        blocks.append(Paragraph(text=f"The model does not see {names}: nothing changes with them."))
+    if found.unmoved:
+        blocks.append(Paragraph(kind="note", text=found.unmoved_sentence(_shown_names(found.unmoved))))
     blocks.append(
         Paragraph(
             kind="note",
@@ -51,6 +48,11 @@ def importance_sections(found: Importance) -> Sequence[Section]:
         )
     )
     return [Section(heading="Which fields the model uses", lead=lead, blocks=blocks)]
+
+
+def _shown_names(names: Sequence[str]) -> list[str]:
+    more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    return [cut(name) for name in names[:_MOST_NAMES]] + more
 
 
 def importance_page(found: Importance, command: str) -> Page:

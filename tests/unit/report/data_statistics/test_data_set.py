@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from esmm_dist.errors import InputDataError
+from esmm_dist.errors import InputDataError, SchemaError
 from esmm_dist.progress import NoProgress
 from esmm_dist.report.data_statistics.config import StatsConfig
 from esmm_dist.report.data_statistics.gather import data_statistics
@@ -158,7 +158,7 @@ def test_a_missing_shard_is_an_error_or_is_left_out_and_counted(tmp_path: Path):
 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path):
-    with pytest.raises(InputDataError, match=r"holds no manifest\.json"):
+    with pytest.raises(SchemaError, match="holds neither a data set nor a log"):
         stats_of(tmp_path)
 
 

@@ -188,8 +188,9 @@ def test_a_sample_reads_some_lanes_and_says_how_much(data: Path, statistics: Dat
         assert dropped is not None
         assert test.dropped_occurrences == round(dropped * found.sample_share)
         assert test.psi is not None
-        assert test.psi_noise is not None
-        assert test.psi < 4 * test.psi_noise or name == "101"  # the users of test are others
+        if name != "101":  # the users of test are others, and few
+            assert test.psi_noise is not None
+            assert test.psi < 4 * test.psi_noise
 
 
 def test_negatives_that_were_left_out_are_counted_in_the_funnel(raw: Path, tmp_path: Path, logs: dict[str, AliCcpLog]):
