@@ -42,7 +42,6 @@ class BatchReader:
         *,
         share: RankShare = WHOLE,
         with_names: bool = False,
-        with_weights: bool = True,
     ) -> None:
         """Prepare to read.
 
@@ -53,7 +52,6 @@ class BatchReader:
             config: batch size (over all ranks) and order
             share: lanes that this rank reads
             with_names: whether to read the texts that name impressions, where the data set has them
-            with_weights: whether to read the weights of ids, where the data set has them
 
         Raises:
             InputDataError: The data set has no such split, its lanes differ by more than a record, or a shard file is
@@ -70,9 +68,13 @@ class BatchReader:
         check_shard_files(folder, manifest.splits[split], config.on_bad_record)
         self._guard = ShardGuard(folder, manifest.schema, manifest.compression, config.on_bad_record)
         self.has_names = with_names and manifest.schema.has_impression_texts
-        self._decoder = RecordDecoder(manifest.schema, with_names=self.has_names, with_weights=with_weights)
+        self._decoder = RecordDecoder(manifest.schema, with_names=self.has_names)
         self._share, self._lanes = share, share.lanes(manifest.lanes)
         self._lane_records = lane_records(manifest, split)
+
+    def leave_out_weights(self) -> None:
+        """Read no weights of ids from now on: batches have None in their place, as if each was 1."""
+        self._decoder = RecordDecoder(self._manifest.schema, with_names=self.has_names, with_weights=False)
 
     def record_lanes(self, step: int) -> I64:
         """Return the lane of each record of this rank's batch ``step`` of an epoch (0, 1, ...): int64 [G]."""

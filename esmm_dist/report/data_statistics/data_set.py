@@ -126,7 +126,9 @@ def _reader(
 ) -> BatchReader:
     each = -(-_BATCH_RECORDS // lanes.number)
     settings = InputConfig(global_batch_records=each * manifest.lanes, on_bad_record=config.on_bad_record)
-    return BatchReader(folder, manifest, split, settings, share=lanes, with_weights=False)
+    reader = BatchReader(folder, manifest, split, settings, share=lanes)
+    reader.leave_out_weights()
+    return reader
 
 
 def _read_split(
