@@ -19,7 +19,7 @@ from esmm_dist.report.run_history.axes import (
     without_marks_if_many,
 )
 from esmm_dist.report.run_history.course import RunCourse, RunEvaluation
-from esmm_dist.report.run_history.trend import trend_sentence
+from esmm_dist.report.run_history.trend import of_equal_impressions, trend_sentence
 
 _HEIGHT = 0.95
 
@@ -130,6 +130,8 @@ def _how_to_read(courses: Sequence[RunCourse]) -> str:
         parts.append("a line is a run")
     elif courses[0].baseline is not None:
         parts.append("the dashed grey line is logistic regression on the same data")
+    if any(len(of_equal_impressions(found)) < len(found) for found in map(of_newest_split, courses)):
+        parts.append("the last point is of the whole split, those before it of its first impressions")
     if any(each.best_step is not None for each in courses):
         parts.append("the star is the best evaluation by early stopping")
     if len(courses) == 1 and len(courses[0].data_sets) > 1:
@@ -143,6 +145,9 @@ def _title_of_runs(courses: Sequence[RunCourse], task: str) -> str:
     if not known:
         return f"No run has an AUC for {task}."
     value, label = max(known)
+    ties = sum(auc == value for auc, _ in known)
+    if ties > 1:
+        return f"{ties} of {len(known)} runs have the highest last AUC for {task}, {value:.4f}."
     return f"{label} has the highest last AUC for {task}, {value:.4f}, of {len(known)} runs."
 
 

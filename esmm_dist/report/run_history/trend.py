@@ -56,9 +56,18 @@ def of_newest_data_set(course: RunCourse) -> list[RunEvaluation]:
     return [each for each in course.evaluations if newest and each.split == newest.split and each.step > first]
 
 
+def of_equal_impressions(evaluations: Sequence[RunEvaluation]) -> Sequence[RunEvaluation]:
+    """Leave out the last evaluation where it is of the whole split and those before it are of its first impressions.
+
+    AUCs of other impressions differ for that alone.
+    """
+    is_other = len(evaluations) > 2 and evaluations[-1].whole_split and not evaluations[-2].whole_split
+    return evaluations[:-1] if is_other else evaluations
+
+
 def trend_sentence(course: RunCourse) -> str:
     """Return what the evaluations of a run say, with the last task as the example."""
-    evaluations = of_newest_data_set(course) or list(course.evaluations)
+    evaluations = of_equal_impressions(of_newest_data_set(course) or list(course.evaluations))
     newest = evaluations[-1]
     trends = [trend_of(evaluations, task) for task in course.tasks]
     known = [each for each in trends if each.kind != "unknown"]

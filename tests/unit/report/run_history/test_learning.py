@@ -99,6 +99,29 @@ def test_a_fall_since_the_best_step_is_told_from_the_newest_data_set_alone(tmp_p
     assert trend_sentence(course) == ("The AUC of ctr was highest at step 175, 0.8000, and has fallen by 0.0500 since.")
 
 
+def test_evaluations_of_the_first_impressions_are_not_compared_with_the_last_of_all(tmp_path):
+    """The AUC of the whole split is higher for its impressions' sake: nothing has been learned since step 200."""
+    of_first = [evaluation(step, whole=False, ctr=0.7) for step in (100, 200, 300, 400)]
+    course = written_course(tmp_path, evaluations=[*of_first, evaluation(401, ctr=0.75)])
+    assert trend_sentence(course) == "The AUC of ctr has levelled off at 0.7000."
+    picture = auc_picture([course])
+    assert picture is not None
+    assert "the last point is of the whole split" in picture.how_to_read
+    of_all = [evaluation(step, ctr=0.7) for step in (100, 200, 300, 400)]
+    course = written_course(tmp_path, "all", evaluations=[*of_all, evaluation(401, ctr=0.75)])
+    assert trend_sentence(course).startswith("The AUC of ctr still rises")
+    picture = auc_picture([course])
+    assert picture is not None
+    assert "the last point" not in picture.how_to_read
+
+
+def test_runs_that_are_equally_good_share_the_title(tmp_path):
+    both = [written_course(tmp_path, name, evaluations=[evaluation(500, ctr=0.75)]) for name in ("a", "b")]
+    picture = auc_picture(both)
+    assert picture is not None
+    assert picture.title == "2 of 2 runs have the highest last AUC for ctr, 0.7500."
+
+
 def test_a_mean_of_neighbours_leaves_out_what_is_no_number():
     values = [float(each) for each in range(36)]
     means, width = moving_mean(values)
