@@ -26,7 +26,11 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "evaluate": {"data": "pvc://clicks/data", "run": "s3://models/run"},
     "predict": {"data": "pvc://clicks/data", "run": "s3://models/run", "out": "pvc://clicks/scores.parquet"},
     "export": {"run": "s3://models/run", "out": "pvc://clicks/model"},
-    "report": {"runs": ["s3://models/run", "pvc://models/other"], "html": "s3://pages/run.html"},
+    "report": {
+        "runs": ["s3://models/run", "pvc://models/other"],
+        "data": "pvc://clicks/data",
+        "html": "s3://pages/run.html",
+    },
     "stats": {"data": "pvc://clicks/data", "html": "s3://pages/data.html"},
     "serve": {"models": "pvc://models/serving"},
 }
