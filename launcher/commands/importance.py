@@ -12,18 +12,12 @@ if TYPE_CHECKING:
 
 def importance_command(settings: "ImportanceConfig", context: CommandContext) -> Outcome:
     """Measure what each task loses when a field is permuted."""
-    from esmm_dist.errors import StorageError
     from esmm_dist.report.importance.measure import measure_importance
-    from esmm_dist.report.importance.stored import write_importance
+    from esmm_dist.report.importance.stored import keep_importance
     from esmm_dist.storage.folder import Folder
 
     found = measure_importance(settings, context.progress)
-    lines = found.lines()
-    try:
-        lines.append(f"Written to {write_importance(found, Folder.open(settings.checkpoint.run))}.")
-    except StorageError as e:  # a run that may only be read
-        lines.append(f"Not kept in the run: {e}")
-    lines += _written(found, settings)
+    lines = [*found.lines(), keep_importance(found, Folder.open(settings.checkpoint.run)), *_written(found, settings)]
     return Outcome(lines=lines, result=json_value(found.to_mapping()))
 
 

@@ -22,6 +22,30 @@ def write_importance(found: Importance, run: Folder) -> str:
     return f"{folder}/{name}"
 
 
+def keep_importance(found: Importance, run: Folder) -> str:
+    """Write it into a run, unless the run has more of the same, and return what was done, a sentence.
+
+    What was measured of a few fields does not replace what was measured of them and others, of the same checkpoint and
+    data set.
+    """
+    try:
+        before = _undamaged(run, found.split)
+        if before is not None and (before.step, before.data_id) == (found.step, found.data_id):
+            fields, more = ({each.field for each in of.fields} for of in (found, before))
+            if fields < more:
+                return f"Not kept in the run: what it has of {len(more)} fields stays. Measure all: leave out --fields."
+        return f"Written to {write_importance(found, run)}."
+    except StorageError as e:  # a run that may only be read
+        return f"Not kept in the run: {e}"
+
+
+def _undamaged(run: Folder, split: str) -> Importance | None:
+    try:
+        return read_importance(run, split)
+    except StorageError:  # it is written anew
+        return None
+
+
 def read_importance(run: Folder, split: str) -> Importance | None:
     """Return what ``write_importance`` has written; None if it has not.
 
